@@ -1,0 +1,177 @@
+"""The settings that all stages share: each default, rule and help text stands here, once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfcli.errors import ConfigError
+
+CONFIG_FILE = Path("mfcli.toml")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The values a setting may take.
+
+    Parameters
+    ----------
+    low, high : float, optional
+        Bounds that belong to the range.
+    above, below : float, optional
+        Bounds that do not.
+    choices : tuple of str
+        For text, the words allowed.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Say the rule in words, to follow "must be"."""
+        if self.choices:
+            return " or ".join(self.choices)
+        bounds = [
+            (self.low, "at least"),
+            (self.above, "above"),
+            (self.high, "at most"),
+            (self.below, "below"),
+        ]
+        return " and ".join(f"{word} {bound:g}" for bound, word in bounds if bound is not None)
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value of the right type is inside the bounds (NaN and infinity never are)."""
+        if isinstance(value, str):
+            return not self.choices or value in self.choices
+        return (
+            math.isfinite(value)
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+
+def _setting(default: Any, text: str, **rule: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text, "rule": Rule(**rule)})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of every stage, with its default.
+
+    Raises
+    ------
+    ConfigError
+        If a value has the wrong type or breaks its rule.
+    """
+
+    k: int = _setting(10, "Factors of each user and item.", low=1)
+    reg: float = _setting(0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0)
+    epochs: int = _setting(15, "Passes over the training ratings.", low=1)
+    batch_size: int = _setting(128, "Ratings in a step.", low=1)
+    lr: float = _setting(0.08, "Learning rate.", above=0)
+    momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)
+    nesterov: bool = _setting(False, "Nesterov's momentum (SGD only).")
+    optimizer: str = _setting("sgd", "Optimizer: sgd or adam.", choices=("sgd", "adam"))
+    engine: str = _setting("keras", "What trains the model: keras.", choices=("keras",))
+    seed: int = _setting(0, "Seed of the split, initial weights and shuffles.", low=0)
+    test: float = _setting(0.2, "Share of the ratings held out for testing.", above=0, below=1)
+    valid: float = _setting(0.0, "Share held out to validate epochs.", low=0, below=1)
+    duplicates: str = _setting(
+        "keep-last",
+        "A user and item rated twice: keep-last, mean or error.",
+        choices=("keep-last", "mean", "error"),
+    )
+    clip: bool = _setting(True, "Clip predictions to the rating scale.")
+    damping: float = _setting(
+        5.0, "Ratings at the mean added to each user and item of the bias baseline.", low=0
+    )
+
+    def __post_init__(self) -> None:
+        for name in SETTINGS:
+            value = checked(name, getattr(self, name))
+            object.__setattr__(self, name, value)
+        if self.test + self.valid >= 1:
+            raise ConfigError(
+                f"test and valid must leave ratings to train on: {self.test:g} + {self.valid:g}"
+                " is not below 1"
+            )
+        if self.nesterov and self.optimizer != "sgd":
+            raise ConfigError("nesterov belongs to optimizer sgd, got adam; leave one out")
+
+    @classmethod
+    def load(cls, path: Path) -> Config:
+        """Read a configuration file; what it leaves out has its default."""
+        return cls(**read_settings(path))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+
+SETTINGS = {field.name: field for field in dataclasses.fields(Config)}
+_TYPES = {
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "text"),
+}
+
+
+def checked(name: str, value: Any) -> Any:
+    """Return the value of a setting in its own type.
+
+    Raises
+    ------
+    ConfigError
+        If the type is wrong or the value breaks the setting's rule.
+    """
+    setting = SETTINGS[name]
+    kind, words = _TYPES[str(setting.type)]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{name} must be {words}, got {value!r}")
+    rule = setting.metadata["rule"]
+    if not rule.allows(value):
+        raise ConfigError(f"{name} must be {str(rule) or 'finite'}, got {value!r}")
+    return value
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the settings that a TOML file names.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no TOML, or a key is unknown, of the wrong type or out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+    try:
+        settings = {name: _known(name, value) for name, value in table.items()}
+        Config(**settings)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return settings
+
+
+def _known(name: str, value: Any) -> Any:
+    if name in SETTINGS:
+        return checked(name, value)
+    close = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(SETTINGS)}"
+    raise ConfigError(f"unknown key {name!r}; {hint}")

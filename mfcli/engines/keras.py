@@ -1,0 +1,108 @@
+"""The reference engine: Keras itself. The only file that imports TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from mfcli.console import stderr_held
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with stderr_held():  # TensorFlow greets with a page about processors and graphics cards
+    import keras
+    import tensorflow as tf
+
+from mfcli.config import Config
+from mfcli.engines import Losses, Progress
+from mfcli.keras_file import TABLES
+from mfcli.model import Model
+from mfcli.ratings import Ratings
+
+
+class KerasEngine:
+    """Trains with `keras.Model.fit`.
+
+    Parameters
+    ----------
+    start : Model
+        Its tables are copied into the Keras model.
+    train : Ratings
+    """
+
+    def __init__(self, start: Model, train: Ratings) -> None:
+        tf.config.experimental.enable_op_determinism()
+        self._start = start
+        self._train = train
+        self._keras = build(start)
+        self._keras.compile(optimizer=_optimizer(start.config), loss="mse", metrics=["mse"])
+
+    def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
+        order = np.random.default_rng([self._start.config.seed, epoch]).permutation(
+            len(self._train)
+        )
+        fitted = self._keras.fit(
+            [self._train.user[order], self._train.item[order]],
+            self._train.rating[order],
+            batch_size=self._start.config.batch_size,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_Reporter(on_progress, len(order), self._start.config.batch_size)],
+        )
+        return Losses(fitted.history["loss"][0], fitted.history["mse"][0])
+
+    def model(self) -> Model:
+        tables = {name: self._keras.get_layer(name).get_weights()[0] for name in TABLES}
+        return self._start.with_tables(
+            {n: t[:, 0] if n.endswith("biases") else t for n, t in tables.items()}
+        )
+
+
+def build(model: Model) -> Any:
+    """Build the Keras model with the functional API, holding the weights of `model`.
+
+    It takes rows of users and items, both int32 of shape (n, 1), and gives ratings (n, 1).
+    """
+    user = keras.Input((1,), dtype="int32", name="user")
+    item = keras.Input((1,), dtype="int32", name="item")
+    p = _embedding(model, "user_factors")(user)  # (n, 1, k)
+    q = _embedding(model, "item_factors")(item)
+    interaction = keras.layers.Dot(axes=2, name="dot")([p, q])  # (n, 1, 1)
+    biases = [_embedding(model, "user_biases")(user), _embedding(model, "item_biases")(item)]
+    rating = keras.layers.Add(name="add")([interaction, *biases])
+    rating = keras.layers.Flatten(name="flatten")(rating)
+    rating = keras.layers.Rescaling(1.0, offset=model.mu, name="rating")(rating)
+    network = keras.Model([user, item], rating, name="mfcli")
+    for name, table in model.tables.items():
+        network.get_layer(name).set_weights([table.reshape(len(table), -1)])
+    return network
+
+
+def _embedding(model: Model, name: str) -> Any:
+    rows, *width = model.tables[name].shape
+    return keras.layers.Embedding(
+        rows,
+        *(width or [1]),
+        embeddings_regularizer=keras.regularizers.L2(model.config.reg),
+        name=name,
+    )
+
+
+def _optimizer(config: Config) -> Any:
+    if config.optimizer == "adam":
+        return keras.optimizers.Adam(config.lr, beta_1=config.momentum)
+    return keras.optimizers.SGD(config.lr, momentum=config.momentum, nesterov=config.nesterov)
+
+
+class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells how many ratings of an epoch are done."""
+
+    def __init__(self, on_progress: Progress, total: int, batch_size: int) -> None:
+        super().__init__()
+        self._on_progress, self._total, self._batch_size = on_progress, total, batch_size
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch % 32 == 31:
+            self._on_progress(min((batch + 1) * self._batch_size, self._total), self._total)

@@ -1,0 +1,272 @@
+"""`model.keras`, written and read without TensorFlow.
+
+A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (the tables) and
+`metadata.json` (https://keras.io/guides/serialization_and_saving). The configuration written here is
+the one that `keras.Model.save` writes for the model of `engines/keras.py`, so any Keras 3 opens it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.errors import ArtifactError
+
+TABLES = ("user_factors", "item_factors", "user_biases", "item_biases")
+"""Names of the Embedding layers, in the order of the model's layers."""
+
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_SLACK = 1 << 20  # bytes an HDF5 file may have beside its tables
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's own times say nothing; metadata.json has the date
+
+
+def write_keras_file(
+    path: Path, tables: Mapping[str, NDArray[np.float32]], mu: float, reg: float
+) -> None:
+    """Write a Keras 3 model file.
+
+    Parameters
+    ----------
+    path : Path
+    tables : mapping of float32 arrays
+        The four `TABLES`: factors of shape (n, k) and biases of shape (n,).
+    mu : float
+        Added by the last layer.
+    reg : float
+        Penalty of the embeddings' L2 regularizers.
+    """
+    config = model_config({name: _matrix(table).shape for name, table in tables.items()}, mu, reg)
+    weights = path.with_name(_WEIGHTS)
+    try:
+        _write_weights(weights, tables)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo(_METADATA, _EPOCH), json.dumps(_metadata()))
+            archive.writestr(zipfile.ZipInfo(_CONFIG, _EPOCH), json.dumps(config))
+            member = zipfile.ZipInfo(_WEIGHTS, _EPOCH)
+            with (
+                archive.open(member, "w", force_zip64=True) as target,
+                weights.open("rb") as source,
+            ):
+                shutil.copyfileobj(source, target, 1 << 20)
+    finally:
+        weights.unlink(missing_ok=True)
+
+
+def read_keras_file(
+    path: Path, n_users: int, n_items: int, k: int
+) -> dict[str, NDArray[np.float32]]:
+    """Read the tables of a file of `write_keras_file`.
+
+    Nothing in the file is executed, and no more is read than tables of these sizes need.
+
+    Returns
+    -------
+    dict of float32 arrays
+        The four `TABLES`.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or holds other tables.
+    """
+    shapes = {
+        "user_factors": (n_users, k),
+        "item_factors": (n_items, k),
+        "user_biases": (n_users, 1),
+        "item_biases": (n_items, 1),
+    }
+    try:
+        weights = _read_member(path, sum(4 * n * width for n, width in shapes.values()) + _SLACK)
+        with h5py.File(io.BytesIO(weights), "r") as file:
+            tables = {
+                name: _read_table(file, f"layers/{_group('embedding', n)}/vars/0", shapes[name])
+                for n, name in enumerate(TABLES)
+            }
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path}: is missing; train again") from error
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArtifactError(f"{path}: is damaged ({reason}); train again") from error
+    return {name: t[:, 0] if name.endswith("biases") else t for name, t in tables.items()}
+
+
+def _read_member(path: Path, limit: int) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo(_WEIGHTS).file_size
+        if size > limit:
+            raise ValueError(f"its weights have {size} bytes, more than the {limit} expected")
+        return archive.read(_WEIGHTS)
+
+
+def _read_table(file: h5py.File, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+    group: Any = file
+    for part in name.split("/"):
+        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{name} is missing or a link")
+        group = group[part]
+    if not isinstance(group, h5py.Dataset) or group.external or group.is_virtual:
+        raise ValueError(f"{name} is no table")
+    if group.shape != shape or group.dtype != np.float32:
+        raise ValueError(f"{name} must be float32 {shape}, got {group.dtype} {group.shape}")
+    table: NDArray[np.float32] = group[()]
+    if not np.isfinite(table).all():
+        raise ValueError(f"{name} holds numbers that are not finite")
+    return table
+
+
+def _matrix(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    return table.reshape(len(table), -1)
+
+
+def _write_weights(path: Path, tables: Mapping[str, NDArray[np.float32]]) -> None:
+    """Lay out the variables as Keras does: a group a layer, numbered within its class."""
+    with h5py.File(path, "w") as file:
+        file.create_group("vars").attrs["name"] = "mfcli"
+        for name, group in _groups().items():
+            variables = file.create_group(f"layers/{group}/vars")
+            variables.attrs["name"] = name
+            if name in tables:
+                variables.create_dataset("0", data=_matrix(tables[name]))
+
+
+def _groups() -> dict[str, str]:
+    embeddings = {name: _group("embedding", n) for n, name in enumerate(TABLES)}
+    inputs = {"user": "input_layer", "item": "input_layer_1"}
+    rest = {"dot": "dot", "add": "add", "flatten": "flatten", "rating": "rescaling"}
+    return inputs | embeddings | rest
+
+
+def _group(kind: str, n: int) -> str:
+    return f"{kind}_{n}" if n else kind
+
+
+def _metadata() -> dict[str, str]:
+    return {
+        "keras_version": importlib.metadata.version("keras"),
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+    }
+
+
+def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -> dict[str, Any]:
+    """Describe the model as Keras's `serialize_keras_object` does.
+
+    Parameters
+    ----------
+    shapes : mapping of (rows, width)
+        Of the four `TABLES`.
+    mu : float
+    reg : float
+    """
+    k = shapes["user_factors"][1]
+    factors, biases = [None, 1, k], [None, 1, 1]
+    layers = [
+        _input("user"),
+        _input("item"),
+        _embedding("user_factors", shapes, reg),
+        _embedding("item_factors", shapes, reg),
+        _layer(
+            "Dot",
+            "dot",
+            {"axes": 2, "normalize": False},
+            [factors, factors],
+            [[_tensor("user_factors", factors), _tensor("item_factors", factors)]],
+        ),
+        _embedding("user_biases", shapes, reg),
+        _embedding("item_biases", shapes, reg),
+        _layer(
+            "Add",
+            "add",
+            {},
+            [biases, biases, biases],
+            [[_tensor(name, biases) for name in ("dot", "user_biases", "item_biases")]],
+        ),
+        _layer("Flatten", "flatten", {"data_format": "channels_last"}, biases, [_tensor("add", biases)]),
+        _layer(
+            "Rescaling",
+            "rating",
+            {"scale": 1.0, "offset": mu},
+            [None, 1],
+            [_tensor("flatten", [None, 1])],
+        ),
+    ]
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": {
+            "name": "mfcli",
+            "trainable": True,
+            "layers": layers,
+            "input_layers": [["user", 0, 0], ["item", 0, 0]],
+            "output_layers": ["rating", 0, 0],
+        },
+        "registered_name": "Functional",
+        "build_config": {"input_shape": None},
+    }
+
+
+def _input(name: str) -> dict[str, Any]:
+    config = {
+        "batch_shape": [None, 1],
+        "dtype": "int32",
+        "sparse": False,
+        "ragged": False,
+        "name": name,
+    }
+    return {**_object("keras.layers", "InputLayer", config), "name": name, "inbound_nodes": []}
+
+
+def _embedding(name: str, shapes: Mapping[str, tuple[int, ...]], reg: float) -> dict[str, Any]:
+    rows, width = shapes[name]
+    uniform = {"seed": None, "minval": -0.05, "maxval": 0.05}
+    settings = {
+        "input_dim": rows,
+        "output_dim": width,
+        "embeddings_initializer": _object("keras.initializers", "RandomUniform", uniform),
+        "embeddings_regularizer": _object("keras.regularizers", "L2", {"l2": reg}),
+        "activity_regularizer": None,
+        "embeddings_constraint": None,
+        "mask_zero": False,
+    }
+    side = _tensor(name.partition("_")[0], [None, 1], "int32")
+    return _layer("Embedding", name, settings, [None, 1], [side])
+
+
+def _layer(
+    kind: str, name: str, settings: dict[str, Any], input_shape: list[Any], args: list[Any]
+) -> dict[str, Any]:
+    policy = _object("keras", "DTypePolicy", {"name": "float32"})
+    return {
+        **_object(
+            "keras.layers", kind, {"name": name, "trainable": True, "dtype": policy, **settings}
+        ),
+        "build_config": {"input_shape": input_shape},
+        "name": name,
+        "inbound_nodes": [{"args": args, "kwargs": {}}],
+    }
+
+
+def _object(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "module": module,
+        "class_name": class_name,
+        "config": config,
+        "registered_name": None,
+    }
+
+
+def _tensor(layer: str, shape: list[Any], dtype: str = "float32") -> dict[str, Any]:
+    return {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": shape, "dtype": dtype, "keras_history": [layer, 0, 0]},
+    }

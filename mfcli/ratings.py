@@ -1,0 +1,262 @@
+"""Ratings and the vocabularies that give their users and items a row each.
+
+Both live on disk as Arrow IPC files (Feather v2), uncompressed so that reading maps them into
+memory. pandas, polars, R and DuckDB open the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mfcli.errors import ArtifactError
+
+_COLUMNS = {
+    "user": pa.int32(),
+    "item": pa.int32(),
+    "rating": pa.float32(),
+    "timestamp": pa.int64(),
+}
+
+
+class Scale(NamedTuple):
+    """The values ratings take: from `min` to `max` in steps of `step` (None where there is none)."""
+
+    min: float
+    max: float
+    step: float | None
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The raw ids of users or items; the position of an id is its row in every table.
+
+    Attributes
+    ----------
+    ids : Arrow array of int64 or string, length n
+        Distinct, in the order in which the ratings file first names them.
+    counts : int64 array, shape (n,)
+        Ratings that each id has for a model to learn from.
+    """
+
+    ids: pa.Array
+    counts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def rows(self, ids: pa.Array) -> NDArray[np.int32]:
+        """Find the rows of raw ids; -1 where an id is unknown.
+
+        Ids of the other type are compared as text, so that 42 finds "42" and "42" finds 42.
+        """
+        if ids.type != self.ids.type:
+            own, ids = self.ids.cast(pa.string()), ids.cast(pa.string())
+        else:
+            own = self.ids
+        found = pc.index_in(ids, value_set=own)
+        return np.asarray(found.fill_null(-1), dtype=np.int32)
+
+    def counting(self, rows: NDArray[np.int32]) -> Vocabulary:
+        """Return the same ids with the number of times each of their rows occurs in `rows`."""
+        counts = np.bincount(rows, minlength=len(self)).astype(np.int64)
+        return replace(self, counts=counts)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where ratings came from and how they were read.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, without its folder.
+    bytes : int
+    sha256 : str
+        Digest of the file as it lies there, compressed or not.
+    format : str
+        Such as "csv, separator ','".
+    columns : dict of str
+        The file's name for each of user, item, rating and timestamp.
+    rows : int
+        Ratings in the file, duplicates included.
+    duplicates : int
+        Ratings merged into another one of the same user and item.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    format: str
+    columns: dict[str, str]
+    rows: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings of items by users, a row each.
+
+    Attributes
+    ----------
+    user, item : int32 array, shape (n,)
+        Rows of the vocabularies; -1 for an id outside them.
+    rating : float32 array, shape (n,)
+    timestamp : int64 array, shape (n,), optional
+        Seconds since 1970.
+    users, items : Vocabulary
+    source : Source, optional
+        The file they were read from.
+    """
+
+    user: NDArray[np.int32]
+    item: NDArray[np.int32]
+    rating: NDArray[np.float32]
+    timestamp: NDArray[np.int64] | None
+    users: Vocabulary
+    items: Vocabulary
+    source: Source | None = None
+
+    def __len__(self) -> int:
+        return len(self.rating)
+
+    @property
+    def mean(self) -> float:
+        return float(self.rating.mean(dtype=np.float64))
+
+    @property
+    def density(self) -> float:
+        """Share of all pairs of a user and an item that are rated."""
+        return len(self) / (len(self.users) * len(self.items))
+
+    def scale(self) -> Scale:
+        values = np.unique(self.rating)
+        return Scale(float(values[0]), float(values[-1]), _step(values))
+
+    def take(self, rows: NDArray[Any]) -> Ratings:
+        """Select ratings by position or mask, in order; the vocabularies stay."""
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            rating=self.rating[rows],
+            timestamp=None if self.timestamp is None else self.timestamp[rows],
+        )
+
+    def over(self, users: Vocabulary, items: Vocabulary) -> Ratings:
+        """Return the same rows over vocabularies of the same ids, counted otherwise."""
+        return replace(self, users=users, items=items)
+
+    def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
+        """Return the same ratings in the rows of other vocabularies; -1 for ids they lack."""
+        return replace(
+            self,
+            user=users.rows(self.users.ids)[self.user],
+            item=items.rows(self.items.ids)[self.item],
+            users=users,
+            items=items,
+        )
+
+
+def _step(values: NDArray[np.float32]) -> float | None:
+    """Find the step of a scale: the least gap, if all gaps are multiples of it."""
+    if len(values) < 2 or len(values) > 1000:
+        return None
+    gaps = np.diff(values.astype(np.float64))
+    step = gaps.min()
+    multiples = gaps / step
+    even = np.allclose(multiples, np.round(multiples), atol=1e-3, rtol=0)
+    return round(float(step), 6) if even else None
+
+
+def write_ratings(path: Path, ratings: Ratings) -> None:
+    """Write the columns of ratings as one Arrow IPC record batch."""
+    columns = {name: getattr(ratings, name) for name in _COLUMNS}
+    _write_arrow(path, {name: pa.array(c) for name, c in columns.items() if c is not None})
+
+
+def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Ratings:
+    """Map a file of `write_ratings` into memory and check it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, a column is missing or of the wrong type, a row is
+        outside its vocabulary or a rating is not finite.
+    """
+    table = _read_arrow(path)
+    names = [name for name in _COLUMNS if name in table.column_names or name != "timestamp"]
+    columns = {name: _column(path, table, name, (_COLUMNS[name],)).to_numpy() for name in names}
+    _check_rows(path, "user", columns["user"], users)
+    _check_rows(path, "item", columns["item"], items)
+    if not np.isfinite(columns["rating"]).all():
+        raise ArtifactError(f"{path}: ratings must be finite; make it anew")
+    return Ratings(timestamp=columns.pop("timestamp", None), users=users, items=items, **columns)
+
+
+def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+    """Write the ids and counts of a vocabulary as one Arrow IPC record batch."""
+    _write_arrow(path, {"id": vocabulary.ids, "count": pa.array(vocabulary.counts)})
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a file of `write_vocabulary` and check it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or an id occurs twice.
+    """
+    table = _read_arrow(path)
+    ids = _column(path, table, "id", (pa.int64(), pa.string()))
+    counts = _column(path, table, "count", (pa.int64(),)).to_numpy()
+    if len(ids.unique()) != len(ids):
+        raise ArtifactError(f"{path}: ids must be distinct; make it anew")
+    return Vocabulary(ids, counts)
+
+
+def _write_arrow(path: Path, columns: dict[str, pa.Array]) -> None:
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate(full=True)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except pa.ArrowException as error:
+        raise ArtifactError(f"{path}: is damaged ({_line(error)}); make it anew") from error
+    return table
+
+
+def _column(path: Path, table: pa.Table, name: str, types: Iterable[pa.DataType]) -> pa.Array:
+    if table.column_names.count(name) != 1:
+        raise ArtifactError(f"{path}: must have one column {name!r}, got {table.column_names}")
+    column = table[name].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    if column.type not in types or column.null_count:
+        raise ArtifactError(f"{path}: column {name!r} has the wrong type, {column.type}")
+    return column
+
+
+def _check_rows(path: Path, name: str, rows: NDArray[np.int32], vocabulary: Vocabulary) -> None:
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
+        raise ArtifactError(
+            f"{path}: {name} rows must be from 0 to {len(vocabulary) - 1},"
+            f" got {rows.min()} to {rows.max()}"
+        )
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0]
