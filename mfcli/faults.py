@@ -21,7 +21,9 @@ def records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
         else:
             reader = csv.reader(text, delimiter=layout.separator)
             lines = ((reader.line_num, fields) for fields in reader)  # type: ignore[assignment]
-        filled = ((line, fields) for line, fields in lines if fields not in ([], [""]))
+        filled = (
+            (line, fields) for line, fields in lines if "".join(fields).strip() or len(fields) > 1
+        )
         if layout.header:
             next(filled)
         yield from filled

@@ -1,8 +1,9 @@
 """`model.keras`, written and read without TensorFlow.
 
 A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (the tables) and
-`metadata.json` (https://keras.io/guides/serialization_and_saving). The configuration written here is
-the one that `keras.Model.save` writes for the model of `engines/keras.py`, so any Keras 3 opens it.
+`metadata.json` (https://keras.io/guides/serialization_and_saving). The configuration written here
+is the one that `keras.Model.save` writes for the model of `engines/keras.py`, so any Keras 3 opens
+it.
 """
 
 from __future__ import annotations
@@ -191,7 +192,9 @@ def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -
             [biases, biases, biases],
             [[_tensor(name, biases) for name in ("dot", "user_biases", "item_biases")]],
         ),
-        _layer("Flatten", "flatten", {"data_format": "channels_last"}, biases, [_tensor("add", biases)]),
+        _layer(
+            "Flatten", "flatten", {"data_format": "channels_last"}, biases, [_tensor("add", biases)]
+        ),
         _layer(
             "Rescaling",
             "rating",
@@ -212,6 +215,7 @@ def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -
         },
         "registered_name": "Functional",
         "build_config": {"input_shape": None},
+        "compile_config": {},
     }
 
 

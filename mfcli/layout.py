@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, TextIO, cast
 
 from mfcli.errors import DataError
 
@@ -48,7 +47,9 @@ class Layout:
     separator : str
         Of the fields of a text: tab, comma, semicolon or "::".
     header : bool
-        Whether the first line names the columns.
+        Whether the first line that is not blank names the columns.
+    skip : int
+        Lines before the first rating.
     names : list of str
         All columns of the file; "1", "2", ... where it has no header.
     columns : dict of int
@@ -60,6 +61,7 @@ class Layout:
     compressed: bool
     separator: str
     header: bool
+    skip: int
     names: list[str]
     columns: dict[str, int]
 
@@ -89,23 +91,23 @@ def find_layout(path: Path, chosen: Mapping[str, str] | None = None) -> Layout:
     head = _head(path)
     if head[:4] == _PARQUET:
         names = _parquet_names(path)
-        return Layout(path, "parquet", False, "", True, names, _columns(path, names, chosen))
+        return Layout(path, "parquet", False, "", True, 0, names, _columns(path, names, chosen))
     compressed = head[:2] == _GZIP
-    line = _first_line(path, _unzipped_head(path) if compressed else head)
+    blank, line = _first_line(path, _unzipped_head(path) if compressed else head)
     separator = _separator(line)
     fields = [field.strip() for field in split_line(line, separator)]
     header = _is_header(fields, chosen)
     names = fields if header else [str(position + 1) for position in range(len(fields))]
     columns = _columns(path, names, chosen) if header else _positions(path, names, chosen)
-    return Layout(path, "text", compressed, separator, header, names, columns)
+    skip = blank + header
+    return Layout(path, "text", compressed, separator, header, skip, names, columns)
 
 
-def open_text(layout: Layout) -> io.TextIOWrapper:
+def open_text(layout: Layout) -> TextIO:
     """Open a text for slow reading; bytes that are no UTF-8 become surrogates."""
-    raw: BinaryIO = layout.path.open("rb")
-    if layout.compressed:
-        raw = gzip.open(raw, "rb")  # type: ignore[assignment]
-    return io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    options: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
+    opener = gzip.open if layout.compressed else open
+    return cast(TextIO, opener(layout.path, "rt", **options))
 
 
 def split_line(line: str, separator: str) -> list[str]:
@@ -152,16 +154,19 @@ def damaged_gzip(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: its gzip data is truncated or damaged ({error}); get the file anew")
 
 
-def _first_line(path: Path, head: bytes) -> str:
+def _first_line(path: Path, head: bytes) -> tuple[int, str]:
+    """Return the first line that is not blank, and how many come before it."""
     if b"\0" in head:
         raise DataError(f"{path}: is not a text file of ratings; CSV, TSV or Parquet is needed")
     lines = head.decode("utf-8-sig", errors="replace").splitlines()
-    line = next((line for line in lines if line.strip()), "")
+    blank, line = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
     if "\N{REPLACEMENT CHARACTER}" in line:
-        raise DataError(f"{path}:1: must be UTF-8 text; convert it, for instance with iconv")
+        raise DataError(
+            f"{path}:{blank + 1}: must be UTF-8 text; convert it, for instance with iconv"
+        )
     if not line:
         raise DataError(f"{path}: is empty; a line for each rating is needed")
-    return line
+    return blank, line
 
 
 def _separator(line: str) -> str:

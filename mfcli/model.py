@@ -58,7 +58,7 @@ class Model:
 
     @property
     def k(self) -> int:
-        return self.user_factors.shape[1]
+        return int(self.user_factors.shape[1])
 
     @property
     def tables(self) -> dict[str, NDArray[np.float32]]:
@@ -205,7 +205,7 @@ def _digest(model: Model) -> str:
     """Digest the tables; not the Keras file itself, which holds the time it was written."""
     digest = hashlib.sha256()
     for table in model.tables.values():
-        digest.update(np.ascontiguousarray(table))
+        digest.update(np.ascontiguousarray(table).data)
     return digest.hexdigest()
 
 

@@ -48,7 +48,9 @@ def plot_histories(
     panels = [panel for panel in panels if any(_series(h, panel[1]) for h in histories.values())]
     figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (label, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
+    for axes, (label, names) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         _draw(axes, histories, names, root=label == "RMSE")
         axes.set_ylabel(label)
     if title:
@@ -71,9 +73,7 @@ def _series(history: History, names: tuple[str, ...], prefix: str = "") -> list[
     return next((history.lists[prefix + n] for n in names if prefix + n in history.lists), None)
 
 
-def _draw(
-    axes: Axes, histories: Mapping[str, History], names: tuple[str, ...], root: bool
-) -> None:
+def _draw(axes: Axes, histories: Mapping[str, History], names: tuple[str, ...], root: bool) -> None:
     for number, (name, history) in enumerate(histories.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         label = f"{name} " if len(histories) > 1 else ""

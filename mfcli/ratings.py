@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 class Scale(NamedTuple):
-    """The values ratings take: from `min` to `max` in steps of `step` (None where there is none)."""
+    """The values that ratings take: from `min` to `max`, in steps of `step` if there are steps."""
 
     min: float
     max: float
@@ -61,8 +61,8 @@ class Vocabulary:
             own, ids = self.ids.cast(pa.string()), ids.cast(pa.string())
         else:
             own = self.ids
-        found = pc.index_in(ids, value_set=own)
-        return np.asarray(found.fill_null(-1), dtype=np.int32)
+        found = pc.index_in(ids, value_set=own).fill_null(-1)
+        return _numpy(found, np.int32)
 
     def counting(self, rows: NDArray[np.int32]) -> Vocabulary:
         """Return the same ids with the number of times each of their rows occurs in `rows`."""
@@ -156,6 +156,8 @@ class Ratings:
 
     def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same ratings in the rows of other vocabularies; -1 for ids they lack."""
+        if users.ids.equals(self.users.ids) and items.ids.equals(self.items.ids):
+            return self.over(users, items)
         return replace(
             self,
             user=users.rows(self.users.ids)[self.user],
@@ -179,7 +181,9 @@ def _step(values: NDArray[np.float32]) -> float | None:
 def write_ratings(path: Path, ratings: Ratings) -> None:
     """Write the columns of ratings as one Arrow IPC record batch."""
     columns = {name: getattr(ratings, name) for name in _COLUMNS}
-    _write_arrow(path, {name: pa.array(c) for name, c in columns.items() if c is not None})
+    _write_arrow(
+        path, {name: _arrow(c, _COLUMNS[name]) for name, c in columns.items() if c is not None}
+    )
 
 
 def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Ratings:
@@ -193,17 +197,28 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
     """
     table = _read_arrow(path)
     names = [name for name in _COLUMNS if name in table.column_names or name != "timestamp"]
-    columns = {name: _column(path, table, name, (_COLUMNS[name],)).to_numpy() for name in names}
+    columns = {
+        name: _numpy(_column(path, table, name, (kind,)), kind.to_pandas_dtype())
+        for name, kind in _COLUMNS.items()
+        if name in names
+    }
     _check_rows(path, "user", columns["user"], users)
     _check_rows(path, "item", columns["item"], items)
     if not np.isfinite(columns["rating"]).all():
         raise ArtifactError(f"{path}: ratings must be finite; make it anew")
-    return Ratings(timestamp=columns.pop("timestamp", None), users=users, items=items, **columns)
+    return Ratings(
+        user=columns["user"],
+        item=columns["item"],
+        rating=columns["rating"],
+        timestamp=columns.get("timestamp"),
+        users=users,
+        items=items,
+    )
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write the ids and counts of a vocabulary as one Arrow IPC record batch."""
-    _write_arrow(path, {"id": vocabulary.ids, "count": pa.array(vocabulary.counts)})
+    _write_arrow(path, {"id": vocabulary.ids, "count": _arrow(vocabulary.counts, pa.int64())})
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -216,10 +231,24 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """
     table = _read_arrow(path)
     ids = _column(path, table, "id", (pa.int64(), pa.string()))
-    counts = _column(path, table, "count", (pa.int64(),)).to_numpy()
+    counts = _numpy(_column(path, table, "count", (pa.int64(),)), np.int64)
     if len(ids.unique()) != len(ids):
         raise ArtifactError(f"{path}: ids must be distinct; make it anew")
     return Vocabulary(ids, counts)
+
+
+def _numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
+    """View a column of numbers without nulls; Arrow's own `to_numpy` would import pandas."""
+    values = column.buffers()[1]
+    if not len(column):
+        return np.empty(0, dtype)
+    return np.frombuffer(values, dtype)[column.offset : column.offset + len(column)]
+
+
+def _arrow(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """View an array as a column; Arrow's own `array` would import pandas."""
+    values = pa.py_buffer(np.ascontiguousarray(column))
+    return pa.Array.from_buffers(kind, len(column), [None, values])
 
 
 def _write_arrow(path: Path, columns: dict[str, pa.Array]) -> None:

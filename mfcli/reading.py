@@ -82,7 +82,8 @@ class _Encoder:
     def encode(self, column: pa.DictionaryArray) -> NDArray[np.int32]:
         codes = self.codes
         numbers = [codes.setdefault(raw, len(codes)) for raw in column.dictionary.to_pylist()]
-        return np.array(numbers, dtype=np.int32)[column.indices.to_numpy()]
+        encoded: NDArray[np.int32] = np.array(numbers, np.int32)[column.indices.to_numpy()]
+        return encoded
 
     def ids(self, text: bool) -> pa.Array:
         """Return the ids; text becomes integers where nothing of any id is lost by that."""
@@ -161,13 +162,15 @@ class _Pieces:
         if not self.columns:
             raise DataError(f"{self.layout.path}: holds no rating, only a header")
         columns = {role: np.concatenate(values) for role, values in self.columns.items()}
-        timestamp = columns.pop("timestamp", None)
         text = self.layout.format == "text"
-        vocabularies = {
-            "users": _vocabulary(self.users.ids(text), columns["user"]),
-            "items": _vocabulary(self.items.ids(text), columns["item"]),
-        }
-        return Ratings(timestamp=timestamp, **columns, **vocabularies)
+        return Ratings(
+            user=columns["user"],
+            item=columns["item"],
+            rating=columns["rating"],
+            timestamp=columns.get("timestamp"),
+            users=_vocabulary(self.users.ids(text), columns["user"]),
+            items=_vocabulary(self.items.ids(text), columns["item"]),
+        )
 
 
 _CONVERT: dict[str, Callable[[_Pieces, pa.Array], NDArray[Any] | None]] = {
@@ -237,7 +240,7 @@ def _csv_options(layout: Layout) -> tuple[Any, Any, Any]:
     hashed = pa.dictionary(pa.int32(), pa.string())
     types = {place["user"]: hashed, place["item"]: hashed, place["rating"]: pa.float32()}
     return (
-        pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=int(layout.header)),
+        pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=layout.skip),
         pacsv.ParseOptions(
             delimiter=layout.separator[0],
             quote_char=False if stride > 1 else '"',
@@ -259,9 +262,12 @@ def _parquet_batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
     for batch in file.iter_batches(columns=names):
         done += len(batch)
         if len(batch):
-            yield pa.RecordBatch.from_arrays(
-                [_plain(layout, name, batch.column(name)) for name in names], names
-            ), size * done // total
+            yield (
+                pa.RecordBatch.from_arrays(
+                    [_plain(layout, name, batch.column(name)) for name in names], names
+                ),
+                size * done // total,
+            )
 
 
 def _plain(layout: Layout, name: str, column: pa.Array) -> pa.Array:
@@ -312,9 +318,7 @@ def _without(
         means = pd.Series(ratings.rating.astype(np.float64)).groupby(pair, sort=False)
         ratings = replace(ratings, rating=means.transform("mean").to_numpy(np.float32))
     kept = ratings.take(~twice)
-    return replace(
-        kept, users=kept.users.counting(kept.user), items=kept.items.counting(kept.item)
-    )
+    return replace(kept, users=kept.users.counting(kept.user), items=kept.items.counting(kept.item))
 
 
 def _duplicate(ratings: Ratings, layout: Layout, row: int) -> DataError:

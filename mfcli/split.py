@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mfcli.ratings import (
     Ratings,
     Scale,
     Source,
+    Vocabulary,
     read_ratings_arrow,
     read_vocabulary,
     write_ratings,
@@ -97,11 +99,19 @@ def split(ratings: Ratings, config: Config) -> Split:
         raise DataError(f"no training ratings are left of {len(ratings)}; lower --test")
     users = ratings.users.counting(ratings.user[train])
     items = ratings.items.counting(ratings.item[train])
-    parts = [
-        ratings.take(rows).over(users, items) if len(rows) else None for rows in (train, test, valid)
-    ]
+    parts = {
+        name: ratings.take(rows).over(users, items)
+        for name, rows in (("train", train), ("test", test), ("valid", valid))
+    }
     strategy = {"name": "random", "test": config.test, "valid": config.valid, "seed": config.seed}
-    return Split(*parts, ratings.scale(), strategy, ratings.source)  # type: ignore[arg-type]
+    return Split(
+        train=parts["train"],
+        test=parts["test"],
+        valid=parts["valid"] if config.valid else None,
+        scale=ratings.scale(),
+        strategy=strategy,
+        source=ratings.source,
+    )
 
 
 def _share(ratings: Ratings, config: Config, name: str) -> int:
@@ -173,17 +183,29 @@ def read_split(folder: Path) -> Split:
     try:
         scale = Scale(**manifest["scale"])
         source = Source(**manifest["source"]) if manifest["source"] else None
-        strategy, names = dict(manifest["strategy"]), manifest["files"]
+        strategy = dict(manifest["strategy"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path}: is damaged ({error!r}); split again") from error
     users, items = (read_vocabulary(folder / f"{name}.arrow") for name in ("users", "items"))
-    parts = {
-        name: read_ratings_arrow(folder / f"{name}.arrow", users, items)
-        if f"{name}.arrow" in names
-        else None
-        for name in PARTS
-    }
-    return Split(**parts, scale=scale, strategy=strategy, source=source, hash=manifest["hash"])  # type: ignore[arg-type]
+    part = partial(_read_part, folder, manifest, users, items)
+    return Split(
+        train=part("train"),
+        test=part("test"),
+        valid=part("valid") if "valid.arrow" in manifest["files"] else None,
+        scale=scale,
+        strategy=strategy,
+        source=source,
+        hash=manifest["hash"],
+    )
+
+
+def _read_part(
+    folder: Path, manifest: Mapping[str, Any], users: Vocabulary, items: Vocabulary, name: str
+) -> Ratings:
+    part = read_ratings_arrow(folder / f"{name}.arrow", users, items)
+    if len(part) != manifest["ratings"].get(name) or not len(part):
+        raise ArtifactError(f"{folder}: {name} does not hold the ratings it should; split again")
+    return part
 
 
 def _hash(digests: Mapping[str, str]) -> str:

@@ -176,9 +176,7 @@ def fit(
     return Fit(engine.model(), History.of(epochs))
 
 
-def _epochs(
-    engine: Engine, split: Split, config: Config, on_progress: Progress
-) -> Iterator[Epoch]:
+def _epochs(engine: Engine, split: Split, config: Config, on_progress: Progress) -> Iterator[Epoch]:
     _, held_out = split.held_out
     for number in range(1, config.epochs + 1):
         begin = time.perf_counter()

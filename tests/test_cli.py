@@ -1,0 +1,281 @@
+"""The commands: what they print, what they write, what they refuse."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Outcome
+from planted import planted_ratings
+
+from mfcli import __version__, cli
+from mfcli.config import Config
+from mfcli.split import split, write_split
+from mfcli.training import Epoch, Fit, History, start
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def trained(run: Run) -> Run:
+    """A small folder after split and train, without the cost of training."""
+    made = split(planted_ratings()[0], Config())
+    write_split(Path("split"), made)
+    from mfcli.split import read_split
+
+    model = start(read_split(Path("split")), Config(k=3))
+    Fit(model, History.of([Epoch(n, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)])).write(Path())
+    assert run("evaluate", "-q").code == 0
+    return run
+
+
+def snapshot(folder: Path = Path()) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_four_lines_in_a_folder_with_a_data_csv(tmp_path: Path, real_csv: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(real_csv.read_bytes())
+    for line in (
+        "mfcli split data.csv",
+        "mfcli train --k 10 --epochs 15",
+        "mfcli evaluate",
+        "mfcli plot history.json",
+    ):
+        command = [sys.executable, "-m", *line.split()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "data.csv",
+        "history.json",
+        "history.png",
+        "metrics.json",
+        "model",
+        "split",
+    ]
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert len(history["val_mse"]) == 15
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["rmse"] < metrics["baselines"]["mean"]["rmse"] - 0.1
+    assert metrics["rmse_raw"] ** 2 == pytest.approx(history["val_mse"][-1], rel=1e-6)
+
+
+def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
+    options = ["--split", real_split, "--epochs", 2, "--batch-size", 1024, "--out", "runs/a"]
+    first = run("train", *options)
+    assert first.code == 0
+    assert "user_factors" in first.out
+    assert "total" in first.out
+    assert "runs/a/model and runs/a/history.json: validation RMSE" in first.out
+    lines = first.err.splitlines()
+    assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
+        assert words in lines[0]
+    options[-1] = "runs/b"
+    second = run("train", *options, "--json", "--quiet")
+    assert second.err == ""
+    assert json.loads(second.out)["epochs"] == 2
+    assert_same_but_for_times(Path("runs/a"), Path("runs/b"))
+
+
+def assert_same_but_for_times(a: Path, b: Path) -> None:
+    for name in ("model.json", "users.arrow", "items.arrow"):
+        assert (a / "model" / name).read_bytes() == (b / "model" / name).read_bytes()
+    members = [zipfile.ZipFile(folder / "model" / "model.keras") for folder in (a, b)]
+    for name in ("config.json", "model.weights.h5"):
+        assert members[0].read(name) == members[1].read(name)
+    for member in members:
+        member.close()
+    histories = [json.loads((folder / "history.json").read_text()) for folder in (a, b)]
+    assert histories[0].pop("seconds") != histories[1].pop("seconds")
+    assert histories[0] == histories[1]
+
+
+def test_split_prints_a_table(run: Run, real_csv: Path) -> None:
+    done = run("split", real_csv, "--valid", "0.1")
+    assert done.code == 0
+    for words in ("users", "items", "density", "mean of train", "0.5 to 5, step 0.5", "(70.0%)"):
+        assert words in done.out
+    assert "valid with a user or item not in train" in done.out
+    manifest = json.loads(Path("split/split.json").read_text())
+    assert json.loads(run("split", real_csv, "--valid", "0.1", "--json").out).items() <= (
+        manifest.items()
+    )
+
+
+def test_a_validation_part_silences_the_note(trained: Run, real_split: Path) -> None:
+    short = ["--epochs", 1, "--k", 2, "--out", "o"]
+    assert "note: epochs are validated on the test ratings" in trained("train", *short).err
+    assert "note:" not in trained("train", *short, "--quiet").err
+    assert "note:" not in trained("train", *short, "--split", real_split).err
+
+
+def test_settings_come_from_defaults_file_and_options(run: Run, real_csv: Path) -> None:
+    Path("mfcli.toml").write_text("test = 0.3\nseed = 4\n")
+    strategy = json.loads(run("split", real_csv, "--json", "--seed", "5").out)["strategy"]
+    assert (strategy["test"], strategy["valid"], strategy["seed"]) == (0.3, 0.0, 5)
+    Path("other.toml").write_text("valid = 0.2\n")
+    strategy = json.loads(run("split", real_csv, "--json", "--config", "other.toml").out)[
+        "strategy"
+    ]
+    assert (strategy["test"], strategy["valid"], strategy["seed"]) == (0.2, 0.2, 0)
+
+
+def test_evaluate_prints_and_writes(trained: Run) -> None:
+    done = trained("evaluate", "--no-clip", "--damping", "2")
+    assert "predictions not clipped" in done.out
+    assert "damped biases (damping 2)" in done.out
+    for words in ("unseen user", "unseen item", "unseen both", "warm"):
+        assert words in done.out
+    written = json.loads(Path("metrics.json").read_text())
+    assert json.loads(trained("evaluate", "--no-clip", "--damping", "2", "--json").out) == written
+
+
+def test_evaluate_on_other_ratings(trained: Run) -> None:
+    sizes = {
+        on: json.loads(trained("evaluate", "--on", on, "--json").out)["protocol"]["ratings"]
+        for on in ("test", "train")
+    }
+    assert sizes["train"] == pytest.approx(4 * sizes["test"], rel=0.05)
+    Path("new.csv").write_text("user,item,rating\n0,0,3\n999,0,3\n0,abc,2\nx,y,1\n")
+    groups = json.loads(trained("evaluate", "--on", "new.csv", "--json").out)["groups"]
+    assert [group["ratings"] for group in groups.values()] == [1, 1, 1, 1]
+
+
+def test_any_split(trained: Run) -> None:
+    write_split(Path("other"), split(planted_ratings()[0], Config(seed=8)))
+    refused = trained("evaluate", "--split", "other")
+    assert refused.code == 1
+    assert "error: model: was trained on split " in refused.err
+    assert refused.err.count("\n") == 1
+    assert trained("evaluate", "--split", "other", "--any-split").code == 0
+
+
+def test_plot_names_runs_apart(trained: Run) -> None:
+    history = Path("history.json").read_text()
+    for folder in ("runs/a", "runs/b"):
+        Path(folder).mkdir(parents=True)
+        (Path(folder) / "history.json").write_text(history)
+    done = trained("plot", "runs/a", "runs/b/history.json", "--json", "--rmse")
+    assert json.loads(done.out) == {"picture": "history.png", "runs": {"a": 2, "b": 2}}
+    assert trained("plot", "runs/a/history.json").out == "runs/a/history.png: 1 run\n"
+    assert trained("plot", "history.json", "--out", "x/p.svg").code == 0
+    assert Path("x/p.svg").is_file()
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").out == f"mfcli {__version__}\n"
+    for command in ("split", "train", "evaluate", "plot"):
+        assert run(command, "--help").code == 0
+
+
+def test_every_option_has_help() -> None:
+    for command in (cli.split, cli.train, cli.evaluate, cli.plot):
+        assert command.__doc__
+        for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+            if name != "ctx":
+                info = parameter.annotation.__metadata__[0]
+                assert str(info.help).endswith("."), (command.__name__, name)
+
+
+USAGE = [
+    (["split", "data.csv", "--test", "0"], "--test must be above 0 and below 1, got 0.0"),
+    (["split", "data.csv", "--test", "1.2"], "--test must be above 0 and below 1, got 1.2"),
+    (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
+    (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "test and valid must leave"),
+    (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last or mean"),
+    (["split"], "Missing argument 'ratings'."),
+    (["train", "--k", "0"], "--k must be at least 1, got 0"),
+    (["train", "--k", "x"], "Invalid value for '--k': Input should be a valid integer"),
+    (["train", "--lr", "nan"], "--lr must be above 0, got nan"),
+    (["train", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+    (["train", "--optimizer", "adam", "--nesterov"], "nesterov belongs to optimizer sgd"),
+    (["train", "--unknown"], "No such option: --unknown"),
+    (["plot", "history.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
+    (["nonsense"], "No such command 'nonsense'."),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), USAGE, ids=[" ".join(u[0]) for u in USAGE])
+def test_wrong_usage_is_one_line_and_status_2(trained: Run, args: list[str], message: str) -> None:
+    Path("data.csv").write_text("user,item,rating\n1,2,3\n")
+    before = snapshot()
+    done = trained(*args)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}"), done.err
+    assert done.err.count("\n") == 1
+    assert snapshot() == before
+
+
+FAULTS = [
+    (["split", "none.csv"], "none.csv: cannot be read: No such file or directory"),
+    (["split", "."], ".: is a directory; name the ratings file in it"),
+    (["split", "bad.csv"], "bad.csv:3: rating must be a finite number, got 'NaN'"),
+    (["split", "twice.csv", "--duplicates", "error"], "twice.csv:3: user 1 has rated item 2"),
+    (["split", "one.csv"], "--test 0.2 of 1 ratings leaves no test rating; raise it"),
+    (["split", "one.csv", "--item-col", "x"], "one.csv: has no column 'x'; its columns are user"),
+    (["split", "fine.csv", "--split", "full"], "full: holds files that mfcli did not write"),
+    (["split", "fine.csv", "--split", "one.csv/x"], "one.csv/x: cannot be written: "),
+    (["train", "--split", "none"], "none: holds no split; make one with: mfcli split data.csv"),
+    (["train", "--out", "one.csv"], "one.csv/model: cannot be written: "),
+    (["train", "--config", "none.toml"], "none.toml: cannot be read: No such file"),
+    (["train", "--config", "unknown.toml"], "unknown.toml: unknown key 'lrr'; did you mean 'lr'?"),
+    (["train", "--config", "type.toml"], "type.toml: k must be a whole number, got 'ten'"),
+    (["evaluate", "--model", "none"], "none: holds no model; train one with: mfcli train"),
+    (["evaluate", "--on", "valid"], "the split has no valid ratings; split again with --valid"),
+    (["evaluate", "--on", "none.csv"], "none.csv: cannot be read: No such file or directory"),
+    (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
+    (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),
+    (["plot", "metrics.json"], "metrics.json: is no training history: it has no list 'loss'"),
+    (["plot", "history.json", "--out", "one.csv/p.png"], "one.csv/p.png: cannot be written: "),
+]
+
+
+@pytest.mark.parametrize(("args", "message"), FAULTS, ids=[" ".join(f[0]) for f in FAULTS])
+def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message: str) -> None:
+    Path("bad.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
+    Path("twice.csv").write_text("user,item,rating\n1,2,3\n1,2,4\n")
+    Path("one.csv").write_text("user,item,rating\n1,2,3\n")
+    Path("fine.csv").write_text("user,item,rating\n" + "".join(f"{n},2,3\n" for n in range(9)))
+    Path("unknown.toml").write_text("lrr = 0.1\n")
+    Path("type.toml").write_text('k = "ten"\n')
+    Path("full").mkdir()
+    Path("full/notes.txt").write_text("mine")
+    before = snapshot()
+    done = trained(*args)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"error: {message}"), done.err
+    assert done.err.count("\n") == 1
+    assert snapshot() == before
+
+
+def test_a_split_with_a_validation_part_can_be_evaluated_on_it(run: Run, real_csv: Path) -> None:
+    from mfcli.split import read_split
+
+    run("split", real_csv, "--valid", "0.1")
+    parts = read_split(Path("split"))
+    Fit(start(parts, Config()), History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path())
+    done = run("evaluate", "--on", "valid", "--json")
+    assert json.loads(done.out)["protocol"]["ratings"] == len(parts.parts["valid"])
+
+
+def test_divergence_is_an_error_and_leaves_the_old_model(trained: Run) -> None:
+    before = snapshot()
+    done = trained("train", "--lr", "1e6", "--epochs", "3", "-q")
+    assert done.code == 1
+    assert "error: training diverged at epoch " in done.err
+    assert snapshot() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(trained: Run, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+    done = trained("train", "--out", locked)
+    assert done.err.startswith(f"error: {locked}/model: cannot be written: Permission denied")

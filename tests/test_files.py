@@ -1,0 +1,124 @@
+"""Artifacts are replaced whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from mfcli.errors import ArtifactError
+from mfcli.files import (
+    check_digests,
+    read_json,
+    read_manifest,
+    replacing_file,
+    replacing_folder,
+    sha256,
+    write_json,
+    write_manifest,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.json"
+    write_json(target, {"a": 1})
+    with pytest.raises(RuntimeError), replacing_file(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(target) == {"a": 1}
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "split"
+    for files in (["a", "b"], ["b"]):
+        with replacing_folder(target, ["a", "b"]) as temporary:
+            for name in files:
+                (temporary / name).write_text(name)
+    assert names(target) == ["b"]
+    assert names(tmp_path) == ["split"]
+
+
+def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
+    target = tmp_path / "split"
+    with replacing_folder(target, ["a"]) as temporary:
+        (temporary / "a").write_text("old")
+    with pytest.raises(RuntimeError), replacing_folder(target, ["a"]) as temporary:
+        (temporary / "a").write_text("new")
+        raise RuntimeError
+    assert (target / "a").read_text() == "old"
+    assert names(tmp_path) == ["split"]
+
+
+def test_the_fallback_without_an_exchange_of_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfcli.files._swapped", lambda folder, target: False)
+    target = tmp_path / "split"
+    for text in ("old", "new"):
+        with replacing_folder(target, ["a"]) as temporary:
+            (temporary / "a").write_text(text)
+    assert (target / "a").read_text() == "new"
+    assert names(tmp_path) == ["split"]
+
+
+def test_folders_with_files_of_others_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with (
+        pytest.raises(ArtifactError, match="holds files that mfcli did not write"),
+        replacing_folder(tmp_path, ["a"]),
+    ):
+        pass
+    assert names(tmp_path) == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "split"
+    target.write_text("mine")
+    with pytest.raises(ArtifactError, match="must be a folder"), replacing_folder(target, ["a"]):
+        pass
+    assert target.read_text() == "mine"
+
+
+def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    write_manifest(path, {"format": 1, "mean": 3.5})
+    assert read_manifest(path, 1) == {"format": 1, "mean": 3.5}
+    path.write_text(path.read_text().replace("3.5", "3.6"))
+    with pytest.raises(ArtifactError, match="digest is wrong"):
+        read_manifest(path, 1)
+
+
+def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("a")
+    manifest = {"files": {"a": sha256(path)}}
+    check_digests(tmp_path, manifest, ["a"])
+    path.write_text("b")
+    with pytest.raises(ArtifactError, match="is damaged"):
+        check_digests(tmp_path, manifest, ["a"])
+    path.unlink()
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        check_digests(tmp_path, manifest, ["a"])
+    with pytest.raises(ArtifactError, match="does not list its files"):
+        check_digests(tmp_path, {"files": {}}, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1]", "must hold a JSON object, got list"),
+        ("{", "is not valid JSON"),
+        ("\xff", "is not valid JSON"),
+        ('{"format": 2}', "has format 2; this mfcli reads format 1; upgrade mfcli"),
+        ('{"format": "x"}', "has no format number"),
+        ("[" * 100_000, "is not valid JSON"),
+    ],
+)
+def test_bad_json_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ArtifactError, match=message):
+        read_json(path, newest=1)

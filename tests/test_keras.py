@@ -1,0 +1,221 @@
+"""Keras itself: the reference engine, and the files that it must open."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.model import Model, layers, write_model
+from mfcli.split import Split, read_split
+from mfcli.training import fit, start, validate
+
+LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
+
+LOAD_WITHOUT_MFCLI = """
+import sys
+sys.modules["mfcli"] = None  # importing it would fail
+import keras, numpy as np
+model = keras.saving.load_model(sys.argv[1])
+pairs = np.load(sys.argv[2])
+ratings = model.predict([pairs["user"], pairs["item"]], verbose=0)
+np.save(sys.argv[3], ratings)
+"""
+
+
+@pytest.fixture(scope="module")
+def keras_module() -> Any:
+    """Keras through the engine, which keeps TensorFlow's greeting off the terminal."""
+    from mfcli.engines import keras as engine
+
+    return engine
+
+
+def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
+    config = Config(k=5, reg=1e-3)
+    model = start(planted_split(config), config)
+    write_model(tmp_path / "model", model, LOSSES)
+    rng = np.random.default_rng(0)
+    user = rng.integers(0, len(model.users), 500).astype(np.int32)
+    item = rng.integers(0, len(model.items), 500).astype(np.int32)
+    np.savez(tmp_path / "pairs.npz", user=user, item=item)
+    paths = [tmp_path / name for name in ("model/model.keras", "pairs.npz", "ratings.npy")]
+    subprocess.run([sys.executable, "-c", LOAD_WITHOUT_MFCLI, *map(str, paths)], check=True)
+    ratings = np.load(paths[2])
+    assert ratings.shape == (500, 1)
+    np.testing.assert_allclose(ratings[:, 0], model.predict(user, item), atol=1e-6, rtol=0)
+
+
+def plain(value: Any) -> Any:
+    """Leave out what names objects of one process, and arguments newer than Keras 3.8."""
+    dropped = {"shared_object_id", "optional", "quantization_config"}
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items() if name not in dropped}
+    return [plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+def layout(path: Path) -> dict[str, Any]:
+    """List the groups, names and table shapes of a Keras file's weights."""
+    import h5py
+
+    found: dict[str, Any] = {}
+
+    def note(name: str, thing: Any) -> None:
+        shape = getattr(thing, "shape", None)
+        found[name] = shape or {key: str(entry) for key, entry in thing.attrs.items()}
+
+    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
+        h5py.File(file, "r").visititems(note)
+    return found
+
+
+@pytest.mark.parametrize(("k", "reg"), [(1, 0.0), (10, 0.02)])
+def test_the_file_is_the_one_keras_writes(
+    tmp_path: Path, keras_module: Any, k: int, reg: float
+) -> None:
+    config = Config(k=k, reg=reg)
+    model = start(planted_split(config), config)
+    write_model(tmp_path / "model", model, LOSSES)
+    keras_module.build(model).save(tmp_path / "keras.keras")
+    configs = []
+    for path in (tmp_path / "model" / "model.keras", tmp_path / "keras.keras"):
+        with zipfile.ZipFile(path) as archive:
+            configs.append(json.loads(archive.read("config.json")))
+            assert set(archive.namelist()) == {"metadata.json", "config.json", "model.weights.h5"}
+            assert set(json.loads(archive.read("metadata.json"))) == {
+                "keras_version",
+                "date_saved",
+            }
+    assert plain(configs[0]) == plain(configs[1])
+    assert layout(tmp_path / "model" / "model.keras") == layout(tmp_path / "keras.keras")
+
+
+def test_the_summary_is_keras_own(keras_module: Any) -> None:
+    config = Config(k=7)
+    model = start(planted_split(config), config)
+    network = keras_module.build(model)
+    found = [
+        (layer.name, type(layer).__name__, layer.output.shape, layer.count_params())
+        for layer in network.layers
+    ]
+    assert found == layers(len(model.users), len(model.items), 7)
+
+
+def test_validation_is_keras_evaluate(keras_module: Any) -> None:
+    config = Config(k=6, reg=0.01)
+    split = planted_split(config)
+    model = start(split, config)
+    network = keras_module.build(model)
+    network.compile(loss="mse", metrics=["mse"])
+    test = split.test
+    expected = network.evaluate([test.user, test.item], test.rating, verbose=0)
+    np.testing.assert_allclose(validate(model, test), expected, rtol=1e-5)
+
+
+def dense_twin(
+    model: Model, split: Split, config: Config, orders: list[np.ndarray]
+) -> tuple[dict[str, np.ndarray], list[float], list[float]]:
+    """Train with dense NumPy updates in double precision, as the design states them."""
+    tables = {name: table.astype(np.float64) for name, table in model.tables.items()}
+    speed = {name: np.zeros_like(table) for name, table in tables.items()}
+    losses, errors = [], []
+    for order in orders:
+        loss = mse = 0.0
+        for begin in range(0, len(order), config.batch_size):
+            rows = order[begin : begin + config.batch_size]
+            u, i, r = split.train.user[rows], split.train.item[rows], split.train.rating[rows]
+            p, q = tables["user_factors"][u], tables["item_factors"][i]
+            e = model.mu + tables["user_biases"][u] + tables["item_biases"][i]
+            e = e + (p * q).sum(1) - r
+            penalty = config.reg * sum((table**2).sum() for table in tables.values())
+            loss += len(rows) * (np.mean(e**2) + penalty)
+            mse += float((e**2).sum())
+            gradients = {name: 2 * config.reg * table for name, table in tables.items()}
+            scaled = 2 / len(rows) * e
+            np.add.at(gradients["user_factors"], u, scaled[:, None] * q)
+            np.add.at(gradients["item_factors"], i, scaled[:, None] * p)
+            np.add.at(gradients["user_biases"], u, scaled)
+            np.add.at(gradients["item_biases"], i, scaled)
+            for name, gradient in gradients.items():
+                speed[name] = config.momentum * speed[name] - config.lr * gradient
+                ahead = config.momentum * speed[name] - config.lr * gradient
+                tables[name] = tables[name] + (ahead if config.nesterov else speed[name])
+        losses.append(loss / len(order))
+        errors.append(mse / len(order))
+    return tables, losses, errors
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"reg": 0.01}, {"momentum": 0.0}, {"nesterov": True, "reg": 0.001}, {"batch_size": 17}],
+)
+def test_keras_makes_the_updates_of_the_design(keras_module: Any, changes: dict[str, Any]) -> None:
+    config = Config(k=3, epochs=2, lr=0.02, **changes)
+    split = planted_split(config)
+    fitted = fit(split, config)
+    orders = [
+        np.random.default_rng([config.seed, epoch]).permutation(len(split.train))
+        for epoch in (1, 2)
+    ]
+    tables, losses, errors = dense_twin(start(split, config), split, config, orders)
+    for name, table in fitted.model.tables.items():
+        np.testing.assert_allclose(table, tables[name], atol=1e-5)
+    np.testing.assert_allclose(fitted.history.lists["loss"], losses, rtol=1e-5)
+    np.testing.assert_allclose(fitted.history.lists["mse"], errors, rtol=1e-5)
+
+
+def test_a_planted_model_is_found(keras_module: Any) -> None:
+    config = Config(k=3, epochs=60, lr=0.1, batch_size=16)
+    split = planted_split(config, users=80, items=60, share=0.6)
+    fitted = fit(split, config)
+    rmse = np.sqrt(fitted.history.lists["val_mse"])
+    spread = float(split.test.rating.std())
+    assert rmse[-1] < 0.05 * spread
+    assert rmse[0] > 0.5 * spread
+
+
+def test_real_ratings_are_learned_and_reproduced(real_split: Path, keras_module: Any) -> None:
+    split = read_split(real_split)
+    config = Config(epochs=2, batch_size=512)
+    runs = [fit(split, config) for _ in range(2)]
+    first, second = (run.history.lists for run in runs)
+    for name in ("loss", "mse", "val_loss", "val_mse"):
+        assert first[name] == second[name]
+    for name, table in runs[0].model.tables.items():
+        assert table.tobytes() == runs[1].model.tables[name].tobytes()
+    assert first["mse"][1] < first["mse"][0] < 1.1
+    assert first["val_mse"][1] < 0.92
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"k": 4},
+        {"reg": 0.01},
+        {"lr": 0.01},
+        {"momentum": 0.5},
+        {"batch_size": 32},
+        {"nesterov": True},
+        {"optimizer": "adam", "lr": 0.01},
+        {"optimizer": "adam", "lr": 0.01, "momentum": 0.5},
+        {"seed": 1},
+        {"epochs": 3},
+    ],
+)
+def test_each_setting_changes_the_result(keras_module: Any, changes: dict[str, Any]) -> None:
+    base = {"k": 3, "epochs": 2}
+    if changes == {"optimizer": "adam", "lr": 0.01, "momentum": 0.5}:
+        base |= {"optimizer": "adam", "lr": 0.01}
+    results = []
+    for config in (Config(**base), Config(**(base | changes))):  # type: ignore[arg-type]
+        split = planted_split(Config())
+        results.append(fit(split, config).history.lists["val_mse"][-1])
+    assert abs(results[0] - results[1]) > 1e-6

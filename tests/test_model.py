@@ -1,0 +1,171 @@
+"""Prediction, the model folder and the Keras file."""
+
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.errors import ArtifactError
+from mfcli.keras_file import TABLES
+from mfcli.model import Model, layers, read_model, write_model
+from mfcli.ratings import Vocabulary
+from mfcli.training import start
+
+LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    config = Config(k=4, reg=0.01)
+    return start(planted_split(config, share=0.05), config)
+
+
+def obvious(model: Model, u: int, i: int) -> float:
+    rating = model.mu
+    if u >= 0:
+        rating += float(model.user_biases[u])
+    if i >= 0:
+        rating += float(model.item_biases[i])
+    if u >= 0 and i >= 0:
+        rating += sum(map(float, model.user_factors[u] * model.item_factors[i]))
+    return rating
+
+
+def test_prediction_is_the_formula(model: Model) -> None:
+    user, item = np.meshgrid(np.arange(-1, 5), np.arange(-1, 6))
+    user, item = user.ravel().astype(np.int32), item.ravel().astype(np.int32)
+    expected = [obvious(model, u, i) for u, i in zip(user, item, strict=True)]
+    np.testing.assert_allclose(model.predict(user, item), expected, rtol=1e-6)
+
+
+def test_prediction_does_not_depend_on_chunks(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(-1, 40, (2, 1000)).astype(np.int32)
+    whole = model.predict(user, item)
+    monkeypatch.setattr("mfcli.model._CHUNK", 7)
+    assert (model.predict(user, item) == whole).all()
+    assert len(model.predict(user[:0], item[:0])) == 0
+
+
+def test_initial_weights_are_keras_default_and_zero_without_ratings(model: Model) -> None:
+    for name, table in model.tables.items():
+        counts = (model.users if name.startswith("user") else model.items).counts
+        assert not table[counts == 0].any()
+        seen = table[counts > 0]
+        assert seen.all()
+        assert -0.05 < seen.min() < seen.max() < 0.05
+    assert (model.items.counts == 0).any()
+
+
+def test_unknown_ids_of_either_type_are_found_as_text() -> None:
+    numbers = Vocabulary(pa.array([5, 42]), np.ones(2, np.int64))
+    assert numbers.rows(pa.array([42, 7])).tolist() == [1, -1]
+    assert numbers.rows(pa.array(["42", "042", "x"])).tolist() == [1, -1, -1]
+    words = Vocabulary(pa.array(["5", "x"]), np.ones(2, np.int64))
+    assert words.rows(pa.array([5, 6])).tolist() == [0, -1]
+
+
+def test_saving_and_loading_is_exact(model: Model, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", model, LOSSES)
+    read = read_model(tmp_path / "model")
+    for name in TABLES:
+        assert (read.tables[name] == model.tables[name]).all()
+    assert (read.mu, read.scale, read.config) == (model.mu, model.scale, model.config)
+    assert read.split_hash == model.split_hash
+    assert read.users.ids.equals(model.users.ids)
+    assert (read.items.counts == model.items.counts).all()
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.keras", "users.arrow", "items.arrow"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
+def test_damage_is_noticed(model: Model, tmp_path: Path, name: str, damage: str) -> None:
+    folder = tmp_path / "model"
+    write_model(folder, model, LOSSES)
+    path, content = folder / name, bytearray((folder / name).read_bytes())
+    content[len(content) * 3 // 4] ^= 1
+    pieces = {"empty": b"", "truncated": content[: len(content) // 2], "flipped": content}
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(pieces[damage])
+    if damage == "flipped" and name == "model.keras" and not _in_tables(path):
+        return
+    with pytest.raises(ArtifactError, match="model"):
+        read_model(folder)
+
+
+def _in_tables(path: Path) -> bool:
+    """Whether the flipped byte is in the weights, which alone are read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() == "model.weights.h5"
+    except zipfile.BadZipFile:
+        return True
+
+
+def _rewrite(path: Path, change: object) -> None:
+    """Write a Keras file again with other weights, valid as a zip."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = path.with_name("w.h5")
+    weights.write_bytes(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        change(file)  # type: ignore[operator]
+    members["model.weights.h5"] = weights.read_bytes()
+    weights.unlink()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _other_shape(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file["layers/embedding/vars/0"] = np.zeros((1, 4), np.float32)
+
+
+def _external_link(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file["layers/embedding/vars/0"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def _not_finite(file: h5py.File) -> None:
+    file["layers/embedding/vars/0"][0, 0] = np.nan
+
+
+def _other_number(file: h5py.File) -> None:
+    file["layers/embedding/vars/0"][0, 0] += 1
+
+
+def _huge(file: h5py.File) -> None:
+    file["bomb"] = np.zeros(1 << 20, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_other_shape, "must be float32"),
+        (_external_link, "missing or a link"),
+        (_not_finite, "not finite"),
+        (_other_number, "digest is wrong"),
+        (_huge, "more than the"),
+    ],
+)
+def test_hostile_weights_are_refused(
+    model: Model, tmp_path: Path, change: object, message: str
+) -> None:
+    write_model(tmp_path / "model", model, LOSSES)
+    _rewrite(tmp_path / "model" / "model.keras", change)
+    with pytest.raises(ArtifactError, match=message):
+        read_model(tmp_path / "model")
+
+
+def test_layers_count_all_parameters(model: Model) -> None:
+    rows = layers(len(model.users), len(model.items), model.k)
+    assert sum(row[-1] for row in rows) == sum(table.size for table in model.tables.values())

@@ -1,0 +1,129 @@
+"""Dependencies go one way, and nothing heavy is loaded where it is not needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+ORDER = [
+    "__init__",
+    "errors",
+    "console",
+    "config",
+    "files",
+    "ratings",
+    "layout",
+    "faults",
+    "reading",
+    "split",
+    "keras_file",
+    "model",
+    "engines",
+    "engines.keras",
+    "training",
+    "evaluation",
+    "plots",
+    "cli",
+    "__main__",
+]
+"""Each file imports only those before it."""
+
+HOMES = {
+    "tensorflow": {"engines.keras"},
+    "keras": {"engines.keras"},
+    "matplotlib": {"plots"},
+    "h5py": {"keras_file"},
+    "typer": {"cli"},
+    "pandas": {"reading"},
+}
+
+
+def modules() -> dict[str, ast.Module]:
+    found = {}
+    for path in sorted((ROOT / "mfcli").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT / "mfcli").with_suffix("").parts)
+        found[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def imports(tree: ast.Module) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def test_each_file_imports_only_files_above_it() -> None:
+    found = modules()
+    assert set(found) == set(ORDER)
+    for name, tree in found.items():
+        own = {i.removeprefix("mfcli").lstrip(".") for i in imports(tree) if i.startswith("mfcli")}
+        for imported in own - {""}:
+            if (name, imported) == ("engines", "engines.keras"):
+                continue  # make_engine chooses one, when asked
+            assert ORDER.index(imported) < ORDER.index(name), f"{name} imports {imported}"
+
+
+def test_heavy_imports_have_one_home() -> None:
+    for name, tree in modules().items():
+        for imported in {module.partition(".")[0] for module in imports(tree)}:
+            assert name in HOMES.get(imported, {name}), f"{name} imports {imported}"
+
+
+LOADED = """
+import sys
+from mfcli.cli import app
+try:
+    app(sys.argv[1:], prog_name="mfcli")
+finally:
+    print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def loaded(folder: Path, *args: str) -> set[str]:
+    """Run a command in a process of its own; return the top-level modules it loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *args], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rsplit("LOADED", 1)[1].split())
+
+
+HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflow", "keras"}
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["split", "--help"], ["train", "--help"]]
+)
+def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
+    assert not loaded(tmp_path, *args) & HEAVY
+
+
+def test_only_training_with_keras_loads_tensorflow(tmp_path: Path, real_csv: Path) -> None:
+    stages = [
+        (["split", str(real_csv)], {"matplotlib", "h5py"}),
+        (["evaluate"], {"matplotlib", "pandas"}),
+        (["plot", "history.json"], {"pandas"}),
+    ]
+    for args, light in stages:
+        if args[0] == "evaluate":
+            _untrained(tmp_path)
+        assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light)
+
+
+def _untrained(folder: Path) -> None:
+    """Write a model as it is before training, and a history."""
+    from mfcli.config import Config
+    from mfcli.split import read_split
+    from mfcli.training import Epoch, Fit, History, start
+
+    model = start(read_split(folder / "split"), Config())
+    Fit(model, History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(folder)
