@@ -113,12 +113,18 @@ Momentum = Annotated[float, _setting("momentum")]
 Nesterov = Annotated[bool, _setting("nesterov", "--nesterov/--no-nesterov")]
 Optimizer = Annotated[str, _setting("optimizer")]
 EngineName = Annotated[str, _setting("engine")]
+BlockCount = Annotated[int, _setting("blocks")]
 Seed = Annotated[int, _setting("seed")]
 Test = Annotated[float, _setting("test")]
 Valid = Annotated[float, _setting("valid")]
 Duplicates = Annotated[str, _setting("duplicates")]
 Clip = Annotated[bool, _setting("clip", "--clip/--no-clip")]
 Damping = Annotated[float, _setting("damping")]
+
+_TESTED = (
+    "epochs are validated on the test ratings; a model chosen by them is not tested any more"
+    " (split with --valid 0.1 to choose one)"
+)
 
 ConfigFile = Annotated[
     Path | None,
@@ -195,6 +201,15 @@ def train(
     nesterov: Nesterov = Config.nesterov,
     optimizer: Optimizer = Config.optimizer,
     engine: EngineName = Config.engine,
+    blocks: BlockCount = Config.blocks,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Threads of the fast engine; the result is the same with any number.",
+            show_default="the cores",
+        ),
+    ] = None,
     seed: Seed = Config.seed,
     split: SplitFolder = Path("split"),
     out: Annotated[
@@ -212,9 +227,17 @@ def train(
     check_writable(out)
     if not json:
         _model_table(parts, settings)
-    _note_validation(parts, quiet)
+    if parts.valid is None:
+        _note(_TESTED, quiet)
     with _epoch_lines(parts, settings, quiet) as (on_epoch, on_progress):
-        fitted = fit(parts, settings, on_epoch=on_epoch, on_progress=on_progress)
+        fitted = fit(
+            parts,
+            settings,
+            threads=threads,
+            on_plan=lambda plan: _note(plan.reason, quiet),
+            on_epoch=on_epoch,
+            on_progress=on_progress,
+        )
     fitted.write(out)
     _show(_training_summary(fitted, out), json, lambda: _training_line(fitted, parts, out))
 
@@ -352,13 +375,9 @@ def _stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def _note_validation(parts: Split, quiet: bool) -> None:
-    if parts.valid is None and not quiet:
-        print(
-            "note: epochs are validated on the test ratings; a model chosen by them is not tested"
-            " any more (split with --valid 0.1 to choose one)",
-            file=sys.stderr,
-        )
+def _note(text: str, quiet: bool) -> None:
+    if not quiet:
+        print(f"note: {text}", file=sys.stderr)
 
 
 @contextmanager

@@ -82,7 +82,14 @@ class Config:
     momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)
     nesterov: bool = _setting(False, "Nesterov's momentum (SGD only).")
     optimizer: str = _setting("sgd", "Optimizer: sgd or adam.", choices=("sgd", "adam"))
-    engine: str = _setting("keras", "What trains the model: keras.", choices=("keras",))
+    engine: str = _setting(
+        "auto",
+        "What trains the model: fast (SGD), keras, or auto, which is fast where it can.",
+        choices=("auto", "fast", "keras"),
+    )
+    blocks: int = _setting(
+        0, "Groups of users and of items that train at the same time; 0: by the data.", low=0
+    )
     seed: int = _setting(0, "Seed of the split, initial weights and shuffles.", low=0)
     test: float = _setting(0.2, "Share of the ratings held out for testing.", above=0, below=1)
     valid: float = _setting(0.0, "Share held out to validate epochs.", low=0, below=1)

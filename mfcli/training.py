@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from mfcli.config import Config
-from mfcli.engines import Engine, Progress, make_engine
+from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan
 from mfcli.errors import ArtifactError, TrainingError
 from mfcli.files import check_format, check_replaceable, read_json, write_json
 from mfcli.model import NAMES, Model, initial_model, write_model
-from mfcli.ratings import Ratings
 from mfcli.split import Split
 
 FORMAT = 1
@@ -148,6 +148,8 @@ def fit(
     split: Split,
     config: Config,
     *,
+    threads: int | None = None,
+    on_plan: Callable[[Plan], None] = lambda plan: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
@@ -158,6 +160,10 @@ def fit(
     split : Split
         Trained on `train`; validated on `valid`, or on `test` where it has none.
     config : Config
+    threads : int, optional
+        For the fast engine, the cores by default; the result does not depend on it.
+    on_plan : callable, optional
+        Told, before training, which engine is used and why.
     on_epoch : callable, optional
         Told each epoch when it has ended.
     on_progress : callable, optional
@@ -165,23 +171,35 @@ def fit(
 
     Raises
     ------
+    ConfigError
+        If the config asks an engine for what it cannot do.
     TrainingError
         If the loss is not finite any more.
     """
-    engine = make_engine(start(split, config), split.train)
+    plan = make_plan(split.train, config)
+    on_plan(plan)
+    _, held_out = split.held_out
+    threads = threads or _cores()
+    engine = make_engine(plan, start(split, config), split.train, held_out, threads)
     epochs = []
-    for epoch in _epochs(engine, split, config, on_progress):
+    for epoch in _epochs(engine, config, on_progress):
         epochs.append(epoch)
         on_epoch(epoch)
     return Fit(engine.model(), History.of(epochs))
 
 
-def _epochs(engine: Engine, split: Split, config: Config, on_progress: Progress) -> Iterator[Epoch]:
-    _, held_out = split.held_out
+def _cores() -> int:
+    """Count the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _epochs(engine: Engine, config: Config, on_progress: Progress) -> Iterator[Epoch]:
     for number in range(1, config.epochs + 1):
         begin = time.perf_counter()
         losses = engine.run_epoch(number, on_progress)
-        validation = validate(engine.model(), held_out)
+        validation = engine.validate()
         epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin)
         if not all(map(math.isfinite, dataclasses.astuple(epoch))):
             raise TrainingError(
@@ -189,10 +207,3 @@ def _epochs(engine: Engine, split: Split, config: Config, on_progress: Progress)
                 f" try --lr {config.lr / 2:g}"
             )
         yield epoch
-
-
-def validate(model: Model, ratings: Ratings) -> tuple[float, float]:
-    """Return what `keras.Model.evaluate` does: mean squared error with and without penalty."""
-    error = model.predict(ratings.user, ratings.item) - ratings.rating
-    mse = float(np.mean(np.square(error), dtype=np.float64))
-    return mse + model.config.reg * model.squared_norm(), mse

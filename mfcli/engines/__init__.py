@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from mfcli.config import Config
+from mfcli.errors import ConfigError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
 
@@ -35,19 +37,82 @@ class Engine(Protocol):
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         """Go through the training ratings once, in the order of this epoch (from 1)."""
 
+    def validate(self) -> Losses:
+        """Return the losses on the held-out ratings as they are now."""
+
     def model(self) -> Model:
         """Return the model as it is now."""
 
 
-def make_engine(start: Model, train: Ratings) -> Engine:
-    """Make the engine that the model's config names.
+class Plan(NamedTuple):
+    """How a model is going to be trained.
+
+    Attributes
+    ----------
+    engine : str
+        "fast" or "keras".
+    groups : int
+        Groups of users and of items: the blocks are groups x groups.
+    reason : str
+        Why so, in words.
+    """
+
+    engine: str
+    groups: int
+    reason: str
+
+
+def make_plan(train: Ratings, config: Config) -> Plan:
+    """Choose the engine and the blocks, from the data and the config alone.
+
+    Raises
+    ------
+    ConfigError
+        If the config asks an engine for what it cannot do.
+    """
+    from mfcli.blocks import default_groups
+    from mfcli.kernels import row_kind
+
+    if config.engine == "fast" and config.optimizer != "sgd":
+        raise ConfigError(
+            f"engine fast trains with sgd only, got optimizer {config.optimizer};"
+            " use --engine keras"
+        )
+    exact = config.optimizer == "sgd"
+    engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
+    why = {
+        "fast": "it makes Keras's own updates",
+        "keras": "as asked" if config.engine == "keras" else "adam has no closed form",
+    }[engine]
+    row_bytes = 4 * row_kind(config.k, config.reg > 0, config.nesterov).stride
+    groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
+    size = (len(train.users) + len(train.items)) * row_bytes / 1e6
+    blocks = "as asked" if config.blocks else f"for tables of {size:.1f} MB"
+    return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
+
+
+def make_engine(
+    plan: Plan, start: Model, train: Ratings, held_out: Ratings, threads: int
+) -> Engine:
+    """Make the engine of a plan.
 
     Parameters
     ----------
+    plan : Plan
     start : Model
         With the weights to start from; left as it is.
-    train : Ratings
+    train, held_out : Ratings
+        To train and to validate on.
+    threads : int
+        For the fast engine; the result does not depend on it.
     """
+    from mfcli.blocks import make_blocks
+
+    blocks = make_blocks(train, plan.groups, start.config.batch_size)
+    if plan.engine == "fast":
+        from mfcli.engines.fast import FastEngine
+
+        return FastEngine(start, blocks, held_out, threads)
     from mfcli.engines.keras import KerasEngine
 
-    return KerasEngine(start, train)
+    return KerasEngine(start, blocks, held_out)

@@ -15,11 +15,15 @@ with stderr_held():  # TensorFlow greets with a page about processors and graphi
     import keras
     import tensorflow as tf
 
+from mfcli.blocks import Blocks
 from mfcli.config import Config
 from mfcli.engines import Losses, Progress
 from mfcli.keras_file import TABLES
+from mfcli.kernels import Records
 from mfcli.model import Model
 from mfcli.ratings import Ratings
+
+_REPORT = 32  # steps between two reports of progress
 
 
 class KerasEngine:
@@ -29,35 +33,53 @@ class KerasEngine:
     ----------
     start : Model
         Its tables are copied into the Keras model.
-    train : Ratings
+    blocks : Blocks
+        Of the training ratings; their batches come in the order of their steps.
+    held_out : Ratings
+        To validate on.
     """
 
-    def __init__(self, start: Model, train: Ratings) -> None:
+    def __init__(self, start: Model, blocks: Blocks, held_out: Ratings) -> None:
         tf.config.experimental.enable_op_determinism()
-        self._start = start
-        self._train = train
+        self._start, self._blocks, self._held_out = start, blocks, held_out
         self._keras = build(start)
         self._keras.compile(optimizer=_optimizer(start.config), loss="mse", metrics=["mse"])
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
-        order = np.random.default_rng([self._start.config.seed, epoch]).permutation(
-            len(self._train)
-        )
         fitted = self._keras.fit(
-            [self._train.user[order], self._train.item[order]],
-            self._train.rating[order],
-            batch_size=self._start.config.batch_size,
+            _Batches(list(self._blocks.serial(self._start.config.seed, epoch))),
             shuffle=False,
             verbose=0,
-            callbacks=[_Reporter(on_progress, len(order), self._start.config.batch_size)],
+            callbacks=[_Reporter(on_progress, self._blocks)],
         )
         return Losses(fitted.history["loss"][0], fitted.history["mse"][0])
+
+    def validate(self) -> Losses:
+        model = self.model()
+        predicted = model.predict(self._held_out.user, self._held_out.item)
+        mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
+        return Losses(mse + model.config.reg * model.squared_norm(), mse)
 
     def model(self) -> Model:
         tables = {name: self._keras.get_layer(name).get_weights()[0] for name in TABLES}
         return self._start.with_tables(
             {n: t[:, 0] if n.endswith("biases") else t for n, t in tables.items()}
         )
+
+
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of any sizes, as Keras takes them."""
+
+    def __init__(self, batches: list[Records]) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, step: int) -> Any:
+        batch = self._batches[step]
+        return (batch["user"][:, None], batch["item"][:, None]), batch["rating"]
 
 
 def build(model: Model) -> Any:
@@ -99,10 +121,11 @@ def _optimizer(config: Config) -> Any:
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
     """Tells how many ratings of an epoch are done."""
 
-    def __init__(self, on_progress: Progress, total: int, batch_size: int) -> None:
+    def __init__(self, on_progress: Progress, blocks: Blocks) -> None:
         super().__init__()
-        self._on_progress, self._total, self._batch_size = on_progress, total, batch_size
+        self._on_progress, self._blocks = on_progress, blocks
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch % 32 == 31:
-            self._on_progress(min((batch + 1) * self._batch_size, self._total), self._total)
+        if batch % _REPORT == _REPORT - 1:
+            done = (batch + 1) * self._blocks.batch_size
+            self._on_progress(min(done, self._blocks.ratings), self._blocks.ratings)

@@ -1,0 +1,213 @@
+"""The order of an epoch: ratings in blocks, blocks in strata, batches numbered in advance.
+
+Users and items are dealt into P groups each, so that the ratings fall into P x P blocks. Stratum s
+of an epoch holds the P blocks of user group g and item group (g + s) mod P: no two of them share a
+row, so they may run at the same time without a lock. Each block's ratings are shuffled and cut into
+batches, and the batches of a stratum's blocks are interleaved evenly and numbered. Whatever runs at
+the same time, the result is that of a serial run over the batches in the order of their numbers
+(R. Gemulla et al., "Large-scale matrix factorization with distributed stochastic gradient descent",
+KDD 2011, for the strata). With P = 1 it is a plain shuffled epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.errors import ConfigError
+from mfcli.kernels import RATING, Records, shuffle
+from mfcli.ratings import Ratings
+
+CACHE = 1 << 20  # bytes of tables that a block should touch: half of a usual second-level cache
+MOST_GROUPS = 64
+_LEAST_BATCHES = 32  # in a block, on average
+
+
+@dataclass(frozen=True)
+class Block:
+    """Ratings of one user group and one item group.
+
+    Attributes
+    ----------
+    number : int
+        Names the block's random order.
+    stratum, user_group, item_group : int
+    records : array of RATING
+        In the order of the ratings file.
+    steps : int32 array, shape (batches,)
+        The number of each batch's step within the epoch, ascending.
+    """
+
+    number: int
+    stratum: int
+    user_group: int
+    item_group: int
+    records: Records
+    steps: NDArray[np.int32]
+
+    def shuffle(self, out: Records, seed: int, epoch: int) -> Records:
+        """Put the ratings into the random order of an epoch, at the start of `out`."""
+        order = out[: len(self.records)]
+        shuffle(self.records, order, np.random.default_rng([seed, epoch, self.number]))
+        return order
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """All ratings of an epoch.
+
+    Attributes
+    ----------
+    groups : int
+        P.
+    batch_size : int
+    blocks : list of Block
+        Stratum by stratum.
+    sizes : int32 array, shape (steps,)
+        Ratings in the batch of each step.
+    """
+
+    groups: int
+    batch_size: int
+    blocks: list[Block]
+    sizes: NDArray[np.int32]
+
+    @property
+    def ratings(self) -> int:
+        return int(self.sizes.sum(dtype=np.int64))
+
+    @property
+    def longest(self) -> int:
+        """Ratings in the largest block."""
+        return max(len(block.records) for block in self.blocks)
+
+    def serial(self, seed: int, epoch: int) -> Iterator[Records]:
+        """Yield the batches of an epoch in the order of their steps."""
+        batches: list[Records] = [np.empty(0, RATING)] * len(self.sizes)
+        for block in self.blocks:
+            order = block.shuffle(np.empty(len(block.records), RATING), seed, epoch)
+            for batch, step in enumerate(block.steps):
+                batches[step] = order[batch * self.batch_size :][: self.batch_size]
+        yield from batches
+
+
+def records(ratings: Ratings) -> Records:
+    """Copy the columns of ratings into one array, a record a rating."""
+    made = np.empty(len(ratings), RATING)
+    for name in ("user", "item", "rating"):
+        made[name] = getattr(ratings, name)
+    return made
+
+
+def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
+    """Choose P from the data alone: the least power of two with which a block's rows fit a cache.
+
+    Parameters
+    ----------
+    train : Ratings
+    row_bytes : int
+        Of a row of a table with all that an engine keeps beside it.
+    batch_size : int
+        A block should have at least 32 batches.
+    """
+    tables = (len(train.users) + len(train.items)) * row_bytes
+    groups = 1
+    while (
+        groups * CACHE < tables
+        and groups < MOST_GROUPS
+        and len(train) >= (2 * groups) ** 2 * _LEAST_BATCHES * batch_size
+    ):
+        groups *= 2
+    return groups
+
+
+def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
+    """Deal ratings into blocks and number their batches.
+
+    Raises
+    ------
+    ConfigError
+        If there are more groups than users or items, or more steps than can be numbered.
+    """
+    if groups > min(len(train.users), len(train.items)):
+        raise ConfigError(
+            f"blocks must be at most the number of users and of items, got {groups} for"
+            f" {len(train.users)} users and {len(train.items)} items"
+        )
+    if len(train) // batch_size + groups**2 >= 2**31:
+        raise ConfigError(
+            f"an epoch must have fewer than 2^31 steps; raise batch_size {batch_size}"
+        )
+    user_group, item_group = _deal(train.users.counts, groups), _deal(train.items.counts, groups)
+    ordered, ends = _in_block_order(train, user_group, item_group, groups)
+    return _numbered(ordered, ends, groups, batch_size)
+
+
+def _deal(counts: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
+    """Deal rows into groups of about the same number of ratings.
+
+    The rows with the most ratings go, one by one, to the group that has the least; the many small
+    ones are dealt out forth and back.
+    """
+    order = np.argsort(-counts, kind="stable")
+    turns = np.arange(len(order)) // groups
+    place = np.arange(len(order)) % groups
+    group = np.empty(len(order), np.int32)
+    group[order] = np.where(turns % 2, groups - 1 - place, place)
+    load = np.zeros(groups, np.int64)
+    for row in order[: 64 * groups]:
+        group[row] = np.argmin(load)
+        load[group[row]] += counts[row]
+    return group
+
+
+def _in_block_order(
+    train: Ratings, user_group: NDArray[np.int32], item_group: NDArray[np.int32], groups: int
+) -> tuple[Records, NDArray[np.int64]]:
+    """Return the ratings block by block, and where each block ends."""
+    if groups == 1:
+        return records(train), np.array([len(train)])
+    user, item = user_group[train.user], item_group[train.item]
+    number = ((item - user) % groups * groups + user).astype(np.uint16)  # stratum by stratum
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number, minlength=groups**2))
+    return records(train.take(order)), ends
+
+
+def _numbered(ordered: Records, ends: NDArray[Any], groups: int, batch_size: int) -> Blocks:
+    starts = np.concatenate([[0], ends[:-1]])
+    lengths = ends - starts
+    counts = -(-lengths // batch_size)  # batches in each block
+    blocks, sizes, first = [], [], 0
+    for stratum in range(groups):
+        members = range(stratum * groups, (stratum + 1) * groups)
+        steps = _interleave([int(counts[n]) for n in members], first)
+        for n, own in zip(members, steps, strict=True):
+            user = n % groups
+            part = ordered[starts[n] : ends[n]]
+            blocks.append(Block(n, stratum, user, (user + stratum) % groups, part, own))
+            sizes.append((own, lengths[n]))
+        first += sum(map(len, steps))
+    return Blocks(groups, batch_size, blocks, _batch_sizes(sizes, first, batch_size))
+
+
+def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
+    """Number the batches of blocks that run at the same time, spreading each block's evenly."""
+    times = np.concatenate([(np.arange(n) + 0.5) / n for n in counts if n] or [np.empty(0)])
+    steps = np.empty(len(times), np.int32)
+    steps[np.argsort(times, kind="stable")] = np.arange(first, first + len(times))
+    return np.split(steps, np.cumsum(counts)[:-1])
+
+
+def _batch_sizes(
+    blocks: list[tuple[NDArray[np.int32], Any]], steps: int, batch_size: int
+) -> NDArray[np.int32]:
+    sizes = np.full(steps, batch_size, np.int32)
+    for own, length in blocks:
+        if len(own):
+            sizes[own[-1]] = length - (len(own) - 1) * batch_size
+    return sizes
