@@ -22,7 +22,7 @@ from mfcli.errors import ConfigError
 from mfcli.kernels import RATING, Records, shuffle
 from mfcli.ratings import Ratings
 
-CACHE = 1 << 20  # bytes of tables that a block should touch: half of a usual second-level cache
+CACHE = 1 << 21  # bytes of tables that a block should touch: a usual second-level cache
 MOST_GROUPS = 64
 _LEAST_BATCHES = 32  # in a block, on average
 

@@ -417,7 +417,7 @@ def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
         f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
         f"  train RMSE {epoch.mse**0.5:.4f}"
         f"  validation RMSE {epoch.val_mse**0.5:.4f}"
-        f"  {epoch.seconds:.2f} s"
+        f"  {epoch.seconds:.{3 if epoch.seconds < 1 else 2}f} s"
         f"  {ratings / epoch.seconds:,.0f} ratings/s"
         f"  {_duration(left)} left"
     )

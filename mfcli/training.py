@@ -179,8 +179,8 @@ def fit(
     plan = make_plan(split.train, config)
     on_plan(plan)
     _, held_out = split.held_out
-    threads = threads or _cores()
-    engine = make_engine(plan, start(split, config), split.train, held_out, threads)
+    config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
+    engine = make_engine(plan, start(split, config), split.train, held_out, threads or _cores())
     epochs = []
     for epoch in _epochs(engine, config, on_progress):
         epochs.append(epoch)

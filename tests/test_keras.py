@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from planted import planted_split
 
+from mfcli.blocks import make_blocks
 from mfcli.config import Config
+from mfcli.engines import Plan, make_engine
 from mfcli.model import Model, layers, write_model
 from mfcli.split import Split, read_split
-from mfcli.training import fit, start, validate
+from mfcli.training import fit, start
 
 LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 
@@ -117,29 +119,32 @@ def test_validation_is_keras_evaluate(keras_module: Any) -> None:
     network.compile(loss="mse", metrics=["mse"])
     test = split.test
     expected = network.evaluate([test.user, test.item], test.rating, verbose=0)
-    np.testing.assert_allclose(validate(model, test), expected, rtol=1e-5)
+    for name in ("fast", "keras"):
+        plan = Plan(name, 1, "")
+        engine = make_engine(plan, model, split.train, test, 1)
+        np.testing.assert_allclose(engine.validate(), expected, rtol=1e-5)
 
 
 def dense_twin(
-    model: Model, split: Split, config: Config, orders: list[np.ndarray]
+    model: Model, split: Split, config: Config
 ) -> tuple[dict[str, np.ndarray], list[float], list[float]]:
     """Train with dense NumPy updates in double precision, as the design states them."""
     tables = {name: table.astype(np.float64) for name, table in model.tables.items()}
     speed = {name: np.zeros_like(table) for name, table in tables.items()}
     losses, errors = [], []
-    for order in orders:
+    blocks = make_blocks(split.train, config.blocks, config.batch_size)
+    for epoch in range(1, config.epochs + 1):
         loss = mse = 0.0
-        for begin in range(0, len(order), config.batch_size):
-            rows = order[begin : begin + config.batch_size]
-            u, i, r = split.train.user[rows], split.train.item[rows], split.train.rating[rows]
+        for batch in blocks.serial(config.seed, epoch):
+            u, i, r = batch["user"], batch["item"], batch["rating"]
             p, q = tables["user_factors"][u], tables["item_factors"][i]
             e = model.mu + tables["user_biases"][u] + tables["item_biases"][i]
             e = e + (p * q).sum(1) - r
             penalty = config.reg * sum((table**2).sum() for table in tables.values())
-            loss += len(rows) * (np.mean(e**2) + penalty)
+            loss += len(batch) * (np.mean(e**2) + penalty)
             mse += float((e**2).sum())
             gradients = {name: 2 * config.reg * table for name, table in tables.items()}
-            scaled = 2 / len(rows) * e
+            scaled = 2 / len(batch) * e
             np.add.at(gradients["user_factors"], u, scaled[:, None] * q)
             np.add.at(gradients["item_factors"], i, scaled[:, None] * p)
             np.add.at(gradients["user_biases"], u, scaled)
@@ -148,8 +153,8 @@ def dense_twin(
                 speed[name] = config.momentum * speed[name] - config.lr * gradient
                 ahead = config.momentum * speed[name] - config.lr * gradient
                 tables[name] = tables[name] + (ahead if config.nesterov else speed[name])
-        losses.append(loss / len(order))
-        errors.append(mse / len(order))
+        losses.append(loss / len(split.train))
+        errors.append(mse / len(split.train))
     return tables, losses, errors
 
 
@@ -157,15 +162,15 @@ def dense_twin(
     "changes",
     [{}, {"reg": 0.01}, {"momentum": 0.0}, {"nesterov": True, "reg": 0.001}, {"batch_size": 17}],
 )
-def test_keras_makes_the_updates_of_the_design(keras_module: Any, changes: dict[str, Any]) -> None:
-    config = Config(k=3, epochs=2, lr=0.02, **changes)
+@pytest.mark.parametrize("engine", ["keras", "fast"])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_engines_make_the_updates_of_the_design(
+    keras_module: Any, engine: str, blocks: int, changes: dict[str, Any]
+) -> None:
+    config = Config(k=3, epochs=2, lr=0.02, engine=engine, blocks=blocks, **changes)
     split = planted_split(config)
     fitted = fit(split, config)
-    orders = [
-        np.random.default_rng([config.seed, epoch]).permutation(len(split.train))
-        for epoch in (1, 2)
-    ]
-    tables, losses, errors = dense_twin(start(split, config), split, config, orders)
+    tables, losses, errors = dense_twin(start(split, config), split, config)
     for name, table in fitted.model.tables.items():
         np.testing.assert_allclose(table, tables[name], atol=1e-5)
     np.testing.assert_allclose(fitted.history.lists["loss"], losses, rtol=1e-5)
@@ -173,7 +178,7 @@ def test_keras_makes_the_updates_of_the_design(keras_module: Any, changes: dict[
 
 
 def test_a_planted_model_is_found(keras_module: Any) -> None:
-    config = Config(k=3, epochs=60, lr=0.1, batch_size=16)
+    config = Config(k=3, epochs=60, lr=0.1, batch_size=16, engine="keras")
     split = planted_split(config, users=80, items=60, share=0.6)
     fitted = fit(split, config)
     rmse = np.sqrt(fitted.history.lists["val_mse"])
@@ -184,7 +189,7 @@ def test_a_planted_model_is_found(keras_module: Any) -> None:
 
 def test_real_ratings_are_learned_and_reproduced(real_split: Path, keras_module: Any) -> None:
     split = read_split(real_split)
-    config = Config(epochs=2, batch_size=512)
+    config = Config(epochs=2, batch_size=512, engine="keras")
     runs = [fit(split, config) for _ in range(2)]
     first, second = (run.history.lists for run in runs)
     for name in ("loss", "mse", "val_loss", "val_mse"):
@@ -208,14 +213,18 @@ def test_real_ratings_are_learned_and_reproduced(real_split: Path, keras_module:
         {"optimizer": "adam", "lr": 0.01, "momentum": 0.5},
         {"seed": 1},
         {"epochs": 3},
+        {"blocks": 2},
     ],
 )
-def test_each_setting_changes_the_result(keras_module: Any, changes: dict[str, Any]) -> None:
-    base = {"k": 3, "epochs": 2}
+@pytest.mark.parametrize("engine", ["auto", "keras"])
+def test_each_setting_changes_the_result(
+    keras_module: Any, engine: str, changes: dict[str, Any]
+) -> None:
+    base: dict[str, Any] = {"k": 3, "epochs": 2, "engine": engine}
     if changes == {"optimizer": "adam", "lr": 0.01, "momentum": 0.5}:
         base |= {"optimizer": "adam", "lr": 0.01}
     results = []
-    for config in (Config(**base), Config(**(base | changes))):  # type: ignore[arg-type]
+    for config in (Config(**base), Config(**(base | changes))):
         split = planted_split(Config())
         results.append(fit(split, config).history.lists["val_mse"][-1])
     assert abs(results[0] - results[1]) > 1e-6

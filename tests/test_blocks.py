@@ -1,0 +1,138 @@
+"""The laws of an epoch's order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import make_ratings
+
+from mfcli.blocks import Blocks, default_groups, make_blocks, records
+from mfcli.errors import ConfigError
+from mfcli.ratings import Ratings
+
+
+def long_tailed(n: int, users: int, items: int, seed: int = 0) -> Ratings:
+    rng = np.random.default_rng(seed)
+    user = (users * rng.random(n) ** 2).astype(int)
+    item = (items * rng.random(n) ** 3).astype(int)
+    return make_ratings(user, item, np.arange(n), users=users, items=items)
+
+
+shapes = {
+    "n": st.integers(1, 600),
+    "users": st.integers(8, 40),
+    "items": st.integers(8, 40),
+    "groups": st.integers(1, 8),
+    "batch_size": st.integers(1, 70),
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(**shapes)
+def test_every_rating_has_its_turn_once(
+    n: int, users: int, items: int, groups: int, batch_size: int
+) -> None:
+    train = long_tailed(n, users, items)
+    blocks = make_blocks(train, groups, batch_size)
+    for epoch in (1, 2):
+        batches = list(blocks.serial(5, epoch))
+        assert [len(batch) for batch in batches] == blocks.sizes.tolist()
+        together = np.concatenate(batches)
+        assert np.array_equal(np.sort(together, order="rating"), records(train))
+    assert blocks.ratings == n
+
+
+@settings(max_examples=80, deadline=None)
+@given(**shapes)
+def test_blocks_of_a_stratum_share_no_row(
+    n: int, users: int, items: int, groups: int, batch_size: int
+) -> None:
+    blocks = make_blocks(long_tailed(n, users, items), groups, batch_size)
+    owner: dict[str, dict[int, int]] = {"user": {}, "item": {}}
+    for stratum in range(groups):
+        members = [block for block in blocks.blocks if block.stratum == stratum]
+        for side in ("user", "item"):
+            own = [getattr(block, f"{side}_group") for block in members]
+            assert sorted(own) == list(range(groups))
+    for block in blocks.blocks:
+        for side in ("user", "item"):
+            for row in block.records[side]:
+                group = getattr(block, f"{side}_group")
+                assert owner[side].setdefault(int(row), group) == group
+
+
+@settings(max_examples=80, deadline=None)
+@given(**shapes)
+def test_steps_are_numbered_once_and_stratum_by_stratum(
+    n: int, users: int, items: int, groups: int, batch_size: int
+) -> None:
+    blocks = make_blocks(long_tailed(n, users, items), groups, batch_size)
+    steps = np.concatenate([block.steps for block in blocks.blocks])
+    assert sorted(steps.tolist()) == list(range(len(blocks.sizes)))
+    assert all((np.diff(block.steps) > 0).all() for block in blocks.blocks)
+    ends = [
+        max(
+            (int(b.steps[-1]) for b in blocks.blocks if b.stratum == s and len(b.steps)), default=-1
+        )
+        for s in range(groups)
+    ]
+    filled = [end for end in ends if end >= 0]
+    assert filled == sorted(filled)
+
+
+def test_batches_of_a_stratum_are_spread_evenly() -> None:
+    blocks = make_blocks(long_tailed(20_000, 300, 300), 4, 16)
+    for stratum in range(4):
+        members = [block for block in blocks.blocks if block.stratum == stratum]
+        first = min(int(block.steps[0]) for block in members)
+        total = sum(len(block.steps) for block in members)
+        for block in members:
+            ideal = first + (np.arange(len(block.steps)) + 0.5) * total / len(block.steps)
+            assert np.abs(block.steps - ideal).max() <= len(members)
+
+
+def test_groups_are_balanced() -> None:
+    blocks = make_blocks(long_tailed(100_000, 3000, 3000), 8, 64)
+    for side in ("user_group", "item_group"):
+        loads = np.zeros(8)
+        for block in blocks.blocks:
+            loads[getattr(block, side)] += len(block.records)
+        assert loads.max() < 1.02 * loads.mean()
+
+
+def test_orders_differ_by_epoch_seed_and_block_but_not_by_call() -> None:
+    def order(blocks: Blocks, seed: int, epoch: int) -> list[float]:
+        return np.concatenate(list(blocks.serial(seed, epoch)))["rating"].tolist()
+
+    blocks = make_blocks(long_tailed(500, 30, 30), 2, 32)
+    assert order(blocks, 1, 1) == order(blocks, 1, 1)
+    orders = [order(blocks, seed, epoch) for seed, epoch in ((1, 1), (1, 2), (2, 1))]
+    assert orders[0] != orders[1] != orders[2] != orders[0]
+
+
+def test_all_orders_are_equally_likely() -> None:
+    ratings = make_ratings(np.zeros(4), np.arange(4), np.arange(4), users=1, items=4)
+    block = make_blocks(ratings, 1, 4).blocks[0]
+    out = np.empty(4, records(ratings).dtype)
+    found = {
+        tuple(block.shuffle(out, seed, 1)["rating"].astype(int).tolist()): 0 for seed in range(400)
+    }
+    for seed in range(4800):
+        found[tuple(block.shuffle(out, seed, 1)["rating"].astype(int).tolist())] += 1
+    assert len(found) == 24
+    spread = sum((count - 200) ** 2 / 200 for count in found.values())
+    assert spread < 50  # chi-squared with 23 degrees of freedom: 0.1% above 49.7
+
+
+def test_the_default_depends_on_the_data_alone() -> None:
+    train = long_tailed(200_000, 1000, 1000)
+    assert default_groups(train, 128, 128) == 1
+    assert default_groups(train, 1 << 13, 32) == 8
+    assert default_groups(train, 1 << 13, 128) == 4  # else blocks would have few batches
+
+
+def test_more_groups_than_rows_are_refused() -> None:
+    with pytest.raises(ConfigError, match="blocks must be at most the number of users"):
+        make_blocks(long_tailed(50, 8, 9), 10, 4)

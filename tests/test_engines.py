@@ -1,0 +1,214 @@
+"""The fast engine makes Keras's updates: same weights, same losses, same bits on any threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted import planted_split
+
+from mfcli.blocks import Block, make_blocks
+from mfcli.config import Config
+from mfcli.engines import make_plan
+from mfcli.engines.threads import Advance, run_blocks
+from mfcli.errors import ConfigError
+from mfcli.keras_file import TABLES
+from mfcli.split import Split, read_split
+from mfcli.training import Fit, fit
+
+
+@pytest.fixture(scope="module")
+def real(real_split: Path) -> Split:
+    return read_split(real_split)
+
+
+def part(split: Split, ratings: int) -> Split:
+    """Keep some of the training ratings."""
+    rows = np.random.default_rng(0).choice(len(split.train), ratings, replace=False)
+    train = split.train.take(np.sort(rows))
+    users, items = train.users.counting(train.user), train.items.counting(train.item)
+    return dataclasses.replace(
+        split,
+        train=train.over(users, items),
+        test=split.test.over(users, items),
+        valid=split.valid.over(users, items) if split.valid else None,
+    )
+
+
+def assert_same(fast: Fit, keras: Fit) -> None:
+    for name in TABLES:
+        np.testing.assert_allclose(
+            fast.model.tables[name], keras.model.tables[name], atol=1e-5, rtol=0, err_msg=name
+        )
+    for name in ("loss", "mse", "val_loss", "val_mse"):
+        np.testing.assert_allclose(
+            fast.history.lists[name], keras.history.lists[name], rtol=1e-5, err_msg=name
+        )
+
+
+WHOLE: list[dict[str, Any]] = [
+    {"batch_size": 128},
+    {"reg": 1e-5},
+    {"reg": 1e-3, "nesterov": True},
+    {"k": 64, "blocks": 4, "reg": 1e-4},
+]
+PART: list[dict[str, Any]] = [
+    {"momentum": 0.0},
+    {"momentum": 0.0, "reg": 0.01},
+    {"momentum": 0.5, "nesterov": True},
+    {"momentum": 0.99, "lr": 0.01},
+    {"reg": 0.05},
+    {"k": 1},
+    {"k": 6, "reg": 1e-3},
+    {"k": 7},
+    {"k": 14},
+    {"k": 15, "nesterov": True},
+    {"k": 31, "reg": 1e-3, "lr": 0.03},
+    {"k": 100, "lr": 0.03},
+    {"k": 512, "lr": 0.02, "batch_size": 1024},
+    {"batch_size": 1, "lr": 0.01},
+    {"batch_size": 17},
+    {"batch_size": 100_000},
+    {"blocks": 2},
+    {"blocks": 3, "reg": 1e-3},
+    {"blocks": 8, "nesterov": True},
+    {"blocks": 8, "batch_size": 64, "reg": 1e-4, "nesterov": True},
+]
+
+
+def name_of(changes: dict[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in changes.items())
+
+
+@pytest.mark.parametrize("changes", WHOLE, ids=name_of)
+def test_fast_is_keras_on_real_ratings(real: Split, changes: dict[str, Any]) -> None:
+    config = Config(**({"epochs": 2, "batch_size": 512} | changes))
+    fits = [fit(real, dataclasses.replace(config, engine=name)) for name in ("fast", "keras")]
+    assert_same(*fits)
+
+
+@pytest.mark.parametrize("changes", PART, ids=name_of)
+def test_fast_is_keras_with_every_setting(real: Split, changes: dict[str, Any]) -> None:
+    ratings = 700 if changes.get("batch_size") == 1 else 12_000
+    config = Config(**({"epochs": 2, "batch_size": 200} | changes))
+    some = part(real, ratings)
+    fits = [fit(some, dataclasses.replace(config, engine=name)) for name in ("fast", "keras")]
+    assert_same(*fits)
+
+
+@pytest.mark.parametrize("changes", [{}, {"reg": 1e-4}, {"nesterov": True, "reg": 1e-4}])
+def test_same_bits_with_any_number_of_threads(real: Split, changes: dict[str, Any]) -> None:
+    config = Config(epochs=3, blocks=8, batch_size=32, **changes)
+    one, two, sixteen = (fit(real, config, threads=n) for n in (1, 2, 16))
+    for other in (two, sixteen):
+        for name in ("loss", "mse", "val_loss", "val_mse"):
+            assert one.history.lists[name] == other.history.lists[name]
+        for name in TABLES:
+            assert one.model.tables[name].tobytes() == other.model.tables[name].tobytes()
+
+
+def test_rows_without_ratings_stay_zero(real: Split) -> None:
+    model = fit(real, Config(epochs=2, reg=1e-3, nesterov=True)).model
+    for name, table in model.tables.items():
+        counts = (model.users if name.startswith("user") else model.items).counts
+        assert not table[counts == 0].any()
+    assert (model.items.counts == 0).any()
+
+
+def test_a_planted_model_is_found_in_blocks() -> None:
+    config = Config(k=3, epochs=100, lr=0.05, batch_size=16, blocks=4)
+    split = planted_split(config, users=200, items=150, share=0.4)
+    rmse = np.sqrt(fit(split, config).history.lists["val_mse"])
+    assert rmse[-1] < 0.02 * float(split.test.rating.std()) < rmse[0]
+
+
+def test_plans() -> None:
+    train = planted_split(Config()).train
+    assert make_plan(train, Config()).engine == "fast"
+    assert make_plan(train, Config(blocks=2)).groups == 2
+    adam = make_plan(train, Config(optimizer="adam"))
+    assert (adam.engine, adam.groups) == ("keras", 1)
+    assert "adam has no closed form" in adam.reason
+    assert make_plan(train, Config(engine="keras")).reason.startswith("engine keras (as asked)")
+    with pytest.raises(ConfigError, match="engine fast trains with sgd only, got optimizer adam"):
+        make_plan(train, Config(engine="fast", optimizer="adam"))
+
+
+def test_a_map_that_cannot_be_undone_is_refused() -> None:
+    split = planted_split(Config())
+    config = Config(lr=0.5, reg=1.0, nesterov=True, epochs=1)
+    with pytest.raises(ConfigError, match="use --engine keras"):
+        fit(split, config)
+
+
+def test_a_fault_in_a_worker_reaches_the_caller() -> None:
+    blocks = make_blocks(planted_split(Config()).train, 4, 8)
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        if block.stratum == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_blocks(blocks, learn, 3, lambda done, total: None)
+
+
+def test_a_stratum_waits_for_its_groups() -> None:
+    blocks = make_blocks(planted_split(Config()).train, 5, 4)
+    lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[Block]()
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        own = {("user", block.user_group), ("item", block.item_group)}
+        with lock:
+            assert not running & own
+            running.update(own)
+            seen.append(block)
+        advance(len(block.records))
+        with lock:
+            running.difference_update(own)
+
+    run_blocks(blocks, learn, 4, lambda done, total: None)
+    assert len(seen) == 25
+    for side in ("user_group", "item_group"):
+        for group in range(5):
+            strata = [block.stratum for block in seen if getattr(block, side) == group]
+            assert strata == sorted(strata)
+
+
+TRAIN = """
+from planted import planted_split
+from mfcli.config import Config
+from mfcli.kernels import kernels_for
+from mfcli.training import fit
+config = Config(k=9, epochs=1)
+fit(planted_split(config), config)
+stats = kernels_for(9, False, False).run_batches.stats
+print(len(stats.cache_hits), len(stats.cache_misses))
+"""
+
+
+def train_elsewhere(cache: Path) -> tuple[int, int]:
+    """Train in a process of its own; return how often its kernel came from the cache, or not."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", TRAIN],
+        env={"PYTHONPATH": str(Path(__file__).parent), "NUMBA_CACHE_DIR": str(cache)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    hits, misses = map(int, done.stdout.split())
+    return hits, misses
+
+
+def test_kernels_are_compiled_once(tmp_path: Path) -> None:
+    assert train_elsewhere(tmp_path / "cache") == (0, 1)
+    assert train_elsewhere(tmp_path / "cache") == (1, 0)
+
+
+def test_no_cache_folder_costs_time_only() -> None:
+    assert train_elsewhere(Path("/proc/nowhere")) == (0, 0)
