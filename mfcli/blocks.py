@@ -3,23 +3,24 @@
 Users and items are dealt into P groups each, so that the ratings fall into P x P blocks. Stratum s
 of an epoch holds the P blocks of user group g and item group (g + s) mod P: no two of them share a
 row, so they may run at the same time without a lock. Each block's ratings are shuffled and cut into
-batches, and the batches of a stratum's blocks are interleaved evenly and numbered. Whatever runs at
+batches of about the same size, and the batches of a stratum's blocks are interleaved evenly and
+numbered. Whatever runs at
 the same time, the result is that of a serial run over the batches in the order of their numbers
 (R. Gemulla et al., "Large-scale matrix factorization with distributed stochastic gradient descent",
-KDD 2011, for the strata). With P = 1 it is a plain shuffled epoch.
+KDD 2011, for the strata). With P = 1 it is a plain shuffled epoch, its last batch smaller than
+the others if the ratings do not divide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.errors import ConfigError
-from mfcli.kernels import RATING, Records, shuffle
+from mfcli.kernels import RATING, Records, shared_kernels, shuffle
 from mfcli.ratings import Ratings
 
 CACHE = 1 << 21  # bytes of tables that a block should touch: a usual second-level cache
@@ -40,6 +41,8 @@ class Block:
         In the order of the ratings file.
     steps : int32 array, shape (batches,)
         The number of each batch's step within the epoch, ascending.
+    bounds : int64 array, shape (batches + 1,)
+        Where each batch begins in the shuffled records, and the last one ends.
     """
 
     number: int
@@ -48,6 +51,7 @@ class Block:
     item_group: int
     records: Records
     steps: NDArray[np.int32]
+    bounds: NDArray[np.int64]
 
     def shuffle(self, out: Records, seed: int, epoch: int) -> Records:
         """Put the ratings into the random order of an epoch, at the start of `out`."""
@@ -64,7 +68,6 @@ class Blocks:
     ----------
     groups : int
         P.
-    batch_size : int
     blocks : list of Block
         Stratum by stratum.
     sizes : int32 array, shape (steps,)
@@ -72,7 +75,6 @@ class Blocks:
     """
 
     groups: int
-    batch_size: int
     blocks: list[Block]
     sizes: NDArray[np.int32]
 
@@ -91,7 +93,7 @@ class Blocks:
         for block in self.blocks:
             order = block.shuffle(np.empty(len(block.records), RATING), seed, epoch)
             for batch, step in enumerate(block.steps):
-                batches[step] = order[batch * self.batch_size :][: self.batch_size]
+                batches[step] = order[block.bounds[batch] : block.bounds[batch + 1]]
         yield from batches
 
 
@@ -143,8 +145,14 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
             f"an epoch must have fewer than 2^31 steps; raise batch_size {batch_size}"
         )
     user_group, item_group = _deal(train.users.counts, groups), _deal(train.items.counts, groups)
-    ordered, ends = _in_block_order(train, user_group, item_group, groups)
-    return _numbered(ordered, ends, groups, batch_size)
+    counts = np.zeros((groups, groups), np.int64)
+    shared_kernels().count_blocks(train.user, train.item, user_group, item_group, counts)
+    ends = np.cumsum(counts).reshape(groups, groups)
+    ordered = np.empty(len(train), RATING)
+    shared_kernels().fill_blocks(
+        train.user, train.item, train.rating, user_group, item_group, ends - counts, ordered
+    )
+    return _numbered(ordered, ends, counts, batch_size)
 
 
 def _deal(counts: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
@@ -165,34 +173,37 @@ def _deal(counts: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
     return group
 
 
-def _in_block_order(
-    train: Ratings, user_group: NDArray[np.int32], item_group: NDArray[np.int32], groups: int
-) -> tuple[Records, NDArray[np.int64]]:
-    """Return the ratings block by block, and where each block ends."""
-    if groups == 1:
-        return records(train), np.array([len(train)])
-    user, item = user_group[train.user], item_group[train.item]
-    number = ((item - user) % groups * groups + user).astype(np.uint16)  # stratum by stratum
-    order = np.argsort(number, kind="stable")
-    ends = np.cumsum(np.bincount(number, minlength=groups**2))
-    return records(train.take(order)), ends
-
-
-def _numbered(ordered: Records, ends: NDArray[Any], groups: int, batch_size: int) -> Blocks:
-    starts = np.concatenate([[0], ends[:-1]])
-    lengths = ends - starts
-    counts = -(-lengths // batch_size)  # batches in each block
-    blocks, sizes, first = [], [], 0
+def _numbered(
+    ordered: Records, ends: NDArray[np.int64], counts: NDArray[np.int64], batch_size: int
+) -> Blocks:
+    groups, first = len(counts), 0
+    blocks = []
+    sizes = np.empty(int((-(-counts // batch_size)).sum()), np.int32)
     for stratum in range(groups):
-        members = range(stratum * groups, (stratum + 1) * groups)
-        steps = _interleave([int(counts[n]) for n in members], first)
-        for n, own in zip(members, steps, strict=True):
-            user = n % groups
-            part = ordered[starts[n] : ends[n]]
-            blocks.append(Block(n, stratum, user, (user + stratum) % groups, part, own))
-            sizes.append((own, lengths[n]))
+        bounds = [_bounds(int(n), batch_size, groups) for n in counts[stratum]]
+        steps = _interleave([len(own) - 1 for own in bounds], first)
+        for user, (own, numbers) in enumerate(zip(bounds, steps, strict=True)):
+            number, end = stratum * groups + user, ends[stratum, user]
+            part = ordered[end - own[-1] : end]
+            blocks.append(
+                Block(number, stratum, user, (user + stratum) % groups, part, numbers, own)
+            )
+            sizes[numbers] = np.diff(own)
         first += sum(map(len, steps))
-    return Blocks(groups, batch_size, blocks, _batch_sizes(sizes, first, batch_size))
+    return Blocks(groups, blocks, sizes)
+
+
+def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
+    """Cut a block into batches.
+
+    With one block the last batch takes what is left, as in Keras. With many, so many small batches
+    would count: a lone rating makes a step as long as a whole batch does. The ratings are then
+    spread evenly.
+    """
+    batches = -(-ratings // batch_size)
+    if groups == 1:
+        return np.minimum(np.arange(batches + 1) * batch_size, ratings)
+    return np.arange(batches + 1) * ratings // max(batches, 1)
 
 
 def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
@@ -201,13 +212,3 @@ def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
     steps = np.empty(len(times), np.int32)
     steps[np.argsort(times, kind="stable")] = np.arange(first, first + len(times))
     return np.split(steps, np.cumsum(counts)[:-1])
-
-
-def _batch_sizes(
-    blocks: list[tuple[NDArray[np.int32], Any]], steps: int, batch_size: int
-) -> NDArray[np.int32]:
-    sizes = np.full(steps, batch_size, np.int32)
-    for own, length in blocks:
-        if len(own):
-            sizes[own[-1]] = length - (len(own) - 1) * batch_size
-    return sizes

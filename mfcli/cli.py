@@ -292,6 +292,9 @@ def plot(
         ),
     ] = None,
     rmse: Annotated[bool, typer.Option("--rmse", help="Draw RMSE in place of MSE.")] = False,
+    seconds: Annotated[
+        bool, typer.Option("--seconds", help="Draw against seconds of training, not epochs.")
+    ] = False,
     title: Annotated[str, typer.Option(help="A line above the picture.")] = "",
     json: AsJson = False,
 ) -> None:
@@ -304,7 +307,7 @@ def plot(
         paths[0].with_suffix(".png") if len(paths) == 1 else Path(HISTORY_FILE).with_suffix(".png")
     )
     runs = dict(zip(_run_names(paths), map(History.read, paths), strict=True))
-    plot_histories(runs, target, rmse=rmse, title=title)
+    plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
     _show(result, json, lambda: print(f"{target}: {_count(runs, 'run')}"))
 

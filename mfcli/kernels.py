@@ -49,7 +49,6 @@ int32, the step to which the row was last brought.
 """
 
 import functools
-import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -77,7 +76,7 @@ _NEAR = 4096  # lower powers are read from one table, others are products
 _AHEAD = 1024  # values of one side prefetched ahead of their use
 _STOPPED = 1e-12  # a velocity that has decayed to this share moves nothing
 _TINY = 1e-30  # smaller coefficients are taken for zero: denormals are slow
-_DRAWS = 16384  # random numbers drawn at a time
+_DRAWS = 65536  # random numbers drawn at a time
 
 
 class Descent(NamedTuple):
@@ -576,14 +575,14 @@ def _make_run_batches(kind: Kind) -> Callable[..., None]:
     lookahead = max(4, _AHEAD // kind.stride)
 
     def run_batches(
-        records: Any, first: Any, last: Any, steps: Any, batch_size: Any, user_rows: Any,
+        records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
         item_rows: Any, powers: Any, slopes: Any, rate: Any, mu: Any, losses: Any,
     ) -> None:  # fmt: skip
         data, users, items = _pointer(records), _pointer(user_rows), _pointer(item_rows)
         zeros, count = _zeros(lanes), len(records)
         for batch in range(first, last):
             step = steps[batch]
-            start, stop = batch * batch_size, min((batch + 1) * batch_size, count)
+            start, stop = bounds[batch], bounds[batch + 1]
             push = np.float32(-2.0 * rate / (stop - start))
             cost = slopes[step, 0], slopes[step, 1]
             squares, charge = 0.0, zeros
@@ -660,10 +659,23 @@ def _shuffle(records: Any, out: Any, start: Any, draws: Any) -> None:
         _copy(target, other, source, place)
 
 
-def _gather(records: Any, order: Any, out: Any) -> None:
-    source, target = _pointer(records), _pointer(out)
-    for i in range(len(order)):
-        _copy(target, i, source, order[i])
+def _count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts: Any) -> None:
+    groups = counts.shape[0]
+    for n in range(len(user)):
+        g = user_group[user[n]]
+        counts[(item_group[item[n]] - g) % groups, g] += 1
+
+
+def _fill_blocks(
+    user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, places: Any, out: Any
+) -> None:
+    groups = places.shape[0]
+    for n in range(len(user)):
+        g = user_group[user[n]]
+        stratum = (item_group[item[n]] - g) % groups
+        place = places[stratum, g]
+        places[stratum, g] = place + 1
+        out[place].user, out[place].item, out[place].rating = user[n], item[n], rating[n]
 
 
 def _fill_powers(step: Any, out: Any) -> None:
@@ -696,7 +708,10 @@ _RECORDS = types.Array(numba.from_dtype(RATING), 1, "C")
 _ROWS = types.Array(types.float32, 3, "C")
 _TABLE = types.Array(types.float32, 2, "C")
 _STEPS = types.Array(types.int32, 1, "C")
-_ORDER = types.Array(types.int64, 1, "C")
+_LONGS = types.Array(types.int64, 1, "C")
+_COUNTS = types.Array(types.int64, 2, "C")
+_COLUMN = types.Array(types.int32, 1, "C", readonly=True)
+_RATINGS = types.Array(types.float32, 1, "C", readonly=True)
 _DOUBLES = types.Array(types.float64, 1, "C")
 _MATRIX = types.Array(types.float64, 2, "C")
 _POWERS = types.NamedTuple([_TABLE, _TABLE, _INT, types.float32], Powers)  # type: ignore[no-untyped-call]
@@ -705,16 +720,17 @@ _POWERS = types.NamedTuple([_TABLE, _TABLE, _INT, types.float32], Powers)  # typ
 class Kernels(NamedTuple):
     """Compiled functions for one kind of rows; all release the GIL.
 
-    Row numbers are not checked.  Threads may run them at the same time on
+    Row numbers are not checked, and rows are read as aligned vectors: they must
+    be what `pack` returned.  Threads may run `run_batches` at the same time on
     records that share no users and no items.
 
     Attributes
     ----------
     run_batches : callable
-        ``(records, first, last, steps, batch_size, user_rows, item_rows,
+        ``(records, first, last, steps, bounds, user_rows, item_rows,
         powers, slopes, rate, mu, losses)``: train on the batches ``first`` to
         ``last - 1`` of `records`, an array of `RATING`.  Batch number ``n`` is
-        ``records[n * batch_size:][:batch_size]`` and step ``steps[n]`` (int32,
+        ``records[bounds[n]:bounds[n + 1]]`` (int64) and step ``steps[n]`` (int32,
         ascending) of the epoch.  The rows change.  ``losses[steps[n]]``
         (float64, shape (steps, 2)) is set to the sum of the squared errors
         before the step and the change of the penalty, to be multiplied by reg.
@@ -744,15 +760,23 @@ class SharedKernels(NamedTuple):
         by reg.  The weights (1, 0, 0, 0) give the squares of the weights.
     shuffle : callable
         See `shuffle`.
-    gather : callable
-        ``(records, order, out)``: ``out[n] = records[order[n]]``, int64.
+    count_blocks : callable
+        ``(user, item, user_group, item_group, counts)``: add up the ratings of
+        every block in ``counts[stratum, user group]`` (int64); the item group
+        of stratum ``s`` and user group ``g`` is ``(g + s) % groups``.  The
+        columns and the groups of the rows (int32) may be read-only.
+    fill_blocks : callable
+        ``(user, item, rating, user_group, item_group, places, out)``: put the
+        ratings of every block one after another into `out` from
+        ``places[stratum, user group]`` (int64) on, which moves to its end.
     fill_powers, fill_costs : callable
         See `make_powers` and `make_costs`.
     """
 
     penalty_at_rest: Callable[..., None]
     shuffle: Callable[..., None]
-    gather: Callable[..., None]
+    count_blocks: Callable[..., None]
+    fill_blocks: Callable[..., None]
     fill_powers: Callable[..., None]
     fill_costs: Callable[..., None]
 
@@ -760,14 +784,16 @@ class SharedKernels(NamedTuple):
 def _compile(function: Callable[..., None], *arguments: Any) -> Callable[..., None]:
     """Compile for the given types, or load from the cache on disk.
 
-    Without a folder to write to Numba raises RuntimeError, and OSError if
-    reading or writing fails; damaged files cannot be unpickled.
+    Without a folder to write to Numba raises RuntimeError, on trouble with the
+    files OSError, and a damaged file may raise anything when it is unpickled.
+    The cache may only save time, so whatever it was, try again without; an
+    error in the function itself comes up again.
     """
     signature = types.void(*arguments)
     compiled: Callable[..., None]
     try:
         compiled = numba.njit(signature, nogil=True, cache=True)(function)
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):
+    except Exception:
         compiled = numba.njit(signature, nogil=True)(function)
     return compiled
 
@@ -777,7 +803,7 @@ def kernels_for(k: int, penalised: bool, nesterov: bool) -> Kernels:
     """Compile the kernels for `k` factors and one sort of descent."""
     kind = row_kind(k, penalised, nesterov)
     run_batches = _compile(
-        _make_run_batches(kind), _RECORDS, _INT, _INT, _STEPS, _INT, _ROWS, _ROWS,
+        _make_run_batches(kind), _RECORDS, _INT, _INT, _STEPS, _LONGS, _ROWS, _ROWS,
         _POWERS, _TABLE, types.float64, types.float32, _MATRIX,
     )  # fmt: skip
     finish_epoch = _compile(_make_finish_epoch(kind), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
@@ -793,7 +819,8 @@ def shared_kernels() -> SharedKernels:
     return SharedKernels(
         _compile(_penalty_at_rest, _ROWS, _INT, _DOUBLES, _DOUBLES),
         _compile(_shuffle, _RECORDS, _RECORDS, _INT, _DOUBLES),
-        _compile(_gather, _RECORDS, _ORDER, _RECORDS),
+        _compile(_count_blocks, _COLUMN, _COLUMN, _COLUMN, _COLUMN, _COUNTS),
+        _compile(_fill_blocks, _COLUMN, _COLUMN, _RATINGS, _COLUMN, _COLUMN, _COUNTS, _RECORDS),
         _compile(_fill_powers, _MATRIX, _MATRIX),
         _compile(_fill_costs, _MATRIX, types.float64, _DOUBLES, _MATRIX),
     )

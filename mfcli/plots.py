@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,14 @@ _MSE_NAMES = ("mse", "mean_squared_error")
 
 
 def plot_histories(
-    histories: Mapping[str, History], out: Path, *, rmse: bool = False, title: str = ""
+    histories: Mapping[str, History],
+    out: Path,
+    *,
+    rmse: bool = False,
+    seconds: bool = False,
+    title: str = "",
 ) -> None:
-    """Draw loss and mean squared error by epoch, of training and of validation.
+    """Draw loss and mean squared error, of training and of validation.
 
     Parameters
     ----------
@@ -34,28 +40,49 @@ def plot_histories(
         PNG, SVG or PDF by its suffix; replaced atomically.
     rmse : bool
         Draw the root of the mean squared error.
+    seconds : bool
+        Draw against the time spent, on a logarithmic scale, not against epochs.
     title : str
 
     Raises
     ------
     UsageError
-        If the suffix is none of those.
+        If the suffix is none of those, or a history that has no times is to be drawn by them.
     ArtifactError
         If the file cannot be written.
     """
     check_suffix(out)
+    runs = [_Run(name, history, seconds) for name, history in histories.items()]
     panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", _MSE_NAMES)]
-    panels = [panel for panel in panels if any(_series(h, panel[1]) for h in histories.values())]
+    panels = [panel for panel in panels if any(run.series(panel[1]) for run in runs)]
     figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (label, names) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
-        _draw(axes, histories, names, root=label == "RMSE")
-        axes.set_ylabel(label)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (label, names) in zip(grid, panels, strict=True):
+        _draw(axes, runs, names, label)
+        _dress(axes, label, seconds)
     if title:
         figure.suptitle(title)
     _save(figure, out)
+
+
+class _Run:
+    """A history and where its entries lie on the horizontal axis."""
+
+    def __init__(self, name: str, history: History, seconds: bool) -> None:
+        self.name, self.history = name, history
+        if seconds and "seconds" not in history.lists:
+            raise UsageError(f"{name}: has no list 'seconds'; leave out --seconds")
+        self.places: list[float] = (
+            list(itertools.accumulate(history.lists["seconds"]))
+            if seconds
+            else list(range(1, len(history) + 1))
+        )
+
+    def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
+        """Return the first list there is of these names."""
+        lists = self.history.lists
+        return next((lists[prefix + name] for name in names if prefix + name in lists), None)
 
 
 def check_suffix(out: Path) -> None:
@@ -69,46 +96,55 @@ def check_suffix(out: Path) -> None:
         raise UsageError(f"{out}: must end in {', '.join(SUFFIXES)}, got {out.suffix!r}")
 
 
-def _series(history: History, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
-    return next((history.lists[prefix + n] for n in names if prefix + n in history.lists), None)
-
-
-def _draw(axes: Axes, histories: Mapping[str, History], names: tuple[str, ...], root: bool) -> None:
-    for number, (name, history) in enumerate(histories.items()):
+def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str) -> None:
+    for number, run in enumerate(runs):
         colour = _COLOURS[number % len(_COLOURS)]
-        label = f"{name} " if len(histories) > 1 else ""
-        training, validation = _series(history, names), _series(history, names, "val_")
+        prefix = f"{run.name} " if len(runs) > 1 else ""
+        training, validation = run.series(names), run.series(names, "val_")
         if training:
-            _line(axes, training, root, color=colour, linestyle="--", label=f"{label}training")
+            heights = _heights(training, label)
+            _line(axes, run, heights, color=colour, linestyle="--", label=f"{prefix}training")
         if validation:
-            _line(axes, validation, root, color=colour, label=f"{label}validation")
-            _mark_best(axes, validation, root, colour)
-    axes.set_xlabel("Epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small")
+            heights = _heights(validation, label)
+            _line(axes, run, heights, color=colour, label=f"{prefix}validation")
+            _mark_best(axes, run, heights, colour)
 
 
-def _line(axes: Axes, values: list[float], root: bool, **style: Any) -> None:
-    heights = [math.sqrt(max(value, 0.0)) for value in values] if root else values
-    marker = "o" if len(values) == 1 else ""
-    axes.plot(range(1, len(values) + 1), heights, marker=marker, linewidth=1.6, **style)
+def _heights(values: list[float], label: str) -> list[float]:
+    return [math.sqrt(max(value, 0.0)) for value in values] if label == "RMSE" else values
 
 
-def _mark_best(axes: Axes, values: list[float], root: bool, colour: str) -> None:
-    best = min(range(len(values)), key=values.__getitem__)
-    height = math.sqrt(max(values[best], 0.0)) if root else values[best]
-    axes.plot(best + 1, height, marker="o", markersize=7, markerfacecolor="white", color=colour)
+def _line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
+    marker = "o" if len(heights) == 1 else ""
+    axes.plot(run.places, heights, marker=marker, linewidth=1.6, **style)
+
+
+def _mark_best(axes: Axes, run: _Run, heights: list[float], colour: str) -> None:
+    best = min(range(len(heights)), key=heights.__getitem__)
+    place = (run.places[best], heights[best])
+    axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=colour)
     axes.annotate(
-        f"{height:.4f}",
-        (best + 1, height),
+        f"{heights[best]:.4f}",
+        place,
         textcoords="offset points",
         xytext=(0, -14),
         ha="center",
         fontsize="small",
         color=colour,
     )
+
+
+def _dress(axes: Axes, label: str, seconds: bool) -> None:
+    axes.set_ylabel(label)
+    if seconds:
+        axes.set_xscale("log")
+        axes.set_xlabel("Seconds of training")
+    else:
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
 
 
 def _save(figure: Figure, out: Path) -> None:

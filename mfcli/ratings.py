@@ -204,7 +204,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
     }
     _check_rows(path, "user", columns["user"], users)
     _check_rows(path, "item", columns["item"], items)
-    if not np.isfinite(columns["rating"]).all():
+    if not np.isfinite(np.sum(columns["rating"], dtype=np.float64)):
         raise ArtifactError(f"{path}: ratings must be finite; make it anew")
     return Ratings(
         user=columns["user"],
@@ -271,9 +271,8 @@ def _read_arrow(path: Path) -> pa.Table:
 def _column(path: Path, table: pa.Table, name: str, types: Iterable[pa.DataType]) -> pa.Array:
     if table.column_names.count(name) != 1:
         raise ArtifactError(f"{path}: must have one column {name!r}, got {table.column_names}")
-    column = table[name].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    chunks = table[name]
+    column = chunks.chunk(0) if chunks.num_chunks == 1 else pa.concat_arrays(chunks.chunks)
     if column.type not in types or column.null_count:
         raise ArtifactError(f"{path}: column {name!r} has the wrong type, {column.type}")
     return column

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +75,10 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     assert "user_factors" in first.out
     assert "total" in first.out
     assert "runs/a/model and runs/a/history.json: validation RMSE" in first.out
-    lines = first.err.splitlines()
+    plan, *lines = first.err.splitlines()
+    assert (
+        plan == "note: engine fast (it makes Keras's own updates), blocks 1 (for tables of 1.3 MB)"
+    )
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
         assert words in lines[0]
@@ -113,7 +118,7 @@ def test_a_validation_part_silences_the_note(trained: Run, real_split: Path) -> 
     short = ["--epochs", 1, "--k", 2, "--out", "o"]
     assert "note: epochs are validated on the test ratings" in trained("train", *short).err
     assert "note:" not in trained("train", *short, "--quiet").err
-    assert "note:" not in trained("train", *short, "--split", real_split).err
+    assert "note: epochs" not in trained("train", *short, "--split", real_split).err
 
 
 def test_settings_come_from_defaults_file_and_options(run: Run, real_csv: Path) -> None:
@@ -270,6 +275,22 @@ def test_divergence_is_an_error_and_leaves_the_old_model(trained: Run) -> None:
     done = trained("train", "--lr", "1e6", "--epochs", "3", "-q")
     assert done.code == 1
     assert "error: training diverged at epoch " in done.err
+    assert snapshot() == before
+
+
+def test_ctrl_c_stops_within_a_second_and_leaves_the_old_model(trained: Run) -> None:
+    before = snapshot()
+    command = [sys.executable, "-m", "mfcli", "train", "--epochs", "1000000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr
+    while not process.stderr.readline().startswith("epoch"):
+        pass
+    begin = time.perf_counter()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert time.perf_counter() - begin < 1.5
+    assert process.returncode == 130
+    assert "Traceback" not in err
     assert snapshot() == before
 
 

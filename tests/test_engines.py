@@ -19,6 +19,7 @@ from mfcli.engines import make_plan
 from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
 from mfcli.keras_file import TABLES
+from mfcli.kernels import kernels_for
 from mfcli.split import Split, read_split
 from mfcli.training import Fit, fit
 
@@ -210,5 +211,11 @@ def test_kernels_are_compiled_once(tmp_path: Path) -> None:
     assert train_elsewhere(tmp_path / "cache") == (1, 0)
 
 
-def test_no_cache_folder_costs_time_only() -> None:
-    assert train_elsewhere(Path("/proc/nowhere")) == (0, 0)
+def test_no_cache_folder_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    kernels_for.cache_clear()
+    config = Config(k=9, epochs=1)
+    fit(planted_split(config), config)
+    stats = kernels_for(9, False, False).run_batches.stats  # type: ignore[attr-defined]
+    assert not stats.cache_hits
+    kernels_for.cache_clear()

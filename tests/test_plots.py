@@ -42,6 +42,18 @@ def test_the_svg_says_what_it_shows(tmp_path: Path) -> None:
         assert words in text
 
 
+def test_seconds_in_place_of_epochs(tmp_path: Path) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_histories({"a": OURS}, tmp_path / "p.svg", seconds=True)
+    text = (tmp_path / "p.svg").read_text()
+    assert "Seconds of training" in text
+    assert "Epoch" not in text
+    with pytest.raises(UsageError, match="keras: has no list 'seconds'; leave out --seconds"):
+        plot_histories({"keras": History(KERAS)}, tmp_path / "p.svg", seconds=True)
+
+
 def test_a_history_without_mse_has_one_panel(tmp_path: Path) -> None:
     for name, history in (("one", History(KERAS)), ("two", OURS)):
         plot_histories({name: history}, tmp_path / f"{name}.png")

@@ -65,6 +65,8 @@ class FastEngine:
         self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._descent)
         self._items = pack(start.item_factors, start.item_biases, ITEM_ONE, self._descent)
         self._held_out = records(held_out)
+        values = self._users[0].size + self._items[0].size  # of the rows that a rating touches
+        self._piece = max(1, _PIECE // values // config.batch_size)  # batches
         self._workers = min(threads, blocks.groups)
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
 
@@ -113,16 +115,15 @@ class FastEngine:
     ) -> None:
         """Shuffle a block while it is in the cache, and train on it piece by piece."""
         order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
-        size = self._blocks.batch_size
-        piece = max(1, _PIECE // (self._users[0].size + self._items[0].size) // size)
+        bounds, piece = block.bounds, self._piece
         for first in range(0, len(block.steps), piece):
             last = min(first + piece, len(block.steps))
             self._kernels.run_batches(
-                order, first, last, block.steps, size, self._users, self._items,
+                order, first, last, block.steps, bounds, self._users, self._items,
                 self._powers, self._costs.slopes, self._descent.rate,
                 np.float32(self._start.mu), losses,
             )  # fmt: skip
-            advance(min(last * size, len(order)) - first * size)
+            advance(int(bounds[last] - bounds[first]))
 
     def _finish(self, rows: Floats, one: int) -> None:
         """Bring all rows of a side to the end of the epoch."""

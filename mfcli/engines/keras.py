@@ -43,7 +43,7 @@ class KerasEngine:
         tf.config.experimental.enable_op_determinism()
         self._start, self._blocks, self._held_out = start, blocks, held_out
         self._keras = build(start)
-        self._keras.compile(optimizer=_optimizer(start.config), loss="mse", metrics=["mse"])
+        self._keras.compile(optimizer=optimizer(start.config), loss="mse", metrics=["mse"])
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         fitted = self._keras.fit(
@@ -112,7 +112,8 @@ def _embedding(model: Model, name: str) -> Any:
     )
 
 
-def _optimizer(config: Config) -> Any:
+def optimizer(config: Config) -> Any:
+    """Return the Keras optimizer that a config names."""
     if config.optimizer == "adam":
         return keras.optimizers.Adam(config.lr, beta_1=config.momentum)
     return keras.optimizers.SGD(config.lr, momentum=config.momentum, nesterov=config.nesterov)
@@ -127,5 +128,5 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch % _REPORT == _REPORT - 1:
-            done = (batch + 1) * self._blocks.batch_size
-            self._on_progress(min(done, self._blocks.ratings), self._blocks.ratings)
+            done = int(self._blocks.sizes[: batch + 1].sum())
+            self._on_progress(done, self._blocks.ratings)

@@ -1,0 +1,296 @@
+"""The kernels against the obvious dense computation, step by step."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcli import kernels as kn
+
+
+def dense_twin(case, epochs):
+    """Train full tables in float64, every row at every step."""
+    d, mu = case["descent"], case["mu"]
+    tables = [t.astype(np.float64) for t in case["tables"]]  # P, Q, bu, bi
+    speeds = [np.zeros_like(t) for t in tables]
+    history = []
+    order = sorted(
+        (step, block, number)
+        for block, (_, steps) in enumerate(case["blocks"])
+        for number, step in enumerate(steps)
+    )
+    size = case["batch_size"]
+    for _ in range(epochs):
+        errors = penalty = count = 0.0
+        for _, block, number in order:
+            batch = case["blocks"][block][0][number * size : (number + 1) * size]
+            u, i, r = batch["user"], batch["item"], batch["rating"].astype(np.float64)
+            p, q, bu, bi = tables
+            e = mu + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - r
+            n = len(batch)
+            errors += (e**2).sum()
+            penalty += n * d.reg * sum((t**2).sum() for t in tables)
+            count += n
+            grads = [np.zeros_like(t) for t in tables]
+            c = 2.0 / n * e
+            np.add.at(grads[0], u, c[:, None] * q[i])
+            np.add.at(grads[1], i, c[:, None] * p[u])
+            np.add.at(grads[2], u, c)
+            np.add.at(grads[3], i, c)
+            for t, v, g in zip(tables, speeds, grads, strict=True):
+                g += 2.0 * d.reg * t
+                v *= d.momentum
+                v -= d.rate * g
+                t += d.momentum * v - d.rate * g if d.nesterov else v
+        history.append((errors, penalty, count))
+    return tables, history
+
+
+def fast(case, epochs, threads=1, piece=3):
+    d = case["descent"]
+    p, q, bu, bi = case["tables"]
+    k = p.shape[1]
+    kernels = kn.kernels_for(k, d.reg > 0, d.nesterov)
+    users = kn.pack(p, bu, kn.USER_ONE, d)
+    items = kn.pack(q, bi, kn.ITEM_ONE, d)
+    size = case["batch_size"]
+    total = sum(len(s) for _, s in case["blocks"])
+    sizes = np.zeros(total)
+    for records, steps in case["blocks"]:
+        for b, step in enumerate(steps):
+            sizes[step] = len(records[b * size : (b + 1) * size])
+    powers = kn.make_powers(d, total)
+    costs = kn.make_costs(d, sizes)
+    history = []
+    for _ in range(epochs):
+        losses = np.zeros((total, 2))
+        ahead = 0.0
+        if d.reg > 0:
+            for rows, one in ((users, kn.USER_ONE), (items, kn.ITEM_ONE)):
+                sums = np.empty(len(rows))
+                kn.shared_kernels().penalty_at_rest(rows, one, costs.start, sums)
+                ahead += sums.sum()
+
+        def run(blocks, losses=losses):
+            for records, steps in blocks:
+                for first in range(0, len(steps), piece):
+                    kernels.run_batches(
+                        records,
+                        first,
+                        min(first + piece, len(steps)),
+                        steps,
+                        np.minimum(np.arange(len(steps) + 1) * size, len(records)),
+                        users,
+                        items,
+                        powers,
+                        costs.slopes,
+                        d.rate,
+                        case["mu"],
+                        losses,
+                    )
+
+        for stratum in case["strata"]:
+            blocks = [case["blocks"][b] for b in stratum]
+            jobs = [
+                threading.Thread(target=run, args=(blocks[n::threads],)) for n in range(threads)
+            ]
+            for job in jobs:
+                job.start()
+            for job in jobs:
+                job.join()
+        for rows, one in ((users, kn.USER_ONE), (items, kn.ITEM_ONE)):
+            kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
+        history.append((losses[:, 0].sum(), d.reg * (ahead + losses[:, 1].sum()), sizes.sum()))
+    assert (users[:, 0, kn.USER_ONE] == 1).all()
+    assert (items[:, 0, kn.ITEM_ONE] == 1).all()
+    pads = slice(k + 2, None)
+    for rows in (users, items):
+        assert not rows[:, :, pads].any()
+    p, bu = kn.unpack(users, k, kn.USER_ONE)
+    q, bi = kn.unpack(items, k, kn.ITEM_ONE)
+    return (p, q, bu, bi), history
+
+
+def make_case(seed, k, descent, users=12, items=9, groups=1, ratings=150, batch=16, gap=0):
+    """Blocks of a grid of groups; in a stratum their steps are interleaved."""
+    rng = np.random.default_rng(seed)
+    records = np.zeros(ratings, kn.RATING)
+    # A few rows take most ratings; the last ones none (or few, for long gaps).
+    records["user"] = (users * rng.random(ratings) ** 2).astype(int)
+    records["item"] = (items * rng.random(ratings) ** 2).astype(int)
+    records["rating"] = rng.normal(3.5, 1, ratings)
+    if gap:  # one user is seen at both ends only
+        records["user"][records["user"] == users - 1] = 0
+        records["user"][[0, 1, -1]] = users - 1
+    blocks, strata, step = [], [], 0
+    ug, ig = records["user"] % groups, records["item"] % groups
+    for s in range(groups):
+        stratum = []
+        for g in range(groups):
+            mine = records[(ug == g) & (ig == (g + s) % groups)].copy()
+            if len(mine):
+                stratum.append(len(blocks))
+                blocks.append((mine, np.empty(-(-len(mine) // batch), np.int32)))
+        turns = sorted(
+            (rng.random() if groups > 1 else n, b, n)
+            for b in stratum
+            for n in range(len(blocks[b][1]))
+        )
+        seen = dict.fromkeys(stratum, 0)
+        for _, b, _ in turns:
+            blocks[b][1][seen[b]] = step
+            seen[b] += 1
+            step += 1
+        strata.append(stratum)
+    scale = 0.3 if k < 50 else 0.1
+    tables = (
+        rng.normal(0, scale, (users, k)).astype(np.float32),
+        rng.normal(0, scale, (items, k)).astype(np.float32),
+        rng.normal(0, 0.1, users).astype(np.float32),
+        rng.normal(0, 0.1, items).astype(np.float32),
+    )
+    return {
+        "descent": descent,
+        "mu": np.float32(3.5),
+        "tables": tables,
+        "blocks": blocks,
+        "strata": strata,
+        "batch_size": batch,
+    }
+
+
+def check(case, epochs):
+    expected, losses = dense_twin(case, epochs)
+    actual, ours = fast(case, epochs)
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(ours, losses, rtol=1e-5, atol=1e-9)
+
+
+def rate_for(momentum):
+    return 0.05 * (1 - momentum)
+
+
+@pytest.mark.parametrize("k", [1, 2, 6, 7, 10, 13, 14, 15, 31, 62, 63, 100, 512])
+@pytest.mark.parametrize("reg", [0.0, 0.02])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_every_length(k, reg, nesterov):
+    d = kn.Descent(0.01, 0.9, reg, nesterov)
+    check(make_case(k, k, d), 3)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.99, 0.9999])
+@pytest.mark.parametrize("reg", [0.0, 1e-4, 0.05, 2.0])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_every_momentum(momentum, reg, nesterov):
+    d = kn.Descent(rate_for(momentum), momentum, reg, nesterov)
+    check(make_case(5, 10, d, ratings=400), 3)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])
+@pytest.mark.parametrize("reg", [0.0, 0.01])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_blocks_and_threads(momentum, reg, nesterov):
+    d = kn.Descent(rate_for(momentum), momentum, reg, nesterov)
+    case = make_case(7, 10, d, users=40, items=30, groups=3, ratings=900, batch=8)
+    check(case, 3)
+    one, two = fast(case, 2, 1, 5), fast(case, 2, 2, 2)
+    assert one[1] == two[1]
+    for a, b in zip(one[0], two[0], strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9, 0.9999])
+@pytest.mark.parametrize("reg", [0.0, 0.001])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_long_gaps(momentum, reg, nesterov):
+    d = kn.Descent(0.003 * (1 - momentum), momentum, reg, nesterov)
+    case = make_case(3, 3, d, ratings=2 * kn._NEAR + 3000, batch=2, gap=1)
+    check(case, 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([1, 2, 10, 14, 15]),
+    st.sampled_from([0.0, 0.5, 0.9, 0.99]),
+    st.sampled_from([0.0, 0.001, 0.1]),
+    st.booleans(),
+    st.integers(1, 4),
+    st.integers(1, 300),
+    st.integers(1, 33),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.integers(1, 3),
+)
+def test_anything(seed, k, momentum, reg, nesterov, groups, ratings, batch, users, items, epochs):
+    d = kn.Descent(0.2 * rate_for(momentum), momentum, reg, nesterov)
+    check(make_case(seed, k, d, users, items, groups, ratings, batch), epochs)
+
+
+def test_validation_error():
+    case = make_case(1, 10, kn.Descent(0.1, 0.9, 0, False), users=50, items=40, ratings=150_000)
+    records, (p, q, bu, bi) = case["blocks"][0][0], case["tables"]
+    d = case["descent"]
+    users, items = kn.pack(p, bu, 0, d), kn.pack(q, bi, 1, d)
+    sums = np.zeros(3)
+    kn.kernels_for(10, False, False).squared_errors(
+        records, 0, 3, users, items, np.float32(3.5), sums
+    )
+    u, i = records["user"], records["item"]
+    e = 3.5 + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - records["rating"]
+    assert sums.sum() == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 50_001])
+def test_shuffle_is_a_permutation(n):
+    records = np.zeros(n, kn.RATING)
+    records["user"] = np.arange(n)
+    out = np.zeros_like(records)
+    kn.shuffle(records, out, np.random.default_rng(3))
+    assert (np.sort(out["user"]) == records["user"]).all()
+
+
+def test_shuffle_is_uniform():
+    records = np.zeros(4, kn.RATING)
+    records["user"] = np.arange(4)
+    rng, out, counts = np.random.default_rng(3), np.zeros_like(records), {}
+    for _ in range(24_000):
+        kn.shuffle(records, out, rng)
+        counts[tuple(out["user"])] = counts.get(tuple(out["user"]), 0) + 1
+    assert len(counts) == 24
+    assert sum((c - 1000) ** 2 / 1000 for c in counts.values()) < 60
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_blocks_are_filled_in_the_order_of_the_ratings(groups):
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 20, (2, 500), dtype=np.int32)
+    rating = np.arange(500, dtype=np.float32)
+    user_group, item_group = rng.integers(0, groups, (2, 20), dtype=np.int32)
+    counts = np.zeros((groups, groups), np.int64)
+    kn.shared_kernels().count_blocks(user, item, user_group, item_group, counts)
+    assert counts.sum() == 500
+    places, out = np.cumsum(counts).reshape(counts.shape) - counts, np.empty(500, kn.RATING)
+    ends = places + counts
+    kn.shared_kernels().fill_blocks(user, item, rating, user_group, item_group, places, out)
+    assert (places == ends).all()
+    for stratum in range(groups):
+        for g in range(groups):
+            mine = (user_group[user] == g) & (item_group[item] == (g + stratum) % groups)
+            part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
+            assert part["rating"].tolist() == rating[mine].tolist()
+            assert part["user"].tolist() == user[mine].tolist()
+
+
+def test_a_useless_cache_only_costs_time(monkeypatch):
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.load", lambda *_: None)
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", fail)
+    kn.kernels_for.cache_clear()
+    check(make_case(1, 5, kn.Descent(0.01, 0.9, 0.0, False)), 1)
+    kn.kernels_for.cache_clear()
