@@ -35,7 +35,7 @@ In $folder:
 
 Next: source $venv/bin/activate, then in a folder with your own data.csv
   mfcli split data.csv --valid 0.1
-  mfcli train --k 20 --reg 1e-6 --epochs 10
+  mfcli train --reg 1e-4 --epochs 20
   mfcli evaluate
   mfcli --help
 END

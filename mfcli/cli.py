@@ -420,16 +420,16 @@ def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
         f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
         f"  train RMSE {epoch.mse**0.5:.4f}"
         f"  validation RMSE {epoch.val_mse**0.5:.4f}"
-        f"  {epoch.seconds:.{3 if epoch.seconds < 1 else 2}f} s"
+        f"  {_duration(epoch.seconds)}"
         f"  {ratings / epoch.seconds:,.0f} ratings/s"
-        f"  {_duration(left)} left"
+        f"  {_duration(round(left))} left"
     )
 
 
 def _duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{seconds:.3g} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
@@ -497,7 +497,7 @@ def _training_line(fitted: Fit, parts: Split, out: Path) -> None:
     print(
         f"{summary['model']} and {summary['history']}:"
         f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
-        f" after {_count(range(summary['epochs']), 'epoch')} in {summary['seconds']:.1f} s"
+        f" after {_count(range(summary['epochs']), 'epoch')} in {_duration(summary['seconds'])}"
     )
 
 
@@ -505,7 +505,7 @@ def _metrics_table(metrics: Metrics, out: Path) -> None:
     protocol = metrics.protocol
     clipped = "clipped" if protocol["clip"] else "not clipped"
     title = f"{out}: {protocol['ratings']:,} {protocol['on']} ratings, predictions {clipped}"
-    table = _table(title, "", "RMSE", "MSE", "MAE", "R2", "RMSE less than it by")
+    table = _table(title, "", "RMSE", "MSE", "MAE", "R2", "model's gain")
     biases = f"damped biases (damping {protocol['damping']:g})"
     rows = [("model", metrics.model), (biases, metrics.biases), ("training mean", metrics.mean)]
     gains = metrics.as_dict()["baselines"]

@@ -1,0 +1,182 @@
+"""The README is executed: its commands, its Python, its tables of options.
+
+`python tests/test_readme.py` writes the tables of options anew.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mfcli import cli
+from mfcli.config import read_settings
+from mfcli.layout import ALIASES
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+COMMANDS = ("split", "train", "evaluate", "plot")
+
+
+def readme() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", readme(), flags=re.DOTALL)
+
+
+def session() -> Iterator[tuple[str, str]]:
+    """Yield each command of the console blocks with the output shown below it."""
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output.rstrip("\n")
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+
+
+def lines(text: str) -> list[str]:
+    """Leave out what depends on the machine: seconds, and lines of progress."""
+    kept = [re.sub(r" in [\d.]+ s$", "", line.rstrip()) for line in text.splitlines()]
+    return [line for line in kept if line and not line.startswith(("note: ", "epoch "))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, demo_csv: Path) -> Path:
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "data.csv").write_bytes(demo_csv.read_bytes())
+    (folder / "broken.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
+    return folder
+
+
+def test_the_session_is_what_one_sees(folder: Path) -> None:
+    seen = list(session())
+    assert len(seen) >= 8
+    for command, shown in seen:
+        done = shell(command, folder)
+        assert done.returncode == (1 if "broken" in command else 0), done.stderr
+        if shown.startswith("{"):
+            result, expected = json.loads(done.stdout), json.loads(shown)
+            assert result.pop("seconds") > 0 < expected.pop("seconds")
+            assert result == pytest.approx(expected, rel=1e-4)
+        else:
+            assert lines(done.stdout + done.stderr) == lines(shown)
+
+
+def test_the_four_lines_stand_in_the_readme() -> None:
+    four = "mfcli split data.csv\nmfcli train --k 10 --epochs 15\nmfcli evaluate\n"
+    assert four + "mfcli plot history.json\n" in blocks("sh")
+
+
+def test_scripts_that_the_readme_runs_exist() -> None:
+    for block in blocks("sh"):
+        for word in (word for line in block.splitlines() for word in shlex.split(line, True)):
+            if word.startswith(("examples/", "tests/")):
+                assert (ROOT / word).is_file(), word
+
+
+def test_the_python_session_runs(folder: Path) -> None:
+    for block in blocks("python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert re.fullmatch(r"RMSE 0\.8\d+ on 20,001 ratings\n", done.stdout)
+
+
+def test_the_settings_are_read(tmp_path: Path) -> None:
+    for block in blocks("toml"):
+        (tmp_path / "mfcli.toml").write_text(block)
+        assert read_settings(tmp_path / "mfcli.toml")["k"] == 20
+
+
+def test_names_of_columns_are_all_there() -> None:
+    for role, aliases in ALIASES.items():
+        assert f"| {role} | {', '.join(f'`{alias}`' for alias in aliases)} |" in readme()
+
+
+def test_pictures_are_there() -> None:
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", readme()):
+        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
+
+
+def option_table(name: str) -> str:
+    rows = ["| option | default | meaning |", "| --- | --- | --- |"]
+    for parameter in inspect.signature(getattr(cli, name), eval_str=True).parameters.values():
+        if parameter.name == "ctx":
+            continue
+        info = parameter.annotation.__metadata__[0]
+        flags = ", ".join(f"`{flag}`" for flag in info.param_decls or ()) or (
+            f"`--{parameter.name.replace('_', '-')}`"
+        )
+        if parameter.default is inspect.Parameter.empty:
+            flags = f"`{parameter.name.upper()}`"
+        rows.append(f"| {flags} | {default(parameter, info)} | {info.help} |")
+    return "\n".join(rows)
+
+
+def default(parameter: inspect.Parameter, info: Any) -> str:
+    if isinstance(info.show_default, str):
+        return info.show_default
+    if parameter.default in (inspect.Parameter.empty, None, ""):
+        return ""
+    if isinstance(parameter.default, bool):
+        return "on" if parameter.default else "off"
+    return f"`{parameter.default}`"
+
+
+MARK = re.compile(r"(<!-- options: (\w+) -->\n)(\|.*?\n)?(?=\n)", flags=re.DOTALL)
+
+
+def with_tables(text: str) -> str:
+    return MARK.sub(lambda found: f"{found[1]}{option_table(found[2])}\n", text)
+
+
+def test_every_option_is_in_the_readme() -> None:
+    assert [found[2] for found in MARK.finditer(readme())] == list(COMMANDS)
+    assert readme() == with_tables(readme()), "run: python tests/test_readme.py"
+
+
+def test_the_quickstart_runs(tmp_path: Path) -> None:
+    environment = f"VENV={shlex.quote(sys.prefix)}"
+    done = shell(f"{environment} bash {ROOT}/examples/quickstart.sh {tmp_path}/demo", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("data.csv", "model/model.keras", "metrics.json", "history.png"):
+        assert (tmp_path / "demo" / name).is_file()
+    assert f"In {tmp_path}/demo:" in done.stdout
+
+
+def test_a_small_benchmark_runs(tmp_path: Path) -> None:
+    make = f"python {ROOT}/examples/make_ratings.py ratings.parquet --share 0.01"
+    bench = f"python {ROOT}/examples/benchmark.py --steps 0 --no-libmf"
+    done = shell(f"{make} && mfcli split ratings.parquet && {bench}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {
+        name: value
+        for name, value, _ in json.loads((tmp_path / "benchmark.json").read_text())["rows"]
+    }
+    assert rows["epoch, 1 thread"] > 0
+    assert rows["mfcli train, peak memory"] > 0
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(readme()), encoding="utf-8")
