@@ -4,8 +4,9 @@
     pip install libmf scikit-surprise
     python examples/convergence.py --minutes 10        # then: mfcli plot convergence/*.json ...
 
-Each method's history goes to a file that `mfcli plot` reads. Errors are on the split's test
-ratings, of which a method may be given a sample to predict. Validation is not part of the seconds.
+Each method's history goes to a file that `mfcli plot` reads; one that is there is not made again.
+Errors are on the split's test ratings, of which a method may be given a sample to predict.
+Validation is not part of the seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from mfcli.config import Config
 from mfcli.engines import make_engine, make_plan
 from mfcli.plots import plot_histories
 from mfcli.ratings import Ratings
-from mfcli.split import Split, read_split
+from mfcli.split import Split
+from mfcli.split_folder import read_split
 from mfcli.training import History, start
 
 Point = tuple[float, float, float]  # seconds since the last one, training MSE, validation MSE
@@ -51,8 +53,10 @@ def main(
     }
     histories = {}
     for name, method in methods.items():
-        histories[name] = history = record(name, method(), 60 * minutes)
-        history.write(out / f"{name}.json")
+        path = out / f"{name}.json"
+        if not path.exists():
+            record(name, method(), 60 * minutes).write(path)
+        histories[name] = History.read(path)
     plot_histories(histories, out / "convergence.png", rmse=True, seconds=True)
 
 
@@ -115,11 +119,19 @@ def libmf(parts: Split) -> Iterator[Point]:
         p = np.ctypeslib.as_array(model.P, (model.m, model.k))
         q = np.ctypeslib.as_array(model.Q, (model.n, model.k))
         errors = [
-            mean_square(np.einsum("nk,nk->n", p[part.user], q[part.item]), part)
+            mean_square(predict_libmf(p, q, model.b, part), part)
             for part in (some, within(parts.test, model.m, model.n))
         ]
         yield max(seconds - spent, 0.0), errors[0], errors[1]
         spent = max(seconds, spent)
+
+
+def predict_libmf(
+    p: NDArray[np.float32], q: NDArray[np.float32], mean: float, ratings: Ratings
+) -> NDArray[np.float32]:
+    """Predict as LIBMF does: rows that it has not seen are NaN, for which it gives the mean."""
+    predicted = np.einsum("nk,nk->n", p[ratings.user], q[ratings.item])
+    return np.where(np.isnan(predicted), np.float32(mean), predicted)
 
 
 def within(ratings: Ratings, users: int, items: int) -> Ratings:

@@ -6,18 +6,18 @@ Everything heavy is imported inside the commands, so that help and completion ar
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mfcli import __version__
+from mfcli import __version__, output
 from mfcli.config import CONFIG_FILE, SETTINGS, Config, checked, read_settings
 from mfcli.errors import ConfigError, MfcliError, UsageError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from mfcli.model import Model
     from mfcli.ratings import Ratings
     from mfcli.split import Split
-    from mfcli.training import Epoch, Fit
 
 
 class Commands(TyperGroup):
@@ -80,6 +79,15 @@ def _check(param: typer.CallbackParam, value: Any) -> Any:
         raise UsageError(str(error).replace(name, option, 1)) from None
 
 
+def _check_test(param: typer.CallbackParam, value: str) -> Any:
+    """Return the share as a number; any other text is the name of a file."""
+    try:
+        share = float(value)
+    except ValueError:
+        return value
+    return _check(param, share)
+
+
 def _use_config(ctx: typer.Context, path: Path | None) -> Path | None:
     """Let the settings of a file take the place of the defaults."""
     if path is None and CONFIG_FILE.is_file():
@@ -92,6 +100,8 @@ def _use_config(ctx: typer.Context, path: Path | None) -> Path | None:
 def _config(ctx: typer.Context) -> Config:
     """Defaults, then the file's settings, then the options of this command."""
     options = {name: value for name, value in ctx.params.items() if name in SETTINGS}
+    if isinstance(options.get("test"), str):
+        del options["test"]  # a file, not a share
     try:
         return Config(**{**(ctx.default_map or {}), **options})
     except ConfigError as error:
@@ -115,7 +125,21 @@ Optimizer = Annotated[str, _setting("optimizer")]
 EngineName = Annotated[str, _setting("engine")]
 BlockCount = Annotated[int, _setting("blocks")]
 Seed = Annotated[int, _setting("seed")]
-Test = Annotated[float, _setting("test")]
+StrategyName = Annotated[str, _setting("strategy")]
+Test = Annotated[
+    str,
+    typer.Option(
+        callback=_check_test,
+        help=f"{SETTINGS['test'].metadata['help'].rstrip('.')}"
+        f" ({SETTINGS['test'].metadata['rule']}); with --train, a file.",
+    ),
+]
+Cut = Annotated[str, _setting("cut")]
+Folds = Annotated[int, _setting("folds")]
+MinUser = Annotated[int, _setting("min_user")]
+MinItem = Annotated[int, _setting("min_item")]
+OnBadRow = Annotated[str, _setting("on_bad_row")]
+Decimal = Annotated[str, _setting("decimal")]
 Valid = Annotated[float, _setting("valid")]
 Duplicates = Annotated[str, _setting("duplicates")]
 Clip = Annotated[bool, _setting("clip", "--clip/--no-clip")]
@@ -164,29 +188,56 @@ def main(
 @app.command()
 def split(
     ctx: typer.Context,
-    ratings: Annotated[Path, typer.Argument(help="CSV, TSV, u.data, ratings.dat or Parquet.")],
+    ratings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="CSV, TSV, u.data, ratings.dat or Parquet, packed or not; several, or a folder of"
+            " part files, or - for the standard input."
+        ),
+    ] = None,
     split: SplitFolder = Path("split"),
-    test: Test = Config.test,
+    strategy: StrategyName = Config.strategy,
+    test: Test = str(Config.test),
     valid: Valid = Config.valid,
+    cut: Cut = Config.cut,
+    folds: Folds = Config.folds,
+    train: Annotated[
+        str | None,
+        typer.Option(help="With --test FILE, a published split: its training ratings."),
+    ] = None,
+    min_user: MinUser = Config.min_user,
+    min_item: MinItem = Config.min_item,
     seed: Seed = Config.seed,
     duplicates: Duplicates = Config.duplicates,
+    on_bad_row: OnBadRow = Config.on_bad_row,
     user_col: UserColumn = None,
     item_col: ItemColumn = None,
     rating_col: RatingColumn = None,
     time_col: TimeColumn = None,
+    decimal: Decimal = Config.decimal,
     config: ConfigFile = None,
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Split a file of ratings into parts to train and to test on."""
+    """Split ratings into parts to train and to test on."""
     from mfcli.split import split as split_ratings
-    from mfcli.split import write_split
+    from mfcli.split import split_given
+    from mfcli.split_folder import write_folds, write_split
 
     settings = _config(ctx)
     columns = _columns(user_col, item_col, rating_col, time_col)
-    read = _read(ratings, columns, settings.duplicates, quiet)
-    manifest = write_split(split, split_ratings(read, settings))
-    _show(manifest, json, lambda: _split_table(manifest, split))
+    with _rejected(settings) as rejected:
+        read = partial(_read, columns=columns, settings=settings, rejected=rejected, quiet=quiet)
+        if train is not None:
+            _check_given(ratings, test)
+            made = split_given(read([train]), read([test]), settings)
+            manifest = write_split(split, made, rejected)
+        elif settings.strategy == "k-fold":
+            manifest = write_folds(split, read(_named(ratings, test)), settings, rejected)
+        else:
+            made = split_ratings(read(_named(ratings, test)), settings)
+            manifest = write_split(split, made, rejected)
+    output.show(manifest, json, lambda: output.split_table(manifest, split))
 
 
 @app.command()
@@ -213,33 +264,53 @@ def train(
     seed: Seed = Config.seed,
     split: SplitFolder = Path("split"),
     out: Annotated[
-        Path, typer.Option("--out", help="Folder to write model/ and history.json to.")
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder to write model/ and history.json to; of a k-fold split, in fold-1, ...",
+        ),
     ] = Path(),
     config: ConfigFile = None,
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the model on a split."""
-    from mfcli.split import read_split
+    """Train the model on a split, or on every fold of a k-fold split."""
+    from mfcli.split_folder import folds_of
+
+    settings, folds = _config(ctx), folds_of(split)
+    runs = {fold: out / fold.name for fold in folds} or {split: out}
+    results = [
+        _train(source, target, settings, threads, json, quiet) for source, target in runs.items()
+    ]
+    if json:
+        output.show({"folds": results} if folds else results[0], json, lambda: None)
+
+
+def _train(
+    split: Path, out: Path, settings: Config, threads: int | None, json: bool, quiet: bool
+) -> dict[str, Any]:
+    from mfcli.split_folder import read_split
     from mfcli.training import check_writable, fit
 
-    settings, parts = _config(ctx), read_split(split)
+    parts = read_split(split)
     check_writable(out)
     if not json:
-        _model_table(parts, settings)
+        output.model_table(parts, settings)
     if parts.valid is None:
-        _note(_TESTED, quiet)
-    with _epoch_lines(parts, settings, quiet) as (on_epoch, on_progress):
+        output.note(_TESTED, quiet)
+    with output.epoch_lines(parts, settings, quiet) as (on_epoch, on_progress):
         fitted = fit(
             parts,
             settings,
             threads=threads,
-            on_plan=lambda plan: _note(plan.reason, quiet),
+            on_plan=lambda plan: output.note(plan.reason, quiet),
             on_epoch=on_epoch,
             on_progress=on_progress,
         )
     fitted.write(out)
-    _show(_training_summary(fitted, out), json, lambda: _training_line(fitted, parts, out))
+    if not json:
+        output.training_line(fitted, parts, out)
+    return output.training_summary(fitted, out)
 
 
 @app.command()
@@ -262,19 +333,38 @@ def evaluate(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure the errors of a model, beside those of simple baselines."""
-    from mfcli.evaluation import evaluate as measure
-    from mfcli.model import check_same_split, read_model
-    from mfcli.split import read_split
+    """Measure the errors of a model, beside those of simple baselines.
 
-    settings, parts, trained = _config(ctx), read_split(split), read_model(model)
+    The models of a k-fold split are measured each on its fold.
+    """
+    from mfcli.evaluation import FoldMetrics
+    from mfcli.split_folder import folds_of
+
+    measure = partial(_measure, on=on, settings=_config(ctx), any_split=any_split, quiet=quiet)
+    folds = folds_of(split)
+    if folds:
+        over = FoldMetrics([measure(f, model.parent / f.name / model.name) for f in folds])
+        over.write(out)
+        output.show(over.as_dict(), json, lambda: output.folds_table(over, out))
+    else:
+        metrics = measure(split, model)
+        metrics.write(out)
+        output.show(metrics.as_dict(), json, lambda: output.metrics_table(metrics, out))
+
+
+def _measure(
+    split: Path, model: Path, on: str, settings: Config, any_split: bool, quiet: bool
+) -> Metrics:
+    from mfcli.evaluation import evaluate
+    from mfcli.model import check_same_split, read_model
+    from mfcli.split_folder import read_split
+
+    parts, trained = read_split(split), read_model(model)
     if not any_split:
         check_same_split(trained, parts.hash, model, split)
     ratings = _ratings_of(parts, trained, on, settings, quiet)
     seen = parts.train.within(trained.users, trained.items) if any_split else parts.train
-    metrics = measure(trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on)
-    metrics.write(out)
-    _show(metrics.as_dict(), json, lambda: _metrics_table(metrics, out))
+    return evaluate(trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on)
 
 
 @app.command()
@@ -309,16 +399,33 @@ def plot(
     runs = dict(zip(_run_names(paths), map(History.read, paths), strict=True))
     plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
-    _show(result, json, lambda: print(f"{target}: {_count(runs, 'run')}"))
+    output.show(result, json, lambda: print(f"{target}: {output.count(runs, 'run')}"))
 
 
-def _show(result: dict[str, Any], as_json: bool, show: Callable[[], None]) -> None:
-    if as_json:
-        from mfcli.files import json_text
+def _named(ratings: list[str] | None, test: Any) -> list[str]:
+    """Return the files to split."""
+    if isinstance(test, str):
+        raise UsageError(
+            f"--test {test} is no share; with a file of test ratings, give --train too"
+        )
+    if not ratings:
+        raise UsageError("name a file of ratings, such as: mfcli split data.csv")
+    return ratings
 
-        print(json_text(result), end="")
-    else:
-        show()
+
+def _check_given(ratings: list[str] | None, test: Any) -> None:
+    if ratings or not isinstance(test, str):
+        raise UsageError("--train goes with --test FILE and no other file of ratings")
+
+
+@contextmanager
+def _rejected(settings: Config) -> Iterator[Path | None]:
+    """Give a place to list faulty rows if they are to be skipped."""
+    if settings.on_bad_row == "stop":
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "rejected.csv"
 
 
 def _columns(
@@ -328,28 +435,24 @@ def _columns(
     return {role: name for role, name in named.items() if name is not None}
 
 
-def _read(path: Path, columns: dict[str, str], duplicates: str, quiet: bool) -> Ratings:
-    """Read a file of ratings behind a progress bar in bytes."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
+def _read(
+    names: list[str],
+    columns: dict[str, str],
+    settings: Config,
+    quiet: bool,
+    rejected: Path | None = None,
+) -> Ratings:
+    """Read files of ratings behind a progress bar in bytes."""
     from mfcli.reading import read_ratings
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=_stderr(),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(f"reading {path.name}")
+    with output.byte_bar(f"reading {names[0]}", quiet) as on_progress:
         return read_ratings(
-            path,
+            names,
             columns=columns,
-            duplicates=duplicates,
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            decimal=settings.decimal,
+            duplicates=settings.duplicates,
+            rejected=rejected,
+            on_progress=on_progress,
         )
 
 
@@ -359,8 +462,7 @@ def _ratings_of(parts: Split, model: Model, on: str, settings: Config, quiet: bo
     from mfcli.split import PARTS
 
     if on not in PARTS:
-        read = _read(Path(on), {}, settings.duplicates, quiet)
-        return read.within(model.users, model.items)
+        return _read([on], {}, settings, quiet=quiet).within(model.users, model.items)
     if on not in parts.parts:
         raise ArtifactError(f"the split has no {on} ratings; split again with --{on} 0.1")
     return parts.parts[on].within(model.users, model.items)
@@ -372,155 +474,3 @@ def _run_names(paths: list[Path]) -> list[str]:
         if len(set(names)) == len(paths):
             return names
     return [str(path) for path in paths]
-
-
-def _stderr() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _note(text: str, quiet: bool) -> None:
-    if not quiet:
-        print(f"note: {text}", file=sys.stderr)
-
-
-@contextmanager
-def _epoch_lines(
-    parts: Split, settings: Config, quiet: bool
-) -> Iterator[tuple[Callable[[Epoch], None], Callable[[int, int], None]]]:
-    """Print a line an epoch on stderr, above a bar that follows the epoch under way."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = _stderr()
-    bar = Progress(
-        TextColumn("epoch {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("ratings"),
-        console=console,
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    task = bar.add_task("1", total=len(parts.train))
-    seconds: list[float] = []
-
-    def on_epoch(epoch: Epoch) -> None:
-        seconds.append(epoch.seconds)
-        left = (settings.epochs - epoch.epoch) * sum(seconds) / len(seconds)
-        if not quiet:
-            line = _epoch_line(epoch, settings.epochs, len(parts.train), left)
-            console.print(line, soft_wrap=True)
-        bar.reset(task, description=str(epoch.epoch + 1))
-
-    with bar:
-        yield on_epoch, lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
-    return (
-        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
-        f"  train RMSE {epoch.mse**0.5:.4f}"
-        f"  validation RMSE {epoch.val_mse**0.5:.4f}"
-        f"  {_duration(epoch.seconds)}"
-        f"  {ratings / epoch.seconds:,.0f} ratings/s"
-        f"  {_duration(round(left))} left"
-    )
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.3g} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def _count(things: Any, noun: str) -> str:
-    return f"{len(things):,} {noun}{'s' if len(things) != 1 else ''}"
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    return table
-
-
-def _split_table(manifest: dict[str, Any], folder: Path) -> None:
-    source, ratings, scale = manifest["source"], manifest["ratings"], manifest["scale"]
-    step = f", step {scale['step']:g}" if scale["step"] else ""
-    table = _table(f"{folder}: {source['name']} split at random", "", "value")
-    for name in ("users", "items"):
-        table.add_row(name, f"{manifest[name]:,}")
-    table.add_row("ratings", f"{ratings['all']:,}")
-    if source["duplicates"]:
-        table.add_row("duplicates merged", f"{source['duplicates']:,}")
-    table.add_row("density", f"{manifest['density']:.4%}")
-    table.add_row("mean of train", f"{manifest['mean']:.4f}")
-    table.add_row("scale", f"{scale['min']:g} to {scale['max']:g}{step}")
-    for name in list(ratings)[1:]:
-        table.add_row(name, f"{ratings[name]:,} ({ratings[name] / ratings['all']:.1%})")
-    for name, unseen in manifest["unseen"].items():
-        table.add_row(f"{name} with a user or item not in train", f"{unseen:,}")
-    _print(table)
-
-
-def _model_table(parts: Split, settings: Config) -> None:
-    from mfcli.model import layers
-
-    rows = layers(len(parts.train.users), len(parts.train.items), settings.k)
-    table = _table("Model", "layer", "type", "output shape", "parameters")
-    for name, kind, shape, parameters in rows:
-        table.add_row(name, kind, str(shape), f"{parameters:,}")
-    table.add_section()
-    table.add_row("total", "", "", f"{sum(row[-1] for row in rows):,}")
-    _print(table)
-
-
-def _training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
-    from mfcli.training import HISTORY_FILE, MODEL_FOLDER
-
-    lists = fitted.history.lists
-    return {
-        "model": str(out / MODEL_FOLDER),
-        "history": str(out / HISTORY_FILE),
-        "epochs": len(fitted.history),
-        "config": fitted.model.config.as_dict(),
-        "seconds": sum(lists["seconds"]),
-        **{name: lists[name][-1] for name in ("loss", "mse", "val_loss", "val_mse")},
-    }
-
-
-def _training_line(fitted: Fit, parts: Split, out: Path) -> None:
-    summary = _training_summary(fitted, out)
-    name, held_out = parts.held_out
-    print(
-        f"{summary['model']} and {summary['history']}:"
-        f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
-        f" after {_count(range(summary['epochs']), 'epoch')} in {_duration(summary['seconds'])}"
-    )
-
-
-def _metrics_table(metrics: Metrics, out: Path) -> None:
-    protocol = metrics.protocol
-    clipped = "clipped" if protocol["clip"] else "not clipped"
-    title = f"{out}: {protocol['ratings']:,} {protocol['on']} ratings, predictions {clipped}"
-    table = _table(title, "", "RMSE", "MSE", "MAE", "R2", "model's gain")
-    biases = f"damped biases (damping {protocol['damping']:g})"
-    rows = [("model", metrics.model), (biases, metrics.biases), ("training mean", metrics.mean)]
-    gains = metrics.as_dict()["baselines"]
-    shown = ["", f"{gains['biases']['gain']:.2%}", f"{gains['mean']['gain']:.2%}"]
-    for (name, errors), gain in zip(rows, shown, strict=True):
-        r2 = "-" if errors.r2 is None else f"{errors.r2:.4f}"
-        numbers = (f"{value:.4f}" for value in (errors.rmse, errors.mse, errors.mae))
-        table.add_row(name, *numbers, r2, gain)
-    _print(table)
-    groups = _table("The model by what train has seen", "", "ratings", "RMSE")
-    for name, group in metrics.groups.items():
-        rmse = "-" if group["rmse"] is None else f"{group['rmse']:.4f}"
-        groups.add_row(name.replace("_", " "), f"{group['ratings']:,}", rmse)
-    _print(groups)
-
-
-def _print(table: Table) -> None:
-    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)

@@ -93,6 +93,22 @@ class Config:
     seed: int = _setting(0, "Seed of the split, initial weights and shuffles.", low=0)
     test: float = _setting(0.2, "Share of the ratings held out for testing.", above=0, below=1)
     valid: float = _setting(0.0, "Share held out to validate epochs.", low=0, below=1)
+    strategy: str = _setting(
+        "random",
+        "Which ratings are held out: random, per-user, leave-last-out, temporal, cold-user or"
+        " k-fold.",
+        choices=("random", "per-user", "leave-last-out", "temporal", "cold-user", "k-fold"),
+    )
+    cut: str = _setting("", "With temporal, the date from which ratings are held out.")
+    folds: int = _setting(5, "With k-fold, how many.", low=2, high=100)
+    min_user: int = _setting(1, "Leave out users with fewer ratings.", low=1)
+    min_item: int = _setting(1, "Leave out items with fewer ratings.", low=1)
+    decimal: str = _setting(".", "Decimal mark of a text: point or comma.", choices=(".", ","))
+    on_bad_row: str = _setting(
+        "stop",
+        "A faulty row: stop, or skip it and list it in rejected.csv.",
+        choices=("stop", "skip"),
+    )
     duplicates: str = _setting(
         "keep-last",
         "A user and item rated twice: keep-last, mean or error.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,36 @@ class Metrics:
             "rmse_raw": self.rmse_raw,
             "baselines": baselines,
             "groups": self.groups,
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the metrics as JSON, replacing the file atomically."""
+        write_json(path, self.as_dict())
+
+
+@dataclass(frozen=True)
+class FoldMetrics:
+    """The metrics of the models of a k-fold split, each on its own fold."""
+
+    folds: list[Metrics]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all metrics as plain values, with means and standard deviations over folds.
+
+        The standard deviation is that of a sample (n - 1).
+        """
+        numbers = {
+            "rmse": [fold.model.rmse for fold in self.folds],
+            "mse": [fold.model.mse for fold in self.folds],
+            "mae": [fold.model.mae for fold in self.folds],
+            "biases_rmse": [fold.biases.rmse for fold in self.folds],
+        }
+        return {
+            "format": FORMAT,
+            "mfcli": __version__,
+            "mean": {name: statistics.fmean(values) for name, values in numbers.items()},
+            "standard_deviation": {n: statistics.stdev(values) for n, values in numbers.items()},
+            "folds": [fold.as_dict() for fold in self.folds],
         }
 
     def write(self, path: Path) -> None:

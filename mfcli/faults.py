@@ -1,81 +1,167 @@
-"""The slow, exact look at a ratings file that the fast reader has refused: which line, and why."""
+"""The slow, exact look at a text that the fast reader has refused: which line, and why."""
 
 from __future__ import annotations
 
 import csv
 import datetime
+import io
 import math
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mfcli.errors import DataError
-from mfcli.layout import Layout, open_text
+from mfcli.layout import Layout
+from mfcli.sources import File
 
 
-def records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield each rating of a text with the number of its (last) line, from 1."""
-    with open_text(layout) as text:
-        if layout.separator == "::":
-            lines = enumerate((line.rstrip("\r\n").split("::") for line in text), start=1)
-        else:
-            reader = csv.reader(text, delimiter=layout.separator)
-            lines = ((reader.line_num, fields) for fields in reader)  # type: ignore[assignment]
-        filled = (
-            (line, fields) for line, fields in lines if "".join(fields).strip() or len(fields) > 1
-        )
-        if layout.header:
-            next(filled)
-        yield from filled
+class BadRow(DataError):
+    """A row of a ratings file breaks a rule."""
 
 
-def find_fault(layout: Layout) -> DataError | None:
+class Fault(NamedTuple):
+    """What is wrong with a row.
+
+    Attributes
+    ----------
+    kind : str
+        In a word, to count by: fields, user, item, rating, timestamp or encoding.
+    text : str
+        In full.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass
+class Rejects:
+    """Rows that were left out.
+
+    Attributes
+    ----------
+    path : Path
+        CSV that lists them: file, line, reason and the row itself.
+    counts : Counter
+        By kind of fault.
+    """
+
+    path: Path
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, file: File, line: int, fault: Fault, row: str) -> None:
+        first = not self.counts
+        self.counts[fault.kind] += 1
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            writer = csv.writer(out)
+            if first:
+                writer.writerow(["file", "line", "reason", "row"])
+            writer.writerow([str(file), line, fault.text, row])
+
+
+def find_fault(layout: Layout) -> BadRow | None:
     """Return the first thing wrong in a text, as an error that names its line."""
-    line = 1
-    try:
-        for line, fields in records(layout):
-            fault = _fault(layout, fields)
-            if fault:
-                return DataError(f"{layout.path}:{line}: {fault}")
-    except csv.Error as error:
-        return DataError(f"{layout.path}:{line + 1}: cannot be split into fields: {error}")
+    for line, fields in _records(layout):
+        fault = _fault(layout, fields)
+        if fault:
+            return BadRow(f"{layout.file}:{line}: {fault.text}; or leave it out: --on-bad-row skip")
     return None
 
 
 def line_of(layout: Layout, row: int) -> int:
     """Find the line of a rating by its position, from 0."""
-    return next(line for n, (line, _) in enumerate(records(layout)) if n == row)
+    return next(line for n, (line, _) in enumerate(_records(layout)) if n == row)
 
 
-def _fault(layout: Layout, fields: list[str]) -> str | None:
-    if len(fields) != len(layout.names):
-        return f"must have {len(layout.names)} fields like the first line, got {len(fields)}"
+def write_sound_rows(layout: Layout, path: Path, rejects: Rejects) -> Layout:
+    """Copy the rows without fault to another text, and return the layout of that."""
+    roles = list(layout.columns)
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        for line, fields in _records(layout):
+            fault = _fault(layout, fields)
+            if fault:
+                rejects.add(layout.file, line, fault, layout.separator.join(fields))
+            else:
+                writer.writerow([fields[layout.columns[role]] for role in roles])
+    return replace(
+        layout,
+        file=File(path, str(layout.file), ""),
+        separator=",",
+        header=False,
+        skip=0,
+        names=roles,
+        columns={role: place for place, role in enumerate(roles)},
+    )
+
+
+def _records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield each rating of a text with the number of its (last) line, from 1.
+
+    Bytes that are no UTF-8 become surrogates.
+    """
+    with layout.file.reading() as (stream, _):
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+        rows = _split(text, layout.separator)
+        filled = ((line, row) for line, row in rows if "".join(row).strip() or len(row) > 1)
+        if layout.header:
+            next(filled)
+        yield from filled
+
+
+def _split(text: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
+    if separator == "::":
+        yield from enumerate((line.rstrip("\r\n").split("::") for line in text), start=1)
+        return
+    reader = csv.reader(text, delimiter=separator)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            row = [f"\udc80 cannot be split into fields: {error}"]
+        yield reader.line_num, row
+
+
+def _fault(layout: Layout, row: list[str]) -> Fault | None:
+    if len(row) != len(layout.names):
+        text = f"must have {len(layout.names)} fields like the first line, got {len(row)}"
+        return Fault("fields", text)
     for role, position in layout.columns.items():
-        text = fields[position]
+        text = row[position]
         if any("\udc80" <= character <= "\udcff" for character in text):
-            return f"{role} must be UTF-8 text; convert the file, for instance with iconv"
-        fault = _FAULTS[role](role, text)
+            advice = "must be UTF-8 text; convert the file, as with iconv"
+            return Fault("encoding", f"{role} {advice}")
+        fault = _FAULTS[role](role, text, layout.decimal)
         if fault:
-            return fault
+            return Fault(role, fault)
     return None
 
 
-def _id_fault(role: str, text: str) -> str | None:
+def _id_fault(role: str, text: str, decimal: str) -> str | None:
     return None if text else f"{role} id must not be empty"
 
 
-def _rating_fault(role: str, text: str) -> str | None:
+def _rating_fault(role: str, text: str, decimal: str) -> str | None:
     try:
         with np.errstate(over="ignore"):
-            finite = math.isfinite(np.float32(text))
+            finite = math.isfinite(np.float32(text.replace(decimal, ".")))
     except ValueError:
         finite = False
-    return None if finite and "_" not in text else f"rating must be a finite number, got {text!r}"
+    if finite and "_" not in text:
+        return None
+    hint = "; is it --decimal ,?" if decimal == "." and "," in text else ""
+    return f"rating must be a finite number, got {text!r}{hint}"
 
 
-def _time_fault(role: str, text: str) -> str | None:
+def _time_fault(role: str, text: str, decimal: str) -> str | None:
     try:
-        finite = math.isfinite(float(text))
+        finite = math.isfinite(float(text.replace(decimal, ".")))
     except ValueError:
         finite = _is_date(text)
     if finite:

@@ -76,9 +76,8 @@ def replacing_folder(target: Path, names: Collection[str]) -> Iterator[Path]:
         try:
             yield folder
             folder.chmod(0o777 & ~_umask())
-            for file in folder.iterdir():
-                _flush(file)
-            _flush(folder)
+            for path in (*folder.rglob("*"), folder):
+                _flush(path)
             _exchange(folder, target)
             _flush(target.parent)
         finally:
@@ -216,7 +215,7 @@ def _refuse_strangers(target: Path, names: Collection[str]) -> None:
         return
     if target.is_symlink() or not target.is_dir():
         raise ArtifactError(f"{target}: must be a folder to replace it; choose another place")
-    strangers = sorted(path.name for path in target.iterdir() if path.name not in names)
+    strangers = sorted(path.name for path in target.rglob("*") if path.name not in names)
     if strangers:
         raise ArtifactError(
             f"{target}: holds files that mfcli did not write ({strangers[0]!r});"

@@ -25,6 +25,9 @@ _COLUMNS = {
     "timestamp": pa.int64(),
 }
 
+_CHUNK = 1 << 16  # ratings looked at together
+_MANY = 1000  # distinct values of a rating from which on it has no steps
+
 
 class Scale(NamedTuple):
     """The values that ratings take: from `min` to `max`, in steps of `step` if there are steps."""
@@ -69,6 +72,12 @@ class Vocabulary:
         counts = np.bincount(rows, minlength=len(self)).astype(np.int64)
         return replace(self, counts=counts)
 
+    def without_empty(self, rows: NDArray[np.int32]) -> tuple[Vocabulary, NDArray[np.int32]]:
+        """Leave out the ids with a count of zero; return `rows` in the new numbering too."""
+        full = self.counts > 0
+        number = np.cumsum(full, dtype=np.int32) - 1
+        return Vocabulary(self.ids.filter(pa.array(full)), self.counts[full]), number[rows]
+
 
 @dataclass(frozen=True)
 class Source:
@@ -77,27 +86,32 @@ class Source:
     Attributes
     ----------
     name : str
-        The file's name, without its folder.
+        The file's name, without its folder; the names of several.
+    files : int
     bytes : int
     sha256 : str
-        Digest of the file as it lies there, compressed or not.
+        Digest of the file as it lies there, compressed or not; of the digests of several.
     format : str
-        Such as "csv, separator ','".
+        Such as "text, separator ',', header"; of the first file.
     columns : dict of str
         The file's name for each of user, item, rating and timestamp.
     rows : int
-        Ratings in the file, duplicates included.
+        Ratings read, duplicates included.
     duplicates : int
         Ratings merged into another one of the same user and item.
+    rejected : dict of int
+        Rows left out, by kind of fault.
     """
 
     name: str
+    files: int
     bytes: int
     sha256: str
     format: str
     columns: dict[str, str]
     rows: int
     duplicates: int
+    rejected: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,9 @@ class Ratings:
         return len(self) / (len(self.users) * len(self.items))
 
     def scale(self) -> Scale:
-        values = np.unique(self.rating)
+        values = _distinct(self.rating)
+        if values is None:
+            return Scale(float(self.rating.min()), float(self.rating.max()), None)
         return Scale(float(values[0]), float(values[-1]), _step(values))
 
     def take(self, rows: NDArray[Any]) -> Ratings:
@@ -149,6 +165,12 @@ class Ratings:
             rating=self.rating[rows],
             timestamp=None if self.timestamp is None else self.timestamp[rows],
         )
+
+    def without_empty(self) -> Ratings:
+        """Return the same ratings over vocabularies without the ids that have none."""
+        users, user = self.users.counting(self.user).without_empty(self.user)
+        items, item = self.items.counting(self.item).without_empty(self.item)
+        return replace(self, user=user, item=item, users=users, items=items)
 
     def over(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same rows over vocabularies of the same ids, counted otherwise."""
@@ -167,9 +189,52 @@ class Ratings:
         )
 
 
+def concatenated(first: Ratings, second: Ratings) -> Ratings:
+    """Put ratings behind one another, over vocabularies that hold the ids of both.
+
+    Ids of different types become text. Times are kept if both have them.
+    """
+    users, second_user = _united(first.users, second.users)
+    items, second_item = _united(first.items, second.items)
+    user = np.concatenate([first.user, second_user[second.user]])
+    item = np.concatenate([first.item, second_item[second.item]])
+    times = (first.timestamp, second.timestamp)
+    return Ratings(
+        user,
+        item,
+        np.concatenate([first.rating, second.rating]),
+        None if times[0] is None or times[1] is None else np.concatenate([times[0], times[1]]),
+        users.counting(user),
+        items.counting(item),
+        first.source,
+    )
+
+
+def _united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """Append the ids that only `second` has; return also the new rows of all of its ids."""
+    rows = first.rows(second.ids)
+    new = rows < 0
+    rows[new] = np.arange(len(first), len(first) + np.count_nonzero(new), dtype=np.int32)
+    ids = [first.ids, second.ids.filter(pa.array(new))]
+    if first.ids.type != second.ids.type:
+        ids = [part.cast(pa.string()) for part in ids]
+    counts = np.concatenate([first.counts, second.counts[new]])
+    return Vocabulary(pa.concat_arrays(ids), counts), rows
+
+
+def _distinct(rating: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return the distinct values in ascending order; None if there are very many."""
+    found = rating[:0]
+    for start in range(0, len(rating), _CHUNK):
+        chunk = np.unique(rating[start : start + _CHUNK])
+        if len(chunk) > _MANY or len(found := np.union1d(found, chunk)) > _MANY:
+            return None
+    return found
+
+
 def _step(values: NDArray[np.float32]) -> float | None:
     """Find the step of a scale: the least gap, if all gaps are multiples of it."""
-    if len(values) < 2 or len(values) > 1000:
+    if len(values) < 2:
         return None
     gaps = np.diff(values.astype(np.float64))
     step = gaps.min()

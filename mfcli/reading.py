@@ -1,76 +1,111 @@
 """Reading ratings files of any layout into `Ratings`, in bounded pieces.
 
 Arrow's multi-threaded readers parse the text and hash the ids of each piece; only the encoded
-columns stay in memory. A file that they refuse is read again, slowly, to name the faulty line.
+columns stay in memory. A file that they refuse is read again, slowly, to name the faulty line or to
+leave out the faulty rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mfcli.duplicates import merge_duplicates
 from mfcli.errors import DataError
-from mfcli.faults import find_fault, line_of
-from mfcli.files import sha256
-from mfcli.layout import Layout, damaged_gzip, find_layout
+from mfcli.faults import BadRow, Fault, Rejects, find_fault, line_of, write_sound_rows
+from mfcli.layout import Layout, find_layout
 from mfcli.ratings import Ratings, Source, Vocabulary
+from mfcli.sources import File, digest, open_sources
 
-_BLOCK = 1 << 24  # bytes of text parsed at a time
+_BLOCK = 1 << 23  # bytes of text parsed at a time
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
 
+Names = Path | str | Sequence[Path | str]
+
 
 def read_ratings(
-    path: Path | str,
+    names: Names,
     *,
     columns: Mapping[str, str] | None = None,
+    decimal: str = ".",
     duplicates: str = "keep-last",
-    on_progress: Progress | None = None,
+    rejected: Path | None = None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Ratings:
-    """Read a file of ratings.
+    """Read ratings from a file, several files, folders of part files, or "-", the standard input.
 
     Parameters
     ----------
-    path : Path or str
-        CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, gzip of any of
-        them, or Parquet; told apart by what they hold.
+    names : Path or str, or a sequence of them
+        CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, gzip, bz2, xz or
+        zstd of any of them, or Parquet; told apart by what they hold.
     columns : mapping of str, optional
         Names of the columns "user", "item", "rating" and "timestamp" where they are not the usual
-        ones; positions from 1 where the file has no header.
+        ones; positions from 1 where a file has no header.
+    decimal : {".", ","}
+        Decimal mark of the ratings in a text.
     duplicates : {"keep-last", "mean", "error"}
         What a user and an item rated twice become.
+    rejected : Path, optional
+        Leave out faulty rows and list them in this CSV file, which is made if there are any.
+        Without it the first faulty row is an error.
     on_progress : callable, optional
-        Called with the bytes read so far and the bytes of the file.
+        Called with the bytes read so far and the bytes of all files.
 
     Returns
     -------
     Ratings
-        In the order of the file; ids are integers if all of a column are, else strings.
+        In the order of the files; ids are integers if all of a column are, else strings.
 
     Raises
     ------
     DataError
         At the first thing that is wrong, with its line.
     """
-    layout = find_layout(Path(path), columns)
-    pieces = _Pieces(layout)
-    for batch, position in _batches(layout):
-        pieces.add(batch)
-        if on_progress:
-            on_progress(position, layout.path.stat().st_size)
-    ratings = pieces.ratings()
-    return _merged(ratings, layout, duplicates)
+    listed = [names] if isinstance(names, Path | str) else list(names)
+    with open_sources(listed) as files, ThreadPoolExecutor(1) as pool:
+        sha256 = pool.submit(digest, files)
+        rejects = Rejects(rejected) if rejected else None
+        pieces = _Pieces([find_layout(file, columns, decimal) for file in files])
+        pieces.read(rejects, on_progress)
+        ratings, doubles = merge_duplicates(pieces.ratings(), duplicates, pieces.place)
+        source = _source(listed, files, pieces, rejects, doubles, sha256.result())
+    return replace(ratings, source=source)
+
+
+def _source(
+    names: list[Path | str],
+    files: list[File],
+    pieces: _Pieces,
+    rejects: Rejects | None,
+    doubles: int,
+    sha256: str,
+) -> Source:
+    layout = pieces.layouts[0]
+    return Source(
+        name=", ".join(Path(name).name for name in names) if names != ["-"] else "<stdin>",
+        files=len(files),
+        bytes=sum(file.bytes for file in files),
+        sha256=sha256,
+        format=str(layout),
+        columns={role: layout.names[position] for role, position in layout.columns.items()},
+        rows=sum(pieces.rows),
+        duplicates=doubles,
+        rejected=dict(sorted(rejects.counts.items())) if rejects else {},
+    )
 
 
 @dataclass
@@ -85,6 +120,11 @@ class _Encoder:
         encoded: NDArray[np.int32] = np.array(numbers, np.int32)[column.indices.to_numpy()]
         return encoded
 
+    def forget(self, count: int) -> None:
+        """Forget all ids but the first `count`."""
+        for raw in list(self.codes)[count:]:
+            del self.codes[raw]
+
     def ids(self, text: bool) -> pa.Array:
         """Return the ids; text becomes integers where nothing of any id is lost by that."""
         ids = pa.array(list(self.codes))
@@ -97,107 +137,165 @@ class _Encoder:
         return whole if whole.cast(pa.string()).equals(ids) else ids
 
 
-@dataclass
 class _Pieces:
-    """Columns collected batch by batch."""
+    """Columns collected piece by piece from files of known layouts."""
 
-    layout: Layout
-    users: _Encoder = field(default_factory=_Encoder)
-    items: _Encoder = field(default_factory=_Encoder)
-    columns: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    def __init__(self, layouts: list[Layout]) -> None:
+        self.layouts = layouts
+        self.rows = [0] * len(layouts)  # of each file
+        self._users, self._items = _Encoder(), _Encoder()
+        self._columns: dict[str, list[NDArray[Any]]] = {role: [] for role in layouts[0].columns}
+        for layout in layouts[1:]:
+            _check_alike(layouts[0], layout)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        for role, column in zip(self.layout.columns, batch.columns, strict=True):
-            values = _CONVERT[role](self, column)
+    def read(self, rejects: Rejects | None, on_progress: Progress) -> None:
+        """Read all files; faulty rows are left out if there is a place to list them."""
+        total, before = sum(layout.file.bytes for layout in self.layouts), 0
+        for number, layout in enumerate(self.layouts):
+            mark = (len(self._columns["user"]), len(self._users.codes), len(self._items.codes))
+            try:
+                self._read_file(number, layout, rejects, before, total, on_progress)
+            except BadRow:
+                if rejects is None:
+                    raise
+                self._forget(number, *mark)
+                with tempfile.TemporaryDirectory() as folder:
+                    sound = write_sound_rows(layout, Path(folder) / "sound.csv", rejects)
+                    self._read_file(number, sound, rejects, before, total, on_progress)
+            before += layout.file.bytes
+
+    def _read_file(
+        self,
+        number: int,
+        layout: Layout,
+        rejects: Rejects | None,
+        before: int,
+        total: int,
+        on_progress: Progress,
+    ) -> None:
+        for batch, position in _batches(layout):
+            if layout.format == "parquet":
+                batch = _sound(batch, layout, self.rows[number], rejects)
+            self._add(layout, batch)
+            self.rows[number] += len(batch)
+            on_progress(min(before + position, total), total)
+
+    def _forget(self, number: int, batches: int, users: int, items: int) -> None:
+        """Forget what was read of a file."""
+        self.rows[number] = 0
+        for columns in self._columns.values():
+            del columns[batches:]
+        self._users.forget(users)
+        self._items.forget(items)
+
+    def _add(self, layout: Layout, batch: pa.RecordBatch) -> None:
+        columns = dict(zip(layout.columns, batch.columns, strict=True))
+        converted: dict[str, NDArray[Any] | None] = {
+            "user": _encoded(columns["user"], self._users),
+            "item": _encoded(columns["item"], self._items),
+            "rating": _ratings(columns["rating"]),
+        }
+        if "timestamp" in columns:
+            converted["timestamp"] = _seconds(columns["timestamp"])
+        for role, values in converted.items():
             if values is None:
-                raise self.fault(role, column)
-            self.columns.setdefault(role, []).append(values)
+                raise _fault(layout, role, columns[role])
+            self._columns[role].append(values)
 
-    def user(self, column: pa.Array) -> NDArray[np.int32] | None:
-        return self._id(column, self.users)
-
-    def item(self, column: pa.Array) -> NDArray[np.int32] | None:
-        return self._id(column, self.items)
-
-    def _id(self, column: pa.Array, encoder: _Encoder) -> NDArray[np.int32] | None:
-        if column.null_count:
-            return None
-        if not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        values = encoder.encode(column)
-        return None if "" in encoder.codes else values
-
-    def rating(self, column: pa.Array) -> NDArray[np.float32] | None:
-        with np.errstate(over="ignore"):
-            values = column.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-        return values if np.isfinite(values).all() else None
-
-    def timestamp(self, column: pa.Array) -> NDArray[np.int64] | None:
-        try:
-            if pa.types.is_date(column.type):
-                column = column.cast(pa.timestamp("s"))
-            if pa.types.is_timestamp(column.type):
-                column = column.cast(pa.timestamp("s"), safe=False)
-            if pa.types.is_floating(column.type):
-                column = pc.floor(column)
-            column = column.cast(pa.int64())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return None
-        return None if column.null_count else column.to_numpy()
-
-    def fault(self, role: str, column: pa.Array) -> DataError:
-        """Say what is wrong with a column that could not be converted."""
-        if self.layout.format == "text":
-            found = find_fault(self.layout)
-            if found:
-                return found
-        rows = sum(map(len, self.columns.get(role, ())))
-        name = self.layout.names[self.layout.columns[role]]
-        return DataError(
-            f"{self.layout.path}: column {name!r} must hold {_NEEDS[role]}, got"
-            f" {_culprit(role, column)!r} in or after row {rows + 1}"
-        )
+    def place(self, row: int) -> str:
+        """Name the file and line of a rating by its position, from 0."""
+        number = int(np.searchsorted(np.cumsum(self.rows), row, side="right"))
+        layout, row = self.layouts[number], row - sum(self.rows[:number])
+        if layout.format == "text":
+            return f"{layout.file}:{line_of(layout, row)}"
+        return f"{layout.file}: row {row + 1}"
 
     def ratings(self) -> Ratings:
-        if not self.columns:
-            raise DataError(f"{self.layout.path}: holds no rating, only a header")
-        columns = {role: np.concatenate(values) for role, values in self.columns.items()}
-        text = self.layout.format == "text"
+        """Put the pieces together; they are given up one column after another."""
+        if not sum(self.rows):
+            rest = (
+                "no rating without fault" if self._columns["user"] else "no rating, only a header"
+            )
+            raise DataError(f"{self.layouts[0].file}: holds {rest}")
+        columns = {role: np.concatenate(self._columns.pop(role)) for role in [*self._columns]}
+        text = self.layouts[0].format == "text"
         return Ratings(
             user=columns["user"],
             item=columns["item"],
             rating=columns["rating"],
             timestamp=columns.get("timestamp"),
-            users=_vocabulary(self.users.ids(text), columns["user"]),
-            items=_vocabulary(self.items.ids(text), columns["item"]),
+            users=_vocabulary(self._users.ids(text), columns["user"]),
+            items=_vocabulary(self._items.ids(text), columns["item"]),
         )
 
 
-_CONVERT: dict[str, Callable[[_Pieces, pa.Array], NDArray[Any] | None]] = {
-    "user": _Pieces.user,
-    "item": _Pieces.item,
-    "rating": _Pieces.rating,
-    "timestamp": _Pieces.timestamp,
-}
-_NEEDS = {
-    "user": "integer or text ids, none empty",
-    "item": "integer or text ids, none empty",
-    "rating": "finite numbers",
-    "timestamp": "seconds or ISO 8601 dates",
-}
+def _check_alike(first: Layout, other: Layout) -> None:
+    if first.format != other.format:
+        raise DataError(f"{other.file}: is {other.format}, but {first.file} is {first.format}")
+    if set(first.columns) != set(other.columns):
+        raise DataError(
+            f"{other.file}: must have timestamps like {first.file}, or neither;"
+            " leave them out with --time-col ''"
+        )
 
 
 def _vocabulary(ids: pa.Array, rows: NDArray[np.int32]) -> Vocabulary:
     return Vocabulary(ids, np.bincount(rows, minlength=len(ids)).astype(np.int64))
 
 
-def _culprit(role: str, column: pa.Array) -> Any:
+def _encoded(column: pa.Array, encoder: _Encoder) -> NDArray[np.int32] | None:
     if column.null_count:
         return None
-    for value in column.to_pylist():
-        if value == "" or (role == "rating" and not np.isfinite(value)):
-            return value
-    return column.type
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    values = encoder.encode(column)
+    return None if "" in encoder.codes else values
+
+
+def _ratings(column: pa.Array) -> NDArray[np.float32] | None:
+    values: NDArray[np.float32] = column.to_numpy(zero_copy_only=False)
+    return values if np.isfinite(values).all() else None
+
+
+def _seconds(column: pa.Array) -> NDArray[np.int64] | None:
+    try:
+        column = _whole_seconds(column)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return None if column.null_count else column.to_numpy()
+
+
+def _whole_seconds(column: pa.Array) -> pa.Array:
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("s"), safe=False)
+    if pa.types.is_floating(column.type):
+        column = pc.floor(column)
+    return column.cast(pa.int64())
+
+
+_NEEDS = {
+    "user": "integer or text ids, none empty",
+    "item": "integer or text ids, none empty",
+    "rating": "finite numbers",
+    "timestamp": "seconds or ISO 8601 dates",
+}
+_NEEDS_ONE = {
+    "user": "an id that is not empty",
+    "item": "an id that is not empty",
+    "rating": "a finite number",
+    "timestamp": "a time",
+}
+
+
+def _fault(layout: Layout, role: str, column: pa.Array) -> DataError:
+    """Say what is wrong with a column that could not be converted."""
+    found = find_fault(layout) if layout.format == "text" else None
+    name = layout.names[layout.columns[role]]
+    return found or DataError(
+        f"{layout.file}: column {name!r} must hold {_NEEDS[role]}, got {column.type}"
+    )
 
 
 def _batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
@@ -207,25 +305,20 @@ def _batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
         yield from reader(layout)
     except pa.ArrowException as error:
         found = find_fault(layout) if layout.format == "text" else None
-        raise found or DataError(f"{layout.path}: {str(error).splitlines()[0]}") from error
-    except OSError as error:
-        if layout.compressed:
-            raise damaged_gzip(layout.path, error) from error
-        raise DataError(f"{layout.path}: cannot be read: {error.strerror or error}") from error
+        raise found or DataError(f"{layout.file}: {str(error).splitlines()[0]}") from error
 
 
 def _text_batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
-    raw = pa.OSFile(str(layout.path))
-    stream = pa.CompressedInputStream(raw, "gzip") if layout.compressed else raw
-    try:
-        reader = pacsv.open_csv(stream, *_csv_options(layout))
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            return
-        raise
-    for batch in reader:
-        if len(batch):
-            yield batch, raw.tell()
+    with layout.file.reading() as (stream, raw):
+        try:
+            reader = pacsv.open_csv(stream, *_csv_options(layout))
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
+            raise
+        for batch in reader:
+            if len(batch):
+                yield batch, raw.tell()
 
 
 def _csv_options(layout: Layout) -> tuple[Any, Any, Any]:
@@ -251,84 +344,71 @@ def _csv_options(layout: Layout) -> tuple[Any, Any, Any]:
             include_columns=list(place.values()),
             null_values=[""],
             strings_can_be_null=False,
+            decimal_point=layout.decimal,
         ),
     )
 
 
 def _parquet_batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
     names = [layout.names[position] for position in layout.columns.values()]
-    file = pq.ParquetFile(layout.path)
-    size, total, done = layout.path.stat().st_size, max(file.metadata.num_rows, 1), 0
+    file = pq.ParquetFile(layout.file.path)
+    size, total, done = layout.file.bytes, max(file.metadata.num_rows, 1), 0
     for batch in file.iter_batches(columns=names):
         done += len(batch)
         if len(batch):
-            yield (
-                pa.RecordBatch.from_arrays(
-                    [_plain(layout, name, batch.column(name)) for name in names], names
-                ),
-                size * done // total,
-            )
+            plain = [
+                _plain(layout, role, batch.column(layout.names[position]))
+                for role, position in layout.columns.items()
+            ]
+            yield pa.RecordBatch.from_arrays(plain, list(layout.columns)), size * done // total
 
 
-def _plain(layout: Layout, name: str, column: pa.Array) -> pa.Array:
+def _plain(layout: Layout, role: str, column: pa.Array) -> pa.Array:
     """Check the type of a Parquet column and bring its variants to one form."""
-    role = next(r for r, position in layout.columns.items() if layout.names[position] == name)
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    whole = pa.types.is_integer(kind)
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    number = whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    time = pa.types.is_temporal(kind) or number
+    right = {"user": whole or text, "item": whole or text, "rating": number, "timestamp": time}
+    if not right[role]:
+        name = layout.names[layout.columns[role]]
+        raise DataError(
+            f"{layout.file}: column {name!r} must hold {_NEEDS[role]}, got {column.type}"
+        )
     if role == "timestamp":
-        return column
+        return _whole_seconds(column)
+    target = pa.float32() if role == "rating" else pa.string() if text else pa.int64()
+    return column.cast(target, safe=False)
+
+
+def _sound(
+    batch: pa.RecordBatch, layout: Layout, before: int, rejects: Rejects | None
+) -> pa.RecordBatch:
+    """Leave out the rows of a Parquet batch that have a fault, or raise for the first."""
+    faulty = {role: _faulty(role, batch.column(role)) for role in layout.columns}
+    rows = np.flatnonzero(np.any(list(faulty.values()), axis=0))
+    for row in rows.tolist():
+        role = next(role for role in layout.columns if faulty[role][row])
+        value = batch.column(role)[row].as_py()
+        fault = Fault(role, f"{role} must be {_NEEDS_ONE[role]}, got {value!r}")
+        if rejects is None:
+            raise BadRow(
+                f"{layout.file}: row {before + row + 1}: {fault.text};"
+                " or leave it out: --on-bad-row skip"
+            )
+        shown = ",".join(str(column[row].as_py()) for column in batch.columns)
+        rejects.add(layout.file, before + row + 1, fault, shown)
+    if not len(rows):
+        return batch
+    return batch.filter(pa.array(~np.any(list(faulty.values()), axis=0)))
+
+
+def _faulty(role: str, column: pa.Array) -> NDArray[np.bool_]:
+    faulty = pc.is_null(column)
     if role == "rating":
-        right = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-        return _typed(layout, name, column, pa.float32(), right, "numbers")
-    right = text or pa.types.is_integer(kind)
-    return _typed(layout, name, column, pa.string() if text else pa.int64(), right, _NEEDS[role])
-
-
-def _typed(
-    layout: Layout, name: str, column: pa.Array, kind: pa.DataType, right: bool, need: str
-) -> pa.Array:
-    if not right:
-        raise DataError(f"{layout.path}: column {name!r} must hold {need}, got {column.type}")
-    return column.cast(kind, safe=False)
-
-
-def _merged(ratings: Ratings, layout: Layout, duplicates: str) -> Ratings:
-    """Merge ratings of the same user and item, and note the source."""
-    pair = pd.Series(ratings.user.astype(np.int64) * len(ratings.items) + ratings.item)
-    twice = pair.duplicated(keep="last").to_numpy()
-    kept = _without(twice, ratings, pair, layout, duplicates) if twice.any() else ratings
-    source = Source(
-        name=layout.path.name,
-        bytes=layout.path.stat().st_size,
-        sha256=sha256(layout.path),
-        format=str(layout),
-        columns={role: layout.names[position] for role, position in layout.columns.items()},
-        rows=len(ratings),
-        duplicates=int(twice.sum()),
-    )
-    return replace(kept, source=source)
-
-
-def _without(
-    twice: NDArray[np.bool_], ratings: Ratings, pair: Any, layout: Layout, duplicates: str
-) -> Ratings:
-    if duplicates == "error":
-        raise _duplicate(ratings, layout, int(np.argmax(pair.duplicated().to_numpy())))
-    if duplicates == "mean":
-        means = pd.Series(ratings.rating.astype(np.float64)).groupby(pair, sort=False)
-        ratings = replace(ratings, rating=means.transform("mean").to_numpy(np.float32))
-    kept = ratings.take(~twice)
-    return replace(kept, users=kept.users.counting(kept.user), items=kept.items.counting(kept.item))
-
-
-def _duplicate(ratings: Ratings, layout: Layout, row: int) -> DataError:
-    user = ratings.users.ids[ratings.user[row]].as_py()
-    item = ratings.items.ids[ratings.item[row]].as_py()
-    place = (
-        f"{layout.path}:{line_of(layout, row)}"
-        if layout.format == "text"
-        else f"{layout.path}: row {row + 1}"
-    )
-    return DataError(
-        f"{place}: user {user!r} has rated item {item!r} before; choose with --duplicates"
-    )
+        faulty = pc.or_(faulty, pc.invert(pc.is_finite(pc.fill_null(column, 0.0))))
+    elif column.type == pa.string():
+        faulty = pc.or_(faulty, pc.equal(pc.fill_null(column, ""), ""))
+    found: NDArray[np.bool_] = faulty.to_numpy(zero_copy_only=False)
+    return found

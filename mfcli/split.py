@@ -1,37 +1,20 @@
-"""Splitting ratings into parts to train, validate and test on, and the folder that keeps them."""
+"""Splits: ratings to train, to validate and to test on, made by a strategy, in memory."""
 
 from __future__ import annotations
 
-import hashlib
+import datetime
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mfcli import __version__
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, DataError
-from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
-from mfcli.ratings import (
-    Ratings,
-    Scale,
-    Source,
-    Vocabulary,
-    read_ratings_arrow,
-    read_vocabulary,
-    write_ratings,
-    write_vocabulary,
-)
+from mfcli.errors import ConfigError, DataError
+from mfcli.ratings import Ratings, Scale, Source, concatenated
+from mfcli.strategies import STRATEGIES, Rows, Strategy, core, since, temporal
 
-FORMAT = 1
 PARTS = ("train", "test", "valid")
-_FILES = ("users", "items", *PARTS)
-_REQUIRED = tuple(f"{name}.arrow" for name in _FILES[:-1])
-_MANIFEST = "split.json"
-NAMES = (_MANIFEST, *(f"{name}.arrow" for name in _FILES))
 
 
 @dataclass(frozen=True)
@@ -47,7 +30,7 @@ class Split:
     scale : Scale
         Of all ratings of the source.
     strategy : dict
-        How it was made: name, test, valid, seed.
+        How it was made: name, shares, seed, filters.
     source : Source, optional
     hash : str
         Digest of the files of the split; empty until it is written.
@@ -79,49 +62,144 @@ class Split:
 
 
 def split(ratings: Ratings, config: Config) -> Split:
-    """Split ratings at random.
+    """Split ratings by the strategy of a config, after its filters.
 
     Parameters
     ----------
     ratings : Ratings
     config : Config
-        Its `test`, `valid` and `seed` are used; the parts are rounded to whole ratings.
+        Its `strategy`, `cut`, `test`, `valid`, `min_user`, `min_item` and `seed` are used. Shares
+        are of all ratings, of each user's, or of the users, as the strategy has it.
+
+    Raises
+    ------
+    ConfigError
+        If the cut is no date.
+    DataError
+        If a part would be empty, or times are needed and there are none.
+    """
+    kept = filtered(ratings, config)
+    rng = np.random.default_rng(config.seed)
+    rule, again = _rules(config)
+    everything = np.arange(len(kept))
+    held = rule(kept, everything, config.test, rng)
+    rows = {"train": everything[~held], "test": everything[held]}
+    return _with_validation(kept, rows, again, config, rng, _record(config, ratings, kept))
+
+
+def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
+    """Take a published split as it is; validation ratings are cut from train at random.
 
     Raises
     ------
     DataError
-        If a part would be empty.
+        If a user and an item are rated in both.
     """
-    order = np.random.default_rng(config.seed).permutation(len(ratings))
-    ends = np.cumsum([_share(ratings, config, name) for name in ("test", "valid")])
-    test, valid, train = (np.sort(rows) for rows in np.split(order, ends))
-    if not len(train):
-        raise DataError(f"no training ratings are left of {len(ratings)}; lower --test")
-    users = ratings.users.counting(ratings.user[train])
-    items = ratings.items.counting(ratings.item[train])
-    parts = {
-        name: ratings.take(rows).over(users, items)
-        for name, rows in (("train", train), ("test", test), ("valid", valid))
+    both = concatenated(train, test)
+    pair = both.user.astype(np.int64) * len(both.items) + both.item
+    common = len(np.intersect1d(pair[: len(train)], pair[len(train) :], assume_unique=True))
+    if common:
+        raise DataError(
+            f"{common:,} pairs of a user and an item are in train and in test; remove them from one"
+        )
+    rows = {"train": np.arange(len(train)), "test": np.arange(len(train), len(both))}
+    record = {"name": "given", "valid": config.valid, "seed": config.seed}
+    rng = np.random.default_rng(config.seed)
+    made = _with_validation(both, rows, STRATEGIES["random"], config, rng, record)
+    return replace(made, source=train.source)
+
+
+def filtered(ratings: Ratings, config: Config) -> Ratings:
+    """Leave out users and items with too few ratings, until all that stay have enough."""
+    if config.min_user <= 1 and config.min_item <= 1:
+        return ratings
+    return core(ratings, config.min_user, config.min_item)
+
+
+def _rules(config: Config) -> tuple[Strategy, Strategy]:
+    """Return the rule for the test ratings and the one for the validation ratings."""
+    rule = STRATEGIES[config.strategy]
+    if not config.cut:
+        return rule, rule
+    if config.strategy != "temporal":
+        raise ConfigError(f"cut belongs to strategy temporal, got {config.strategy}; leave one out")
+    try:
+        cut = datetime.datetime.fromisoformat(config.cut)
+    except ValueError:
+        raise ConfigError(f"cut must be a date such as 2015-01-01, got {config.cut!r}") from None
+    if cut.tzinfo is None:
+        cut = cut.replace(tzinfo=datetime.UTC)
+    return since(int(cut.timestamp())), temporal
+
+
+def _record(config: Config, before: Ratings, after: Ratings) -> dict[str, Any]:
+    """Note how a split is made, and what the filters took."""
+    record: dict[str, Any] = {"name": config.strategy, "test": config.test}
+    if config.strategy == "leave-last-out":
+        del record["test"]
+    if config.cut:
+        record = {"name": config.strategy, "cut": config.cut}
+    record |= {"valid": config.valid, "seed": config.seed}
+    return record | filter_record(config, before, after)
+
+
+def filter_record(config: Config, before: Ratings, after: Ratings) -> dict[str, Any]:
+    """Note what the filters took, if there are any."""
+    if before is after:
+        return {}
+    return {
+        "min_user": config.min_user,
+        "min_item": config.min_item,
+        "removed": {
+            "users": len(before.users) - len(after.users),
+            "items": len(before.items) - len(after.items),
+            "ratings": len(before) - len(after),
+        },
     }
-    strategy = {"name": "random", "test": config.test, "valid": config.valid, "seed": config.seed}
-    return Split(
-        train=parts["train"],
-        test=parts["test"],
-        valid=parts["valid"] if config.valid else None,
-        scale=ratings.scale(),
-        strategy=strategy,
-        source=ratings.source,
+
+
+def _with_validation(
+    ratings: Ratings,
+    rows: dict[str, Rows],
+    rule: Strategy,
+    config: Config,
+    rng: np.random.Generator,
+    record: dict[str, Any],
+) -> Split:
+    """Cut the validation ratings from the training ratings, and put the parts together."""
+    if config.valid:
+        train = rows["train"]
+        share = min(config.valid * len(ratings) / max(len(train), 1), 1.0)
+        held = rule(ratings, train, share, rng)
+        rows = rows | {"train": train[~held], "valid": train[held]}
+    for name, own in rows.items():
+        if not len(own):
+            raise DataError(_empty(name, len(ratings), record))
+    return assembled(
+        {name: ratings.take(own) for name, own in rows.items()}, ratings.scale(), record
     )
 
 
-def _share(ratings: Ratings, config: Config, name: str) -> int:
-    share: float = getattr(config, name)
-    count = round(share * len(ratings))
-    if share and not count:
-        raise DataError(
-            f"--{name} {share:g} of {len(ratings)} ratings leaves no {name} rating; raise it"
-        )
-    return count
+def _empty(name: str, count: int, record: Mapping[str, Any]) -> str:
+    rest = f"strategy {record['name']} leaves no {name} rating of {count:,}"
+    if name == "train":
+        return f"{rest}; lower --test" + (" or --valid" if record["valid"] else "")
+    return f"{rest}; raise --{name}" if name in record else f"{rest}; choose another strategy"
+
+
+def assembled(parts: Mapping[str, Ratings], scale: Scale, record: dict[str, Any]) -> Split:
+    """Put parts over the vocabularies that count their training ratings."""
+    train = parts["train"]
+    users, items = train.users.counting(train.user), train.items.counting(train.item)
+    over = {name: part.over(users, items) for name, part in parts.items()}
+    return Split(
+        train=over["train"],
+        test=over["test"],
+        valid=over.get("valid"),
+        scale=scale,
+        strategy=record,
+        source=train.source,
+    )
 
 
 def summary(split: Split) -> dict[str, Any]:
@@ -139,75 +217,3 @@ def summary(split: Split) -> dict[str, Any]:
         "scale": split.scale._asdict(),
         "unseen": {n: split.unseen(part) for n, part in parts.items() if n != "train"},
     }
-
-
-def write_split(folder: Path, split: Split) -> dict[str, Any]:
-    """Write a split folder, replacing an older one whole.
-
-    Returns
-    -------
-    dict
-        What `split.json` says.
-
-    Raises
-    ------
-    ArtifactError
-        If the folder holds files of others or cannot be written.
-    """
-    with replacing_folder(folder, NAMES) as temporary:
-        write_vocabulary(temporary / "users.arrow", split.train.users)
-        write_vocabulary(temporary / "items.arrow", split.train.items)
-        for name, part in split.parts.items():
-            write_ratings(temporary / f"{name}.arrow", part)
-        names = ("users", "items", *split.parts)
-        digests = {f"{name}.arrow": sha256(temporary / f"{name}.arrow") for name in names}
-        manifest = {"format": FORMAT, "mfcli": __version__, **summary(split), "files": digests}
-        manifest["hash"] = _hash(digests)
-        write_manifest(temporary / _MANIFEST, manifest)
-    return manifest
-
-
-def read_split(folder: Path) -> Split:
-    """Map a split folder into memory; every file is checked against its digest.
-
-    Raises
-    ------
-    ArtifactError
-        If there is no split, or it is damaged or of a newer format.
-    """
-    if not (folder / _MANIFEST).is_file():
-        raise ArtifactError(f"{folder}: holds no split; make one with: mfcli split data.csv")
-    path = folder / _MANIFEST
-    manifest = read_manifest(path, FORMAT)
-    check_digests(folder, manifest, _REQUIRED)
-    try:
-        scale = Scale(**manifest["scale"])
-        source = Source(**manifest["source"]) if manifest["source"] else None
-        strategy = dict(manifest["strategy"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path}: is damaged ({error!r}); split again") from error
-    users, items = (read_vocabulary(folder / f"{name}.arrow") for name in ("users", "items"))
-    part = partial(_read_part, folder, manifest, users, items)
-    return Split(
-        train=part("train"),
-        test=part("test"),
-        valid=part("valid") if "valid.arrow" in manifest["files"] else None,
-        scale=scale,
-        strategy=strategy,
-        source=source,
-        hash=manifest["hash"],
-    )
-
-
-def _read_part(
-    folder: Path, manifest: Mapping[str, Any], users: Vocabulary, items: Vocabulary, name: str
-) -> Ratings:
-    part = read_ratings_arrow(folder / f"{name}.arrow", users, items)
-    if len(part) != manifest["ratings"].get(name) or not len(part):
-        raise ArtifactError(f"{folder}: {name} does not hold the ratings it should; split again")
-    return part
-
-
-def _hash(digests: Mapping[str, str]) -> str:
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

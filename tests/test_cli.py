@@ -19,7 +19,8 @@ from planted import planted_ratings
 
 from mfcli import __version__, cli
 from mfcli.config import Config
-from mfcli.split import split, write_split
+from mfcli.split import split
+from mfcli.split_folder import write_split
 from mfcli.training import Epoch, Fit, History, start
 
 Run = Callable[..., Outcome]
@@ -30,7 +31,7 @@ def trained(run: Run) -> Run:
     """A small folder after split and train, without the cost of training."""
     made = split(planted_ratings()[0], Config())
     write_split(Path("split"), made)
-    from mfcli.split import read_split
+    from mfcli.split_folder import read_split
 
     model = start(read_split(Path("split")), Config(k=3))
     Fit(model, History.of([Epoch(n, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)])).write(Path())
@@ -195,7 +196,7 @@ USAGE = [
     (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
     (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "test and valid must leave"),
     (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last or mean"),
-    (["split"], "Missing argument 'ratings'."),
+    (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),
     (["train", "--k", "x"], "Invalid value for '--k': Input should be a valid integer"),
     (["train", "--lr", "nan"], "--lr must be above 0, got nan"),
@@ -220,10 +221,10 @@ def test_wrong_usage_is_one_line_and_status_2(trained: Run, args: list[str], mes
 
 FAULTS = [
     (["split", "none.csv"], "none.csv: cannot be read: No such file or directory"),
-    (["split", "."], ".: is a directory; name the ratings file in it"),
+    (["split", "runs"], "runs: is a folder without part files"),
     (["split", "bad.csv"], "bad.csv:3: rating must be a finite number, got 'NaN'"),
     (["split", "twice.csv", "--duplicates", "error"], "twice.csv:3: user 1 has rated item 2"),
-    (["split", "one.csv"], "--test 0.2 of 1 ratings leaves no test rating; raise it"),
+    (["split", "one.csv"], "strategy random leaves no test rating of 1; raise --test"),
     (["split", "one.csv", "--item-col", "x"], "one.csv: has no column 'x'; its columns are user"),
     (["split", "fine.csv", "--split", "full"], "full: holds files that mfcli did not write"),
     (["split", "fine.csv", "--split", "one.csv/x"], "one.csv/x: cannot be written: "),
@@ -250,6 +251,7 @@ def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message
     Path("fine.csv").write_text("user,item,rating\n" + "".join(f"{n},2,3\n" for n in range(9)))
     Path("unknown.toml").write_text("lrr = 0.1\n")
     Path("type.toml").write_text('k = "ten"\n')
+    Path("runs").mkdir()
     Path("full").mkdir()
     Path("full/notes.txt").write_text("mine")
     before = snapshot()
@@ -261,7 +263,7 @@ def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message
 
 
 def test_a_split_with_a_validation_part_can_be_evaluated_on_it(run: Run, real_csv: Path) -> None:
-    from mfcli.split import read_split
+    from mfcli.split_folder import read_split
 
     run("split", real_csv, "--valid", "0.1")
     parts = read_split(Path("split"))

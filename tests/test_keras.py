@@ -17,7 +17,8 @@ from mfcli.blocks import make_blocks
 from mfcli.config import Config
 from mfcli.engines import Plan, make_engine
 from mfcli.model import Model, layers, write_model
-from mfcli.split import Split, read_split
+from mfcli.split import Split
+from mfcli.split_folder import read_split
 from mfcli.training import fit, start
 
 LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}

@@ -179,7 +179,7 @@ def test_faults_name_their_line(tmp_path: Path, content: str | bytes, message: s
 def test_missing_file_and_directory(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_ratings(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="is a directory"):
+    with pytest.raises(DataError, match="is a folder without part files"):
         read_ratings(tmp_path)
 
 
@@ -187,10 +187,19 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
     ("frame", "message"),
     [
         ({"user": [1.5], "item": [1], "rating": [1]}, "column 'user' must hold integer or text"),
-        ({"user": [1], "item": [1], "rating": ["5"]}, "column 'rating' must hold numbers"),
-        ({"user": [1], "item": ["a"], "rating": [None]}, "column 'rating' must hold"),
-        ({"user": [1], "item": [""], "rating": [1.0]}, "column 'item' must hold integer or text"),
-        ({"user": [1], "item": [1], "rating": [np.nan]}, "column 'rating' must hold finite"),
+        (
+            {"user": [1], "item": [1], "rating": ["5"]},
+            "column 'rating' must hold finite numbers, got",
+        ),
+        ({"user": [1], "item": ["a"], "rating": [None]}, "column 'rating' must hold finite"),
+        (
+            {"user": [1], "item": [""], "rating": [1.0]},
+            "row 1: item must be an id that is not empty, got ''",
+        ),
+        (
+            {"user": [1], "item": [1], "rating": [np.nan]},
+            "row 1: rating must be a finite number, got None",
+        ),
     ],
 )
 def test_parquet_faults(tmp_path: Path, frame: dict[str, list[object]], message: str) -> None:

@@ -14,7 +14,8 @@ from mfcli.errors import ArtifactError, DataError
 from mfcli.files import write_manifest
 from mfcli.ratings import Ratings
 from mfcli.reading import read_ratings
-from mfcli.split import read_split, split, write_split
+from mfcli.split import split
+from mfcli.split_folder import read_split, write_split
 
 
 def rows(ratings: Ratings) -> list[tuple[int, int, float]]:
@@ -69,7 +70,9 @@ def test_the_seed_decides() -> None:
     assert same[0] == same[1] != other
 
 
-@pytest.mark.parametrize(("n", "test", "name"), [(2, 0.2, "test"), (3, 0.9, "training")])
+@pytest.mark.parametrize(
+    ("n", "test", "name"), [(2, 0.2, "no test rating"), (3, 0.9, "no train rating")]
+)
 def test_empty_parts_are_refused(n: int, test: float, name: str) -> None:
     ratings = make_ratings(np.arange(n), np.arange(n), np.ones(n), users=n, items=n)
     with pytest.raises(DataError, match=name):
@@ -143,7 +146,7 @@ def test_an_older_split_survives_a_failure(folder: Path, monkeypatch: pytest.Mon
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mfcli.split.write_ratings", full)
+    monkeypatch.setattr("mfcli.split_folder.write_ratings", full)
     with pytest.raises(ArtifactError, match="cannot be written: No space left on device"):
         write_split(folder, split(planted_ratings(seed=9)[0], Config()))
     assert read_split(folder).hash == before

@@ -17,10 +17,14 @@ ORDER = [
     "config",
     "files",
     "ratings",
+    "sources",
     "layout",
     "faults",
+    "duplicates",
     "reading",
+    "strategies",
     "split",
+    "split_folder",
     "keras_file",
     "model",
     "kernels",
@@ -32,6 +36,7 @@ ORDER = [
     "training",
     "evaluation",
     "plots",
+    "output",
     "cli",
     "__main__",
 ]
@@ -45,7 +50,7 @@ HOMES = {
     "numba": {"kernels"},
     "llvmlite": {"kernels"},
     "typer": {"cli"},
-    "pandas": {"reading"},
+    "pandas": {"duplicates"},
 }
 
 

@@ -1,0 +1,226 @@
+"""What the commands print: tables and results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from mfcli.config import Config
+from mfcli.files import json_text
+
+if TYPE_CHECKING:
+    from mfcli.evaluation import FoldMetrics, Metrics
+    from mfcli.split import Split
+    from mfcli.training import Epoch, Fit
+
+
+def show(result: dict[str, Any], as_json: bool, table: Callable[[], None]) -> None:
+    """Print a result as JSON, or as its table."""
+    if as_json:
+        print(json_text(result), end="")
+    else:
+        table()
+
+
+def note(text: str, quiet: bool) -> None:
+    if not quiet:
+        print(f"note: {text}", file=sys.stderr)
+
+
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def byte_bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar in bytes while something is read; yield what moves it."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=_stderr(),
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def epoch_lines(
+    parts: Split, settings: Config, quiet: bool
+) -> Iterator[tuple[Callable[[Epoch], None], Callable[[int, int], None]]]:
+    """Print a line an epoch on stderr, above a bar that follows the epoch under way."""
+    console = _stderr()
+    bar = Progress(
+        TextColumn("epoch {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("ratings"),
+        console=console,
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    task = bar.add_task("1", total=len(parts.train))
+    seconds: list[float] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        seconds.append(epoch.seconds)
+        left = (settings.epochs - epoch.epoch) * sum(seconds) / len(seconds)
+        if not quiet:
+            line = _epoch_line(epoch, settings.epochs, len(parts.train), left)
+            console.print(line, soft_wrap=True)
+        bar.reset(task, description=str(epoch.epoch + 1))
+
+    with bar:
+        yield on_epoch, lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
+    return (
+        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
+        f"  train RMSE {epoch.mse**0.5:.4f}"
+        f"  validation RMSE {epoch.val_mse**0.5:.4f}"
+        f"  {_duration(epoch.seconds)}"
+        f"  {ratings / epoch.seconds:,.0f} ratings/s"
+        f"  {_duration(round(left))} left"
+    )
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.3g} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def count(things: Any, noun: str) -> str:
+    return f"{len(things):,} {noun}{'s' if len(things) != 1 else ''}"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+def split_table(manifest: dict[str, Any], folder: Path) -> None:
+    source, ratings, scale = manifest["source"], manifest["ratings"], manifest["scale"]
+    strategy = manifest["strategy"]
+    step = f", step {scale['step']:g}" if scale["step"] else ""
+    table = _table(f"{folder}: {source['name']}, strategy {strategy['name']}", "", "value")
+    for name in ("users", "items"):
+        table.add_row(name, f"{manifest[name]:,}")
+    table.add_row("ratings", f"{ratings['all']:,}")
+    if source["duplicates"]:
+        table.add_row("duplicates merged", f"{source['duplicates']:,}")
+    for kind, rows in source["rejected"].items():
+        table.add_row(f"rows left out: {kind}", f"{rows:,}")
+    for name, removed in strategy.get("removed", {}).items():
+        table.add_row(f"{name} filtered out", f"{removed:,}")
+    table.add_row("density", f"{manifest['density']:.4%}")
+    table.add_row("mean of train", f"{manifest['mean']:.4f}")
+    table.add_row("scale", f"{scale['min']:g} to {scale['max']:g}{step}")
+    for name in list(ratings)[1:]:
+        table.add_row(name, f"{ratings[name]:,} ({ratings[name] / ratings['all']:.1%})")
+    if "folds" in strategy:
+        table.add_row("folds", f"{strategy['folds']}")
+    for name, unseen in manifest.get("unseen", {}).items():
+        table.add_row(f"{name} with a user or item not in train", f"{unseen:,}")
+    _print(table)
+
+
+def model_table(parts: Split, settings: Config) -> None:
+    from mfcli.model import layers
+
+    rows = layers(len(parts.train.users), len(parts.train.items), settings.k)
+    table = _table("Model", "layer", "type", "output shape", "parameters")
+    for name, kind, shape, parameters in rows:
+        table.add_row(name, kind, str(shape), f"{parameters:,}")
+    table.add_section()
+    table.add_row("total", "", "", f"{sum(row[-1] for row in rows):,}")
+    _print(table)
+
+
+def training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
+    from mfcli.training import HISTORY_FILE, MODEL_FOLDER
+
+    lists = fitted.history.lists
+    return {
+        "model": str(out / MODEL_FOLDER),
+        "history": str(out / HISTORY_FILE),
+        "epochs": len(fitted.history),
+        "config": fitted.model.config.as_dict(),
+        "seconds": sum(lists["seconds"]),
+        **{name: lists[name][-1] for name in ("loss", "mse", "val_loss", "val_mse")},
+    }
+
+
+def training_line(fitted: Fit, parts: Split, out: Path) -> None:
+    summary = training_summary(fitted, out)
+    name, held_out = parts.held_out
+    print(
+        f"{summary['model']} and {summary['history']}:"
+        f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
+        f" after {count(range(summary['epochs']), 'epoch')} in {_duration(summary['seconds'])}"
+    )
+
+
+def metrics_table(metrics: Metrics, out: Path) -> None:
+    protocol = metrics.protocol
+    clipped = "clipped" if protocol["clip"] else "not clipped"
+    title = f"{out}: {protocol['ratings']:,} {protocol['on']} ratings, predictions {clipped}"
+    table = _table(title, "", "RMSE", "MSE", "MAE", "R2", "model's gain")
+    biases = f"damped biases (damping {protocol['damping']:g})"
+    rows = [("model", metrics.model), (biases, metrics.biases), ("training mean", metrics.mean)]
+    gains = metrics.as_dict()["baselines"]
+    shown = ["", f"{gains['biases']['gain']:.2%}", f"{gains['mean']['gain']:.2%}"]
+    for (name, errors), gain in zip(rows, shown, strict=True):
+        r2 = "-" if errors.r2 is None else f"{errors.r2:.4f}"
+        numbers = (f"{value:.4f}" for value in (errors.rmse, errors.mse, errors.mae))
+        table.add_row(name, *numbers, r2, gain)
+    _print(table)
+    groups = _table("The model by what train has seen", "", "ratings", "RMSE")
+    for name, group in metrics.groups.items():
+        rmse = "-" if group["rmse"] is None else f"{group['rmse']:.4f}"
+        groups.add_row(name.replace("_", " "), f"{group['ratings']:,}", rmse)
+    _print(groups)
+
+
+def folds_table(over: FoldMetrics, out: Path) -> None:
+    result = over.as_dict()
+    title = f"{out}: {len(over.folds)} folds, each on its {over.folds[0].protocol['on']} ratings"
+    table = _table(title, "", "RMSE", "MAE", "RMSE of damped biases")
+    rows = [(f"fold {n}", fold) for n, fold in enumerate(over.folds, start=1)]
+    for name, fold in rows:
+        numbers = (fold.model.rmse, fold.model.mae, fold.biases.rmse)
+        table.add_row(name, *(f"{number:.4f}" for number in numbers))
+    table.add_section()
+    for name in ("mean", "standard_deviation"):
+        row = result[name]
+        numbers = (row["rmse"], row["mae"], row["biases_rmse"])
+        table.add_row(name.replace("_", " "), *(f"{number:.4f}" for number in numbers))
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
