@@ -5,8 +5,10 @@ Everything heavy is imported inside the commands, so that help and completion ar
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,6 +34,8 @@ class Commands(TyperGroup):
     """The one place where errors become a line on stderr and an exit status."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         try:
             status = super().main(*args, **{**extra, "standalone_mode": False})
         except (MfcliError, TyperException) as error:
@@ -40,6 +44,11 @@ class Commands(TyperGroup):
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
         sys.exit(status or 0)
+
+
+def _terminate(number: int, frame: Any) -> NoReturn:
+    """Leave as on Ctrl-C, so that nothing half-written stays behind."""
+    sys.exit(128 + number)
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -39,7 +39,7 @@ def replacing_file(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_directory(target)
         handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
+            dir=target.parent, prefix=_temporary_prefix(target), suffix=target.suffix
         )
         os.close(handle)
         temporary = Path(name)
@@ -72,7 +72,7 @@ def replacing_folder(target: Path, names: Collection[str]) -> Iterator[Path]:
     with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_strangers(target, names)
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.resolve().name}."))
+        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=_temporary_prefix(target)))
         try:
             yield folder
             folder.chmod(0o777 & ~_umask())
@@ -201,8 +201,13 @@ def _writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArtifactError(
-            f"{target}: cannot be written: {error.strerror or error}; choose another place"
+            f"{target}: cannot be written: {_reason(error)}; choose another place"
         ) from error
+
+
+def _reason(error: OSError) -> str:
+    """Say why, in the system's words; Arrow puts them behind its own."""
+    return error.strerror or str(error).rpartition("] ")[2]
 
 
 def _refuse_directory(target: Path) -> None:
@@ -221,6 +226,33 @@ def _refuse_strangers(target: Path, names: Collection[str]) -> None:
             f"{target}: holds files that mfcli did not write ({strangers[0]!r});"
             " choose another place or move them"
         )
+
+
+def _temporary_prefix(target: Path) -> str:
+    """Name temporary files after this process; remove those of processes that were killed."""
+    name = f".{target.resolve().name}."
+    for path in target.parent.glob(f"{name}*"):
+        owner = path.name.removeprefix(name).partition(".")[0]
+        if owner.isdigit() and not _is_running(int(owner)):
+            _remove(path)
+    return f"{name}{os.getpid()}."
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -1,5 +1,8 @@
 """Artifacts are replaced whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +53,21 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
         raise RuntimeError
     assert (target / "a").read_text() == "old"
     assert names(tmp_path) == ["split"]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    stale = tmp_path / f".split.{ended.pid}.abc"
+    stale.mkdir()
+    (stale / "a").write_text("half")
+    (tmp_path / f".h.json.{ended.pid}.abc.json").write_text("half")
+    running = tmp_path / f".split.{os.getppid()}.abc"
+    running.mkdir()
+    with replacing_folder(tmp_path / "split", ["a"]):
+        pass
+    write_json(tmp_path / "h.json", {})
+    assert names(tmp_path) == sorted([running.name, "split", "h.json"])
 
 
 def test_the_fallback_without_an_exchange_of_names(

@@ -1,0 +1,213 @@
+"""Ratings from several files, folders, the standard input, and packed in any way."""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mfcli.errors import DataError, MfcliError
+from mfcli.ratings import Ratings
+from mfcli.reading import read_ratings
+
+TEXT = b"user,item,rating,ts\n1,2,3.5,7\n1,3,4,8\n9,2,1,9\n"
+EXPECTED = [(1, 2, 3.5), (1, 3, 4.0), (9, 2, 1.0)]
+
+
+def triples(ratings: Ratings) -> list[tuple[object, object, float]]:
+    users, items = ratings.users.ids.to_pylist(), ratings.items.ids.to_pylist()
+    rows = zip(ratings.user, ratings.item, ratings.rating, strict=True)
+    return [(users[u], items[i], float(r)) for u, i, r in rows]
+
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
+}
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_packed_in_any_way(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(PACK[name](TEXT))
+    ratings = read_ratings(path)
+    assert triples(ratings) == EXPECTED
+    assert ratings.source is not None
+    assert ratings.source.format.startswith(f"{name} text")
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_a_damaged_pack_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data"
+    packed = PACK[name](TEXT + b"5,%d,3,1\n" * 20_000)
+    for damaged in (packed[:-6], packed[: len(packed) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=f"its {name} data is truncated or damaged"):
+            read_ratings(path)
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_faults_in_a_pack_have_their_line(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(PACK[name](TEXT + b"4,4,x,1\n"))
+    with pytest.raises(DataError, match=":5: rating must be a finite number, got 'x'"):
+        read_ratings(path)
+
+
+def test_several_files_and_folders_share_their_ids(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (folder / "part-1.csv").write_bytes(TEXT)
+    (folder / "part-2.csv.gz").write_bytes(gzip.compress(b"user,item,rating,ts\n9,3,2,1\n"))
+    (folder / "_SUCCESS").write_bytes(b"")
+    (folder / "notes.json").write_text("{}")
+    (tmp_path / "more.tsv").write_text("ts\trating\titem\tuser\n1\t5\t8\t7\n")
+    ratings = read_ratings([folder, tmp_path / "more.tsv"])
+    assert triples(ratings) == [*EXPECTED, (9, 3, 2.0), (7, 8, 5.0)]
+    assert ratings.source is not None
+    assert (ratings.source.files, ratings.source.rows) == (3, 5)
+    assert ratings.source.name == "parts, more.tsv"
+
+
+def test_faults_name_their_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    (tmp_path / "b.csv").write_bytes(TEXT.replace(b"\n9,2,", b"\n9,,"))
+    with pytest.raises(DataError, match=r"b\.csv:4: item id must not be empty"):
+        read_ratings([tmp_path / "a.csv", tmp_path / "b.csv"])
+    with pytest.raises(DataError, match=r"a\.csv:2: user 1 has rated item 2 before"):
+        read_ratings([tmp_path / "a.csv"] * 2, duplicates="error")
+
+
+def test_parts_must_be_alike(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    (tmp_path / "b.csv").write_text("user,item,rating\n1,2,3\n")
+    with pytest.raises(DataError, match="must have timestamps like"):
+        read_ratings([tmp_path / "a.csv", tmp_path / "b.csv"])
+    pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]}).to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="is parquet, but"):
+        read_ratings([tmp_path / "a.csv", tmp_path / "c.parquet"])
+
+
+def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
+    for n in range(3):
+        frame = pd.DataFrame({"user": [n, 5], "item": [n, n], "rating": [n, 1.0]})
+        frame.to_parquet(tmp_path / f"part-{n}.parquet")
+    assert triples(read_ratings(tmp_path))[-2:] == [(2, 2, 2.0), (5, 2, 1.0)]
+
+
+def test_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT)))
+    ratings = read_ratings("-")
+    assert triples(ratings) == EXPECTED
+    assert ratings.source is not None
+    assert ratings.source.name == "<stdin>"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT + b"1\n")))
+    with pytest.raises(DataError, match=r"^<stdin>:5: must have 4 fields"):
+        read_ratings("-")
+
+
+def test_decimal_commas(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("user;item;rating\n1;2;3,5\n1;3;4\n")
+    assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5), (1, 3, 4.0)]
+    with pytest.raises(DataError, match="got '3,5'; is it --decimal ,"):
+        read_ratings(path)
+    path.write_text("1;2;3,5\n")
+    assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5)]
+
+
+BAD = (
+    b"user,item,rating,ts\n1,2,3.5,7\n1,3\n,5,1,1\n4,,1,1\n1,3,4,8\n5,5,NaN,1\n\xff,1,1,1\n"
+    b"9,2,1,9\n6,6,5,soon\n"
+)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_bad_rows_can_be_left_out_and_are_listed(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path, rejected = tmp_path / "data.csv", tmp_path / "rejected.csv"
+    path.write_bytes(pack(BAD))
+    ratings = read_ratings(path, rejected=rejected)
+    assert triples(ratings) == EXPECTED
+    assert ratings.source is not None
+    assert ratings.source.rejected == {
+        "encoding": 1,
+        "fields": 1,
+        "item": 1,
+        "rating": 1,
+        "timestamp": 1,
+        "user": 1,
+    }
+    rows = list(csv.DictReader(io.StringIO(rejected.read_text(encoding="utf-8"))))
+    assert [int(row["line"]) for row in rows] == [3, 4, 5, 7, 8, 10]
+    assert rows[0]["reason"] == "must have 4 fields like the first line, got 2"
+    assert rows[3]["row"] == "5,5,NaN,1"
+
+
+def test_sound_files_are_listed_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes(TEXT)
+    read_ratings(tmp_path / "data.csv", rejected=tmp_path / "rejected.csv")
+    assert not (tmp_path / "rejected.csv").exists()
+
+
+def test_one_bad_file_of_several(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    (tmp_path / "b.csv").write_bytes(b"user,item,rating,ts\nx,y,1,1\n7,7,z,1\n7,8,2,1\n")
+    ratings = read_ratings([tmp_path / "a.csv", tmp_path / "b.csv"], rejected=tmp_path / "r.csv")
+    assert [str(t) for t in triples(ratings)][-2:] == ["('x', 'y', 1.0)", "('7', '8', 2.0)"]
+
+
+def test_bad_rows_of_parquet(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": [1, 2, 3], "item": ["a", "", "c"], "rating": [1.0, 2, np.inf]})
+    frame.to_parquet(tmp_path / "data.parquet")
+    ratings = read_ratings(tmp_path / "data.parquet", rejected=tmp_path / "r.csv")
+    assert triples(ratings) == [(1, "a", 1.0)]
+    assert ratings.source is not None
+    assert ratings.source.rejected == {"item": 1, "rating": 1}
+
+
+def test_nothing_but_bad_rows(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("user,item,rating\n1,2,x\n")
+    with pytest.raises(DataError, match="holds no rating"):
+        read_ratings(tmp_path / "data.csv", rejected=tmp_path / "r.csv")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_bytes_are_ratings_or_one_clear_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Feed mutated ratings files and random bytes."""
+    whole = bytearray(data.draw(st.sampled_from([TEXT, BAD, *(p(TEXT) for p in PACK.values())])))
+    for _ in range(data.draw(st.integers(0, 4))):
+        place = data.draw(st.integers(0, len(whole)))
+        size = data.draw(st.integers(0, 6))
+        whole[place : place + size] = data.draw(st.binary(max_size=6))
+    if data.draw(st.booleans()):
+        whole = bytearray(data.draw(st.binary(max_size=200)))
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "data").write_bytes(bytes(whole))
+    rejected = folder / "rejected.csv" if data.draw(st.booleans()) else None
+    try:
+        ratings = read_ratings(folder / "data", rejected=rejected)
+    except MfcliError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(ratings)
+        assert np.isfinite(ratings.rating).all()
+        assert ratings.user.max() < len(ratings.users)
