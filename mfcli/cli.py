@@ -33,22 +33,35 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """The one place where errors become a line on stderr and an exit status."""
 
+    signalled = 0  # the signal that asked this process to stop
+
     def main(self, *args: Any, **extra: Any) -> Any:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminate)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _stop)
         try:
-            status = super().main(*args, **{**extra, "standalone_mode": False})
+            status = self._run(*args, **extra)
+        except BaseException:
+            # Whatever came of it: modules that are interrupted while they load raise anything.
+            if not Commands.signalled:
+                raise
+        sys.exit(128 + Commands.signalled if Commands.signalled else status or 0)
+
+    def _run(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **{**extra, "standalone_mode": False})
         except (MfcliError, TyperException) as error:
             message = error.format_message() if isinstance(error, TyperException) else str(error)
             _fail(message, error.exit_code)
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
-        sys.exit(status or 0)
 
 
-def _terminate(number: int, frame: Any) -> NoReturn:
-    """Leave as on Ctrl-C, so that nothing half-written stays behind."""
-    sys.exit(128 + number)
+def _stop(number: int, frame: Any) -> NoReturn:
+    """Unwind, so that nothing half-written stays behind; the same signal again ends at once."""
+    signal.signal(number, signal.SIG_DFL)
+    Commands.signalled = number
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, status: int) -> NoReturn:

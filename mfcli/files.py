@@ -207,7 +207,7 @@ def _writing(target: Path) -> Iterator[None]:
 
 def _reason(error: OSError) -> str:
     """Say why, in the system's words; Arrow puts them behind its own."""
-    return error.strerror or str(error).rpartition("] ")[2]
+    return (error.strerror or str(error)).rpartition("] ")[2]
 
 
 def _refuse_directory(target: Path) -> None:

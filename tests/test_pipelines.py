@@ -78,7 +78,7 @@ def test_every_strategy_is_trained_and_evaluated(run: Run, data: Path, strategy:
 
 
 def test_filters_are_shown(run: Run, data: Path) -> None:
-    done = run("split", data, "--min-user", 14, "--min-item", 14)
+    done = run("split", data, "--min-user", 12, "--min-item", 12)
     assert "users filtered out" in done.out
     assert read_split(Path("split")).strategy["removed"]["users"] > 0
 
@@ -168,5 +168,5 @@ def test_interrupted_no_temporary_files_are_left(
         process.send_signal(stop)
         _, err = process.communicate(timeout=20)
         assert b"Traceback" not in err
-        assert process.returncode in (0, 128 + stop, -stop)
+        assert process.returncode in (0, 128 + stop)
         assert visible(tmp_path) in ([], ["split"])
