@@ -3,7 +3,7 @@
     python examples/make_ratings.py ratings.csv
     mfcli split ratings.csv
     pip install libmf                                    # optional; compiled on installation
-    python examples/benchmark.py --out benchmark.json
+    python examples/benchmark.py --data ratings.csv --out benchmark.json
 
 Machines differ and are noisy, so read the ratios more than the seconds. CPU times are per rating
 and thread. Keras is timed over some hundred steps of `Model.fit` and scaled to an epoch.
@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -51,6 +50,9 @@ def main(
     k: Annotated[int, typer.Option(help="Factors.")] = Config.k,
     steps: Annotated[int, typer.Option(help="Steps to time Keras over; 0 leaves it out.")] = 300,
     libmf: Annotated[bool, typer.Option(help="Time LIBMF too.")] = True,
+    data: Annotated[
+        Path | None, typer.Option(help="CSV to time `mfcli split` and pandas on.")
+    ] = None,
 ) -> None:
     """Measure the speed of mfcli beside Keras and LIBMF."""
     parts, config = read_split(split), Config(k=k)
@@ -59,7 +61,9 @@ def main(
     model = start(parts, config)
     rows = mfcli_rows(parts, model, blocks)
     epoch = {threads: value(rows, epoch_name(threads)) for threads in (1, 2)}
-    rows += command_rows(split, config, epoch[2])
+    rows += train_rows(split, config)
+    if data:
+        rows += split_rows(data)
     if libmf:
         rows += libmf_rows(parts, config, epoch)
     if steps:
@@ -123,21 +127,46 @@ def shuffle_seconds(blocks: Blocks) -> float:
     return median(shuffle, time.process_time)
 
 
-def command_rows(split: Path, config: Config, epoch: float) -> list[Row]:
+def process(*args: str) -> tuple[float, float]:
+    """Run a command three times; return its least seconds and its peak memory in GB."""
+    runs = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        child = subprocess.Popen(args, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise subprocess.CalledProcessError(child.returncode, args)
+        runs.append((time.perf_counter() - begin, usage.ru_maxrss * 1024 / 1e9))
+    return min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
+
+
+def train_rows(split: Path, config: Config) -> list[Row]:
     """Time `mfcli train` as a whole process, and take its memory."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "mfcli", "train", "--quiet", "--k", str(config.k)]
-        command += ["--split", str(split), "--out", folder]
-        seconds = min(
-            timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-            for _ in range(3)
-        )
+        options = ["--quiet", "--k", str(config.k), "--split", str(split), "--out", folder]
+        seconds, peak = process(sys.executable, "-m", "mfcli", "train", *options)
         history = json.loads((Path(folder) / "history.json").read_text())
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
     return [
         ("mfcli train, 15 epochs, whole process", seconds, "s"),
         ("of which outside epochs and validation", seconds - sum(history["seconds"]), "s"),
         ("mfcli train, peak memory", peak, "GB"),
+    ]
+
+
+def split_rows(data: Path) -> list[Row]:
+    """Time `mfcli split` as a whole process, and pandas reading the same file."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--quiet", "--split", f"{folder}/split"]
+        seconds, peak = process(sys.executable, "-m", "mfcli", "split", str(data), *options)
+    read = f"import pandas; pandas.read_csv({str(data)!r})"
+    pandas_seconds, pandas_peak = process(sys.executable, "-c", read)
+    return [
+        ("mfcli split, whole process", seconds, "s"),
+        ("mfcli split, peak memory", peak, "GB"),
+        ("pandas.read_csv of the same file, whole process", pandas_seconds, "s"),
+        ("pandas.read_csv, peak memory", pandas_peak, "GB"),
+        ("mfcli split, times pandas.read_csv", seconds / pandas_seconds, "times"),
     ]
 
 

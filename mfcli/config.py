@@ -130,6 +130,11 @@ class Config:
             )
         if self.nesterov and self.optimizer != "sgd":
             raise ConfigError("nesterov belongs to optimizer sgd, got adam; leave one out")
+        if self.engine == "fast" and self.optimizer != "sgd":
+            raise ConfigError(
+                f"engine fast trains with optimizer sgd only, got {self.optimizer};"
+                " use engine keras or auto"
+            )
 
     @classmethod
     def load(cls, path: Path) -> Config:

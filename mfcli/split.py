@@ -118,6 +118,8 @@ def filtered(ratings: Ratings, config: Config) -> Ratings:
 
 def _rules(config: Config) -> tuple[Strategy, Strategy]:
     """Return the rule for the test ratings and the one for the validation ratings."""
+    if config.strategy not in STRATEGIES:
+        raise ConfigError(f"strategy {config.strategy} makes several splits; write them as folds")
     rule = STRATEGIES[config.strategy]
     if not config.cut:
         return rule, rule

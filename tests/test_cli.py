@@ -202,6 +202,7 @@ USAGE = [
     (["train", "--lr", "nan"], "--lr must be above 0, got nan"),
     (["train", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
     (["train", "--optimizer", "adam", "--nesterov"], "nesterov belongs to optimizer sgd"),
+    (["train", "--optimizer", "adam", "--engine", "fast"], "engine fast trains with optimizer sgd"),
     (["train", "--unknown"], "No such option: --unknown"),
     (["plot", "history.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
     (["nonsense"], "No such command 'nonsense'."),

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from mfcli.config import Config
-from mfcli.errors import ConfigError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
 
@@ -63,21 +62,10 @@ class Plan(NamedTuple):
 
 
 def make_plan(train: Ratings, config: Config) -> Plan:
-    """Choose the engine and the blocks, from the data and the config alone.
-
-    Raises
-    ------
-    ConfigError
-        If the config asks an engine for what it cannot do.
-    """
+    """Choose the engine and the blocks, from the data and the config alone."""
     from mfcli.blocks import default_groups
     from mfcli.kernels import row_kind
 
-    if config.engine == "fast" and config.optimizer != "sgd":
-        raise ConfigError(
-            f"engine fast trains with sgd only, got optimizer {config.optimizer};"
-            " use --engine keras"
-        )
     exact = config.optimizer == "sgd"
     engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
     why = {
