@@ -31,7 +31,7 @@ FIRST_SECOND, LAST_SECOND = 789_652_009, 1_427_784_002  # 1995 to 2015
 
 def main(
     out: Annotated[Path, typer.Argument(help="CSV or Parquet file to write.")],
-    share: Annotated[float, typer.Option(help="Of the users, items and ratings.")] = 1.0,
+    share: Annotated[float, typer.Option(min=0.02, help="Of the users, items and ratings.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Write made-up ratings in the shape of MovieLens-20M."""

@@ -405,7 +405,7 @@ def plot(
     ] = None,
     rmse: Annotated[bool, typer.Option("--rmse", help="Draw RMSE in place of MSE.")] = False,
     seconds: Annotated[
-        bool, typer.Option("--seconds", help="Draw against seconds of training, not epochs.")
+        bool, typer.Option("--seconds", help="Draw validation errors against seconds, not epochs.")
     ] = False,
     title: Annotated[str, typer.Option(help="A line above the picture.")] = "",
     json: AsJson = False,

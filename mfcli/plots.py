@@ -41,7 +41,8 @@ def plot_histories(
     rmse : bool
         Draw the root of the mean squared error.
     seconds : bool
-        Draw against the time spent, on a logarithmic scale, not against epochs.
+        Compare how fast the runs learn: draw the validation errors alone, against the time spent,
+        on a logarithmic scale.
     title : str
 
     Raises
@@ -53,13 +54,12 @@ def plot_histories(
     """
     check_suffix(out)
     runs = [_Run(name, history, seconds) for name, history in histories.items()]
-    panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", _MSE_NAMES)]
-    panels = [panel for panel in panels if any(run.series(panel[1]) for run in runs)]
+    panels = _panels(runs, rmse, seconds)
     figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (label, names) in zip(grid, panels, strict=True):
-        _draw(axes, runs, names, label)
+        _draw(axes, runs, names, label, both=not seconds)
         _dress(axes, label, seconds)
     if title:
         figure.suptitle(title)
@@ -85,6 +85,13 @@ class _Run:
         return next((lists[prefix + name] for name in names if prefix + name in lists), None)
 
 
+def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[tuple[str, tuple[str, ...]]]:
+    """Choose what to draw among what the runs have: a label and the names of its lists."""
+    panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", _MSE_NAMES)]
+    there = [panel for panel in panels if any(run.series(panel[1]) for run in runs)]
+    return there[-1:] if seconds else there
+
+
 def check_suffix(out: Path) -> None:
     """Refuse a picture of an unknown kind.
 
@@ -96,17 +103,18 @@ def check_suffix(out: Path) -> None:
         raise UsageError(f"{out}: must end in {', '.join(SUFFIXES)}, got {out.suffix!r}")
 
 
-def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str) -> None:
+def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str, *, both: bool) -> None:
     for number, run in enumerate(runs):
         colour = _COLOURS[number % len(_COLOURS)]
         prefix = f"{run.name} " if len(runs) > 1 else ""
         training, validation = run.series(names), run.series(names, "val_")
-        if training:
+        if training and (both or not validation):
             heights = _heights(training, label)
             _line(axes, run, heights, color=colour, linestyle="--", label=f"{prefix}training")
         if validation:
             heights = _heights(validation, label)
-            _line(axes, run, heights, color=colour, label=f"{prefix}validation")
+            name = f"{prefix}validation" if both else run.name
+            _line(axes, run, heights, color=colour, label=name)
             _mark_best(axes, run, heights, colour)
 
 
@@ -139,9 +147,11 @@ def _dress(axes: Axes, label: str, seconds: bool) -> None:
     if seconds:
         axes.set_xscale("log")
         axes.set_xlabel("Seconds of training")
+        axes.set_ylabel(f"Validation {label}")
     else:
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.margins(y=0.12)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")

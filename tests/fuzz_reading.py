@@ -1,0 +1,37 @@
+"""Fuzz the readers for as long as you like, guided by coverage.
+
+    pip install atheris
+    python tests/fuzz_reading.py -max_total_time=60
+
+Every input must be ratings or one clear error; anything else ends the run with the input. The suite
+does the same with Hypothesis, in `test_sources.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports():
+    from mfcli.errors import MfcliError
+    from mfcli.reading import read_ratings
+
+FOLDER = Path(tempfile.mkdtemp())
+
+
+def one_input(data: bytes) -> None:
+    rejected = FOLDER / "rejected.csv" if data[:1] < b"\x80" else None
+    (FOLDER / "data").write_bytes(data[1:])
+    try:
+        read_ratings(FOLDER / "data", rejected=rejected)
+    except MfcliError as error:
+        if "\n" in str(error):
+            raise
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one_input)
+    atheris.Fuzz()
