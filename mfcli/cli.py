@@ -197,6 +197,12 @@ TimeColumn = Annotated[
 ]
 
 
+def _archives() -> list[str]:
+    from mfcli.fetching import NAMES
+
+    return list(NAMES)
+
+
 @app.callback()
 def main(
     version: Annotated[
@@ -260,6 +266,31 @@ def split(
             made = split_ratings(read(_named(ratings, test)), settings)
             manifest = write_split(split, made, rejected)
     output.show(manifest, json, lambda: output.split_table(manifest, split))
+
+
+@app.command()
+def fetch(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="ml-latest-small, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m or ml-32m.",
+            autocompletion=_archives,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder to unpack it in.")] = Path(),
+    base: Annotated[
+        str | None,
+        typer.Option(help="Address of a mirror.", show_default="GroupLens's own"),
+    ] = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a MovieLens data set from GroupLens, checked and unpacked."""
+    from mfcli import fetching
+
+    with output.byte_bar(f"fetching {name}", quiet) as on_progress:
+        fetched = fetching.fetch(name, out, base=base or fetching.BASE, on_progress=on_progress)
+    output.show(fetched.as_dict(), json, lambda: output.fetched_lines(fetched))
 
 
 @app.command()

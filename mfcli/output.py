@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from mfcli.files import json_text
 
 if TYPE_CHECKING:
     from mfcli.evaluation import FoldMetrics, Metrics
+    from mfcli.fetching import Fetched
     from mfcli.split import Split
     from mfcli.training import Epoch, Fit
 
@@ -147,6 +149,13 @@ def split_table(manifest: dict[str, Any], folder: Path) -> None:
     for name, unseen in manifest.get("unseen", {}).items():
         table.add_row(f"{name} with a user or item not in train", f"{unseen:,}")
     _print(table)
+
+
+def fetched_lines(fetched: Fetched) -> None:
+    """Say where the ratings are, on what terms, what to cite and what comes next."""
+    print(f"{fetched.ratings}: the ratings ({fetched.bytes / 1e6:,.1f} MB packed)")
+    print(f"\nTerms of use\n\n{fetched.terms}\n\nPlease cite\n\n{fetched.citation}\n")
+    print(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")
 
 
 def model_table(parts: Split, settings: Config) -> None:

@@ -81,6 +81,7 @@ def read_ratings(
         rejects = Rejects(rejected) if rejected else None
         pieces = _Pieces([find_layout(file, columns, decimal) for file in files])
         pieces.read(rejects, on_progress)
+        pa.default_memory_pool().release_unused()
         ratings, doubles = merge_duplicates(pieces.ratings(), duplicates, pieces.place)
         source = _source(listed, files, pieces, rejects, doubles, sha256.result())
     return replace(ratings, source=source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from mfcli.config import Config
 from mfcli.errors import ConfigError, DataError
 from mfcli.ratings import Ratings, Scale, Source, concatenated
-from mfcli.strategies import STRATEGIES, Rows, Strategy, core, since, temporal
+from mfcli.strategies import STRATEGIES, Strategy, core, since, temporal
 
 PARTS = ("train", "test", "valid")
 
@@ -81,10 +81,9 @@ def split(ratings: Ratings, config: Config) -> Split:
     kept = filtered(ratings, config)
     rng = np.random.default_rng(config.seed)
     rule, again = _rules(config)
-    everything = np.arange(len(kept))
-    held = rule(kept, everything, config.test, rng)
-    rows = {"train": everything[~held], "test": everything[held]}
-    return _with_validation(kept, rows, again, config, rng, _record(config, ratings, kept))
+    held = rule(kept, config.test, rng)
+    parts = {"train": kept.take(~held), "test": kept.take(held)}
+    return _with_validation(parts, kept.scale(), again, config, rng, _record(config, ratings, kept))
 
 
 def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
@@ -102,11 +101,11 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
         raise DataError(
             f"{common:,} pairs of a user and an item are in train and in test; remove them from one"
         )
-    rows = {"train": np.arange(len(train)), "test": np.arange(len(train), len(both))}
+    first = np.arange(len(both)) < len(train)
+    parts = {"train": both.take(first), "test": both.take(~first)}
     record = {"name": "given", "valid": config.valid, "seed": config.seed}
-    rng = np.random.default_rng(config.seed)
-    made = _with_validation(both, rows, STRATEGIES["random"], config, rng, record)
-    return replace(made, source=train.source)
+    rng, rule = np.random.default_rng(config.seed), STRATEGIES["random"]
+    return _with_validation(parts, both.scale(), rule, config, rng, record)
 
 
 def filtered(ratings: Ratings, config: Config) -> Ratings:
@@ -161,25 +160,23 @@ def filter_record(config: Config, before: Ratings, after: Ratings) -> dict[str, 
 
 
 def _with_validation(
-    ratings: Ratings,
-    rows: dict[str, Rows],
+    parts: dict[str, Ratings],
+    scale: Scale,
     rule: Strategy,
     config: Config,
     rng: np.random.Generator,
     record: dict[str, Any],
 ) -> Split:
     """Cut the validation ratings from the training ratings, and put the parts together."""
-    if config.valid:
-        train = rows["train"]
-        share = min(config.valid * len(ratings) / max(len(train), 1), 1.0)
-        held = rule(ratings, train, share, rng)
-        rows = rows | {"train": train[~held], "valid": train[held]}
-    for name, own in rows.items():
-        if not len(own):
-            raise DataError(_empty(name, len(ratings), record))
-    return assembled(
-        {name: ratings.take(own) for name, own in rows.items()}, ratings.scale(), record
-    )
+    total = sum(map(len, parts.values()))
+    if config.valid and len(parts["train"]):
+        train = parts["train"]
+        held = rule(train, min(config.valid * total / len(train), 1.0), rng)
+        parts = parts | {"train": train.take(~held), "valid": train.take(held)}
+    for name, part in parts.items():
+        if not len(part):
+            raise DataError(_empty(name, total, record))
+    return assembled(parts, scale, record)
 
 
 def _empty(name: str, count: int, record: Mapping[str, Any]) -> str:

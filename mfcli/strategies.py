@@ -1,8 +1,7 @@
 """Which ratings to hold out: one rule for each question that a test can ask.
 
-Every strategy is a function of some of the ratings, given by their positions, that returns a mask
-over these positions: true where a rating is held out. Validation ratings are held out from the
-training ratings by the same rule.
+Every strategy is a function of ratings that returns a mask over them: true where a rating is held
+out. Validation ratings are held out from the training ratings by the same rule.
 """
 
 from __future__ import annotations
@@ -15,46 +14,44 @@ from numpy.typing import NDArray
 from mfcli.errors import DataError
 from mfcli.ratings import Ratings
 
-Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Strategy = Callable[[Ratings, Rows, float, np.random.Generator], Mask]
-"""Ratings, positions among them, the share to hold out, and a random generator."""
+Strategy = Callable[[Ratings, float, np.random.Generator], Mask]
+"""Ratings, the share to hold out, and a random generator."""
 
 
-def at_random(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
+def at_random(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
     """Hold out a share of all ratings, rounded: can it fill in what is missing?"""
-    held = np.zeros(len(rows), np.bool_)
-    held[rng.choice(len(rows), round(share * len(rows)), replace=False, shuffle=False)] = True
+    n = len(ratings)
+    held = np.zeros(n, np.bool_)
+    held[rng.choice(n, round(share * n), replace=False, shuffle=False)] = True
     return held
 
 
-def per_user(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
+def per_user(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
     """Hold out a share of each user's ratings, rounded; at least one stays."""
-    user = ratings.user[rows]
-    order = np.lexsort((rng.random(len(rows)), user))
-    held = np.empty(len(rows), np.bool_)
-    rank, count = _ranks(user[order])
+    order = np.lexsort((rng.random(len(ratings)), ratings.user))
+    held = np.empty(len(ratings), np.bool_)
+    rank, count = _ranks(ratings.user[order])
     held[order] = rank < np.minimum(np.round(share * count), count - 1)
     return held
 
 
-def leave_last_out(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
+def leave_last_out(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
     """Hold out the last rating of each user who has two or more: what comes next?"""
-    user = ratings.user[rows]
-    order = np.lexsort((_times(ratings)[rows], user))  # stable: of equal times the later row
-    held = np.empty(len(rows), np.bool_)
-    rank, count = _ranks(user[order])
+    order = np.lexsort((_times(ratings), ratings.user))  # stable: of equal times the later row
+    held = np.empty(len(ratings), np.bool_)
+    rank, count = _ranks(ratings.user[order])
     held[order] = (rank == count - 1) & (count > 1)
     return held
 
 
-def temporal(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
+def temporal(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
     """Hold out the latest share of all ratings: how will it do tomorrow?
 
     The cut is a time, so that ratings of the same second stay together: no more than the share is
     held out.
     """
-    time = _times(ratings)[rows]
+    time = _times(ratings)
     last_kept = len(time) - round(share * len(time)) - 1
     cut = np.partition(time, last_kept)[last_kept] if last_kept >= 0 else time.min() - 1
     return np.asarray(time > cut)
@@ -63,20 +60,19 @@ def temporal(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generato
 def since(cut: int) -> Strategy:
     """Hold out the ratings at and after a time, in seconds since 1970."""
 
-    def strategy(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
-        return np.asarray(_times(ratings)[rows] >= cut)
+    def strategy(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
+        return np.asarray(_times(ratings) >= cut)
 
     return strategy
 
 
-def cold_user(ratings: Ratings, rows: Rows, share: float, rng: np.random.Generator) -> Mask:
+def cold_user(ratings: Ratings, share: float, rng: np.random.Generator) -> Mask:
     """Hold out a share of the users with all their ratings: what of newcomers?"""
-    user = ratings.user[rows]
-    users = np.unique(user)
+    users = np.flatnonzero(np.bincount(ratings.user, minlength=len(ratings.users)))
     chosen = rng.choice(users, round(share * len(users)), replace=False)
     is_chosen = np.zeros(len(ratings.users), np.bool_)
     is_chosen[chosen] = True
-    return is_chosen[user]
+    return is_chosen[ratings.user]
 
 
 STRATEGIES: dict[str, Strategy] = {
@@ -123,7 +119,7 @@ def core(ratings: Ratings, min_user: int, min_item: int) -> Ratings:
     return ratings.take(kept).without_empty()
 
 
-def _ranks(sorted_user: NDArray[np.int32]) -> tuple[Rows, Rows]:
+def _ranks(sorted_user: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Number each user's ratings from 0, and count them, for ratings sorted by user."""
     starts = np.flatnonzero(np.diff(sorted_user, prepend=-1))
     counts = np.diff(starts, append=len(sorted_user))

@@ -16,6 +16,7 @@ ORDER = [
     "console",
     "config",
     "files",
+    "fetching",
     "ratings",
     "sources",
     "layout",
