@@ -269,6 +269,34 @@ def split(
 
 
 @app.command()
+def check(
+    ctx: typer.Context,
+    ratings: Annotated[list[str], typer.Argument(help="Files of ratings, as for split.")],
+    k: K = Config.k,
+    reg: Reg = Config.reg,
+    duplicates: Duplicates = Config.duplicates,
+    on_bad_row: OnBadRow = Config.on_bad_row,
+    user_col: UserColumn = None,
+    item_col: ItemColumn = None,
+    rating_col: RatingColumn = None,
+    time_col: TimeColumn = None,
+    decimal: Decimal = Config.decimal,
+    config: ConfigFile = None,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what to look at in ratings before anything is trained on them."""
+    from mfcli.checking import check as check_ratings
+
+    settings = _config(ctx)
+    columns = _columns(user_col, item_col, rating_col, time_col)
+    with _rejected(settings) as rejected:
+        read = _read(ratings, columns, settings, quiet, rejected)
+    report = check_ratings(read, settings)
+    output.show(report.as_dict(), json, lambda: output.report_tables(report))
+
+
+@app.command()
 def fetch(
     name: Annotated[
         str,

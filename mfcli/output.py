@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -24,6 +26,7 @@ from mfcli.config import Config
 from mfcli.files import json_text
 
 if TYPE_CHECKING:
+    from mfcli.checking import Report
     from mfcli.evaluation import FoldMetrics, Metrics
     from mfcli.fetching import Fetched
     from mfcli.split import Split
@@ -43,55 +46,47 @@ def note(text: str, quiet: bool) -> None:
         print(f"note: {text}", file=sys.stderr)
 
 
-def _stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+Advance = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
 
 
 @contextmanager
-def byte_bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def _bar(quiet: bool, *columns: ProgressColumn) -> Iterator[tuple[Console, Advance]]:
+    """Show a bar if stderr is a terminal; yield where to print above it, and what moves it."""
+    console = Console(stderr=True, highlight=False)
+    if quiet or not sys.stderr.isatty():
+        yield console, lambda done, total: None
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield console, lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def byte_bar(what: str, quiet: bool) -> Iterator[Advance]:
     """Show a bar in bytes while something is read; yield what moves it."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=_stderr(),
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(what)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns = (TextColumn(what, markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with _bar(quiet, *columns) as (_, advance):
+        yield advance
 
 
 @contextmanager
 def epoch_lines(
     parts: Split, settings: Config, quiet: bool
-) -> Iterator[tuple[Callable[[Epoch], None], Callable[[int, int], None]]]:
+) -> Iterator[tuple[Callable[[Epoch], None], Advance]]:
     """Print a line an epoch on stderr, above a bar that follows the epoch under way."""
-    console = _stderr()
-    bar = Progress(
-        TextColumn("epoch {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("ratings"),
-        console=console,
-        transient=True,
-        disable=quiet or not sys.stderr.isatty(),
-    )
-    task = bar.add_task("1", total=len(parts.train))
+    columns = (TextColumn("this epoch"), BarColumn(), MofNCompleteColumn(), TextColumn("ratings"))
     seconds: list[float] = []
+    with _bar(quiet, *columns) as (console, advance):
 
-    def on_epoch(epoch: Epoch) -> None:
-        seconds.append(epoch.seconds)
-        left = (settings.epochs - epoch.epoch) * sum(seconds) / len(seconds)
-        if not quiet:
-            line = _epoch_line(epoch, settings.epochs, len(parts.train), left)
-            console.print(line, soft_wrap=True)
-        bar.reset(task, description=str(epoch.epoch + 1))
+        def on_epoch(epoch: Epoch) -> None:
+            seconds.append(epoch.seconds)
+            left = (settings.epochs - epoch.epoch) * sum(seconds) / len(seconds)
+            if not quiet:
+                line = _epoch_line(epoch, settings.epochs, len(parts.train), left)
+                console.print(line, soft_wrap=True)
 
-    with bar:
-        yield on_epoch, lambda done, total: bar.update(task, completed=done, total=total)
+        yield on_epoch, advance
 
 
 def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
@@ -129,7 +124,8 @@ def split_table(manifest: dict[str, Any], folder: Path) -> None:
     source, ratings, scale = manifest["source"], manifest["ratings"], manifest["scale"]
     strategy = manifest["strategy"]
     step = f", step {scale['step']:g}" if scale["step"] else ""
-    table = _table(f"{folder}: {source['name']}, strategy {strategy['name']}", "", "value")
+    title = escape(f"{folder}: {source['name']}, strategy {strategy['name']}")
+    table = _table(title, "", "value")
     for name in ("users", "items"):
         table.add_row(name, f"{manifest[name]:,}")
     table.add_row("ratings", f"{ratings['all']:,}")
@@ -149,6 +145,70 @@ def split_table(manifest: dict[str, Any], folder: Path) -> None:
     for name, unseen in manifest.get("unseen", {}).items():
         table.add_row(f"{name} with a user or item not in train", f"{unseen:,}")
     _print(table)
+
+
+_BAR = 40  # characters of the longest bar of a histogram
+
+
+def report_tables(report: Report) -> None:
+    """Say what `mfcli check` found, warnings last."""
+    for table in (_facts(report), _activity(report), _histogram(report)):
+        _print(table)
+    for warning in report.warnings:
+        print(f"warning: {warning}")
+    if not report.warnings:
+        print("no warnings")
+
+
+def _facts(report: Report) -> Table:
+    source, cost = report.source, report.cost
+    title = f"{source.name}: {source.format}, {source.bytes / 1e6:,.1f} MB" if source else "Ratings"
+    table = _table(escape(title), "", "value")
+    table.add_row("ratings", f"{report.ratings:,}")
+    if report.duplicates:
+        table.add_row("duplicates merged", f"{report.duplicates:,} ({report.duplicate_share:.1%})")
+    for kind, rows in (source.rejected if source else {}).items():
+        table.add_row(f"rows left out: {kind}", f"{rows:,}")
+    table.add_row("density", f"{report.density:.4%}")
+    for name, text in _value_facts(report).items():
+        table.add_row(name, text)
+    if cost:
+        table.add_row(f"memory to train, k {cost.k}", f"{cost.memory['total'] / 1e9:.2f} GB")
+        table.add_row("an epoch, about", _duration(cost.seconds))
+        table.caption = cost.assumed
+    return table
+
+
+def _value_facts(report: Report) -> dict[str, str]:
+    values, times = report.values, report.times
+    step = f", step {values.step:g}" if values.step else ""
+    facts = {
+        "scale": f"{values.min:g} to {values.max:g}{step}",
+        "mean": f"{values.mean:.4f}",
+        "standard deviation": f"{values.standard_deviation:.4f}",
+    }
+    return facts | ({"times": f"{times.first} to {times.last}"} if times else {})
+
+
+def _activity(report: Report) -> Table:
+    quantiles = [f"{q}%" for q in report.users.quantiles]
+    table = _table("Ratings of each", "", "count", "ids", *quantiles, "one only", "top 1%")
+    for side in (report.users, report.items):
+        counts = [f"{n:,}" for n in side.quantiles.values()]
+        shares = (f"{side.single_share:.1%}", f"{side.top_share:.1%}")
+        table.add_row(side.name, f"{side.count:,}", side.ids.type, *counts, *shares)
+    return table
+
+
+def _histogram(report: Report) -> Table:
+    longest = max(bin.count for bin in report.values.histogram)
+    table = _table("Histogram", "rating", "ratings", "share")
+    table.add_column("")
+    for bin in report.values.histogram:
+        name = f"{bin.low:g}" if bin.low == bin.high else f"{bin.low:.4g} to {bin.high:.4g}"
+        bar = "█" * round(_BAR * bin.count / longest)
+        table.add_row(name, f"{bin.count:,}", f"{bin.count / report.ratings:.1%}", bar)
+    return table
 
 
 def fetched_lines(fetched: Fetched) -> None:

@@ -103,6 +103,19 @@ def assert_same_but_for_times(a: Path, b: Path) -> None:
     assert histories[0] == histories[1]
 
 
+def test_check_prints_what_it_found(run: Run, real_csv: Path) -> None:
+    done = run("check", real_csv, "--k", 5)
+    assert done.code == 0
+    for words in ("one only", "0.5 to 5, step 0.5", "memory to train, k 5", "█", "warning: items"):
+        assert words in done.out
+    assert json.loads(run("check", real_csv, "--json").out)["values"]["step"] == 0.5
+    Path("bad.csv").write_text("user,item,rating\n1,2,x\n1,3,4\n")
+    assert run("check", "bad.csv").err.startswith("error: bad.csv:2: rating must be")
+    done = run("check", "bad.csv", "--on-bad-row", "skip")
+    assert "rows left out: rating" in done.out
+    assert run("check").code == 2
+
+
 def test_split_prints_a_table(run: Run, real_csv: Path) -> None:
     done = run("split", real_csv, "--valid", "0.1")
     assert done.code == 0
@@ -177,12 +190,12 @@ def test_plot_names_runs_apart(trained: Run) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"mfcli {__version__}\n"
-    for command in ("split", "train", "evaluate", "plot"):
+    for command in ("check", "fetch", "split", "train", "evaluate", "plot"):
         assert run(command, "--help").code == 0
 
 
 def test_every_option_has_help() -> None:
-    for command in (cli.split, cli.train, cli.evaluate, cli.plot):
+    for command in (cli.check, cli.fetch, cli.split, cli.train, cli.evaluate, cli.plot):
         assert command.__doc__
         for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
             if name != "ctx":

@@ -58,10 +58,12 @@ def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Leave out what names objects of one process, and arguments newer than Keras 3.8."""
-    dropped = {"shared_object_id", "optional", "quantization_config"}
+    """Leave out what names objects of one process, and what not all versions of Keras write."""
+    dropped = {"shared_object_id", "optional", "quantization_config", "ragged", "compile_config"}
     if isinstance(value, dict):
         return {name: plain(entry) for name, entry in value.items() if name not in dropped}
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        return plain(value[0])  # the output layers, in a list of their own or not
     return [plain(entry) for entry in value] if isinstance(value, list) else value
 
 

@@ -45,7 +45,7 @@ def test_parts_are_disjoint_and_complete(n: int, test: float, valid: float, seed
     parts = split(ratings, config).parts
     assert sorted(row for part in parts.values() for row in rows(part)) == sorted(rows(ratings))
     assert len(parts["test"]) == round(n * test)
-    assert len(parts["valid"]) == round(n * valid)
+    assert abs(len(parts["valid"]) - n * valid) <= 0.5 + 1e-9
 
 
 def test_vocabularies_hold_all_ids_and_count_train_only() -> None:

@@ -34,6 +34,7 @@ ORDER = [
     "engines.threads",
     "engines.fast",
     "engines.keras",
+    "checking",
     "training",
     "evaluation",
     "plots",
@@ -122,6 +123,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
 def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) -> None:
     stages = [
         (["split", str(real_csv)], {"matplotlib", "h5py", "numba"}),
+        (["check", str(real_csv)], {"matplotlib"}),
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),

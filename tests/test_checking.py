@@ -1,0 +1,381 @@
+"""Exact facts of small sets; each warning where it belongs, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted import make_ratings, planted_ratings
+
+from mfcli.checking import Bin, Found, Report, check
+from mfcli.config import Config
+from mfcli.kernels import row_kind
+from mfcli.ratings import Ratings, Source, Vocabulary
+from mfcli.reading import read_ratings
+
+NOW = 1_700_000_000.0  # 2023-11-14
+SOUND = Config(k=2)
+
+
+def plain(values: np.ndarray | list[float], users: int = 50) -> Ratings:
+    """Make ratings of these values, dealt to users and items in turn."""
+    rows = np.arange(len(values))
+    items = -(-len(rows) // users)
+    return make_ratings(rows % users, rows // users, np.array(values), users=users, items=items)
+
+
+def steps(n: int = 2000) -> np.ndarray:
+    """Return n ratings from 1 to 5, as many of each."""
+    return np.arange(n) % 5 + 1.0
+
+
+def warned(ratings: Ratings, config: Config = SOUND) -> dict[str, str]:
+    """Return the sentences of the warnings, by what they warn of."""
+    return {w.what: str(w) for w in check(ratings, config, now=NOW).warnings}
+
+
+def with_ids(ids: list[str]) -> Ratings:
+    """Make ratings whose users have these ids."""
+    made = plain(steps(), users=len(ids))
+    return replace(made, users=Vocabulary(pa.array(ids), made.users.counts))
+
+
+def with_times(times: list[int]) -> Ratings:
+    """Make ratings with these times in turn."""
+    return replace(plain(steps()), timestamp=np.resize(np.array(times, np.int64), 2000))
+
+
+def with_source(rows: int, duplicates: int) -> Ratings:
+    source = Source("data.csv", 1, 10, "", "text", {"user": "u"}, rows, duplicates, {})
+    return replace(plain(steps(rows - duplicates)), source=source)
+
+
+def test_facts_of_a_small_set() -> None:
+    ratings = make_ratings(
+        np.array([0, 0, 0, 1, 1, 2]),
+        np.array([0, 1, 2, 0, 1, 0]),
+        np.array([1, 2, 2, 4, 0.5, 2]),
+        users=3,
+        items=3,
+    )
+    report = check(ratings, SOUND)
+    assert (report.rows, report.ratings, report.duplicates) == (6, 6, 0)
+    assert report.density == pytest.approx(6 / 9)
+    assert report.source is report.times is None
+    values = report.values
+    assert (values.min, values.max, values.step, values.distinct) == (0.5, 4, 0.5, 4)
+    assert values.mean == pytest.approx(11.5 / 6)
+    assert values.standard_deviation == pytest.approx(np.std([1, 2, 2, 4, 0.5, 2]))
+    assert values.histogram == [Bin(0.5, 0.5, 1), Bin(1, 1, 1), Bin(2, 2, 3), Bin(4, 4, 1)]
+    assert values.most == Bin(2, 2, 3)
+
+
+def test_facts_of_the_sides() -> None:
+    user = np.repeat(np.arange(200), np.arange(1, 201))
+    item = np.concatenate([np.arange(n) for n in range(1, 201)])
+    ratings = make_ratings(user, item, np.ones(len(user)), users=200, items=200)
+    users = check(ratings, SOUND).users
+    assert (users.name, users.count, users.ids.type) == ("users", 200, "integer")
+    assert users.quantiles == {
+        "0": 1, "25": 50, "50": 100, "75": 150, "90": 180, "99": 198, "100": 200,
+    }  # fmt: skip
+    assert (users.single, users.single_share) == (1, 1 / 200)
+    assert users.top_share == pytest.approx((199 + 200) / 20100)
+    assert (users.most, users.most_share) == ("199", 200 / 20100)
+
+
+@pytest.mark.parametrize(("distinct", "bins"), [(21, 21), (22, 20), (3000, 20)])
+def test_histogram_is_complete(distinct: int, bins: int) -> None:
+    values = np.arange(6000) % distinct
+    histogram = check(plain(values), SOUND).values.histogram
+    assert len(histogram) == bins
+    assert sum(bin.count for bin in histogram) == 6000
+    assert (histogram[0].low, histogram[-1].high) == (0, distinct - 1)
+    if bins == 20:
+        assert [bin.count for bin in histogram] == np.histogram(values, 20)[0].tolist()
+
+
+def test_values_are_as_they_were_written() -> None:
+    report = check(plain(steps() / 10), SOUND)
+    assert [bin.low for bin in report.values.histogram] == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert report.values.max == 0.5
+
+
+def test_sound_ratings_give_no_warning() -> None:
+    assert not warned(plain(steps()))
+    assert not warned(with_times([1_000_000_000, 1_100_000_000]))
+    assert not warned(with_source(2000, 10))
+    assert not warned(with_ids([f"user {n}" for n in range(50)]))
+
+
+def test_real_ratings_give_no_warning_but_of_rare_items(real_csv: Path) -> None:
+    ratings = read_ratings(real_csv)
+    report = check(ratings, Config())
+    assert [w.what for w in report.warnings] == ["items with a single rating"]
+    assert report.source == ratings.source
+    assert report.rows == len(ratings)
+    assert report.values.mean == pytest.approx(ratings.mean)
+    assert report.values.step == 0.5
+    assert report.times is not None
+    assert report.times.unit == "seconds"
+    assert report.times.first[:3] == "199"
+
+
+CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
+    "few ratings": lambda: (plain(steps(999)), "999; "),
+    "duplicates, an item rated again by the same user": lambda: (
+        with_source(2000, 21),
+        "21 of 2,000 rows (1.1%); ",
+    ),
+    "all ratings are equal": lambda: (plain(np.ones(2000)), "1; "),
+    "most ratings have one value": lambda: (
+        plain(np.concatenate([np.full(1500, 4.0), steps(500)])),
+        "4 in 1,600 of 2,000 ratings (80.0%); ",
+    ),
+    "rating scale without steps": lambda: (
+        plain(np.linspace(1, 5, 2000)),
+        "2,000 distinct values from 1 to 5; ",
+    ),
+    "ratings far from all others": lambda: (
+        plain(np.append(steps(1999), 50)),
+        "50 (1x); ",
+    ),
+    "zero may mean 'not rated'": lambda: (
+        plain(np.concatenate([np.zeros(900), np.arange(1100) % 10 + 1])),
+        "900 ratings of 0; ",
+    ),
+    "negative ratings": lambda: (
+        plain(np.concatenate([np.full(100, -1.0), steps(1900)])),
+        "100 from -1; ",
+    ),
+    "times are not in seconds": lambda: (
+        with_times([1_000_000_000_000, 1_100_000_000_000]),
+        "they look like milliseconds; divide them by 1,000, ",
+    ),
+    "times before 1990": lambda: (
+        with_times([0, 1_100_000_000]),
+        "1,000 ratings, the first of 1970-01-01; ",
+    ),
+    "times in the future": lambda: (
+        with_times([1_100_000_000, 1_800_000_000]),
+        "1,000 ratings, the last of 2027-01-15; ",
+    ),
+    "all times are the same": lambda: (with_times([1_100_000_000]), "2004-11-09; "),
+    "more factors than ratings of a usual user": lambda: (
+        plain(steps(), users=1900),
+        "k 2, the median user has 1; ",
+    ),
+    "users with a single rating": lambda: (
+        plain(steps(), users=1500),
+        "1,000 of 1,500 users (66.7%); ",
+    ),
+    "items with a single rating": lambda: (
+        plain(steps(), users=2),
+        "",
+    ),
+    "one user has a large part of the ratings": lambda: (
+        make_ratings(
+            np.concatenate([np.zeros(200), np.arange(1800) % 99 + 1]),
+            np.arange(2000) % 200,
+            steps(),
+            users=100,
+            items=200,
+        ),
+        "0 has 10.0%; ",
+    ),
+    "user ids look like padded numbers": lambda: (
+        with_ids(["007", *(str(n) for n in range(10, 59))]),
+        "1, such as '007'; ",
+    ),
+    "user ids begin or end with a blank": lambda: (
+        with_ids([" a", "b ", *(f"c{n}" for n in range(48))]),
+        "2, such as ' a'; ",
+    ),
+    "user ids differ only by case, blanks or zeros": lambda: (
+        with_ids(["Bob Ray", "x", "bobray", *(f"c{n}" for n in range(47))]),
+        "1, such as 'Bob Ray' and 'bobray'; ",
+    ),
+    "a few user ids are no whole numbers": lambda: (
+        with_ids(["nan", *(str(n) for n in range(49))]),
+        "1, such as 'nan'; ",
+    ),
+}
+
+
+def single_items() -> Ratings:
+    """Make ratings of which every fourth item has one only."""
+    item = np.concatenate([np.arange(1900) % 190, np.arange(190, 290)])
+    return make_ratings(np.arange(2000) % 50, item, steps(), users=50, items=290)
+
+
+CASES["items with a single rating"] = lambda: (single_items(), "100 of 290 items (34.5%); ")
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_what_is_wrong_is_warned_of_and_nothing_else(what: str) -> None:
+    ratings, value = CASES[what]()
+    found = warned(ratings)
+    assert found.pop(what).startswith(f"{what}: {value}")
+    assert set(found) <= ALSO.get(what, set())
+
+
+ALSO = {
+    "more factors than ratings of a usual user": {"users with a single rating"},
+    "users with a single rating": {"more factors than ratings of a usual user"},
+}
+"""What cannot be had alone."""
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        lambda: plain(steps(1000)),
+        lambda: with_source(2000, 20),
+        lambda: plain(np.arange(2000) % 5 < 3),
+        lambda: plain(np.concatenate([steps(1000), np.full(600, 5.0)])),
+        lambda: plain(np.arange(2000) % 400 / 100),
+        lambda: plain(np.arange(2000) % 20 - 9.0),
+        lambda: plain(np.arange(2000) % 2 * 2 - 1.0),
+        lambda: plain(np.arange(2000) % 6),
+        lambda: plain(steps(), users=10),
+        lambda: with_times([631_152_000, int(NOW) + 86_400]),
+        lambda: with_ids([f"{n:03}" for n in range(50)]),
+        lambda: with_ids([*"abc", *(str(n) for n in range(47))]),
+    ],
+)
+def test_what_is_just_right_is_not_warned_of(sound: Callable[[], Ratings]) -> None:
+    assert not warned(sound())
+
+
+def test_a_penalty_or_fewer_factors_answer_the_warning_of_k() -> None:
+    ratings, what = plain(steps(), users=500), "more factors than ratings of a usual user"
+    assert what in warned(ratings, Config(k=5))
+    assert what not in warned(ratings, Config(k=4))
+    assert what not in warned(ratings, Config(k=5, reg=1e-5))
+
+
+@pytest.mark.parametrize(
+    ("values", "far"),
+    [
+        ([steps(1999), [-400]], [-400]),
+        ([steps(19900), [400] * 10, [-400] * 10], [-400, 400]),
+        ([steps(1000), [99] * 1000], [99]),
+        ([steps(1000), [-99] * 1000], [-99]),
+        ([[4] * 19000, steps(500), [0.5]], []),
+        ([steps(19990), [10.5, 11, 200]], [10.5, 11, 200]),
+        ([[1, 2] * 999, [4]], [4]),
+        ([[1, 2] * 500, [4] * 999], []),
+        ([np.random.default_rng(1).normal(3, 1, 5000)], []),
+        ([np.tile([30, 31, 32, 33, 34], 1000), np.arange(0, 30), [55]], [0, 1, 2, 3, 4, 55]),
+        ([steps(50), [400]], []),
+    ],
+)
+def test_values_far_from_all_others(values: list[np.ndarray], far: list[float]) -> None:
+    found = check(plain(np.concatenate(values)), SOUND).values.far
+    assert [bin.low for bin in found] == far
+
+
+def test_many_far_values_are_named_in_part() -> None:
+    values = np.concatenate([steps(19990), np.arange(100, 110)])
+    shown = warned(plain(values))["ratings far from all others"]
+    assert "100 (1x), 101 (1x), 102 (1x), 103 (1x), 104 (1x) and 5 more;" in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        (np.arange(2000) % 6, 0),
+        (np.append(steps(1999) / 2 + 0.5, 0), 1),
+        (np.concatenate([np.zeros(10), steps(1990)]), 0),
+        (np.concatenate([np.zeros(600), steps(1500)]), 0),
+        (np.concatenate([np.zeros(601), steps(1500)]), 601),
+        (np.arange(2000) % 2, 0),
+        (np.arange(2000) % 3 - 1, 0),
+    ],
+)
+def test_zero_belongs_to_a_scale_or_does_not(values: np.ndarray, count: int) -> None:
+    assert check(plain(values), SOUND).values.not_rated == count
+
+
+@pytest.mark.parametrize(
+    ("unit", "second"), [("seconds", 1), ("milliseconds", 10**3), ("nanoseconds", 10**9)]
+)
+def test_times_are_dates_in_any_unit(unit: str, second: int) -> None:
+    times = check(with_times([10**9 * second, 11 * 10**8 * second]), SOUND, now=NOW).times
+    assert times is not None
+    assert (times.unit, times.first, times.last) == (unit, "2001-09-09", "2004-11-09")
+    assert (times.early, times.future, times.same) == (0, 0, False)
+
+
+def test_one_time_is_no_want_of_order() -> None:
+    ratings = replace(plain([3.0], users=1), timestamp=np.array([10**9]))
+    times = check(ratings, SOUND, now=NOW).times
+    assert times is not None
+    assert not times.same
+
+
+def test_ids_of_one_length_are_counted_though_not_warned_of() -> None:
+    ids = check(with_ids([f"{n:03}" for n in range(50)]), SOUND).users.ids
+    assert ids.padded == Found(50, "'000'")
+    assert not ids.uneven
+
+
+@pytest.mark.parametrize("pair", [("7", "007"), ("7", "7.0"), ("É", "é"), ("a b", "a\u00a0b")])
+def test_ids_that_are_probably_the_same(pair: tuple[str, str]) -> None:
+    ids = check(with_ids([*pair, *(f"c{n}" for n in range(48))]), SOUND).users.ids
+    assert ids.alike == Found(1, f"{pair[0]!r} and {pair[1]!r}")
+
+
+@pytest.mark.parametrize(("k", "ns"), [(2, 13), (10, 13), (12, 13), (20, 15), (110, 60)])
+def test_cost_follows_the_rows_of_the_kernels(k: int, ns: float) -> None:
+    ratings = with_times([10**9])
+    cost = check(ratings, Config(k=k)).cost
+    assert cost is not None
+    stride = row_kind(k, False, False).stride
+    assert cost.memory["tables"] == (50 + 40) * stride * 4
+    assert cost.memory["columns"] == 2000 * 20
+    assert cost.memory["records"] == cost.memory["shuffle"] == 2000 * 12
+    assert cost.memory["total"] == sum(cost.memory.values()) / 2
+    assert cost.seconds == pytest.approx(2000 * ns / 1e9)
+    assert f"{ns} ns a rating for rows of {stride} float32" in cost.assumed
+
+
+def test_blocks_are_shuffled_one_at_a_time() -> None:
+    cost = check(plain(steps()), Config(blocks=4)).cost
+    assert cost is not None
+    assert cost.memory["shuffle"] == 2000 * 12 / 4
+    assert cost.memory["columns"] == 2000 * 12
+
+
+def test_the_cost_of_the_keras_engine_is_not_guessed() -> None:
+    assert check(plain(steps()), Config(optimizer="adam")).cost is None
+    assert check(plain(steps()), Config(engine="keras")).cost is None
+
+
+def reports(real_csv: Path) -> list[Report]:
+    ratings = [case()[0] for case in CASES.values()]
+    ratings += [read_ratings(real_csv), planted_ratings()[0], plain([3.0], users=1)]
+    return [check(each, SOUND) for each in ratings]
+
+
+def test_reports_are_json(real_csv: Path) -> None:
+    for report in reports(real_csv):
+        value = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+        assert value == report.as_dict()
+        assert len(value["warnings"]) == len(report.warnings)
+        assert all(set(w) == {"what", "value", "remedy"} for w in value["warnings"])
+
+
+def test_every_warning_is_one_line_that_names_a_remedy(real_csv: Path) -> None:
+    for report in reports(real_csv):
+        for warning in report.warnings:
+            assert "\n" not in str(warning)
+            assert warning.value
+            assert any(
+                w in warning.remedy for w in ("--", "in the file", "out of the file", "none")
+            )
