@@ -1,15 +1,17 @@
 """Reading ratings files of any layout into `Ratings`, in bounded pieces.
 
-Arrow's multi-threaded readers parse the text and hash the ids of each piece; only the encoded
-columns stay in memory. A file that they refuse is read again, slowly, to name the faulty line or to
+Arrow parses the text and hashes the ids, several pieces at the same time; only the encoded columns
+stay in memory. A file that they refuse is read again, slowly, to name the faulty line or to
 leave out the faulty rows.
 """
 
 from __future__ import annotations
 
+import io
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from mfcli.ratings import Ratings, Source, Vocabulary
 from mfcli.sources import File, digest, open_sources
 
 _BLOCK = 1 << 23  # bytes of text parsed at a time
+_PARSERS = 4  # pieces parsed at the same time
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -311,18 +314,75 @@ def _batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
 
 def _text_batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
     with layout.file.reading() as (stream, raw):
-        try:
-            reader = pacsv.open_csv(stream, *_csv_options(layout))
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                return
-            raise
-        for batch in reader:
-            if len(batch):
-                yield batch, raw.tell()
+        if layout.file.compression:
+            yield from _streamed(layout, stream, raw.tell, layout.skip)
+            return
+        file = io.BufferedReader(raw)
+        if b"\r" in file.peek().rstrip(b"\r").replace(b"\r\n", b""):  # the line ends of old Macs
+            yield from _streamed(layout, file, file.tell, layout.skip)
+        else:
+            yield from _parsed_at_once(layout, file)
 
 
-def _csv_options(layout: Layout) -> tuple[Any, Any, Any]:
+def _parsed_at_once(
+    layout: Layout, file: io.BufferedReader
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Parse pieces of whole lines on several threads; yield them in order.
+
+    Where a quote is found, lines may not be whole any more, and the rest is read in one stream.
+    """
+    for _ in range(layout.skip):
+        file.readline()
+    with ThreadPoolExecutor(_PARSERS) as pool:
+        pending: deque[tuple[Future[list[pa.RecordBatch]], int]] = deque()
+        start, quoted = file.tell(), False
+        while (piece := file.read(_BLOCK) + file.readline()) and not quoted:
+            quoted = len(layout.separator) == 1 and b'"' in piece
+            if not quoted:
+                start += len(piece)
+                pending.append((pool.submit(_parsed, layout, piece), start))
+            while len(pending) > (0 if quoted else _PARSERS):
+                yield from _done(*pending.popleft())
+        while pending:
+            yield from _done(*pending.popleft())
+    if quoted:
+        file.seek(start)
+        yield from _streamed(layout, file, file.tell, 0)
+
+
+def _parsed(layout: Layout, piece: bytes) -> list[pa.RecordBatch]:
+    read, parse, convert = _csv_options(layout, 0)
+    read.use_threads, read.block_size = False, len(piece) + 1
+    try:
+        batches: list[pa.RecordBatch] = pacsv.read_csv(
+            pa.BufferReader(piece), read, parse, convert
+        ).to_batches()
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            return []
+        raise
+    return batches
+
+
+def _done(
+    future: Future[list[pa.RecordBatch]], position: int
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    yield from ((batch, position) for batch in future.result() if len(batch))
+
+
+def _streamed(
+    layout: Layout, stream: Any, position: Callable[[], int], skip: int
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    try:
+        reader = pacsv.open_csv(stream, *_csv_options(layout, skip))
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            return
+        raise
+    yield from ((batch, position()) for batch in reader if len(batch))
+
+
+def _csv_options(layout: Layout, skip: int) -> tuple[Any, Any, Any]:
     """Options of Arrow's reader; columns are named by position, since names may repeat.
 
     Arrow's separators are single characters, so "::" is read as ":" with an empty column between
@@ -334,7 +394,7 @@ def _csv_options(layout: Layout) -> tuple[Any, Any, Any]:
     hashed = pa.dictionary(pa.int32(), pa.string())
     types = {place["user"]: hashed, place["item"]: hashed, place["rating"]: pa.float32()}
     return (
-        pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=layout.skip),
+        pacsv.ReadOptions(block_size=_BLOCK, column_names=names, skip_rows=skip),
         pacsv.ParseOptions(
             delimiter=layout.separator[0],
             quote_char=False if stride > 1 else '"',

@@ -44,6 +44,8 @@ EXPECTED = [(7, 10, 3.5), (7, 20, 4.0), (8, 10, 0.5)]
         pytest.param(text(",", HEADER, end="\r\n"), id="crlf"),
         pytest.param("\ufeff" + text(",", HEADER), id="bom"),
         pytest.param(text(","), id="csv-no-header"),
+        pytest.param("\ufeff" + text(","), id="bom-no-header"),
+        pytest.param(text(",", HEADER, end="\r"), id="cr"),
         pytest.param(text("\t", HEADER), id="tsv"),
         pytest.param(text("\t"), id="u.data"),
         pytest.param(text("::"), id="ratings.dat"),
@@ -242,6 +244,14 @@ def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     frame.to_csv(path, index=False)
     read = triples(read_ratings(path))
     assert read == list(frame.itertuples(index=False, name=None))
+
+
+def test_quotes_may_come_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mfcli.reading._BLOCK", 50)
+    plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
+    quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
+    path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")
+    assert triples(read_ratings(path)) == [(n, n % 9, float(n % 5)) for n in range(400)]
 
 
 IDS = st.text(st.characters(codec="utf-8", exclude_characters='\r\n\0"'), min_size=1, max_size=8)
