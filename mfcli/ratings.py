@@ -24,6 +24,7 @@ _COLUMNS = {
     "rating": pa.float32(),
     "timestamp": pa.int64(),
 }
+_DTYPES = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp": np.int64}
 
 _CHUNK = 1 << 16  # ratings looked at together
 _MANY = 1000  # distinct values of a rating from which on it has no steps
@@ -263,7 +264,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
     table = _read_arrow(path)
     names = [name for name in _COLUMNS if name in table.column_names or name != "timestamp"]
     columns = {
-        name: _numpy(_column(path, table, name, (kind,)), kind.to_pandas_dtype())
+        name: _numpy(_column(path, table, name, (kind,)), _DTYPES[name])
         for name, kind in _COLUMNS.items()
         if name in names
     }
