@@ -51,22 +51,22 @@ Advance = Callable[[int, int], None]
 
 
 @contextmanager
-def _bar(quiet: bool, *columns: ProgressColumn) -> Iterator[tuple[Console, Advance]]:
+def _bar(what: str, quiet: bool, *columns: ProgressColumn) -> Iterator[tuple[Console, Advance]]:
     """Show a bar if stderr is a terminal; yield where to print above it, and what moves it."""
     console = Console(stderr=True, highlight=False)
     if quiet or not sys.stderr.isatty():
         yield console, lambda done, total: None
         return
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
+    name = TextColumn("{task.description}", markup=False)
+    with Progress(name, BarColumn(), *columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
         yield console, lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager
 def byte_bar(what: str, quiet: bool) -> Iterator[Advance]:
     """Show a bar in bytes while something is read; yield what moves it."""
-    columns = (TextColumn(what, markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with _bar(quiet, *columns) as (_, advance):
+    with _bar(what, quiet, DownloadColumn(), TimeRemainingColumn()) as (_, advance):
         yield advance
 
 
@@ -75,9 +75,9 @@ def epoch_lines(
     parts: Split, settings: Config, quiet: bool
 ) -> Iterator[tuple[Callable[[Epoch], None], Advance]]:
     """Print a line an epoch on stderr, above a bar that follows the epoch under way."""
-    columns = (TextColumn("this epoch"), BarColumn(), MofNCompleteColumn(), TextColumn("ratings"))
+    columns = (MofNCompleteColumn(), TextColumn("ratings"))
     seconds: list[float] = []
-    with _bar(quiet, *columns) as (console, advance):
+    with _bar("this epoch", quiet, *columns) as (console, advance):
 
         def on_epoch(epoch: Epoch) -> None:
             seconds.append(epoch.seconds)
@@ -85,7 +85,9 @@ def epoch_lines(
             if not quiet:
                 line = _epoch_line(epoch, settings.epochs, len(parts.train), left)
                 console.print(line, soft_wrap=True)
+            advance(0, len(parts.train))
 
+        advance(0, len(parts.train))
         yield on_epoch, advance
 
 
@@ -114,7 +116,7 @@ def count(things: Any, noun: str) -> str:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")
     return table
@@ -124,8 +126,7 @@ def split_table(manifest: dict[str, Any], folder: Path) -> None:
     source, ratings, scale = manifest["source"], manifest["ratings"], manifest["scale"]
     strategy = manifest["strategy"]
     step = f", step {scale['step']:g}" if scale["step"] else ""
-    title = escape(f"{folder}: {source['name']}, strategy {strategy['name']}")
-    table = _table(title, "", "value")
+    table = _table(f"{folder}: {source['name']}, strategy {strategy['name']}", "", "value")
     for name in ("users", "items"):
         table.add_row(name, f"{manifest[name]:,}")
     table.add_row("ratings", f"{ratings['all']:,}")
@@ -163,7 +164,7 @@ def report_tables(report: Report) -> None:
 def _facts(report: Report) -> Table:
     source, cost = report.source, report.cost
     title = f"{source.name}: {source.format}, {source.bytes / 1e6:,.1f} MB" if source else "Ratings"
-    table = _table(escape(title), "", "value")
+    table = _table(title, "", "value")
     table.add_row("ratings", f"{report.ratings:,}")
     if report.duplicates:
         table.add_row("duplicates merged", f"{report.duplicates:,} ({report.duplicate_share:.1%})")
