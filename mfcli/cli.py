@@ -24,9 +24,14 @@ from mfcli.config import CONFIG_FILE, SETTINGS, Config, checked, read_settings
 from mfcli.errors import ConfigError, MfcliError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
     from mfcli.evaluation import Metrics
     from mfcli.model import Model
     from mfcli.ratings import Ratings
+    from mfcli.recommending import Rated
     from mfcli.split import Split
 
 
@@ -184,6 +189,14 @@ ConfigFile = Annotated[
 ]
 SplitFolder = Annotated[Path, typer.Option("--split", help="Folder of the split.")]
 ModelFolder = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Threads; the result is the same with any number.",
+        show_default="the cores",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
 UserColumn = Annotated[
@@ -334,14 +347,7 @@ def train(
     optimizer: Optimizer = Config.optimizer,
     engine: EngineName = Config.engine,
     blocks: BlockCount = Config.blocks,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Threads of the fast engine; the result is the same with any number.",
-            show_default="the cores",
-        ),
-    ] = None,
+    threads: Threads = None,
     seed: Seed = Config.seed,
     split: SplitFolder = Path("split"),
     out: Annotated[
@@ -442,10 +448,183 @@ def _measure(
 
     parts, trained = read_split(split), read_model(model)
     if not any_split:
-        check_same_split(trained, parts.hash, model, split)
+        check_same_split(
+            trained, parts.hash, model, split, "evaluate all the same with --any-split"
+        )
     ratings = _ratings_of(parts, trained, on, settings, quiet)
     seen = parts.train.within(trained.users, trained.items) if any_split else parts.train
     return evaluate(trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on)
+
+
+N = Annotated[int, typer.Option("--n", min=1, help="How many (at least 1).")]
+Titles = Annotated[
+    Path | None, typer.Option("--titles", help="CSV with an item id and a title column.")
+]
+
+
+@app.command()
+def recommend(
+    user: Annotated[
+        list[str] | None, typer.Option("--user", help="Id of a user; several times for several.")
+    ] = None,
+    users: Annotated[Path | None, typer.Option("--users", help="File of user ids, one a line.")] = (
+        None
+    ),
+    everyone: Annotated[bool, typer.Option("--all", help="For all users; needs --out.")] = False,
+    n: N = 10,
+    include_rated: Annotated[
+        bool, typer.Option("--include-rated", help="Also what a user has rated in training.")
+    ] = False,
+    items: Annotated[
+        Path | None, typer.Option("--items", help="File of the only item ids allowed, one a line.")
+    ] = None,
+    min_count: Annotated[
+        int, typer.Option("--min-count", min=0, help="Leave out items with fewer training ratings.")
+    ] = 0,
+    titles: Titles = None,
+    model: ModelFolder = Path("model"),
+    split: SplitFolder = Path("split"),
+    threads: Threads = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="CSV or Parquet to write; - for CSV on stdout.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Recommend the items with the highest predicted ratings."""
+    from mfcli.model import read_model
+    from mfcli.recommending import top_items
+    from mfcli.training import cores
+
+    _check_request(user, users, everyone, out)
+    trained = read_model(model)
+    ranking = top_items(
+        trained,
+        _wanted_users(trained, user, users, everyone),
+        n,
+        exclude=None if include_rated else _rated(trained, model, split),
+        candidates=_candidates(trained, items, min_count),
+        threads=threads or cores(),
+    )
+    table = ranking.table(trained.users, trained.items, "user", "prediction")
+    _give(_titled(table, trained, titles), "recommendations", out, json)
+
+
+def _check_request(
+    user: list[str] | None, users: Path | None, everyone: bool, out: Path | None
+) -> None:
+    from mfcli.lists import check_table_suffix
+
+    if not (user or users or everyone):
+        raise UsageError("name users with --user, --users FILE or --all")
+    if everyone and out is None:
+        raise UsageError("--all goes with --out FILE, or --out - for CSV on stdout")
+    if out is not None and str(out) != "-":
+        check_table_suffix(out)
+
+
+def _wanted_users(
+    model: Model, user: list[str] | None, users: Path | None, everyone: bool
+) -> NDArray[np.int32]:
+    import numpy as np
+    import pyarrow as pa
+
+    from mfcli.lists import read_ids
+    from mfcli.recommending import find_rows
+
+    if everyone:
+        return np.arange(len(model.users), dtype=np.int32)
+    parts = [pa.array(user or [], pa.string()), *([read_ids(users)] if users else [])]
+    return find_rows(model.users, pa.concat_arrays(parts), "user")
+
+
+def _rated(model: Model, folder: Path, split: Path) -> Rated:
+    """Read what the model's users have rated in training."""
+    from mfcli.model import check_same_split
+    from mfcli.recommending import Rated
+    from mfcli.split_folder import read_split
+
+    parts = read_split(split)
+    check_same_split(
+        model, parts.hash, folder, split, "recommend all the same with --include-rated"
+    )
+    return Rated.of(parts.train)
+
+
+def _candidates(model: Model, items: Path | None, min_count: int) -> NDArray[np.int32] | None:
+    import numpy as np
+
+    from mfcli.lists import read_ids
+    from mfcli.recommending import find_rows
+
+    if items is None and not min_count:
+        return None
+    allowed = model.items.counts >= min_count
+    if items is not None:
+        listed = np.zeros(len(model.items), np.bool_)
+        listed[find_rows(model.items, read_ids(items), "item")] = True
+        allowed &= listed
+    return np.flatnonzero(allowed).astype(np.int32)
+
+
+def _titled(table: pa.Table, model: Model, titles: Path | None) -> pa.Table:
+    """Add the titles of the items, empty where there is none."""
+    if titles is None:
+        return table
+    import pyarrow.compute as pc
+
+    from mfcli.lists import read_titles
+
+    known = read_titles(titles)
+    ids = table["item"].combine_chunks().cast(known["id"].type)
+    place = pc.index_in(ids, value_set=known["id"].combine_chunks())
+    return table.append_column(
+        "title", pc.fill_null(known["title"].combine_chunks().take(place), "")
+    )
+
+
+def _give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
+    """Write a table to a file or to stdout, or show it."""
+    from mfcli.lists import csv_bytes, write_table
+
+    if out is not None and str(out) == "-":
+        print(csv_bytes(table).decode(), end="")
+        return
+    if out is not None:
+        write_table(out, table)
+    if json:
+        result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
+        output.show(result, json, lambda: None)
+    elif out is not None:
+        print(f"{out}: {output.count(range(len(table)), 'row')}")
+    else:
+        output.rows_table(table)
+
+
+@app.command()
+def similar(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id of an item, or of a user.")],
+    users: Annotated[bool, typer.Option("--users", help="Of users, not of items.")] = False,
+    n: N = 10,
+    titles: Titles = None,
+    model: ModelFolder = Path("model"),
+    json: AsJson = False,
+) -> None:
+    """Show the items whose factors have the highest cosine to those of an item."""
+    import pyarrow as pa
+
+    from mfcli.model import read_model
+    from mfcli.recommending import find_rows
+    from mfcli.recommending import similar as nearest
+
+    trained = read_model(model)
+    vocabulary = trained.users if users else trained.items
+    factors = trained.user_factors if users else trained.item_factors
+    row = find_rows(vocabulary, pa.array([name]), "user" if users else "item")
+    table = nearest(factors, row, n).table(vocabulary, vocabulary, "of", "cosine")
+    table = table.drop_columns(["of"])
+    if users:
+        table = table.rename_columns(["rank", "user", "cosine"])
+    _give(table if users else _titled(table, trained, titles), "similar", None, json)
 
 
 @app.command()

@@ -4,6 +4,7 @@
     ├── UsageError      the command line; exit status 2
     ├── ConfigError     a setting, or the file it came from
     ├── DataError       a file of ratings
+    ├── UnknownIdError  a user or item that the model does not know
     ├── ArtifactError   a file that mfcli wrote or is to write: split, model, history, metrics
     └── TrainingError   the training itself
 
@@ -31,6 +32,10 @@ class ConfigError(MfcliError):
 
 class DataError(MfcliError):
     """A file of ratings is missing, unreadable or breaks a rule."""
+
+
+class UnknownIdError(MfcliError):
+    """A user or an item is not in the model's vocabulary."""
 
 
 class ArtifactError(MfcliError):

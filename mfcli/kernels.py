@@ -678,6 +678,20 @@ def _fill_blocks(
         out[place].user, out[place].item, out[place].rating = user[n], item[n], rating[n]
 
 
+def _select_top(scores: Any, items: Any, best: Any) -> None:
+    n = items.shape[1]
+    for row in range(scores.shape[0]):
+        for item in range(scores.shape[1]):
+            score = scores[row, item]
+            if n == 0 or not score > best[row, n - 1]:
+                continue
+            place = n - 1
+            while place > 0 and score > best[row, place - 1]:
+                best[row, place], items[row, place] = best[row, place - 1], items[row, place - 1]
+                place -= 1
+            best[row, place], items[row, place] = score, item
+
+
 def _fill_powers(step: Any, out: Any) -> None:
     a, b, c, d = 1.0, 0.0, 0.0, 1.0
     p, q, r, s = step[0, 0], step[0, 1], step[1, 0], step[1, 1]
@@ -713,6 +727,7 @@ _COUNTS = types.Array(types.int64, 2, "C")
 _COLUMN = types.Array(types.int32, 1, "C", readonly=True)
 _RATINGS = types.Array(types.float32, 1, "C", readonly=True)
 _DOUBLES = types.Array(types.float64, 1, "C")
+_RANKS = types.Array(types.int32, 2, "C")
 _MATRIX = types.Array(types.float64, 2, "C")
 _POWERS = types.NamedTuple([_TABLE, _TABLE, _INT, types.float32], Powers)  # type: ignore[no-untyped-call]
 
@@ -769,6 +784,10 @@ class SharedKernels(NamedTuple):
         ``(user, item, rating, user_group, item_group, places, out)``: put the
         ratings of every block one after another into `out` from
         ``places[stratum, user group]`` (int64) on, which moves to its end.
+    select_top : callable
+        ``(scores, items, best)``: put the highest scores of each row (float32,
+        descending, of equal ones the first) into the row of `best`, which comes
+        filled with -infinity, and their columns into `items` (int32).
     fill_powers, fill_costs : callable
         See `make_powers` and `make_costs`.
     """
@@ -777,6 +796,7 @@ class SharedKernels(NamedTuple):
     shuffle: Callable[..., None]
     count_blocks: Callable[..., None]
     fill_blocks: Callable[..., None]
+    select_top: Callable[..., None]
     fill_powers: Callable[..., None]
     fill_costs: Callable[..., None]
 
@@ -821,6 +841,7 @@ def shared_kernels() -> SharedKernels:
         _compile(_shuffle, _RECORDS, _RECORDS, _INT, _DOUBLES),
         _compile(_count_blocks, _COLUMN, _COLUMN, _COLUMN, _COLUMN, _COUNTS),
         _compile(_fill_blocks, _COLUMN, _COLUMN, _RATINGS, _COLUMN, _COLUMN, _COUNTS, _RECORDS),
+        _compile(_select_top, _TABLE, _RANKS, _TABLE),
         _compile(_fill_powers, _MATRIX, _MATRIX),
         _compile(_fill_costs, _MATRIX, types.float64, _DOUBLES, _MATRIX),
     )

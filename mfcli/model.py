@@ -209,7 +209,9 @@ def _digest(model: Model) -> str:
     return digest.hexdigest()
 
 
-def check_same_split(model: Model, split_hash: str, folder: Path, split_folder: Path) -> None:
+def check_same_split(
+    model: Model, split_hash: str, folder: Path, split_folder: Path, remedy: str
+) -> None:
     """Refuse a model that was trained on another split.
 
     Raises
@@ -219,7 +221,7 @@ def check_same_split(model: Model, split_hash: str, folder: Path, split_folder: 
     if model.split_hash != split_hash:
         raise ArtifactError(
             f"{folder}: was trained on split {model.split_hash[:12]}, but {split_folder} is split"
-            f" {split_hash[:12]}; train again, or evaluate all the same with --any-split"
+            f" {split_hash[:12]}; train again, or {remedy}"
         )
 
 

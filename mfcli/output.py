@@ -26,6 +26,8 @@ from mfcli.config import Config
 from mfcli.files import json_text
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mfcli.checking import Report
     from mfcli.evaluation import FoldMetrics, Metrics
     from mfcli.fetching import Fetched
@@ -289,6 +291,15 @@ def folds_table(over: FoldMetrics, out: Path) -> None:
         row = result[name]
         numbers = (row["rmse"], row["mae"], row["biases_rmse"])
         table.add_row(name.replace("_", " "), *(f"{number:.4f}" for number in numbers))
+    _print(table)
+
+
+def rows_table(rows: pa.Table) -> None:
+    """Show a table as it is, numbers to four digits."""
+    table = _table("", *rows.column_names)
+    for row in rows.to_pylist():
+        cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values())
+        table.add_row(*map(escape, cells))
     _print(table)
 
 

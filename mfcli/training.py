@@ -180,7 +180,7 @@ def fit(
     on_plan(plan)
     _, held_out = split.held_out
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
-    engine = make_engine(plan, start(split, config), split.train, held_out, threads or _cores())
+    engine = make_engine(plan, start(split, config), split.train, held_out, threads or cores())
     epochs = []
     for epoch in _epochs(engine, config, on_progress):
         epochs.append(epoch)
@@ -188,7 +188,7 @@ def fit(
     return Fit(engine.model(), History.of(epochs))
 
 
-def _cores() -> int:
+def cores() -> int:
     """Count the processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -24,7 +24,7 @@ from mfcli.layout import ALIASES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-COMMANDS = ("fetch", "check", "split", "train", "evaluate", "plot")
+COMMANDS = ("fetch", "check", "split", "train", "evaluate", "recommend", "similar", "plot")
 
 
 def readme() -> str:

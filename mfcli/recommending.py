@@ -1,0 +1,194 @@
+"""What to recommend: the items a user has not rated, by predicted rating; and what is alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mfcli.engines.threads import each
+from mfcli.errors import UnknownIdError
+from mfcli.kernels import shared_kernels
+from mfcli.model import Model
+from mfcli.ratings import Ratings, Vocabulary
+
+_SCORES = 1 << 23  # predicted ratings held at a time by each thread: 32 MB
+
+Rows = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best items of some users, or the nearest of some items.
+
+    Attributes
+    ----------
+    of : int32 array, shape (m,)
+        Rows of the users (or items) that were asked about.
+    items : int32 array, shape (m, n)
+        Rows, best first; of equal scores the lower row first. -1 where there are fewer than n.
+    scores : float32 array, shape (m, n)
+        Predicted ratings, not clipped (or cosines); -infinity where there is no item.
+    """
+
+    of: Rows
+    items: Rows
+    scores: NDArray[np.float32]
+
+    def table(self, of: Vocabulary, items: Vocabulary, name: str, score: str) -> pa.Table:
+        """List the ranking in raw ids: `name`, rank (from 1), item and `score`."""
+        full = (self.items >= 0).ravel()
+        n = self.items.shape[1]
+        ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
+        columns = {
+            name: of.ids.take(pa.array(np.repeat(self.of, n)[full])),
+            "rank": pa.array(ranks),
+            "item": items.ids.take(pa.array(self.items.ravel()[full])),
+            score: pa.array(self.scores.ravel()[full]),
+        }
+        return pa.table(columns)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What each user has rated, to be left out.
+
+    Attributes
+    ----------
+    starts : int64 array, shape (n_users + 1,)
+        Where each user's items begin.
+    items : int32 array, shape (n_ratings,)
+    """
+
+    starts: NDArray[np.int64]
+    items: Rows
+
+    @classmethod
+    def of(cls, train: Ratings) -> Rated:
+        order = np.argsort(train.user, kind="stable")
+        counts = np.bincount(train.user, minlength=len(train.users))
+        return cls(np.concatenate([[0], np.cumsum(counts)]), train.item[order])
+
+
+def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
+    """Find the rows of raw ids.
+
+    Raises
+    ------
+    UnknownIdError
+        For the first one that is not in the vocabulary; ids that differ from it in case or blanks
+        only are suggested.
+    """
+    rows = vocabulary.rows(ids)
+    if (rows < 0).any():
+        unknown = ids[int(np.argmax(rows < 0))].as_py()
+        raise UnknownIdError(
+            f"{what} {unknown!r} is not among the model's {len(vocabulary):,} {what}s"
+            f"{_suggestion(vocabulary, str(unknown))}"
+        )
+    return rows
+
+
+def _suggestion(vocabulary: Vocabulary, unknown: str) -> str:
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(vocabulary.ids.cast(pa.string())))
+    found = pc.index(plain, unknown.strip().lower()).as_py()
+    return f"; did you mean {vocabulary.ids[found].as_py()!r}?" if found >= 0 else ""
+
+
+def top_items(
+    model: Model,
+    users: Rows,
+    n: int,
+    *,
+    exclude: Rated | None = None,
+    candidates: Rows | None = None,
+    threads: int = 1,
+) -> Ranking:
+    """Rank items for users by predicted rating.
+
+    Parameters
+    ----------
+    model : Model
+    users : int32 array, shape (m,)
+        Rows of the user tables.
+    n : int
+        Items for each user.
+    exclude : Rated, optional
+        What is not to be recommended again.
+    candidates : int32 array, optional
+        Rows of the only items allowed, ascending; all by default.
+    threads : int
+        The result does not depend on it.
+
+    Returns
+    -------
+    Ranking
+    """
+    allowed = np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates
+    # One product ranks by p . q + b_i; what is the same for all items of a user is added after.
+    left = np.column_stack([model.user_factors, np.ones(len(model.users), np.float32)])
+    right = np.column_stack([model.item_factors, model.item_biases])[allowed]
+    place = np.full(len(model.items), -1, np.int32)
+    place[allowed] = np.arange(len(allowed), dtype=np.int32)
+
+    def hide(scores: NDArray[np.float32], block: Rows) -> None:
+        if exclude is not None:
+            _hide_rated(scores, block, exclude, place)
+
+    ranking = _ranked(left, right, users, min(n, len(allowed)), hide, threads)
+    constant = np.float32(model.mu) + model.user_biases[users]
+    items = np.where(ranking.items >= 0, allowed[ranking.items], -1).astype(np.int32)
+    return Ranking(users, items, ranking.scores + constant[:, None])
+
+
+def similar(factors: NDArray[np.float32], rows: Rows, n: int) -> Ranking:
+    """Rank rows of a table by the cosine of their factors to those of some rows, without these.
+
+    A row of zeros, which no rating has moved, is like nothing.
+    """
+    length = np.linalg.norm(factors, axis=1, keepdims=True)
+    unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+
+    def hide(scores: NDArray[np.float32], block: Rows) -> None:
+        scores[:, (length == 0).ravel()] = -np.inf
+        scores[np.arange(len(block)), block] = -np.inf
+
+    return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
+
+
+def _ranked(
+    left: NDArray[np.float32],
+    right: NDArray[np.float32],
+    rows: Rows,
+    n: int,
+    hide: Any,
+    threads: int,
+) -> Ranking:
+    """Rank the rows of `right` by their products with rows of `left`, in blocks."""
+    size = max(1, min(_SCORES // max(len(right), 1), -(-len(rows) // max(threads, 1))))
+    items = np.full((len(rows), n), -1, np.int32)
+    best = np.full((len(rows), n), -np.inf, np.float32)
+    columns = np.ascontiguousarray(right.T)
+
+    def task(number: int) -> None:
+        part = slice(number * size, (number + 1) * size)
+        scores = left[rows[part]] @ columns  # (b, n_items)
+        hide(scores, rows[part])
+        shared_kernels().select_top(scores, items[part], best[part])
+
+    each(task, -(-len(rows) // size), threads)
+    return Ranking(rows, items, best)
+
+
+def _hide_rated(
+    scores: NDArray[np.float32], users: Rows, rated: Rated, place: NDArray[np.int32]
+) -> None:
+    starts, counts = rated.starts[users], np.diff(rated.starts)[users]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    column = place[rated.items[np.repeat(starts, counts) + within]]
+    row = np.repeat(np.arange(len(users)), counts)
+    scores[row[column >= 0], column[column >= 0]] = -np.inf

@@ -1,0 +1,186 @@
+"""Rankings against the obvious way: score everything, sort, leave out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from conftest import Outcome
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.errors import UnknownIdError
+from mfcli.model import Model
+from mfcli.ratings import Vocabulary
+from mfcli.recommending import Rated, find_rows, similar, top_items
+from mfcli.split import Split
+from mfcli.split_folder import write_split
+from mfcli.training import Epoch, Fit, History, start
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return planted_split(Config(), share=0.3)
+
+
+@pytest.fixture(scope="module")
+def model(split: Split) -> Model:
+    made = start(split, Config(k=5))
+    rounded = {name: np.round(table * 100) / 100 for name, table in made.tables.items()}
+    return made.with_tables(rounded)  # so that there are equal scores
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    users=st.lists(st.integers(0, 59), max_size=8),
+    n=st.integers(0, 45),
+    some=st.booleans(),
+    rated=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_top_items_are_the_best_that_are_left(
+    split: Split, model: Model, users: list[int], n: int, some: bool, rated: bool, threads: int
+) -> None:
+    candidates = np.arange(3, 40, 2, dtype=np.int32) if some else None
+    exclude = Rated.of(split.train) if rated else None
+    rows = np.array(users, np.int32)
+    found = top_items(model, rows, n, exclude=exclude, candidates=candidates, threads=threads)
+    everything = np.arange(len(model.items), dtype=np.int32)
+    allowed = everything if candidates is None else candidates
+    assert found.items.shape == (len(users), min(n, len(allowed)))
+    for row, user in enumerate(users):
+        own = set(split.train.item[split.train.user == user].tolist()) if rated else set()
+        left = [i for i in allowed.tolist() if i not in own]
+        scores = model.predict(np.full(len(left), user, np.int32), np.array(left, np.int32))
+        best = sorted(scores.tolist(), reverse=True)[:n]
+        items = [i for i in found.items[row].tolist() if i >= 0]
+        assert len(items) == len(best)
+        assert set(items) <= set(left)
+        np.testing.assert_allclose(found.scores[row, : len(best)], best, atol=1e-5)
+        again = model.predict(np.full(len(items), user, np.int32), np.array(items, np.int32))
+        np.testing.assert_allclose(again, best, atol=1e-5)
+
+
+def test_equal_scores_go_to_the_lower_row(model: Model) -> None:
+    same = model.with_tables({name: np.zeros_like(t) for name, t in model.tables.items()})
+    assert top_items(same, np.array([4], np.int32), 5).items.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_similar_is_the_cosine() -> None:
+    factors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    factors[7] = 0
+    found = similar(factors, np.array([3], np.int32), 30)
+    unit = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-30)
+    cosines = unit @ unit[3]
+    order = [i for i in np.argsort(-cosines) if i not in (3, 7)]
+    assert [i for i in found.items[0].tolist() if i >= 0] == order
+    np.testing.assert_allclose(found.scores[0, :18], cosines[order], atol=1e-6)
+
+
+def test_unknown_ids_are_named_and_near_ones_suggested() -> None:
+    names = Vocabulary(pa.array(["Anna", "bob"]), np.ones(2, np.int64))
+    assert find_rows(names, pa.array(["bob"]), "user").tolist() == [1]
+    with pytest.raises(UnknownIdError) as caught:
+        find_rows(names, pa.array(["bob", " anna"]), "user")
+    assert str(caught.value) == (
+        "user ' anna' is not among the model's 2 users; did you mean 'Anna'?"
+    )
+
+
+@pytest.fixture
+def trained(run: Run, split: Split, model: Model) -> Run:
+    manifest = write_split(Path("split"), split)
+    Fit(
+        Model(**{**vars(model), "split_hash": manifest["hash"]}),
+        History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)]),
+    ).write(Path())
+    Path("titles.csv").write_text(
+        "movieId,title,genres\n" + "".join(f'{n},"Film, {n} [x]",g\n' for n in range(40))
+    )
+    return run
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_recommend_shows_a_table_with_titles(trained: Run) -> None:
+    done = trained("recommend", "--user", 3, "--user", 5, "--n", 4, "--titles", "titles.csv")
+    assert done.code == 0, done.err
+    assert done.out.count("[x]") == 8
+    first = trained("recommend", "--user", 3, "--n", 4, "--json").out
+    assert [row["rank"] for row in json.loads(first)["recommendations"]] == [1, 2, 3, 4]
+
+
+def test_recommend_writes_csv_and_parquet(trained: Run) -> None:
+    assert trained("recommend", "--all", "--n", 3, "--out", "r.csv").code == 0
+    assert trained("recommend", "--all", "--n", 3, "--out", "r.parquet").code == 0
+    rows = rows_of(Path("r.csv").read_text())
+    assert len(rows) == 60 * 3
+    assert list(rows[0]) == ["user", "rank", "item", "prediction"]
+    frame = pd.read_parquet("r.parquet")
+    assert frame["item"].tolist() == [int(row["item"]) for row in rows]
+    shown = trained("recommend", "--user", 0, "--n", 3, "--out", "-").out
+    assert rows_of(shown) == rows[:3]
+
+
+def test_recommend_narrows_the_choice(trained: Run, split: Split) -> None:
+    Path("items.txt").write_text("7\n9\n30\n")
+    Path("users.txt").write_text("3\n4\n")
+    options = ["--users", "users.txt", "--out", "-", "--include-rated"]
+    rows = rows_of(trained("recommend", *options, "--items", "items.txt").out)
+    assert {row["user"] for row in rows} == {"3", "4"}
+    assert {row["item"] for row in rows} == {"7", "9", "30"}
+    rows = rows_of(trained("recommend", *options, "--n", 40, "--min-count", 14).out)
+    counts = split.train.items.counts
+    assert {int(row["item"]) for row in rows} == set(np.flatnonzero(counts >= 14).tolist())
+    rated = set(split.train.item[split.train.user == 3].tolist())
+    rows = rows_of(trained("recommend", "--user", 3, "--n", 40, "--out", "-").out)
+    assert not rated & {int(row["item"]) for row in rows}
+
+
+def test_an_empty_request_is_an_empty_result(trained: Run) -> None:
+    Path("users.txt").write_text("")
+    done = trained("recommend", "--users", "users.txt", "--out", "-")
+    assert (done.code, done.out) == (0, "user,rank,item,prediction\n")
+
+
+def test_similar_items_and_users(trained: Run) -> None:
+    done = trained("similar", 7, "--n", 3, "--titles", "titles.csv")
+    assert done.code == 0, done.err
+    assert done.out.count("[x]") == 3
+    rows = json.loads(trained("similar", 7, "--users", "--n", 3, "--json").out)["similar"]
+    assert len(rows) == 3
+    assert rows[0]["cosine"] >= rows[1]["cosine"]
+
+
+REFUSED = [
+    (["recommend"], 2, "name users with --user, --users FILE or --all"),
+    (["recommend", "--all"], 2, "--all goes with --out FILE"),
+    (["recommend", "--user", "x1"], 1, "user 'x1' is not among the model's 60 users"),
+    (["recommend", "--user", "1", "--n", "0"], 2, "Invalid value for '--n'"),
+    (["recommend", "--user", "1", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
+    (["recommend", "--users", "none.txt"], 1, "none.txt: cannot be read: No such file"),
+    (["recommend", "--user", "1", "--titles", "bad.csv"], 1, "bad.csv: has no title column"),
+    (["similar", "99"], 1, "item '99' is not among the model's 40 items"),
+]
+
+
+@pytest.mark.parametrize(("args", "code", "message"), REFUSED)
+def test_refusals(trained: Run, args: list[str], code: int, message: str) -> None:
+    Path("bad.csv").write_text("a,b\n1,2\n")
+    done = trained(*args)
+    assert done.code == code
+    assert done.err.startswith(f"error: {message}"), done.err
+    assert done.err.count("\n") == 1
