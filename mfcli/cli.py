@@ -457,6 +457,9 @@ def _measure(
 
 
 N = Annotated[int, typer.Option("--n", min=1, help="How many (at least 1).")]
+MinCount = Annotated[
+    int, typer.Option("--min-count", min=0, help="Leave out what has fewer training ratings.")
+]
 Titles = Annotated[
     Path | None, typer.Option("--titles", help="CSV with an item id and a title column.")
 ]
@@ -478,9 +481,7 @@ def recommend(
     items: Annotated[
         Path | None, typer.Option("--items", help="File of the only item ids allowed, one a line.")
     ] = None,
-    min_count: Annotated[
-        int, typer.Option("--min-count", min=0, help="Leave out items with fewer training ratings.")
-    ] = 0,
+    min_count: MinCount = 0,
     titles: Titles = None,
     model: ModelFolder = Path("model"),
     split: SplitFolder = Path("split"),
@@ -605,6 +606,7 @@ def similar(
     name: Annotated[str, typer.Argument(metavar="ID", help="Id of an item, or of a user.")],
     users: Annotated[bool, typer.Option("--users", help="Of users, not of items.")] = False,
     n: N = 10,
+    min_count: MinCount = 0,
     titles: Titles = None,
     model: ModelFolder = Path("model"),
     json: AsJson = False,
@@ -620,7 +622,8 @@ def similar(
     vocabulary = trained.users if users else trained.items
     factors = trained.user_factors if users else trained.item_factors
     row = find_rows(vocabulary, pa.array([name]), "user" if users else "item")
-    table = nearest(factors, row, n).table(vocabulary, vocabulary, "of", "cosine")
+    allowed = vocabulary.counts >= min_count
+    table = nearest(factors, row, n, allowed).table(vocabulary, vocabulary, "of", "cosine")
     table = table.drop_columns(["of"])
     if users:
         table = table.rename_columns(["rank", "user", "cosine"])

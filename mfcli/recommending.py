@@ -145,16 +145,20 @@ def top_items(
     return Ranking(users, items, ranking.scores + constant[:, None])
 
 
-def similar(factors: NDArray[np.float32], rows: Rows, n: int) -> Ranking:
+def similar(
+    factors: NDArray[np.float32], rows: Rows, n: int, allowed: NDArray[np.bool_] | None = None
+) -> Ranking:
     """Rank rows of a table by the cosine of their factors to those of some rows, without these.
 
-    A row of zeros, which no rating has moved, is like nothing.
+    A row of zeros, which no rating has moved, is like nothing. If `allowed` is given, so is a row
+    for which it is false.
     """
     length = np.linalg.norm(factors, axis=1, keepdims=True)
     unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+    hidden = (length == 0).ravel() | (False if allowed is None else ~allowed)
 
     def hide(scores: NDArray[np.float32], block: Rows) -> None:
-        scores[:, (length == 0).ravel()] = -np.inf
+        scores[:, hidden] = -np.inf
         scores[np.arange(len(block)), block] = -np.inf
 
     return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)

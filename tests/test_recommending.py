@@ -86,6 +86,9 @@ def test_similar_is_the_cosine() -> None:
     order = [i for i in np.argsort(-cosines) if i not in (3, 7)]
     assert [i for i in found.items[0].tolist() if i >= 0] == order
     np.testing.assert_allclose(found.scores[0, :18], cosines[order], atol=1e-6)
+    odd = np.arange(20) % 2 == 1
+    some = similar(factors, np.array([3], np.int32), 30, odd)
+    assert [i for i in some.items[0].tolist() if i >= 0] == [i for i in order if i % 2]
 
 
 def test_unknown_ids_are_named_and_near_ones_suggested() -> None:
