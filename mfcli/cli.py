@@ -363,9 +363,14 @@ def train(
 ) -> None:
     """Train the model on a split, or on every fold of a k-fold split."""
     from mfcli.split_folder import folds_of
+    from mfcli.training import check_writable
 
     settings, folds = _config(ctx), folds_of(split)
+    if out.resolve() == split.resolve():
+        raise UsageError(f"--out {out} is the folder of the split; choose another")
     runs = {fold: out / fold.name for fold in folds} or {split: out}
+    for target in runs.values():
+        check_writable(target)
     results = [
         _train(source, target, settings, threads, json, quiet) for source, target in runs.items()
     ]
@@ -377,11 +382,10 @@ def _train(
     split: Path, out: Path, settings: Config, threads: int | None, json: bool, quiet: bool
 ) -> dict[str, Any]:
     from mfcli.split_folder import read_split
-    from mfcli.training import check_writable, fit
+    from mfcli.training import fit
 
     parts = read_split(split)
-    check_writable(out)
-    if not json:
+    if not json and not quiet:
         output.model_table(parts, settings)
     if parts.valid is None:
         output.note(_TESTED, quiet)
@@ -452,8 +456,9 @@ def _measure(
             trained, parts.hash, model, split, "evaluate all the same with --any-split"
         )
     ratings = _ratings_of(parts, trained, on, settings, quiet)
-    seen = parts.train.within(trained.users, trained.items) if any_split else parts.train
-    return evaluate(trained, ratings, seen, clip=settings.clip, damping=settings.damping, on=on)
+    return evaluate(
+        trained, ratings, parts.train, clip=settings.clip, damping=settings.damping, on=on
+    )
 
 
 N = Annotated[int, typer.Option("--n", min=1, help="How many (at least 1).")]

@@ -181,9 +181,9 @@ def evaluate(
     ----------
     model : Model
     ratings : Ratings
-        To evaluate on, in the rows of the model's vocabularies (-1 where unknown).
+        To evaluate on, over vocabularies of their own; they are matched by their raw ids.
     train : Ratings
-        To fit the baselines to.
+        To fit the baselines to, likewise.
     clip : bool
         Whether predictions are clipped to the model's rating scale.
     damping : float
@@ -198,10 +198,12 @@ def evaluate(
     """
     if not len(ratings):
         raise DataError(f"{on}: holds no ratings to evaluate on")
+    own = ratings
+    ratings = own.within(model.users, model.items)
     raw = model.predict(ratings.user, ratings.item)
     clipped = _clipped(raw, model.scale)
     predicted = clipped if clip else raw
-    fitted = Baseline.fit(train, damping).predict(ratings)
+    fitted = Baseline.fit(train, damping).predict(own.within(train.users, train.items))
     constant = np.full(len(ratings), train.mean, dtype=np.float32)
     return Metrics(
         protocol=_protocol(model, ratings, clip, damping, on),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -195,6 +196,17 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
             pass
 
 
+def check_writable_file(target: Path) -> None:
+    """Find out, before long work, whether a file of `replacing_file` could be written.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    with _writing(target):
+        _refuse_directory(target)
+
+
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[None]:
     try:
@@ -231,7 +243,7 @@ def _refuse_strangers(target: Path, names: Collection[str]) -> None:
 def _temporary_prefix(target: Path) -> str:
     """Name temporary files after this process; remove those of processes that were killed."""
     name = f".{target.resolve().name}."
-    for path in target.parent.glob(f"{name}*"):
+    for path in target.parent.glob(f"{glob.escape(name)}*"):
         owner = path.name.removeprefix(name).partition(".")[0]
         if owner.isdigit() and not _is_running(int(owner)):
             _remove(path)

@@ -164,6 +164,10 @@ def _columns(file: File, names: list[str], chosen: Mapping[str, str] | None) -> 
         if wanted is not None:
             aliases = (wanted.lower(),)
         found = [lower.index(alias) for alias in aliases if alias in lower]
+        if found and wanted not in names and lower.count(lower[found[0]]) > 1:
+            raise DataError(
+                f"{file}: has several columns {names[found[0]]!r}; choose with {OPTIONS[role]}"
+            )
         if found:
             columns[role] = names.index(wanted) if wanted in names else found[0]
         elif role != "timestamp" or wanted:

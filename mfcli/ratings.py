@@ -6,6 +6,7 @@ memory. pandas, polars, R and DuckDB open the same files.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +115,21 @@ class Source:
     duplicates: int
     rejected: dict[str, int]
 
+    def joined(self, other: Source) -> Source:
+        """Describe two sources as one."""
+        digests = f"{self.sha256}\n{other.sha256}"
+        kinds = sorted({*self.rejected, *other.rejected})
+        return replace(
+            self,
+            name=f"{self.name}, {other.name}",
+            files=self.files + other.files,
+            bytes=self.bytes + other.bytes,
+            sha256=hashlib.sha256(digests.encode()).hexdigest(),
+            rows=self.rows + other.rows,
+            duplicates=self.duplicates + other.duplicates,
+            rejected={k: self.rejected.get(k, 0) + other.rejected.get(k, 0) for k in kinds},
+        )
+
 
 @dataclass(frozen=True)
 class Ratings:
@@ -207,7 +223,7 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
         None if times[0] is None or times[1] is None else np.concatenate([times[0], times[1]]),
         users.counting(user),
         items.counting(item),
-        first.source,
+        first.source.joined(second.source) if first.source and second.source else None,
     )
 
 

@@ -159,9 +159,10 @@ class _Pieces:
             mark = (len(self._columns["user"]), len(self._users.codes), len(self._items.codes))
             try:
                 self._read_file(number, layout, rejects, before, total, on_progress)
-            except BadRow:
-                if rejects is None:
-                    raise
+            except _Refused as refused:
+                fault = find_fault(layout) if rejects is None else None
+                if fault:
+                    raise fault from refused
                 self._forget(number, *mark)
                 with tempfile.TemporaryDirectory() as folder:
                     sound = write_sound_rows(layout, Path(folder) / "sound.csv", rejects)
@@ -203,7 +204,7 @@ class _Pieces:
             converted["timestamp"] = _seconds(columns["timestamp"])
         for role, values in converted.items():
             if values is None:
-                raise _fault(layout, role, columns[role])
+                raise _refused(layout, role, columns[role])
             self._columns[role].append(values)
 
     def place(self, row: int) -> str:
@@ -270,6 +271,8 @@ def _seconds(column: pa.Array) -> NDArray[np.int64] | None:
 
 
 def _whole_seconds(column: pa.Array) -> pa.Array:
+    if pa.types.is_boolean(column.type):
+        raise pa.ArrowInvalid("true and false are no times")
     if pa.types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
     if pa.types.is_timestamp(column.type):
@@ -293,23 +296,30 @@ _NEEDS_ONE = {
 }
 
 
-def _fault(layout: Layout, role: str, column: pa.Array) -> DataError:
+class _Refused(DataError):
+    """The fast reader does not take a text."""
+
+
+def _refused(layout: Layout, role: str, column: pa.Array) -> DataError:
     """Say what is wrong with a column that could not be converted."""
-    found = find_fault(layout) if layout.format == "text" else None
     name = layout.names[layout.columns[role]]
-    return found or DataError(
-        f"{layout.file}: column {name!r} must hold {_NEEDS[role]}, got {column.type}"
-    )
+    kind = _Refused if layout.format == "text" else DataError
+    return kind(f"{layout.file}: column {name!r} must hold {_NEEDS[role]}, got {column.type}")
 
 
 def _batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Yield pieces of the columns needed, in the order of `layout.columns`, and bytes read."""
+    if layout.format == "text":
+        try:
+            yield from _text_batches(layout)
+        except pa.ArrowException as error:
+            raise _Refused(f"{layout.file}: {str(error).splitlines()[0]}") from error
+        return
     try:
-        reader = _parquet_batches if layout.format == "parquet" else _text_batches
-        yield from reader(layout)
-    except pa.ArrowException as error:
-        found = find_fault(layout) if layout.format == "text" else None
-        raise found or DataError(f"{layout.file}: {str(error).splitlines()[0]}") from error
+        yield from _parquet_batches(layout)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{layout.file}: cannot be read: {reason}; get it anew") from error
 
 
 def _text_batches(layout: Layout) -> Iterator[tuple[pa.RecordBatch, int]]:
@@ -430,7 +440,7 @@ def _plain(layout: Layout, role: str, column: pa.Array) -> pa.Array:
     whole = pa.types.is_integer(kind)
     text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     number = whole or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    time = pa.types.is_temporal(kind) or number
+    time = pa.types.is_date(kind) or pa.types.is_timestamp(kind) or number
     right = {"user": whole or text, "item": whole or text, "rating": number, "timestamp": time}
     if not right[role]:
         name = layout.names[layout.columns[role]]
@@ -440,7 +450,7 @@ def _plain(layout: Layout, role: str, column: pa.Array) -> pa.Array:
     if role == "timestamp":
         return _whole_seconds(column)
     target = pa.float32() if role == "rating" else pa.string() if text else pa.int64()
-    return column.cast(target, safe=False)
+    return column.cast(target, safe=role != "rating")
 
 
 def _sound(

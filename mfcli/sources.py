@@ -148,6 +148,8 @@ def _file(path: Path, name: str | None = None) -> File:
 
 @contextlib.contextmanager
 def _standard_input() -> Iterator[File]:
+    if sys.stdin is None:
+        raise DataError("<stdin>: is closed; name a file")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings"
         with path.open("wb") as file:

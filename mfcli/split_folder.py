@@ -104,6 +104,11 @@ def write_folds(
         raise DataError(f"{len(kept)} ratings do not make {config.folds} folds; lower --folds")
     order = np.random.default_rng(config.seed).permutation(len(kept))
     ends = np.arange(config.folds + 1) * len(kept) // config.folds
+    if _validation_size(config.valid, len(kept)) >= len(kept) - np.diff(ends).max():
+        raise DataError(
+            f"{config.folds} folds and --valid {config.valid:g} leave nothing to train on; lower"
+            " --valid"
+        )
     record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
     description = {
         "strategy": record | filter_record(config, ratings, kept),
@@ -219,6 +224,10 @@ def _read_fold(folder: Path, fold: int) -> Split:
 
     The ratings lie in random order, so the first of the other folds serve to validate.
     """
+    if not (folder / _MANIFEST).is_file():
+        raise ArtifactError(
+            f"{folder}: fold {fold} must stay in the folder of its k-fold split, which is not here"
+        )
     manifest = _manifest(folder)
     check_digests(folder, manifest, [*_VOCABULARIES, "ratings.arrow"])
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
@@ -228,11 +237,15 @@ def _read_fold(folder: Path, fold: int) -> Split:
     others = np.concatenate([np.arange(end, len(ratings)), np.arange(start)])
     rows = {"train": others, "test": np.arange(start, end)}
     if strategy["valid"]:
-        count = max(round(strategy["valid"] * len(ratings)), 1)
+        count = _validation_size(strategy["valid"], len(ratings))
         rows |= {"train": others[count:], "valid": others[:count]}
     parts = {name: ratings.take(own) for name, own in rows.items()}
     made = assembled(parts, scale, strategy | {"fold": fold})
     return replace(made, source=source, hash=_hash({"fold": str(fold), "of": manifest["hash"]}))
+
+
+def _validation_size(share: float, ratings: int) -> int:
+    return max(round(share * ratings), 1) if share else 0
 
 
 def _hash(digests: Mapping[str, str]) -> str:

@@ -16,7 +16,13 @@ import numpy as np
 from mfcli.config import Config
 from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan
 from mfcli.errors import ArtifactError, TrainingError
-from mfcli.files import check_format, check_replaceable, read_json, write_json
+from mfcli.files import (
+    check_format,
+    check_replaceable,
+    check_writable_file,
+    read_json,
+    write_json,
+)
 from mfcli.model import NAMES, Model, initial_model, write_model
 from mfcli.split import Split
 
@@ -136,6 +142,7 @@ def check_writable(folder: Path) -> None:
     ArtifactError
     """
     check_replaceable(folder / MODEL_FOLDER, NAMES)
+    check_writable_file(folder / HISTORY_FILE)
 
 
 def start(split: Split, config: Config) -> Model:
