@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,10 @@ class Commands(TyperGroup):
             _fail(message, error.exit_code)
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
+        except UnicodeEncodeError as error:
+            _fail(f"names of files must be UTF-8 text, got {error.object!r}", 1)
+        except OSError as error:
+            _fail(f"standard output cannot be written: {error.strerror}", 1)
 
 
 def _stop(number: int, frame: Any) -> NoReturn:
@@ -266,11 +270,13 @@ def split(
     from mfcli.split_folder import write_folds, write_split
 
     settings = _config(ctx)
+    if train is None:
+        _check_strategy(ctx, settings)
     columns = _columns(user_col, item_col, rating_col, time_col)
     with _rejected(settings) as rejected:
         read = partial(_read, columns=columns, settings=settings, rejected=rejected, quiet=quiet)
         if train is not None:
-            _check_given(ratings, test)
+            _check_given(ctx, ratings, test)
             made = split_given(read([train]), read([test]), settings)
             manifest = write_split(split, made, rejected)
         elif settings.strategy == "k-fold":
@@ -420,6 +426,13 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="File to write the metrics to.")] = Path(
         "metrics.json"
     ),
+    duplicates: Duplicates = Config.duplicates,
+    on_bad_row: OnBadRow = Config.on_bad_row,
+    user_col: UserColumn = None,
+    item_col: ItemColumn = None,
+    rating_col: RatingColumn = None,
+    time_col: TimeColumn = None,
+    decimal: Decimal = Config.decimal,
     config: ConfigFile = None,
     json: AsJson = False,
     quiet: Quiet = False,
@@ -431,7 +444,10 @@ def evaluate(
     from mfcli.evaluation import FoldMetrics
     from mfcli.split_folder import folds_of
 
-    measure = partial(_measure, on=on, settings=_config(ctx), any_split=any_split, quiet=quiet)
+    columns = _columns(user_col, item_col, rating_col, time_col)
+    measure = partial(
+        _measure, on=on, columns=columns, settings=_config(ctx), any_split=any_split, quiet=quiet
+    )
     folds = folds_of(split)
     if folds:
         over = FoldMetrics([measure(f, model.parent / f.name / model.name) for f in folds])
@@ -444,7 +460,13 @@ def evaluate(
 
 
 def _measure(
-    split: Path, model: Path, on: str, settings: Config, any_split: bool, quiet: bool
+    split: Path,
+    model: Path,
+    on: str,
+    columns: dict[str, str],
+    settings: Config,
+    any_split: bool,
+    quiet: bool,
 ) -> Metrics:
     from mfcli.evaluation import evaluate
     from mfcli.model import check_same_split, read_model
@@ -455,7 +477,7 @@ def _measure(
         check_same_split(
             trained, parts.hash, model, split, "evaluate all the same with --any-split"
         )
-    ratings = _ratings_of(parts, trained, on, settings, quiet)
+    ratings = _ratings_of(parts, on, columns, settings, quiet)
     return evaluate(
         trained, ratings, parts.train, clip=settings.clip, damping=settings.damping, on=on
     )
@@ -657,6 +679,9 @@ def plot(
     json: AsJson = False,
 ) -> None:
     """Draw training histories."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # not a word about its own cache
     from mfcli.plots import plot_histories
     from mfcli.training import HISTORY_FILE, History
 
@@ -681,9 +706,26 @@ def _named(ratings: list[str] | None, test: Any) -> list[str]:
     return ratings
 
 
-def _check_given(ratings: list[str] | None, test: Any) -> None:
+def _check_given(ctx: typer.Context, ratings: list[str] | None, test: Any) -> None:
     if ratings or not isinstance(test, str):
         raise UsageError("--train goes with --test FILE and no other file of ratings")
+    _refuse(ctx, ("strategy", "cut", "folds", "min_user", "min_item"), "a published split")
+
+
+def _check_strategy(ctx: typer.Context, settings: Config) -> None:
+    """Refuse options that the strategy does not use."""
+    unused = [] if settings.strategy == "k-fold" else ["folds"]
+    if settings.strategy in ("k-fold", "leave-last-out") or settings.cut:
+        unused.append("test")
+    _refuse(ctx, unused, f"--cut {settings.cut}" if settings.cut else settings.strategy)
+
+
+def _refuse(ctx: typer.Context, names: Iterable[str], what: str) -> None:
+    """Refuse options that have been given but would do nothing."""
+    for name in names:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}; leave it out")
 
 
 @contextmanager
@@ -724,16 +766,19 @@ def _read(
         )
 
 
-def _ratings_of(parts: Split, model: Model, on: str, settings: Config, quiet: bool) -> Ratings:
-    """Find the ratings that `--on` names, in the rows of the model's vocabularies."""
+def _ratings_of(
+    parts: Split, on: str, columns: dict[str, str], settings: Config, quiet: bool
+) -> Ratings:
+    """Find the ratings that `--on` names."""
     from mfcli.errors import ArtifactError
     from mfcli.split import PARTS
 
     if on not in PARTS:
-        return _read([on], {}, settings, quiet=quiet).within(model.users, model.items)
+        with _rejected(settings) as rejected:
+            return _read([on], columns, settings, quiet, rejected)
     if on not in parts.parts:
         raise ArtifactError(f"the split has no {on} ratings; split again with --{on} 0.1")
-    return parts.parts[on].within(model.users, model.items)
+    return parts.parts[on]
 
 
 def _run_names(paths: list[Path]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import math
 import tomllib
@@ -38,7 +39,7 @@ class Rule:
     def __str__(self) -> str:
         """Say the rule in words, to follow "must be"."""
         if self.choices:
-            return " or ".join(self.choices)
+            return " or ".join(word if word[0].isalnum() else repr(word) for word in self.choices)
         bounds = [
             (self.low, "at least"),
             (self.above, "above"),
@@ -103,7 +104,7 @@ class Config:
     folds: int = _setting(5, "With k-fold, how many.", low=2, high=100)
     min_user: int = _setting(1, "Leave out users with fewer ratings.", low=1)
     min_item: int = _setting(1, "Leave out items with fewer ratings.", low=1)
-    decimal: str = _setting(".", "Decimal mark of a text: point or comma.", choices=(".", ","))
+    decimal: str = _setting(".", "Decimal mark of a text: . or the comma.", choices=(".", ","))
     on_bad_row: str = _setting(
         "stop",
         "A faulty row: stop, or skip it and list it in rejected.csv.",
@@ -130,6 +131,12 @@ class Config:
             )
         if self.nesterov and self.optimizer != "sgd":
             raise ConfigError("nesterov belongs to optimizer sgd, got adam; leave one out")
+        if self.cut and self.strategy != "temporal":
+            raise ConfigError(
+                f"cut belongs to strategy temporal, got {self.strategy}; leave one out"
+            )
+        if self.cut:
+            seconds_of(self.cut)
         if self.engine == "fast" and self.optimizer != "sgd":
             raise ConfigError(
                 f"engine fast trains with optimizer sgd only, got {self.optimizer};"
@@ -144,6 +151,21 @@ class Config:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as plain values, in the order of the fields."""
         return dataclasses.asdict(self)
+
+
+def seconds_of(cut: str) -> int:
+    """Return the seconds since 1970 of a date; without a zone it is in UTC.
+
+    Raises
+    ------
+    ConfigError
+        If it is no date.
+    """
+    try:
+        date = datetime.datetime.fromisoformat(cut)
+    except ValueError:
+        raise ConfigError(f"cut must be a date such as 2015-01-01, got {cut!r}") from None
+    return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
 
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}
@@ -165,6 +187,8 @@ def checked(name: str, value: Any) -> Any:
     """
     setting = SETTINGS[name]
     kind, words = _TYPES[str(setting.type)]
+    if kind is str and isinstance(value, datetime.date):
+        value = value.isoformat()  # TOML has dates of its own
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -14,6 +14,7 @@ import io
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ from mfcli.errors import ArtifactError
 TABLES = ("user_factors", "item_factors", "user_biases", "item_biases")
 """Names of the Embedding layers, in the order of the model's layers."""
 
+_DAMAGES = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+)
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _SLACK = 1 << 20  # bytes an HDF5 file may have beside its tables
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's own times say nothing; metadata.json has the date
@@ -96,7 +106,7 @@ def read_keras_file(
             }
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: is missing; train again") from error
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RuntimeError, EOFError) as error:
+    except _DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(f"{path}: is damaged ({reason}); train again") from error
     return {name: t[:, 0] if name.endswith("biases") else t for name, t in tables.items()}

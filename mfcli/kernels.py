@@ -866,6 +866,7 @@ def _last_power(descent: Descent, steps: int) -> int:
     return min(steps, 1 + int(np.log(_STOPPED) / np.log(descent.momentum)))
 
 
+@np.errstate(all="ignore")  # what overflows here diverges there, and is told there
 def _coefficients(powers: Doubles) -> Floats:
     return np.where(np.abs(powers) < _TINY, 0.0, powers).astype(np.float32)
 

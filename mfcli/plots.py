@@ -62,7 +62,7 @@ def plot_histories(
         _draw(axes, runs, names, label, both=not seconds)
         _dress(axes, label, seconds)
     if title:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     _save(figure, out)
 
 
@@ -73,6 +73,8 @@ class _Run:
         self.name, self.history = name, history
         if seconds and "seconds" not in history.lists:
             raise UsageError(f"{name}: has no list 'seconds'; leave out --seconds")
+        if seconds and min(history.lists["seconds"]) <= 0:
+            raise UsageError(f"{name}: its seconds must be above 0; leave out --seconds")
         self.places: list[float] = (
             list(itertools.accumulate(history.lists["seconds"]))
             if seconds
@@ -154,7 +156,8 @@ def _dress(axes: Axes, label: str, seconds: bool) -> None:
     axes.margins(y=0.12)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize="small")
+    for text in axes.legend(frameon=False, fontsize="small").get_texts():
+        text.set_parse_math(False)
 
 
 def _save(figure: Figure, out: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from mfcli.config import Config
+from mfcli.config import Config, seconds_of
 from mfcli.errors import ConfigError, DataError
 from mfcli.ratings import Ratings, Scale, Source, concatenated
 from mfcli.strategies import STRATEGIES, Strategy, core, since, temporal
@@ -120,17 +119,7 @@ def _rules(config: Config) -> tuple[Strategy, Strategy]:
     if config.strategy not in STRATEGIES:
         raise ConfigError(f"strategy {config.strategy} makes several splits; write them as folds")
     rule = STRATEGIES[config.strategy]
-    if not config.cut:
-        return rule, rule
-    if config.strategy != "temporal":
-        raise ConfigError(f"cut belongs to strategy temporal, got {config.strategy}; leave one out")
-    try:
-        cut = datetime.datetime.fromisoformat(config.cut)
-    except ValueError:
-        raise ConfigError(f"cut must be a date such as 2015-01-01, got {config.cut!r}") from None
-    if cut.tzinfo is None:
-        cut = cut.replace(tzinfo=datetime.UTC)
-    return since(int(cut.timestamp())), temporal
+    return (since(seconds_of(config.cut)), temporal) if config.cut else (rule, rule)
 
 
 def _record(config: Config, before: Ratings, after: Ratings) -> dict[str, Any]:
@@ -181,6 +170,9 @@ def _with_validation(
 
 def _empty(name: str, count: int, record: Mapping[str, Any]) -> str:
     rest = f"strategy {record['name']} leaves no {name} rating of {count:,}"
+    if "cut" in record:
+        side = "earlier" if name == "test" else "later"
+        return f"{rest}; choose a cut that is {side}, and see that times are in seconds"
     if name == "train":
         return f"{rest}; lower --test" + (" or --valid" if record["valid"] else "")
     return f"{rest}; raise --{name}" if name in record else f"{rest}; choose another strategy"

@@ -55,6 +55,7 @@ class Epoch:
     seconds: float
 
 
+_HUGE = 1e30  # nothing that is drawn is larger
 _LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
 
 
@@ -100,7 +101,7 @@ class History:
         for name, entries in value.items():
             if not _is_series(entries, length):
                 raise ArtifactError(
-                    f"{path}: {name!r} must be a list of {length} numbers, as 'loss' is"
+                    f"{path}: {name!r} must be a list of {length} finite numbers, as 'loss' is"
                 )
         return cls(value)
 
@@ -109,7 +110,7 @@ def _is_series(entries: Any, length: int) -> bool:
     return (
         isinstance(entries, list)
         and len(entries) == length
-        and all(type(entry) in (int, float) and math.isfinite(entry) for entry in entries)
+        and all(type(entry) in (int, float) and abs(entry) < _HUGE for entry in entries)
     )
 
 
@@ -211,6 +212,7 @@ def _epochs(engine: Engine, config: Config, on_progress: Progress) -> Iterator[E
         if not all(map(math.isfinite, dataclasses.astuple(epoch))):
             raise TrainingError(
                 f"training diverged at epoch {number} (lr {config.lr:g});"
-                f" try --lr {config.lr / 2:g}"
+                f" try --lr {min(config.lr / 2, Config.lr):g}"
+                + (f" or fewer than {config.blocks} blocks" if config.blocks > 1 else "")
             )
         yield epoch

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from conftest import Outcome
 
+from mfcli.evaluation import Baseline
 from mfcli.split_folder import read_split
 
 Run = Callable[..., Outcome]
@@ -170,3 +171,96 @@ def test_interrupted_no_temporary_files_are_left(
         assert b"Traceback" not in err
         assert process.returncode in (0, 128 + stop)
         assert visible(tmp_path) in ([], ["split"])
+
+
+def test_a_model_is_measured_on_a_split_of_other_users(run: Run, data: Path) -> None:
+    run("split", data)
+    run("train", "--epochs", 1, "-q")
+    Path("q.csv").write_text("user,item,rating\n" + "".join(f"{n},{n},3\n" for n in range(55, 75)))
+    run("split", "q.csv", "--split", "sq", "--test", "0.5")
+    done = run("evaluate", "--split", "sq", "--any-split", "--json")
+    assert done.code == 0, done.err
+    parts = read_split(Path("sq"))
+    baseline = Baseline.fit(parts.train, 5.0).predict(parts.test)
+    rmse = float(np.sqrt(np.mean(np.square(baseline - parts.test.rating))))
+    assert json.loads(done.out)["baselines"]["biases"]["rmse"] == pytest.approx(rmse, abs=1e-6)
+
+
+def test_baselines_do_not_depend_on_the_model(run: Run, data: Path) -> None:
+    run("split", data, "--seed", 1, "--test", "0.7", "--split", "b")
+    run("split", data)
+    run("train", "--epochs", 1, "-q")
+    run("train", "--epochs", 1, "-q", "--split", "b", "--out", "ob")
+    results = [
+        json.loads(run("evaluate", "--split", "b", *options, "--json").out)["baselines"]
+        for options in (["--any-split"], ["--model", "ob/model"])
+    ]
+    for name in ("mean", "biases"):
+        assert results[0][name]["rmse"] == results[1][name]["rmse"]
+
+
+def test_folds_must_leave_training_ratings(run: Run, data: Path) -> None:
+    done = run("split", data, "--strategy", "k-fold", "--folds", 2, "--valid", "0.5")
+    assert done.err == ("error: 2 folds and --valid 0.5 leave nothing to train on; lower --valid\n")
+
+
+def test_no_model_is_replaced_if_another_result_cannot_be(run: Run, data: Path) -> None:
+    run("split", data, "--strategy", "k-fold", "--folds", 2)
+    assert run("train", "--epochs", 1, "-q").code == 0
+    Path("fold-2/model/mine.txt").write_text("mine")
+    before = Path("fold-1/model/model.json").read_bytes()
+    assert run("train", "--epochs", 2, "-q").code == 1
+    assert Path("fold-1/model/model.json").read_bytes() == before
+    Path("o/history.json").mkdir(parents=True)
+    assert run("train", "--split", "split/fold-1", "--out", "o").code == 1
+    assert not Path("o/model").exists()
+
+
+def test_a_published_split_counts_both_files(run: Run) -> None:
+    Path("a").write_text("user,item,rating\n1,2,3\n1,3,x\n2,2,4\n")
+    Path("b").write_text("user,item,rating\n1,4,3\nx,,1\n")
+    done = run("split", "--train", "a", "--test", "b", "--on-bad-row", "skip", "--json")
+    source = json.loads(done.out)["source"]
+    assert (source["rejected"], source["rows"], source["files"]) == ({"item": 1, "rating": 1}, 3, 2)
+    assert len(Path("split/rejected.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["data.csv", "--folds", "3"],
+        ["data.csv", "--strategy", "k-fold", "--test", "0.3"],
+        ["data.csv", "--strategy", "leave-last-out", "--test", "0.3"],
+        ["data.csv", "--strategy", "temporal", "--cut", "2000-01-01", "--test", "0.3"],
+        ["--train", "data.csv", "--test", "data.csv", "--min-user", "3"],
+        ["--train", "data.csv", "--test", "data.csv", "--strategy", "random"],
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(
+    run: Run, data: Path, options: list[str]
+) -> None:
+    done = run("split", *options)
+    assert done.code == 2
+    assert "does not go with" in done.err
+
+
+def test_the_split_is_no_place_for_a_model(run: Run, data: Path) -> None:
+    run("split", data)
+    assert "is the folder of the split" in run("train", "--out", "split").err
+
+
+def test_a_fold_alone_says_what_is_missing(run: Run, data: Path) -> None:
+    run("split", data, "--strategy", "k-fold")
+    Path("split/fold-2").rename("alone")
+    assert (
+        "fold 2 must stay in the folder of its k-fold split" in run("train", "--split", "alone").err
+    )
+
+
+def test_other_ratings_are_read_as_told(run: Run, data: Path) -> None:
+    run("split", data)
+    run("train", "--epochs", 1, "-q")
+    Path("new.csv").write_text("who;item;rating\n1;2;3,5\n1;3;x\n")
+    options = ["--user-col", "who", "--decimal", ",", "--on-bad-row", "skip", "--json"]
+    done = run("evaluate", "--on", "new.csv", *options)
+    assert json.loads(done.out)["protocol"]["ratings"] == 1

@@ -61,6 +61,11 @@ def test_a_history_without_mse_has_one_panel(tmp_path: Path) -> None:
     assert two.shape[1] == 2 * one.shape[1]
 
 
+def test_names_are_no_mathematics(tmp_path: Path) -> None:
+    plot_histories({r"p$\frac$": OURS, "b": OURS}, tmp_path / "p.png", title=r"$\foo$")
+    assert (tmp_path / "p.png").is_file()
+
+
 def test_other_suffixes_are_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"must end in \.png, \.svg, \.pdf, got '\.jpeg'"):
         plot_histories({"ours": OURS}, tmp_path / "p.jpeg")
@@ -92,10 +97,11 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
         ({}, "has no list 'loss'"),
         ({"loss": []}, "has no list 'loss'"),
         ({"loss": 3}, "has no list 'loss'"),
-        ({"loss": [1], "mse": [1, 2]}, "'mse' must be a list of 1 numbers"),
-        ({"loss": ["x"]}, "'loss' must be a list of 1 numbers"),
-        ({"loss": [True]}, "'loss' must be a list of 1 numbers"),
-        ({"loss": [float("nan")]}, "'loss' must be a list of 1 numbers"),
+        ({"loss": [1], "mse": [1, 2]}, "'mse' must be a list of 1 finite numbers"),
+        ({"loss": ["x"]}, "'loss' must be a list of 1 finite numbers"),
+        ({"loss": [True]}, "'loss' must be a list of 1 finite numbers"),
+        ({"loss": [10**400]}, "'loss' must be a list of 1 finite numbers"),
+        ({"loss": [float("nan")]}, "'loss' must be a list of 1 finite numbers"),
         ({"loss": [1], "format": 9}, "has format 9; this mfcli reads format 1"),
     ],
 )

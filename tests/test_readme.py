@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from mfcli import cli
-from mfcli.config import read_settings
+from mfcli.config import SETTINGS, read_settings
 from mfcli.layout import ALIASES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,6 +110,7 @@ def test_the_settings_are_read(tmp_path: Path) -> None:
     for block in blocks("toml"):
         (tmp_path / "mfcli.toml").write_text(block)
         assert read_settings(tmp_path / "mfcli.toml")["k"] == 20
+    assert all(f"`{name}`" in readme() for name in SETTINGS)
 
 
 def test_names_of_columns_are_all_there() -> None:

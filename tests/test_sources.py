@@ -211,3 +211,63 @@ def test_any_bytes_are_ratings_or_one_clear_error(
         assert len(ratings)
         assert np.isfinite(ratings.rating).all()
         assert ratings.user.max() < len(ratings.users)
+
+
+ODD = [
+    ("1,2,3\n   \n1,3,4\n", {}, [(1, 2, 3.0), (1, 3, 4.0)]),
+    ("1;2;3,5\n1;3;4.5\n", {"decimal": ","}, [(1, 2, 3.5), (1, 3, 4.5)]),
+    ("1,2,\u0663\n", {}, [(1, 2, 3.0)]),
+    ("a:b::c::3\nd::e::4\n", {}, [("a:b", "c", 3.0), ("d", "e", 4.0)]),
+    ("user,item,rating,ts\n1,2,3,5\n1,3,4,1970-01-02\n", {}, [(1, 2, 3.0), (1, 3, 4.0)]),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "expected"), ODD)
+def test_what_the_fast_reader_refuses_may_be_sound(
+    tmp_path: Path, text: str, options: dict[str, str], expected: list[object]
+) -> None:
+    (tmp_path / "data").write_text(text, encoding="utf-8")
+    assert triples(read_ratings(tmp_path / "data", **options)) == expected  # type: ignore[arg-type]
+    rejected = tmp_path / "r.csv"
+    read = read_ratings(tmp_path / "data", rejected=rejected, **options)  # type: ignore[arg-type]
+    assert triples(read) == expected
+    assert not rejected.exists()
+
+
+@pytest.mark.parametrize("time", ["1_0", "1e30", "true", "soon"])
+def test_times_that_are_none(tmp_path: Path, time: str) -> None:
+    (tmp_path / "data").write_text(f"user,item,rating,ts\n1,2,3,{time}\n")
+    with pytest.raises(DataError, match=":2: timestamp must be seconds or an ISO 8601 date"):
+        read_ratings(tmp_path / "data")
+
+
+def test_lines_are_counted_in_the_original_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("user,item,rating\n1,1,x\n2,1,5\n2,2,1\n2,2,4\n3,1,2\n")
+    with pytest.raises(DataError, match=":5: user 2 has rated item 2 before"):
+        read_ratings(tmp_path / "data", duplicates="error", rejected=tmp_path / "r.csv")
+
+
+def test_parquet_ids_beyond_64_bits_with_sign_are_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": np.array([2**63 + 5], np.uint64), "item": [1], "rating": [1.0]})
+    frame.to_parquet(tmp_path / "data.parquet")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_ratings(tmp_path / "data.parquet")
+
+
+def test_damaged_pages_of_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    rng = np.random.default_rng(0)
+    columns = {name: rng.integers(0, 9999, 9999) for name in ("user", "item", "rating")}
+    pd.DataFrame(columns).to_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[5000:5100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read"):
+        read_ratings(path)
+
+
+def test_columns_named_twice_must_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("user,item,rating,Rating\n1,2,3,4\n")
+    with pytest.raises(DataError, match="has several columns 'rating'; choose with --rating-col"):
+        read_ratings(tmp_path / "data")
+    assert triples(read_ratings(tmp_path / "data", columns={"rating": "Rating"})) == [(1, 2, 4.0)]

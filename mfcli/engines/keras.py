@@ -58,7 +58,8 @@ class KerasEngine:
         model = self.model()
         predicted = model.predict(self._held_out.user, self._held_out.item)
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        return Losses(mse + model.config.reg * model.squared_norm(), mse)
+        reg = model.config.reg
+        return Losses(mse + (reg * model.squared_norm() if reg else 0.0), mse)
 
     def model(self) -> Model:
         tables = {name: self._keras.get_layer(name).get_weights()[0] for name in TABLES}
