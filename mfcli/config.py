@@ -76,10 +76,10 @@ class Config:
     """
 
     k: int = _setting(10, "Factors of each user and item.", low=1)
-    reg: float = _setting(0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0)
+    reg: float = _setting(0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0, high=1e6)
     epochs: int = _setting(15, "Passes over the training ratings.", low=1)
     batch_size: int = _setting(128, "Ratings in a step.", low=1)
-    lr: float = _setting(0.08, "Learning rate.", above=0)
+    lr: float = _setting(0.08, "Learning rate.", above=0, high=1e6)
     momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)
     nesterov: bool = _setting(False, "Nesterov's momentum (SGD only).")
     optimizer: str = _setting("sgd", "Optimizer: sgd or adam.", choices=("sgd", "adam"))

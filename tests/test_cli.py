@@ -212,7 +212,7 @@ USAGE = [
     (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),
     (["train", "--k", "x"], "Invalid value for '--k': Input should be a valid integer"),
-    (["train", "--lr", "nan"], "--lr must be above 0, got nan"),
+    (["train", "--lr", "nan"], "--lr must be above 0 and at most 1e+06, got nan"),
     (["train", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
     (["train", "--optimizer", "adam", "--nesterov"], "nesterov belongs to optimizer sgd"),
     (["train", "--optimizer", "adam", "--engine", "fast"], "engine fast trains with optimizer sgd"),
