@@ -76,7 +76,9 @@ class Config:
     """
 
     k: int = _setting(10, "Factors of each user and item.", low=1)
-    reg: float = _setting(0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0, high=1e6)
+    reg: float = _setting(
+        0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0, high=1e6
+    )
     epochs: int = _setting(15, "Passes over the training ratings.", low=1)
     batch_size: int = _setting(128, "Ratings in a step.", low=1)
     lr: float = _setting(0.08, "Learning rate.", above=0, high=1e6)
