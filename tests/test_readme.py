@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from mfcli import cli
 from mfcli.config import SETTINGS, read_settings
@@ -125,27 +125,24 @@ def test_pictures_are_there() -> None:
 
 def option_table(name: str) -> str:
     rows = ["| option | default | meaning |", "| --- | --- | --- |"]
-    for parameter in inspect.signature(getattr(cli, name), eval_str=True).parameters.values():
-        if parameter.name == "ctx":
-            continue
-        info = parameter.annotation.__metadata__[0]
-        flags = ", ".join(f"`{flag}`" for flag in info.param_decls or ()) or (
-            f"`--{parameter.name.replace('_', '-')}`"
-        )
-        if parameter.default is inspect.Parameter.empty:
-            flags = f"`{parameter.name.upper()}`"
-        rows.append(f"| {flags} | {default(parameter, info)} | {info.help} |")
+    for option in get_command(cli.app).commands[name].params:  # type: ignore[attr-defined]
+        flags = [*option.opts, *option.secondary_opts]
+        if option.param_type_name == "argument":
+            flags = [(option.metavar or option.name).upper()]
+        if flags != ["-h", "--help"]:
+            names = ", ".join(f"`{flag}`" for flag in flags)
+            rows.append(f"| {names} | {default(option)} | {option.help} |")
     return "\n".join(rows)
 
 
-def default(parameter: inspect.Parameter, info: Any) -> str:
-    if isinstance(info.show_default, str):
-        return info.show_default
-    if parameter.default in (inspect.Parameter.empty, None, ""):
+def default(option: Any) -> str:
+    if isinstance(option.show_default, str):
+        return option.show_default
+    if option.default is None or option.default == "":
         return ""
-    if isinstance(parameter.default, bool):
-        return "on" if parameter.default else "off"
-    return f"`{parameter.default}`"
+    if isinstance(option.default, bool):
+        return "on" if option.default else "off"
+    return f"`{option.default}`"
 
 
 MARK = re.compile(r"(<!-- options: (\w+) -->\n)(\|.*?\n)?(?=\n)", flags=re.DOTALL)
