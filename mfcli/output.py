@@ -139,7 +139,8 @@ def split_table(manifest: dict[str, Any], folder: Path) -> None:
     for name, removed in strategy.get("removed", {}).items():
         table.add_row(f"{name} filtered out", f"{removed:,}")
     table.add_row("density", f"{manifest['density']:.4%}")
-    table.add_row("mean of train", f"{manifest['mean']:.4f}")
+    mean = "mean" if "folds" in strategy else "mean of train"
+    table.add_row(mean, f"{manifest['mean']:.4f}")
     table.add_row("scale", f"{scale['min']:g} to {scale['max']:g}{step}")
     for name in list(ratings)[1:]:
         table.add_row(name, f"{ratings[name]:,} ({ratings[name] / ratings['all']:.1%})")

@@ -97,7 +97,7 @@ def write_folds(
     ArtifactError
         If the folder holds files of others or cannot be written.
     DataError
-        If there are fewer ratings than folds.
+        If there are fewer ratings than folds, or none are left to train on.
     """
     kept = filtered(ratings, config)
     if len(kept) < config.folds:
@@ -109,18 +109,8 @@ def write_folds(
             f"{config.folds} folds and --valid {config.valid:g} leave nothing to train on; lower"
             " --valid"
         )
-    record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
-    description = {
-        "strategy": record | filter_record(config, ratings, kept),
-        "source": asdict(kept.source) if kept.source else None,
-        "users": len(kept.users),
-        "items": len(kept.items),
-        "ratings": {"all": len(kept)},
-        "density": kept.density,
-        "mean": kept.mean,
-        "scale": kept.scale()._asdict(),
-        "ends": ends.tolist(),
-    }
+    description = _described(kept, config) | {"ends": ends.tolist()}
+    description["strategy"] |= filter_record(config, ratings, kept)
     with replacing_folder(folder, NAMES) as temporary:
         write_ratings(temporary / "ratings.arrow", kept.take(order))
         for fold in range(1, config.folds + 1):
@@ -128,6 +118,21 @@ def write_folds(
             write_manifest(temporary / f"fold-{fold}" / _MANIFEST, {"format": FORMAT, "fold": fold})
         files = [*_VOCABULARIES, "ratings.arrow"]
         return _finish(temporary, kept, description, files, rejected)
+
+
+def _described(ratings: Ratings, config: Config) -> dict[str, Any]:
+    """Describe the ratings of a k-fold split, as `split.summary` does those of any other."""
+    record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
+    return {
+        "strategy": record,
+        "source": asdict(ratings.source) if ratings.source else None,
+        "users": len(ratings.users),
+        "items": len(ratings.items),
+        "ratings": {"all": len(ratings)},
+        "density": ratings.density,
+        "mean": ratings.mean,
+        "scale": ratings.scale()._asdict(),
+    }
 
 
 def _finish(

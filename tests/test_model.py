@@ -1,5 +1,6 @@
 """Prediction, the model folder and the Keras file."""
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
+from mfcli.files import write_manifest
 from mfcli.keras_file import TABLES
 from mfcli.model import Model, layers, read_model, write_model
 from mfcli.ratings import Vocabulary
@@ -99,6 +101,14 @@ def test_damage_is_noticed(model: Model, tmp_path: Path, name: str, damage: str)
         return
     with pytest.raises(ArtifactError, match="model"):
         read_model(folder)
+
+
+def test_a_newer_format_is_refused(model: Model, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", model, LOSSES)
+    path = tmp_path / "model" / "model.json"
+    write_manifest(path, json.loads(path.read_text()) | {"format": 2})
+    with pytest.raises(ArtifactError, match="has format 2; this mfcli reads format 1"):
+        read_model(tmp_path / "model")
 
 
 def _in_tables(path: Path) -> bool:

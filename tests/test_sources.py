@@ -5,8 +5,10 @@ from __future__ import annotations
 import bz2
 import csv
 import gzip
+import importlib.util
 import io
 import lzma
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -271,3 +273,13 @@ def test_columns_named_twice_must_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has several columns 'rating'; choose with --rating-col"):
         read_ratings(tmp_path / "data")
     assert triples(read_ratings(tmp_path / "data", columns={"rating": "Rating"})) == [(1, 2, 4.0)]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="needs atheris")
+def test_inputs_guided_by_coverage(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"a" + TEXT)
+    (tmp_path / "bad").write_bytes(b"\xa0" + BAD)
+    script = Path(__file__).parent / "fuzz_reading.py"
+    command = [sys.executable, str(script), "-max_total_time=5", "-max_len=300", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,13 @@ def test_heavy_imports_have_one_home() -> None:
     for name, tree in modules().items():
         for imported in {module.partition(".")[0] for module in imports(tree)}:
             assert name in HOMES.get(imported, {name}), f"{name} imports {imported}"
+
+
+def test_the_lower_bounds_are_the_versions_that_are_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds = {line.partition(",")[0].replace(">=", "==") for line in project["dependencies"]}
+    tested = (ROOT / "tests" / "lowest.txt").read_text(encoding="utf-8").splitlines()
+    assert bounds == {line for line in tested if not line.startswith("#")}
 
 
 LOADED = """
