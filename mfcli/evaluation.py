@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli import __version__
-from mfcli.errors import DataError
+from mfcli.errors import ArtifactError, DataError
 from mfcli.files import write_json
 from mfcli.model import Model
 from mfcli.ratings import Ratings, Scale
@@ -100,6 +100,8 @@ class Metrics:
     ----------
     protocol : dict
         What was compared to what: ratings, split, cold-start policy, clipping, damping.
+    config : dict
+        What the model was trained with.
     model, mean, biases : Errors
         Of the model, of the training mean, and of damped biases; clipped if the protocol says so.
     rmse_clipped, rmse_raw : float
@@ -110,6 +112,7 @@ class Metrics:
     """
 
     protocol: dict[str, Any]
+    config: dict[str, Any]
     model: Errors
     mean: Errors
     biases: Errors
@@ -130,6 +133,7 @@ class Metrics:
             "format": FORMAT,
             "mfcli": __version__,
             "protocol": self.protocol,
+            "config": self.config,
             **vars(self.model),
             "rmse_clipped": self.rmse_clipped,
             "rmse_raw": self.rmse_raw,
@@ -144,9 +148,25 @@ class Metrics:
 
 @dataclass(frozen=True)
 class FoldMetrics:
-    """The metrics of the models of a k-fold split, each on its own fold."""
+    """The metrics of the models of a k-fold split, each on its own fold.
+
+    Raises
+    ------
+    ArtifactError
+        If the models were not all trained with the same settings: a mean would say nothing.
+    """
 
     folds: list[Metrics]
+
+    def __post_init__(self) -> None:
+        first, *others = [fold.config for fold in self.folds]
+        for number, other in enumerate(others, start=2):
+            for name, value in first.items():
+                if other[name] != value and name != "blocks":  # which the fold's size decides
+                    raise ArtifactError(
+                        f"fold {number} was trained with {name} {other[name]}, fold 1 with"
+                        f" {value}; train all folds again"
+                    )
 
     def as_dict(self) -> dict[str, Any]:
         """Return all metrics as plain values, with means and standard deviations over folds.
@@ -207,6 +227,7 @@ def evaluate(
     constant = np.full(len(ratings), train.mean, dtype=np.float32)
     return Metrics(
         protocol=_protocol(model, ratings, clip, damping, on),
+        config=model.config.as_dict(),
         model=Errors.of(predicted, ratings.rating),
         mean=Errors.of(constant, ratings.rating),
         biases=Errors.of(_clipped(fitted, model.scale) if clip else fitted, ratings.rating),

@@ -53,6 +53,18 @@ def test_folds_are_trained_and_evaluated_as_one(run: Run, data: Path) -> None:
     assert json.loads(one)["rmse"] == rmse[1]
 
 
+def test_folds_trained_differently_have_no_mean(run: Run, data: Path) -> None:
+    run("split", data, "--strategy", "k-fold", "--folds", 2)
+    run("train", "--epochs", 1, "-q")
+    run("train", "--epochs", 1, "-q", "--split", "split/fold-2", "--out", "fold-2", "--lr", 0.01)
+    done = run("evaluate")
+    assert (done.code, done.err) == (
+        1,
+        "error: fold 2 was trained with lr 0.01, fold 1 with 0.08; train all folds again\n",
+    )
+    assert not Path("metrics.json").exists()
+
+
 def test_a_published_split(run: Run, data: Path) -> None:
     lines = data.read_text().splitlines(keepends=True)
     Path("u1.base").write_text("".join(lines[:801]))
