@@ -189,13 +189,12 @@ def test_plot_names_runs_apart(trained: Run) -> None:
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"mfcli {__version__}\n"
-    for command in ("check", "fetch", "split", "train", "evaluate", "recommend", "similar", "plot"):
-        assert run(command, "--help").code == 0
+    for command in cli.COMMANDS:
+        assert run(command.__name__.replace("_", "-"), "--help").code == 0
 
 
 def test_every_option_has_help() -> None:
-    commands = (cli.check, cli.fetch, cli.split, cli.train, cli.evaluate, cli.plot)
-    for command in (*commands, cli.recommend, cli.similar):
+    for command in cli.COMMANDS:
         assert command.__doc__
         for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
             if name != "ctx":

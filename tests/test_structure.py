@@ -42,6 +42,18 @@ ORDER = [
     "evaluation",
     "plots",
     "output",
+    "commands",
+    "commands.options",
+    "commands.inputs",
+    "commands.rankings",
+    "commands.check",
+    "commands.evaluate",
+    "commands.fetch",
+    "commands.plot",
+    "commands.recommend",
+    "commands.similar",
+    "commands.split",
+    "commands.train",
     "cli",
     "__main__",
 ]
@@ -54,7 +66,7 @@ HOMES = {
     "h5py": {"keras_file"},
     "numba": {"kernels"},
     "llvmlite": {"kernels"},
-    "typer": {"cli"},
+    "typer": {"cli", *(name for name in ORDER if name.startswith("commands."))},
     "pandas": {"duplicates"},
 }
 
