@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mfcli.engines.threads import each
 from mfcli.errors import UnknownIdError
 from mfcli.kernels import shared_kernels
 from mfcli.model import Model
+from mfcli.parallel import each
 from mfcli.ratings import Ratings, Vocabulary
 
 _SCORES = 1 << 23  # predicted ratings held at a time by each thread: 32 MB

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from mfcli.files import (
     write_json,
 )
 from mfcli.model import NAMES, Model, initial_model, write_model
+from mfcli.parallel import cores
 from mfcli.split import Split
 
 FORMAT = 1
@@ -194,13 +194,6 @@ def fit(
         epochs.append(epoch)
         on_epoch(epoch)
     return Fit(engine.model(), History.of(epochs))
-
-
-def cores() -> int:
-    """Count the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _epochs(engine: Engine, config: Config, on_progress: Progress) -> Iterator[Epoch]:

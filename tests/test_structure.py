@@ -15,6 +15,7 @@ ORDER = [
     "__init__",
     "errors",
     "console",
+    "parallel",
     "config",
     "files",
     "fetching",

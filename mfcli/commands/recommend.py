@@ -53,8 +53,8 @@ def recommend(
 ) -> None:
     """Recommend the items with the highest predicted ratings."""
     from mfcli.model import read_model
+    from mfcli.parallel import cores
     from mfcli.recommending import top_items
-    from mfcli.training import cores
 
     _check_request(user, users, everyone, out)
     trained = read_model(model)

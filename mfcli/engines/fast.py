@@ -9,7 +9,7 @@ import numpy as np
 
 from mfcli.blocks import Block, Blocks, records
 from mfcli.engines import Losses, Progress
-from mfcli.engines.threads import Advance, each, run_blocks
+from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
 from mfcli.kernels import (
     CHUNK,
@@ -28,6 +28,7 @@ from mfcli.kernels import (
     unpack,
 )
 from mfcli.model import Model
+from mfcli.parallel import each
 from mfcli.ratings import Ratings
 
 _PIECE = 1 << 24  # values of rows touched between two looks at Ctrl-C: some 20 ms

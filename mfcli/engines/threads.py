@@ -117,14 +117,3 @@ def _work(strata: _Strata, learn: Learn, number: int) -> None:
     except BaseException:
         strata.stop()
         raise
-
-
-def each(task: Callable[[int], None], count: int, threads: int) -> None:
-    """Do tasks 0, 1, ..., count - 1, on several threads if there are several."""
-    if min(threads, count) <= 1:
-        for number in range(count):
-            task(number)
-        return
-    with ThreadPoolExecutor(min(threads, count)) as pool:
-        for _ in pool.map(task, range(count)):
-            pass
