@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mfcli.config import Config
 from mfcli.engines import make_engine, make_plan
-from mfcli.plots import plot_histories
+from mfcli.plots.histories import plot_histories
 from mfcli.ratings import Ratings
 from mfcli.split import Split
 from mfcli.split_folder import read_split

@@ -122,6 +122,12 @@ class Config:
         5.0, "Ratings at the mean added to each user and item of the bias baseline.", low=0
     )
 
+    resamples: int = _setting(
+        1000, "Resamples of the users for 95% intervals; 0: no intervals.", low=0, high=100_000
+    )
+    at: int = _setting(10, "Places of a ranking that count.", low=1, high=1000)
+    relevant: float = _setting(4.0, "Rating from which on an item is relevant to its user.")
+
     def __post_init__(self) -> None:
         for name in SETTINGS:
             value = checked(name, getattr(self, name))

@@ -2,94 +2,34 @@
 
 from __future__ import annotations
 
-import math
+import platform
 import statistics
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli import __version__
-from mfcli.errors import ArtifactError, DataError
+from mfcli.baselines import Baseline
+from mfcli.bootstrap import LEVEL, Bootstrap, Doubles, interval
+from mfcli.config import Config
+from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.files import write_json
+from mfcli.measures import Measured
+from mfcli.measuring import Progress, measure
 from mfcli.model import Model
-from mfcli.ratings import Ratings, Scale
+from mfcli.parallel import cores
+from mfcli.ratings import Ratings
+from mfcli.split import Split
+
+if TYPE_CHECKING:
+    from mfcli.ranking import RankingMetrics
 
 FORMAT = 1
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Errors of predictions, in rating units.
-
-    Attributes
-    ----------
-    rmse, mse, mae : float
-    r2 : float or None
-        Share of the variance of these ratings that is explained; None where they do not vary.
-    """
-
-    rmse: float
-    mse: float
-    mae: float
-    r2: float | None
-
-    @classmethod
-    def of(cls, predicted: Array, rating: Array) -> Errors:
-        """Compare predictions to ratings, both of shape (n,), n > 0."""
-        error = predicted.astype(np.float64) - rating
-        mse = float(np.mean(np.square(error)))
-        variance = float(np.var(rating, dtype=np.float64))
-        r2 = 1 - mse / variance if variance else None
-        return cls(math.sqrt(mse), mse, float(np.mean(np.abs(error))), r2)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Damped user and item biases fitted to training ratings, without factors.
-
-    With d ratings at the mean added to each,
-
-        b_i = sum over the item's ratings of (r - mu) / (count + d)
-        b_u = sum over the user's ratings of (r - mu - b_i) / (count + d)
-
-    (Y. Koren, "Factor in the neighbors", ACM TKDD 4(1), 2010, section 2.1.)
-    """
-
-    mu: float
-    user_biases: NDArray[np.float64]
-    item_biases: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, train: Ratings, damping: float) -> Baseline:
-        mu = train.mean
-        residual = train.rating.astype(np.float64) - mu
-        item_biases = _damped(train.item, residual, train.items.counts, damping)
-        residual = residual - item_biases[train.item]
-        user_biases = _damped(train.user, residual, train.users.counts, damping)
-        return cls(mu, user_biases, item_biases)
-
-    def predict(self, ratings: Ratings) -> Array:
-        """Predict ratings by their rows; an unknown row (-1) has no bias."""
-        user = np.where(ratings.user >= 0, self.user_biases[ratings.user], 0)
-        item = np.where(ratings.item >= 0, self.item_biases[ratings.item], 0)
-        return (self.mu + user + item).astype(np.float32)
-
-
-def _damped(
-    rows: NDArray[np.int32],
-    residual: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    damping: float,
-) -> NDArray[np.float64]:
-    sums = np.bincount(rows, weights=residual, minlength=len(counts))
-    biases: NDArray[np.float64] = sums / np.maximum(counts + damping, np.finfo(np.float64).tiny)
-    return biases
+AVERAGING = "over ratings; user_rmse and ranking over users"
+CANDIDATES = "all items that the user has not rated in training"
 
 
 @dataclass(frozen=True)
@@ -99,51 +39,69 @@ class Metrics:
     Attributes
     ----------
     protocol : dict
-        What was compared to what: ratings, split, cold-start policy, clipping, damping.
+        What was compared to what: ratings, split, cold-start policy, clipping, versions, ...
     config : dict
         What the model was trained with.
-    model, mean, biases : Errors
-        Of the model, of the training mean, and of damped biases; clipped if the protocol says so.
+    model, mean, biases : Measured
+        Errors of the model, of the training mean, and of damped biases; clipped if the protocol
+        says so.
     rmse_clipped, rmse_raw : float
         Of the model, either way.
     groups : dict
         Of each of `warm`, `unseen_user`, `unseen_item`, `unseen_both`: how many ratings, and the
         model's RMSE on them (None where there are none).
+    breakdown : dict
+        Where the error is, see `Breakdown`.
+    ranking : RankingMetrics, optional
     """
 
     protocol: dict[str, Any]
     config: dict[str, Any]
-    model: Errors
-    mean: Errors
-    biases: Errors
+    model: Measured
+    mean: Measured
+    biases: Measured
     rmse_clipped: float
     rmse_raw: float
     groups: dict[str, dict[str, Any]]
+    breakdown: dict[str, Any]
+    ranking: RankingMetrics | None = None
+
+    @property
+    def draws(self) -> dict[str, Doubles]:
+        """What the model's measures were in each resample of the users, by their names."""
+        return self.model.draws | (self.ranking.model.draws if self.ranking else {})
 
     def as_dict(self) -> dict[str, Any]:
         """Return the metrics as plain values, with the gain over each baseline.
 
         A gain is the share of the baseline's RMSE that the model takes away.
         """
-        baselines = {
-            name: vars(errors) | {"gain": 1 - self.model.rmse / errors.rmse if errors.rmse else 0.0}
-            for name, errors in (("mean", self.mean), ("biases", self.biases))
-        }
+        baselines = {"mean": self.mean, "biases": self.biases}
         return {
             "format": FORMAT,
             "mfcli": __version__,
             "protocol": self.protocol,
             "config": self.config,
-            **vars(self.model),
+            **self.model.as_dict(),
             "rmse_clipped": self.rmse_clipped,
             "rmse_raw": self.rmse_raw,
-            "baselines": baselines,
+            "baselines": {name: self._against(other) for name, other in baselines.items()},
             "groups": self.groups,
+            "ranking": self.ranking.as_dict() if self.ranking else None,
+            "breakdown": self.breakdown,
         }
 
+    def _against(self, baseline: Measured) -> dict[str, Any]:
+        plain, rmse = baseline.as_dict(), baseline.errors.rmse
+        plain["gain"] = 1 - self.model.errors.rmse / rmse if rmse else 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = 1 - self.model.draws["rmse"] / baseline.draws["rmse"]
+        plain["intervals"]["gain"] = interval(draws)
+        return plain
+
     def write(self, path: Path) -> None:
-        """Write the metrics as JSON, replacing the file atomically."""
-        write_json(path, self.as_dict())
+        """Write the metrics and their draws as JSON, replacing the file atomically."""
+        write_json(path, self.as_dict() | {"draws": _plain(self.draws)})
 
 
 @dataclass(frozen=True)
@@ -168,111 +126,161 @@ class FoldMetrics:
                         f" {value}; train all folds again"
                     )
 
+    @property
+    def draws(self) -> dict[str, Doubles]:
+        """The means over the folds of their draws."""
+        found = [fold.draws for fold in self.folds]
+        return {name: np.mean([draws[name] for draws in found], axis=0) for name in found[0]}
+
     def as_dict(self) -> dict[str, Any]:
         """Return all metrics as plain values, with means and standard deviations over folds.
 
         The standard deviation is that of a sample (n - 1).
         """
-        numbers = {
-            "rmse": [fold.model.rmse for fold in self.folds],
-            "mse": [fold.model.mse for fold in self.folds],
-            "mae": [fold.model.mae for fold in self.folds],
-            "biases_rmse": [fold.biases.rmse for fold in self.folds],
-        }
+        values = [_measures(fold) for fold in self.folds]
+        names = [name for name in values[0] if all(name in measures for measures in values)]
+        numbers = {name: [measures[name] for measures in values] for name in names}
         return {
             "format": FORMAT,
             "mfcli": __version__,
-            "mean": {name: statistics.fmean(values) for name, values in numbers.items()},
-            "standard_deviation": {n: statistics.stdev(values) for n, values in numbers.items()},
+            "mean": {name: statistics.fmean(column) for name, column in numbers.items()},
+            "standard_deviation": {n: statistics.stdev(c) for n, c in numbers.items()},
+            "intervals": {name: interval(draws) for name, draws in self.draws.items()},
             "folds": [fold.as_dict() for fold in self.folds],
         }
 
     def write(self, path: Path) -> None:
-        """Write the metrics as JSON, replacing the file atomically."""
-        write_json(path, self.as_dict())
+        """Write the metrics and their draws as JSON, replacing the file atomically."""
+        write_json(path, self.as_dict() | {"draws": _plain(self.draws)})
+
+
+def _measures(metrics: Metrics) -> dict[str, float]:
+    """List the numbers that have a mean over folds."""
+    found = asdict(metrics.model.errors) | {"biases_rmse": metrics.biases.errors.rmse}
+    if metrics.ranking:
+        found |= asdict(metrics.ranking.model.measures)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _plain(draws: dict[str, Doubles]) -> dict[str, list[float]]:
+    """Return draws to seven digits; a draw that is not defined leaves out all of its measure."""
+    finite = {name: values for name, values in draws.items() if np.isfinite(values).all()}
+    return {name: [float(f"{x:.7g}") for x in values] for name, values in finite.items()}
 
 
 def evaluate(
-    model: Model, ratings: Ratings, train: Ratings, *, clip: bool, damping: float, on: str
+    model: Model,
+    split: Split,
+    config: Config = Config(),  # noqa: B008 (frozen)
+    *,
+    on: str | Ratings = "test",
+    ranking: bool = False,
+    threads: int | None = None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Metrics:
     """Compare predictions to ratings.
 
     Parameters
     ----------
     model : Model
-    ratings : Ratings
-        To evaluate on, over vocabularies of their own; they are matched by their raw ids.
-    train : Ratings
-        To fit the baselines to, likewise.
-    clip : bool
-        Whether predictions are clipped to the model's rating scale.
-    damping : float
-        Of the bias baseline.
-    on : str
-        What `ratings` are, for the protocol.
+    split : Split
+        Its training ratings are what the baselines are fitted to and what is not recommended again.
+        Ids are matched as they are, so that it may be another split than the model's.
+    config : Config
+        Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at` and
+        `relevant`.
+    on : str or Ratings
+        A part of the split ("test", "valid" or "train"), or other ratings.
+    ranking : bool
+        Measure rankings, too.
+    threads : int, optional
+        The cores by default; the result does not depend on it.
+    on_progress : callable, optional
+        Told the ratings measured so far and all of them; then the users ranked.
 
     Raises
     ------
     DataError
-        If there are no ratings.
+        If there are no ratings, or none is relevant.
+    ArtifactError
+        If the split has no such part.
+    UsageError
+        If a ranking is to be measured on the training ratings, which are not recommended.
     """
+    ratings, name = _ratings_of(split, on)
+    if ranking and name == "train":
+        raise UsageError("a ranking leaves out what is rated in train; measure it on test or valid")
     if not len(ratings):
-        raise DataError(f"{on}: holds no ratings to evaluate on")
-    own = ratings
-    ratings = own.within(model.users, model.items)
-    raw = model.predict(ratings.user, ratings.item)
-    clipped = _clipped(raw, model.scale)
-    predicted = clipped if clip else raw
-    fitted = Baseline.fit(train, damping).predict(own.within(train.users, train.items))
-    constant = np.full(len(ratings), train.mean, dtype=np.float32)
+        raise DataError(f"{name}: holds no ratings to evaluate on")
+    bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
+    baseline = Baseline.fit(split.train, config.damping)
+    sums = measure(model, split, ratings, baseline, config.clip, bootstrap.threads, on_progress)
+    protocol = _protocol(model, split, ratings, name, config)
+    ranked = None
+    if ranking:
+        from mfcli.ranking import evaluate_ranking
+
+        ranked = evaluate_ranking(
+            model,
+            ratings,
+            split.train,
+            baseline,
+            at=config.at,
+            relevant=config.relevant,
+            bootstrap=bootstrap,
+            on_progress=on_progress,
+        )
+        protocol["ranking"] = {"at": ranked.at, "relevant": ranked.relevant, "of": CANDIDATES}
+    kinds, rmse = sums.measured(bootstrap), sums.rmse()
     return Metrics(
-        protocol=_protocol(model, ratings, clip, damping, on),
+        protocol=protocol,
         config=model.config.as_dict(),
-        model=Errors.of(predicted, ratings.rating),
-        mean=Errors.of(constant, ratings.rating),
-        biases=Errors.of(_clipped(fitted, model.scale) if clip else fitted, ratings.rating),
-        rmse_clipped=Errors.of(clipped, ratings.rating).rmse,
-        rmse_raw=Errors.of(raw, ratings.rating).rmse,
-        groups=_groups(model, ratings, predicted),
+        model=kinds["model"],
+        mean=kinds["mean"],
+        biases=kinds["biases"],
+        rmse_clipped=rmse["clipped"],
+        rmse_raw=rmse["raw"],
+        groups=sums.breakdown.group_errors(),
+        breakdown=sums.breakdown.as_dict(sums.users),
+        ranking=ranked,
     )
 
 
-def _clipped(predicted: Array, scale: Scale) -> Array:
-    return predicted.clip(np.float32(scale.min), np.float32(scale.max))
+def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
+    """Return the ratings to evaluate on, and what they are called."""
+    if isinstance(on, Ratings):
+        return on, on.source.name if on.source else "other ratings"
+    if on not in split.parts:
+        raise ArtifactError(f"the split has no {on} ratings; split again with --{on} 0.1")
+    return split.parts[on], on
 
 
 def _protocol(
-    model: Model, ratings: Ratings, clip: bool, damping: float, on: str
+    model: Model, split: Split, ratings: Ratings, name: str, config: Config
 ) -> dict[str, Any]:
     return {
-        "on": on,
+        "on": name,
+        "source": ratings.source.sha256 if ratings.source else None,
         "ratings": len(ratings),
-        "split": model.split_hash,
+        "users": int(np.count_nonzero(np.bincount(ratings.user))),
+        "split": split.hash,
+        "strategy": split.strategy,
+        "trained_on": model.split_hash,
         "cold_start": COLD_START,
-        "clip": clip,
+        "clip": config.clip,
         "scale": model.scale._asdict(),
-        "damping": damping,
-        "averaging": "over ratings",
+        "damping": config.damping,
+        "averaging": AVERAGING,
+        "intervals": {
+            "level": LEVEL,
+            "over": "users",
+            "resamples": config.resamples,
+            "seed": config.seed,
+        },
+        "ranking": None,
+        "versions": {
+            "mfcli": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
     }
-
-
-def _groups(model: Model, ratings: Ratings, predicted: Array) -> dict[str, dict[str, Any]]:
-    known_user = _seen(ratings.user, model.users.counts)
-    known_item = _seen(ratings.item, model.items.counts)
-    masks = {
-        "warm": known_user & known_item,
-        "unseen_user": ~known_user & known_item,
-        "unseen_item": known_user & ~known_item,
-        "unseen_both": ~known_user & ~known_item,
-    }
-    return {name: _group(predicted[mask], ratings.rating[mask]) for name, mask in masks.items()}
-
-
-def _seen(rows: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each row is known and has a training rating."""
-    return (rows >= 0) & (counts[rows] > 0)
-
-
-def _group(predicted: Array, rating: Array) -> dict[str, Any]:
-    rmse = Errors.of(predicted, rating).rmse if len(rating) else None
-    return {"ratings": len(rating), "rmse": rmse}

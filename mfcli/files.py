@@ -13,6 +13,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from mfcli.errors import ArtifactError
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SEAL = "digest"
+_NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text holds a raw line break
 
 
 @contextlib.contextmanager
@@ -92,8 +94,11 @@ def write_json(target: Path, value: dict[str, Any]) -> None:
 
 
 def json_text(value: dict[str, Any]) -> str:
-    """Format an object as JSON for people and programs: UTF-8, indented, no NaN."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Format an object as JSON for people and programs: UTF-8, no NaN, indented but for lists
+    of numbers, which have a line each.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n"
 
 
 def read_json(path: Path, *, newest: int | None = None) -> dict[str, Any]:

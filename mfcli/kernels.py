@@ -692,6 +692,20 @@ def _select_top(scores: Any, items: Any, best: Any) -> None:
             best[row, place], items[row, place] = score, item
 
 
+def _first_unrated(order: Any, starts: Any, rated: Any, users: Any, seen: Any, items: Any) -> None:
+    for place in range(len(users)):
+        user = users[place]
+        for at in range(starts[user], starts[user + 1]):  # none for the user -1: from the end to 0
+            seen[rated[at]] = place
+        count = 0
+        for item in order:
+            if count == items.shape[1]:
+                break
+            if seen[item] != place:
+                items[place, count] = item
+                count += 1
+
+
 def _fill_powers(step: Any, out: Any) -> None:
     a, b, c, d = 1.0, 0.0, 0.0, 1.0
     p, q, r, s = step[0, 0], step[0, 1], step[1, 0], step[1, 1]
@@ -726,6 +740,7 @@ _LONGS = types.Array(types.int64, 1, "C")
 _COUNTS = types.Array(types.int64, 2, "C")
 _COLUMN = types.Array(types.int32, 1, "C", readonly=True)
 _RATINGS = types.Array(types.float32, 1, "C", readonly=True)
+_STARTS = types.Array(types.int64, 1, "C", readonly=True)
 _DOUBLES = types.Array(types.float64, 1, "C")
 _RANKS = types.Array(types.int32, 2, "C")
 _MATRIX = types.Array(types.float64, 2, "C")
@@ -788,6 +803,11 @@ class SharedKernels(NamedTuple):
         ``(scores, items, best)``: put the highest scores of each row (float32,
         descending, of equal ones the first) into the row of `best`, which comes
         filled with -infinity, and their columns into `items` (int32).
+    first_unrated : callable
+        ``(order, starts, rated, users, seen, items)``: put the first of `order`
+        that a user has not rated into the row of `items` (int32), which comes
+        filled with -1.  User ``u`` has rated ``rated[starts[u]:starts[u + 1]]``;
+        `seen` is scratch, int32 for each item, and comes filled with -1.
     fill_powers, fill_costs : callable
         See `make_powers` and `make_costs`.
     """
@@ -797,6 +817,7 @@ class SharedKernels(NamedTuple):
     count_blocks: Callable[..., None]
     fill_blocks: Callable[..., None]
     select_top: Callable[..., None]
+    first_unrated: Callable[..., None]
     fill_powers: Callable[..., None]
     fill_costs: Callable[..., None]
 
@@ -842,6 +863,7 @@ def shared_kernels() -> SharedKernels:
         _compile(_count_blocks, _COLUMN, _COLUMN, _COLUMN, _COLUMN, _COUNTS),
         _compile(_fill_blocks, _COLUMN, _COLUMN, _RATINGS, _COLUMN, _COLUMN, _COUNTS, _RECORDS),
         _compile(_select_top, _TABLE, _RANKS, _TABLE),
+        _compile(_first_unrated, _COLUMN, _STARTS, _COLUMN, _COLUMN, _STEPS, _RANKS),
         _compile(_fill_powers, _MATRIX, _MATRIX),
         _compile(_fill_costs, _MATRIX, types.float64, _DOUBLES, _MATRIX),
     )

@@ -62,12 +62,14 @@ class Vocabulary:
 
         Ids of the other type are compared as text, so that 42 finds "42" and "42" finds 42.
         """
-        if ids.type != self.ids.type:
-            own, ids = self.ids.cast(pa.string()), ids.cast(pa.string())
-        else:
-            own = self.ids
-        found = pc.index_in(ids, value_set=own).fill_null(-1)
-        return _numpy(found, np.int32)
+        own = self.ids
+        if ids.type != own.type:
+            own, ids = own.cast(pa.string()), ids.cast(pa.string())
+        elif ids is own:
+            return np.arange(len(own), dtype=np.int32)
+        found = pc.index_in(ids, value_set=own)
+        known = _numpy(pc.is_valid(found).cast(pa.int32()), np.int32)  # fill_null imports pandas
+        return np.where(known, _numpy(found, np.int32), np.int32(-1))
 
     def counting(self, rows: NDArray[np.int32]) -> Vocabulary:
         """Return the same ids with the number of times each of their rows occurs in `rows`."""
@@ -173,8 +175,8 @@ class Ratings:
             return Scale(float(self.rating.min()), float(self.rating.max()), None)
         return Scale(float(values[0]), float(values[-1]), _step(values))
 
-    def take(self, rows: NDArray[Any]) -> Ratings:
-        """Select ratings by position or mask, in order; the vocabularies stay."""
+    def take(self, rows: NDArray[Any] | slice) -> Ratings:
+        """Select ratings by position, mask or slice, in order; the vocabularies stay."""
         return replace(
             self,
             user=self.user[rows],

@@ -59,8 +59,8 @@ class Rated:
 
     Attributes
     ----------
-    starts : int64 array, shape (n_users + 1,)
-        Where each user's items begin.
+    starts : int64 array, shape (n_users + 2,)
+        Where each user's items begin. The last user is any unknown one (row -1), with no items.
     items : int32 array, shape (n_ratings,)
     """
 
@@ -68,10 +68,20 @@ class Rated:
     items: Rows
 
     @classmethod
-    def of(cls, train: Ratings) -> Rated:
-        order = np.argsort(train.user, kind="stable")
-        counts = np.bincount(train.user, minlength=len(train.users))
-        return cls(np.concatenate([[0], np.cumsum(counts)]), train.item[order])
+    def of(cls, ratings: Ratings) -> Rated:
+        """Collect ratings by user; what is not in the vocabularies (-1) is left out."""
+        known = (ratings.user >= 0) & (ratings.item >= 0)
+        user, item = ratings.user[known], ratings.item[known]
+        order = np.argsort(user, kind="stable")
+        counts = np.bincount(user, minlength=len(ratings.users) + 1)
+        return cls(np.concatenate([[0], np.cumsum(counts)]), item[order])
+
+    def pairs(self, users: Rows) -> tuple[NDArray[np.int64], Rows]:
+        """List what some users have rated: positions in `users`, and rows of items."""
+        starts, counts = self.starts[users], np.diff(self.starts)[users]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        position = np.repeat(np.arange(len(users)), counts)
+        return position, self.items[np.repeat(starts, counts) + within]
 
 
 def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
@@ -114,7 +124,7 @@ def top_items(
     ----------
     model : Model
     users : int32 array, shape (m,)
-        Rows of the user tables.
+        Rows of the user tables; -1 for any unknown user, who has no factors and no bias.
     n : int
         Items for each user.
     exclude : Rated, optional
@@ -130,7 +140,9 @@ def top_items(
     """
     allowed = np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates
     # One product ranks by p . q + b_i; what is the same for all items of a user is added after.
-    left = np.column_stack([model.user_factors, np.ones(len(model.users), np.float32)])
+    nobody = np.zeros((1, model.k), np.float32)  # the last row is that of -1
+    factors = np.concatenate([model.user_factors, nobody])
+    left = np.column_stack([factors, np.ones(len(factors), np.float32)])
     right = np.column_stack([model.item_factors, model.item_biases])[allowed]
     place = np.full(len(model.items), -1, np.int32)
     place[allowed] = np.arange(len(allowed), dtype=np.int32)
@@ -140,9 +152,40 @@ def top_items(
             _hide_rated(scores, block, exclude, place)
 
     ranking = _ranked(left, right, users, min(n, len(allowed)), hide, threads)
-    constant = np.float32(model.mu) + model.user_biases[users]
+    constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     items = np.where(ranking.items >= 0, allowed[ranking.items], -1).astype(np.int32)
     return Ranking(users, items, ranking.scores + constant[:, None])
+
+
+def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 1) -> Rows:
+    """Rank items for users in one order for all, without what each has rated.
+
+    Parameters
+    ----------
+    order : int32 array, shape (n_items,)
+        Rows of the items, best first.
+    users : int32 array, shape (m,)
+        -1 for any unknown user.
+    n : int
+    rated : Rated
+    threads : int
+
+    Returns
+    -------
+    int32 array, shape (m, n)
+        -1 where fewer than n are left.
+    """
+    items = np.full((len(users), n), -1, np.int32)
+    size = -(-len(users) // max(threads, 1))
+
+    def task(number: int) -> None:
+        part = slice(number * size, (number + 1) * size)
+        seen = np.full(len(order), -1, np.int32)
+        arrays = (order, rated.starts, rated.items, users[part], seen, items[part])
+        shared_kernels().first_unrated(*arrays)
+
+    each(task, -(-len(users) // size) if size else 0, threads)
+    return items
 
 
 def similar(
@@ -191,8 +234,6 @@ def _ranked(
 def _hide_rated(
     scores: NDArray[np.float32], users: Rows, rated: Rated, place: NDArray[np.int32]
 ) -> None:
-    starts, counts = rated.starts[users], np.diff(rated.starts)[users]
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    column = place[rated.items[np.repeat(starts, counts) + within]]
-    row = np.repeat(np.arange(len(users)), counts)
+    row, items = rated.pairs(users)
+    column = place[items]
     scores[row[column >= 0], column[column >= 0]] = -np.inf

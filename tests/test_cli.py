@@ -148,11 +148,35 @@ def test_settings_come_from_defaults_file_and_options(run: Run, real_csv: Path) 
 def test_evaluate_prints_and_writes(trained: Run) -> None:
     done = trained("evaluate", "--no-clip", "--damping", "2")
     assert "predictions not clipped" in done.out
-    assert "damped biases (damping 2)" in done.out
-    for words in ("unseen user", "unseen item", "unseen both", "warm"):
+    assert "damped biases (2)" in done.out
+    for words in ("unseen user", "unseen item", "unseen both", "warm", "95% interval"):
         assert words in done.out
     written = json.loads(Path("metrics.json").read_text())
+    assert len(written.pop("draws")["rmse"]) == 1000
     assert json.loads(trained("evaluate", "--no-clip", "--damping", "2", "--json").out) == written
+
+
+def test_evaluate_rankings(trained: Run) -> None:
+    done = trained("evaluate", "--ranking", "--at", 5, "--relevant", 3, "--threads", 1)
+    assert "The first 5 of each ranking; relevant: rated 3 or more" in done.out
+    for words in ("NDCG", "hit rate", "coverage", "popularity", "most popular", "damped biases"):
+        assert words in done.out
+    written = json.loads(Path("metrics.json").read_text())
+    assert written["protocol"]["ranking"]["at"] == written["ranking"]["at"] == 5
+    assert len(written["draws"]["ndcg"]) == 1000
+
+
+def test_metrics_are_written_beside_the_model(trained: Run) -> None:
+    Path("runs").mkdir()
+    Path("model").rename("runs/model")
+    assert "runs/metrics.json: " in trained("evaluate", "--model", "runs/model").out
+    assert trained("compare", "runs", "metrics.json").code == 0
+
+
+def test_plot_draws_metrics(trained: Run) -> None:
+    assert trained("plot", "metrics.json").out == "metrics.png: 5 panels\n"
+    done = trained("plot", "metrics.json", "--json", "--out", "m.svg")
+    assert json.loads(done.out)["picture"] == "m.svg"
 
 
 def test_evaluate_on_other_ratings(trained: Run) -> None:
@@ -217,6 +241,17 @@ USAGE = [
     (["train", "--optimizer", "adam", "--engine", "fast"], "engine fast trains with optimizer sgd"),
     (["train", "--unknown"], "No such option: --unknown"),
     (["plot", "history.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
+    (["plot", "metrics.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
+    (["plot", "metrics.json", "--rmse"], "--rmse does not go with metrics.json; leave it out"),
+    (
+        ["plot", "history.json", "metrics.json"],
+        "metrics.json: holds metrics, which are drawn alone",
+    ),
+    (["evaluate", "--at", "5"], "--at does not go with rating errors alone; give --ranking"),
+    (["evaluate", "--ranking", "--at", "0"], "--at must be at least 1 and at most 1000, got 0"),
+    (["evaluate", "--ranking", "--on", "train"], "a ranking leaves out what is rated in train"),
+    (["evaluate", "--resamples", "-1"], "--resamples must be at least 0"),
+    (["compare", "metrics.json"], "name two runs or more"),
     (["nonsense"], "No such command 'nonsense'."),
 ]
 
@@ -251,7 +286,12 @@ FAULTS = [
     (["evaluate", "--on", "none.csv"], "none.csv: cannot be read: No such file or directory"),
     (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
     (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),
-    (["plot", "metrics.json"], "metrics.json: is no training history: it has no list 'loss'"),
+    (["plot", "other.json"], "other.json: is no training history: it has no list 'loss'"),
+    (["plot", "bad.json"], "bad.json: holds no metrics; make it with: mfcli evaluate"),
+    (
+        ["evaluate", "--ranking", "--relevant", "9"],
+        "no rating of an item that is not in train is at",
+    ),
     (["plot", "history.json", "--out", "one.csv/p.png"], "one.csv/p.png: cannot be written: "),
 ]
 
@@ -264,6 +304,8 @@ def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message
     Path("fine.csv").write_text("user,item,rating\n" + "".join(f"{n},2,3\n" for n in range(9)))
     Path("unknown.toml").write_text("lrr = 0.1\n")
     Path("type.toml").write_text('k = "ten"\n')
+    Path("other.json").write_text("{}")
+    Path("bad.json").write_text('{"protocol": 3}')
     Path("runs").mkdir()
     Path("full").mkdir()
     Path("full/notes.txt").write_text("mine")

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import Outcome
 
-from mfcli.evaluation import Baseline
+from mfcli.baselines import Baseline
 from mfcli.split_folder import read_split
 
 Run = Callable[..., Outcome]
@@ -205,7 +205,7 @@ def test_a_model_is_measured_on_a_split_of_other_users(run: Run, data: Path) -> 
     done = run("evaluate", "--split", "sq", "--any-split", "--json")
     assert done.code == 0, done.err
     parts = read_split(Path("sq"))
-    baseline = Baseline.fit(parts.train, 5.0).predict(parts.test)
+    baseline = Baseline.fit(parts.train, 5.0).predict(parts.test.user, parts.test.item)
     rmse = float(np.sqrt(np.mean(np.square(baseline - parts.test.rating))))
     assert json.loads(done.out)["baselines"]["biases"]["rmse"] == pytest.approx(rmse, abs=1e-6)
 

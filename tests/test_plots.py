@@ -1,14 +1,21 @@
-"""Pictures of histories."""
+"""Pictures of histories and of metrics."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
+from planted import planted_split
 
+from mfcli.config import Config
 from mfcli.errors import ArtifactError, UsageError
-from mfcli.plots import plot_histories
-from mfcli.training import Epoch, History
+from mfcli.evaluation import FoldMetrics, Metrics, evaluate
+from mfcli.plots.histories import plot_histories
+from mfcli.plots.metrics import plot_metrics
+from mfcli.saved_metrics import SavedMetrics
+from mfcli.training import Epoch, History, start
 
 KERAS = {"loss": [1.5, 1.0, 0.9], "val_loss": [1.4, 1.1, 1.2]}
 OURS = History.of([Epoch(n, 1 / n, 0.9 / n, 1.1 / n, 1.0 / n, 0.1) for n in range(1, 6)])
@@ -110,3 +117,49 @@ def test_other_files_are_no_history(tmp_path: Path, value: object, message: str)
     path.write_text(json.dumps(value))
     with pytest.raises(ArtifactError, match=message):
         History.read(path)
+
+
+@pytest.fixture(scope="module")
+def metrics() -> Metrics:
+    split = planted_split(Config())
+    seconds = np.linspace(1e9, 1.1e9, len(split.test)).astype(np.int64)
+    split = replace(split, test=replace(split.test, timestamp=seconds))
+    return evaluate(start(split, Config(k=2)), split, Config(resamples=0))
+
+
+def read(folder: Path, metrics: Metrics | FoldMetrics) -> SavedMetrics:
+    metrics.write(folder / "metrics.json")
+    return SavedMetrics.read(folder / "metrics.json")
+
+
+@pytest.mark.parametrize("suffix", MAGIC)
+def test_the_picture_of_metrics(tmp_path: Path, metrics: Metrics, suffix: str) -> None:
+    pictures = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    for picture in pictures:
+        panels = plot_metrics(read(tmp_path, metrics), picture)
+    assert len(panels) == 6
+    assert pictures[0].read_bytes().startswith(MAGIC[suffix])
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_the_picture_of_metrics_says_what_it_shows(tmp_path: Path, metrics: Metrics) -> None:
+    import matplotlib
+
+    bare = replace(metrics, breakdown=metrics.breakdown | {"month": None})
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        plot_metrics(read(tmp_path, metrics), tmp_path / "p.svg")
+        assert len(plot_metrics(read(tmp_path, bare), tmp_path / "q.svg", title="Mine $x$")) == 5
+    text = (tmp_path / "p.svg").read_text()
+    rmse = f"RMSE {metrics.model.errors.rmse:.4f} on "
+    words = ("Training ratings of the item", "of the user", "Calibration", "Residuals", "Month")
+    for word in (rmse, *words):
+        assert word in text
+    other = (tmp_path / "q.svg").read_text()
+    assert "Mine $x$" in other
+    assert "Month" not in other
+
+
+def test_folds_have_no_picture(tmp_path: Path, metrics: Metrics) -> None:
+    folds = read(tmp_path, FoldMetrics([metrics, metrics]))
+    with pytest.raises(ArtifactError, match="holds the metrics of folds; draw one of them"):
+        plot_metrics(folds, tmp_path / "p.png")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from mfcli import output
 from mfcli.config import Config
+from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.ratings import Ratings
-    from mfcli.split import Split
 
 
 def columns_of(
@@ -54,16 +54,13 @@ def read_files(
         )
 
 
-def ratings_of(
-    parts: Split, on: str, columns: dict[str, str], settings: Config, quiet: bool
-) -> Ratings:
-    """Find the ratings that `--on` names."""
-    from mfcli.errors import ArtifactError
-    from mfcli.split import PARTS
-
-    if on not in PARTS:
-        with place_for_rejected(settings) as rejected:
-            return read_files([on], columns, settings, quiet, rejected)
-    if on not in parts.parts:
-        raise ArtifactError(f"the split has no {on} ratings; split again with --{on} 0.1")
-    return parts.parts[on]
+def run_names(paths: list[Path]) -> list[str]:
+    """Name runs by file, by folder or by path, whichever tells them apart first."""
+    for names in ([p.stem for p in paths], [p.resolve().parent.name for p in paths]):
+        if len(set(names)) == len(paths):
+            return names
+    names = [str(path) for path in paths]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is named twice; name each run once")
+    return names

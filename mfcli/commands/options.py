@@ -64,12 +64,14 @@ def settings_of(ctx: typer.Context) -> Config:
         raise UsageError(str(error)) from None
 
 
-def refuse(ctx: typer.Context, names: Iterable[str], what: str) -> None:
+def refuse(
+    ctx: typer.Context, names: Iterable[str], what: str, remedy: str = "leave it out"
+) -> None:
     """Refuse options that have been given but would do nothing."""
     for name in names:
         source = ctx.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}; leave it out")
+            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}; {remedy}")
 
 
 K = Annotated[int, setting("k")]
@@ -102,6 +104,10 @@ Valid = Annotated[float, setting("valid")]
 Duplicates = Annotated[str, setting("duplicates")]
 Clip = Annotated[bool, setting("clip", "--clip/--no-clip")]
 Damping = Annotated[float, setting("damping")]
+Resamples = Annotated[int, setting("resamples")]
+At = Annotated[int, setting("at")]
+Relevant = Annotated[float, setting("relevant")]
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Pictures of training histories. The only file that imports matplotlib."""
+"""Pictures of training histories."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mfcli.errors import UsageError
-from mfcli.files import replacing_file
+from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
 from mfcli.training import History
 
-SUFFIXES = (".png", ".svg", ".pdf")
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MSE_NAMES = ("mse", "mean_squared_error")
 
 
@@ -55,15 +51,14 @@ def plot_histories(
     check_suffix(out)
     runs = [_Run(name, history, seconds) for name, history in histories.items()]
     panels = _panels(runs, rmse, seconds)
-    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2 * len(panels), 4.0)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (label, names) in zip(grid, panels, strict=True):
         _draw(axes, runs, names, label, both=not seconds)
         _dress(axes, label, seconds)
     if title:
         figure.suptitle(title, parse_math=False)
-    _save(figure, out)
+    save(figure, out)
 
 
 class _Run:
@@ -94,20 +89,9 @@ def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[tuple[str, tupl
     return there[-1:] if seconds else there
 
 
-def check_suffix(out: Path) -> None:
-    """Refuse a picture of an unknown kind.
-
-    Raises
-    ------
-    UsageError
-    """
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{out}: must end in {', '.join(SUFFIXES)}, got {out.suffix!r}")
-
-
 def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str, *, both: bool) -> None:
     for number, run in enumerate(runs):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         prefix = f"{run.name} " if len(runs) > 1 else ""
         training, validation = run.series(names), run.series(names, "val_")
         if training and (both or not validation):
@@ -154,20 +138,5 @@ def _dress(axes: Axes, label: str, seconds: bool) -> None:
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(y=0.12)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    for text in axes.legend(frameon=False, fontsize="small").get_texts():
-        text.set_parse_math(False)
-
-
-def _save(figure: Figure, out: Path) -> None:
-    """Save without dates or random names, so that the same history gives the same bytes."""
-    metadata: dict[str, dict[str, Any]] = {
-        ".svg": {"Date": None},
-        ".pdf": {"CreationDate": None},
-    }
-    suffix = out.suffix.lower()
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "mfcli"}), replacing_file(out) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=150, metadata=metadata.get(suffix))
+    dress(axes)
+    add_legend(axes)

@@ -1,0 +1,1 @@
+"""Pictures of what happened; the only files that import matplotlib."""

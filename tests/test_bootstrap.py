@@ -1,0 +1,80 @@
+"""Draws of users against the obvious: put together the ratings of the users drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mfcli.bootstrap import Bootstrap, interval
+from mfcli.measures import OWN, SHARED, Errors, Measured, own_columns, shared_columns
+from mfcli.tallies import Bins, Tally
+
+
+def twin(seed: int, number: int, user: np.ndarray) -> np.ndarray:
+    """Return the positions of the ratings of the users drawn, and a new number for each drawn."""
+    count = int(user.max()) + 1
+    drawn = np.random.default_rng([seed, number]).integers(0, count, count, dtype=np.int32)
+    return np.concatenate(
+        [
+            np.stack([rows, np.full(len(rows), n)])
+            for n, rows in enumerate(np.flatnonzero(user == u) for u in drawn)
+        ],
+        axis=1,
+    )
+
+
+def test_a_draw_is_what_the_drawn_users_come_to() -> None:
+    rng = np.random.default_rng(1)
+    user = np.concatenate([np.arange(12), rng.integers(0, 12, 80)])
+    rating, error = rng.normal(3, 1, len(user)), rng.normal(0, 1, len(user))
+    tally = Tally(12, *SHARED, *OWN)
+    tally.add(user, **shared_columns(rating - 3), **own_columns(error))
+    measured = Measured.of(tally, {"model": ""}, Bootstrap(5, seed=7))["model"]
+    for number in range(5):
+        rows, new = twin(7, number, user)
+        expected = Errors.of(rating[rows] + error[rows], rating[rows], new)
+        found = {name: draws[number] for name, draws in measured.draws.items()}
+        assert found == pytest.approx(vars(expected), abs=1e-9)
+
+
+def test_threads_do_not_matter() -> None:
+    rows = np.random.default_rng(0).random((3, 1000))
+    one = Bootstrap(40, 3, threads=1).totals(rows)
+    np.testing.assert_array_equal(one, Bootstrap(40, 3, threads=4).totals(rows))
+    np.testing.assert_array_equal(one[:, :10], Bootstrap(10, 3).totals(rows))
+
+
+def test_totals_are_unbiased() -> None:
+    rows = np.random.default_rng(0).random((1, 400))
+    totals = Bootstrap(2000, 0).totals(rows)
+    assert totals.mean() == pytest.approx(rows.sum(), rel=0.005)
+    assert totals.std() == pytest.approx(rows.std() * 20, rel=0.05)
+
+
+def test_intervals_are_percentiles() -> None:
+    draws = np.random.default_rng(0).permutation(np.arange(1001.0))
+    assert interval(draws) == pytest.approx([25.0, 975.0])
+    assert interval(draws[:0]) is None
+    assert interval(np.array([1.0, np.nan])) is None
+    assert Bootstrap(10, 0).totals(np.ones((2, 1))).shape == (2, 0)
+
+
+def test_tallies_are_added_up_in_pieces() -> None:
+    rng = np.random.default_rng(2)
+    index, value = rng.integers(0, 5, 100), rng.random(100)
+    whole, first, second = (Tally(6, "value") for _ in range(3))
+    whole.add(index, value=value)
+    first.add(index[:30], value=value[:30])
+    second.add(index[30:], value=value[30:])
+    first.merge(second)
+    np.testing.assert_allclose(first["value"], whole["value"])
+    np.testing.assert_array_equal(first.counts, np.bincount(index, minlength=6))
+    assert first.mean("value")[2] == pytest.approx(value[index == 2].mean())
+    assert np.isnan(first.mean("value")[5])
+
+
+def test_bins_hold_what_lies_beyond_them() -> None:
+    bins = Bins(0.5, 5.5, 10)
+    assert bins.of(np.array([-1, 0.5, 0.99, 1.0, 5.4, 5.5, 9])).tolist() == [0, 0, 0, 1, 9, 9, 9]
+    np.testing.assert_allclose(bins.edges(), np.arange(0.5, 5.6, 0.5))
+    assert Bins(3, 3, 4).of(np.array([3.0])).tolist() == [0]

@@ -1,0 +1,171 @@
+"""Runs beside one another, from their files."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Outcome
+from planted import planted_split
+
+from mfcli.bootstrap import interval
+from mfcli.comparing import compare
+from mfcli.config import Config
+from mfcli.errors import ArtifactError
+from mfcli.evaluation import FoldMetrics, Metrics, evaluate
+from mfcli.saved_metrics import SavedMetrics
+from mfcli.split import Split
+from mfcli.training import start
+
+Run = Callable[..., Outcome]
+CONFIG = Config(resamples=100)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return planted_split(Config(test=0.4), share=0.4)
+
+
+def measured(split: Split, k: int, config: Config = CONFIG, **settings: Any) -> Metrics:
+    return evaluate(start(split, Config(k=k, seed=k)), split, config, **settings)
+
+
+@pytest.fixture
+def saved(split: Split, tmp_path: Path) -> Callable[..., Path]:
+    """Write the metrics of a run into a folder of its own."""
+
+    def save(name: str, metrics: Metrics | FoldMetrics) -> Path:
+        (tmp_path / name).mkdir()
+        metrics.write(tmp_path / name / "metrics.json")
+        return tmp_path / name
+
+    return save
+
+
+def test_differences_are_paired(split: Split, saved: Callable[..., Path]) -> None:
+    one, two = measured(split, 2, ranking=True), measured(split, 9, ranking=True)
+    runs = {n: SavedMetrics.read(saved(n, m)) for n, m in (("a", one), ("b", two))}
+    found = compare(runs)
+    for measure in ("rmse", "mae", "ndcg"):
+        difference = found.difference(measure, "b")
+        assert difference
+        expected = interval(two.draws[measure] - one.draws[measure])
+        assert difference["interval"] == pytest.approx(expected, abs=1e-6)
+    value = two.model.errors.rmse - one.model.errors.rmse
+    assert found.difference("rmse", "b") == {
+        "value": value,
+        "interval": pytest.approx(found.as_dict()["runs"][1]["differences"]["rmse"]["interval"]),
+    }
+    paired = np.std(two.draws["rmse"] - one.draws["rmse"])
+    assert paired < np.std(one.draws["rmse"])  # what pairing is for
+    assert found.settings == {"k": [2, 9], "seed": [2, 9]}
+    best = min((one, two), key=lambda metrics: metrics.model.errors.rmse)
+    assert found.best("rmse") == [[one, two].index(best)]
+    assert found.best("coverage") == []
+
+
+def test_other_protocols_are_refused(split: Split, saved: Callable[..., Path]) -> None:
+    first = SavedMetrics.read(saved("a", measured(split, 2)))
+    raw = SavedMetrics.read(saved("b", measured(split, 2, replace(CONFIG, clip=False))))
+    with pytest.raises(
+        ArtifactError, match=r"b/metrics.json: was measured with clip False, .*True"
+    ):
+        compare({"a": first, "b": raw})
+    found = compare({"a": first, "b": raw}, any_protocol=True)
+    difference = found.difference("rmse", "b")
+    assert difference
+    assert difference["interval"] is None
+    folds = SavedMetrics.read(saved("c", FoldMetrics([measured(split, 2)] * 3)))
+    with pytest.raises(ArtifactError, match=r"was measured with folds 3, .* with 1"):
+        compare({"a": first, "c": folds})
+
+
+def test_a_ranking_more_is_no_other_protocol(split: Split, saved: Callable[..., Path]) -> None:
+    runs = {"a": measured(split, 2), "b": measured(split, 3, ranking=True)}
+    read = {name: SavedMetrics.read(saved(name, metrics)) for name, metrics in runs.items()}
+    found = compare(read)
+    assert found.measures["ndcg"][0] is None
+    assert found.difference("ndcg", "b") is None
+    other = measured(split, 3, replace(CONFIG, at=3), ranking=True)
+    read["c"] = SavedMetrics.read(saved("c", other))
+    with pytest.raises(ArtifactError, match="measured with ranking at 3"):
+        compare({name: read[name] for name in ("b", "c")})
+
+
+def test_folds_are_compared_by_their_means(split: Split, saved: Callable[..., Path]) -> None:
+    runs = {
+        str(k): FoldMetrics([measured(split, k, replace(CONFIG, seed=s)) for s in range(3)])
+        for k in (2, 6)
+    }
+    read = {name: SavedMetrics.read(saved(name, metrics)) for name, metrics in runs.items()}
+    found = compare(read)
+    difference = found.difference("rmse", "6")
+    assert difference
+    draws = runs["6"].draws["rmse"] - runs["2"].draws["rmse"]
+    assert difference["interval"] == pytest.approx(interval(draws), abs=1e-6)
+
+
+def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None:
+    saved("a", measured(split, 2))
+    saved("b", measured(split, 3))
+    shown = run("compare", "a", "b/metrics.json")
+    assert shown.code == 0, shown.err
+    for words in ("test ratings", "RMSE by user", "Differences to a", "95% interval"):
+        assert words in shown.out
+    result = json.loads(run("compare", "a", "b", "--json").out)
+    assert [row["name"] for row in result["runs"]] == ["a", "b"]
+    assert result["runs"][1]["settings"] == {"k": 3, "seed": 3}
+    assert result["same_protocol"] is True
+
+
+def test_what_is_refused(run: Run, split: Split, saved: Callable[..., Path]) -> None:
+    saved("a", measured(split, 2))
+    saved("b", measured(split, 2, replace(CONFIG, seed=4)))
+    Path("empty").mkdir()
+    Path("history.json").write_text('{"loss": [1]}')
+    for args, code, message in (
+        (["a"], 2, "name two runs or more, such as: mfcli compare runs/a runs/b"),
+        (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),
+        (["a", "empty"], 1, "empty: holds no metrics.json; make it with: mfcli evaluate --model"),
+        (["a", "none.json"], 1, "none.json: cannot be read: No such file or directory"),
+        (["a", "history.json"], 1, "history.json: holds no metrics; make it with: mfcli evaluate"),
+        (["a", "b"], 1, "b/metrics.json: was measured with intervals level 0.95, over users"),
+    ):
+        done = run("compare", *args)
+        assert (done.code, done.out) == (code, "")
+        assert done.err.startswith(f"error: {message}"), done.err
+        assert done.err.count("\n") == 1
+    assert run("compare", "a", "b", "--any-protocol").code == 0
+
+
+def mutated(value: Any, rng: random.Random) -> Any:
+    """Put something else in the place of one part of a JSON value."""
+    if isinstance(value, dict) and value and rng.random() < 0.85:
+        key = rng.choice(list(value))
+        return {**value, key: mutated(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.85:
+        place = rng.randrange(len(value))
+        return [*value[:place], mutated(value[place], rng), *value[place + 1 :]]
+    return rng.choice([None, "x", [], {}, -1, 1e300, True, [1, "a"], {"a": None}, float("inf")])
+
+
+def test_damaged_metrics_are_an_error_or_read(
+    run: Run, split: Split, saved: Callable[..., Path]
+) -> None:
+    folder = saved("a", measured(split, 2, replace(CONFIG, resamples=5), ranking=True))
+    good = json.loads((folder / "metrics.json").read_text())
+    rng, refused = random.Random(0), 0
+    for _ in range(150):
+        Path("bad.json").write_text(json.dumps(mutated(good, rng)))
+        for args in (["a", "bad.json"], ["bad.json", "a"]):
+            done = run("compare", *args, "--any-protocol")
+            assert done.code in (0, 1)
+            assert done.code == 0 or done.err.count("\n") == 1
+            refused += done.code
+    assert refused > 80
