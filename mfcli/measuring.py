@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.baselines import Baseline
-from mfcli.bootstrap import Bootstrap
+from mfcli.bootstrap import Bootstrap, Doubles
 from mfcli.breakdown import Breakdown, Counts, months_of
 from mfcli.measures import OWN, SHARED, Measured, own_columns, shared_columns
 from mfcli.model import Model
@@ -40,18 +41,20 @@ class Sums:
         Errors by user.
     breakdown : Breakdown
         Errors of the model by whatever else.
-    whole : Tally
-        Squared errors of the model's predictions, clipped and raw.
+    clipped, raw : float
+        Squared errors of the model's predictions.
     """
 
     users: Tally
     breakdown: Breakdown
-    whole: Tally
+    clipped: float = 0.0
+    raw: float = 0.0
 
     def merge(self, other: Sums) -> None:
         self.users.merge(other.users)
         self.breakdown.merge(other.breakdown)
-        self.whole.merge(other.whole)
+        self.clipped += other.clipped
+        self.raw += other.raw
 
     def measured(self, bootstrap: Bootstrap) -> dict[str, Measured]:
         """Return the errors of each of `KINDS`."""
@@ -59,7 +62,9 @@ class Sums:
 
     def rmse(self) -> dict[str, float]:
         """Return the RMSE of the model's predictions, `clipped` and `raw`."""
-        return {name: float(np.sqrt(self.whole.mean(name)[0])) for name in ("clipped", "raw")}
+        ratings = self.users.counts.sum()
+        sums = {"clipped": self.clipped, "raw": self.raw}
+        return {name: math.sqrt(squared / ratings) for name, squared in sums.items()}
 
 
 def measure(
@@ -117,7 +122,6 @@ class _Views:
         return Sums(
             Tally(len(self._own.users), *SHARED, "error", *columns),
             Breakdown(self._activity, self._popularity, self._model.scale, self._months),
-            Tally(1, "clipped", "raw"),
         )
 
     def add(self, sums: Sums, part: slice) -> None:
@@ -133,8 +137,8 @@ class _Views:
             columns |= own_columns(error, prefix)
         sums.users.add(own.user, **columns)
         sums.breakdown.add(own.user, own.item, rating, predicted, own.timestamp)
-        squares = {n: np.square(p - rating) for n, p in (("clipped", clipped), ("raw", raw))}
-        sums.whole.add(np.zeros(len(rating), np.int32), **squares)
+        sums.clipped += _squared(clipped, rating)
+        sums.raw += _squared(raw, rating)
 
     def _predict(self, part: slice) -> tuple[NDArray[np.float32], ...]:
         """Predict by the model, raw and clipped, and by the damped biases."""
@@ -143,6 +147,10 @@ class _Views:
         fitted = self._baseline.predict(trained.user, trained.item)
         scale = self._model.scale
         return raw, _clipped(raw, scale), _clipped(fitted, scale) if self._clip else fitted
+
+
+def _squared(predicted: NDArray[np.float32], rating: Doubles) -> float:
+    return float(np.square(predicted - rating).sum())
 
 
 def _counts(vocabulary: Vocabulary, ids: pa.Array) -> Counts:

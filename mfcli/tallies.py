@@ -32,6 +32,7 @@ class Tally:
 
     def add(self, index: NDArray[Any], **columns: NDArray[Any]) -> None:
         """Add values of shape (n,) to the bins `index` (integers from 0)."""
+        index = index.astype(np.intp, copy=False)  # once, not for each column
         self.counts += np.bincount(index, minlength=len(self.counts))
         for name, sums in zip(self._names, self._sums, strict=True):
             sums += np.bincount(index, weights=columns[name], minlength=len(sums))
