@@ -36,8 +36,8 @@ from mfcli.engines import Plan, make_plan
 from mfcli.engines.fast import FastEngine
 from mfcli.kernels import RATING
 from mfcli.model import Model
-from mfcli.split import Split
 from mfcli.split_folder import read_split
+from mfcli.splitting import Split
 from mfcli.training import start
 
 Row = tuple[str, float, str]

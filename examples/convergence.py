@@ -26,8 +26,8 @@ from mfcli.config import Config
 from mfcli.engines import make_engine, make_plan
 from mfcli.plots.histories import plot_histories
 from mfcli.ratings import Ratings
-from mfcli.split import Split
 from mfcli.split_folder import read_split
+from mfcli.splitting import Split
 from mfcli.training import History, start
 
 Point = tuple[float, float, float]  # seconds since the last one, training MSE, validation MSE

@@ -235,3 +235,6 @@ def _known(name: str, value: Any) -> Any:
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(SETTINGS)}"
     raise ConfigError(f"unknown key {name!r}; {hint}")
+
+
+DEFAULTS = Config()

@@ -13,7 +13,7 @@ import numpy as np
 from mfcli import __version__
 from mfcli.baselines import Baseline
 from mfcli.bootstrap import LEVEL, Bootstrap, Doubles, interval
-from mfcli.config import Config
+from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.files import write_json
 from mfcli.measures import Measured
@@ -21,7 +21,7 @@ from mfcli.measuring import Progress, measure
 from mfcli.model import Model
 from mfcli.parallel import cores
 from mfcli.ratings import Ratings
-from mfcli.split import Split
+from mfcli.splitting import Split
 
 if TYPE_CHECKING:
     from mfcli.ranking import RankingMetrics
@@ -171,7 +171,7 @@ def _plain(draws: dict[str, Doubles]) -> dict[str, list[float]]:
 def evaluate(
     model: Model,
     split: Split,
-    config: Config = Config(),  # noqa: B008 (frozen)
+    config: Config = DEFAULTS,
     *,
     on: str | Ratings = "test",
     ranking: bool = False,

@@ -18,7 +18,7 @@ from mfcli.measures import OWN, SHARED, Measured, own_columns, shared_columns
 from mfcli.model import Model
 from mfcli.parallel import each
 from mfcli.ratings import Ratings, Scale, Vocabulary
-from mfcli.split import Split
+from mfcli.splitting import Split
 from mfcli.tallies import Tally
 
 KINDS = {"model": "", "mean": "mean_", "biases": "biases_"}
@@ -143,7 +143,7 @@ class _Views:
     def _predict(self, part: slice) -> tuple[NDArray[np.float32], ...]:
         """Predict by the model, raw and clipped, and by the damped biases."""
         known, trained = self._known.take(part), self._trained.take(part)
-        raw = self._model.predict(known.user, known.item)
+        raw = self._model.predict_rows(known.user, known.item)
         fitted = self._baseline.predict(trained.user, trained.item)
         scale = self._model.scale
         return raw, _clipped(raw, scale), _clipped(fitted, scale) if self._clip else fitted

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli import __version__
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, ConfigError
+from mfcli.errors import ArtifactError, ConfigError, DataError
+from mfcli.factorization import Factorization
 from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
 from mfcli.keras_file import TABLES, read_keras_file, write_keras_file
-from mfcli.ratings import Ratings, Scale, Vocabulary, read_vocabulary, write_vocabulary
+from mfcli.parallel import cores
+from mfcli.ratings import Ids, Ratings, Scale, id_array, read_vocabulary, write_vocabulary
 
 FORMAT = 1
 _MANIFEST = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
 NAMES = (_MANIFEST, "model.keras", *_VOCABULARIES)
-_CHUNK = 1 << 16  # ratings predicted at a time: two gathered factor matrices stay in cache
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
 
 @dataclass(frozen=True)
-class Model:
-    """A biased matrix factorization with the ids it knows.
+class Model(Factorization):
+    """A factorization and what it was trained on.
 
     Attributes
     ----------
-    mu : float
-        Mean of the training ratings.
-    user_factors, item_factors : float32 arrays, shapes (n_users, k) and (n_items, k)
-    user_biases, item_biases : float32 arrays, shapes (n_users,) and (n_items,)
-    users, items : Vocabulary
     scale : Scale
         Of the ratings it was trained on.
     config : Config
@@ -45,65 +41,84 @@ class Model:
         Of the split it was trained on.
     """
 
-    mu: float
-    user_factors: NDArray[np.float32]
-    item_factors: NDArray[np.float32]
-    user_biases: NDArray[np.float32]
-    item_biases: NDArray[np.float32]
-    users: Vocabulary
-    items: Vocabulary
     scale: Scale
     config: Config
     split_hash: str
 
-    @property
-    def k(self) -> int:
-        return int(self.user_factors.shape[1])
+    @classmethod
+    def load(cls, folder: Path | str) -> Model:
+        """Read a model folder, as `read_model` does."""
+        return read_model(Path(folder))
 
-    @property
-    def tables(self) -> dict[str, NDArray[np.float32]]:
-        """The four tables by their names in the Keras file."""
-        return {name: getattr(self, name) for name in TABLES}
+    def save(self, folder: Path | str) -> None:
+        """Write a model folder, as `write_model` does."""
+        write_model(Path(folder), self, {})
 
-    def with_tables(self, tables: dict[str, NDArray[np.float32]]) -> Model:
-        return replace(self, **tables)  # type: ignore[arg-type]
-
-    def predict(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Predict ratings, not clipped.
+    def predict(self, users: Ids, items: Ids, *, clip: bool = True) -> NDArray[np.float32]:
+        """Predict ratings by raw ids.
 
         Parameters
         ----------
-        user, item : int32 arrays, shape (n,)
-            Rows of the tables. What is unknown (-1) adds nothing: such a prediction is mu plus the
-            bias of the other side.
+        users, items : id or sequence of ids, length n
+            Integers or text. A single one goes with all of the others. What is unknown adds
+            nothing: such a prediction is mu plus the bias of the other side.
+        clip : bool
+            Clip to the rating scale.
 
         Returns
         -------
         float32 array, shape (n,)
+
+        Raises
+        ------
+        DataError
+            If ids are neither integers nor text, or as many users as items are not given.
         """
-        ratings = np.empty(len(user), dtype=np.float32)
-        for chunk in _chunks(len(user)):
-            ratings[chunk] = self._predict(user[chunk], item[chunk])
-        return ratings
+        user, item = self.users.rows(id_array(users)), self.items.rows(id_array(items))
+        if len(user) != len(item) and 1 not in (len(user), len(item)):
+            raise DataError(
+                f"users and items must be as many, or one, got {len(user)} and {len(item)}"
+            )
+        user, item = np.broadcast_arrays(user, item)
+        predicted = self.predict_rows(user, item)
+        return predicted.clip(self.scale.min, self.scale.max) if clip else predicted
 
-    def _predict(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
-        p, q = self.user_factors[user], self.item_factors[item]  # (b, k)
-        interaction = np.einsum("bk,bk->b", p, q)
-        known_user, known_item = user >= 0, item >= 0
-        rating = np.where(known_user & known_item, interaction, np.float32(0))
-        rating += np.where(known_user, self.user_biases[user], np.float32(0))
-        rating += np.where(known_item, self.item_biases[item], np.float32(0))
-        return rating + np.float32(self.mu)
+    def recommend(
+        self,
+        users: Ids,
+        n: int = 10,
+        *,
+        exclude: Ratings | None = None,
+        threads: int | None = None,
+    ) -> pa.Table:
+        """Rank the items for some users by predicted rating.
 
-    def squared_norm(self) -> float:
-        """Sum the squares of all weights: what the L2 penalty multiplies."""
-        return sum(
-            float(np.sum(np.square(table), dtype=np.float64)) for table in self.tables.values()
-        )
+        Parameters
+        ----------
+        users : id or sequence of ids
+        n : int
+            Items for each.
+        exclude : Ratings, optional
+            What is not to be recommended, as a rule `split.train`.
+        threads : int, optional
+            The cores by default; the result does not depend on it.
 
+        Returns
+        -------
+        Arrow table
+            Columns `user`, `rank` (from 1), `item` and `prediction` (not clipped).
 
-def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
+        Raises
+        ------
+        UnknownIdError
+            If the model does not know a user.
+        """
+        from mfcli.recommending import Rated, find_rows, top_items
+
+        rated = Rated.of(exclude.within(self.users, self.items)) if exclude is not None else None
+        rows = find_rows(self.users, id_array(users), "user")
+        ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
+        return ranking.table(self.users, self.items, "user", "prediction")
 
 
 def initial_model(

@@ -7,17 +7,17 @@ memory. pandas, polars, R and DuckDB open the same files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, DataError
 
 _COLUMNS = {
     "user": pa.int32(),
@@ -29,6 +29,10 @@ _DTYPES = {"user": np.int32, "item": np.int32, "rating": np.float32, "timestamp"
 
 _CHUNK = 1 << 16  # ratings looked at together
 _MANY = 1000  # distinct values of a rating from which on it has no steps
+
+
+Ids: TypeAlias = int | str | Sequence[int] | Sequence[str] | NDArray[Any] | Any
+"""Raw ids of users or items: one, or several in whatever Arrow takes, as a pandas Series."""
 
 
 class Scale(NamedTuple):
@@ -81,6 +85,32 @@ class Vocabulary:
         full = self.counts > 0
         number = np.cumsum(full, dtype=np.int32) - 1
         return Vocabulary(self.ids.filter(pa.array(full)), self.counts[full]), number[rows]
+
+
+def id_array(ids: Ids) -> pa.Array:
+    """Return raw ids as an Arrow array of int64 or string, as a vocabulary has them.
+
+    Raises
+    ------
+    DataError
+        If they are neither integers nor text.
+    """
+    several = [ids] if isinstance(ids, int | str | np.integer) else ids
+    try:
+        found = pa.array(several)
+        kind = _id_type(found.type)
+        if kind is not None and not found.null_count:
+            return found.cast(kind)
+    except (TypeError, pa.ArrowException):
+        pass
+    raise DataError(f"ids must be integers or text, got {several!r:.60}")
+
+
+def _id_type(kind: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return pa.string() if text or pa.types.is_null(kind) else None
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,35 @@ def read_ratings(
     return replace(ratings, source=source)
 
 
+def ratings_from(
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    duplicates: str = "keep-last",
+) -> Ratings:
+    """Take ratings from a table in memory; it is checked as a file is.
+
+    Parameters
+    ----------
+    table : pandas DataFrame, or Arrow table
+    columns, duplicates
+        As in `read_ratings`.
+
+    Raises
+    ------
+    DataError
+        At the first thing that is wrong, with its row.
+    """
+    arrow = table if isinstance(table, pa.Table) else pa.Table.from_pandas(table)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table"
+        pq.write_table(arrow, path, compression="none")
+        try:
+            return read_ratings(path, columns=columns, duplicates=duplicates)
+        except DataError as error:
+            raise DataError(str(error).replace(str(path), "table")) from None
+
+
 def _source(
     names: list[Path | str],
     files: list[File],

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mfcli.errors import UnknownIdError
+from mfcli.factorization import Factorization
 from mfcli.kernels import shared_kernels
-from mfcli.model import Model
 from mfcli.parallel import each
 from mfcli.ratings import Ratings, Vocabulary
 
@@ -110,7 +110,7 @@ def _suggestion(vocabulary: Vocabulary, unknown: str) -> str:
 
 
 def top_items(
-    model: Model,
+    model: Factorization,
     users: Rows,
     n: int,
     *,
@@ -122,7 +122,7 @@ def top_items(
 
     Parameters
     ----------
-    model : Model
+    model : Factorization
     users : int32 array, shape (m,)
         Rows of the user tables; -1 for any unknown user, who has no factors and no bias.
     n : int

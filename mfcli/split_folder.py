@@ -30,7 +30,7 @@ from mfcli.ratings import (
     write_ratings,
     write_vocabulary,
 )
-from mfcli.split import PARTS, Split, assembled, filter_record, filtered, summary
+from mfcli.splitting import PARTS, Split, assembled, filter_record, filtered, summary
 
 FORMAT = 1
 MOST_FOLDS = 100
@@ -46,7 +46,7 @@ NAMES = (
 )
 
 
-def write_split(folder: Path, split: Split, rejected: Path | None = None) -> dict[str, Any]:
+def write_split(folder: Path | str, split: Split, rejected: Path | None = None) -> dict[str, Any]:
     """Write a split folder, replacing an older one whole.
 
     Parameters
@@ -66,7 +66,7 @@ def write_split(folder: Path, split: Split, rejected: Path | None = None) -> dic
     ArtifactError
         If the folder holds files of others or cannot be written.
     """
-    with replacing_folder(folder, NAMES) as temporary:
+    with replacing_folder(Path(folder), NAMES) as temporary:
         for name, part in split.parts.items():
             write_ratings(temporary / f"{name}.arrow", part)
         files = [*_VOCABULARIES, *(f"{name}.arrow" for name in split.parts)]
@@ -121,7 +121,7 @@ def write_folds(
 
 
 def _described(ratings: Ratings, config: Config) -> dict[str, Any]:
-    """Describe the ratings of a k-fold split, as `split.summary` does those of any other."""
+    """Describe the ratings of a k-fold split, as `summary` does those of any other."""
     record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
     return {
         "strategy": record,
@@ -167,7 +167,7 @@ def folds_of(folder: Path) -> list[Path]:
     return [folder / f"fold-{fold}" for fold in range(1, folds + 1)]
 
 
-def read_split(folder: Path) -> Split:
+def read_split(folder: Path | str) -> Split:
     """Map a split folder into memory; every file is checked against its digest.
 
     Raises
@@ -176,6 +176,7 @@ def read_split(folder: Path) -> Split:
         If there is no split, or it is damaged or of a newer format, or it is a k-fold split as a
         whole.
     """
+    folder = Path(folder)
     manifest = _manifest(folder)
     if "fold" in manifest:
         return _read_fold(folder.resolve().parent, int(manifest["fold"]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.config import Config
+from mfcli.config import DEFAULTS, Config
 from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan
 from mfcli.errors import ArtifactError, TrainingError
 from mfcli.files import (
@@ -24,7 +24,7 @@ from mfcli.files import (
 )
 from mfcli.model import NAMES, Model, initial_model, write_model
 from mfcli.parallel import cores
-from mfcli.split import Split
+from mfcli.splitting import Split
 
 FORMAT = 1
 MODEL_FOLDER = "model"
@@ -121,7 +121,7 @@ class Fit:
     model: Model
     history: History
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: Path | str) -> None:
         """Write `model/` and `history.json` into a folder.
 
         Raises
@@ -129,6 +129,7 @@ class Fit:
         ArtifactError
             If it cannot be written.
         """
+        folder = Path(folder)
         losses = {name: entries[-1] for name, entries in self.history.lists.items()}
         del losses["seconds"]
         write_model(folder / MODEL_FOLDER, self.model, losses)
@@ -154,7 +155,7 @@ def start(split: Split, config: Config) -> Model:
 
 def fit(
     split: Split,
-    config: Config,
+    config: Config = DEFAULTS,
     *,
     threads: int | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,

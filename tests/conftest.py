@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from mfcli.cli import app
 from mfcli.config import Config
 from mfcli.reading import read_ratings
-from mfcli.split import split
 from mfcli.split_folder import write_split
+from mfcli.splitting import split
 
 ROOT = Path(__file__).resolve().parent.parent
 LATEST_SMALL = ROOT.parent / "shared" / "data" / "ml-latest-small" / "ratings.csv"

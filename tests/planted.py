@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mfcli.config import Config
 from mfcli.ratings import Ratings, Vocabulary
-from mfcli.split import Split, split
+from mfcli.splitting import Split, split
 
 
 def make_ratings(

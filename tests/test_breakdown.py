@@ -15,7 +15,7 @@ from mfcli.config import Config
 from mfcli.evaluation import evaluate
 from mfcli.model import Model
 from mfcli.ratings import Scale
-from mfcli.split import Split
+from mfcli.splitting import Split
 from mfcli.training import start
 
 CONFIG = Config(resamples=0)
@@ -45,7 +45,7 @@ def breakdown(split: Split, model: Model) -> dict[str, Any]:
 
 
 def errors(model: Model, split: Split) -> np.ndarray:
-    predicted = model.predict(split.test.user, split.test.item).clip(1, 5)
+    predicted = model.predict_rows(split.test.user, split.test.item).clip(1, 5)
     return predicted.astype(float) - split.test.rating
 
 

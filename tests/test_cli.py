@@ -18,8 +18,8 @@ from planted import planted_ratings
 
 from mfcli import __version__, cli
 from mfcli.config import Config
-from mfcli.split import split
 from mfcli.split_folder import write_split
+from mfcli.splitting import split
 from mfcli.training import Epoch, Fit, History, start
 
 Run = Callable[..., Outcome]

@@ -20,7 +20,7 @@ from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.saved_metrics import SavedMetrics
-from mfcli.split import Split
+from mfcli.splitting import Split
 from mfcli.training import start
 
 Run = Callable[..., Outcome]

@@ -20,8 +20,8 @@ from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
 from mfcli.keras_file import TABLES
 from mfcli.kernels import kernels_for
-from mfcli.split import Split
 from mfcli.split_folder import read_split
+from mfcli.splitting import Split
 from mfcli.training import Fit, fit
 
 

@@ -18,7 +18,7 @@ from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.measures import Errors
 from mfcli.model import Model
 from mfcli.ratings import Vocabulary
-from mfcli.split import Split
+from mfcli.splitting import Split
 from mfcli.training import start
 
 RAW = Config(clip=False, resamples=50)
@@ -78,7 +78,7 @@ def test_all_three_kinds_are_measured(sparse: Split, model: Model) -> None:
     fitted = Baseline.fit(sparse.train, RAW.damping).predict(test.user, test.item)
     constant = np.full(len(test), sparse.train.mean, np.float32)
     for kind, predicted in (
-        (metrics.model, model.predict(test.user, test.item)),
+        (metrics.model, model.predict_rows(test.user, test.item)),
         (metrics.biases, fitted),
         (metrics.mean, constant),
     ):

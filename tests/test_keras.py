@@ -17,8 +17,8 @@ from mfcli.blocks import make_blocks
 from mfcli.config import Config
 from mfcli.engines import Plan, make_engine
 from mfcli.model import Model, layers, write_model
-from mfcli.split import Split
 from mfcli.split_folder import read_split
+from mfcli.splitting import Split
 from mfcli.training import fit, start
 
 LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
@@ -54,7 +54,7 @@ def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", LOAD_WITHOUT_MFCLI, *map(str, paths)], check=True)
     ratings = np.load(paths[2])
     assert ratings.shape == (500, 1)
-    np.testing.assert_allclose(ratings[:, 0], model.predict(user, item), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(ratings[:, 0], model.predict_rows(user, item), atol=1e-6, rtol=0)
 
 
 def plain(value: Any) -> Any:

@@ -42,7 +42,7 @@ def test_prediction_is_the_formula(model: Model) -> None:
     user, item = np.meshgrid(np.arange(-1, 5), np.arange(-1, 6))
     user, item = user.ravel().astype(np.int32), item.ravel().astype(np.int32)
     expected = [obvious(model, u, i) for u, i in zip(user, item, strict=True)]
-    np.testing.assert_allclose(model.predict(user, item), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict_rows(user, item), expected, rtol=1e-6)
 
 
 def test_prediction_does_not_depend_on_chunks(
@@ -50,10 +50,10 @@ def test_prediction_does_not_depend_on_chunks(
 ) -> None:
     rng = np.random.default_rng(0)
     user, item = rng.integers(-1, 40, (2, 1000)).astype(np.int32)
-    whole = model.predict(user, item)
-    monkeypatch.setattr("mfcli.model._CHUNK", 7)
-    assert (model.predict(user, item) == whole).all()
-    assert len(model.predict(user[:0], item[:0])) == 0
+    whole = model.predict_rows(user, item)
+    monkeypatch.setattr("mfcli.factorization._CHUNK", 7)
+    assert (model.predict_rows(user, item) == whole).all()
+    assert len(model.predict_rows(user[:0], item[:0])) == 0
 
 
 def test_initial_weights_are_keras_default_and_zero_without_ratings(model: Model) -> None:

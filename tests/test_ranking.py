@@ -18,7 +18,7 @@ from mfcli.model import Model
 from mfcli.ranking import RankingMetrics, evaluate_ranking
 from mfcli.ratings import Ratings, Vocabulary, concatenated
 from mfcli.recommending import Rated, top_of_order
-from mfcli.split import Split
+from mfcli.splitting import Split
 from mfcli.training import start
 
 AT, RELEVANT = 6, 3.5

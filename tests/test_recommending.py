@@ -22,8 +22,8 @@ from mfcli.errors import UnknownIdError
 from mfcli.model import Model
 from mfcli.ratings import Vocabulary
 from mfcli.recommending import Rated, find_rows, similar, top_items
-from mfcli.split import Split
 from mfcli.split_folder import write_split
+from mfcli.splitting import Split
 from mfcli.training import Epoch, Fit, History, start
 
 Run = Callable[..., Outcome]
@@ -62,13 +62,13 @@ def test_top_items_are_the_best_that_are_left(
     for row, user in enumerate(users):
         own = set(split.train.item[split.train.user == user].tolist()) if rated else set()
         left = [i for i in allowed.tolist() if i not in own]
-        scores = model.predict(np.full(len(left), user, np.int32), np.array(left, np.int32))
+        scores = model.predict_rows(np.full(len(left), user, np.int32), np.array(left, np.int32))
         best = sorted(scores.tolist(), reverse=True)[:n]
         items = [i for i in found.items[row].tolist() if i >= 0]
         assert len(items) == len(best)
         assert set(items) <= set(left)
         np.testing.assert_allclose(found.scores[row, : len(best)], best, atol=1e-5)
-        again = model.predict(np.full(len(items), user, np.int32), np.array(items, np.int32))
+        again = model.predict_rows(np.full(len(items), user, np.int32), np.array(items, np.int32))
         np.testing.assert_allclose(again, best, atol=1e-5)
 
 

@@ -16,8 +16,8 @@ from planted import make_ratings
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError, DataError
 from mfcli.ratings import Ratings
-from mfcli.split import Split, split, split_given
 from mfcli.split_folder import folds_of, read_split, write_folds
+from mfcli.splitting import Split, split, split_given
 from mfcli.strategies import STRATEGIES, core
 
 

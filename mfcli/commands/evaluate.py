@@ -142,8 +142,8 @@ def _measure(
 ) -> Metrics:
     from mfcli.evaluation import evaluate
     from mfcli.model import check_same_split, read_model
-    from mfcli.split import PARTS
     from mfcli.split_folder import read_split
+    from mfcli.splitting import PARTS
 
     parts, trained = read_split(split), read_model(model)
     if not any_split:

@@ -71,9 +71,9 @@ def split(
     quiet: Quiet = False,
 ) -> None:
     """Split ratings into parts to train and to test on."""
-    from mfcli.split import split as split_ratings
-    from mfcli.split import split_given
     from mfcli.split_folder import write_folds, write_split
+    from mfcli.splitting import split as split_ratings
+    from mfcli.splitting import split_given
 
     settings = settings_of(ctx)
     if train is None:

@@ -34,7 +34,7 @@ from mfcli.config import Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.split import Split
+    from mfcli.splitting import Split
     from mfcli.training import Epoch, Fit
 
 

@@ -56,7 +56,7 @@ class KerasEngine:
 
     def validate(self) -> Losses:
         model = self.model()
-        predicted = model.predict(self._held_out.user, self._held_out.item)
+        predicted = model.predict_rows(self._held_out.user, self._held_out.item)
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
         reg = model.config.reg
         return Losses(mse + (reg * model.squared_norm() if reg else 0.0), mse)

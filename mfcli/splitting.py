@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.config import Config, seconds_of
+from mfcli.config import DEFAULTS, Config, seconds_of
 from mfcli.errors import ConfigError, DataError
 from mfcli.ratings import Ratings, Scale, Source, concatenated
 from mfcli.strategies import STRATEGIES, Strategy, core, since, temporal
@@ -60,7 +60,7 @@ class Split:
         return int(np.count_nonzero((users[part.user] == 0) | (items[part.item] == 0)))
 
 
-def split(ratings: Ratings, config: Config) -> Split:
+def split(ratings: Ratings, config: Config = DEFAULTS) -> Split:
     """Split ratings by the strategy of a config, after its filters.
 
     Parameters

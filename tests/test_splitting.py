@@ -14,8 +14,8 @@ from mfcli.errors import ArtifactError, DataError
 from mfcli.files import write_manifest
 from mfcli.ratings import Ratings
 from mfcli.reading import read_ratings
-from mfcli.split import split
 from mfcli.split_folder import read_split, write_split
+from mfcli.splitting import split
 
 
 def rows(ratings: Ratings) -> list[tuple[int, int, float]]:
