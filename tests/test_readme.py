@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,14 @@ def lines(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
+    prepare(folder)
+    return folder
+
+
+def prepare(folder: Path) -> None:
+    """Put the files into a folder that the sessions start from."""
     shell(f"python {ROOT}/examples/movielens.py data.csv movies.csv", folder)
     (folder / "broken.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
-    return folder
 
 
 def test_the_session_is_what_one_sees(folder: Path) -> None:
@@ -102,7 +108,11 @@ def test_the_python_session_runs(folder: Path) -> None:
             [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        assert re.fullmatch(r"RMSE 0\.8\d+ on 20,001 ratings\n", done.stdout)
+        first, second, *rest = done.stdout.splitlines()
+        assert re.fullmatch(r"RMSE 0\.8\d+ \(0\.8\d+ to 0\.9\d+\) on 20,001 ratings", first)
+        assert re.fullmatch(r"NDCG@10 0\.0\d+", second)
+        assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
+        assert rest[1].split() == ["user", "rank", "item", "prediction"]
 
 
 def test_the_settings_are_read(tmp_path: Path) -> None:
@@ -183,5 +193,23 @@ def test_a_small_benchmark_runs(tmp_path: Path) -> None:
     assert rows["mfcli train, peak memory"] > 0
 
 
+def with_sessions(text: str, folder: Path) -> str:
+    """Put what one sees now in the place of what the console blocks show."""
+    prepare(folder)
+
+    def block(found: re.Match[str]) -> str:
+        parts = []
+        for part in re.split(r"^\$ ", found[1], flags=re.MULTILINE)[1:]:
+            command = part.partition("\n")[0]
+            done = shell(f"export PYTHONUNBUFFERED=1; exec 2>&1; {command}", folder)
+            shown = "\n".join(line.rstrip() for line in done.stdout.splitlines())
+            parts.append(f"$ {command}\n{shown}\n" if shown else f"$ {command}\n")
+        return f"```console\n{''.join(parts)}```"
+
+    return re.sub(r"```console\n(.*?)```", block, text, flags=re.DOTALL)
+
+
 if __name__ == "__main__":
-    README.write_text(with_tables(readme()), encoding="utf-8")
+    with tempfile.TemporaryDirectory() as made:
+        now = with_sessions(readme(), Path(made)) if "--sessions" in sys.argv else readme()
+    README.write_text(with_tables(now), encoding="utf-8")
