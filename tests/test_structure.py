@@ -36,6 +36,8 @@ ORDER = [
     "engines.threads",
     "engines.fast",
     "engines.keras",
+    "engines.serving",
+    "exporting",
     "recommending",
     "checking",
     "training",
@@ -48,6 +50,7 @@ ORDER = [
     "commands.rankings",
     "commands.check",
     "commands.evaluate",
+    "commands.export",
     "commands.fetch",
     "commands.plot",
     "commands.recommend",
@@ -60,7 +63,7 @@ ORDER = [
 """Each file imports only those before it."""
 
 HOMES = {
-    "tensorflow": {"engines.keras"},
+    "tensorflow": {"engines.keras", "engines.serving"},
     "keras": {"engines.keras"},
     "matplotlib": {"plots"},
     "h5py": {"keras_file"},
@@ -149,6 +152,11 @@ def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) ->
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
+        (["export", "--format", "libmf"], {"matplotlib", "numba"}),
+        *(
+            (["export", "--format", name], {"matplotlib", "numba", "pandas"})
+            for name in ("keras", "npz", "csv", "parquet", "vectors")
+        ),
     ]
     for args, light in stages:
         assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light), args
