@@ -15,6 +15,7 @@ from mfcli import __version__
 from mfcli.commands.check import check
 from mfcli.commands.compare import compare
 from mfcli.commands.evaluate import evaluate
+from mfcli.commands.export import export
 from mfcli.commands.fetch import fetch
 from mfcli.commands.plot import plot
 from mfcli.commands.recommend import recommend
@@ -23,7 +24,7 @@ from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
 
-COMMANDS = (fetch, check, split, train, evaluate, compare, recommend, similar, plot)
+COMMANDS = (fetch, check, split, train, evaluate, compare, recommend, similar, export, plot)
 """In the order in which help and the README list them."""
 
 

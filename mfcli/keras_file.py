@@ -2,8 +2,8 @@
 
 A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (the tables) and
 `metadata.json` (https://keras.io/guides/serialization_and_saving). The configuration written here
-is the one that `keras.Model.save` writes for the model of `engines/keras.py`, so any Keras 3 opens
-it.
+is the one that `keras.Model.save` writes for the model of `engines/keras.py`, without the keys that
+some versions do not know, so any Keras 3 opens it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import datetime
 import importlib.metadata
 import io
 import json
-import shutil
+import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.errors import ArtifactError
@@ -43,9 +45,13 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's own times say nothing; metadata.json
 
 
 def write_keras_file(
-    path: Path, tables: Mapping[str, NDArray[np.float32]], mu: float, reg: float
+    path: Path,
+    tables: Mapping[str, NDArray[np.float32]],
+    mu: float,
+    reg: float,
+    ids: Mapping[str, pa.Array] | None = None,
 ) -> None:
-    """Write a Keras 3 model file.
+    """Write a Keras 3 model file, of a model that takes rows of users and items, or their ids.
 
     Parameters
     ----------
@@ -56,22 +62,19 @@ def write_keras_file(
         Added by the last layer.
     reg : float
         Penalty of the embeddings' L2 regularizers.
+    ids : mapping of Arrow arrays of int64 or string, optional
+        The raw ids of the rows of "user" and "item", for the model to look up. A row of zeros is
+        put before each table, for ids that are not there.
     """
-    config = model_config({name: _matrix(table).shape for name, table in tables.items()}, mu, reg)
-    weights = path.with_name(_WEIGHTS)
-    try:
-        _write_weights(weights, tables)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr(zipfile.ZipInfo(_METADATA, _EPOCH), json.dumps(_metadata()))
-            archive.writestr(zipfile.ZipInfo(_CONFIG, _EPOCH), json.dumps(config))
-            member = zipfile.ZipInfo(_WEIGHTS, _EPOCH)
-            with (
-                archive.open(member, "w", force_zip64=True) as target,
-                weights.open("rb") as source,
-            ):
-                shutil.copyfileobj(source, target, 1 << 20)
-    finally:
-        weights.unlink(missing_ok=True)
+    if ids:
+        tables = {name: np.concatenate([np.zeros_like(t[:1]), t]) for name, t in tables.items()}
+    shapes = {name: _matrix(table).shape for name, table in tables.items()}
+    config = model_config(shapes, mu, reg, ids)
+    weights = _weights(tables, _groups(config["config"]["layers"]))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(_METADATA, _EPOCH), json.dumps(_metadata()))
+        archive.writestr(zipfile.ZipInfo(_CONFIG, _EPOCH), json.dumps(config))
+        archive.writestr(zipfile.ZipInfo(_WEIGHTS, _EPOCH), weights)
 
 
 def read_keras_file(
@@ -140,22 +143,28 @@ def _matrix(table: NDArray[np.float32]) -> NDArray[np.float32]:
     return table.reshape(len(table), -1)
 
 
-def _write_weights(path: Path, tables: Mapping[str, NDArray[np.float32]]) -> None:
-    """Lay out the variables as Keras does: a group a layer, numbered within its class."""
-    with h5py.File(path, "w") as file:
+def _weights(tables: Mapping[str, NDArray[np.float32]], groups: Mapping[str, str]) -> memoryview:
+    """Lay out an HDF5 file in memory; on a full disk HDF5 would not fail in an orderly way."""
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.create_group("vars").attrs["name"] = "mfcli"
-        for name, group in _groups().items():
+        for name, group in groups.items():
             variables = file.create_group(f"layers/{group}/vars")
             variables.attrs["name"] = name
             if name in tables:
                 variables.create_dataset("0", data=_matrix(tables[name]))
+    return content.getbuffer()
 
 
-def _groups() -> dict[str, str]:
-    embeddings = {name: _group("embedding", n) for n, name in enumerate(TABLES)}
-    inputs = {"user": "input_layer", "item": "input_layer_1"}
-    rest = {"dot": "dot", "add": "add", "flatten": "flatten", "rating": "rescaling"}
-    return inputs | embeddings | rest
+def _groups(layers: list[dict[str, Any]]) -> dict[str, str]:
+    """Name the group of each layer's variables as Keras does: its class, numbered within it."""
+    seen: Counter[str] = Counter()
+    groups = {}
+    for layer in layers:
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", layer["class_name"]).lower()
+        groups[layer["name"]] = _group(kind, seen[kind])
+        seen[kind] += 1
+    return groups
 
 
 def _group(kind: str, n: int) -> str:
@@ -169,7 +178,12 @@ def _metadata() -> dict[str, str]:
     }
 
 
-def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -> dict[str, Any]:
+def model_config(
+    shapes: Mapping[str, tuple[int, ...]],
+    mu: float,
+    reg: float,
+    ids: Mapping[str, pa.Array] | None = None,
+) -> dict[str, Any]:
     """Describe the model as Keras's `serialize_keras_object` does.
 
     Parameters
@@ -178,14 +192,17 @@ def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -
         Of the four `TABLES`.
     mu : float
     reg : float
+    ids : mapping of Arrow arrays, optional
+        As for `write_keras_file`.
     """
     k = shapes["user_factors"][1]
     factors, biases = [None, 1, k], [None, 1, 1]
+    rows = {side: _rows(side, ids) for side in ("user", "item")}
     layers = [
-        _input("user"),
-        _input("item"),
-        _embedding("user_factors", shapes, reg),
-        _embedding("item_factors", shapes, reg),
+        *(_input(side, str(ids[side].type) if ids else "int32") for side in rows),
+        *(_lookup(side, ids[side]) for side in rows if ids),
+        _embedding("user_factors", shapes, reg, rows),
+        _embedding("item_factors", shapes, reg, rows),
         _layer(
             "Dot",
             "dot",
@@ -193,8 +210,8 @@ def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -
             [factors, factors],
             [[_tensor("user_factors", factors), _tensor("item_factors", factors)]],
         ),
-        _embedding("user_biases", shapes, reg),
-        _embedding("item_biases", shapes, reg),
+        _embedding("user_biases", shapes, reg, rows),
+        _embedding("item_biases", shapes, reg, rows),
         _layer(
             "Add",
             "add",
@@ -229,10 +246,15 @@ def model_config(shapes: Mapping[str, tuple[int, ...]], mu: float, reg: float) -
     }
 
 
-def _input(name: str) -> dict[str, Any]:
+def _rows(side: str, ids: Mapping[str, pa.Array] | None) -> dict[str, Any]:
+    """Describe the tensor of rows: the input, or what the ids are looked up to."""
+    return _tensor(f"{side}_row", [None, 1], "int64") if ids else _tensor(side, [None, 1], "int32")
+
+
+def _input(name: str, dtype: str) -> dict[str, Any]:
     config = {
         "batch_shape": [None, 1],
-        "dtype": "int32",
+        "dtype": dtype,
         "sparse": False,
         "ragged": False,
         "name": name,
@@ -240,11 +262,42 @@ def _input(name: str) -> dict[str, Any]:
     return {**_object("keras.layers", "InputLayer", config), "name": name, "inbound_nodes": []}
 
 
-def _embedding(name: str, shapes: Mapping[str, tuple[int, ...]], reg: float) -> dict[str, Any]:
-    rows, width = shapes[name]
+def _lookup(side: str, ids: pa.Array) -> dict[str, Any]:
+    """Describe the layer that finds the rows of ids, counted from 1; any other id has row 0.
+
+    Without an `oov_token` no id is mistaken for one.
+    """
+    dtype = str(ids.type)
+    kind, own = {
+        "int64": ("IntegerLookup", {"vocabulary_dtype": "int64"}),
+        "string": ("StringLookup", {"encoding": "utf-8"}),
+    }[dtype]
+    settings = {
+        "invert": False,
+        "max_tokens": None,
+        "num_oov_indices": 1,
+        "oov_token": None,
+        "mask_token": None,
+        "output_mode": "int",
+        "sparse": False,
+        "pad_to_max_tokens": False,
+        "idf_weights": None,
+        "vocabulary": ids.to_pylist(),
+        "vocabulary_size": len(ids) + 1,
+    }
+    return _layer(kind, f"{side}_row", settings | own, None, [_tensor(side, [None, 1], dtype)])
+
+
+def _embedding(
+    name: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    reg: float,
+    rows: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    count, width = shapes[name]
     uniform = {"seed": None, "minval": -0.05, "maxval": 0.05}
     settings = {
-        "input_dim": rows,
+        "input_dim": count,
         "output_dim": width,
         "embeddings_initializer": _object("keras.initializers", "RandomUniform", uniform),
         "embeddings_regularizer": _object("keras.regularizers", "L2", {"l2": reg}),
@@ -252,19 +305,18 @@ def _embedding(name: str, shapes: Mapping[str, tuple[int, ...]], reg: float) -> 
         "embeddings_constraint": None,
         "mask_zero": False,
     }
-    side = _tensor(name.partition("_")[0], [None, 1], "int32")
-    return _layer("Embedding", name, settings, [None, 1], [side])
+    return _layer("Embedding", name, settings, [None, 1], [rows[name.partition("_")[0]]])
 
 
 def _layer(
-    kind: str, name: str, settings: dict[str, Any], input_shape: list[Any], args: list[Any]
+    kind: str, name: str, settings: dict[str, Any], input_shape: list[Any] | None, args: list[Any]
 ) -> dict[str, Any]:
     policy = _object("keras", "DTypePolicy", {"name": "float32"})
     return {
         **_object(
             "keras.layers", kind, {"name": name, "trainable": True, "dtype": policy, **settings}
         ),
-        "build_config": {"input_shape": input_shape},
+        "build_config": {"input_shape": input_shape} if input_shape else {},
         "name": name,
         "inbound_nodes": [{"args": args, "kwargs": {}}],
     }

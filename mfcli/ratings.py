@@ -72,8 +72,8 @@ class Vocabulary:
         elif ids is own:
             return np.arange(len(own), dtype=np.int32)
         found = pc.index_in(ids, value_set=own)
-        known = _numpy(pc.is_valid(found).cast(pa.int32()), np.int32)  # fill_null imports pandas
-        return np.where(known, _numpy(found, np.int32), np.int32(-1))
+        known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)  # fill_null imports pandas
+        return np.where(known, to_numpy(found, np.int32), np.int32(-1))
 
     def counting(self, rows: NDArray[np.int32]) -> Vocabulary:
         """Return the same ids with the number of times each of their rows occurs in `rows`."""
@@ -296,7 +296,7 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
     """Write the columns of ratings as one Arrow IPC record batch."""
     columns = {name: getattr(ratings, name) for name in _COLUMNS}
     _write_arrow(
-        path, {name: _arrow(c, _COLUMNS[name]) for name, c in columns.items() if c is not None}
+        path, {name: to_arrow(c, _COLUMNS[name]) for name, c in columns.items() if c is not None}
     )
 
 
@@ -312,7 +312,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
     table = _read_arrow(path)
     names = [name for name in _COLUMNS if name in table.column_names or name != "timestamp"]
     columns = {
-        name: _numpy(_column(path, table, name, (kind,)), _DTYPES[name])
+        name: to_numpy(_column(path, table, name, (kind,)), _DTYPES[name])
         for name, kind in _COLUMNS.items()
         if name in names
     }
@@ -332,7 +332,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write the ids and counts of a vocabulary as one Arrow IPC record batch."""
-    _write_arrow(path, {"id": vocabulary.ids, "count": _arrow(vocabulary.counts, pa.int64())})
+    _write_arrow(path, {"id": vocabulary.ids, "count": to_arrow(vocabulary.counts, pa.int64())})
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -345,13 +345,13 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """
     table = _read_arrow(path)
     ids = _column(path, table, "id", (pa.int64(), pa.string()))
-    counts = _numpy(_column(path, table, "count", (pa.int64(),)), np.int64)
+    counts = to_numpy(_column(path, table, "count", (pa.int64(),)), np.int64)
     if len(ids.unique()) != len(ids):
         raise ArtifactError(f"{path}: ids must be distinct; make it anew")
     return Vocabulary(ids, counts)
 
 
-def _numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
+def to_numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
     """View a column of numbers without nulls; Arrow's own `to_numpy` would import pandas."""
     values = column.buffers()[1]
     if not len(column):
@@ -359,7 +359,7 @@ def _numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
     return np.frombuffer(values, dtype)[column.offset : column.offset + len(column)]
 
 
-def _arrow(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
+def to_arrow(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """View an array as a column; Arrow's own `array` would import pandas."""
     values = pa.py_buffer(np.ascontiguousarray(column))
     return pa.Array.from_buffers(kind, len(column), [None, values])

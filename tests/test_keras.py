@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from keras_files import layout, plain
 from planted import planted_split
 
 from mfcli.blocks import make_blocks
@@ -55,31 +56,6 @@ def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
     ratings = np.load(paths[2])
     assert ratings.shape == (500, 1)
     np.testing.assert_allclose(ratings[:, 0], model.predict_rows(user, item), atol=1e-6, rtol=0)
-
-
-def plain(value: Any) -> Any:
-    """Leave out what names objects of one process, and what not all versions of Keras write."""
-    dropped = {"shared_object_id", "optional", "quantization_config", "ragged", "compile_config"}
-    if isinstance(value, dict):
-        return {name: plain(entry) for name, entry in value.items() if name not in dropped}
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        return plain(value[0])  # the output layers, in a list of their own or not
-    return [plain(entry) for entry in value] if isinstance(value, list) else value
-
-
-def layout(path: Path) -> dict[str, Any]:
-    """List the groups, names and table shapes of a Keras file's weights."""
-    import h5py
-
-    found: dict[str, Any] = {}
-
-    def note(name: str, thing: Any) -> None:
-        shape = getattr(thing, "shape", None)
-        found[name] = shape or {key: str(entry) for key, entry in thing.attrs.items()}
-
-    with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
-        h5py.File(file, "r").visititems(note)
-    return found
 
 
 @pytest.mark.parametrize(("k", "reg"), [(1, 0.0), (10, 0.02)])

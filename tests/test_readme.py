@@ -115,6 +115,20 @@ def test_the_python_session_runs(folder: Path) -> None:
         assert rest[1].split() == ["user", "rank", "item", "prediction"]
 
 
+def test_what_is_exported_is_read(folder: Path) -> None:
+    """Run the blocks that read an export, each after the command above it, in one process."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    exports = [line for line in lines if line.startswith("mfcli export")]
+    made = shell("mfcli split data.csv -q && mfcli train -q && " + " && ".join(exports), folder)
+    assert made.returncode == 0, made.stderr
+    code = "\n".join(blocks("py"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\d+ [345]\.\d+$", done.stdout, flags=re.MULTILINE)) == 10
+    for version in (1, 2):
+        assert (folder / f"export/savedmodel/{version}/saved_model.pb").is_file()
+
+
 def test_the_settings_are_read(tmp_path: Path) -> None:
     for block in blocks("toml"):
         (tmp_path / "mfcli.toml").write_text(block)

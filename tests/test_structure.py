@@ -46,6 +46,8 @@ ORDER = [
     "breakdown",
     "measuring",
     "ranking",
+    "engines.serving",
+    "exporting",
     "checking",
     "training",
     "evaluation",
@@ -63,6 +65,7 @@ ORDER = [
     "commands.check",
     "commands.compare",
     "commands.evaluate",
+    "commands.export",
     "commands.fetch",
     "commands.plot",
     "commands.recommend",
@@ -75,7 +78,7 @@ ORDER = [
 """Each file imports only those before it."""
 
 HOMES = {
-    "tensorflow": {"engines.keras"},
+    "tensorflow": {"engines.keras", "engines.serving"},
     "keras": {"engines.keras"},
     "matplotlib": {"plots.canvas", "plots.histories", "plots.metrics"},
     "h5py": {"keras_file"},
@@ -166,6 +169,11 @@ def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) ->
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
+        (["export", "--format", "libmf"], {"matplotlib", "numba"}),
+        *(
+            (["export", "--format", name], {"matplotlib", "numba", "pandas"})
+            for name in ("keras", "npz", "csv", "parquet", "vectors")
+        ),
     ]
     for args, light in stages:
         assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light), args
