@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from mfcli.config import Config
 from mfcli.engines import make_engine, make_plan
+from mfcli.history import History
 from mfcli.plots.histories import plot_histories
 from mfcli.ratings import Ratings
 from mfcli.split_folder import read_split
 from mfcli.splitting import Split
-from mfcli.training import History, start
+from mfcli.training import start
 
 Point = tuple[float, float, float]  # seconds since the last one, training MSE, validation MSE
 SAMPLE = 400_000  # ratings to estimate an error from, where prediction is slow

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mfcli.errors import MfcliError as MfcliError
     from mfcli.evaluation import Metrics as Metrics
     from mfcli.evaluation import evaluate as evaluate
+    from mfcli.history import History as History
     from mfcli.model import Model as Model
     from mfcli.ratings import Ratings as Ratings
     from mfcli.reading import ratings_from as ratings_from
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from mfcli.splitting import Split as Split
     from mfcli.splitting import split as split
     from mfcli.training import Fit as Fit
-    from mfcli.training import History as History
     from mfcli.training import fit as fit
 
 __version__ = "0.1.0"
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Config": "config",
     "Fit": "training",
-    "History": "training",
+    "History": "history",
     "Metrics": "evaluation",
     "MfcliError": "errors",
     "Model": "model",

@@ -23,6 +23,11 @@ from typing import Any
 
 from mfcli.errors import ArtifactError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SEAL = "digest"
@@ -85,6 +90,44 @@ def replacing_folder(target: Path, names: Collection[str]) -> Iterator[Path]:
             _flush(target.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process, and make it if need be; a killed process leaves no lock.
+
+    Raises
+    ------
+    ArtifactError
+        If another process has it, or it cannot be made.
+    """
+    made = not folder.exists()
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder):
+        try:
+            yield
+        finally:
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the system's lock of a folder, where the system has such locks."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ArtifactError(
+            f"{folder}: another mfcli train is writing there; wait for it, or choose another --out"
+        ) from None
+    finally:
+        os.close(handle)
 
 
 def write_json(target: Path, value: dict[str, Any]) -> None:

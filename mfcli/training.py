@@ -1,117 +1,29 @@
-"""Training: epochs one after another, each validated, and the history they leave."""
+"""Training: epochs one after another, each validated, and what they come to."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mfcli.checkpoints import CHECKPOINT_FOLDER, Checkpoint, Keeper
+from mfcli.checkpoints import NAMES as CHECKPOINT_NAMES
 from mfcli.config import DEFAULTS, Config
 from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan
-from mfcli.errors import ArtifactError, TrainingError
-from mfcli.files import (
-    check_format,
-    check_replaceable,
-    check_writable_file,
-    read_json,
-    write_json,
-)
+from mfcli.errors import TrainingError
+from mfcli.files import check_replaceable, check_writable_file
+from mfcli.history import HISTORY_FILE, Epoch, History
 from mfcli.model import NAMES, Model, initial_model, write_model
 from mfcli.parallel import cores
+from mfcli.probing import stable_rate
 from mfcli.splitting import Split
 
-FORMAT = 1
 MODEL_FOLDER = "model"
-HISTORY_FILE = "history.json"
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes
-    ----------
-    epoch : int
-        From 1.
-    loss, mse : float
-        On the training ratings, each before its own step; loss includes the L2 penalty.
-    val_loss, val_mse : float
-        On the held-out ratings, after the epoch.
-    seconds : float
-        Of training and validation.
-    """
-
-    epoch: int
-    loss: float
-    mse: float
-    val_loss: float
-    val_mse: float
-    seconds: float
-
-
-_HUGE = 1e30  # nothing that is drawn is larger
-_LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
-
-
-@dataclass(frozen=True)
-class History:
-    """Lists with an entry an epoch, named as Keras names them.
-
-    Attributes
-    ----------
-    lists : dict of lists of float
-        `loss` at least, as in any `History.history` of Keras; `fit` gives `mse`, `val_loss`,
-        `val_mse` and `seconds` too.
-    """
-
-    lists: dict[str, list[float]]
-
-    @classmethod
-    def of(cls, epochs: list[Epoch]) -> History:
-        return cls({name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS})
-
-    def __len__(self) -> int:
-        return len(self.lists["loss"])
-
-    def write(self, path: Path) -> None:
-        """Write the history as JSON, replacing the file atomically."""
-        write_json(path, {"format": FORMAT, **self.lists})
-
-    @classmethod
-    def read(cls, path: Path) -> History:
-        """Read a history of mfcli, or a Keras `History.history` saved as JSON.
-
-        Raises
-        ------
-        ArtifactError
-            If the file is missing, damaged, of a newer format or no history.
-        """
-        value = read_json(path)
-        if "format" in value:
-            check_format(path, value.pop("format"), FORMAT)
-        length = len(value["loss"]) if isinstance(value.get("loss"), list) else 0
-        if not length:
-            raise ArtifactError(f"{path}: is no training history: it has no list 'loss'")
-        for name, entries in value.items():
-            if not _is_series(entries, length):
-                raise ArtifactError(
-                    f"{path}: {name!r} must be a list of {length} finite numbers, as 'loss' is"
-                )
-        return cls(value)
-
-
-def _is_series(entries: Any, length: int) -> bool:
-    return (
-        isinstance(entries, list)
-        and len(entries) == length
-        and all(type(entry) in (int, float) and abs(entry) < _HUGE for entry in entries)
-    )
 
 
 @dataclass(frozen=True)
@@ -136,14 +48,30 @@ class Fit:
         self.history.write(folder / HISTORY_FILE)
 
 
+class Diverged(TrainingError):
+    """The error grew beyond the scale of the ratings, or is no number any more.
+
+    Attributes
+    ----------
+    best : Fit or None
+        The model after the epoch with the least validation error, and the history up to it; None
+        if the first epoch diverged.
+    """
+
+    def __init__(self, message: str, best: Fit | None) -> None:
+        super().__init__(message)
+        self.best = best
+
+
 def check_writable(folder: Path) -> None:
-    """Find out before training whether its result could be written to a folder.
+    """Find out before training whether its results could be written to a folder.
 
     Raises
     ------
     ArtifactError
     """
     check_replaceable(folder / MODEL_FOLDER, NAMES)
+    check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_NAMES)
     check_writable_file(folder / HISTORY_FILE)
 
 
@@ -158,6 +86,8 @@ def fit(
     config: Config = DEFAULTS,
     *,
     threads: int | None = None,
+    resume: Checkpoint | None = None,
+    keeper: Keeper | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda done, total: None,
@@ -171,6 +101,10 @@ def fit(
     config : Config
     threads : int, optional
         For the fast engine, the cores by default; the result does not depend on it.
+    resume : Checkpoint, optional
+        To go on from. The result is the same bits as without the interruption.
+    keeper : Keeper, optional
+        Writes checkpoints.
     on_plan : callable, optional
         Told, before training, which engine is used and why.
     on_epoch : callable, optional
@@ -182,31 +116,79 @@ def fit(
     ------
     ConfigError
         If the config asks an engine for what it cannot do.
-    TrainingError
-        If the loss is not finite any more.
+    ArtifactError
+        If the checkpoint is of another split or config.
+    Diverged
+        If the error grows beyond all bounds.
     """
     plan = make_plan(split.train, config)
-    on_plan(plan)
-    _, held_out = split.held_out
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
-    engine = make_engine(plan, start(split, config), split.train, held_out, threads or cores())
-    epochs = []
-    for epoch in _epochs(engine, config, on_progress):
-        epochs.append(epoch)
+    if resume:
+        resume.check(config, split.hash)
+    on_plan(plan)
+    run = _Run(split, config, plan, threads or cores(), resume)
+    while len(run.epochs) < config.epochs:
+        epoch = run.next(on_progress)
         on_epoch(epoch)
-    return Fit(engine.model(), History.of(epochs))
+        if keeper:
+            keeper.offer(epoch, len(run.epochs) == config.epochs, run.checkpoint)
+    return Fit(run.engine.model(), History.of(run.epochs))
 
 
-def _epochs(engine: Engine, config: Config, on_progress: Progress) -> Iterator[Epoch]:
-    for number in range(1, config.epochs + 1):
-        begin = time.perf_counter()
-        losses = engine.run_epoch(number, on_progress)
-        validation = engine.validate()
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
+    ) -> None:
+        self._split, self._config, self._threads = split, config, threads
+        self._start = start(split, config)
+        _, held_out = split.held_out
+        self.engine: Engine = make_engine(plan, self._start, split.train, held_out, threads)
+        self.epochs: list[Epoch] = []
+        self._best = self._start
+        if resume:
+            self.engine.restore(resume.state)
+            self.epochs = resume.history.epochs()
+            self._best = self._start.with_tables(resume.best)
+
+    def next(self, on_progress: Progress) -> Epoch:
+        """Run the next epoch and validate it."""
+        begin, number = time.perf_counter(), len(self.epochs) + 1
+        with np.errstate(all="ignore"):  # what is no number any more is told below
+            losses = self.engine.run_epoch(number, on_progress)
+            validation = self.engine.validate()
         epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin)
-        if not all(map(math.isfinite, dataclasses.astuple(epoch))):
-            raise TrainingError(
-                f"training diverged at epoch {number} (lr {config.lr:g});"
-                f" try --lr {min(config.lr / 2, Config.lr):g}"
-                + (f" or fewer than {config.blocks} blocks" if config.blocks > 1 else "")
-            )
-        yield epoch
+        if self._is_wild(epoch):
+            raise self._diverged(number)
+        if epoch.val_mse < min((before.val_mse for before in self.epochs), default=math.inf):
+            self._best = self.engine.model()
+        self.epochs.append(epoch)
+        return epoch
+
+    def checkpoint(self) -> Checkpoint:
+        history = History.of(self.epochs)
+        state, best = self.engine.state(), self._best.tables
+        return Checkpoint(self._config, self._split.hash, history, state, best)
+
+    def _is_wild(self, epoch: Epoch) -> bool:
+        """Whether the error is no number, or larger than that of any prediction on the scale."""
+        most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
+        numbers = dataclasses.astuple(epoch)
+        return not all(map(math.isfinite, numbers)) or max(epoch.mse, epoch.val_mse) > most
+
+    def _diverged(self, number: int) -> Diverged:
+        config, best = self._config, None
+        kept = "no epoch before it was sound"
+        if self.epochs:
+            at = min(self.epochs, key=lambda epoch: epoch.val_mse).epoch
+            best = Fit(self._best, History.of(self.epochs[:at]))
+            kept = f"epoch {at}, the best one before, is kept"
+        rate = stable_rate(self._start, self._split.train, config, self._threads)
+        remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]
+        remedies += [f"fewer than {config.blocks} blocks"] if config.blocks > 1 else []
+        return Diverged(
+            f"training diverged at epoch {number} (lr {config.lr:g}); {kept}; try"
+            f" {' or '.join(remedies)}",
+            best,
+        )

@@ -18,9 +18,10 @@ from planted import planted_ratings
 
 from mfcli import __version__, cli
 from mfcli.config import Config
+from mfcli.history import Epoch, History
 from mfcli.split_folder import write_split
 from mfcli.splitting import split
-from mfcli.training import Epoch, Fit, History, start
+from mfcli.training import Fit, start
 
 Run = Callable[..., Outcome]
 
@@ -54,6 +55,7 @@ def test_the_four_lines_in_a_folder_with_a_data_csv(tmp_path: Path, real_csv: Pa
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint",
         "data.csv",
         "history.json",
         "history.png",
@@ -277,7 +279,7 @@ FAULTS = [
     (["split", "fine.csv", "--split", "full"], "full: holds files that mfcli did not write"),
     (["split", "fine.csv", "--split", "one.csv/x"], "one.csv/x: cannot be written: "),
     (["train", "--split", "none"], "none: holds no split; make one with: mfcli split data.csv"),
-    (["train", "--out", "one.csv"], "one.csv/model: cannot be written: "),
+    (["train", "--out", "one.csv"], "one.csv: cannot be written: "),
     (["train", "--config", "none.toml"], "none.toml: cannot be read: No such file"),
     (["train", "--config", "unknown.toml"], "unknown.toml: unknown key 'lrr'; did you mean 'lr'?"),
     (["train", "--config", "type.toml"], "type.toml: k must be a whole number, got 'ten'"),
@@ -355,4 +357,4 @@ def test_ctrl_c_stops_within_a_second_and_leaves_the_old_model(trained: Run) -> 
 def test_a_folder_that_cannot_be_written(trained: Run) -> None:
     done = trained("train", "--out", "/proc/runs")
     assert done.code == 1
-    assert done.err.startswith("error: /proc/runs/model: cannot be written: ")
+    assert done.err.startswith("error: /proc/runs: cannot be written: ")

@@ -64,6 +64,16 @@ def settings_of(ctx: typer.Context) -> Config:
         raise UsageError(str(error)) from None
 
 
+def given_settings(ctx: typer.Context) -> set[str]:
+    """Return the settings that stand on the command line or in a file, defaults left out."""
+    sources = {name: ctx.get_parameter_source(name) for name in SETTINGS}
+    return {
+        name
+        for name, source in sources.items()
+        if source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
+    }
+
+
 def refuse(
     ctx: typer.Context, names: Iterable[str], what: str, remedy: str = "leave it out"
 ) -> None:

@@ -40,8 +40,8 @@ def plot(
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # not a word about its own cache
+    from mfcli.history import HISTORY_FILE
     from mfcli.saved_metrics import is_metrics
-    from mfcli.training import HISTORY_FILE
 
     paths = [path / HISTORY_FILE if path.is_dir() else path for path in files]
     target = out or (
@@ -60,8 +60,8 @@ def plot(
 def _plot_histories(
     paths: list[Path], target: Path, rmse: bool, seconds: bool, title: str, json: bool
 ) -> None:
+    from mfcli.history import History
     from mfcli.plots.histories import plot_histories
-    from mfcli.training import History
 
     runs = dict(zip(run_names(paths), map(History.read, paths), strict=True))
     plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)

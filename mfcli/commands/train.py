@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,20 +30,27 @@ from mfcli.commands.options import (
     Seed,
     SplitFolder,
     Threads,
+    given_settings,
     settings_of,
 )
 from mfcli.config import Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mfcli.checkpoints import Checkpoint
+    from mfcli.engines import Plan
+    from mfcli.history import Epoch
     from mfcli.splitting import Split
-    from mfcli.training import Epoch, Fit
+    from mfcli.training import Fit
 
 
 _TESTED = (
     "epochs are validated on the test ratings; a model chosen by them is not tested any more"
     " (split with --valid 0.1 to choose one)"
 )
+
+
+_RESUMED = "going on after epoch {}, with the checkpoint's settings"
 
 
 def train(
@@ -58,12 +67,24 @@ def train(
     blocks: BlockCount = Config.blocks,
     threads: Threads = None,
     seed: Seed = Config.seed,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint; settings are its own.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            "--checkpoint-every",
+            min=1,
+            help="Epochs from one checkpoint to the next.",
+            show_default="so that at most a minute is lost",
+        ),
+    ] = None,
     split: SplitFolder = Path("split"),
     out: Annotated[
         Path,
         typer.Option(
             "--out",
-            help="Folder to write model/ and history.json to; of a k-fold split, in fold-1, ...",
+            help="Folder of model/, history.json, checkpoint/; of k-fold splits, in fold-1, ...",
         ),
     ] = Path(),
     config: ConfigFile = None,
@@ -71,6 +92,7 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the model on a split, or on every fold of a k-fold split."""
+    from mfcli.files import locked
     from mfcli.split_folder import folds_of
     from mfcli.training import check_writable
 
@@ -78,39 +100,116 @@ def train(
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the folder of the split; choose another")
     runs = {fold: out / fold.name for fold in folds} or {split: out}
-    for target in runs.values():
-        check_writable(target)
-    results = [
-        _train(source, target, settings, threads, json, quiet) for source, target in runs.items()
-    ]
+    with ExitStack() as stack:
+        for target in runs.values():
+            stack.enter_context(locked(target))
+            check_writable(target)
+        train_one = partial(
+            _train,
+            settings=settings,
+            given=given_settings(ctx),
+            threads=threads,
+            every=checkpoint_every or 0,
+            again=_again(split, out),
+            json=json,
+            quiet=quiet,
+        )
+        starts = _checkpoints(list(runs.values())) if resume else dict.fromkeys(runs.values())
+        results = [train_one(source, out, starts[out]) for source, out in runs.items()]
     if json:
         output.show({"folds": results} if folds else results[0], json, lambda: None)
 
 
+def _again(split: Path, out: Path) -> str:
+    """Return the command that goes on with a training."""
+    places = {"--split": (split, Path("split")), "--out": (out, Path())}
+    options = [f" {n} {shlex.quote(str(p))}" for n, (p, default) in places.items() if p != default]
+    return f"mfcli train --resume{''.join(options)}"
+
+
+def _checkpoints(targets: list[Path]) -> dict[Path, Checkpoint | None]:
+    """Read the checkpoints of runs; folds that have not begun yet have none."""
+    from mfcli.checkpoints import CHECKPOINT_FOLDER, read_checkpoint
+
+    folders = {target: target / CHECKPOINT_FOLDER for target in targets}
+    if not any(folder.is_dir() for folder in folders.values()):
+        read_checkpoint(folders[targets[0]])  # says what is missing
+    return {
+        target: read_checkpoint(folder) if folder.is_dir() else None
+        for target, folder in folders.items()
+    }
+
+
 def _train(
-    split: Path, out: Path, settings: Config, threads: int | None, json: bool, quiet: bool
+    split: Path,
+    out: Path,
+    checkpoint: Checkpoint | None,
+    *,
+    settings: Config,
+    given: set[str],
+    threads: int | None,
+    every: int,
+    again: str,
+    json: bool,
+    quiet: bool,
 ) -> dict[str, Any]:
+    from mfcli.checkpoints import CHECKPOINT_FOLDER, Keeper, resumed
     from mfcli.split_folder import read_split
-    from mfcli.training import fit
+    from mfcli.training import Diverged, fit
 
     parts = read_split(split)
-    if not json and not quiet:
-        _model_table(parts, settings)
-    if parts.valid is None:
-        output.note(_TESTED, quiet)
+    if checkpoint:
+        settings = resumed(checkpoint, settings, given)
+    keeper = Keeper(out / CHECKPOINT_FOLDER, every)
     with _epoch_lines(parts, settings, quiet) as (on_epoch, on_progress):
-        fitted = fit(
-            parts,
-            settings,
-            threads=threads,
-            on_plan=lambda plan: output.note(plan.reason, quiet),
-            on_epoch=on_epoch,
-            on_progress=on_progress,
-        )
+        try:
+            fitted = fit(
+                parts,
+                settings,
+                threads=threads,
+                resume=checkpoint,
+                keeper=keeper,
+                on_plan=partial(_announce, parts, settings, checkpoint, json, quiet),
+                on_epoch=on_epoch,
+                on_progress=on_progress,
+            )
+        except Diverged as error:
+            if error.best:
+                error.best.write(out)
+            raise
+        except KeyboardInterrupt:
+            before = len(checkpoint.history) if checkpoint else 0
+            output.note(_stopped(keeper.kept or before, again), quiet=False)
+            raise
     fitted.write(out)
     if not json:
         _training_line(fitted, parts, out)
     return _training_summary(fitted, out)
+
+
+def _announce(
+    parts: Split,
+    settings: Config,
+    checkpoint: Checkpoint | None,
+    json: bool,
+    quiet: bool,
+    plan: Plan,
+) -> None:
+    """Say what is going to be trained, and how."""
+    if not json and not quiet:
+        _model_table(parts, settings)
+    if parts.valid is None:
+        output.note(_TESTED, quiet)
+    if checkpoint:
+        output.note(_RESUMED.format(len(checkpoint.history)), quiet)
+    output.note(plan.reason, quiet)
+
+
+def _stopped(kept: int, again: str) -> str:
+    """Say what is left of a training that was stopped."""
+    if not kept:
+        return "stopped before the first checkpoint; nothing was written"
+    return f"stopped; the checkpoint after epoch {kept} is kept; go on with: {again}"
 
 
 def _model_table(parts: Split, settings: Config) -> None:
@@ -158,7 +257,8 @@ def _epoch_line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
 
 
 def _training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
-    from mfcli.training import HISTORY_FILE, MODEL_FOLDER
+    from mfcli.history import HISTORY_FILE
+    from mfcli.training import MODEL_FOLDER
 
     lists = fitted.history.lists
     return {

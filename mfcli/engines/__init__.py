@@ -6,9 +6,13 @@ Both start from the same weights and see the same batches in the same order for 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mfcli.config import Config
+from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
 
@@ -41,6 +45,35 @@ class Engine(Protocol):
 
     def model(self) -> Model:
         """Return the model as it is now."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all that training depends on between two epochs, by name; not copied."""
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take over a state.
+
+        Raises
+        ------
+        ArtifactError
+            If it is not one of this engine with this model.
+        """
+
+
+def take_over(own: dict[str, NDArray[Any]], state: dict[str, NDArray[Any]]) -> None:
+    """Copy arrays of a state into those of an engine.
+
+    Raises
+    ------
+    ArtifactError
+        If names, types or shapes differ.
+    """
+    if set(own) != set(state) or any(
+        state[name].shape != array.shape or state[name].dtype != array.dtype
+        for name, array in own.items()
+    ):
+        raise ArtifactError("the checkpoint is not one of this model; train anew without --resume")
+    for name, array in own.items():
+        np.copyto(array, state[name])
 
 
 class Plan(NamedTuple):

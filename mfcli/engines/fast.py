@@ -5,10 +5,13 @@ The mathematics is in `kernels.py`, the order of the batches in `blocks.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mfcli.blocks import Block, Blocks, records
-from mfcli.engines import Losses, Progress
+from mfcli.engines import Losses, Progress, take_over
 from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
 from mfcli.kernels import (
@@ -110,6 +113,12 @@ class FastEngine:
                 "item_biases": item_biases,
             }
         )
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {"users": self._users, "items": self._items}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        take_over(self.state(), state)
 
     def _learn(
         self, block: Block, worker: int, epoch: int, losses: Doubles, advance: Advance

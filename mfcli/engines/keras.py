@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfcli.console import stderr_held
 
@@ -17,7 +19,7 @@ with stderr_held():  # TensorFlow greets with a page about processors and graphi
 
 from mfcli.blocks import Blocks
 from mfcli.config import Config
-from mfcli.engines import Losses, Progress
+from mfcli.engines import Losses, Progress, take_over
 from mfcli.keras_file import TABLES
 from mfcli.kernels import Records
 from mfcli.model import Model
@@ -60,6 +62,21 @@ class KerasEngine:
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
         reg = model.config.reg
         return Losses(mse + (reg * model.squared_norm() if reg else 0.0), mse)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        own = {name: array.copy() for name, array in self.state().items()}
+        take_over(own, state)
+        for name, variable in self._variables().items():
+            variable.assign(own[name])
+
+    def _variables(self) -> dict[str, Any]:
+        """Return the weights and what the optimizer keeps: velocities, steps done, ..."""
+        self._keras.optimizer.build(self._keras.trainable_variables)
+        variables = [*self._keras.variables, *self._keras.optimizer.variables]
+        return {f"{number:03}": variable for number, variable in enumerate(variables)}
 
     def model(self) -> Model:
         tables = {name: self._keras.get_layer(name).get_weights()[0] for name in TABLES}
@@ -128,6 +145,8 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_progress, self._blocks = on_progress, blocks
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if logs and not math.isfinite(logs["loss"]):
+            self.model.stop_training = True  # nothing comes after that
         if batch % _REPORT == _REPORT - 1:
             done = int(self._blocks.sizes[: batch + 1].sum())
             self._on_progress(done, self._blocks.ratings)

@@ -24,7 +24,7 @@ def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
 
     It takes `user` and `item`, both of shape (n,): int32 rows, or the vocabularies' raw ids (int64
     or string). It gives `rating`, float32 of shape (n,). What is unknown adds nothing, as in
-    `Factorization.predict_rows`: ids that are not in the vocabulary, rows that are not in the tables.
+    `Factorization.predict_rows`: ids outside the vocabulary, rows outside the tables.
 
     Parameters
     ----------

@@ -1,0 +1,348 @@
+"""Going on from a checkpoint is the same training, to the bit."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Outcome
+from planted import planted_split
+
+from mfcli import checkpoints
+from mfcli.checkpoints import Checkpoint, Keeper, read_checkpoint, write_checkpoint
+from mfcli.config import Config
+from mfcli.errors import ArtifactError
+from mfcli.history import Epoch, History
+from mfcli.probing import stable_rate
+from mfcli.splitting import Split
+from mfcli.training import Diverged, Fit, fit, start
+
+Run = Callable[..., Outcome]
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"reg": 0.01},
+    {"reg": 0.001, "nesterov": True},
+    {"blocks": 3},
+    {"momentum": 0.0},
+]
+
+
+def assert_same(one: Fit, two: Fit) -> None:
+    for name, table in one.model.tables.items():
+        assert table.tobytes() == two.model.tables[name].tobytes()
+    for name in ("loss", "mse", "val_loss", "val_mse"):
+        assert one.history.lists[name] == two.history.lists[name]
+
+
+def stopped_after(split: Split, config: Config, epoch: int, folder: Path) -> Checkpoint:
+    """Train until an epoch, write a checkpoint and read it."""
+    fit(split, replace(config, epochs=epoch), keeper=Keeper(folder))
+    made = read_checkpoint(folder)
+    assert len(made.history) == epoch
+    return made
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("engine", ["fast", "keras"])
+def test_going_on_is_the_same_training(
+    tmp_path: Path, settings: dict[str, Any], engine: str
+) -> None:
+    config = Config(k=3, epochs=5, engine=engine, batch_size=32, **settings)
+    split = planted_split(config)
+    whole = fit(split, config, threads=1)
+    for epoch in (1, 4):
+        checkpoint = stopped_after(split, config, epoch, tmp_path / str(epoch))
+        assert_same(whole, fit(split, config, resume=checkpoint, threads=2))
+
+
+def test_adam_goes_on_too(tmp_path: Path) -> None:
+    config = Config(k=2, epochs=4, optimizer="adam", lr=0.01)
+    split = planted_split(config)
+    checkpoint = stopped_after(split, config, 2, tmp_path / "c")
+    assert_same(fit(split, config), fit(split, config, resume=checkpoint))
+
+
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
+    config = Config(k=3)
+    split = planted_split(config)
+    made = stopped_after(split, config, 2, tmp_path / "c")
+    write_checkpoint(tmp_path / "d", made)
+    again = read_checkpoint(tmp_path / "d")
+    assert (again.config, again.split_hash, again.history) == (
+        made.config,
+        made.split_hash,
+        made.history,
+    )
+    for own, other in ((made.state, again.state), (made.best, again.best)):
+        assert {n: a.tobytes() for n, a in own.items()} == {
+            n: a.tobytes() for n, a in other.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": 4}, "was made with k 3, not 4; leave the option out"),
+        ({"reg": 0.1}, "was made with reg 0.0, not 0.1"),
+        ({"lr": 0.01}, "was made with lr 0.08, not 0.01"),
+        ({"batch_size": 7}, "was made with batch_size 128, not 7"),
+        ({"momentum": 0.5}, "was made with momentum 0.9, not 0.5"),
+        ({"nesterov": True}, "was made with nesterov False, not True"),
+        ({"engine": "keras"}, "was made with engine fast, not keras"),
+        ({"blocks": 2}, "was made with blocks 1, not 2"),
+        ({"seed": 3}, "was made with seed 0, not 3"),
+        ({"epochs": 1}, "has 2 epochs already, more than 1; raise --epochs"),
+    ],
+)
+def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    config = Config(k=3)
+    split = planted_split(config)
+    checkpoint = stopped_after(split, config, 2, tmp_path / "c")
+    with pytest.raises(ArtifactError, match=message):
+        fit(split, replace(config, **changes), resume=checkpoint)
+
+
+def test_every_setting_of_training_is_compared() -> None:
+    """What is neither compared nor of another stage would be ignored without a word."""
+    others = {
+        "epochs", "test", "valid", "strategy", "cut", "folds", "min_user", "min_item", "decimal",
+        "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
+    }  # fmt: skip
+    assert set(checkpoints.TRAINING) | others == set(Config().as_dict())
+
+
+def test_another_split_is_refused(tmp_path: Path) -> None:
+    config = Config(k=3)
+    split = planted_split(config)
+    checkpoint = stopped_after(split, config, 1, tmp_path / "c")
+    with pytest.raises(ArtifactError, match="the checkpoint is of split , this split is 123"):
+        fit(replace(split, hash="123"), config, resume=checkpoint)
+
+
+def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
+    config = Config(k=3)
+    split = planted_split(config)
+    checkpoint = stopped_after(split, config, 1, tmp_path / "c")
+    state = {name: array[:-1] for name, array in checkpoint.state.items()}
+    with pytest.raises(ArtifactError, match="the checkpoint is not one of this model"):
+        fit(split, config, resume=replace(checkpoint, state=state))
+
+
+def epoch(number: int, seconds: float = 0.0) -> Epoch:
+    return Epoch(number, 1.0, 1.0, 1.0, 1.0, seconds)
+
+
+def test_how_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(checkpoints, "write_checkpoint", lambda folder, made: None)
+
+    def written(keeper: Keeper, number: int, seconds: float, last: bool = False) -> bool:
+        now[0] += seconds
+        keeper.offer(epoch(number, seconds), last, lambda: None)  # type: ignore[arg-type, return-value]
+        return keeper.kept == number
+
+    by_count = Keeper(tmp_path, 3)
+    assert [written(by_count, n, 9.0) for n in range(1, 7)] == [False, False, True] * 2
+    by_time = Keeper(tmp_path)
+    assert [written(by_time, n, 0.4) for n in range(1, 7)] == [False, False, True] * 2
+    assert written(by_time, 7, 0.0, last=True)
+    slow = Keeper(tmp_path)
+    slow._cost = 10.0  # to write takes long: not before 500 s, but for the minute
+    assert [written(slow, n, 25.0) for n in range(1, 3)] == [False, True]
+
+
+def test_the_best_epoch_is_kept_when_training_diverges() -> None:
+    config = Config(k=3, lr=0.5, epochs=60, batch_size=16)
+    split = planted_split(config, share=0.8)
+    with pytest.raises(
+        Diverged, match=r"training diverged at epoch \d+ \(lr 0.5\); epoch \d+, the"
+    ) as found:
+        fit(split, config)
+    best = found.value.best
+    assert best
+    errors = best.history.lists["val_mse"]
+    assert errors[-1] == min(errors)
+    sound = fit(split, replace(config, epochs=len(errors)))
+    assert_same(best, sound)
+    assert "; try --lr " in str(found.value)
+    rate = float(str(found.value).rpartition("--lr ")[2])
+    again = fit(split, replace(config, lr=rate, epochs=5))
+    assert np.isfinite(again.history.lists["val_mse"]).all()
+
+
+def test_nothing_is_kept_of_a_first_epoch_that_diverges() -> None:
+    for engine in ("fast", "keras"):
+        config = Config(k=3, lr=1e4, engine=engine)
+        with pytest.raises(Diverged, match="no epoch before it was sound; try --lr") as found:
+            fit(planted_split(config), config)
+        assert found.value.best is None
+
+
+def test_a_probe_finds_the_first_stable_rate() -> None:
+    config = Config(k=3, lr=64.0, engine="fast", blocks=1, batch_size=4)
+    split = planted_split(config)
+    rate = stable_rate(start(split, config), split.train, config, 1)
+    assert rate is not None
+    assert rate < 4
+    assert 64.0 / rate == 2 ** round(np.log2(64.0 / rate))
+    doubled = replace(config, lr=2 * rate)
+    below = stable_rate(start(split, doubled), split.train, doubled, 1)
+    assert below == rate
+
+
+def train(folder: Path, *args: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "mfcli", "train", *map(str, args)]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def result(folder: Path) -> tuple[str, dict[str, Any]]:
+    manifest = json.loads((folder / "model/model.json").read_text())
+    history = json.loads((folder / "history.json").read_text())
+    del history["seconds"]
+    return manifest["weights"], history
+
+
+def test_killed_and_resumed_until_it_is_done(tmp_path: Path, real_split: Path) -> None:
+    options = ["--split", real_split, "--epochs", 40, "--blocks", 2, "--checkpoint-every", 1]
+    process = train(tmp_path, *options, "--out", "whole")
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    rng, kills, resume = random.Random(1), 0, []
+    while True:
+        process = train(tmp_path, *options, *resume, "--out", "killed")
+        try:
+            _, err = process.communicate(timeout=rng.uniform(0.7, 1.3))
+            assert process.returncode == 0, err
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            resume = ["--resume"] if (tmp_path / "killed/checkpoint").is_dir() else []
+            assert kills < 60
+    assert kills > 0
+    assert result(tmp_path / "killed") == result(tmp_path / "whole")
+    assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
+        "checkpoint",
+        "history.json",
+        "model",
+    ]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(
+    tmp_path: Path, real_split: Path, stop: signal.Signals
+) -> None:
+    process = train(
+        tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o", "--checkpoint-every", 1
+    )
+    assert process.stderr
+    while not process.stderr.readline().startswith("epoch 3/".replace("3/", "      3/")):
+        pass
+    begin = time.perf_counter()
+    process.send_signal(stop)
+    _, err = process.communicate(timeout=10)
+    assert time.perf_counter() - begin < 2
+    assert process.returncode == 128 + stop
+    last = err.splitlines()[-1]
+    kept = len(read_checkpoint(tmp_path / "o/checkpoint").history)
+    assert last == (
+        f"note: stopped; the checkpoint after epoch {kept} is kept; go on with: mfcli train"
+        f" --resume --split {real_split} --out o"
+    )
+    assert not (tmp_path / "o/model").exists()
+
+
+def test_a_finished_run_is_extended(run: Run, real_split: Path) -> None:
+    options = ["--split", real_split, "--k", 4]
+    assert run("train", *options, "--epochs", 3, "--out", "a", "-q").code == 0
+    done = run("train", "--split", real_split, "--resume", "--epochs", 5, "--out", "a")
+    assert done.code == 0, done.err
+    assert "note: going on after epoch 3" in done.err
+    assert [line[:9] for line in done.err.splitlines()[2:]] == ["epoch 4/5", "epoch 5/5"]
+    run("train", *options, "--epochs", 5, "--out", "b", "-q")
+    assert result(Path("a")) == result(Path("b"))
+    before = result(Path("a"))
+    assert run("train", "--split", real_split, "--resume", "--out", "a", "-q").code == 0
+    assert result(Path("a")) == before
+
+
+def test_resuming_what_is_not_there_or_different(run: Run, real_split: Path) -> None:
+    done = run("train", "--split", real_split, "--resume")
+    assert (done.code, done.err) == (
+        1,
+        "error: checkpoint: holds no checkpoint; train anew without --resume\n",
+    )
+    run("train", "--split", real_split, "--epochs", 2, "-q")
+    before = result(Path())
+    Path("mfcli.toml").write_text("lr = 0.01\n")
+    done = run("train", "--split", real_split, "--resume")
+    assert (done.code, done.err) == (
+        1,
+        "error: the checkpoint was made with lr 0.08, not 0.01; leave the option out to go on with"
+        " it, or train anew without --resume\n",
+    )
+    assert result(Path()) == before
+
+
+def test_folds_go_on_each_by_itself(run: Run, real_csv: Path) -> None:
+    run("split", real_csv, "--strategy", "k-fold", "--folds", 2)
+    run("train", "--epochs", 3, "--out", "whole", "-q")
+    run("train", "--split", "split/fold-1", "--epochs", 2, "--out", "part/fold-1", "-q")
+    assert run("train", "--resume", "--epochs", 3, "--out", "part", "-q").code == 0
+    for fold in ("fold-1", "fold-2"):
+        assert result(Path("part") / fold) == result(Path("whole") / fold)
+
+
+def test_two_at_once_are_told(tmp_path: Path, real_split: Path) -> None:
+    first = train(tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o")
+    assert first.stderr
+    first.stderr.readline()
+    second = train(tmp_path, "--split", real_split, "--epochs", 1, "--out", "o")
+    _, err = second.communicate(timeout=20)
+    assert (second.returncode, err) == (
+        1,
+        "error: o: another mfcli train is writing there; wait for it, or choose another --out\n",
+    )
+    first.kill()
+    first.communicate()
+    third = train(tmp_path, "--split", real_split, "--epochs", 1, "--out", "o")
+    _, err = third.communicate(timeout=20)
+    assert third.returncode == 0, err
+
+
+def test_a_failed_run_leaves_no_folder(run: Run, real_split: Path) -> None:
+    done = run("train", "--split", real_split, "--lr", "1e6", "--out", "new")
+    assert done.code == 1
+    assert not Path("new").exists()
+
+
+def test_a_damaged_checkpoint_is_refused(run: Run, real_split: Path) -> None:
+    run("train", "--split", real_split, "--epochs", 1, "-q")
+    state = Path("checkpoint/state.npz")
+    data = bytearray(state.read_bytes())
+    data[len(data) // 2] ^= 1
+    state.write_bytes(data)
+    done = run("train", "--split", real_split, "--resume")
+    assert done.err == (
+        "error: checkpoint/state.npz: is damaged (its digest is wrong); make it anew\n"
+    )
+
+
+def test_history_lists_are_epochs() -> None:
+    epochs = [epoch(1, 0.5), epoch(2, 0.25)]
+    assert History.of(epochs).epochs() == epochs
