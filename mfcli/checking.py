@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from mfcli import __version__
 from mfcli.config import Config
-from mfcli.engines import make_plan
-from mfcli.kernels import RATING, row_kind
+from mfcli.engines import make_plan, training_memory
+from mfcli.kernels import row_kind
 from mfcli.ratings import Ratings, Source, Vocabulary
 
 FORMAT = 1
@@ -506,9 +506,7 @@ def _cost(ratings: Ratings, config: Config) -> Cost | None:
     stride = row_kind(config.k, config.reg > 0, config.nesterov).stride
     memory = {
         "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
-        "records": len(ratings) * RATING.itemsize,
-        "shuffle": len(ratings) * RATING.itemsize // plan.groups,
-        "tables": rows * stride * 4,
+        **training_memory(plan, len(ratings), rows, config),
         "process": _PROCESS,
     }
     memory["total"] = sum(memory.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,9 @@ from mfcli.commands.similar import similar
 from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
+
+for library in ("OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # the threads are ours, see parallel.py
 
 COMMANDS = (fetch, check, split, train, evaluate, compare, recommend, similar, export, plot)
 """In the order in which help and the README list them."""

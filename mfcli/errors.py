@@ -6,6 +6,7 @@
     ├── DataError       a file of ratings
     ├── UnknownIdError  a user or item that the model does not know
     ├── ArtifactError   a file that mfcli wrote or is to write: split, model, history, metrics
+    ├── LimitError      the machine: not enough memory
     └── TrainingError   the training itself
 
 Every message is one line that names the place, the rule, the value and the remedy.
@@ -40,6 +41,10 @@ class UnknownIdError(MfcliError):
 
 class ArtifactError(MfcliError):
     """A split, model, history or metrics file is missing, damaged, newer or cannot be written."""
+
+
+class LimitError(MfcliError):
+    """The work needs more memory than there is."""
 
 
 class TrainingError(MfcliError):

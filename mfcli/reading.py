@@ -27,10 +27,13 @@ from mfcli.duplicates import merge_duplicates
 from mfcli.errors import DataError
 from mfcli.faults import BadRow, Fault, Rejects, find_fault, line_of, write_sound_rows
 from mfcli.layout import Layout, find_layout
+from mfcli.limits import check_memory
 from mfcli.ratings import Ratings, Source, Vocabulary
 from mfcli.sources import File, digest, open_sources
 
 _BLOCK = 1 << 23  # bytes of text parsed at a time
+_HEAD = 1 << 16  # bytes by which the length of lines is judged
+_BYTES = 40  # of memory a rating, at least, while it is read and split
 _PARSERS = 4  # pieces parsed at the same time
 
 Progress = Callable[[int, int], None]
@@ -82,12 +85,32 @@ def read_ratings(
     with open_sources(listed) as files, ThreadPoolExecutor(1) as pool:
         sha256 = pool.submit(digest, files)
         rejects = Rejects(rejected) if rejected else None
-        pieces = _Pieces([find_layout(file, columns, decimal) for file in files])
+        layouts = [find_layout(file, columns, decimal) for file in files]
+        _check_memory(layouts)
+        pieces = _Pieces(layouts)
         pieces.read(rejects, on_progress)
         pa.default_memory_pool().release_unused()
         ratings, doubles = merge_duplicates(pieces.ratings(), duplicates, pieces.place)
         source = _source(listed, files, pieces, rejects, doubles, sha256.result())
     return replace(ratings, source=source)
+
+
+def _check_memory(layouts: list[Layout]) -> None:
+    """Refuse files that cannot fit into memory, by the ratings that they must have at least."""
+    ratings = sum(map(_ratings_in, layouts))
+    need, name = ratings * _BYTES, ", ".join(str(layout.file) for layout in layouts[:3])
+    check_memory(need, f"reading {name} ({ratings:,} ratings or more)", "read fewer ratings")
+
+
+def _ratings_in(layout: Layout) -> int:
+    """Estimate, rather low, how many ratings a file has."""
+    if layout.format == "parquet":
+        rows: int = pq.read_metadata(layout.file.path).num_rows
+        return rows
+    with layout.file.reading() as (stream, _):
+        head = stream.read(_HEAD)
+    longest = max(map(len, head.splitlines()), default=1) + 1
+    return layout.file.bytes // longest
 
 
 def ratings_from(

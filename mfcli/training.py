@@ -14,10 +14,11 @@ import numpy as np
 from mfcli.checkpoints import CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.checkpoints import NAMES as CHECKPOINT_NAMES
 from mfcli.config import DEFAULTS, Config
-from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan
+from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan, training_memory
 from mfcli.errors import TrainingError
 from mfcli.files import check_replaceable, check_writable_file
 from mfcli.history import HISTORY_FILE, Epoch, History
+from mfcli.limits import check_memory
 from mfcli.model import NAMES, Model, initial_model, write_model
 from mfcli.parallel import cores
 from mfcli.probing import stable_rate
@@ -118,6 +119,8 @@ def fit(
         If the config asks an engine for what it cannot do.
     ArtifactError
         If the checkpoint is of another split or config.
+    LimitError
+        If there is not enough memory.
     Diverged
         If the error grows beyond all bounds.
     """
@@ -125,6 +128,7 @@ def fit(
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
         resume.check(config, split.hash)
+    _check_memory(split, config, plan)
     on_plan(plan)
     run = _Run(split, config, plan, threads or cores(), resume)
     while len(run.epochs) < config.epochs:
@@ -133,6 +137,14 @@ def fit(
         if keeper:
             keeper.offer(epoch, len(run.epochs) == config.epochs, run.checkpoint)
     return Fit(run.engine.model(), History.of(run.epochs))
+
+
+def _check_memory(split: Split, config: Config, plan: Plan) -> None:
+    """Refuse what cannot fit; the split itself is mapped and takes no memory of its own."""
+    train, rows = split.train, len(split.train.users) + len(split.train.items)
+    models = 3 * 4 * rows * (config.k + 1)  # to start from, the best one, the last one
+    need = models + sum(training_memory(plan, len(train), rows, config).values())
+    check_memory(need, f"training with k {config.k}", "lower --k, or train on fewer ratings")
 
 
 class _Run:

@@ -16,6 +16,7 @@ ORDER = [
     "errors",
     "console",
     "parallel",
+    "limits",
     "config",
     "files",
     "history",

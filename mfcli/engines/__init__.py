@@ -112,6 +112,36 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
 
 
+def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:
+    """Estimate the memory that an engine takes beside the split, in bytes.
+
+    Parameters
+    ----------
+    plan : Plan
+    n_ratings : int
+        To train on.
+    n_rows : int
+        Users and items.
+    config : Config
+
+    Returns
+    -------
+    dict of int
+        `records` of all ratings and `shuffle` in which they are put in order, `tables` of users and
+        items with all that is kept beside them.
+    """
+    from mfcli.kernels import RATING, row_kind
+
+    stride = row_kind(config.k, config.reg > 0, config.nesterov).stride
+    width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
+    records = n_ratings * RATING.itemsize
+    shuffle = records // plan.groups if plan.engine == "fast" else records
+    return {"records": records, "shuffle": shuffle, "tables": n_rows * width * 4}
+
+
+_KERAS_COPIES = 6  # weights, gradients, velocities, and what comes and goes
+
+
 def make_engine(
     plan: Plan, start: Model, train: Ratings, held_out: Ratings, threads: int
 ) -> Engine:
