@@ -24,6 +24,7 @@ from mfcli.commands.similar import similar
 from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
+from mfcli.output import printable
 
 for library in ("OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # the threads are ours, see parallel.py
@@ -71,7 +72,7 @@ def _stop(number: int, frame: Any) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(status)
 
 

@@ -15,7 +15,7 @@ from mfcli.baselines import Baseline
 from mfcli.bootstrap import LEVEL, Bootstrap, Doubles, interval
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ArtifactError, DataError, UsageError
-from mfcli.files import write_json
+from mfcli.files import write_sealed
 from mfcli.measures import Measured
 from mfcli.measuring import Progress, measure
 from mfcli.model import Model
@@ -101,7 +101,7 @@ class Metrics:
 
     def write(self, path: Path) -> None:
         """Write the metrics and their draws as JSON, replacing the file atomically."""
-        write_json(path, self.as_dict() | {"draws": _plain(self.draws)})
+        write_sealed(path, self.as_dict() | {"draws": _plain(self.draws)})
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class FoldMetrics:
 
     def write(self, path: Path) -> None:
         """Write the metrics and their draws as JSON, replacing the file atomically."""
-        write_json(path, self.as_dict() | {"draws": _plain(self.draws)})
+        write_sealed(path, self.as_dict() | {"draws": _plain(self.draws)})
 
 
 def _measures(metrics: Metrics) -> dict[str, float]:

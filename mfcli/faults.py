@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfcli.errors import DataError
+from mfcli.formulas import guarded_text
 from mfcli.layout import Layout
 from mfcli.sources import File
 
@@ -61,7 +62,7 @@ class Rejects:
             writer = csv.writer(out)
             if first:
                 writer.writerow(["file", "line", "reason", "row"])
-            writer.writerow([str(file), line, fault.text, row])
+            writer.writerow([str(file), line, fault.text, guarded_text(row)])
 
 
 def find_fault(layout: Layout) -> BadRow | None:

@@ -31,6 +31,7 @@ except ImportError:  # Windows
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SEAL = "digest"
+_MOST_JSON = 1 << 26  # bytes that anything mfcli writes can have
 _NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text holds a raw line break
 
 
@@ -136,6 +137,12 @@ def write_json(target: Path, value: dict[str, Any]) -> None:
         temporary.write_text(json_text(value), encoding="utf-8")
 
 
+def write_sealed(target: Path, value: dict[str, Any]) -> None:
+    """Write an object as JSON with a digest of all it says, replacing the target atomically."""
+    with replacing_file(target) as temporary:
+        write_manifest(temporary, value)
+
+
 def json_text(value: dict[str, Any]) -> str:
     """Format an object as JSON for people and programs: UTF-8, no NaN, indented but for lists
     of numbers, which have a line each.
@@ -162,6 +169,8 @@ def read_json(path: Path, *, newest: int | None = None) -> dict[str, Any]:
 
 def _parse_json(path: Path) -> Any:
     try:
+        if path.stat().st_size > _MOST_JSON:
+            raise ArtifactError(f"{path}: is larger than {_MOST_JSON >> 20} MB; make it anew")
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
@@ -199,9 +208,20 @@ def read_manifest(path: Path, newest: int) -> dict[str, Any]:
         If it is missing, damaged or of a newer format.
     """
     value = read_json(path, newest=newest)
+    check_seal(path, value)
+    return value
+
+
+def check_seal(path: Path, value: dict[str, Any]) -> None:
+    """Take the digest out of an object and compare it to what the object says.
+
+    Raises
+    ------
+    ArtifactError
+        If it is missing or wrong.
+    """
     if value.pop(_SEAL, None) != _seal(value):
         raise ArtifactError(f"{path}: is damaged (its digest is wrong); make it anew")
-    return value
 
 
 def _seal(value: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcli.errors import ArtifactError
-from mfcli.files import check_format, read_json, write_json
+from mfcli.files import check_format, check_seal, read_json, write_sealed
 
 FORMAT = 1
 HISTORY_FILE = "history.json"
@@ -37,6 +37,7 @@ class Epoch:
     seconds: float
 
 
+_MOST = 1_000_000  # epochs
 _HUGE = 1e30  # nothing that is drawn is larger
 _LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
 
@@ -68,7 +69,7 @@ class History:
 
     def write(self, path: Path) -> None:
         """Write the history as JSON, replacing the file atomically."""
-        write_json(path, {"format": FORMAT, **self.lists})
+        write_sealed(path, {"format": FORMAT, **self.lists})
 
     @classmethod
     def read(cls, path: Path) -> History:
@@ -81,7 +82,9 @@ class History:
         """
         value = read_json(path)
         if "format" in value:
-            check_format(path, value.pop("format"), FORMAT)
+            check_format(path, value["format"], FORMAT)
+            check_seal(path, value)
+            del value["format"]
         return cls.checked(path, value)
 
     @classmethod
@@ -96,6 +99,8 @@ class History:
         length = len(value["loss"]) if isinstance(value.get("loss"), list) else 0
         if not length:
             raise ArtifactError(f"{path}: is no training history: it has no list 'loss'")
+        if length > _MOST:
+            raise ArtifactError(f"{path}: must have at most {_MOST:,} epochs, got {length:,}")
         for name, entries in value.items():
             if not _is_series(entries, length):
                 raise ArtifactError(

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from mfcli.errors import DataError, UsageError
 from mfcli.files import replacing_file
+from mfcli.formulas import guarded
 from mfcli.layout import ALIASES
 
 TITLES = ("title", "name")
@@ -77,6 +78,8 @@ def check_table_suffix(path: Path) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as CSV or Parquet by the suffix, replacing the file atomically.
 
+    In CSV, texts that begin as formulas do get a quote in front.
+
     Raises
     ------
     UsageError
@@ -89,7 +92,7 @@ def write_table(path: Path, table: pa.Table) -> None:
         if path.suffix.lower() == ".parquet":
             pq.write_table(table, temporary)
         else:
-            temporary.write_bytes(csv_bytes(table))
+            temporary.write_bytes(csv_bytes(guarded(table)))
 
 
 def csv_bytes(table: pa.Table) -> bytes:

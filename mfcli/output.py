@@ -32,7 +32,7 @@ def show(result: dict[str, Any], as_json: bool, table: Callable[[], None]) -> No
 
 def note(text: str, quiet: bool) -> None:
     if not quiet:
-        print(f"note: {text}", file=sys.stderr)
+        print(f"note: {printable(text)}", file=sys.stderr)
 
 
 Advance = Callable[[int, int], None]
@@ -72,10 +72,20 @@ def count(things: Any, noun: str) -> str:
     return f"{len(things):,} {noun}{'s' if len(things) != 1 else ''}"
 
 
+def printable(text: str) -> str:
+    """Show control characters as escapes, so that text from files cannot steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cell(text: Any) -> str:
+    """Make text from outside fit for a table: neither markup nor control characters."""
+    return escape(printable(str(text)))
+
+
 def table(title: str, *columns: str) -> Table:
-    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    table = Table(title=cell(title), title_justify="left", header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(cell(column), justify="right" if number else "left")
     return table
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mfcli.errors import ArtifactError
 from mfcli.evaluation import FORMAT
-from mfcli.files import read_json
+from mfcli.files import check_format, check_seal, read_json
 
 METRICS_FILE = "metrics.json"
 RATING_MEASURES = ("rmse", "mse", "mae", "r2", "user_rmse")
@@ -71,7 +71,8 @@ class SavedMetrics:
         folds = value.get("folds", [value])
         if not isinstance(folds, list) or not folds or not all(map(_is_evaluation, folds)):
             raise ArtifactError(f"{path}: holds no metrics; make it with: mfcli evaluate")
-        value = read_json(path, newest=FORMAT)
+        check_format(path, value.get("format"), FORMAT)
+        check_seal(path, value)
         measures: Any = value.get("mean") if "folds" in value else _measures(value)
         draws: Any = value.get("draws")
         if not _is_numbers(measures) or not isinstance(draws, dict):

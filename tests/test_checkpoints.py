@@ -212,7 +212,7 @@ def train(folder: Path, *args: object) -> subprocess.Popen[str]:
 def result(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = json.loads((folder / "model/model.json").read_text())
     history = json.loads((folder / "history.json").read_text())
-    del history["seconds"]
+    del history["seconds"], history["digest"]
     return manifest["weights"], history
 
 

@@ -95,6 +95,7 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
         "val_loss",
         "val_mse",
         "seconds",
+        "digest",
     ]
     assert History.read(path) == OURS
 

@@ -25,6 +25,7 @@ ORDER = [
     "ratings",
     "sources",
     "layout",
+    "formulas",
     "faults",
     "duplicates",
     "lists",

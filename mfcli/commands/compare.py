@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from mfcli import output
@@ -67,7 +66,7 @@ def _runs_table(comparison: Comparison) -> Table:
     for number, name in enumerate(comparison.runs):
         own = (str(column[number]) for column in settings.values())
         values = (_measure(comparison, measure, number) for measure in shown)
-        table.add_row(escape(name), *map(escape, own), *values)
+        table.add_row(output.cell(name), *map(output.cell, own), *values)
     return table
 
 
@@ -85,7 +84,7 @@ def _differences_table(comparison: Comparison) -> Table:
     table = output.table(f"Differences to {first}", "run", *columns)
     for run in others:
         cells = (cell for name in shown for cell in _difference(comparison, name, run))
-        table.add_row(escape(run), *cells)
+        table.add_row(output.cell(run), *cells)
     return table
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from mfcli import output
 
@@ -79,10 +78,11 @@ def titled(table: pa.Table, model: Model, titles: Path | None) -> pa.Table:
 
 def give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
     """Write a table to a file or to stdout, or show it."""
+    from mfcli.formulas import guarded
     from mfcli.lists import csv_bytes, write_table
 
     if out is not None and str(out) == "-":
-        print(csv_bytes(table).decode(), end="")
+        print(csv_bytes(guarded(table)).decode(), end="")
         return
     if out is not None:
         write_table(out, table)
@@ -100,5 +100,5 @@ def _rows_table(rows: pa.Table) -> None:
     table = output.table("", *rows.column_names)
     for row in rows.to_pylist():
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values())
-        table.add_row(*map(escape, cells))
+        table.add_row(*map(output.cell, cells))
     output.print_table(table)
