@@ -19,6 +19,7 @@ from mfcli.commands.evaluate import evaluate
 from mfcli.commands.export import export
 from mfcli.commands.fetch import fetch
 from mfcli.commands.plot import plot
+from mfcli.commands.predict import predict
 from mfcli.commands.recommend import recommend
 from mfcli.commands.similar import similar
 from mfcli.commands.split import split
@@ -29,7 +30,19 @@ from mfcli.output import printable
 for library in ("OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # the threads are ours, see parallel.py
 
-COMMANDS = (fetch, check, split, train, evaluate, compare, recommend, similar, export, plot)
+COMMANDS = (
+    fetch,
+    check,
+    split,
+    train,
+    evaluate,
+    compare,
+    predict,
+    recommend,
+    similar,
+    export,
+    plot,
+)
 """In the order in which help and the README list them."""
 
 

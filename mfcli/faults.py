@@ -65,12 +65,12 @@ class Rejects:
             writer.writerow([str(file), line, fault.text, guarded_text(row)])
 
 
-def find_fault(layout: Layout) -> BadRow | None:
+def find_fault(layout: Layout, remedy: str = "or leave it out: --on-bad-row skip") -> BadRow | None:
     """Return the first thing wrong in a text, as an error that names its line."""
     for line, fields in _records(layout):
         fault = _fault(layout, fields)
         if fault:
-            return BadRow(f"{layout.file}:{line}: {fault.text}; or leave it out: --on-bad-row skip")
+            return BadRow(f"{layout.file}:{line}: {fault.text}; {remedy}")
     return None
 
 

@@ -69,7 +69,17 @@ class Layout:
         return f"{packed}text, separator {self.separator!r}, {header}"
 
 
-def find_layout(file: File, chosen: Mapping[str, str] | None = None, decimal: str = ".") -> Layout:
+RATINGS = ("user", "item", "rating")
+PAIRS = ("user", "item")
+"""The columns that files of ratings, and of pairs to be rated, must have."""
+
+
+def find_layout(
+    file: File,
+    chosen: Mapping[str, str] | None = None,
+    decimal: str = ".",
+    needed: tuple[str, ...] = RATINGS,
+) -> Layout:
     """Look at the start of a ratings file.
 
     Parameters
@@ -81,6 +91,9 @@ def find_layout(file: File, chosen: Mapping[str, str] | None = None, decimal: st
         times out.
     decimal : str
         Decimal mark of a text.
+    needed : tuple of str
+        `RATINGS`, or `PAIRS` for users and items alone, where a text has a header only if it
+        names a known or chosen column.
 
     Raises
     ------
@@ -91,13 +104,17 @@ def find_layout(file: File, chosen: Mapping[str, str] | None = None, decimal: st
         head = stream.read(_HEAD)
     if head[:4] == _PARQUET:
         names = _parquet_names(file)
-        return Layout(file, "parquet", "", ".", True, 0, names, _columns(file, names, chosen))
+        columns = _columns(file, names, chosen, needed)
+        return Layout(file, "parquet", "", ".", True, 0, names, columns)
     blank, line = _first_line(file, head)
     separator = _separator(line, decimal)
     fields = [field.strip() for field in split_line(line, separator)]
-    header = _is_header(fields, chosen, decimal)
+    header = _names_columns(fields, chosen) or (
+        needed == RATINGS and not _is_rating(fields, decimal)
+    )
     names = fields if header else [str(position + 1) for position in range(len(fields))]
-    columns = _columns(file, names, chosen) if header else _positions(file, names, chosen)
+    find = _columns if header else _positions
+    columns = find(file, names, chosen, needed)
     return Layout(file, "text", separator, decimal, header, blank + header, names, columns)
 
 
@@ -128,13 +145,15 @@ def _separator(line: str, decimal: str) -> str:
     return max(candidates, key=lambda separator: len(split_line(line, separator)))
 
 
-def _is_header(fields: Sequence[str], chosen: Mapping[str, str] | None, decimal: str) -> bool:
-    """A header names a known or chosen column; else its third field would be a rating."""
+def _names_columns(fields: Sequence[str], chosen: Mapping[str, str] | None) -> bool:
     known = {alias for aliases in ALIASES.values() for alias in aliases}
     known.update(name.lower() for name in (chosen or {}).values() if not name.isdigit())
-    if known.intersection(field.lower() for field in fields):
-        return True
-    return len(fields) < 3 or not is_number(fields[2], decimal)
+    return bool(known.intersection(field.lower() for field in fields))
+
+
+def _is_rating(fields: Sequence[str], decimal: str) -> bool:
+    """Whether the third field of a first line is a rating, so that the line is no header."""
+    return len(fields) >= 3 and is_number(fields[2], decimal)
 
 
 def is_number(text: str, decimal: str) -> bool:
@@ -156,11 +175,14 @@ def _parquet_names(file: File) -> list[str]:
         raise DataError(f"{file}: is a damaged Parquet file ({error}); get it anew") from error
 
 
-def _columns(file: File, names: list[str], chosen: Mapping[str, str] | None) -> dict[str, int]:
+def _columns(
+    file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+) -> dict[str, int]:
     lower = [name.lower() for name in names]
     columns = {}
-    for role, aliases in ALIASES.items():
-        wanted = (chosen or {}).get(role)
+    roles = ALIASES if needed == RATINGS else needed
+    for role in roles:
+        aliases, wanted = ALIASES[role], (chosen or {}).get(role)
         if wanted is not None:
             aliases = (wanted.lower(),)
         found = [lower.index(alias) for alias in aliases if alias in lower]
@@ -175,11 +197,14 @@ def _columns(file: File, names: list[str], chosen: Mapping[str, str] | None) -> 
     return columns
 
 
-def _positions(file: File, names: list[str], chosen: Mapping[str, str] | None) -> dict[str, int]:
+def _positions(
+    file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+) -> dict[str, int]:
     defaults = dict(zip(ALIASES, names, strict=False)) | dict(chosen or {})
-    if len(names) < 3:
-        raise DataError(f"{file}:1: must have 3 fields (user, item, rating), got {len(names)}")
-    return _columns(file, names, {"timestamp": ""} | defaults)
+    if len(names) < len(needed):
+        fields = f"{len(needed)} fields ({', '.join(needed)})"
+        raise DataError(f"{file}:1: must have {fields}, got {len(names)}")
+    return _columns(file, names, {"timestamp": ""} | defaults, needed)
 
 
 def _missing(file: File, role: str, wanted: str | None, names: list[str]) -> str:

@@ -113,7 +113,8 @@ class Model(Factorization):
         UnknownIdError
             If the model does not know a user.
         """
-        from mfcli.recommending import Rated, find_rows, top_items
+        from mfcli.lookup import find_rows
+        from mfcli.recommending import Rated, top_items
 
         rated = Rated.of(exclude.within(self.users, self.items)) if exclude is not None else None
         rows = find_rows(self.users, id_array(users), "user")

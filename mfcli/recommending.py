@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mfcli.errors import UnknownIdError
 from mfcli.factorization import Factorization
 from mfcli.kernels import shared_kernels
 from mfcli.parallel import each
@@ -82,31 +80,6 @@ class Rated:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         position = np.repeat(np.arange(len(users)), counts)
         return position, self.items[np.repeat(starts, counts) + within]
-
-
-def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
-    """Find the rows of raw ids.
-
-    Raises
-    ------
-    UnknownIdError
-        For the first one that is not in the vocabulary; ids that differ from it in case or blanks
-        only are suggested.
-    """
-    rows = vocabulary.rows(ids)
-    if (rows < 0).any():
-        unknown = ids[int(np.argmax(rows < 0))].as_py()
-        raise UnknownIdError(
-            f"{what} {unknown!r} is not among the model's {len(vocabulary):,} {what}s"
-            f"{_suggestion(vocabulary, str(unknown))}"
-        )
-    return rows
-
-
-def _suggestion(vocabulary: Vocabulary, unknown: str) -> str:
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(vocabulary.ids.cast(pa.string())))
-    found = pc.index(plain, unknown.strip().lower()).as_py()
-    return f"; did you mean {vocabulary.ids[found].as_py()!r}?" if found >= 0 else ""
 
 
 def top_items(

@@ -20,9 +20,10 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import UnknownIdError
 from mfcli.history import Epoch, History
+from mfcli.lookup import find_rows
 from mfcli.model import Model
 from mfcli.ratings import Vocabulary
-from mfcli.recommending import Rated, find_rows, similar, top_items
+from mfcli.recommending import Rated, similar, top_items
 from mfcli.split_folder import write_split
 from mfcli.splitting import Split
 from mfcli.training import Fit, start

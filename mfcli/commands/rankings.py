@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,19 @@ Titles = Annotated[
 ]
 
 
+Out = Annotated[
+    Path | None, typer.Option("--out", help="CSV or Parquet to write; - for CSV on stdout.")
+]
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse an --out of an unknown kind before any work."""
+    from mfcli.lists import check_table_suffix
+
+    if out is not None and str(out) != "-":
+        check_table_suffix(out)
+
+
 def rated_in_training(model: Model, folder: Path, split: Path) -> Rated:
     """Read what the model's users have rated in training."""
     from mfcli.model import check_same_split
@@ -48,7 +61,7 @@ def allowed_items(model: Model, items: Path | None, min_count: int) -> NDArray[n
     import numpy as np
 
     from mfcli.lists import read_ids
-    from mfcli.recommending import find_rows
+    from mfcli.lookup import find_rows
 
     if items is None and not min_count:
         return None
@@ -76,8 +89,14 @@ def titled(table: pa.Table, model: Model, titles: Path | None) -> pa.Table:
     )
 
 
-def give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
-    """Write a table to a file or to stdout, or show it."""
+def give(
+    table: pa.Table,
+    name: str,
+    out: Path | None,
+    json: bool,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a table to a file or to stdout, or show it; as JSON with some facts before it."""
     from mfcli.formulas import guarded
     from mfcli.lists import csv_bytes, write_table
 
@@ -88,7 +107,7 @@ def give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
         write_table(out, table)
     if json:
         result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
-        output.show(result, json, lambda: None)
+        output.show((facts or {}) | result, json, lambda: None)
     elif out is not None:
         print(f"{out}: {output.count(range(len(table)), 'row')}")
     else:

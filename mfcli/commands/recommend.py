@@ -90,7 +90,7 @@ def _wanted_users(
     import pyarrow as pa
 
     from mfcli.lists import read_ids
-    from mfcli.recommending import find_rows
+    from mfcli.lookup import find_rows
 
     if everyone:
         return np.arange(len(model.users), dtype=np.int32)

@@ -23,8 +23,8 @@ def similar(
     """Show the items whose factors have the highest cosine to those of an item."""
     import pyarrow as pa
 
+    from mfcli.lookup import find_rows
     from mfcli.model import read_model
-    from mfcli.recommending import find_rows
     from mfcli.recommending import similar as nearest
 
     trained = read_model(model)
