@@ -15,6 +15,7 @@ from mfcli import __version__
 from mfcli.commands.check import check
 from mfcli.commands.evaluate import evaluate
 from mfcli.commands.fetch import fetch
+from mfcli.commands.fold_in import fold_in
 from mfcli.commands.plot import plot
 from mfcli.commands.recommend import recommend
 from mfcli.commands.similar import similar
@@ -22,7 +23,7 @@ from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
 
-COMMANDS = (fetch, check, split, train, evaluate, recommend, similar, plot)
+COMMANDS = (fetch, check, split, train, evaluate, recommend, similar, fold_in, plot)
 """In the order in which help and the README list them."""
 
 

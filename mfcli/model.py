@@ -22,6 +22,7 @@ FORMAT = 1
 _MANIFEST = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
 NAMES = (_MANIFEST, "model.keras", *_VOCABULARIES)
+LOSSES = ("loss", "mse", "val_loss", "val_mse")
 _CHUNK = 1 << 16  # ratings predicted at a time: two gathered factor matrices stay in cache
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
@@ -43,6 +44,8 @@ class Model:
         That it was trained with.
     split_hash : str
         Of the split it was trained on.
+    folded_in : tuple of (start, end)
+        Rows of users that were not trained but estimated from their ratings by `mfcli fold-in`.
     """
 
     mu: float
@@ -55,6 +58,7 @@ class Model:
     scale: Scale
     config: Config
     split_hash: str
+    folded_in: tuple[tuple[int, int], ...] = ()
 
     @property
     def k(self) -> int:
@@ -114,7 +118,7 @@ def initial_model(
     All four tables are uniform in -0.05..0.05, Keras's default, except that a row with no training
     rating is zero. It stays so, since neither gradients nor the penalty move it.
     """
-    tables = {}
+    tables: dict[str, Any] = {}
     for name in TABLES:
         counts = (train.users if name.startswith("user") else train.items).counts
         shape = (len(counts), config.k) if name.endswith("factors") else (len(counts),)
@@ -156,6 +160,10 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "users": len(model.users),
         "items": len(model.items),
         "split": model.split_hash,
+        "folded_in": {
+            "users": sum(end - start for start, end in model.folded_in),
+            "rows": model.folded_in,
+        },
         "losses": losses,
         "weights": _digest(model),
     }
@@ -175,10 +183,7 @@ def read_model(folder: Path) -> Model:
     ArtifactError
         If there is no model, or it is damaged or of a newer format.
     """
-    path = folder / _MANIFEST
-    if not path.is_file():
-        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
-    manifest = read_manifest(path, FORMAT)
+    path, manifest = folder / _MANIFEST, _manifest(folder)
     check_digests(folder, manifest, _VOCABULARIES)
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
     try:
@@ -191,6 +196,7 @@ def read_model(folder: Path) -> Model:
             scale=Scale(**manifest["scale"]),
             config=config,
             split_hash=str(manifest["split"]),
+            folded_in=_row_ranges(manifest),
             **tables,
         )
         expected = manifest["weights"]
@@ -199,6 +205,36 @@ def read_model(folder: Path) -> Model:
     if _digest(model) != expected:
         raise ArtifactError(f"{folder}: is damaged (the weights' digest is wrong); train again")
     return model
+
+
+def _row_ranges(manifest: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Return the rows that were folded in; models of older versions do not speak of them."""
+    rows = manifest["folded_in"]["rows"] if "folded_in" in manifest else []
+    return tuple((int(start), int(end)) for start, end in rows)
+
+
+def read_losses(folder: Path) -> dict[str, float]:
+    """Read what a model folder says of the last epoch: `loss`, `mse`, `val_loss` and `val_mse`.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no model, or it does not say so.
+    """
+    losses = _manifest(folder).get("losses", {})
+    try:
+        return {name: float(losses[name]) for name in LOSSES}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{folder / _MANIFEST}: lacks losses of the last epoch ({error!r}); train again"
+        ) from error
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
+    return read_manifest(path, FORMAT)
 
 
 def _digest(model: Model) -> str:

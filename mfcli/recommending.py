@@ -68,10 +68,16 @@ class Rated:
     items: Rows
 
     @classmethod
-    def of(cls, train: Ratings) -> Rated:
-        order = np.argsort(train.user, kind="stable")
-        counts = np.bincount(train.user, minlength=len(train.users))
-        return cls(np.concatenate([[0], np.cumsum(counts)]), train.item[order])
+    def of(cls, first: Ratings, *others: Ratings) -> Rated:
+        """Collect what ratings over the same vocabularies name; unknown ids (-1) do not count."""
+        user = np.concatenate([part.user for part in (first, *others)])
+        item = np.concatenate([part.item for part in (first, *others)])
+        known = (user >= 0) & (item >= 0)
+        if not known.all():
+            user, item = user[known], item[known]
+        counts = np.bincount(user, minlength=len(first.users))
+        order = np.argsort(user, kind="stable")
+        return cls(np.concatenate([[0], np.cumsum(counts)]), item[order])
 
 
 def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:

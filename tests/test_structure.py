@@ -30,6 +30,7 @@ ORDER = [
     "split_folder",
     "keras_file",
     "model",
+    "folding",
     "kernels",
     "blocks",
     "engines",
@@ -49,6 +50,7 @@ ORDER = [
     "commands.check",
     "commands.evaluate",
     "commands.fetch",
+    "commands.fold_in",
     "commands.plot",
     "commands.recommend",
     "commands.similar",
@@ -143,11 +145,13 @@ def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
 
 
 def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) -> None:
+    (tmp_path / "new.csv").write_text("user,item,rating\nanna,1,4\nanna,x,3\n")
     stages = [
         (["split", str(real_csv)], {"matplotlib", "h5py", "numba"}),
         (["check", str(real_csv)], {"matplotlib"}),
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
+        (["fold-in", "new.csv", "--extend", "more"], {"matplotlib", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
     ]
     for args, light in stages:

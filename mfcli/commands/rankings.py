@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfcli.model import Model
-    from mfcli.recommending import Rated
+    from mfcli.ratings import Ratings
 
 
 N = Annotated[int, typer.Option("--n", min=1, help="How many (at least 1).")]
@@ -32,17 +32,34 @@ Titles = Annotated[
 ]
 
 
-def rated_in_training(model: Model, folder: Path, split: Path) -> Rated:
-    """Read what the model's users have rated in training."""
+Items = Annotated[
+    Path | None, typer.Option("--items", help="File of the only item ids allowed, one a line.")
+]
+
+
+Out = Annotated[
+    Path | None, typer.Option("--out", help="CSV or Parquet to write; - for CSV on stdout.")
+]
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse an --out of an unknown kind before any work."""
+    from mfcli.lists import check_table_suffix
+
+    if out is not None and str(out) != "-":
+        check_table_suffix(out)
+
+
+def rated_in_training(model: Model, folder: Path, split: Path) -> Ratings:
+    """Read what the model's users have rated in training, in the rows of the model."""
     from mfcli.model import check_same_split
-    from mfcli.recommending import Rated
     from mfcli.split_folder import read_split
 
     parts = read_split(split)
     check_same_split(
         model, parts.hash, folder, split, "recommend all the same with --include-rated"
     )
-    return Rated.of(parts.train)
+    return parts.train.within(model.users, model.items)
 
 
 def allowed_items(model: Model, items: Path | None, min_count: int) -> NDArray[np.int32] | None:
@@ -77,8 +94,14 @@ def titled(table: pa.Table, model: Model, titles: Path | None) -> pa.Table:
     )
 
 
-def give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
-    """Write a table to a file or to stdout, or show it."""
+def give(
+    table: pa.Table,
+    name: str,
+    out: Path | None,
+    json: bool,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Write a table to a file or to stdout, or show it; as JSON with some facts before it."""
     from mfcli.lists import csv_bytes, write_table
 
     if out is not None and str(out) == "-":
@@ -88,7 +111,7 @@ def give(table: pa.Table, name: str, out: Path | None, json: bool) -> None:
         write_table(out, table)
     if json:
         result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
-        output.show(result, json, lambda: None)
+        output.show((facts or {}) | result, json, lambda: None)
     elif out is not None:
         print(f"{out}: {output.count(range(len(table)), 'row')}")
     else:
