@@ -18,6 +18,7 @@ from mfcli.commands.compare import compare
 from mfcli.commands.evaluate import evaluate
 from mfcli.commands.export import export
 from mfcli.commands.fetch import fetch
+from mfcli.commands.fold_in import fold_in
 from mfcli.commands.plot import plot
 from mfcli.commands.predict import predict
 from mfcli.commands.recommend import recommend
@@ -40,6 +41,7 @@ COMMANDS = (
     predict,
     recommend,
     similar,
+    fold_in,
     export,
     plot,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,17 @@ class Model(Factorization):
         That it was trained with.
     split_hash : str
         Of the split it was trained on.
+    folded_in : tuple of (start, end)
+        Rows of users that were not trained but estimated from their ratings by `mfcli fold-in`.
+    losses : dict of float
+        `loss`, `mse`, `val_loss` and `val_mse` of the last epoch, if it is known.
     """
 
     scale: Scale
     config: Config
     split_hash: str
+    folded_in: tuple[tuple[int, int], ...] = ()
+    losses: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path | str) -> Model:
@@ -52,7 +58,7 @@ class Model(Factorization):
 
     def save(self, folder: Path | str) -> None:
         """Write a model folder, as `write_model` does."""
-        write_model(Path(folder), self, {})
+        write_model(Path(folder), self, self.losses)
 
     def predict(self, users: Ids, items: Ids, *, clip: bool = True) -> NDArray[np.float32]:
         """Predict ratings by raw ids.
@@ -130,7 +136,7 @@ def initial_model(
     All four tables are uniform in -0.05..0.05, Keras's default, except that a row with no training
     rating is zero. It stays so, since neither gradients nor the penalty move it.
     """
-    tables = {}
+    tables: dict[str, Any] = {}
     for name in TABLES:
         counts = (train.users if name.startswith("user") else train.items).counts
         shape = (len(counts), config.k) if name.endswith("factors") else (len(counts),)
@@ -172,6 +178,10 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "users": len(model.users),
         "items": len(model.items),
         "split": model.split_hash,
+        "folded_in": {
+            "users": sum(end - start for start, end in model.folded_in),
+            "rows": model.folded_in,
+        },
         "losses": losses,
         "weights": _digest(model),
     }
@@ -191,10 +201,7 @@ def read_model(folder: Path) -> Model:
     ArtifactError
         If there is no model, or it is damaged or of a newer format.
     """
-    path = folder / _MANIFEST
-    if not path.is_file():
-        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
-    manifest = read_manifest(path, FORMAT)
+    path, manifest = folder / _MANIFEST, _manifest(folder)
     check_digests(folder, manifest, _VOCABULARIES)
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
     try:
@@ -207,14 +214,29 @@ def read_model(folder: Path) -> Model:
             scale=Scale(**manifest["scale"]),
             config=config,
             split_hash=str(manifest["split"]),
+            folded_in=_row_ranges(manifest),
+            losses={str(name): float(value) for name, value in manifest["losses"].items()},
             **tables,
         )
         expected = manifest["weights"]
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
         raise ArtifactError(f"{path}: is damaged ({error!r}); train again") from error
     if _digest(model) != expected:
         raise ArtifactError(f"{folder}: is damaged (the weights' digest is wrong); train again")
     return model
+
+
+def _row_ranges(manifest: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Return the rows that were folded in; models of older versions do not speak of them."""
+    rows = manifest["folded_in"]["rows"] if "folded_in" in manifest else []
+    return tuple((int(start), int(end)) for start, end in rows)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
+    return read_manifest(path, FORMAT)
 
 
 def _digest(model: Model) -> str:

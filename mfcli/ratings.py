@@ -243,8 +243,8 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
 
     Ids of different types become text. Times are kept if both have them.
     """
-    users, second_user = _united(first.users, second.users)
-    items, second_item = _united(first.items, second.items)
+    users, second_user = united(first.users, second.users)
+    items, second_item = united(first.items, second.items)
     user = np.concatenate([first.user, second_user[second.user]])
     item = np.concatenate([first.item, second_item[second.item]])
     times = (first.timestamp, second.timestamp)
@@ -259,8 +259,11 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
     )
 
 
-def _united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """Append the ids that only `second` has; return also the new rows of all of its ids."""
+def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """Append the ids that only `second` has; return also the new rows of all of its ids.
+
+    Ids of different types become text.
+    """
     rows = first.rows(second.ids)
     new = rows < 0
     rows[new] = np.arange(len(first), len(first) + np.count_nonzero(new), dtype=np.int32)

@@ -66,12 +66,15 @@ class Rated:
     items: Rows
 
     @classmethod
-    def of(cls, ratings: Ratings) -> Rated:
-        """Collect ratings by user; what is not in the vocabularies (-1) is left out."""
-        known = (ratings.user >= 0) & (ratings.item >= 0)
-        user, item = ratings.user[known], ratings.item[known]
+    def of(cls, first: Ratings, *others: Ratings) -> Rated:
+        """Collect what ratings over the same vocabularies name; unknown ids (-1) do not count."""
+        user = np.concatenate([part.user for part in (first, *others)])
+        item = np.concatenate([part.item for part in (first, *others)])
+        known = (user >= 0) & (item >= 0)
+        if not known.all():
+            user, item = user[known], item[known]
+        counts = np.bincount(user, minlength=len(first.users) + 1)
         order = np.argsort(user, kind="stable")
-        counts = np.bincount(user, minlength=len(ratings.users) + 1)
         return cls(np.concatenate([[0], np.cumsum(counts)]), item[order])
 
     def pairs(self, users: Rows) -> tuple[NDArray[np.int64], Rows]:

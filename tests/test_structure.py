@@ -39,6 +39,7 @@ ORDER = [
     "kernels",
     "recommending",
     "model",
+    "folding",
     "blocks",
     "engines",
     "engines.threads",
@@ -74,6 +75,7 @@ ORDER = [
     "commands.evaluate",
     "commands.export",
     "commands.fetch",
+    "commands.fold_in",
     "commands.plot",
     "commands.predict",
     "commands.recommend",
@@ -171,11 +173,13 @@ def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
 
 
 def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) -> None:
+    (tmp_path / "new.csv").write_text("user,item,rating\nanna,1,4\nanna,x,3\n")
     stages = [
         (["split", str(real_csv)], {"matplotlib", "h5py", "numba"}),
         (["check", str(real_csv)], {"matplotlib"}),
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
+        (["fold-in", "new.csv", "--extend", "more"], {"matplotlib", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
         (["export", "--format", "libmf"], {"matplotlib", "numba"}),
         *(

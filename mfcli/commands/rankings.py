@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfcli.model import Model
-    from mfcli.recommending import Rated
+    from mfcli.ratings import Ratings
 
 
 N = Annotated[int, typer.Option("--n", min=1, help="How many (at least 1).")]
@@ -28,6 +28,11 @@ MinCount = Annotated[
 
 Titles = Annotated[
     Path | None, typer.Option("--titles", help="CSV with an item id and a title column.")
+]
+
+
+Items = Annotated[
+    Path | None, typer.Option("--items", help="File of the only item ids allowed, one a line.")
 ]
 
 
@@ -44,17 +49,16 @@ def check_out(out: Path | None) -> None:
         check_table_suffix(out)
 
 
-def rated_in_training(model: Model, folder: Path, split: Path) -> Rated:
-    """Read what the model's users have rated in training."""
+def rated_in_training(model: Model, folder: Path, split: Path) -> Ratings:
+    """Read what the model's users have rated in training, in the rows of the model."""
     from mfcli.model import check_same_split
-    from mfcli.recommending import Rated
     from mfcli.split_folder import read_split
 
     parts = read_split(split)
     check_same_split(
         model, parts.hash, folder, split, "recommend all the same with --include-rated"
     )
-    return Rated.of(parts.train)
+    return parts.train.within(model.users, model.items)
 
 
 def allowed_items(model: Model, items: Path | None, min_count: int) -> NDArray[np.int32] | None:

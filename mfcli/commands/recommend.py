@@ -7,16 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli.commands.options import AsJson, ModelFolder, SplitFolder, Threads
+from mfcli.commands.inputs import columns_of, place_for_rejected, read_files
+from mfcli.commands.options import (
+    AsJson,
+    ConfigFile,
+    Decimal,
+    ItemColumn,
+    ModelFolder,
+    OnBadRow,
+    Quiet,
+    RatingColumn,
+    SplitFolder,
+    Threads,
+    TimeColumn,
+    UserColumn,
+    refuse,
+    settings_of,
+)
 from mfcli.commands.rankings import (
+    Items,
     MinCount,
     N,
+    Out,
     Titles,
     allowed_items,
+    check_out,
     give,
     rated_in_training,
     titled,
 )
+from mfcli.config import Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +44,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mfcli.model import Model
+    from mfcli.ratings import Ratings
+
+_READING = ("user_col", "item_col", "rating_col", "time_col", "decimal", "on_bad_row")
 
 
 def recommend(
+    ctx: typer.Context,
     user: Annotated[
         list[str] | None, typer.Option("--user", help="Id of a user; several times for several.")
     ] = None,
@@ -38,31 +62,48 @@ def recommend(
     include_rated: Annotated[
         bool, typer.Option("--include-rated", help="Also what a user has rated in training.")
     ] = False,
-    items: Annotated[
-        Path | None, typer.Option("--items", help="File of the only item ids allowed, one a line.")
+    rated: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rated",
+            help="File of ratings, as for split, to leave out too; several times for several.",
+        ),
     ] = None,
+    items: Items = None,
     min_count: MinCount = 0,
     titles: Titles = None,
     model: ModelFolder = Path("model"),
     split: SplitFolder = Path("split"),
     threads: Threads = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="CSV or Parquet to write; - for CSV on stdout.")
-    ] = None,
+    out: Out = None,
+    on_bad_row: OnBadRow = Config.on_bad_row,
+    user_col: UserColumn = None,
+    item_col: ItemColumn = None,
+    rating_col: RatingColumn = None,
+    time_col: TimeColumn = None,
+    decimal: Decimal = Config.decimal,
+    config: ConfigFile = None,
     json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Recommend the items with the highest predicted ratings."""
     from mfcli.model import read_model
     from mfcli.parallel import cores
-    from mfcli.recommending import top_items
+    from mfcli.recommending import Rated, top_items
 
     _check_request(user, users, everyone, out)
+    if not rated:
+        refuse(ctx, _READING, "recommend without --rated")
     trained = read_model(model)
+    known = [] if include_rated else [rated_in_training(trained, model, split)]
+    if rated:
+        columns = columns_of(user_col, item_col, rating_col, time_col)
+        known.append(_rated_in(rated, trained, columns, settings_of(ctx), quiet))
     ranking = top_items(
         trained,
         _wanted_users(trained, user, users, everyone),
         n,
-        exclude=None if include_rated else rated_in_training(trained, model, split),
+        exclude=Rated.of(*known) if known else None,
         candidates=allowed_items(trained, items, min_count),
         threads=threads or cores(),
     )
@@ -73,14 +114,20 @@ def recommend(
 def _check_request(
     user: list[str] | None, users: Path | None, everyone: bool, out: Path | None
 ) -> None:
-    from mfcli.lists import check_table_suffix
-
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
     if everyone and out is None:
         raise UsageError("--all goes with --out FILE, or --out - for CSV on stdout")
-    if out is not None and str(out) != "-":
-        check_table_suffix(out)
+    check_out(out)
+
+
+def _rated_in(
+    names: list[str], model: Model, columns: dict[str, str], settings: Config, quiet: bool
+) -> Ratings:
+    """Read what files of ratings name, in the rows of the model."""
+    with place_for_rejected(settings) as rejected:
+        read = read_files(names, columns, settings, quiet, rejected)
+    return read.within(model.users, model.items)
 
 
 def _wanted_users(
