@@ -65,13 +65,31 @@ class Rejects:
             writer.writerow([str(file), line, fault.text, guarded_text(row)])
 
 
-def find_fault(layout: Layout, remedy: str = "or leave it out: --on-bad-row skip") -> BadRow | None:
+def find_fault(layout: Layout) -> BadRow | None:
     """Return the first thing wrong in a text, as an error that names its line."""
-    for line, fields in _records(layout):
+    try:
+        for _ in sound_rows(layout, 0, "or leave it out: --on-bad-row skip"):
+            pass
+    except BadRow as fault:
+        return fault
+    return None
+
+
+def sound_rows(layout: Layout, first: int, remedy: str) -> Iterator[list[str]]:
+    """Yield the fields of each row of a text, from one on (from 0).
+
+    Bytes that are no UTF-8 become surrogates, outside the columns that the layout names.
+
+    Raises
+    ------
+    BadRow
+        At the first row with a fault, with its line and a remedy.
+    """
+    for line, fields in itertools.islice(_records(layout), first, None):
         fault = _fault(layout, fields)
         if fault:
-            return BadRow(f"{layout.file}:{line}: {fault.text}; {remedy}")
-    return None
+            raise BadRow(f"{layout.file}:{line}: {fault.text}; {remedy}")
+        yield fields
 
 
 def line_of(layout: Layout, row: int) -> int:

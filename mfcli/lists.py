@@ -97,8 +97,12 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 def csv_bytes(table: pa.Table) -> bytes:
     """Format a table as CSV, quoted where needed."""
+    return (",".join(table.column_names) + "\n").encode() + csv_rows(table)
+
+
+def csv_rows(table: pa.Table) -> bytes:
+    """Format the rows of a table as CSV, without a header."""
     sink = pa.BufferOutputStream()
     plain = pa.table([column.combine_chunks() for column in table.columns], table.column_names)
-    header = ",".join(table.column_names) + "\n"
     pacsv.write_csv(plain, sink, pacsv.WriteOptions(include_header=False, quoting_style="needed"))
-    return header.encode() + bytes(sink.getvalue())
+    return bytes(sink.getvalue())

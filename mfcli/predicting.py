@@ -1,73 +1,102 @@
-"""Predicted ratings of the pairs in a file of any size: read, predicted and written piece by piece.
+"""Predicted ratings of pairs: of those in a file of any size, and of all of some users and items.
 
-Several pieces are in work at the same time; they are written in the order of the file. The file's
-own columns pass through as they are: a text gets one field more at the end of each line.
+Several pieces of a file are in work at the same time; they are written in the file's order.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mfcli.errors import DataError, UnknownIdError
-from mfcli.faults import find_fault, line_of
-from mfcli.layout import PAIRS, Layout, find_layout
-from mfcli.lists import csv_bytes
-from mfcli.lookup import unknown_text
+from mfcli.faults import line_of
+from mfcli.files import replacing_file
+from mfcli.layout import PAIRS, Layout, find_layout, is_number
+from mfcli.lists import check_table_suffix
+from mfcli.lookup import find_rows, unknown_text
 from mfcli.model import Model
-from mfcli.ratings import Vocabulary, to_arrow, to_numpy
-from mfcli.sources import open_sources
+from mfcli.pairs import (
+    Piece,
+    Pieces,
+    Refused,
+    header_with,
+    read_pairs,
+    reread_pairs,
+    schema_with,
+)
+from mfcli.ratings import Vocabulary, places, to_arrow, to_numpy, to_texts
+from mfcli.sources import File, open_sources
 
 PREDICTION = "prediction"
 
-_BLOCK = 1 << 22  # bytes of text in a piece
-_ROWS = 1 << 17  # rows in a piece of Parquet, or of a text whose lines cannot be told by their ends
-_IDS = pa.dictionary(pa.int32(), pa.string())
-_REMEDY = "mend the line"
-_NEEDED = "integer or text ids"
+_GROUP_ROWS = 1 << 20  # of a row group of Parquet: at most so many rows,
+_GROUP_BYTES = 1 << 26  # and about so many bytes
+_LARGE = 1 << 19  # ids from which on a vocabulary is hashed only once
 
+Rows = NDArray[np.int32]
 Progress = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
 
 
 @dataclass
 class Counts:
-    """What was predicted.
+    """What was predicted, and what of it without knowing both sides.
 
     Attributes
     ----------
     pairs : int
     unknown_users, unknown_items : int
-        Pairs whose user, or item, the model does not know.
+        Pairs whose user, or item, is not among the model's.
+    unrated_users, unrated_items : int
+        Pairs whose user, or item, is among them, but has no training rating.
     """
 
     pairs: int = 0
     unknown_users: int = 0
     unknown_items: int = 0
+    unrated_users: int = 0
+    unrated_items: int = 0
+
+    def add(self, model: Model, user: Rows, item: Rows) -> None:
+        self.pairs += len(user)
+        self.unknown_users += int(np.count_nonzero(user < 0))
+        self.unknown_items += int(np.count_nonzero(item < 0))
+        self.unrated_users += _unrated(model.users, user)
+        self.unrated_items += _unrated(model.items, item)
+
+    def __str__(self) -> str:
+        """Say what is unknown; nothing if all is known."""
+        counts = {
+            "an unknown user": self.unknown_users,
+            "an unknown item": self.unknown_items,
+            "a user without training ratings": self.unrated_users,
+            "an item without training ratings": self.unrated_items,
+        }
+        found = [f"{count:,} {words}" for words, count in counts.items() if count]
+        if not found:
+            return ""
+        first, _, words = found[0].partition(" ")
+        verb = "has" if first == "1" else "have"
+        found[0] = f"{first} of {self.pairs:,} pair{'s' * (self.pairs != 1)} {verb} {words}"
+        return f"{', '.join(found)}; such an id adds nothing to the mean and the other side's bias"
 
 
-class Sink(Protocol):
-    """Where results go: bytes of text, or tables."""
-
-    def write(self, piece: Any) -> object: ...
+def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:
+    return int(np.count_nonzero((vocabulary.counts[rows] == 0) & (rows >= 0)))
 
 
 class Predicted(NamedTuple):
-    """The predictions of a piece.
+    """Predicted ratings.
 
     Attributes
     ----------
@@ -77,12 +106,16 @@ class Predicted(NamedTuple):
     """
 
     ratings: NDArray[np.float32]
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
+    user: Rows
+    item: Rows
+
+    @property
+    def column(self) -> pa.Array:
+        return to_arrow(self.ratings, pa.float32())
 
 
 class Predictor:
-    """Predicts pairs of raw ids that come as Arrow dictionaries of text.
+    """Predicts pairs of raw ids, piece by piece, on any thread.
 
     Parameters
     ----------
@@ -93,46 +126,98 @@ class Predictor:
 
     def __init__(self, model: Model, *, clip: bool) -> None:
         self.model, self._clip = model, clip
-        self._users, self._items = _numbered(model.users), _numbered(model.items)
+        self._users, self._items = _Finder(model.users), _Finder(model.items)
 
-    def __call__(self, user: pa.DictionaryArray, item: pa.DictionaryArray) -> Predicted:
-        rows = _found(self._users, user), _found(self._items, item)
+    def __call__(self, user: pa.Array, item: pa.Array) -> Predicted:
+        rows = self._users(user), self._items(item)
         ratings = self.model.predict_rows(*rows)
         scale = self.model.scale
         return Predicted(ratings.clip(scale.min, scale.max) if self._clip else ratings, *rows)
 
 
-def _numbered(vocabulary: Vocabulary) -> dict[str, int]:
-    texts = vocabulary.ids.cast(pa.string()).to_pylist()
-    return dict(zip(texts, range(len(texts)), strict=True))
+class _Finder:
+    """Finds rows as `Vocabulary.rows` does, many times.
+
+    Arrow hashes the vocabulary each time. That is cheap beside a piece of a file, and takes no
+    lock, unless the vocabulary is large: then a dictionary is made once.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._ids, self._texts = vocabulary.ids, vocabulary.ids.cast(pa.string())
+        self._rows: dict[str, int] = {}
+        if len(vocabulary) > _LARGE:
+            self._rows = {text: row for row, text in enumerate(self._texts.to_pylist())}
+
+    def __call__(self, ids: pa.Array) -> Rows:
+        if self._rows:
+            return self._found(ids.dictionary_encode())
+        same = ids.type == self._ids.type
+        return places(ids, self._ids) if same else places(ids.cast(pa.string()), self._texts)
+
+    def _found(self, ids: pa.DictionaryArray) -> Rows:
+        texts = ids.dictionary.cast(pa.string()).to_pylist()
+        distinct = np.array([self._rows.get(text, -1) for text in texts], np.int32)
+        found: Rows = distinct[to_numpy(ids.indices, np.int32)]
+        return found
 
 
-def _found(rows: dict[str, int], ids: pa.DictionaryArray) -> NDArray[np.int32]:
-    distinct = [rows.get(text, -1) for text in ids.dictionary.to_pylist()]
-    found: NDArray[np.int32] = np.array(distinct, np.int32)[to_numpy(ids.indices, np.int32)]
-    return found
+def predict_named(
+    predict: Predictor, users: list[str], items: list[str], *, strict: bool = False
+) -> tuple[pa.Table, Counts]:
+    """Predict the ratings of all pairs of some users and items.
+
+    Parameters
+    ----------
+    predict : Predictor
+    users, items : list of str
+    strict : bool
+        Refuse ids that the model does not know.
+
+    Returns
+    -------
+    table : Arrow table
+        Columns user, item and prediction, user by user; ids are those of the model if it knows all
+        of the column, else text.
+    counts : Counts
+
+    Raises
+    ------
+    UnknownIdError
+        If `strict`, for the first id that is not known.
+    """
+    model, counts = predict.model, Counts()
+    user, item = to_texts(users), to_texts(items)
+    if strict:
+        find_rows(model.users, user, "user")
+        find_rows(model.items, item, "item")
+    first = np.repeat(np.arange(len(users), dtype=np.int32), len(items))
+    second = np.tile(np.arange(len(items), dtype=np.int32), len(users))
+    user, item = user.take(to_arrow(first, pa.int32())), item.take(to_arrow(second, pa.int32()))
+    predicted = predict(user, item)
+    counts.add(model, predicted.user, predicted.item)
+    columns = {
+        "user": _own_ids(model.users, predicted.user, user),
+        "item": _own_ids(model.items, predicted.item, item),
+        PREDICTION: predicted.column,
+    }
+    return pa.table(columns), counts
 
 
-class _Done(NamedTuple):
-    """A piece that is ready to be written."""
-
-    shown: Any
-    predicted: Predicted
-    ids: tuple[pa.Array, pa.Array]
+def _own_ids(vocabulary: Vocabulary, rows: Rows, ids: pa.Array) -> pa.Array:
+    return ids if (rows < 0).any() else vocabulary.ids.take(to_arrow(rows, pa.int32()))
 
 
-def predict_pairs(
+def predict_file(
     predict: Predictor,
     name: Path | str,
-    open_sink: Callable[[Layout], Sink],
+    out: Path | BinaryIO,
     *,
-    as_table: bool,
     columns: Mapping[str, str] | None = None,
     strict: bool = False,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Counts:
-    """Predict the rating of each pair in a file.
+    """Predict the rating of each pair in a file and write it behind the file's own columns.
 
     Parameters
     ----------
@@ -140,12 +225,11 @@ def predict_pairs(
     name : Path or str
         A text or Parquet as for `read_ratings`, but that only users and items are needed; "-" for
         the standard input.
-    open_sink : callable
-        Told the layout of the file, gives what the results are written to, in the file's order.
-    as_table : bool
-        Whether the sink takes Arrow tables, not text.
+    out : Path or binary file
+        CSV or Parquet to replace, by its suffix; or where to write text. A text stays as it is but
+        for a field more in each line; made of Parquet, it is CSV.
     columns : mapping of str, optional
-        Names of the columns "user" and "item".
+        Names of the columns "user" and "item"; positions from 1 where a text has no header.
     strict : bool
         Refuse pairs that the model does not know.
     threads : int
@@ -156,44 +240,129 @@ def predict_pairs(
     Raises
     ------
     DataError
-        At the first line that is no pair, or if there is a column `prediction` already.
+        At the first row that is no pair, or if there is a column `prediction` already.
     UnknownIdError
         If `strict`, for the first pair that is not known, with its place.
+    ArtifactError
+        If the file cannot be written.
     """
     with open_sources([name]) as files:
-        if len(files) > 1:
-            raise DataError(f"{name}: holds {len(files)} files; predict one after another")
-        layout = find_layout(files[0], columns, needed=PAIRS)
-        if PREDICTION in layout.names:
-            raise DataError(f"{layout.file}: has a column {PREDICTION!r} already; rename it")
-        job = (_Table if layout.format == "parquet" else _Text)(layout, predict, as_table)
-        sink, counts, total = open_sink(layout), Counts(), layout.file.bytes
-        for done, position in _in_order(job, threads):
-            _count(counts, done.predicted, layout, predict.model, done.ids, strict)
-            sink.write(done.shown)
-            on_progress(min(position, total), total)
+        layout = _layout(str(name), files, columns)
+        with _opened(out, layout) as sink:
+            return _predict(predict, layout, sink, strict, not columns, threads, on_progress)
+
+
+def _layout(name: str, files: list[File], columns: Mapping[str, str] | None) -> Layout:
+    if len(files) > 1:
+        raise DataError(f"{name}: holds {len(files)} files; predict one after another")
+    layout = find_layout(files[0], columns, needed=PAIRS)
+    if PREDICTION in layout.names:
+        raise DataError(
+            f"{layout.file}: has a column {PREDICTION!r} already; rename it, or leave it out"
+        )
+    return layout
+
+
+def _predict(
+    predict: Predictor,
+    layout: Layout,
+    sink: _Sink,
+    strict: bool,
+    guessed: bool,
+    threads: int,
+    on_progress: Progress,
+) -> Counts:
+    counts, total = Counts(), layout.file.bytes
+
+    def work(make: Callable[[], Piece]) -> _Done:
+        piece = make()
+        predicted = predict(piece.user, piece.item)
+        return _Done(piece, predicted, sink.form(piece, predicted.column))
+
+    for done, position in _worked(layout, work, sink.whole, threads):
+        if guessed and not counts.pairs:
+            _check_first(layout, done)
+        if strict:
+            _check_known(predict.model, layout, done, counts.pairs)
+        counts.add(predict.model, done.predicted.user, done.predicted.item)
+        sink.write(done.formed)
+        on_progress(min(position, total), total)
     return counts
 
 
-def _count(
-    counts: Counts,
-    predicted: Predicted,
-    layout: Layout,
-    model: Model,
-    ids: tuple[pa.Array, pa.Array],
-    strict: bool,
-) -> None:
-    """Count the unknown ids of a piece, or refuse the first."""
-    unknown = predicted.user < 0, predicted.item < 0
-    if strict and (unknown[0] | unknown[1]).any():
-        row = int(np.argmax(unknown[0] | unknown[1]))
-        side = 0 if unknown[0][row] else 1
-        vocabulary = (model.users, model.items)[side]
-        text = unknown_text(vocabulary, ids[side][row].as_py(), PAIRS[side])
-        raise UnknownIdError(f"{_place(layout, counts.pairs + row)}: {text}")
-    counts.pairs += len(predicted.ratings)
-    counts.unknown_users += int(np.count_nonzero(unknown[0]))
-    counts.unknown_items += int(np.count_nonzero(unknown[1]))
+class _Done(NamedTuple):
+    """A piece that is ready to be written."""
+
+    piece: Piece
+    predicted: Predicted
+    formed: Any
+
+
+def _worked(
+    layout: Layout, work: Callable[[Callable[[], Piece]], _Done], whole: bool, threads: int
+) -> Iterator[tuple[_Done, int]]:
+    """Work at all pieces of a file; what the fast reader refuses is read slowly, from there on."""
+    rows = position = 0
+    try:
+        for done, position in _in_order(read_pairs(layout, whole=whole), work, threads):
+            yield done, position
+            rows += len(done.predicted.ratings)
+        return
+    except Refused:
+        pieces = reread_pairs(layout, rows, position, whole=whole)
+    try:
+        yield from _in_order(pieces, work, threads)
+    except Refused:
+        raise DataError(
+            f"{layout.file}: cannot be split into rows of {len(layout.names)} fields; write it anew"
+        ) from None
+
+
+def _in_order(
+    pieces: Pieces, work: Callable[[Callable[[], Piece]], _Done], threads: int
+) -> Iterator[tuple[_Done, int]]:
+    """Work at several pieces at the same time, and yield them in the order of the file."""
+    with ThreadPoolExecutor(threads) as pool:
+        pending: deque[tuple[Future[_Done], int]] = deque()
+        try:
+            for make, position in pieces:
+                pending.append((pool.submit(work, make), position))
+                if len(pending) > threads + 1:
+                    future, done = pending.popleft()
+                    yield future.result(), done
+            while pending:
+                future, done = pending.popleft()
+                yield future.result(), done
+        finally:
+            for future, _ in pending:
+                future.cancel()
+
+
+def _check_first(layout: Layout, done: _Done) -> None:
+    """Refuse a first line that is taken for a pair, but rather names the columns."""
+    if layout.format == "parquet" or layout.header or not len(done.predicted.ratings):
+        return
+    names = [done.piece.user[0].as_py(), done.piece.item[0].as_py()]
+    known = done.predicted.user[0] >= 0 or done.predicted.item[0] >= 0
+    if not known and not any(is_number(name, ".") for name in names):
+        raise DataError(
+            f"{layout.file}:{line_of(layout, 0)}: names no known user or item, got"
+            f" {', '.join(map(repr, names))}; if these are names of columns, give them with"
+            " --user-col and --item-col, else positions: --user-col 1 --item-col 2"
+        )
+
+
+def _check_known(model: Model, layout: Layout, done: _Done, before: int) -> None:
+    """Refuse the first pair that is not known."""
+    unknown_user, unknown_item = done.predicted.user < 0, done.predicted.item < 0
+    unknown = unknown_user | unknown_item
+    if not unknown.any():
+        return
+    row = int(np.argmax(unknown))
+    role = "user" if unknown_user[row] else "item"
+    vocabulary = model.users if role == "user" else model.items
+    text = unknown_text(vocabulary, getattr(done.piece, role)[row].as_py(), role)
+    raise UnknownIdError(f"{_place(layout, before + row)}: {text}")
 
 
 def _place(layout: Layout, row: int) -> str:
@@ -202,274 +371,95 @@ def _place(layout: Layout, row: int) -> str:
     return f"{layout.file}: row {row + 1}"
 
 
-class _Job(Protocol):
-    def pieces(self) -> Iterator[tuple[Any, int]]:
-        """Yield pieces of the file, and how many bytes of it are read."""
+class _Sink(Protocol):
+    """Where results are written.
 
-    def work(self, piece: Any) -> _Done:
-        """Predict a piece; called on any thread."""
-
-
-def _in_order(job: _Job, threads: int) -> Iterator[tuple[_Done, int]]:
-    """Work at several pieces at the same time, and yield them in the order of the file."""
-    with ThreadPoolExecutor(threads) as pool:
-        pending: deque[tuple[Future[_Done], int]] = deque()
-        try:
-            for piece, position in job.pieces():
-                pending.append((pool.submit(job.work, piece), position))
-                if len(pending) > 2 * threads:
-                    future, done = pending.popleft()
-                    yield future.result(), done
-            for future, done in pending:
-                yield future.result(), done
-        finally:
-            for future, _ in pending:
-                future.cancel()
-
-
-class _Table:
-    """Predicts the rows of a Parquet file."""
-
-    def __init__(self, layout: Layout, predict: Predictor, as_table: bool) -> None:
-        self._layout, self._predict, self._as_table = layout, predict, as_table
-
-    def pieces(self) -> Iterator[tuple[pa.Table, int]]:
-        layout, row = self._layout, 0
-        try:
-            file = pq.ParquetFile(layout.file.path)
-            for batch in file.iter_batches(_ROWS):
-                row += len(batch)
-                position = layout.file.bytes * row // max(file.metadata.num_rows, 1)
-                self._check(batch, row - len(batch))
-                yield pa.Table.from_batches([batch]), position
-        except (OSError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{layout.file}: cannot be read: {reason}; get it anew") from error
-
-    def _check(self, batch: pa.RecordBatch, before: int) -> None:
-        for role, position in self._layout.columns.items():
-            column, place = batch.column(position), f"{self._layout.file}"
-            kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-            text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-            if not text and not pa.types.is_integer(kind):
-                name = self._layout.names[position]
-                raise DataError(f"{place}: column {name!r} must hold {_NEEDED}, got {kind}")
-            if column.null_count:
-                row = before + pc.index(pc.is_null(column), True).as_py() + 1
-                raise DataError(f"{place}: row {row}: {role} id must not be empty; {_REMEDY}")
-
-    def work(self, table: pa.Table) -> _Done:
-        user, item = (_hashed(table.column(p)) for p in self._layout.columns.values())
-        predicted = self._predict(user, item)
-        column = to_arrow(predicted.ratings, pa.float32())
-        shown = table.append_column(PREDICTION, column)
-        return _Done(shown if self._as_table else csv_rows(shown), predicted, (user, item))
-
-
-def _hashed(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    plain = column.combine_chunks()
-    if not pa.types.is_dictionary(plain.type):
-        plain = plain.dictionary_encode()
-    texts = plain.dictionary.cast(pa.string())
-    return pa.DictionaryArray.from_arrays(plain.indices.cast(pa.int32()), texts)
-
-
-def csv_rows(table: pa.Table) -> bytes:
-    """Format a table as CSV without its header."""
-    return csv_bytes(table).split(b"\n", 1)[1]
-
-
-class _Text:
-    """Predicts the lines of a text."""
-
-    def __init__(self, layout: Layout, predict: Predictor, as_table: bool) -> None:
-        self._layout, self._predict, self._as_table = layout, predict, as_table
-        self._separator = layout.separator.encode()
-        self._places = [str(position) for position in layout.columns.values()]
-
-    def pieces(self) -> Iterator[tuple[bytes | list[list[str]], int]]:
-        """Yield whole lines; from the first quote on, records, which may have several lines."""
-        layout = self._layout
-        with layout.file.reading() as (stream, raw):
-            file = io.BufferedReader(cast(io.RawIOBase, stream))
-            if file.peek(3).startswith(codecs.BOM_UTF8):
-                file.read(3)
-            for _ in range(layout.skip):
-                file.readline()
-            while piece := file.read(_BLOCK) + file.readline():
-                if b'"' in piece and len(layout.separator) == 1:
-                    yield from self._records(_Joined(piece, file), raw.tell)
-                    return
-                yield piece, raw.tell()
-
-    def _records(self, file: Any, position: Callable[[], int]) -> Iterator[tuple[Any, int]]:
-        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="")
-        rows = (row for row in csv.reader(text, delimiter=self._layout.separator) if row)
-        try:
-            while group := list(itertools.islice(rows, _ROWS)):
-                yield group, position()
-        except csv.Error as error:
-            raise self._fault() from error
-
-    def work(self, piece: bytes | list[list[str]]) -> _Done:
-        if isinstance(piece, list):
-            return self._work_slowly(piece)
-        piece = piece.replace(b"\r\n", b"\n")
-        piece = piece if piece.endswith(b"\n") else piece + b"\n"
-        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == ord("\n"))
-        blank = ends[0] == 0 or (np.diff(ends) == 1).any()
-        if blank or b"\r" in piece or len(self._separator) > 1:
-            return self._work_slowly(self._split(piece))
-        try:
-            table = self._parsed(piece)
-        except pa.ArrowException:
-            raise self._fault() from None
-        user, item = (table.column(place).combine_chunks() for place in self._places)
-        if len(user) != len(ends) or _has_empty(user) or _has_empty(item):
-            raise self._fault()
-        predicted = self._predict(user, item)
-        if self._as_table:
-            shown = self._named(table.columns, predicted.ratings)
-        else:
-            shown = self._lengthened(piece, ends, predicted.ratings)
-        return _Done(shown, predicted, (user, item))
-
-    def _parsed(self, piece: bytes) -> pa.Table:
-        """Parse lines: users and items, or all columns if a table is to be written."""
-        names = [str(position) for position in range(len(self._layout.names))]
-        types = dict.fromkeys(names, pa.string()) | dict.fromkeys(self._places, _IDS)
-        return pacsv.read_csv(
-            pa.BufferReader(piece),
-            pacsv.ReadOptions(use_threads=False, block_size=len(piece) + 1, column_names=names),
-            pacsv.ParseOptions(delimiter=self._layout.separator, quote_char=False),
-            pacsv.ConvertOptions(
-                column_types=types,
-                include_columns=names if self._as_table else self._places,
-                strings_can_be_null=False,
-            ),
-        )
-
-    def _named(self, columns: list[pa.Array], ratings: NDArray[np.float32]) -> pa.Table:
-        names = [*self._layout.names, PREDICTION]
-        return pa.table([*columns, to_arrow(ratings, pa.float32())], names)
-
-    def _lengthened(
-        self, piece: bytes, ends: NDArray[np.intp], ratings: NDArray[np.float32]
-    ) -> bytes:
-        """Put a prediction at the end of each line.
-
-        Each line is taken with the line break before it, so that they lie in one buffer.
-        """
-        offsets = np.concatenate([[0], ends + 1]).astype(np.int32)
-        lines = pa.StringArray.from_buffers(
-            len(ends), pa.py_buffer(offsets), pa.py_buffer(b"\n" + piece)
-        )
-        numbers = to_arrow(ratings, pa.float32()).cast(pa.string())
-        joined = pc.binary_join_element_wise(lines, numbers, self._layout.separator)
-        return bytes(_content(joined))[1:] + b"\n"
-
-    def _split(self, piece: bytes) -> list[list[str]]:
-        """Split lines into fields, without those that are blank."""
-        text = piece.decode("utf-8", errors="surrogateescape")
-        if self._layout.separator == "::":
-            return [line.split("::") for line in text.splitlines() if line.strip()]
-        reader = csv.reader(io.StringIO(text), delimiter=self._layout.separator)
-        return [row for row in reader if "".join(row).strip() or len(row) > 1]
-
-    def _work_slowly(self, rows: list[list[str]]) -> _Done:
-        width, places = len(self._layout.names), list(self._layout.columns.values())
-        if any(len(row) != width or not all(row[place] for place in places) for row in rows):
-            raise self._fault()
-        try:
-            columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(width)]
-        except UnicodeEncodeError:  # bytes that are no UTF-8
-            raise self._fault() from None
-        user, item = (columns[place].dictionary_encode() for place in places)
-        predicted = self._predict(user, item)
-        if self._as_table:
-            return _Done(self._named(columns, predicted.ratings), predicted, (user, item))
-        return _Done(self._written(rows, predicted.ratings), predicted, (user, item))
-
-    def _written(self, rows: list[list[str]], ratings: NDArray[np.float32]) -> bytes:
-        numbers = to_arrow(ratings, pa.float32()).cast(pa.string()).to_pylist()
-        if self._layout.separator == "::":
-            lines = ("::".join([*row, n]) + "\n" for row, n in zip(rows, numbers, strict=True))
-            return "".join(lines).encode()
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=self._layout.separator, lineterminator="\n")
-        writer.writerows([*row, number] for row, number in zip(rows, numbers, strict=True))
-        return out.getvalue().encode()
-
-    def _fault(self) -> DataError:
-        """Look for the line that could not be read, slowly."""
-        fault = find_fault(self._layout, _REMEDY)
-        return fault or DataError(f"{self._layout.file}: cannot be split into lines of fields")
-
-
-class _Joined(io.RawIOBase):
-    """Bytes that were read already, and the rest of the file behind them."""
-
-    def __init__(self, piece: bytes, rest: BinaryIO) -> None:
-        self._piece, self._rest = piece, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        part = self._piece[: len(buffer)] or self._rest.read(len(buffer))
-        self._piece = self._piece[len(part) :]
-        buffer[: len(part)] = part
-        return len(part)
-
-
-def _has_empty(ids: pa.DictionaryArray) -> bool:
-    return bool(pc.index(ids.dictionary, "").as_py() >= 0)
-
-
-def _content(texts: pa.StringArray) -> memoryview:
-    """Return the text of all entries one behind another."""
-    offsets = np.frombuffer(texts.buffers()[1], np.int32)
-    first, last = offsets[texts.offset], offsets[texts.offset + len(texts)]
-    return memoryview(texts.buffers()[2])[first:last]
-
-
-def header_of(layout: Layout) -> bytes:
-    """Return the first line of a text of results; empty if the file has none."""
-    names = [*layout.names, PREDICTION]
-    if layout.format == "parquet":
-        return csv_bytes(pa.table([pa.nulls(0)] * len(names), names))
-    if not layout.header:
-        return b""
-    if layout.separator == "::":
-        return "::".join(names).encode() + b"\n"
-    out = io.StringIO()
-    csv.writer(out, delimiter=layout.separator, lineterminator="\n").writerow(names)
-    return out.getvalue().encode()
-
-
-class ParquetSink:
-    """Writes tables into one Parquet file; an empty one with the right columns if there are none.
-
-    Parameters
+    Attributes
     ----------
-    path : Path
-    layout : Layout
-        Of the file of pairs.
+    whole : bool
+        Whether it needs all columns of a text.
     """
 
+    whole: bool
+
+    def form(self, piece: Piece, column: pa.Array) -> Any:
+        """Bring a piece into the form that is written; called on any thread."""
+
+    def write(self, formed: Any) -> None:
+        """Write the next piece."""
+
+
+@contextmanager
+def _opened(out: Path | BinaryIO, layout: Layout) -> Iterator[_Sink]:
+    if not isinstance(out, Path):
+        yield _TextSink(out, layout)
+        return
+    check_table_suffix(out)
+    with replacing_file(out) as temporary:
+        if out.suffix.lower() == ".parquet":
+            with _ParquetSink(temporary, layout) as sink:
+                yield sink
+        else:
+            with temporary.open("wb") as file:
+                yield _TextSink(file, layout)
+
+
+class _TextSink:
+    """Writes text; the header at once."""
+
+    whole = False
+
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        self._file = file
+        file.write(header_with(layout, PREDICTION))
+
+    def form(self, piece: Piece, column: pa.Array) -> list[Any]:
+        return piece.as_text(column)
+
+    def write(self, formed: list[Any]) -> None:
+        self._file.writelines(formed)
+
+
+class _ParquetSink:
+    """Writes a Parquet file, with row groups of the usual size whatever that of the pieces is."""
+
+    whole = True
+
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._writer = pq.ParquetWriter(path, _schema(layout))
+        _check_distinct(layout)
+        self._schema = schema_with(layout, PREDICTION)
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._group: list[pa.Table] = []
 
-    def write(self, piece: pa.Table) -> None:
-        self._writer.write_table(piece.cast(self._writer.schema))
+    def __enter__(self) -> _ParquetSink:
+        return self
 
-    def close(self) -> None:
-        self._writer.close()
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._write_group()
+        finally:
+            self._writer.close()
+
+    def form(self, piece: Piece, column: pa.Array) -> pa.Table:
+        return piece.as_table(PREDICTION, column).cast(self._schema)
+
+    def write(self, formed: pa.Table) -> None:
+        self._group.append(formed)
+        rows = sum(map(len, self._group))
+        if rows >= _GROUP_ROWS or sum(table.nbytes for table in self._group) >= _GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if self._group:
+            self._writer.write_table(pa.concat_tables(self._group), _GROUP_ROWS)
+        self._group.clear()
 
 
-def _schema(layout: Layout) -> pa.Schema:
-    if layout.format == "parquet":
-        own = pq.read_schema(layout.file.path).remove_metadata()
-    else:
-        own = pa.schema([(name, pa.string()) for name in layout.names])
-    return own.append(pa.field(PREDICTION, pa.float32()))
+def _check_distinct(layout: Layout) -> None:
+    for name in layout.names:
+        if layout.names.count(name) > 1:
+            raise DataError(
+                f"{layout.file}: has several columns {name!r}, which Parquet cannot tell apart;"
+                " rename them, or write CSV"
+            )

@@ -71,9 +71,7 @@ class Vocabulary:
             own, ids = own.cast(pa.string()), ids.cast(pa.string())
         elif ids is own:
             return np.arange(len(own), dtype=np.int32)
-        found = pc.index_in(ids, value_set=own)
-        known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)  # fill_null imports pandas
-        return np.where(known, to_numpy(found, np.int32), np.int32(-1))
+        return places(ids, own)
 
     def counting(self, rows: NDArray[np.int32]) -> Vocabulary:
         """Return the same ids with the number of times each of their rows occurs in `rows`."""
@@ -85,6 +83,13 @@ class Vocabulary:
         full = self.counts > 0
         number = np.cumsum(full, dtype=np.int32) - 1
         return Vocabulary(self.ids.filter(pa.array(full)), self.counts[full]), number[rows]
+
+
+def places(values: pa.Array, among: pa.Array) -> NDArray[np.int32]:
+    """Find where values stand among distinct ones of their type; -1 where they do not."""
+    found = pc.index_in(values, value_set=among)
+    known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)  # fill_null imports pandas
+    return np.where(known, to_numpy(found, np.int32), np.int32(-1))
 
 
 def id_array(ids: Ids) -> pa.Array:
@@ -366,6 +371,15 @@ def to_arrow(column: NDArray[Any], kind: pa.DataType) -> pa.Array:
     """View an array as a column; Arrow's own `array` would import pandas."""
     values = pa.py_buffer(np.ascontiguousarray(column))
     return pa.Array.from_buffers(kind, len(column), [None, values])
+
+
+def to_texts(texts: Sequence[str]) -> pa.Array:
+    """Make a column of texts; Arrow's own `array` would import pandas."""
+    parts = [text.encode() for text in texts]
+    bounds = np.cumsum([0, *map(len, parts)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(parts), [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(parts))]
+    )
 
 
 def _write_arrow(path: Path, columns: dict[str, pa.Array]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -18,10 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Outcome
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from planted import planted_split
 
-from mfcli import predicting
+from mfcli import pairs, predicting
 from mfcli.config import Config
+from mfcli.errors import DataError
 from mfcli.model import Model, write_model
 from mfcli.ratings import Vocabulary
 from mfcli.training import start
@@ -79,8 +85,8 @@ def test_texts_get_one_field_more(ready: Run, model: Model, separator: str, head
         f"{line}{separator}{value}" for line, value in zip(own, expected(model), strict=True)
     ]
     assert done.err == (
-        "note: of 5 pairs, 1 have an unknown user and 1 an unknown item, which add nothing to the"
-        " mean\n"
+        "note: 1 of 5 pairs has an unknown user, 1 an unknown item; such an id adds nothing to the"
+        " mean and the other side's bias\n"
     )
 
 
@@ -93,6 +99,9 @@ def test_texts_get_one_field_more(ready: Run, model: Model, separator: str, head
         lambda text: text.replace("\n", "\n\n"),
         lambda text: text.replace("i5,", '"i5",'),
         lambda text: "\n" + text,
+        lambda text: text.replace("\n", "\r"),
+        lambda text: text.replace("i5,", 'i5,x"y'),
+        lambda text: text.replace("\n", "\n   \n"),
     ],
 )
 def test_other_ways_to_write_the_same(
@@ -112,6 +121,58 @@ def test_odd_text_passes_through(ready: Run) -> None:
     assert rows[0][3] == "prediction"
 
 
+ODD = st.text(st.sampled_from('a ,;"\t\r\né'), max_size=5)
+ROW = st.tuples(st.sampled_from(["100", "7", "101"]), st.sampled_from(["i 1", "é", ","]), ODD)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(ROW, max_size=12),
+    separator=st.sampled_from(",;\t"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    block=st.integers(1, 60),
+)
+def test_what_python_reads_is_what_passes_through(
+    model: Model, tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]],
+    separator: str, quoting: int, end: str, block: int,
+) -> None:  # fmt: skip
+    text = io.StringIO()
+    if quoting == csv.QUOTE_NONE:  # whatever comes of it
+        text.write("".join(separator.join(row) + end for row in rows))
+    else:
+        csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=end).writerows(rows)
+    path = tmp_path_factory.mktemp("odd") / "pairs.csv"
+    head = separator.join(["user", "item", "note"]) + end
+    path.write_bytes((head + text.getvalue()).encode())
+    read = csv.reader(io.StringIO(text.getvalue(), newline=""), delimiter=separator)
+    given_rows = [row for row in read if len(row) > 1 or "".join(row).strip()]
+    predictor, out = predicting.Predictor(model, clip=True), io.BytesIO()
+    with mock.patch.multiple(pairs, _BLOCK=block, _LONGEST=block, _ROWS=3):
+        if any(len(row) != 3 or not row[0] or not row[1] for row in given_rows):
+            with pytest.raises(DataError, match=r"pairs.csv:\d+: "):
+                predicting.predict_file(predictor, path, out)
+            return
+        predicting.predict_file(predictor, path, out, threads=2)
+    shown = io.StringIO(out.getvalue().decode(), newline="")
+    found = list(csv.reader(shown, delimiter=separator))
+    assert [row[:3] for row in found[1:]] == given_rows
+    users, items = [row[0] for row in given_rows], [row[1] for row in given_rows]
+    values = np.array([row[3] for row in found[1:]], np.float32)
+    np.testing.assert_array_equal(values, model.predict(users, items))
+
+
+def test_line_ends_quotes_and_a_byte_order_mark_stay(ready: Run) -> None:
+    text = '\ufeff"user", item ,x\r\n"100",i0,""\r\n\r\n100,i0,"a\r\nb"\r\n'
+    Path("pairs.csv").write_bytes(text.encode())
+    assert ready("predict", "pairs.csv", "--out", "p.csv").code == 0
+    made = Path("p.csv").read_bytes().decode()
+    value = made.split("\r\n")[1].rpartition(",")[2]
+    assert made == (
+        f'\ufeff"user", item ,x,prediction\r\n"100",i0,"",{value}\r\n100,i0,"a\r\nb",{value}\r\n'
+    )
+
+
 def test_bytes_of_other_columns_pass_through(ready: Run) -> None:
     Path("pairs.csv").write_bytes(b"user,item,x\n100,i0,\xff\xfe\n")
     done = subprocess.run(
@@ -121,10 +182,11 @@ def test_bytes_of_other_columns_pass_through(ready: Run) -> None:
 
 
 def test_packed_texts_and_the_standard_input(ready: Run, model: Model) -> None:
-    Path("pairs.csv.gz").write_bytes(gzip.compress(lines().encode()))
-    packed = ready("predict", "pairs.csv.gz", "-q").out
     Path("pairs.csv").write_text(lines())
-    assert packed == ready("predict", "pairs.csv", "-q").out
+    packed = ready("predict", "pairs.csv", "-q").out
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        Path("pairs.packed").write_bytes(pack(lines().encode()))
+        assert ready("predict", "pairs.packed", "-q").out == packed
     done = subprocess.run(
         [sys.executable, "-m", "mfcli", "predict", "-", "-q"],
         input=lines(), capture_output=True, text=True,
@@ -148,7 +210,14 @@ def test_files_of_all_kinds(ready: Run, model: Model) -> None:
     )
     pq.write_table(table, "q.parquet")
     result = json.loads(ready("predict", "q.parquet", "--out", "r.parquet", "--json", "-q").out)
-    assert result == {"out": "r.parquet", "pairs": 5, "unknown_users": 1, "unknown_items": 1}
+    assert result == {
+        "out": "r.parquet",
+        "pairs": 5,
+        "unknown_users": 1,
+        "unknown_items": 1,
+        "unrated_users": 0,
+        "unrated_items": 0,
+    }
     made = pq.read_table("r.parquet")
     assert made.column_names == ["x", "item", "user", "prediction"]
     assert made["user"].type == pa.int32()
@@ -174,8 +243,9 @@ def test_pieces_and_threads_do_not_matter(
     write = frame.to_csv if kind == "csv" else frame.to_parquet
     write(f"pairs.{kind}", index=False)
     one = ready("predict", f"pairs.{kind}", "--threads", 1)
-    monkeypatch.setattr(predicting, "_BLOCK", 700)
-    monkeypatch.setattr(predicting, "_ROWS", 37)
+    monkeypatch.setattr(pairs, "_BLOCK", 700)
+    monkeypatch.setattr(pairs, "_ROWS", 37)
+    monkeypatch.setattr(predicting, "_LARGE", 0)
     many = ready("predict", f"pairs.{kind}", "--threads", 4)
     assert (many.out, many.err) == (one.out, one.err)
     assert many.out.count("\n") == 5001
@@ -187,7 +257,8 @@ def test_pieces_and_threads_do_not_matter(
         assert ready("predict", "half.csv", "-q").out == half
         quoted = Path("pairs.csv").read_text().replace("\n100,", '\n"100",')
         Path("quoted.csv").write_text(quoted)
-        assert ready("predict", "quoted.csv", "-q").out == one.out
+        shown = ready("predict", "quoted.csv", "-q").out
+        assert shown.replace('\n"100",', "\n100,") == one.out
 
 
 def test_nothing_to_predict_is_an_empty_result(ready: Run) -> None:
@@ -224,6 +295,74 @@ def test_clipping_is_a_setting(ready: Run, model: Model) -> None:
     assert ready("predict", "pairs.csv", "-q").out == raw
 
 
+def test_users_and_items_without_training_ratings_are_counted(ready: Run, model: Model) -> None:
+    counts = model.users.counts.copy()
+    counts[1] = 0
+    unrated = replace(model, users=Vocabulary(model.users.ids, counts))
+    write_model(Path("other"), unrated, {"loss": 1.0})
+    Path("pairs.csv").write_text(lines())
+    done = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "--json")
+    assert json.loads(done.out)["unrated_users"] == 1
+    assert "1 an unknown item, 1 a user without training ratings; such" in done.err
+    quiet = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "-q")
+    assert (quiet.out, quiet.err) == ("p.csv: 5 pairs\n", "")
+
+
+def test_parquet_keeps_what_it_is(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_ROWS", 2)
+    frame = pd.DataFrame(
+        {"user": [100, 101, 102], "item": pd.Categorical(["i0", "i5", "i0"])},
+        index=pd.Index(["k", "l", "m"], name="key"),
+    )
+    frame.to_parquet("pairs.parquet")
+    assert ready("predict", "pairs.parquet", "--out", "p.parquet").code == 0
+    made = pd.read_parquet("p.parquet")
+    pd.testing.assert_frame_equal(made.drop(columns="prediction"), frame)
+    assert made["prediction"].dtype == np.float32
+    assert pq.ParquetFile("p.parquet").num_row_groups == 1
+
+
+def test_many_rows_become_several_row_groups(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_ROWS", 2)
+    monkeypatch.setattr(predicting, "_GROUP_ROWS", 4)
+    pq.write_table(pa.table({"user": [100] * 9, "item": ["i0"] * 9}), "pairs.parquet")
+    assert ready("predict", "pairs.parquet", "--out", "p.parquet").code == 0
+    file = pq.ParquetFile("p.parquet").metadata
+    assert [file.row_group(n).num_rows for n in range(file.num_row_groups)] == [4, 4, 1]
+
+
+def test_strict_writes_nothing_in_vain(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_BLOCK", 40)
+    text = "user,item\n" + "100,i0\n" * 50
+    Path("pairs.csv").write_text(text)
+    assert ready("predict", "pairs.csv", "--strict").out == ready("predict", "pairs.csv").out
+    Path("pairs.csv").write_text(text + "100, I0\n")
+    done = ready("predict", "pairs.csv", "--strict")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == (
+        "error: pairs.csv:52: item ' I0' is not among the model's 40 items; did you mean 'i0'?\n"
+    )
+
+
+def test_a_late_fault_leaves_the_older_file(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_BLOCK", 40)
+    Path("pairs.csv").write_text("user,item\n" + "100,i0\n" * 50 + "100\n")
+    for name in ("p.csv", "p.parquet"):
+        Path(name).write_text("old")
+        done = ready("predict", "pairs.csv", "--out", name)
+        assert done.err.startswith("error: pairs.csv:52: must have 2 fields")
+        assert Path(name).read_text() == "old"
+    assert {path.name for path in Path().iterdir()} == {"model", "pairs.csv", "p.csv", "p.parquet"}
+
+
+def test_positions_say_that_there_is_no_header(ready: Run, model: Model) -> None:
+    Path("pairs.csv").write_text("x1,nobody\ni0,100\n")
+    assert ready("predict", "pairs.csv").code == 1
+    done = ready("predict", "pairs.csv", "--user-col", 2, "--item-col", 1)
+    value = pa.array(model.predict(["nobody", "100"], ["x1", "i0"])).cast(pa.string()).to_pylist()
+    assert done.out == f"x1,nobody,{value[0]}\ni0,100,{value[1]}\n"
+
+
 REFUSED = [
     (["none.csv"], 1, "none.csv: cannot be read: No such file or directory"),
     (["bad.csv"], 1, "bad.csv:3: must have 2 fields like the first line, got 3; mend the line"),
@@ -233,7 +372,14 @@ REFUSED = [
     (["one.csv"], 1, "one.csv:1: must have 2 fields (user, item), got 1"),
     (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename it"),
     (["named.csv", "--user-col", "x"], 1, "named.csv: has no column 'x'; its columns are user, i"),
-    (["null.parquet"], 1, "null.parquet: row 2: item id must not be empty; mend the line"),
+    (["null.parquet"], 1, "null.parquet: row 2: item id must not be empty; mend it"),
+    (["blank.parquet"], 1, "blank.parquet: row 1: item id must not be empty; mend it"),
+    (["who.csv"], 1, "who.csv:1: names no known user or item, got 'who', 'what'; if these are nam"),
+    (["list.parquet", "--out", "o.csv"], 1, "list.parquet: cannot be written as CSV (Unsupporte"),
+    (["twins.csv", "--out", "o.parquet"], 1, "twins.csv: has several columns 'x', which Parquet "),
+    (["bytes.csv", "--out", "o.parquet"], 1, "bytes.csv:3: must be UTF-8 text to become Parquet;"),
+    (["unit.dat"], 1, "unit.dat: cannot be split into rows of 2 fields; write it anew"),
+    ([".", "--user-col", "x"], 1, ".: holds "),
     (["float.parquet"], 1, "float.parquet: column 'user' must hold integer or text ids, got doub"),
     (["strict.csv", "--strict"], 1, "strict.csv:3: item 'I5' is not among the model's 40 items; "),
     (["strict.parquet", "--strict"], 1, "strict.parquet: row 2: item 'I5' is not among the model"),
@@ -242,6 +388,7 @@ REFUSED = [
     (["--user", "1"], 2, "name a file of pairs, or users with --user and items with --item"),
     (["named.csv", "--user", "1"], 2, "--user does not go with the file named.csv; leave it out"),
     (["named.csv", "--json"], 2, "--json goes with --out FILE; without it the pairs are on stdout"),
+    (["named.csv", "--json", "--out", "-"], 2, "--json does not go with --out -, which is CSV; le"),
     (["named.csv", "--out", "x.txt"], 2, "x.txt: must end in .csv or .parquet, or be -"),
     (["named.csv", "--model", "none"], 1, "none: holds no model; train one with: mfcli train"),
 ]
@@ -256,12 +403,19 @@ def test_refusals(ready: Run, args: list[str], code: int, message: str) -> None:
     Path("one.csv").write_text("100\n")
     Path("twice.csv").write_text("user,item,prediction\n100,i0,3\n")
     Path("named.csv").write_text("user,item\n100,i0\n")
-    Path("strict.csv").write_text("user,item\n100,i0\n100,I5\n")
+    Path("strict.csv").write_text("user,item\n100,i0\n100,I5\n")  # not i5
     pq.write_table(pa.table({"user": [1, 2], "item": ["a", None]}), "null.parquet")
     pq.write_table(pa.table({"user": [1.0, 2.0], "item": ["a", "b"]}), "float.parquet")
     pq.write_table(pa.table({"user": [100, 101], "item": ["i0", "I5"]}), "strict.parquet")
+    pq.write_table(pa.table({"user": [100], "item": [""]}), "blank.parquet")
+    pq.write_table(pa.table({"user": [100], "item": ["i0"], "x": [[1]]}), "list.parquet")
+    Path("who.csv").write_text("who,what\n100,i0\n")
+    Path("twins.csv").write_text("user,item,x,x\n100,i0,1,2\n")
+    Path("bytes.csv").write_bytes(b"user,item,x\n100,i0,y\n100,i0,\xff\n")
+    Path("unit.dat").write_text("100::i\x1f0\n")
     Path("old.csv").write_text("old")
-    for extra in ([], ["--out", "old.csv"]) if code == 1 and "--user" not in args else ([],):
+    own = code == 1 and "--user" not in args and "--out" not in args
+    for extra in ([], ["--out", "old.csv"]) if own else ([],):
         done = ready("predict", *args, *extra)
         assert done.code == code
         assert done.err.startswith(f"error: {message}"), done.err
