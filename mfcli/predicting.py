@@ -35,7 +35,7 @@ from mfcli.sources import open_sources
 
 PREDICTION = "prediction"
 
-_BLOCK = 1 << 22  # bytes of text in a piece
+_BLOCK = 1 << 21  # bytes of text in a piece
 _ROWS = 1 << 17  # rows in a piece of Parquet, or of a text whose lines cannot be told by their ends
 _IDS = pa.dictionary(pa.int32(), pa.string())
 _REMEDY = "mend the line"
