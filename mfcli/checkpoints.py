@@ -24,7 +24,8 @@ _MANIFEST, _STATE = "checkpoint.json", "state.npz"
 NAMES = (_MANIFEST, _STATE)
 
 TRAINING = (
-    "k", "reg", "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed",
+    "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
+    "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed",
 )  # fmt: skip
 """The settings that training depends on, but for how many epochs it goes on."""
 

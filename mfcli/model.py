@@ -186,7 +186,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "weights": _digest(model),
     }
     with replacing_folder(folder, NAMES) as temporary:
-        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.reg)
+        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.table_regs)
         write_vocabulary(temporary / "users.arrow", model.users)
         write_vocabulary(temporary / "items.arrow", model.items)
         manifest["files"] = {name: sha256(temporary / name) for name in _VOCABULARIES}

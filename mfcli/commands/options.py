@@ -86,6 +86,11 @@ def refuse(
 
 K = Annotated[int, setting("k")]
 Reg = Annotated[float, setting("reg")]
+RegUser = Annotated[float, setting("reg_user")]
+RegItem = Annotated[float, setting("reg_item")]
+RegUserBias = Annotated[float, setting("reg_user_bias")]
+RegItemBias = Annotated[float, setting("reg_item_bias")]
+RegScope = Annotated[str, setting("reg_scope")]
 Epochs = Annotated[int, setting("epochs")]
 BatchSize = Annotated[int, setting("batch_size")]
 LearningRate = Annotated[float, setting("lr")]

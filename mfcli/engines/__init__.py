@@ -97,19 +97,26 @@ class Plan(NamedTuple):
 def make_plan(train: Ratings, config: Config) -> Plan:
     """Choose the engine and the blocks, from the data and the config alone."""
     from mfcli.blocks import default_groups
-    from mfcli.kernels import row_kind
+    from mfcli.kernels import kind_of
 
-    exact = config.optimizer == "sgd"
+    alike = len(set(config.table_regs.values())) == 1
+    exact = config.optimizer == "sgd" and alike
     engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
     why = {
         "fast": "it makes Keras's own updates",
-        "keras": "as asked" if config.engine == "keras" else "adam has no closed form",
+        "keras": "as asked" if config.engine == "keras" else _why_keras(config),
     }[engine]
-    row_bytes = 4 * row_kind(config.k, config.reg > 0, config.nesterov).stride
+    row_bytes = 4 * kind_of(config).stride
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
     size = (len(train.users) + len(train.items)) * row_bytes / 1e6
     blocks = "as asked" if config.blocks else f"for tables of {size:.1f} MB"
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
+
+
+def _why_keras(config: Config) -> str:
+    if config.optimizer != "sgd":
+        return "adam has no closed form"
+    return "whole tables have different penalties; --reg-scope rating is fast with any"
 
 
 def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:
@@ -130,9 +137,9 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
         `records` of all ratings and `shuffle` in which they are put in order, `tables` of users and
         items with all that is kept beside them.
     """
-    from mfcli.kernels import RATING, row_kind
+    from mfcli.kernels import RATING, kind_of
 
-    stride = row_kind(config.k, config.reg > 0, config.nesterov).stride
+    stride = kind_of(config).stride
     width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
