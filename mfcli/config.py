@@ -96,6 +96,15 @@ class Config:
         choices=("table", "rating"),
     )
     epochs: int = _setting(15, "Passes over the training ratings.", low=1)
+    patience: int = _setting(
+        0, "Stop after so many epochs without a better one, and keep the best; 0: never.", low=0
+    )
+    min_delta: float = _setting(
+        0.0, "By how much the validation RMSE must fall for an epoch to be better.", low=0
+    )
+    stop_on_test: bool = _setting(
+        False, "Stop by the test ratings where there are none to validate on."
+    )
     batch_size: int = _setting(128, "Ratings in a step.", low=1)
     lr: float = _setting(0.08, "Learning rate.", above=0, high=1e6)
     momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)

@@ -22,9 +22,11 @@ from mfcli.commands.options import (
     Epochs,
     K,
     LearningRate,
+    MinDelta,
     Momentum,
     Nesterov,
     Optimizer,
+    Patience,
     Quiet,
     Reg,
     RegItem,
@@ -34,6 +36,7 @@ from mfcli.commands.options import (
     RegUserBias,
     Seed,
     SplitFolder,
+    StopOnTest,
     Threads,
     given_settings,
     settings_of,
@@ -68,6 +71,9 @@ def train(
     reg_item_bias: RegItemBias = Config.reg_item_bias,
     reg_scope: RegScope = Config.reg_scope,
     epochs: Epochs = Config.epochs,
+    patience: Patience = Config.patience,
+    min_delta: MinDelta = Config.min_delta,
+    stop_on_test: StopOnTest = Config.stop_on_test,
     batch_size: BatchSize = Config.batch_size,
     lr: LearningRate = Config.lr,
     momentum: Momentum = Config.momentum,
@@ -277,7 +283,8 @@ def _training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
         "epochs": len(fitted.history),
         "config": fitted.model.config.as_dict(),
         "seconds": sum(lists["seconds"]),
-        **{name: lists[name][-1] for name in ("loss", "mse", "val_loss", "val_mse")},
+        "epoch": fitted.epoch,
+        **fitted.losses,
     }
 
 
@@ -285,6 +292,8 @@ def _training_line(fitted: Fit, parts: Split, out: Path) -> None:
     summary = _training_summary(fitted, out)
     name, held_out = parts.held_out
     epochs = output.count(range(summary["epochs"]), "epoch")
+    if 0 < fitted.epoch < summary["epochs"]:
+        epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print(
         f"{summary['model']} and {summary['history']}:"
         f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
