@@ -25,7 +25,7 @@ NAMES = (_MANIFEST, _STATE)
 
 TRAINING = (
     "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
-    "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed",
+    "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed", "ensemble",
 )  # fmt: skip
 """The settings that training depends on, but for when it ends."""
 

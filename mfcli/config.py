@@ -118,6 +118,9 @@ class Config:
     blocks: int = _setting(
         0, "Groups of users and of items that train at the same time; 0: by the data.", low=0
     )
+    ensemble: int = _setting(
+        1, "Models from as many seeds, averaged into one with as many times the factors.", low=1
+    )
     seed: int = _setting(0, "Seed of the split, initial weights and shuffles.", low=0)
     test: float = _setting(0.2, "Share of the ratings held out for testing.", above=0, below=1)
     valid: float = _setting(0.0, "Share held out to validate epochs.", low=0, below=1)
@@ -180,6 +183,11 @@ class Config:
                 f"engine fast trains with optimizer sgd only, got {self.optimizer};"
                 " use engine keras or auto"
             )
+
+    @property
+    def width(self) -> int:
+        """Factors of each user and item in the model that training gives."""
+        return self.k * self.ensemble
 
     @property
     def regs(self) -> dict[str, float]:

@@ -206,7 +206,7 @@ def read_model(folder: Path) -> Model:
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
     try:
         config = Config(**manifest["config"])
-        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.k)
+        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.width)
         model = Model(
             mu=float(manifest["mu"]),
             users=users,

@@ -163,9 +163,17 @@ def fit(
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     """Refuse what cannot fit; the split itself is mapped and takes no memory of its own."""
     train, rows = split.train, len(split.train.users) + len(split.train.items)
-    models = 3 * 4 * rows * (config.k + 1)  # to start from, the best one, the last one
+    models = 3 * 4 * rows * (config.width + 1)  # to start from, the best one, the last one
     need = models + sum(training_memory(plan, len(train), rows, config).values())
     check_memory(need, f"training with k {config.k}", "lower --k, or train on fewer ratings")
+
+
+def _members(config: Config) -> list[Config]:
+    """Return the config of each member of an ensemble: the same but for the seed."""
+    return [
+        dataclasses.replace(config, seed=config.seed + number, ensemble=1)
+        for number in range(config.ensemble)
+    ]
 
 
 class _Run:
@@ -175,16 +183,17 @@ class _Run:
         self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
     ) -> None:
         self._split, self._config, self._threads = split, config, threads
-        self._start = start(split, config)
+        starts = [start(split, member) for member in _members(config)]
+        self._start = starts[0]
         _, held_out = split.held_out
-        self.engine: Engine = make_engine(plan, self._start, split.train, held_out, threads)
+        self.engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
         self.epochs: list[Epoch] = []
         self._best, self._best_epoch, self._least = self._start, 0, math.inf
         if resume:
             self.engine.restore(resume.state)
             for epoch in resume.history.epochs():
                 self._add(epoch)
-            self._best = self._start.with_tables(resume.best)
+            self._best = self.engine.model().with_tables(resume.best)
 
     def next(self, on_progress: Progress) -> Epoch:
         """Run the next epoch and validate it."""

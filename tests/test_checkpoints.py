@@ -36,6 +36,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"reg": 0.001, "nesterov": True},
     {"blocks": 3},
     {"momentum": 0.0},
+    {"ensemble": 3},
 ]
 
 
@@ -117,8 +118,8 @@ def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], mess
 def test_every_setting_of_training_is_compared() -> None:
     """What is neither compared nor of another stage would be ignored without a word."""
     others = {
-        *checkpoints.ENDING, "test", "valid", "strategy", "cut", "folds", "min_user", "min_item", "decimal",
-        "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
+        *checkpoints.ENDING, "test", "valid", "strategy", "cut", "folds", "min_user", "min_item",
+        "decimal", "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
     }  # fmt: skip
     assert set(checkpoints.TRAINING) | others == set(Config().as_dict())
 

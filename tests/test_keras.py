@@ -100,7 +100,7 @@ def test_validation_is_keras_evaluate(keras_module: Any) -> None:
     expected = network.evaluate([test.user, test.item], test.rating, verbose=0)
     for name in ("fast", "keras"):
         plan = Plan(name, 1, "")
-        engine = make_engine(plan, model, split.train, test, 1)
+        engine = make_engine(plan, [model], split.train, test, 1)
         np.testing.assert_allclose(engine.validate(), expected, rtol=1e-5)
 
 

@@ -102,6 +102,7 @@ Nesterov = Annotated[bool, setting("nesterov", "--nesterov/--no-nesterov")]
 Optimizer = Annotated[str, setting("optimizer")]
 EngineName = Annotated[str, setting("engine")]
 BlockCount = Annotated[int, setting("blocks")]
+EnsembleSize = Annotated[int, setting("ensemble")]
 Seed = Annotated[int, setting("seed")]
 StrategyName = Annotated[str, setting("strategy")]
 Test = Annotated[

@@ -19,6 +19,7 @@ from mfcli.commands.options import (
     BlockCount,
     ConfigFile,
     EngineName,
+    EnsembleSize,
     Epochs,
     K,
     LearningRate,
@@ -81,6 +82,7 @@ def train(
     optimizer: Optimizer = Config.optimizer,
     engine: EngineName = Config.engine,
     blocks: BlockCount = Config.blocks,
+    ensemble: EnsembleSize = Config.ensemble,
     threads: Threads = None,
     seed: Seed = Config.seed,
     resume: Annotated[
@@ -231,7 +233,7 @@ def _stopped(kept: int, again: str) -> str:
 def _model_table(parts: Split, settings: Config) -> None:
     from mfcli.model import layers
 
-    rows = layers(len(parts.train.users), len(parts.train.items), settings.k)
+    rows = layers(len(parts.train.users), len(parts.train.items), settings.width)
     table = output.table("Model", "layer", "type", "output shape", "parameters")
     for name, kind, shape, parameters in rows:
         table.add_row(name, kind, str(shape), f"{parameters:,}")

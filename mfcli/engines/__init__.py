@@ -5,8 +5,9 @@ Both start from the same weights and see the same batches in the same order for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
+
+if TYPE_CHECKING:
+    from mfcli.blocks import Blocks
 
 Progress = Callable[[int, int], None]
 """Told the ratings trained on so far in this epoch, and all of them."""
@@ -143,22 +147,23 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
-    return {"records": records, "shuffle": shuffle, "tables": n_rows * width * 4}
+    tables = n_rows * width * 4 * config.ensemble
+    return {"records": records, "shuffle": shuffle, "tables": tables}
 
 
 _KERAS_COPIES = 6  # weights, gradients, velocities, and what comes and goes
 
 
 def make_engine(
-    plan: Plan, start: Model, train: Ratings, held_out: Ratings, threads: int
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> Engine:
-    """Make the engine of a plan.
+    """Make the engine of a plan: one for each model to start from, together an ensemble.
 
     Parameters
     ----------
     plan : Plan
-    start : Model
-        With the weights to start from; left as it is.
+    starts : sequence of Model
+        With the weights to start from, alike but for their seeds; left as they are.
     train, held_out : Ratings
         To train and to validate on.
     threads : int
@@ -166,7 +171,18 @@ def make_engine(
     """
     from mfcli.blocks import make_blocks
 
-    blocks = make_blocks(train, plan.groups, start.config.batch_size)
+    blocks = make_blocks(train, plan.groups, starts[0].config.batch_size)
+    own = threads if len(starts) == 1 else 1
+    engines = [_make_one(plan, start, blocks, held_out, own) for start in starts]
+    if len(engines) == 1:
+        return engines[0]
+    from mfcli.engines.ensemble import Ensemble
+
+    config = dataclasses.replace(starts[0].config, ensemble=len(starts))
+    return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
+
+
+def _make_one(plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> Engine:
     if plan.engine == "fast":
         from mfcli.engines.fast import FastEngine
 
