@@ -77,7 +77,7 @@ def record(name: str, points: Iterator[Point], limit: float) -> History:
 def mfcli(parts: Split, config: Config) -> Iterator[Point]:
     begin = time.perf_counter()
     plan = make_plan(parts.train, config)
-    engine = make_engine(plan, start(parts, config), parts.train, parts.test, threads=2)
+    engine = make_engine(plan, [start(parts, config)], parts.train, parts.test, threads=2)
     for epoch in range(1, config.epochs + 1):
         losses = engine.run_epoch(epoch, lambda done, total: None)
         yield time.perf_counter() - begin, losses.mse, engine.validate().mse

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mfcli import __version__
 from mfcli.config import Config
 from mfcli.engines import make_plan, training_memory
-from mfcli.kernels import row_kind
+from mfcli.kernels import kind_of
 from mfcli.ratings import Ratings, Source, Vocabulary
 
 FORMAT = 1
@@ -503,7 +503,7 @@ def _cost(ratings: Ratings, config: Config) -> Cost | None:
     if plan.engine != "fast":
         return None
     rows = len(ratings.users) + len(ratings.items)
-    stride = row_kind(config.k, config.reg > 0, config.nesterov).stride
+    stride = kind_of(config).stride
     memory = {
         "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
         **training_memory(plan, len(ratings), rows, config),
@@ -619,7 +619,7 @@ def _about_times(times: Times) -> Iterator[Warning]:
 
 def _about_k(report: Report, config: Config) -> Iterator[Warning]:
     median = report.users.quantiles["50"]
-    if config.k > median and not config.reg:
+    if config.k > median and not any(config.regs.values()):
         yield Warning(
             "more factors than ratings of a usual user",
             f"k {config.k}, the median user has {median:,}",

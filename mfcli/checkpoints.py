@@ -24,9 +24,13 @@ _MANIFEST, _STATE = "checkpoint.json", "state.npz"
 NAMES = (_MANIFEST, _STATE)
 
 TRAINING = (
-    "k", "reg", "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed",
+    "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
+    "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed", "ensemble",
 )  # fmt: skip
-"""The settings that training depends on, but for how many epochs it goes on."""
+"""The settings that training depends on, but for when it ends."""
+
+ENDING = ("epochs", "patience", "min_delta", "stop_on_test")
+"""The settings that say when training ends."""
 
 _MOST = 60.0  # seconds of training that may be lost
 _SHARE = 50  # times as long as it took to write one, until the next
@@ -174,5 +178,5 @@ def resumed(checkpoint: Checkpoint, settings: Config, given: set[str]) -> Config
         Of which only those in `given` count.
     given : set of str
     """
-    changed = {name: getattr(settings, name) for name in (*TRAINING, "epochs") if name in given}
+    changed = {name: getattr(settings, name) for name in (*TRAINING, *ENDING) if name in given}
     return dataclasses.replace(checkpoint.config, **changed)

@@ -65,6 +65,14 @@ def _setting(default: Any, text: str, **rule: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": text, "rule": Rule(**rule)})
 
 
+_AS_REG = -1.0  # a penalty that is the one of `reg`
+
+
+def _own_reg(table: str) -> Any:
+    text = f"L2 penalty of the {table}; -1: that of --reg."
+    return _setting(_AS_REG, text, low=_AS_REG, high=1e6)
+
+
 @dataclass(frozen=True)
 class Config:
     """Every setting of every stage, with its default.
@@ -76,10 +84,27 @@ class Config:
     """
 
     k: int = _setting(10, "Factors of each user and item.", low=1)
-    reg: float = _setting(
-        0.0, "L2 penalty on whole tables at every step, as in Keras.", low=0, high=1e6
+    reg: float = _setting(0.0, "L2 penalty on the weights that --reg-scope says.", low=0, high=1e6)
+    reg_user: float = _own_reg("user factors")
+    reg_item: float = _own_reg("item factors")
+    reg_user_bias: float = _own_reg("user biases")
+    reg_item_bias: float = _own_reg("item biases")
+    reg_scope: str = _setting(
+        "table",
+        "What a step penalises: table, whole tables as Keras does, or rating, the rows of the"
+        " batch, once for each of their ratings.",
+        choices=("table", "rating"),
     )
     epochs: int = _setting(15, "Passes over the training ratings.", low=1)
+    patience: int = _setting(
+        0, "Stop after so many epochs without a better one, and keep the best; 0: never.", low=0
+    )
+    min_delta: float = _setting(
+        0.0, "By how much the validation RMSE must fall for an epoch to be better.", low=0
+    )
+    stop_on_test: bool = _setting(
+        False, "Stop by the test ratings where there are none to validate on."
+    )
     batch_size: int = _setting(128, "Ratings in a step.", low=1)
     lr: float = _setting(0.08, "Learning rate.", above=0, high=1e6)
     momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)
@@ -92,6 +117,9 @@ class Config:
     )
     blocks: int = _setting(
         0, "Groups of users and of items that train at the same time; 0: by the data.", low=0
+    )
+    ensemble: int = _setting(
+        1, "Models from as many seeds, averaged into one with as many times the factors.", low=1
     )
     seed: int = _setting(0, "Seed of the split, initial weights and shuffles.", low=0)
     test: float = _setting(0.2, "Share of the ratings held out for testing.", above=0, below=1)
@@ -132,6 +160,11 @@ class Config:
         for name in SETTINGS:
             value = checked(name, getattr(self, name))
             object.__setattr__(self, name, value)
+        for name in _OWN_REGS.values():
+            if _AS_REG < getattr(self, name) < 0:
+                raise ConfigError(
+                    f"{name} must be at least 0, or -1 for that of reg, got {getattr(self, name)}"
+                )
         if self.test + self.valid >= 1:
             raise ConfigError(
                 f"test and valid must leave ratings to train on: {self.test:g} + {self.valid:g}"
@@ -150,6 +183,27 @@ class Config:
                 f"engine fast trains with optimizer sgd only, got {self.optimizer};"
                 " use engine keras or auto"
             )
+
+    @property
+    def width(self) -> int:
+        """Factors of each user and item in the model that training gives."""
+        return self.k * self.ensemble
+
+    @property
+    def regs(self) -> dict[str, float]:
+        """The penalty of each table, by its name."""
+        own = {table: getattr(self, name) for table, name in _OWN_REGS.items()}
+        return {table: self.reg if value == _AS_REG else value for table, value in own.items()}
+
+    @property
+    def table_regs(self) -> dict[str, float]:
+        """The penalty of each whole table at every step; zero if it is of ratings."""
+        return {table: 0.0 if self.reg_scope == "rating" else r for table, r in self.regs.items()}
+
+    @property
+    def rating_regs(self) -> dict[str, float]:
+        """The penalty of each table's rows for each of their ratings; zero if it is of tables."""
+        return {table: r if self.reg_scope == "rating" else 0.0 for table, r in self.regs.items()}
 
     @classmethod
     def load(cls, path: Path) -> Config:
@@ -175,6 +229,13 @@ def seconds_of(cut: str) -> int:
         raise ConfigError(f"cut must be a date such as 2015-01-01, got {cut!r}") from None
     return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
 
+
+_OWN_REGS = {
+    "user_factors": "reg_user",
+    "item_factors": "reg_item",
+    "user_biases": "reg_user_bias",
+    "item_biases": "reg_item_bias",
+}
 
 SETTINGS = {field.name: field for field in dataclasses.fields(Config)}
 _TYPES = {

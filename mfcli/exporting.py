@@ -180,7 +180,7 @@ def _write_keras(path: Path, model: Model, *, raw_ids: bool) -> None:
     ids = {"user": model.users.ids, "item": model.items.ids} if raw_ids else None
     for side in (ids or {}).values():
         _refuse_zero_at_end(side, "Keras")
-    write_keras_file(path, model.tables, model.mu, model.config.reg, ids)
+    write_keras_file(path, model.tables, model.mu, model.config.table_regs, ids)
 
 
 def _write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:

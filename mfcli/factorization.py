@@ -75,12 +75,6 @@ class Factorization:
         rating += np.where(known_item, self.item_biases[item], np.float32(0))
         return rating + np.float32(self.mu)
 
-    def squared_norm(self) -> float:
-        """Sum the squares of all weights: what the L2 penalty multiplies."""
-        return sum(
-            float(np.sum(np.square(table), dtype=np.float64)) for table in self.tables.values()
-        )
-
 
 def _chunks(n: int) -> Iterator[slice]:
     return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))

@@ -48,7 +48,7 @@ def write_keras_file(
     path: Path,
     tables: Mapping[str, NDArray[np.float32]],
     mu: float,
-    reg: float,
+    regs: Mapping[str, float],
     ids: Mapping[str, pa.Array] | None = None,
 ) -> None:
     """Write a Keras 3 model file, of a model that takes rows of users and items, or their ids.
@@ -60,7 +60,7 @@ def write_keras_file(
         The four `TABLES`: factors of shape (n, k) and biases of shape (n,).
     mu : float
         Added by the last layer.
-    reg : float
+    regs : mapping of float
         Penalty of the embeddings' L2 regularizers.
     ids : mapping of Arrow arrays of int64 or string, optional
         The raw ids of the rows of "user" and "item", for the model to look up. A row of zeros is
@@ -69,7 +69,7 @@ def write_keras_file(
     if ids:
         tables = {name: np.concatenate([np.zeros_like(t[:1]), t]) for name, t in tables.items()}
     shapes = {name: _matrix(table).shape for name, table in tables.items()}
-    config = model_config(shapes, mu, reg, ids)
+    config = model_config(shapes, mu, regs, ids)
     weights = _weights(tables, _groups(config["config"]["layers"]))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(_METADATA, _EPOCH), json.dumps(_metadata()))
@@ -181,7 +181,7 @@ def _metadata() -> dict[str, str]:
 def model_config(
     shapes: Mapping[str, tuple[int, ...]],
     mu: float,
-    reg: float,
+    regs: Mapping[str, float],
     ids: Mapping[str, pa.Array] | None = None,
 ) -> dict[str, Any]:
     """Describe the model as Keras's `serialize_keras_object` does.
@@ -191,7 +191,7 @@ def model_config(
     shapes : mapping of (rows, width)
         Of the four `TABLES`.
     mu : float
-    reg : float
+    regs : mapping of float
     ids : mapping of Arrow arrays, optional
         As for `write_keras_file`.
     """
@@ -201,8 +201,8 @@ def model_config(
     layers = [
         *(_input(side, str(ids[side].type) if ids else "int32") for side in rows),
         *(_lookup(side, ids[side]) for side in rows if ids),
-        _embedding("user_factors", shapes, reg, rows),
-        _embedding("item_factors", shapes, reg, rows),
+        _embedding("user_factors", shapes, regs, rows),
+        _embedding("item_factors", shapes, regs, rows),
         _layer(
             "Dot",
             "dot",
@@ -210,8 +210,8 @@ def model_config(
             [factors, factors],
             [[_tensor("user_factors", factors), _tensor("item_factors", factors)]],
         ),
-        _embedding("user_biases", shapes, reg, rows),
-        _embedding("item_biases", shapes, reg, rows),
+        _embedding("user_biases", shapes, regs, rows),
+        _embedding("item_biases", shapes, regs, rows),
         _layer(
             "Add",
             "add",
@@ -291,7 +291,7 @@ def _lookup(side: str, ids: pa.Array) -> dict[str, Any]:
 def _embedding(
     name: str,
     shapes: Mapping[str, tuple[int, ...]],
-    reg: float,
+    regs: Mapping[str, float],
     rows: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     count, width = shapes[name]
@@ -300,7 +300,7 @@ def _embedding(
         "input_dim": count,
         "output_dim": width,
         "embeddings_initializer": _object("keras.initializers", "RandomUniform", uniform),
-        "embeddings_regularizer": _object("keras.regularizers", "L2", {"l2": reg}),
+        "embeddings_regularizer": _object("keras.regularizers", "L2", {"l2": regs[name]}),
         "activity_regularizer": None,
         "embeddings_constraint": None,
         "mask_zero": False,

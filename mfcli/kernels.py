@@ -38,6 +38,10 @@ steps after ``t``, each times the size of that step's batch, would add up to
 The penalty of an epoch is therefore what it would be with all rows at rest,
 plus these changes.
 
+A penalty of ratings, not of tables, leaves rows at rest alone: a rating that
+touches ``w`` in a batch of B adds ``reg w w / B`` to the loss, and so
+``-2 rate reg w / B`` to ``s``.
+
 Rows
 ----
 A row is one aligned stretch of float32 in two or three planes of equal width:
@@ -49,7 +53,7 @@ int32, the step to which the row was last brought.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numba
@@ -59,6 +63,8 @@ from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
+
+from mfcli.config import Config
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -152,6 +158,8 @@ class Kind(NamedTuple):
         Whether ``reg > 0``.
     nesterov : bool
         Whether the momentum is Nesterov's.
+    rated : bool
+        Whether ratings penalise the rows that they touch.
     """
 
     width: int
@@ -159,14 +167,21 @@ class Kind(NamedTuple):
     stride: int
     penalised: bool
     nesterov: bool
+    rated: bool
 
 
-def row_kind(k: int, penalised: bool, nesterov: bool) -> Kind:
+def row_kind(k: int, penalised: bool, nesterov: bool, rated: bool = False) -> Kind:
     """Choose the layout of rows with `k` factors."""
     used = k + _FACTORS
     lanes = next((n for n in (8, 16, 32) if used <= n <= _UNROLLED), _LINE)
     width = -(-used // lanes) * lanes
-    return Kind(width, lanes, (2 + nesterov) * width, penalised, nesterov)
+    return Kind(width, lanes, (2 + nesterov) * width, penalised, nesterov, rated)
+
+
+def kind_of(config: Config) -> Kind:
+    """Choose the layout of rows for a config."""
+    tables, ratings = any(config.table_regs.values()), any(config.rating_regs.values())
+    return row_kind(config.k, tables, config.nesterov, ratings)
 
 
 # ---------------------------------------------------------------------------
@@ -477,14 +492,18 @@ def _bring(
 
 @_inline
 def _push(
-    base: Any, place: Any, one: Any, push: Any, other: Any, s: Any, x: Any,
-    cost: Any, charge: Any, step: Any, kind: Any,
+    base: Any, place: Any, one: Any, push: Any, other: Any, w: Any, s: Any, x: Any,
+    cost: Any, charge: Any, step: Any, shrink: Any, regs: Any, kind: Any,
 ) -> Any:  # fmt: skip
     """Add `push` times the other side to ``s`` and store it with the step.
 
-    Return `charge` with the change of the penalty added lane by lane.
+    Return `charge` with the change of the penalty, or a rating's penalty, added lane by lane.
     """
     moved = _fma(push, other, s)
+    if kind.rated:
+        part = _mul(regs, w)
+        moved = _fma(shrink, part, moved)
+        charge = _fma(part, w, charge)
     if kind.penalised:
         move = _mul(push, _replace(other, one, 0.0))
         slope = _fma(cost[0], x, _mul(cost[1], _add(s, moved)))
@@ -518,9 +537,10 @@ def _gap(base: Any, place: Any, step: Any, powers: Any) -> Any:
 @_inline
 def _learn(
     data: Any, at: Any, users: Any, items: Any, powers: Any, cost: Any, charge: Any,
-    push: Any, mu: Any, step: Any, like: Any, kind: Any,
+    push: Any, mu: Any, step: Any, user_regs: Any, item_regs: Any, like: Any, kind: Any,
 ) -> Any:  # fmt: skip
     """Learn from one record; return its error and the charge."""
+    shrink = push
     user, item = _places(data, at, kind)
     user_gap = _gap(users, user + kind.width + USER_ONE, step, powers)
     item_gap = _gap(items, item + kind.width + ITEM_ONE, step, powers)
@@ -543,11 +563,14 @@ def _learn(
         if long:
             wu, su, xu = _read(users, user + i, like, kind)
             wi, si, xi = _read(items, item + i, like, kind)
+        ru, ri = _load(user_regs, i, like), _load(item_regs, i, like)
         charge = _push(
-            users, user + i, USER_ONE - i, push, wi, su, xu, cost, charge, step, kind
+            users, user + i, USER_ONE - i, push, wi, wu, su, xu, cost, charge, step,
+            shrink, ru, kind,
         )  # fmt: skip
         charge = _push(
-            items, item + i, ITEM_ONE - i, push, wu, si, xi, cost, charge, step, kind
+            items, item + i, ITEM_ONE - i, push, wu, wi, si, xi, cost, charge, step,
+            shrink, ri, kind,
         )  # fmt: skip
     return np.float64(error), charge
 
@@ -576,9 +599,10 @@ def _make_run_batches(kind: Kind) -> Callable[..., None]:
 
     def run_batches(
         records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
-        item_rows: Any, powers: Any, slopes: Any, rate: Any, mu: Any, losses: Any,
+        item_rows: Any, powers: Any, slopes: Any, rate: Any, mu: Any, regs: Any, losses: Any,
     ) -> None:  # fmt: skip
         data, users, items = _pointer(records), _pointer(user_rows), _pointer(item_rows)
+        user_regs, item_regs = _pointer(regs[0]), _pointer(regs[1])
         zeros, count = _zeros(lanes), len(records)
         for batch in range(first, last):
             step = steps[batch]
@@ -589,7 +613,8 @@ def _make_run_batches(kind: Kind) -> Callable[..., None]:
             for at in range(start, stop):
                 _fetch(data, min(at + lookahead, count - 1), users, items, kind)
                 error, charge = _learn(
-                    data, at, users, items, powers, cost, charge, push, mu, step, zeros, kind
+                    data, at, users, items, powers, cost, charge, push, mu, step,
+                    user_regs, item_regs, zeros, kind,
                 )  # fmt: skip
                 squares += error * error
             losses[step, 0], losses[step, 1] = squares, np.float64(_sum(charge))
@@ -840,12 +865,12 @@ def _compile(function: Callable[..., None], *arguments: Any) -> Callable[..., No
 
 
 @functools.cache
-def kernels_for(k: int, penalised: bool, nesterov: bool) -> Kernels:
+def kernels_for(k: int, penalised: bool, nesterov: bool, rated: bool = False) -> Kernels:
     """Compile the kernels for `k` factors and one sort of descent."""
-    kind = row_kind(k, penalised, nesterov)
+    kind = row_kind(k, penalised, nesterov, rated)
     run_batches = _compile(
         _make_run_batches(kind), _RECORDS, _INT, _INT, _STEPS, _LONGS, _ROWS, _ROWS,
-        _POWERS, _TABLE, types.float64, types.float32, _MATRIX,
+        _POWERS, _TABLE, types.float64, types.float32, _TABLE, _MATRIX,
     )  # fmt: skip
     finish_epoch = _compile(_make_finish_epoch(kind), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = _compile(
@@ -956,6 +981,27 @@ def pack(factors: Floats, biases: Floats, one: int, descent: Descent) -> Floats:
     rows[:, 1] = np.float32(-2.0 * descent.rate * descent.reg) * rows[:, 0]
     rows[:, 1, one] = 0.0  # the bits of step zero
     rows[:, 2:] = rows[:, :1]
+    return rows
+
+
+def pack_regs(regs: Mapping[str, float], kind: Kind) -> Floats:
+    """Lay out the penalties for each rating as rows are.
+
+    Parameters
+    ----------
+    regs : mapping of float
+        Of user_factors, item_factors, user_biases and item_biases.
+    kind : Kind
+
+    Returns
+    -------
+    ndarray of float32, shape (2, width)
+        Of users and of items; zero in the lane of the one.
+    """
+    rows = _aligned((2, kind.width))
+    for row, side, one in ((0, "user", USER_ONE), (1, "item", ITEM_ONE)):
+        rows[row, _FACTORS:] = regs[f"{side}_factors"]
+        rows[row, USER_ONE + ITEM_ONE - one] = regs[f"{side}_biases"]
     return rows
 
 

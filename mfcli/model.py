@@ -186,7 +186,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "weights": _digest(model),
     }
     with replacing_folder(folder, NAMES) as temporary:
-        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.reg)
+        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.table_regs)
         write_vocabulary(temporary / "users.arrow", model.users)
         write_vocabulary(temporary / "items.arrow", model.items)
         manifest["files"] = {name: sha256(temporary / name) for name in _VOCABULARIES}
@@ -206,7 +206,7 @@ def read_model(folder: Path) -> Model:
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
     try:
         config = Config(**manifest["config"])
-        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.k)
+        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.width)
         model = Model(
             mu=float(manifest["mu"]),
             users=users,

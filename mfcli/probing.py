@@ -45,7 +45,7 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
 
 
 def _is_stable(start: Model, sample: Ratings, threads: int) -> bool:
-    engine = make_engine(Plan(start.config.engine, 1, ""), start, sample, sample, threads)
+    engine = make_engine(Plan(start.config.engine, 1, ""), [start], sample, sample, threads)
     most = _WORSE * float(sample.rating.var(dtype=np.float64)) + 1e-6
     epochs = -(-_STEPS * start.config.batch_size // len(sample))
     for epoch in range(1, epochs + 1):

@@ -15,7 +15,7 @@ from mfcli.checkpoints import CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.checkpoints import NAMES as CHECKPOINT_NAMES
 from mfcli.config import DEFAULTS, Config
 from mfcli.engines import Engine, Plan, Progress, make_engine, make_plan, training_memory
-from mfcli.errors import TrainingError
+from mfcli.errors import ConfigError, TrainingError
 from mfcli.files import check_replaceable, check_writable_file
 from mfcli.history import HISTORY_FILE, Epoch, History
 from mfcli.limits import check_memory
@@ -29,10 +29,25 @@ MODEL_FOLDER = "model"
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained model and how it got there."""
+    """A trained model and how it got there.
+
+    Attributes
+    ----------
+    model : Model
+    history : History
+    epoch : int
+        The one that the model is of, from 1; 0 for the last.
+    """
 
     model: Model
     history: History
+    epoch: int = 0
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses of the model's epoch."""
+        names = [name for name in self.history.lists if name != "seconds"]
+        return {name: self.history.lists[name][self.epoch - 1] for name in names}
 
     def write(self, folder: Path | str) -> None:
         """Write `model/` and `history.json` into a folder.
@@ -43,9 +58,7 @@ class Fit:
             If it cannot be written.
         """
         folder = Path(folder)
-        losses = {name: entries[-1] for name, entries in self.history.lists.items()}
-        del losses["seconds"]
-        write_model(folder / MODEL_FOLDER, self.model, losses)
+        write_model(folder / MODEL_FOLDER, self.model, self.losses)
         self.history.write(folder / HISTORY_FILE)
 
 
@@ -100,6 +113,8 @@ def fit(
     split : Split
         Trained on `train`; validated on `valid`, or on `test` where it has none.
     config : Config
+        With `patience`, training ends when the validation error has not fallen for so many epochs,
+        and the model is that of the best epoch.
     threads : int, optional
         For the fast engine, the cores by default; the result does not depend on it.
     resume : Checkpoint, optional
@@ -116,7 +131,8 @@ def fit(
     Raises
     ------
     ConfigError
-        If the config asks an engine for what it cannot do.
+        If the config asks an engine for what it cannot do, or for early stopping on a split that
+        has no validation ratings: a model chosen on test ratings is not tested any more.
     ArtifactError
         If the checkpoint is of another split or config.
     LimitError
@@ -124,6 +140,11 @@ def fit(
     Diverged
         If the error grows beyond all bounds.
     """
+    if config.patience and split.valid is None and not config.stop_on_test:
+        raise ConfigError(
+            f"patience {config.patience} needs validation ratings to stop by; split with"
+            " --valid 0.1, or stop by the test ratings with --stop-on-test"
+        )
     plan = make_plan(split.train, config)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
@@ -131,20 +152,28 @@ def fit(
     _check_memory(split, config, plan)
     on_plan(plan)
     run = _Run(split, config, plan, threads or cores(), resume)
-    while len(run.epochs) < config.epochs:
+    while not run.is_done():
         epoch = run.next(on_progress)
         on_epoch(epoch)
         if keeper:
-            keeper.offer(epoch, len(run.epochs) == config.epochs, run.checkpoint)
-    return Fit(run.engine.model(), History.of(run.epochs))
+            keeper.offer(epoch, run.is_done(), run.checkpoint)
+    return run.result()
 
 
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     """Refuse what cannot fit; the split itself is mapped and takes no memory of its own."""
     train, rows = split.train, len(split.train.users) + len(split.train.items)
-    models = 3 * 4 * rows * (config.k + 1)  # to start from, the best one, the last one
+    models = 3 * 4 * rows * (config.width + 1)  # to start from, the best one, the last one
     need = models + sum(training_memory(plan, len(train), rows, config).values())
     check_memory(need, f"training with k {config.k}", "lower --k, or train on fewer ratings")
+
+
+def _members(config: Config) -> list[Config]:
+    """Return the config of each member of an ensemble: the same but for the seed."""
+    return [
+        dataclasses.replace(config, seed=config.seed + number, ensemble=1)
+        for number in range(config.ensemble)
+    ]
 
 
 class _Run:
@@ -154,15 +183,17 @@ class _Run:
         self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
     ) -> None:
         self._split, self._config, self._threads = split, config, threads
-        self._start = start(split, config)
+        starts = [start(split, member) for member in _members(config)]
+        self._start = starts[0]
         _, held_out = split.held_out
-        self.engine: Engine = make_engine(plan, self._start, split.train, held_out, threads)
+        self.engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
         self.epochs: list[Epoch] = []
-        self._best = self._start
+        self._best, self._best_epoch, self._least = self._start, 0, math.inf
         if resume:
             self.engine.restore(resume.state)
-            self.epochs = resume.history.epochs()
-            self._best = self._start.with_tables(resume.best)
+            for epoch in resume.history.epochs():
+                self._add(epoch)
+            self._best = self.engine.model().with_tables(resume.best)
 
     def next(self, on_progress: Progress) -> Epoch:
         """Run the next epoch and validate it."""
@@ -173,10 +204,32 @@ class _Run:
         epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin)
         if self._is_wild(epoch):
             raise self._diverged(number)
-        if epoch.val_mse < min((before.val_mse for before in self.epochs), default=math.inf):
+        if self._add(epoch):
             self._best = self.engine.model()
-        self.epochs.append(epoch)
         return epoch
+
+    def _add(self, epoch: Epoch) -> bool:
+        """Note an epoch; return whether it is better than all before it."""
+        self.epochs.append(epoch)
+        rmse = math.sqrt(epoch.val_mse)
+        better = not self._best_epoch or rmse < self._least - self._config.min_delta
+        if better:
+            self._best_epoch, self._least = epoch.epoch, rmse
+        return better
+
+    def is_done(self) -> bool:
+        """Whether all epochs are done, or no better one is to be expected."""
+        if len(self.epochs) >= self._config.epochs:
+            return True
+        patience = self._config.patience
+        return bool(patience) and len(self.epochs) - self._best_epoch >= patience
+
+    def result(self) -> Fit:
+        """Return the model as it is, or with patience the best one."""
+        history = History.of(self.epochs)
+        if self._config.patience:
+            return Fit(self._best, history, self._best_epoch)
+        return Fit(self.engine.model(), history, len(history))
 
     def checkpoint(self) -> Checkpoint:
         history = History.of(self.epochs)
@@ -193,8 +246,8 @@ class _Run:
         config, best = self._config, None
         kept = "no epoch before it was sound"
         if self.epochs:
-            at = min(self.epochs, key=lambda epoch: epoch.val_mse).epoch
-            best = Fit(self._best, History.of(self.epochs[:at]))
+            at = self._best_epoch
+            best = Fit(self._best, History.of(self.epochs[:at]), at)
             kept = f"epoch {at}, the best one before, is kept"
         rate = stable_rate(self._start, self._split.train, config, self._threads)
         remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]

@@ -21,9 +21,10 @@ from planted import planted_split
 from mfcli import checkpoints
 from mfcli.checkpoints import Checkpoint, Keeper, read_checkpoint, write_checkpoint
 from mfcli.config import Config
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, ConfigError
 from mfcli.history import Epoch, History
 from mfcli.probing import stable_rate
+from mfcli.split_folder import read_split
 from mfcli.splitting import Split
 from mfcli.training import Diverged, Fit, fit, start
 
@@ -35,6 +36,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"reg": 0.001, "nesterov": True},
     {"blocks": 3},
     {"momentum": 0.0},
+    {"ensemble": 3},
 ]
 
 
@@ -116,8 +118,8 @@ def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], mess
 def test_every_setting_of_training_is_compared() -> None:
     """What is neither compared nor of another stage would be ignored without a word."""
     others = {
-        "epochs", "test", "valid", "strategy", "cut", "folds", "min_user", "min_item", "decimal",
-        "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
+        *checkpoints.ENDING, "test", "valid", "strategy", "cut", "folds", "min_user", "min_item",
+        "decimal", "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
     }  # fmt: skip
     assert set(checkpoints.TRAINING) | others == set(Config().as_dict())
 
@@ -137,6 +139,46 @@ def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
     state = {name: array[:-1] for name, array in checkpoint.state.items()}
     with pytest.raises(ArtifactError, match="the checkpoint is not one of this model"):
         fit(split, config, resume=replace(checkpoint, state=state))
+
+
+def test_early_stopping_keeps_the_best_epoch(real_split: Path, tmp_path: Path) -> None:
+    split, config = read_split(real_split), Config(lr=0.2, epochs=60)
+    whole = fit(split, config).history.lists["val_mse"]
+    best = 1 + min(range(len(whole)), key=whole.__getitem__)
+    assert 2 < best < 40
+    stopped = fit(split, replace(config, patience=5), keeper=Keeper(tmp_path / "c"))
+    assert stopped.epoch == best
+    assert stopped.history.lists["val_mse"] == whole[: best + 5]
+    assert stopped.losses["val_mse"] == whole[best - 1]
+    then = fit(split, replace(config, epochs=best))
+    for name, table in then.model.tables.items():
+        assert table.tobytes() == stopped.model.tables[name].tobytes()
+    checkpoint = read_checkpoint(tmp_path / "c")
+    assert len(checkpoint.history) == best + 5
+    again = fit(split, replace(config, patience=5), resume=checkpoint)
+    assert_same(stopped, again)
+    longer = fit(split, replace(config, patience=60), resume=checkpoint)
+    assert len(longer.history) == 60
+    assert longer.epoch == best
+
+
+def test_little_is_no_better(real_split: Path) -> None:
+    split = read_split(real_split)
+    config = Config(epochs=40, patience=2, min_delta=0.005)
+    rmse = np.sqrt(fit(split, config).history.lists["val_mse"])
+    least = rmse[0]
+    for number, value in enumerate(rmse[1:], start=2):
+        if value < least - 0.005:
+            least, last = value, number
+    assert len(rmse) == last + 2 < 40
+
+
+def test_the_test_ratings_are_not_to_choose_by() -> None:
+    config = Config(patience=3)
+    split = planted_split(Config())
+    with pytest.raises(ConfigError, match="patience 3 needs validation ratings to stop by; split"):
+        fit(split, config)
+    assert fit(split, replace(config, stop_on_test=True)).epoch > 0
 
 
 def epoch(number: int, seconds: float = 0.0) -> Epoch:

@@ -62,7 +62,7 @@ def test_a_file_gives_settings(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("kk = 3", "mfcli.toml: unknown key 'kk'; did you mean 'k'?"),
-        ("zzz = 3", "mfcli.toml: unknown key 'zzz'; the keys are k, reg, epochs"),
+        ("zzz = 3", "mfcli.toml: unknown key 'zzz'; the keys are k, reg, reg_user"),
         ('k = "3"', "mfcli.toml: k must be a whole number, got '3'"),
         ("test = 0.7\nvalid = 0.3", "mfcli.toml: test and valid must leave ratings to train on"),
         ("k = ", "mfcli.toml: is not valid TOML: "),

@@ -59,6 +59,7 @@ WHOLE: list[dict[str, Any]] = [
     {"reg": 1e-5},
     {"reg": 1e-3, "nesterov": True},
     {"k": 64, "blocks": 4, "reg": 1e-4},
+    {"reg": 0.05, "reg_scope": "rating"},
 ]
 PART: list[dict[str, Any]] = [
     {"momentum": 0.0},
@@ -81,6 +82,10 @@ PART: list[dict[str, Any]] = [
     {"blocks": 3, "reg": 1e-3},
     {"blocks": 8, "nesterov": True},
     {"blocks": 8, "batch_size": 64, "reg": 1e-4, "nesterov": True},
+    {"reg": 0.05, "reg_scope": "rating", "nesterov": True, "blocks": 3},
+    {"reg": 0.1, "reg_user_bias": 0.0, "reg_item": 0.3, "reg_scope": "rating"},
+    {"reg_item_bias": 0.2, "reg_user": 0.03, "reg_scope": "rating", "momentum": 0.0, "k": 31},
+    {"reg": 0.05, "reg_scope": "rating", "k": 64, "lr": 0.03},
 ]
 
 
@@ -189,7 +194,7 @@ from mfcli.kernels import kernels_for
 from mfcli.training import fit
 config = Config(k=9, epochs=1)
 fit(planted_split(config), config)
-stats = kernels_for(9, False, False).run_batches.stats
+stats = kernels_for(9, False, False, False).run_batches.stats
 print(len(stats.cache_hits), len(stats.cache_misses))
 """
 
@@ -217,6 +222,6 @@ def test_no_cache_folder_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> Non
     kernels_for.cache_clear()
     config = Config(k=9, epochs=1)
     fit(planted_split(config), config)
-    stats = kernels_for(9, False, False).run_batches.stats  # type: ignore[attr-defined]
+    stats = kernels_for(9, False, False, False).run_batches.stats  # type: ignore[attr-defined]
     assert not stats.cache_hits
     kernels_for.cache_clear()

@@ -100,7 +100,7 @@ def test_validation_is_keras_evaluate(keras_module: Any) -> None:
     expected = network.evaluate([test.user, test.item], test.rating, verbose=0)
     for name in ("fast", "keras"):
         plan = Plan(name, 1, "")
-        engine = make_engine(plan, model, split.train, test, 1)
+        engine = make_engine(plan, [model], split.train, test, 1)
         np.testing.assert_allclose(engine.validate(), expected, rtol=1e-5)
 
 
@@ -119,10 +119,17 @@ def dense_twin(
             p, q = tables["user_factors"][u], tables["item_factors"][i]
             e = model.mu + tables["user_biases"][u] + tables["item_biases"][i]
             e = e + (p * q).sum(1) - r
-            penalty = config.reg * sum((table**2).sum() for table in tables.values())
+            regs, own = config.table_regs, config.rating_regs
+            penalty = sum(regs[name] * (table**2).sum() for name, table in tables.items())
+            rows = {name: u if name.startswith("user") else i for name in tables}
+            for name, table in tables.items():
+                penalty += own[name] * (table[rows[name]] ** 2).sum() / len(batch)
             loss += len(batch) * (np.mean(e**2) + penalty)
             mse += float((e**2).sum())
-            gradients = {name: 2 * config.reg * table for name, table in tables.items()}
+            gradients = {name: 2 * regs[name] * table for name, table in tables.items()}
+            for name, table in tables.items():
+                touched = 2 / len(batch) * own[name] * table[rows[name]]
+                np.add.at(gradients[name], rows[name], touched)
             scaled = 2 / len(batch) * e
             np.add.at(gradients["user_factors"], u, scaled[:, None] * q)
             np.add.at(gradients["item_factors"], i, scaled[:, None] * p)
@@ -139,7 +146,14 @@ def dense_twin(
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"reg": 0.01}, {"momentum": 0.0}, {"nesterov": True, "reg": 0.001}, {"batch_size": 17}],
+    [
+        {},
+        {"reg": 0.01},
+        {"momentum": 0.0},
+        {"nesterov": True, "reg": 0.001},
+        {"batch_size": 17},
+        {"reg": 0.1, "reg_user": 0.02, "reg_item_bias": 0.3, "reg_scope": "rating"},
+    ],
 )
 @pytest.mark.parametrize("engine", ["keras", "fast"])
 @pytest.mark.parametrize("blocks", [1, 3])
@@ -184,6 +198,11 @@ def test_real_ratings_are_learned_and_reproduced(real_split: Path, keras_module:
     [
         {"k": 4},
         {"reg": 0.01},
+        {"reg_user": 0.01},
+        {"reg_item": 0.01},
+        {"reg_user_bias": 0.01},
+        {"reg_item_bias": 0.01},
+        {"reg": 0.01, "reg_scope": "rating"},
         {"lr": 0.01},
         {"momentum": 0.5},
         {"batch_size": 32},

@@ -39,6 +39,9 @@ def dense_twin(case, epochs):
             np.add.at(grads[1], i, c[:, None] * p[u])
             np.add.at(grads[2], u, c)
             np.add.at(grads[3], i, c)
+            for t, g, rows, r in zip(tables, grads, (u, i, u, i), case["regs"], strict=True):
+                np.add.at(g, rows, 2.0 / n * r * t[rows])
+                penalty += r * (t[rows] ** 2).sum()
             for t, v, g in zip(tables, speeds, grads, strict=True):
                 g += 2.0 * d.reg * t
                 v *= d.momentum
@@ -52,7 +55,10 @@ def fast(case, epochs, threads=1, piece=3):
     d = case["descent"]
     p, q, bu, bi = case["tables"]
     k = p.shape[1]
-    kernels = kn.kernels_for(k, d.reg > 0, d.nesterov)
+    kind = kn.row_kind(k, d.reg > 0, d.nesterov, any(case["regs"]))
+    kernels = kn.kernels_for(k, kind.penalised, kind.nesterov, kind.rated)
+    names = ("user_factors", "item_factors", "user_biases", "item_biases")
+    regs = kn.pack_regs(dict(zip(names, case["regs"], strict=True)), kind)
     users = kn.pack(p, bu, kn.USER_ONE, d)
     items = kn.pack(q, bi, kn.ITEM_ONE, d)
     size = case["batch_size"]
@@ -88,6 +94,7 @@ def fast(case, epochs, threads=1, piece=3):
                         costs.slopes,
                         d.rate,
                         case["mu"],
+                        regs,
                         losses,
                     )
 
@@ -102,7 +109,8 @@ def fast(case, epochs, threads=1, piece=3):
                 job.join()
         for rows, one in ((users, kn.USER_ONE), (items, kn.ITEM_ONE)):
             kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
-        history.append((losses[:, 0].sum(), d.reg * (ahead + losses[:, 1].sum()), sizes.sum()))
+        penalty = (d.reg or 1.0) * (ahead + losses[:, 1].sum())
+        history.append((losses[:, 0].sum(), penalty, sizes.sum()))
     assert (users[:, 0, kn.USER_ONE] == 1).all()
     assert (items[:, 0, kn.ITEM_ONE] == 1).all()
     pads = slice(k + 2, None)
@@ -113,7 +121,9 @@ def fast(case, epochs, threads=1, piece=3):
     return (p, q, bu, bi), history
 
 
-def make_case(seed, k, descent, users=12, items=9, groups=1, ratings=150, batch=16, gap=0):
+def make_case(
+    seed, k, descent, users=12, items=9, groups=1, ratings=150, batch=16, gap=0, regs=(0, 0, 0, 0)
+):
     """Blocks of a grid of groups; in a stratum their steps are interleaved."""
     rng = np.random.default_rng(seed)
     records = np.zeros(ratings, kn.RATING)
@@ -158,6 +168,7 @@ def make_case(seed, k, descent, users=12, items=9, groups=1, ratings=150, batch=
         "blocks": blocks,
         "strata": strata,
         "batch_size": batch,
+        "regs": regs,
     }
 
 
@@ -187,6 +198,13 @@ def test_every_length(k, reg, nesterov):
 def test_every_momentum(momentum, reg, nesterov):
     d = kn.Descent(rate_for(momentum), momentum, reg, nesterov)
     check(make_case(5, 10, d, ratings=400), 3)
+
+
+@pytest.mark.parametrize(("k", "nesterov"), [(1, False), (10, False), (10, True), (64, False)])
+@pytest.mark.parametrize("regs", [(0.1, 0.2, 0.3, 0.4), (0, 0.5, 0, 0), (0, 0, 0, 0.5)])
+def test_penalties_of_ratings(k, nesterov, regs):
+    d = kn.Descent(0.01, 0.9, 0.0, nesterov)
+    check(make_case(k, k, d, groups=2, regs=regs), 3)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])

@@ -19,16 +19,25 @@ from mfcli.commands.options import (
     BlockCount,
     ConfigFile,
     EngineName,
+    EnsembleSize,
     Epochs,
     K,
     LearningRate,
+    MinDelta,
     Momentum,
     Nesterov,
     Optimizer,
+    Patience,
     Quiet,
     Reg,
+    RegItem,
+    RegItemBias,
+    RegScope,
+    RegUser,
+    RegUserBias,
     Seed,
     SplitFolder,
+    StopOnTest,
     Threads,
     given_settings,
     settings_of,
@@ -57,7 +66,15 @@ def train(
     ctx: typer.Context,
     k: K = Config.k,
     reg: Reg = Config.reg,
+    reg_user: RegUser = Config.reg_user,
+    reg_item: RegItem = Config.reg_item,
+    reg_user_bias: RegUserBias = Config.reg_user_bias,
+    reg_item_bias: RegItemBias = Config.reg_item_bias,
+    reg_scope: RegScope = Config.reg_scope,
     epochs: Epochs = Config.epochs,
+    patience: Patience = Config.patience,
+    min_delta: MinDelta = Config.min_delta,
+    stop_on_test: StopOnTest = Config.stop_on_test,
     batch_size: BatchSize = Config.batch_size,
     lr: LearningRate = Config.lr,
     momentum: Momentum = Config.momentum,
@@ -65,6 +82,7 @@ def train(
     optimizer: Optimizer = Config.optimizer,
     engine: EngineName = Config.engine,
     blocks: BlockCount = Config.blocks,
+    ensemble: EnsembleSize = Config.ensemble,
     threads: Threads = None,
     seed: Seed = Config.seed,
     resume: Annotated[
@@ -215,7 +233,7 @@ def _stopped(kept: int, again: str) -> str:
 def _model_table(parts: Split, settings: Config) -> None:
     from mfcli.model import layers
 
-    rows = layers(len(parts.train.users), len(parts.train.items), settings.k)
+    rows = layers(len(parts.train.users), len(parts.train.items), settings.width)
     table = output.table("Model", "layer", "type", "output shape", "parameters")
     for name, kind, shape, parameters in rows:
         table.add_row(name, kind, str(shape), f"{parameters:,}")
@@ -267,7 +285,8 @@ def _training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
         "epochs": len(fitted.history),
         "config": fitted.model.config.as_dict(),
         "seconds": sum(lists["seconds"]),
-        **{name: lists[name][-1] for name in ("loss", "mse", "val_loss", "val_mse")},
+        "epoch": fitted.epoch,
+        **fitted.losses,
     }
 
 
@@ -275,6 +294,8 @@ def _training_line(fitted: Fit, parts: Split, out: Path) -> None:
     summary = _training_summary(fitted, out)
     name, held_out = parts.held_out
     epochs = output.count(range(summary["epochs"]), "epoch")
+    if 0 < fitted.epoch < summary["epochs"]:
+        epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print(
         f"{summary['model']} and {summary['history']}:"
         f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"

@@ -5,8 +5,9 @@ Both start from the same weights and see the same batches in the same order for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
+
+if TYPE_CHECKING:
+    from mfcli.blocks import Blocks
 
 Progress = Callable[[int, int], None]
 """Told the ratings trained on so far in this epoch, and all of them."""
@@ -97,19 +101,26 @@ class Plan(NamedTuple):
 def make_plan(train: Ratings, config: Config) -> Plan:
     """Choose the engine and the blocks, from the data and the config alone."""
     from mfcli.blocks import default_groups
-    from mfcli.kernels import row_kind
+    from mfcli.kernels import kind_of
 
-    exact = config.optimizer == "sgd"
+    alike = len(set(config.table_regs.values())) == 1
+    exact = config.optimizer == "sgd" and alike
     engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
     why = {
         "fast": "it makes Keras's own updates",
-        "keras": "as asked" if config.engine == "keras" else "adam has no closed form",
+        "keras": "as asked" if config.engine == "keras" else _why_keras(config),
     }[engine]
-    row_bytes = 4 * row_kind(config.k, config.reg > 0, config.nesterov).stride
+    row_bytes = 4 * kind_of(config).stride
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
     size = (len(train.users) + len(train.items)) * row_bytes / 1e6
     blocks = "as asked" if config.blocks else f"for tables of {size:.1f} MB"
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
+
+
+def _why_keras(config: Config) -> str:
+    if config.optimizer != "sgd":
+        return "adam has no closed form"
+    return "whole tables have different penalties; --reg-scope rating is fast with any"
 
 
 def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:
@@ -130,28 +141,29 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
         `records` of all ratings and `shuffle` in which they are put in order, `tables` of users and
         items with all that is kept beside them.
     """
-    from mfcli.kernels import RATING, row_kind
+    from mfcli.kernels import RATING, kind_of
 
-    stride = row_kind(config.k, config.reg > 0, config.nesterov).stride
+    stride = kind_of(config).stride
     width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
-    return {"records": records, "shuffle": shuffle, "tables": n_rows * width * 4}
+    tables = n_rows * width * 4 * config.ensemble
+    return {"records": records, "shuffle": shuffle, "tables": tables}
 
 
 _KERAS_COPIES = 6  # weights, gradients, velocities, and what comes and goes
 
 
 def make_engine(
-    plan: Plan, start: Model, train: Ratings, held_out: Ratings, threads: int
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> Engine:
-    """Make the engine of a plan.
+    """Make the engine of a plan: one for each model to start from, together an ensemble.
 
     Parameters
     ----------
     plan : Plan
-    start : Model
-        With the weights to start from; left as it is.
+    starts : sequence of Model
+        With the weights to start from, alike but for their seeds; left as they are.
     train, held_out : Ratings
         To train and to validate on.
     threads : int
@@ -159,7 +171,18 @@ def make_engine(
     """
     from mfcli.blocks import make_blocks
 
-    blocks = make_blocks(train, plan.groups, start.config.batch_size)
+    blocks = make_blocks(train, plan.groups, starts[0].config.batch_size)
+    own = threads if len(starts) == 1 else 1
+    engines = [_make_one(plan, start, blocks, held_out, own) for start in starts]
+    if len(engines) == 1:
+        return engines[0]
+    from mfcli.engines.ensemble import Ensemble
+
+    config = dataclasses.replace(starts[0].config, ensemble=len(starts))
+    return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
+
+
+def _make_one(plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> Engine:
     if plan.engine == "fast":
         from mfcli.engines.fast import FastEngine
 

@@ -14,6 +14,7 @@ from mfcli.blocks import Block, Blocks, records
 from mfcli.engines import Losses, Progress, take_over
 from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
+from mfcli.keras_file import TABLES
 from mfcli.kernels import (
     CHUNK,
     ITEM_ONE,
@@ -24,9 +25,11 @@ from mfcli.kernels import (
     Floats,
     Powers,
     kernels_for,
+    kind_of,
     make_costs,
     make_powers,
     pack,
+    pack_regs,
     shared_kernels,
     unpack,
 )
@@ -34,6 +37,7 @@ from mfcli.model import Model
 from mfcli.parallel import each
 from mfcli.ratings import Ratings
 
+_NONE = dict.fromkeys(TABLES, 0.0)
 _PIECE = 1 << 24  # values of rows touched between two looks at Ctrl-C: some 20 ms
 _ROWS = 1 << 16  # rows brought up to date by one task
 _SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
@@ -62,8 +66,11 @@ class FastEngine:
     def __init__(self, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> None:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
-        self._descent = Descent(config.lr, config.momentum, config.reg, config.nesterov)
-        self._kernels = kernels_for(config.k, config.reg > 0, config.nesterov)
+        reg, kind = config.table_regs["user_factors"], kind_of(config)  # one for all tables
+        self._descent = Descent(config.lr, config.momentum, reg, config.nesterov)
+        self._kernels = kernels_for(config.k, kind.penalised, kind.nesterov, kind.rated)
+        self._regs = pack_regs(config.rating_regs, kind) if kind.rated else pack_regs(_NONE, kind)
+        self._rated = kind.rated
         self._powers = _powers(self._descent, len(blocks.sizes))
         self._costs = make_costs(self._descent, blocks.sizes)
         self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._descent)
@@ -75,8 +82,8 @@ class FastEngine:
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
-        reg, ratings = self._descent.reg, self._blocks.ratings
-        at_rest = self._quadratic(self._costs.start) if reg else 0.0
+        reg, ratings = self._descent.reg or float(self._rated), self._blocks.ratings
+        at_rest = self._quadratic(self._costs.start) if self._descent.reg else 0.0
         losses = np.zeros((len(self._blocks.sizes), 2))
 
         def learn(block: Block, worker: int, advance: Advance) -> None:
@@ -99,8 +106,21 @@ class FastEngine:
             )
 
         each(task, chunks, self._threads)
-        mse, reg = float(sums.sum()) / len(self._held_out), self._descent.reg
-        return Losses(mse + (reg * self._quadratic(_SQUARES) if reg else 0.0), mse)
+        mse = float(sums.sum()) / len(self._held_out)
+        return Losses(mse + self._penalty(), mse)
+
+    def _penalty(self) -> float:
+        """Return what is added to the mean squared error of the held-out ratings."""
+        if self._descent.reg:
+            return self._descent.reg * self._quadratic(_SQUARES)
+        if not self._rated:
+            return 0.0
+        total = 0.0
+        sides = ((self._users, "user"), (self._items, "item"))
+        for regs, (rows, name) in zip(self._regs, sides, strict=True):
+            of_row = np.square(rows[:, 0], dtype=np.float64) @ regs.astype(np.float64)
+            total += float(of_row[self._held_out[name]].sum())
+        return total / len(self._held_out)
 
     def model(self) -> Model:
         user_factors, user_biases = unpack(self._users, self._start.k, USER_ONE)
@@ -131,7 +151,7 @@ class FastEngine:
             self._kernels.run_batches(
                 order, first, last, block.steps, bounds, self._users, self._items,
                 self._powers, self._costs.slopes, self._descent.rate,
-                np.float32(self._start.mu), losses,
+                np.float32(self._start.mu), self._regs, losses,
             )  # fmt: skip
             advance(int(bounds[last] - bounds[first]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,7 @@ class KerasEngine:
         model = self.model()
         predicted = model.predict_rows(self._held_out.user, self._held_out.item)
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        reg = model.config.reg
-        return Losses(mse + (reg * model.squared_norm() if reg else 0.0), mse)
+        return Losses(mse + _penalty(model, self._held_out), mse)
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
@@ -122,12 +122,43 @@ def build(model: Model) -> Any:
 
 def _embedding(model: Model, name: str) -> Any:
     rows, *width = model.tables[name].shape
-    return keras.layers.Embedding(
+    of_rating = model.config.rating_regs[name]
+    kind = partial(_Penalised, of_rating) if of_rating else keras.layers.Embedding
+    return kind(
         rows,
         *(width or [1]),
-        embeddings_regularizer=keras.regularizers.L2(model.config.reg),
+        embeddings_regularizer=keras.regularizers.L2(model.config.table_regs[name]),
         name=name,
     )
+
+
+class _Penalised(keras.layers.Embedding):  # type: ignore[misc]
+    """Penalises the rows that a batch takes out of it, in the mean over its ratings.
+
+    Keras's own `activity_regularizer` is divided by the size of the batch or not, as the version
+    has it.
+    """
+
+    def __init__(self, reg: float, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._reg = reg
+
+    def call(self, inputs: Any) -> Any:
+        rows = super().call(inputs)
+        squares = keras.ops.mean(keras.ops.square(rows), axis=0)
+        self.add_loss(self._reg * keras.ops.sum(squares))
+        return rows
+
+
+def _penalty(model: Model, held_out: Ratings) -> float:
+    """Return what is added to the mean squared error of held-out ratings."""
+    total = 0.0
+    for name, table in model.tables.items():
+        of_row = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
+        rows = held_out.user if name.startswith("user") else held_out.item
+        total += model.config.table_regs[name] * float(of_row.sum())
+        total += model.config.rating_regs[name] * float(of_row[rows].mean())
+    return total
 
 
 def optimizer(config: Config) -> Any:
