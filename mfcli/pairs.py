@@ -30,7 +30,8 @@ from mfcli.ratings import to_arrow, to_numpy, to_texts
 
 _BLOCK = 1 << 23  # bytes of text in a piece
 _LONGEST = 1 << 26  # bytes of text that must hold the end of a row
-_ROWS = 1 << 18  # rows in a piece of Parquet, or of a text that is gone through slowly
+_ROWS = 1 << 18  # rows in a piece of Parquet
+_SLOW_ROWS = 1 << 15  # rows in a piece of a text that is gone through slowly
 _REMEDY = "mend the line"
 _QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 _UNIT = b"\x1f"  # in the place of "::", since Arrow's separators are single characters
@@ -101,7 +102,7 @@ def reread_pairs(layout: Layout, first: int, position: int, *, whole: bool) -> P
         For the first row with a fault, with its line.
     """
     rows = enumerate(sound_rows(layout, first, _REMEDY), first)
-    while group := list(itertools.islice(rows, _ROWS)):
+    while group := list(itertools.islice(rows, _SLOW_ROWS)):
         if whole:
             _check_encoding(layout, group)
         data = _plain_text(layout, [fields for _, fields in group])
@@ -140,7 +141,7 @@ def _quoted(field: str, special: set[str]) -> str:
 def _text_pieces(layout: Layout, whole: bool) -> Pieces:
     with layout.file.reading() as (stream, raw):
         file = io.BufferedReader(cast(io.RawIOBase, stream))
-        for line in (file.readline() for _ in range(layout.skip)):
+        for line in (file.readline(_LONGEST) for _ in range(layout.skip)):
             if _has_lone_return(line):
                 raise Refused
         if not layout.skip and file.peek(3).startswith(codecs.BOM_UTF8):
@@ -211,7 +212,7 @@ class TextPiece:
 
     def _parsed(self, whole: bool) -> dict[int, pa.Array]:
         """Parse the columns, by position: all of them, or users and items."""
-        needed = range(len(self._layout.names)) if whole else self._layout.columns.values()
+        needed = range(len(self._layout.names)) if whole else {*self._layout.columns.values()}
         if not self._filled.any():
             return {place: to_texts([]) for place in needed}
         try:
@@ -436,7 +437,7 @@ def header_with(layout: Layout, name: str) -> bytes:
 def _header_line(layout: Layout) -> bytes:
     with layout.file.reading() as (stream, _):
         file = io.BufferedReader(cast(io.RawIOBase, stream))
-        return [file.readline() for _ in range(layout.skip)][-1]
+        return [file.readline(_LONGEST) for _ in range(layout.skip)][-1]
 
 
 def schema_with(layout: Layout, name: str) -> pa.Schema:

@@ -148,7 +148,7 @@ def test_what_python_reads_is_what_passes_through(
     read = csv.reader(io.StringIO(text.getvalue(), newline=""), delimiter=separator)
     given_rows = [row for row in read if len(row) > 1 or "".join(row).strip()]
     predictor, out = predicting.Predictor(model, clip=True), io.BytesIO()
-    with mock.patch.multiple(pairs, _BLOCK=block, _LONGEST=block, _ROWS=3):
+    with mock.patch.multiple(pairs, _BLOCK=block, _LONGEST=block, _SLOW_ROWS=3):
         if any(len(row) != 3 or not row[0] or not row[1] for row in given_rows):
             with pytest.raises(DataError, match=r"pairs.csv:\d+: "):
                 predicting.predict_file(predictor, path, out)
@@ -245,6 +245,7 @@ def test_pieces_and_threads_do_not_matter(
     one = ready("predict", f"pairs.{kind}", "--threads", 1)
     monkeypatch.setattr(pairs, "_BLOCK", 700)
     monkeypatch.setattr(pairs, "_ROWS", 37)
+    monkeypatch.setattr(pairs, "_SLOW_ROWS", 37)
     monkeypatch.setattr(predicting, "_LARGE", 0)
     many = ready("predict", f"pairs.{kind}", "--threads", 4)
     assert (many.out, many.err) == (one.out, one.err)
