@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mfcli import __version__
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError
+from mfcli.fields import check_fields
 from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
 from mfcli.keras_file import TABLES, read_keras_file, write_keras_file
 from mfcli.ratings import Ratings, Scale, Vocabulary, read_vocabulary, write_vocabulary
@@ -21,7 +22,17 @@ from mfcli.ratings import Ratings, Scale, Vocabulary, read_vocabulary, write_voc
 FORMAT = 1
 _MANIFEST = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
-NAMES = (_MANIFEST, "model.keras", *_VOCABULARIES)
+KERAS_FILE = "model.keras"
+NAMES = (_MANIFEST, KERAS_FILE, *_VOCABULARIES)
+_FIELDS: dict[str, Any] = {
+    "mfcli": str,
+    "config": {},
+    "mu": float,
+    "scale": {"min": float, "max": float, "step": (float, None)},
+    "split": str,
+    "losses": {str: float},
+    "weights": str,
+}
 _CHUNK = 1 << 16  # ratings predicted at a time: two gathered factor matrices stay in cache
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
@@ -160,7 +171,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "weights": _digest(model),
     }
     with replacing_folder(folder, NAMES) as temporary:
-        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.reg)
+        write_keras_file(temporary / KERAS_FILE, model.tables, model.mu, model.config.reg)
         write_vocabulary(temporary / "users.arrow", model.users)
         write_vocabulary(temporary / "items.arrow", model.items)
         manifest["files"] = {name: sha256(temporary / name) for name in _VOCABULARIES}
@@ -175,30 +186,42 @@ def read_model(folder: Path) -> Model:
     ArtifactError
         If there is no model, or it is damaged or of a newer format.
     """
+    record = read_record(folder)
+    check_digests(folder, record, _VOCABULARIES)
+    users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
+    try:
+        config = Config(**record["config"])
+    except (TypeError, ConfigError) as error:
+        raise ArtifactError(f"{folder / _MANIFEST}: is damaged ({error}); train again") from error
+    scale = record["scale"]
+    model = Model(
+        mu=float(record["mu"]),
+        users=users,
+        items=items,
+        scale=Scale(*(scale[name] for name in Scale._fields)),
+        config=config,
+        split_hash=record["split"],
+        **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.k),
+    )
+    if _digest(model) != record["weights"]:
+        raise ArtifactError(f"{folder}: is damaged (the weights' digest is wrong); train again")
+    return model
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read what `model.json` says of a model; the tables and ids are not read.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no model, or its record is damaged or of a newer format.
+    """
     path = folder / _MANIFEST
     if not path.is_file():
         raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
-    manifest = read_manifest(path, FORMAT)
-    check_digests(folder, manifest, _VOCABULARIES)
-    users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
-    try:
-        config = Config(**manifest["config"])
-        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.k)
-        model = Model(
-            mu=float(manifest["mu"]),
-            users=users,
-            items=items,
-            scale=Scale(**manifest["scale"]),
-            config=config,
-            split_hash=str(manifest["split"]),
-            **tables,
-        )
-        expected = manifest["weights"]
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ArtifactError(f"{path}: is damaged ({error!r}); train again") from error
-    if _digest(model) != expected:
-        raise ArtifactError(f"{folder}: is damaged (the weights' digest is wrong); train again")
-    return model
+    record = read_manifest(path, FORMAT)
+    check_fields(path, record, _FIELDS, "train again")
+    return record
 
 
 def _digest(model: Model) -> str:
