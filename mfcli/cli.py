@@ -11,18 +11,19 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mfcli import __version__
+from mfcli import __version__, output
 from mfcli.commands.check import check
 from mfcli.commands.evaluate import evaluate
 from mfcli.commands.fetch import fetch
 from mfcli.commands.plot import plot
 from mfcli.commands.recommend import recommend
+from mfcli.commands.show import show
 from mfcli.commands.similar import similar
 from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
 
-COMMANDS = (fetch, check, split, train, evaluate, recommend, similar, plot)
+COMMANDS = (fetch, check, split, train, evaluate, recommend, similar, show, plot)
 """In the order in which help and the README list them."""
 
 
@@ -65,7 +66,7 @@ def _stop(number: int, frame: Any) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", output.printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(status)
 
 

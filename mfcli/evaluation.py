@@ -13,11 +13,28 @@ from numpy.typing import NDArray
 
 from mfcli import __version__
 from mfcli.errors import ArtifactError, DataError
-from mfcli.files import write_json
+from mfcli.fields import check_fields
+from mfcli.files import check_format, read_json, write_json
 from mfcli.model import Model
 from mfcli.ratings import Ratings, Scale
 
 FORMAT = 1
+_ERRORS = {"rmse": float, "mae": float, "r2": (float, None)}
+_FIELDS = {
+    **_ERRORS,
+    "mfcli": str,
+    "protocol": {"on": str, "ratings": int, "split": str, "clip": bool, "damping": float},
+    "config": {str: (str, bool, float)},
+    "baselines": {"mean": {**_ERRORS, "gain": float}, "biases": {**_ERRORS, "gain": float}},
+    "groups": {str: {"ratings": int, "rmse": (float, None)}},
+}
+_OVER_FOLDS = {"rmse": float, "mae": float, "biases_rmse": float}
+_FOLDS_FIELDS = {
+    "mfcli": str,
+    "mean": _OVER_FOLDS,
+    "standard_deviation": _OVER_FOLDS,
+    "folds": [_FIELDS],
+}
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 
 Array = NDArray[np.float32]
@@ -190,6 +207,36 @@ class FoldMetrics:
     def write(self, path: Path) -> None:
         """Write the metrics as JSON, replacing the file atomically."""
         write_json(path, self.as_dict())
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a file of `Metrics.write` or `FoldMetrics.write`.
+
+    Returns
+    -------
+    dict
+        Of the one if it has `rmse`, of the other if it has `folds`. It may hold more than this
+        version reads.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged, of a newer format or holds no metrics.
+    """
+    metrics = read_json(path)
+    if not is_metrics(metrics):
+        raise ArtifactError(f"{path}: holds no metrics; make them with: mfcli evaluate")
+    check_format(path, metrics.get("format"), FORMAT)
+    fields = _FOLDS_FIELDS if "folds" in metrics else _FIELDS
+    check_fields(path, metrics, fields, "evaluate again")
+    if not metrics.get("folds", True):
+        raise ArtifactError(f"{path}: has no folds; evaluate again")
+    return metrics
+
+
+def is_metrics(value: dict[str, Any]) -> bool:
+    """Whether an object of JSON looks like what `evaluate` writes."""
+    return "protocol" in value or "folds" in value
 
 
 def evaluate(

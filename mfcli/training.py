@@ -29,6 +29,8 @@ from mfcli.split import Split
 FORMAT = 1
 MODEL_FOLDER = "model"
 HISTORY_FILE = "history.json"
+MSE_NAMES = ("mse", "mean_squared_error")
+"""What Keras may call the mean squared error in a history."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,10 @@ class History:
 
     def __len__(self) -> int:
         return len(self.lists["loss"])
+
+    def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
+        """Return the first list there is of these names."""
+        return next((self.lists[prefix + n] for n in names if prefix + n in self.lists), None)
 
     def write(self, path: Path) -> None:
         """Write the history as JSON, replacing the file atomically."""

@@ -16,6 +16,7 @@ ORDER = [
     "errors",
     "console",
     "config",
+    "fields",
     "files",
     "fetching",
     "ratings",
@@ -40,10 +41,12 @@ ORDER = [
     "checking",
     "training",
     "evaluation",
+    "showing",
     "plots",
     "output",
     "commands",
     "commands.options",
+    "commands.facts",
     "commands.inputs",
     "commands.rankings",
     "commands.check",
@@ -51,6 +54,7 @@ ORDER = [
     "commands.fetch",
     "commands.plot",
     "commands.recommend",
+    "commands.show",
     "commands.similar",
     "commands.split",
     "commands.train",
@@ -136,7 +140,8 @@ HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflo
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["split", "--help"], ["train", "--help"]]
+    "args",
+    [["--help"], ["--version"], ["split", "--help"], ["train", "--help"], ["show", "--help"]],
 )
 def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert not loaded(tmp_path, *args) & HEAVY
@@ -148,6 +153,7 @@ def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) ->
         (["check", str(real_csv)], {"matplotlib"}),
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
+        (["show"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
     ]
     for args, light in stages:
