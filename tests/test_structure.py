@@ -18,6 +18,7 @@ ORDER = [
     "parallel",
     "limits",
     "config",
+    "fields",
     "files",
     "history",
     "checkpoints",
@@ -62,6 +63,7 @@ ORDER = [
     "evaluation",
     "saved_metrics",
     "comparing",
+    "showing",
     "plots",
     "plots.canvas",
     "plots.histories",
@@ -69,6 +71,7 @@ ORDER = [
     "output",
     "commands",
     "commands.options",
+    "commands.facts",
     "commands.inputs",
     "commands.rankings",
     "commands.check",
@@ -80,6 +83,7 @@ ORDER = [
     "commands.plot",
     "commands.predict",
     "commands.recommend",
+    "commands.show",
     "commands.similar",
     "commands.split",
     "commands.train",
@@ -171,7 +175,8 @@ HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflo
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["split", "--help"], ["train", "--help"]]
+    "args",
+    [["--help"], ["--version"], ["split", "--help"], ["train", "--help"], ["show", "--help"]],
 )
 def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert not loaded(tmp_path, *args) & HEAVY
@@ -185,6 +190,7 @@ def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) ->
         (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
         (["evaluate"], {"matplotlib", "pandas", "numba"}),
         (["fold-in", "new.csv", "--extend", "more"], {"matplotlib", "numba"}),
+        (["show"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
         (["export", "--format", "libmf"], {"matplotlib", "numba"}),
         *(
