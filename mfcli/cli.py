@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from mfcli import __version__
+from mfcli import __version__, output
 from mfcli.commands.check import check
 from mfcli.commands.compare import compare
 from mfcli.commands.evaluate import evaluate
@@ -22,11 +22,11 @@ from mfcli.commands.fold_in import fold_in
 from mfcli.commands.plot import plot
 from mfcli.commands.predict import predict
 from mfcli.commands.recommend import recommend
+from mfcli.commands.show import show
 from mfcli.commands.similar import similar
 from mfcli.commands.split import split
 from mfcli.commands.train import train
 from mfcli.errors import MfcliError
-from mfcli.output import printable
 
 for library in ("OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # the threads are ours, see parallel.py
@@ -43,6 +43,7 @@ COMMANDS = (
     similar,
     fold_in,
     export,
+    show,
     plot,
 )
 """In the order in which help and the README list them."""
@@ -87,7 +88,7 @@ def _stop(number: int, frame: Any) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print("error:", printable(" ".join(message.split())), file=sys.stderr)
+    print("error:", output.printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(status)
 
 

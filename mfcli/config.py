@@ -244,6 +244,7 @@ _TYPES = {
     "bool": (bool, "true or false"),
     "str": (str, "text"),
 }
+_BITS = 128  # of a whole number; NumPy wants no more of a seed
 
 
 def checked(name: str, value: Any) -> Any:
@@ -258,14 +259,23 @@ def checked(name: str, value: Any) -> Any:
     kind, words = _TYPES[str(setting.type)]
     if kind is str and isinstance(value, datetime.date):
         value = value.isoformat()  # TOML has dates of its own
+    if type(value) is int and value.bit_length() > _BITS:
+        raise ConfigError(f"{name} must have at most {_BITS} bits, got {_shown(value)}")
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise ConfigError(f"{name} must be {words}, got {value!r}")
+        raise ConfigError(f"{name} must be {words}, got {_shown(value)}")
     rule = setting.metadata["rule"]
     if not rule.allows(value):
         raise ConfigError(f"{name} must be {str(rule) or 'finite'}, got {value!r}")
     return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "an endless number"
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -280,7 +290,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8 or an endless number
         raise ConfigError(f"{path}: is not valid TOML: {error}") from error
     try:
         settings = {name: _known(name, value) for name, value in table.items()}

@@ -33,6 +33,7 @@ _RENAME_EXCHANGE = 2
 _SEAL = "digest"
 _MOST_JSON = 1 << 26  # bytes that anything mfcli writes can have
 _NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text holds a raw line break
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -146,9 +147,12 @@ def write_sealed(target: Path, value: dict[str, Any]) -> None:
 def json_text(value: dict[str, Any]) -> str:
     """Format an object as JSON for people and programs: UTF-8, no NaN, indented but for lists
     of numbers, which have a line each.
+
+    Characters that steer a terminal, or that UTF-8 does not have, are written as escapes.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    return _NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n"
+    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def read_json(path: Path, *, newest: int | None = None) -> dict[str, Any]:
@@ -246,6 +250,8 @@ def check_digests(folder: Path, manifest: dict[str, Any], required: Collection[s
             found = sha256(path)
         except OSError as error:
             raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValueError as error:  # a name that no file can have
+            raise ArtifactError(f"{folder}: lists a file {name!r}; make it anew") from error
         if found != digest:
             raise ArtifactError(f"{path}: is damaged (its digest is wrong); make it anew")
 

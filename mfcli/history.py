@@ -11,6 +11,8 @@ from mfcli.files import check_format, check_seal, read_json, write_sealed
 
 FORMAT = 1
 HISTORY_FILE = "history.json"
+MSE_NAMES = ("mse", "mean_squared_error")
+"""What Keras may call the mean squared error in a history."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class History:
 
     def __len__(self) -> int:
         return len(self.lists["loss"])
+
+    def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
+        """Return the first list there is of these names."""
+        return next((self.lists[prefix + n] for n in names if prefix + n in self.lists), None)
 
     def write(self, path: Path) -> None:
         """Write the history as JSON, replacing the file atomically."""

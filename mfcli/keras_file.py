@@ -8,17 +8,19 @@ some versions do not know, so any Keras 3 opens it.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import io
 import json
+import lzma
 import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -26,6 +28,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.errors import ArtifactError
+from mfcli.fields import check_fields
 
 TABLES = ("user_factors", "item_factors", "user_biases", "item_biases")
 """Names of the Embedding layers, in the order of the model's layers."""
@@ -34,13 +37,15 @@ _DAMAGES = (
     OSError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     KeyError,
+    TypeError,
     ValueError,
     RuntimeError,
     EOFError,
 )
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_SLACK = 1 << 20  # bytes an HDF5 file may have beside its tables
+_SLACK = 1 << 20  # bytes an HDF5 file may have beside its tables, and a description at most
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's own times say nothing; metadata.json has the date
 
 
@@ -100,42 +105,102 @@ def read_keras_file(
         "user_biases": (n_users, 1),
         "item_biases": (n_items, 1),
     }
-    try:
-        weights = _read_member(path, sum(4 * n * width for n, width in shapes.values()) + _SLACK)
+    with _reading(path):
+        limit = sum(4 * n * width for n, width in shapes.values()) + _SLACK
+        with h5py.File(io.BytesIO(_read_member(path, _WEIGHTS, limit)), "r") as file:
+            tables = {name: _read_table(file, name, shapes[name]) for name in TABLES}
+    return {name: t[:, 0] if name.endswith("biases") else t for name, t in tables.items()}
+
+
+class Outline(NamedTuple):
+    """What a model file is, without its tables.
+
+    Attributes
+    ----------
+    users, items, k : int
+        Sizes of the tables.
+    mu : float
+    keras : str
+        Version of Keras that wrote the file.
+    saved : str
+        Date and time, in the zone of the machine it was written on.
+    """
+
+    users: int
+    items: int
+    k: int
+    mu: float
+    keras: str
+    saved: str
+
+
+def read_outline(path: Path) -> Outline:
+    """Read what a file of `write_keras_file` says of itself.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, or holds no such model.
+    """
+    with _reading(path):
+        config = json.loads(_read_member(path, _CONFIG, _SLACK))
+        metadata = json.loads(_read_member(path, _METADATA, _SLACK))
+        weights = _read_member(path, _WEIGHTS, path.stat().st_size)  # Keras stores them unpacked
         with h5py.File(io.BytesIO(weights), "r") as file:
-            tables = {
-                name: _read_table(file, f"layers/{_group('embedding', n)}/vars/0", shapes[name])
-                for n, name in enumerate(TABLES)
-            }
+            shapes = {name: _dataset(file, name).shape for name in TABLES}
+    check_fields(path, metadata, {"keras_version": str, "date_saved": str}, "train again")
+    check_fields(path, config, {"config": {"layers": [{"name": str, "config": {}}]}}, "train again")
+    (users, k), (items, _), *_ = shapes.values()
+    settings = {layer["name"]: layer["config"] for layer in config["config"]["layers"]}
+    check_fields(path, settings, {"rating": {"offset": float}}, "train again")
+    mu = float(settings["rating"]["offset"])
+    return Outline(users, items, k, mu, metadata["keras_version"], metadata["date_saved"])
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tell damage in one line."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ArtifactError(f"{path}: is missing; train again") from error
     except _DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(f"{path}: is damaged ({reason}); train again") from error
-    return {name: t[:, 0] if name.endswith("biases") else t for name, t in tables.items()}
 
 
-def _read_member(path: Path, limit: int) -> bytes:
+def _read_member(path: Path, name: str, limit: int) -> bytes:
     with zipfile.ZipFile(path) as archive:
-        size = archive.getinfo(_WEIGHTS).file_size
+        size = archive.getinfo(name).file_size
         if size > limit:
-            raise ValueError(f"its weights have {size} bytes, more than the {limit} expected")
-        return archive.read(_WEIGHTS)
+            raise ValueError(f"{name} has {size} bytes, more than the {limit} expected")
+        return archive.read(name)
 
 
-def _read_table(file: h5py.File, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    """Find a table in the file; no link is followed and no other file opened."""
     group: Any = file
-    for part in name.split("/"):
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+    for part in ("layers", _group("embedding", TABLES.index(name)), "vars", "0"):
+        if not isinstance(group, h5py.Group) or not isinstance(
+            group.get(part, getlink=True), h5py.HardLink
+        ):
             raise ValueError(f"{name} is missing or a link")
         group = group[part]
     if not isinstance(group, h5py.Dataset) or group.external or group.is_virtual:
         raise ValueError(f"{name} is no table")
-    if group.shape != shape or group.dtype != np.float32:
-        raise ValueError(f"{name} must be float32 {shape}, got {group.dtype} {group.shape}")
-    table: NDArray[np.float32] = group[()]
-    if not np.isfinite(table).all():
-        raise ValueError(f"{name} holds numbers that are not finite")
+    if len(group.shape or ()) != 2 or group.dtype != np.float32:
+        raise ValueError(f"{name} must be a float32 matrix, got {group.dtype} {group.shape}")
+    return group
+
+
+def _read_table(file: h5py.File, name: str, shape: tuple[int, int]) -> NDArray[np.float32]:
+    dataset = _dataset(file, name)
+    if dataset.shape != shape:
+        raise ValueError(f"{name} must be float32 {shape}, got {dataset.dtype} {dataset.shape}")
+    table: NDArray[np.float32] = dataset[()]
+    bad = int(np.count_nonzero(~np.isfinite(table)))
+    if bad:
+        raise ValueError(f"{name} holds {bad:,} of {table.size:,} numbers that are not finite")
     return table
 
 

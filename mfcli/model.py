@@ -15,6 +15,7 @@ from mfcli import __version__
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError, DataError
 from mfcli.factorization import Factorization
+from mfcli.fields import check_fields
 from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
 from mfcli.keras_file import TABLES, read_keras_file, write_keras_file
 from mfcli.parallel import cores
@@ -23,7 +24,18 @@ from mfcli.ratings import Ids, Ratings, Scale, id_array, read_vocabulary, write_
 FORMAT = 1
 _MANIFEST = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
-NAMES = (_MANIFEST, "model.keras", *_VOCABULARIES)
+KERAS_FILE = "model.keras"
+NAMES = (_MANIFEST, KERAS_FILE, *_VOCABULARIES)
+_FIELDS: dict[str, Any] = {
+    "mfcli": str,
+    "config": {},
+    "mu": float,
+    "scale": {"min": float, "max": float, "step": (float, None)},
+    "split": str,
+    "losses": {str: float},
+    "folded_in?": {"rows": [[int]]},
+    "weights": str,
+}
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
 
@@ -186,7 +198,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "weights": _digest(model),
     }
     with replacing_folder(folder, NAMES) as temporary:
-        write_keras_file(temporary / "model.keras", model.tables, model.mu, model.config.table_regs)
+        write_keras_file(temporary / KERAS_FILE, model.tables, model.mu, model.config.table_regs)
         write_vocabulary(temporary / "users.arrow", model.users)
         write_vocabulary(temporary / "items.arrow", model.items)
         manifest["files"] = {name: sha256(temporary / name) for name in _VOCABULARIES}
@@ -201,42 +213,50 @@ def read_model(folder: Path) -> Model:
     ArtifactError
         If there is no model, or it is damaged or of a newer format.
     """
-    path, manifest = folder / _MANIFEST, _manifest(folder)
-    check_digests(folder, manifest, _VOCABULARIES)
+    record = read_record(folder)
+    check_digests(folder, record, _VOCABULARIES)
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
     try:
-        config = Config(**manifest["config"])
-        tables = read_keras_file(folder / "model.keras", len(users), len(items), config.width)
-        model = Model(
-            mu=float(manifest["mu"]),
-            users=users,
-            items=items,
-            scale=Scale(**manifest["scale"]),
-            config=config,
-            split_hash=str(manifest["split"]),
-            folded_in=_row_ranges(manifest),
-            losses={str(name): float(value) for name, value in manifest["losses"].items()},
-            **tables,
-        )
-        expected = manifest["weights"]
-    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ArtifactError(f"{path}: is damaged ({error!r}); train again") from error
-    if _digest(model) != expected:
+        config = Config(**record["config"])
+    except (TypeError, ConfigError) as error:
+        raise ArtifactError(f"{folder / _MANIFEST}: is damaged ({error}); train again") from error
+    scale = record["scale"]
+    model = Model(
+        mu=float(record["mu"]),
+        users=users,
+        items=items,
+        scale=Scale(*(scale[name] for name in Scale._fields)),
+        config=config,
+        split_hash=record["split"],
+        folded_in=_row_ranges(record),
+        losses={name: float(value) for name, value in record["losses"].items()},
+        **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
+    )
+    if _digest(model) != record["weights"]:
         raise ArtifactError(f"{folder}: is damaged (the weights' digest is wrong); train again")
     return model
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read what `model.json` says of a model; the tables and ids are not read.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no model, or its record is damaged or of a newer format.
+    """
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
+    record = read_manifest(path, FORMAT)
+    check_fields(path, record, _FIELDS, "train again")
+    return record
 
 
 def _row_ranges(manifest: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     """Return the rows that were folded in; models of older versions do not speak of them."""
     rows = manifest["folded_in"]["rows"] if "folded_in" in manifest else []
     return tuple((int(start), int(end)) for start, end in rows)
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
-    if not path.is_file():
-        raise ArtifactError(f"{folder}: holds no model; train one with: mfcli train")
-    return read_manifest(path, FORMAT)
 
 
 def _digest(model: Model) -> str:

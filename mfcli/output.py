@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
@@ -73,13 +76,33 @@ def count(things: Any, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Show control characters as escapes, so that text from files cannot steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Make a text from outside harmless: what would steer a terminal is shown as an escape."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def cell(text: Any) -> str:
-    """Make text from outside fit for a table: neither markup nor control characters."""
+    """Make a text from outside harmless within a table, where brackets are markup too."""
     return escape(printable(str(text)))
+
+
+def scale(low: float, high: float, step: float | None) -> str:
+    return f"{low:g} to {high:g}" + (f", step {step:g}" if step else "")
+
+
+def size(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Draw values as columns from the least to the greatest; many share one by their mean."""
+    columns = min(len(values), width)
+    ends = [len(values) * column // columns for column in range(columns + 1)]
+    means = [math.fsum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
+    least, range_ = min(means), (max(means) - min(means)) or 1
+    return "".join(_LEVELS[round((mean - least) / range_ * 7)] for mean in means)
 
 
 def table(title: str, *columns: str) -> Table:
@@ -87,6 +110,14 @@ def table(title: str, *columns: str) -> Table:
     for number, column in enumerate(columns):
         table.add_column(cell(column), justify="right" if number else "left")
     return table
+
+
+def facts(title: str, facts: Mapping[str, str]) -> Table:
+    """Make a table of names and values, neither of them markup."""
+    made = table(title, "", "value")
+    for name, value in facts.items():
+        made.add_row(cell(name), cell(value))
+    return made
 
 
 def print_table(table: Table) -> None:

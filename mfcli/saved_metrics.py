@@ -11,6 +11,7 @@ from typing import Any
 
 from mfcli.errors import ArtifactError
 from mfcli.evaluation import FORMAT
+from mfcli.fields import check_fields
 from mfcli.files import check_format, check_seal, read_json
 
 METRICS_FILE = "metrics.json"
@@ -28,6 +29,50 @@ _ROWS = {
 """The numbers that each row of a list in `breakdown` has."""
 
 _MOST_ROWS = 1200
+
+
+_ERRORS = {"rmse": float, "mae": float, "r2": (float, None)}
+_FIELDS = {
+    **_ERRORS,
+    "mfcli": str,
+    "protocol": {"on": str, "ratings": int, "split": str, "clip": bool, "damping": float},
+    "config": {str: (str, bool, float)},
+    "baselines": {"mean": {**_ERRORS, "gain": float}, "biases": {**_ERRORS, "gain": float}},
+    "groups": {str: {"ratings": int, "rmse": (float, None)}},
+}
+_OVER_FOLDS = {"rmse": float, "mae": float, "biases_rmse": float}
+_FOLDS_FIELDS = {
+    "mfcli": str,
+    "mean": _OVER_FOLDS,
+    "standard_deviation": _OVER_FOLDS,
+    "folds": [_FIELDS],
+}
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a file of `Metrics.write` or `FoldMetrics.write`.
+
+    Returns
+    -------
+    dict
+        Of the one if it has `rmse`, of the other if it has `folds`. It may hold more than this
+        version reads.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged, of a newer format or holds no metrics.
+    """
+    metrics = read_json(path)
+    if not looks_like_metrics(metrics):
+        raise ArtifactError(f"{path}: holds no metrics; make them with: mfcli evaluate")
+    check_format(path, metrics.get("format"), FORMAT)
+    check_seal(path, metrics)
+    fields = _FOLDS_FIELDS if "folds" in metrics else _FIELDS
+    check_fields(path, metrics, fields, "evaluate again")
+    if not metrics.get("folds", True):
+        raise ArtifactError(f"{path}: has no folds; evaluate again")
+    return metrics
 
 
 @dataclass(frozen=True)
@@ -67,12 +112,10 @@ class SavedMetrics:
         """
         if path.is_dir():
             path = _in_folder(path)
-        value = read_json(path)
+        value = read_metrics(path)
         folds = value.get("folds", [value])
-        if not isinstance(folds, list) or not folds or not all(map(_is_evaluation, folds)):
-            raise ArtifactError(f"{path}: holds no metrics; make it with: mfcli evaluate")
-        check_format(path, value.get("format"), FORMAT)
-        check_seal(path, value)
+        if not all(map(_is_evaluation, folds)):
+            raise _damaged(path, "it is incomplete")
         measures: Any = value.get("mean") if "folds" in value else _measures(value)
         draws: Any = value.get("draws")
         if not _is_numbers(measures) or not isinstance(draws, dict):
@@ -92,7 +135,12 @@ def is_metrics(path: Path) -> bool:
     ArtifactError
         If it is missing or no JSON object.
     """
-    return "loss" not in (value := read_json(path)) and ("protocol" in value or "folds" in value)
+    return looks_like_metrics(read_json(path))
+
+
+def looks_like_metrics(value: dict[str, Any]) -> bool:
+    """Whether an object of JSON looks like what `evaluate` writes."""
+    return "loss" not in value and ("protocol" in value or "folds" in value)
 
 
 def _in_folder(folder: Path) -> Path:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from mfcli import __version__
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, DataError
+from mfcli.fields import check_fields
 from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
 from mfcli.ratings import (
     Ratings,
@@ -44,6 +46,29 @@ NAMES = (
     *(f"{name}.arrow" for name in (*PARTS, "ratings")),
     *(f"fold-{fold}" for fold in range(1, MOST_FOLDS + 1)),
 )
+_REMEDY = "split again"
+_SOURCE = {
+    "name": str,
+    "files": int,
+    "bytes": int,
+    "sha256": str,
+    "format": str,
+    "columns": {str: str},
+    "rows": int,
+    "duplicates": int,
+    "rejected": {str: int},
+}
+_FIELDS = {
+    "mfcli": str,
+    "source": (_SOURCE, None),
+    "strategy": {"name": str, "removed?": {str: int}, str: (str, float)},
+    "ratings": {str: int},
+    "scale": {"min": float, "max": float, "step": (float, None)},
+    "files": {str: str},
+    "hash": str,
+}
+_FOLDS_FIELDS = {"ends": [int], "strategy": {"folds": int, "valid": float}}
+_FOLD_FIELDS = {"fold": int}
 
 
 def write_split(folder: Path | str, split: Split, rejected: Path | None = None) -> dict[str, Any]:
@@ -109,8 +134,9 @@ def write_folds(
             f"{config.folds} folds and --valid {config.valid:g} leave nothing to train on; lower"
             " --valid"
         )
-    description = _described(kept, config) | {"ends": ends.tolist()}
-    description["strategy"] |= filter_record(config, ratings, kept)
+    record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
+    record |= filter_record(config, ratings, kept)
+    description = _folds_summary(kept, kept.scale(), record) | {"ends": ends.tolist()}
     with replacing_folder(folder, NAMES) as temporary:
         write_ratings(temporary / "ratings.arrow", kept.take(order))
         for fold in range(1, config.folds + 1):
@@ -120,18 +146,17 @@ def write_folds(
         return _finish(temporary, kept, description, files, rejected)
 
 
-def _described(ratings: Ratings, config: Config) -> dict[str, Any]:
-    """Describe the ratings of a k-fold split, as `summary` does those of any other."""
-    record = {"name": "k-fold", "folds": config.folds, "valid": config.valid, "seed": config.seed}
+def _folds_summary(ratings: Ratings, scale: Scale, strategy: dict[str, Any]) -> dict[str, Any]:
+    """Describe the ratings of a k-fold split, as `split.summary` does those of any other."""
     return {
-        "strategy": record,
+        "strategy": strategy,
         "source": asdict(ratings.source) if ratings.source else None,
         "users": len(ratings.users),
         "items": len(ratings.items),
         "ratings": {"all": len(ratings)},
         "density": ratings.density,
         "mean": ratings.mean,
-        "scale": ratings.scale()._asdict(),
+        "scale": scale._asdict(),
     }
 
 
@@ -150,7 +175,7 @@ def _finish(
         files = [*files, REJECTED]
     digests = {name: sha256(folder / name) for name in files}
     manifest = {"format": FORMAT, "mfcli": __version__, **description, "files": digests}
-    manifest["hash"] = _hash({n: d for n, d in digests.items() if n != REJECTED})
+    manifest["hash"] = _files_hash(digests)
     write_manifest(folder / _MANIFEST, manifest)
     return manifest
 
@@ -163,8 +188,8 @@ def folds_of(folder: Path) -> list[Path]:
     ArtifactError
         If there is no split, or it is damaged or of a newer format.
     """
-    folds = _manifest(folder).get("strategy", {}).get("folds", 0)
-    return [folder / f"fold-{fold}" for fold in range(1, folds + 1)]
+    ends = _manifest(folder).get("ends", [0])
+    return [folder / f"fold-{fold}" for fold in range(1, len(ends))]
 
 
 def read_split(folder: Path | str) -> Split:
@@ -177,16 +202,12 @@ def read_split(folder: Path | str) -> Split:
         whole.
     """
     folder = Path(folder)
-    manifest = _manifest(folder)
-    if "fold" in manifest:
-        return _read_fold(folder.resolve().parent, int(manifest["fold"]))
+    home, manifest, fold = _home(folder)
+    if fold:
+        return _read_fold(home, manifest, fold)
     if "ends" in manifest:
         raise ArtifactError(f"{folder}: holds folds; name one of them, such as {folder / 'fold-1'}")
-    path = folder / _MANIFEST
-    try:
-        scale, source, strategy = _description(manifest)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path}: is damaged ({error!r}); split again") from error
+    scale, source, strategy = _description(manifest)
     required = [*_VOCABULARIES, "train.arrow", "test.arrow"]
     check_digests(folder, manifest, required)
     users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
@@ -202,18 +223,97 @@ def read_split(folder: Path | str) -> Split:
     )
 
 
+def describe_split(folder: Path) -> dict[str, Any]:
+    """Describe a split, a k-fold split or one of its folds as `split.json` does.
+
+    Every file is checked, and whatever can be counted is counted anew.
+
+    Returns
+    -------
+    dict
+        What `split.summary` gives, the `hash` of the split and the version of `mfcli` it is from.
+
+    Raises
+    ------
+    ArtifactError
+        As `read_split`.
+    """
+    _, manifest, _ = _home(folder)
+    folds = folds_of(folder)
+    if folds:
+        for fold in folds:
+            _home(fold)
+        scale, source, strategy = _description(manifest)
+        ratings = replace(_read_whole(folder, manifest), source=source)
+        described = _folds_summary(ratings, scale, strategy)
+    else:
+        described = summary(read_split(folder))
+    return described | {"hash": split_hash(folder), "mfcli": manifest["mfcli"]}
+
+
+def split_hash(folder: Path) -> str:
+    """Return the hash of a split, a k-fold split or one of its folds; its ratings are not read.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no split, or its `split.json` is damaged or of a newer format.
+    """
+    _, manifest, fold = _home(folder)
+    return _fold_hash(manifest, fold) if fold else str(manifest["hash"])
+
+
+def _home(folder: Path) -> tuple[Path, dict[str, Any], int]:
+    """Find the folder that keeps the ratings of a split, its manifest, and which fold it is.
+
+    For a fold that is the folder of its k-fold split. The fold is 0 for any other split.
+    """
+    manifest = _manifest(folder)
+    if "fold" not in manifest:
+        return folder, manifest, 0
+    fold, home = manifest["fold"], folder.resolve().parent
+    if not (home / _MANIFEST).is_file():
+        raise ArtifactError(
+            f"{home}: fold {fold} must stay in the folder of its k-fold split, which is not here"
+        )
+    whole = _manifest(home)
+    if not 1 <= fold < len(whole.get("ends", ())):
+        raise ArtifactError(f"{folder}: {home} has no fold {fold}; {_REMEDY}")
+    return home, whole, fold
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / _MANIFEST
     if not path.is_file():
         raise ArtifactError(f"{folder}: holds no split; make one with: mfcli split data.csv")
-    return read_manifest(path, FORMAT)
+    manifest = read_manifest(path, FORMAT)
+    if "fold" in manifest:
+        check_fields(path, manifest, _FOLD_FIELDS, _REMEDY)
+        return {"fold": manifest["fold"]}
+    check_fields(path, manifest, _FIELDS, _REMEDY)
+    if manifest["hash"] != _files_hash(manifest["files"]):
+        raise ArtifactError(f"{path}: is damaged (its hash is wrong); {_REMEDY}")
+    if "ends" in manifest:
+        check_fields(path, manifest, _FOLDS_FIELDS, _REMEDY)
+        _check_ends(path, manifest["ends"], manifest["strategy"]["folds"])
+    return manifest
+
+
+def _check_ends(path: Path, ends: list[int], folds: int) -> None:
+    rising = all(start < end for start, end in pairwise(ends))
+    if ends[:1] != [0] or not rising or len(ends) - 1 != folds or not 2 <= folds <= MOST_FOLDS:
+        raise ArtifactError(f"{path}: is damaged (its folds are no ranges); {_REMEDY}")
 
 
 def _description(
     manifest: Mapping[str, Any],
 ) -> tuple[Scale, Source | None, dict[str, Any]]:
-    source = Source(**manifest["source"]) if manifest["source"] else None
-    return Scale(**manifest["scale"]), source, dict(manifest["strategy"])
+    source, scale = manifest["source"], manifest["scale"]
+    return (
+        Scale(*(scale[name] for name in Scale._fields)),
+        Source(**{name: source[name] for name in _SOURCE}) if source else None,
+        manifest["strategy"],
+    )
 
 
 def _read_part(
@@ -225,35 +325,48 @@ def _read_part(
     return part
 
 
-def _read_fold(folder: Path, fold: int) -> Split:
+def _read_whole(folder: Path, manifest: dict[str, Any]) -> Ratings:
+    """Read the ratings that the folds of a k-fold split share."""
+    check_digests(folder, manifest, [*_VOCABULARIES, "ratings.arrow"])
+    users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
+    ratings = read_ratings_arrow(folder / "ratings.arrow", users, items)
+    if len(ratings) != manifest["ends"][-1]:
+        raise ArtifactError(f"{folder}: does not hold the ratings it should; {_REMEDY}")
+    return ratings
+
+
+def _read_fold(folder: Path, manifest: dict[str, Any], fold: int) -> Split:
     """Read the shared ratings of a k-fold split as one of its folds has them.
 
     The ratings lie in random order, so the first of the other folds serve to validate.
     """
-    if not (folder / _MANIFEST).is_file():
-        raise ArtifactError(
-            f"{folder}: fold {fold} must stay in the folder of its k-fold split, which is not here"
-        )
-    manifest = _manifest(folder)
-    check_digests(folder, manifest, [*_VOCABULARIES, "ratings.arrow"])
-    users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
-    ratings = read_ratings_arrow(folder / "ratings.arrow", users, items)
+    ratings = _read_whole(folder, manifest)
     scale, source, strategy = _description(manifest)
     start, end = manifest["ends"][fold - 1 : fold + 1]
     others = np.concatenate([np.arange(end, len(ratings)), np.arange(start)])
     rows = {"train": others, "test": np.arange(start, end)}
     if strategy["valid"]:
         count = _validation_size(strategy["valid"], len(ratings))
+        if not 0 < count < len(others):
+            raise ArtifactError(f"{folder}: leaves fold {fold} nothing to train on; {_REMEDY}")
         rows |= {"train": others[count:], "valid": others[:count]}
     parts = {name: ratings.take(own) for name, own in rows.items()}
     made = assembled(parts, scale, strategy | {"fold": fold})
-    return replace(made, source=source, hash=_hash({"fold": str(fold), "of": manifest["hash"]}))
+    return replace(made, source=source, hash=_fold_hash(manifest, fold))
 
 
 def _validation_size(share: float, ratings: int) -> int:
     return max(round(share * ratings), 1) if share else 0
 
 
+def _files_hash(digests: Mapping[str, str]) -> str:
+    return _hash({name: digest for name, digest in digests.items() if name != REJECTED})
+
+
+def _fold_hash(manifest: Mapping[str, Any], fold: int) -> str:
+    return _hash({"fold": str(fold), "of": manifest["hash"]})
+
+
 def _hash(digests: Mapping[str, str]) -> str:
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode(errors="backslashreplace")).hexdigest()

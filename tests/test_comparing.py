@@ -135,7 +135,11 @@ def test_what_is_refused(run: Run, split: Split, saved: Callable[..., Path]) -> 
         (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),
         (["a", "empty"], 1, "empty: holds no metrics.json; make it with: mfcli evaluate --model"),
         (["a", "none.json"], 1, "none.json: cannot be read: No such file or directory"),
-        (["a", "history.json"], 1, "history.json: holds no metrics; make it with: mfcli evaluate"),
+        (
+            ["a", "history.json"],
+            1,
+            "history.json: holds no metrics; make them with: mfcli evaluate",
+        ),
         (["a", "b"], 1, "b/metrics.json: was measured with intervals level 0.95, over users"),
     ):
         done = run("compare", *args)

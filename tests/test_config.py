@@ -34,6 +34,8 @@ def test_every_setting_has_help_and_a_default_within_its_rule() -> None:
         ("clip", 1, "clip must be true or false, got 1"),
         ("optimizer", "rmsprop", "optimizer must be sgd or adam, got 'rmsprop'"),
         ("seed", "x", "seed must be a whole number, got 'x'"),
+        ("seed", 1 << 128, f"seed must have at most 128 bits, got {1 << 128}"),
+        ("lr", -(10**400), f"lr must have at most 128 bits, got -{10**400}"),
     ],
 )
 def test_a_broken_rule_is_named(name: str, value: object, message: str) -> None:
@@ -66,6 +68,10 @@ def test_a_file_gives_settings(tmp_path: Path) -> None:
         ('k = "3"', "mfcli.toml: k must be a whole number, got '3'"),
         ("test = 0.7\nvalid = 0.3", "mfcli.toml: test and valid must leave ratings to train on"),
         ("k = ", "mfcli.toml: is not valid TOML: "),
+        (f"k = {'9' * 5000}", "mfcli.toml: is not valid TOML: "),
+        (f"k = {'[' * 5000}", "mfcli.toml: is not valid TOML: "),
+        (f"k = 0x{'f' * 5000}", "mfcli.toml: k must have at most 128 bits, got an endless number"),
+        (f"cut = [0x{'f' * 5000}]", "mfcli.toml: cut must be text, got an endless number"),
         ("[k]\na = 1", "mfcli.toml: k must be a whole number, got {'a': 1}"),
     ],
 )

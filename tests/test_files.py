@@ -122,6 +122,17 @@ def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:
         check_digests(tmp_path, manifest, ["a"])
     with pytest.raises(ArtifactError, match="does not list its files"):
         check_digests(tmp_path, {"files": {}}, ["a"])
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(ArtifactError, match="lists a file"):
+            check_digests(tmp_path, {"files": {name: ""}}, [])
+
+
+def test_json_does_not_steer_a_terminal_and_is_read_as_it_was(tmp_path: Path) -> None:
+    value = {"name": "\x1b[2J\x9b1m\x7f\u202e\u2066\ud800é🎬"}
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert text == '{\n  "name": "\\u001b[2J\\u009b1m\\u007f\\u202e\\u2066\\ud800é🎬"\n}\n'
+    assert read_json(tmp_path / "a.json") == value
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mfcli.formulas import guarded, guarded_text
 from mfcli.history import Epoch, History
 from mfcli.output import cell, printable
 from mfcli.ratings import read_vocabulary
-from mfcli.split_folder import read_split, write_split
+from mfcli.split_folder import _hash, read_split, write_split
 from mfcli.training import Fit, start
 
 Run = Callable[..., Outcome]
@@ -44,6 +44,8 @@ def resealed(folder: Path, name: str) -> None:
     del manifest["digest"]
     for file in manifest["files"]:
         manifest["files"][file] = sha256(folder / file)
+    if "hash" in manifest:
+        manifest["hash"] = _hash(manifest["files"])
     write_manifest(path, manifest)
 
 
@@ -167,6 +169,7 @@ def test_names_in_a_manifest_do_not_lead_out_of_its_folder(trained: Run) -> None
     del manifest["digest"]
     Path("secret").write_text("mine")
     manifest["files"]["../secret"] = sha256(Path("secret"))
+    manifest["hash"] = _hash(manifest["files"])
     write_manifest(path, manifest)
     done = trained("train", "-q")
     assert done.err == "error: split/secret: cannot be read: No such file or directory\n"

@@ -1,5 +1,6 @@
 """Prediction, the model folder and the Keras file."""
 
+import importlib.metadata
 import json
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.files import write_manifest
-from mfcli.keras_file import TABLES
+from mfcli.keras_file import TABLES, read_outline
 from mfcli.model import Model, layers, read_model, write_model
 from mfcli.ratings import Vocabulary
 from mfcli.training import start
@@ -157,9 +158,16 @@ def _huge(file: h5py.File) -> None:
     file["bomb"] = np.zeros(1 << 20, np.float32)
 
 
+def _no_numpy_type(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    space = h5py.h5s.create_simple((60, 4))
+    h5py.h5d.create(file["layers/embedding/vars"].id, b"0", h5py.h5t.UNIX_D32LE, space)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (_no_numpy_type, "No NumPy equivalent"),
         (_other_shape, "must be float32"),
         (_external_link, "missing or a link"),
         (_not_finite, "not finite"),
@@ -174,6 +182,37 @@ def test_hostile_weights_are_refused(
     _rewrite(tmp_path / "model" / "model.keras", change)
     with pytest.raises(ArtifactError, match=message):
         read_model(tmp_path / "model")
+
+
+def test_damaged_lzma_is_refused(model: Model, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", model, LOSSES)
+    path = tmp_path / "model" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("model.weights.h5", weights)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"model.weights.h5") + len("model.weights.h5")
+    content[start + 20 : start + 400] = bytes(380)
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="is damaged"):
+        read_model(tmp_path / "model")
+
+
+def test_an_outline_is_what_was_written(model: Model, tmp_path: Path) -> None:
+    write_model(tmp_path / "model", model, LOSSES)
+    path = tmp_path / "model" / "model.keras"
+    outline = read_outline(path)
+    assert outline[:4] == (60, 40, 4, model.mu)
+    assert outline.keras == importlib.metadata.version("keras")
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = members["config.json"].replace(b'"offset"', b'"other"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ArtifactError, match=r"has no rating\.offset; train again"):
+        read_outline(path)
 
 
 def test_layers_count_all_parameters(model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from planted import make_ratings
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError, DataError
+from mfcli.files import write_manifest
 from mfcli.ratings import Ratings
 from mfcli.split_folder import folds_of, read_split, write_folds
 from mfcli.splitting import Split, split, split_given
@@ -209,6 +211,49 @@ def test_folds_share_one_copy_and_test_every_rating_once(tmp_path: Path, valid: 
         assert fold.train.users.counts.tolist() == counts.tolist()
     with pytest.raises(ArtifactError, match="holds folds; name one of them"):
         read_split(tmp_path / "split")
+
+
+LIES = [
+    ({"ends": [0, 10, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
+    ({"ends": [0, 5, 5, 15, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
+    ({"ends": [1, 5, 10, 15, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
+    ({"ends": []}, "split.json: is damaged (its folds are no ranges); split again"),
+    ({"ends": [0, 5, 10, 15, 21]}, "split: does not hold the ratings it should; split again"),
+    ({"ends": [0, -5]}, "split.json: entry 2 of ends must be a whole number from 0, got -5;"),
+    ({"strategy": {"name": "k-fold", "folds": 4, "valid": 0.9}}, "split: leaves fold 1 nothing to"),
+    (
+        {"strategy": {"name": "k-fold", "folds": 4}},
+        "split.json: has no strategy.valid; split again",
+    ),
+    ({"strategy": {"name": "k-fold", "folds": 4.5, "valid": 0}}, "split.json: strategy.folds must"),
+    ({"files": {"\ud800": "0"}}, "split.json: is damaged (its hash is wrong); split again"),
+    ({"hash": "0"}, "split.json: is damaged (its hash is wrong); split again"),
+    ({"fold": 1, "ends": 5}, "split has no fold 1; split again"),
+]
+
+
+@pytest.mark.parametrize(("lie", "message"), LIES)
+def test_folds_that_cannot_be_are_refused(
+    tmp_path: Path, lie: dict[str, object], message: str
+) -> None:
+    ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
+    write_folds(tmp_path / "split", ratings, Config(folds=4))
+    path = tmp_path / "split" / "split.json"
+    told = json.loads(path.read_text()) | lie
+    del told["digest"]
+    write_manifest(path, told)
+    with pytest.raises(ArtifactError) as caught:
+        read_split(tmp_path / "split" / "fold-1")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("fold", [0, 5, 10**9])
+def test_a_fold_that_is_none_is_refused(tmp_path: Path, fold: int) -> None:
+    ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
+    write_folds(tmp_path / "split", ratings, Config(folds=4))
+    write_manifest(tmp_path / "split" / "fold-1" / "split.json", {"format": 1, "fold": fold})
+    with pytest.raises(ArtifactError, match=f"has no fold {fold}; split again"):
+        read_split(tmp_path / "split" / "fold-1")
 
 
 def test_too_many_folds_are_refused(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ ORDER = [
     "parallel",
     "limits",
     "config",
+    "fields",
     "files",
     "history",
     "checkpoints",
@@ -63,6 +64,7 @@ ORDER = [
     "evaluation",
     "saved_metrics",
     "comparing",
+    "showing",
     "plots",
     "plots.canvas",
     "plots.histories",
@@ -70,6 +72,7 @@ ORDER = [
     "output",
     "commands",
     "commands.options",
+    "commands.facts",
     "commands.inputs",
     "commands.rankings",
     "commands.check",
@@ -81,6 +84,7 @@ ORDER = [
     "commands.plot",
     "commands.predict",
     "commands.recommend",
+    "commands.show",
     "commands.similar",
     "commands.split",
     "commands.train",
@@ -172,7 +176,8 @@ HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflo
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["--version"], ["split", "--help"], ["train", "--help"]]
+    "args",
+    [["--help"], ["--version"], ["split", "--help"], ["train", "--help"], ["show", "--help"]],
 )
 def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert not loaded(tmp_path, *args) & HEAVY
@@ -189,6 +194,7 @@ def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) ->
         (["predict", str(real_csv), "--out", "p.parquet"], {"matplotlib", "pandas", "numba"}),
         (["predict", "--user", "1", "--item", "2"], {"matplotlib", "pandas", "numba"}),
         (["fold-in", "new.csv", "--extend", "more"], {"matplotlib", "numba"}),
+        (["show"], {"matplotlib", "pandas", "numba"}),
         (["plot", "history.json"], {"pandas", "numba"}),
         (["export", "--format", "libmf"], {"matplotlib", "numba"}),
         *(

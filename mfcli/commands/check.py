@@ -72,28 +72,25 @@ def _report_tables(report: Report) -> None:
 
 def _facts(report: Report) -> Table:
     source, cost = report.source, report.cost
-    title = f"{source.name}: {source.format}, {source.bytes / 1e6:,.1f} MB" if source else "Ratings"
-    table = output.table(title, "", "value")
-    table.add_row("ratings", f"{report.ratings:,}")
+    title = f"{source.name}: {source.format}, {output.size(source.bytes)}" if source else "Ratings"
+    facts = {"ratings": f"{report.ratings:,}"}
     if report.duplicates:
-        table.add_row("duplicates merged", f"{report.duplicates:,} ({report.duplicate_share:.1%})")
+        facts["duplicates merged"] = f"{report.duplicates:,} ({report.duplicate_share:.1%})"
     for kind, rows in (source.rejected if source else {}).items():
-        table.add_row(f"rows left out: {kind}", f"{rows:,}")
-    table.add_row("density", f"{report.density:.4%}")
-    for name, text in _value_facts(report).items():
-        table.add_row(name, text)
+        facts[f"rows left out: {kind}"] = f"{rows:,}"
+    facts |= {"density": f"{report.density:.4%}"} | _value_facts(report)
     if cost:
-        table.add_row(f"memory to train, k {cost.k}", f"{cost.memory['total'] / 1e9:.2f} GB")
-        table.add_row("an epoch, about", output.duration(cost.seconds))
-        table.caption = cost.assumed
+        facts[f"memory to train, k {cost.k}"] = f"{cost.memory['total'] / 1e9:.2f} GB"
+        facts["an epoch, about"] = output.duration(cost.seconds)
+    table = output.facts(title, facts)
+    table.caption = cost.assumed if cost else None
     return table
 
 
 def _value_facts(report: Report) -> dict[str, str]:
     values, times = report.values, report.times
-    step = f", step {values.step:g}" if values.step else ""
     facts = {
-        "scale": f"{values.min:g} to {values.max:g}{step}",
+        "scale": output.scale(values.min, values.max, values.step),
         "mean": f"{values.mean:.4f}",
         "standard deviation": f"{values.standard_deviation:.4f}",
     }

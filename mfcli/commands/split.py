@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mfcli import output
+from mfcli.commands.facts import split_facts
 from mfcli.commands.inputs import columns_of, place_for_rejected, read_files
 from mfcli.commands.options import (
     AsJson,
@@ -121,27 +122,5 @@ def _check_strategy(ctx: typer.Context, settings: Config) -> None:
 
 
 def _split_table(manifest: dict[str, Any], folder: Path) -> None:
-    source, ratings, scale = manifest["source"], manifest["ratings"], manifest["scale"]
-    strategy = manifest["strategy"]
-    step = f", step {scale['step']:g}" if scale["step"] else ""
-    table = output.table(f"{folder}: {source['name']}, strategy {strategy['name']}", "", "value")
-    for name in ("users", "items"):
-        table.add_row(name, f"{manifest[name]:,}")
-    table.add_row("ratings", f"{ratings['all']:,}")
-    if source["duplicates"]:
-        table.add_row("duplicates merged", f"{source['duplicates']:,}")
-    for kind, rows in source["rejected"].items():
-        table.add_row(f"rows left out: {kind}", f"{rows:,}")
-    for name, removed in strategy.get("removed", {}).items():
-        table.add_row(f"{name} filtered out", f"{removed:,}")
-    table.add_row("density", f"{manifest['density']:.4%}")
-    mean = "mean" if "folds" in strategy else "mean of train"
-    table.add_row(mean, f"{manifest['mean']:.4f}")
-    table.add_row("scale", f"{scale['min']:g} to {scale['max']:g}{step}")
-    for name in list(ratings)[1:]:
-        table.add_row(name, f"{ratings[name]:,} ({ratings[name] / ratings['all']:.1%})")
-    if "folds" in strategy:
-        table.add_row("folds", f"{strategy['folds']}")
-    for name, unseen in manifest.get("unseen", {}).items():
-        table.add_row(f"{name} with a user or item not in train", f"{unseen:,}")
-    output.print_table(table)
+    title = f"{folder}: {manifest['source']['name']}, strategy {manifest['strategy']['name']}"
+    output.print_table(output.facts(title, split_facts(manifest)))

@@ -12,10 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from mfcli.errors import UsageError
-from mfcli.history import History
+from mfcli.history import MSE_NAMES, History
 from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
-
-_MSE_NAMES = ("mse", "mean_squared_error")
 
 
 def plot_histories(
@@ -76,16 +74,11 @@ class _Run:
             else list(range(1, len(history) + 1))
         )
 
-    def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
-        """Return the first list there is of these names."""
-        lists = self.history.lists
-        return next((lists[prefix + name] for name in names if prefix + name in lists), None)
-
 
 def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[tuple[str, tuple[str, ...]]]:
     """Choose what to draw among what the runs have: a label and the names of its lists."""
-    panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", _MSE_NAMES)]
-    there = [panel for panel in panels if any(run.series(panel[1]) for run in runs)]
+    panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", MSE_NAMES)]
+    there = [panel for panel in panels if any(run.history.series(panel[1]) for run in runs)]
     return there[-1:] if seconds else there
 
 
@@ -93,7 +86,7 @@ def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str, *, b
     for number, run in enumerate(runs):
         colour = COLOURS[number % len(COLOURS)]
         prefix = f"{run.name} " if len(runs) > 1 else ""
-        training, validation = run.series(names), run.series(names, "val_")
+        training, validation = run.history.series(names), run.history.series(names, "val_")
         if training and (both or not validation):
             heights = _heights(training, label)
             _line(axes, run, heights, color=colour, linestyle="--", label=f"{prefix}training")

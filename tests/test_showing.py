@@ -1,0 +1,794 @@
+"""`mfcli show`: what it finds, what it says, and that no file can make it stumble."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unicodedata import category
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Outcome
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from mfcli import output
+from mfcli.cli import app
+from mfcli.config import SETTINGS, Config
+from mfcli.evaluation import FoldMetrics, Metrics, evaluate
+from mfcli.files import write_json, write_manifest
+from mfcli.history import Epoch, History
+from mfcli.model import Model
+from mfcli.reading import read_ratings
+from mfcli.showing import LIBRARIES, find, versions
+from mfcli.split_folder import read_split, split_hash, write_folds, write_split
+from mfcli.splitting import split
+from mfcli.training import Fit, start
+
+Run = Callable[..., Outcome]
+USERS, ITEMS = 5, 4
+CONFIG = Config(k=2, reg=0.01, epochs=3, valid=0.1)
+
+
+def write_data(path: Path) -> None:
+    """Write 18 ratings of 5 users and 4 items; one pair is rated twice, and one row is faulty."""
+    pairs = [(u, i) for u in range(USERS) for i in range(ITEMS) if (u + i) % 7]
+    rows = [f"u{u},{i},{1 + (u * i) % 5},{100 + u}" for u, i in pairs]
+    lines = ["user,item,rating,timestamp", *rows, "u0,1,5,900", "u0,2,x,0"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def write_run(folder: Path, parts: Path, config: Config) -> Metrics:
+    """Write a model of weights that are known, with a history of three epochs."""
+    made = read_split(parts)
+    model = start(made, config)
+    tables = {name: np.round(np.full_like(t, 0.25), 2) for name, t in model.tables.items()}
+    tables["user_factors"][1] = 0
+    tables["item_biases"][2] = -1.5
+    epochs = [(1, 1.44, 0.5), (2, 1.0, 0.25), (3, 1.21, 0.25)]
+    history = [Epoch(n, m + 0.5, m + 0.2, m + 0.3, m, s) for n, m, s in epochs]
+    Fit(model.with_tables(tables), History.of(history)).write(folder)
+    trained: Model = model.with_tables(tables)
+    return evaluate(trained, made)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder, and in `folds` another one with a k-fold split."""
+    folder = tmp_path_factory.mktemp("planted")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("model", "evaluation", "split_folder"):
+            patch.setattr(f"mfcli.{module}.__version__", "9.9")
+        metadata = {"keras_version": "3.0", "date_saved": "2026-01-02@03:04:05"}
+        patch.setattr("mfcli.keras_file._metadata", lambda: metadata)
+        _write_all(folder)
+    return folder
+
+
+def _write_all(folder: Path) -> None:
+    write_data(folder / "data.csv")
+    ratings = read_ratings(folder / "data.csv", rejected=folder / "rejected.csv")
+    (folder / "mfcli.toml").write_text("k = 2\nlr = 0.08\n")
+    write_split(folder / "split", split(ratings, CONFIG), folder / "rejected.csv")
+    write_run(folder, folder / "split", CONFIG).write(folder / "metrics.json")
+    write_run(folder / "runs" / "a", folder / "split", CONFIG)
+    folds = folder / "folds"
+    write_folds(folds / "split", ratings, Config(folds=2, seed=3))
+    FoldMetrics(
+        [write_run(folds / f"fold-{n}", folds / "split" / f"fold-{n}", Config(k=3)) for n in (1, 2)]
+    ).write(folds / "metrics.json")
+
+
+@pytest.fixture
+def work(planted: Path, run: Run) -> Run:
+    """Run commands in a copy of the planted working folder."""
+    shutil.copytree(planted, Path(), dirs_exist_ok=True)
+    return run
+
+
+def page(outcome: Outcome) -> str:
+    """Return what follows the versions, without the blanks at the ends of lines."""
+    after = outcome.out.split("┘\n", 1)[1]
+    return "".join(f"{line.rstrip()}\n" for line in after.splitlines())
+
+
+PAGE = """\
+mfcli.toml: settings
+┏━━━━┳━━━━━━━┳━━━━━━━━━━┓
+┃    ┃ value ┃  default ┃
+┡━━━━╇━━━━━━━╇━━━━━━━━━━┩
+│ k  │     2 │       10 │
+│ lr │  0.08 │ the same │
+└────┴───────┴──────────┘
+split: split
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                                        ┃                       value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ source                                 │            data.csv, 0.2 kB │
+│ sha256 of the source                   │                965acda8e91d │
+│ format                                 │ text, separator ',', header │
+│ column of user                         │                        user │
+│ column of item                         │                        item │
+│ column of rating                       │                      rating │
+│ column of timestamp                    │                   timestamp │
+│ rows read                              │                          19 │
+│ rows left out                          │                           1 │
+│ duplicates merged                      │                           1 │
+│ strategy                               │                      random │
+│ strategy: test                         │                         0.2 │
+│ strategy: valid                        │                         0.1 │
+│ seed                                   │                           0 │
+│ users                                  │                           5 │
+│ items                                  │                           4 │
+│ ratings                                │                          18 │
+│ rows left out: rating                  │                           1 │
+│ density                                │                    90.0000% │
+│ mean of train                          │                      2.8333 │
+│ scale                                  │              1 to 5, step 1 │
+│ train                                  │                  12 (66.7%) │
+│ test                                   │                   4 (22.2%) │
+│ valid                                  │                   2 (11.1%) │
+│ test with a user or item not in train  │                           0 │
+│ valid with a user or item not in train │                           0 │
+│ hash                                   │                HASH-OF-IT-- │
+│ written by                             │                   mfcli 9.9 │
+└────────────────────────────────────────┴─────────────────────────────┘
+model: model
+┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃               ┃                                           value ┃
+┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ k             │                                  2 (default 10) │
+│ reg           │                                0.01 (default 0) │
+│ epochs        │                                  3 (default 15) │
+│ valid         │                                 0.1 (default 0) │
+│ users         │                 5 (0 without a training rating) │
+│ items         │                 4 (0 without a training rating) │
+│ mu            │                                          2.8333 │
+│ scale         │                                  1 to 5, step 1 │
+│ parameters    │                                              27 │
+│ size on disk  │                                         SIZE-IT │
+│ split         │                     HASH-OF-IT--, that of split │
+│ last loss     │                                          1.7100 │
+│ last mse      │                                          1.4100 │
+│ last val_loss │                                          1.5100 │
+│ last val_mse  │                                          1.2100 │
+│ written by    │ mfcli 9.9, keras 3.0, saved 2026-01-02@03:04:05 │
+└───────────────┴─────────────────────────────────────────────────┘
+as by default: batch_size 128, lr 0.08, momentum 0.9, nesterov
+false, optimizer sgd, engine auto, blocks 0, seed 0, test 0.2,
+strategy random, cut none, folds 5, min_user 1, min_item 1, decimal
+., on_bad_row stop, duplicates keep-last, clip true, damping 5
+model: weights
+┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
+┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
+┡━━━━━━━━━━━━━━╇━━━━━━━╇━━━━━━━━━╇━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━┩
+│ user_factors │ 5 x 2 │  0.2500 │           0.2236 │ 1 (20.0%) │
+│ item_factors │ 4 x 2 │  0.2500 │           0.2500 │  0 (0.0%) │
+│ user_biases  │ 5 x 1 │  0.2500 │           0.2500 │  0 (0.0%) │
+│ item_biases  │ 4 x 1 │  1.5000 │           0.7806 │  0 (0.0%) │
+└──────────────┴───────┴─────────┴──────────────────┴───────────┘
+history.json: history
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━┓
+┃                                ┃   value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━┩
+│ epochs                         │       3 │
+│ time                           │     1 s │
+│ time of an epoch               │ 0.333 s │
+│ best epoch, by validation RMSE │       2 │
+│ validation RMSE by epoch       │     █▁▅ │
+└────────────────────────────────┴─────────┘
+history.json: lists
+┏━━━━━━━━━━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━┓
+┃                 ┃  first ┃   best ┃ at epoch ┃   last ┃
+┡━━━━━━━━━━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━┩
+│ validation RMSE │ 1.2000 │ 1.0000 │        2 │ 1.1000 │
+│ loss            │ 1.9400 │ 1.5000 │        2 │ 1.7100 │
+│ mse             │ 1.6400 │ 1.2000 │        2 │ 1.4100 │
+│ val_loss        │ 1.7400 │ 1.3000 │        2 │ 1.5100 │
+│ val_mse         │ 1.4400 │ 1.0000 │        2 │ 1.2100 │
+│ seconds         │ 0.5000 │      - │        - │ 0.2500 │
+└─────────────────┴────────┴────────┴──────────┴────────┘
+metrics.json: metrics
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                           ┃                       value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ measured on               │     4 test ratings, clipped │
+│ RMSE                      │                      1.6323 │
+│ MAE                       │                      1.4479 │
+│ R2                        │                     -0.2181 │
+│ RMSE of damped biases     │        1.5571 (gain -4.83%) │
+│ RMSE of the training mean │       1.4814 (gain -10.19%) │
+│ RMSE, warm                │          1.6323 (4 ratings) │
+│ RMSE, unseen user         │               - (0 ratings) │
+│ RMSE, unseen item         │               - (0 ratings) │
+│ RMSE, unseen both         │               - (0 ratings) │
+│ split                     │ HASH-OF-IT--, that of split │
+│ k                         │              2 (default 10) │
+│ reg                       │            0.01 (default 0) │
+│ epochs                    │              3 (default 15) │
+│ valid                     │             0.1 (default 0) │
+│ written by                │                   mfcli 9.9 │
+└───────────────────────────┴─────────────────────────────┘
+"""
+
+FOLDS = """\
+split: split
+┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                       ┃                       value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ source                │            data.csv, 0.2 kB │
+│ sha256 of the source  │                965acda8e91d │
+│ format                │ text, separator ',', header │
+│ column of user        │                        user │
+│ column of item        │                        item │
+│ column of rating      │                      rating │
+│ column of timestamp   │                   timestamp │
+│ rows read             │                          19 │
+│ rows left out         │                           1 │
+│ duplicates merged     │                           1 │
+│ strategy              │                      k-fold │
+│ strategy: valid       │                           0 │
+│ seed                  │                           3 │
+│ users                 │                           5 │
+│ items                 │                           4 │
+│ ratings               │                          18 │
+│ rows left out: rating │                           1 │
+│ density               │                    90.0000% │
+│ mean                  │                      2.7778 │
+│ scale                 │              1 to 5, step 1 │
+│ folds                 │                           2 │
+│ hash                  │                HASH-OF-IT-- │
+│ written by            │                   mfcli 9.9 │
+└───────────────────────┴─────────────────────────────┘
+metrics.json: metrics
+┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                       ┃                                                 value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ folds                 │                                                     2 │
+│ RMSE                  │                              1.7966, deviation 0.4149 │
+│ MAE                   │                              1.5586, deviation 0.5936 │
+│ RMSE of damped biases │                              1.6109, deviation 0.2866 │
+│ fold 1                │ RMSE 2.0900, split HASH-FOLD-1-, that of split/fold-1 │
+│ fold 2                │ RMSE 1.5032, split HASH-FOLD-2-, that of split/fold-2 │
+│ k                     │                                        3 (default 10) │
+│ written by            │                                             mfcli 9.9 │
+└───────────────────────┴───────────────────────────────────────────────────────┘
+.: 2 folds, validation RMSE
+┏━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━┳━━━━━━┳━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┓
+┃ fold ┃ epochs ┃  first ┃   best ┃ at epoch ┃   last ┃ time ┃ largest weight ┃        split ┃
+┡━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━╇━━━━━━╇━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━┩
+│ 1    │      3 │ 1.2000 │ 1.0000 │        2 │ 1.1000 │  1 s │         1.5000 │ split/fold-1 │
+│ 2    │      3 │ 1.2000 │ 1.0000 │        2 │ 1.1000 │  1 s │         1.5000 │ split/fold-2 │
+└──────┴────────┴────────┴────────┴──────────┴────────┴──────┴────────────────┴──────────────┘
+not as by default: k 3
+"""
+
+
+def test_the_page_of_a_working_folder(work: Run) -> None:
+    size = output.size(sum(path.stat().st_size for path in Path("model").iterdir()))
+    expected = PAGE.replace("HASH-OF-IT--", split_hash(Path("split"))[:12])
+    done = work("show")
+    assert (done.code, done.err) == (0, "")
+    assert shorter(page(done)) == shorter(expected.replace("SIZE-IT", f"{size:>7}"))
+    listed = re.search(r"^as by default:(.*?)^model: weights", page(done), re.DOTALL | re.MULTILINE)
+    assert listed
+    shown = {text.split()[0] for text in listed[1].replace("\n", " ").split(",")}
+    assert shown | {"k", "reg", "epochs", "valid"} == set(SETTINGS)
+
+
+def shorter(text: str) -> str:
+    """Leave out the list of the settings that are as by default."""
+    return re.sub(
+        r"^as by default:.*?(?=^model: weights)", "", text, flags=re.DOTALL | re.MULTILINE
+    )
+
+
+def test_the_page_of_a_k_fold_training(work: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("folds")
+    expected = FOLDS.replace("HASH-OF-IT--", split_hash(Path("split"))[:12])
+    for fold in (1, 2):
+        hash = split_hash(Path(f"split/fold-{fold}"))
+        assert hash == read_split(Path(f"split/fold-{fold}")).hash
+        expected = expected.replace(f"HASH-FOLD-{fold}-", hash[:12])
+    done = work("show")
+    assert (done.code, done.err) == (0, "")
+    assert page(done) == expected
+
+
+def test_versions_come_first_and_what_is_not_installed_is_said(
+    work: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(LIBRARIES) <= set(versions())
+    monkeypatch.setattr("mfcli.showing.LIBRARIES", ("numpy", "no-such-library"))
+    lines = work("show", "mfcli.toml").out.splitlines()
+    assert lines[0].rstrip() == "Versions"
+    assert any("numpy" in line and np.__version__ in line for line in lines)
+    assert any("no-such-library │" in line and "not installed │" in line for line in lines)
+
+
+PLACES = [
+    (".", ["settings", "split", "model", "history", "metrics"]),
+    ("split", ["split"]),
+    ("split/split.json", ["split"]),
+    ("model", ["model"]),
+    ("model/model.json", ["model"]),
+    ("model/model.keras", ["keras"]),
+    ("mfcli.toml", ["settings"]),
+    ("history.json", ["history"]),
+    ("metrics.json", ["metrics"]),
+    ("runs/a", ["model", "history"]),
+    ("folds", ["split", "metrics", "model", "history", "model", "history"]),
+    ("folds/split", ["split"]),
+    ("folds/split/fold-2", ["split"]),
+    ("folds/fold-1", ["model", "history"]),
+    ("folds/metrics.json", ["metrics"]),
+]
+
+
+@pytest.mark.parametrize(("place", "kinds"), PLACES, ids=[place for place, _ in PLACES])
+def test_every_kind_of_path(work: Run, place: str, kinds: list[str]) -> None:
+    done = work("show", place, "--json")
+    assert (done.code, done.err) == (0, "")
+    artifacts = json.loads(done.out)["artifacts"]
+    assert [artifact["kind"] for artifact in artifacts] == kinds
+    assert work("show", place).code == 0
+
+
+def test_several_paths_and_none_twice(work: Run) -> None:
+    done = work("show", "history.json", ".", "folds/fold-1/history.json", "--json")
+    paths = [artifact["path"] for artifact in json.loads(done.out)["artifacts"]]
+    assert paths[0] == "history.json"
+    assert len(paths) == len(set(paths)) == 6
+
+
+def test_files_are_known_by_what_they_hold(work: Run) -> None:
+    Path("history.json").rename("run-7.json")
+    Path("metrics.json").rename("best.json")
+    artifacts = json.loads(work("show", "run-7.json", "best.json", "--json").out)["artifacts"]
+    assert [artifact["kind"] for artifact in artifacts] == ["history", "metrics"]
+
+
+def test_json_says_what_the_page_says(work: Run) -> None:
+    done = work("show", "--json")
+    result = json.loads(done.out)
+    split_, model, history, metrics = result["artifacts"][1:]
+    manifest = json.loads(Path("split/split.json").read_text())
+    shared = {"strategy", "source", "users", "items", "ratings", "density", "mean", "scale", "hash"}
+    assert {name: split_[name] for name in shared} == {name: manifest[name] for name in shared}
+    assert split_["unseen"] == manifest["unseen"]
+    record = json.loads(Path("model/model.json").read_text())
+    assert {name: model[name] for name in ("config", "mu", "scale", "split", "losses")} == {
+        name: record[name] for name in ("config", "mu", "scale", "split", "losses")
+    }
+    assert model["changed"] == ["k", "reg", "epochs", "valid"]
+    assert model["split_beside"] == {"path": "split", "hash": manifest["hash"], "same": True}
+    assert history["curve"]["values"] == pytest.approx([1.2, 1.0, 1.1])
+    written = json.loads(Path("metrics.json").read_text())
+    assert all(metrics[name] == written[name] for name in ("rmse", "mae", "r2", "groups"))
+
+
+def test_a_fold_is_described_as_it_is_read(work: Run) -> None:
+    fold = Path("folds/split/fold-2")
+    shown = json.loads(work("show", fold, "--json").out)["artifacts"][0]
+    made = read_split(fold)
+    assert shown["ratings"] == {"all": 18, "train": len(made.train), "test": len(made.test)}
+    assert shown["mean"] == made.train.mean
+    assert shown["strategy"]["fold"] == 2
+
+
+def test_a_model_of_another_split_is_told(work: Run, planted: Path) -> None:
+    ratings = read_ratings(planted / "data.csv", rejected=Path("rejected.csv"))
+    other = write_split(Path("split"), split(ratings, Config(seed=9)))["hash"][:12]
+    own = json.loads(Path("model/model.json").read_text())["split"][:12]
+    done = work("show", "model", "metrics.json", "runs/a")
+    assert done.code == 0
+    assert done.out.count(f"{own}, not that of split ({other})") == 3
+    shutil.rmtree("split")
+    assert f" {own} │" in work("show", "model").out
+    Path("runs/split").mkdir()
+    (Path("runs/split") / "split.json").write_text("damaged")
+    assert work("show", "runs/a").code == 0
+
+
+def test_a_history_of_keras(work: Run) -> None:
+    lists = {
+        "accuracy": [0.5, 0.75],
+        "loss": [2, 1.5],
+        "val_loss": [3.0, 1e-5],
+        "learning_rate": [0.1, 0.05],
+    }
+    Path("keras.json").write_text(json.dumps(lists))
+    done = work("show", "keras.json")
+    assert done.code == 0
+    assert "│ best epoch, by validation loss │     2 │" in done.out
+    assert "│ validation loss by epoch       │    █▁ │" in done.out
+    assert "│ accuracy        │ 0.5000 │      - │        - │ 0.7500 │" in done.out
+    assert "│ val_loss        │ 3.0000 │  1e-05 │        2 │  1e-05 │" in done.out
+    assert "time" not in done.out.split("keras.json", 1)[1]
+
+
+KINDS = {
+    "mfcli.toml": "settings",
+    "split": "split",
+    "model": "model",
+    "history.json": "history",
+    "metrics.json": "metrics",
+}
+DAMAGES = [
+    ("mfcli.toml", b"k = 0", "mfcli.toml: k must be at least 1, got 0"),
+    ("split/split.json", b"{", "split/split.json: is not valid JSON"),
+    ("split/split.json", None, "split: holds no split; make one with"),
+    ("split/train.arrow", b"", "split/train.arrow: is damaged (its digest is wrong)"),
+    ("split/test.arrow", None, "split/test.arrow: cannot be read: No such file"),
+    ("split/rejected.csv", b"", "split/rejected.csv: is damaged (its digest is wrong)"),
+    ("model/model.json", b"{}", "model/model.json: has no format number, got None"),
+    ("model/model.json", None, "model: holds no model; train one with: mfcli train"),
+    ("model/model.keras", b"", "model/model.keras: is damaged (File is not a zip file)"),
+    ("model/model.keras", None, "model/model.keras: is missing; train again"),
+    ("model/users.arrow", b"", "model/users.arrow: is damaged (its digest is wrong)"),
+    ("history.json", b"[]", "history.json: must hold a JSON object, got list"),
+    ("history.json", b'{"loss": [1, NaN]}', "history.json: 'loss' must be a list of 2 finite"),
+    ("metrics.json", b"", "metrics.json: is not valid JSON"),
+    ("metrics.json", b"{}", "metrics.json: holds no metrics; make them with: mfcli evaluate"),
+    ("metrics.json", b'{"folds": [], "format": 2}', "metrics.json has format 2; this mfcli reads"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), DAMAGES)
+def test_damage_is_told_in_its_place(
+    work: Run, name: str, content: bytes | None, message: str
+) -> None:
+    Path(name).unlink()
+    if content is not None:
+        Path(name).write_bytes(content)
+    done = work("show")
+    assert (done.code, done.err) == (1, "")
+    errors = [line for line in done.out.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {message}")
+    damaged = name.partition("/")[0]
+    for place, kind in KINDS.items():
+        assert (f"\n{place}: {kind} " in done.out) != (place == damaged)
+    result = json.loads(work("show", "--json").out)
+    assert [a["kind"] for a in result["artifacts"] if "error" in a] == [KINDS[damaged]]
+
+
+def test_what_may_not_be_read_is_told_in_its_place(
+    work: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guarded(method: Callable[[Path], Any]) -> Callable[[Path], Any]:
+        def call(path: Path) -> Any:
+            if path.parts[:1] == ("model",):
+                raise PermissionError(13, "Permission denied")
+            return method(path)
+
+        return call
+
+    for name in ("is_file", "iterdir"):
+        monkeypatch.setattr(Path, name, guarded(getattr(Path, name)))
+    done = work("show")
+    assert (done.code, done.err) == (1, "")
+    assert done.out.count("error: ") == 1
+    assert "\nerror: model: cannot be read: Permission denied\nhistory.json: history" in done.out
+
+
+def test_damage_in_folds(work: Run) -> None:
+    Path("folds/fold-2/model/model.json").write_text("{")
+    Path("folds/fold-1/history.json").write_text("{}")
+    Path("folds/split/fold-2/split.json").unlink()
+    done = work("show", "folds")
+    assert done.code == 1
+    assert [line.partition(" is ")[0] for line in done.out.splitlines() if "error:" in line] == [
+        "error: folds/split/fold-2: holds no split; make one with: mfcli split data.csv",
+        "error: folds/fold-1/history.json:",
+        "error: folds/fold-2/model/model.json:",
+    ]
+    rows = [line.split("│")[1:-1] for line in done.out.splitlines() if line[2:4] in ("1 ", "2 ")]
+    assert [[cell.strip() for cell in row[-2:]] for row in rows] == [
+        ["1.5000", "folds/split/fold-1"],
+        ["-", "-"],
+    ]
+    assert [row[2].strip() for row in rows] == ["-", "1.2000"]
+
+
+def test_folds_with_other_settings_are_told_apart(work: Run) -> None:
+    write_run(Path("folds/fold-2"), Path("folds/split/fold-2"), Config(k=2, lr=0.1))
+    lines = work("show", "folds").out.splitlines()
+    assert [line.rstrip() for line in lines[-2:]] == [
+        "fold 1, not as by default: k 3",
+        "fold 2, not as by default: k 2, lr 0.1",
+    ]
+
+
+def test_a_sick_model_names_its_table(work: Run) -> None:
+    with zipfile.ZipFile("model/model.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    Path("w.h5").write_bytes(members["model.weights.h5"])
+    with h5py.File("w.h5", "r+") as file:
+        file["layers/embedding_1/vars/0"][:2, 1] = [np.nan, np.inf]
+    members["model.weights.h5"] = Path("w.h5").read_bytes()
+    write_zip(Path("model/model.keras"), members)
+    for path in ("model", "model/model.keras"):
+        done = work("show", path)
+        assert done.code == 1
+        assert (
+            "error: model/model.keras: is damaged (item_factors holds 2 of 8 numbers that are not"
+            " finite); train again\n"
+        ) in done.out
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+NOTHING = (
+    ": holds nothing of mfcli's; name a split, a model, history.json, metrics.json, model.keras,"
+    " mfcli.toml or a folder that holds some of them\n"
+)
+REFUSED = [
+    ("empty", f"empty{NOTHING}"),
+    ("data.csv", f"data.csv{NOTHING}"),
+    ("other.json", f"other.json{NOTHING}"),
+    ("split/train.arrow", f"split/train.arrow{NOTHING}"),
+    ("broken.json", "broken.json: is not valid JSON: Expecting"),
+    ("a\x1b[2J\u202e", "a\\x1b[2J\\u202e: cannot be read: No such file or directory\n"),
+    ("none", "none: cannot be read: No such file or directory\n"),
+    ("data.csv/x", "data.csv/x: cannot be read: Not a directory\n"),
+    ("x" * 300, f"{'x' * 300}: cannot be read: File name too long\n"),
+]
+
+
+@pytest.mark.parametrize(("place", "message"), REFUSED, ids=[place[:20] for place, _ in REFUSED])
+def test_a_path_with_nothing_is_one_line(work: Run, place: str, message: str) -> None:
+    Path("empty").mkdir()
+    Path("other.json").write_text('{"a": 1}')
+    Path("broken.json").write_text("{")
+    for paths in ([place], [".", place]):
+        done = work("show", *paths)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"error: {message}")
+        assert done.err.count("\n") == 1
+
+
+def test_text_from_files_does_no_harm(work: Run, capfd: pytest.CaptureFixture[str]) -> None:
+    evil = "[red]x[/red]\x1b[2J\x9b1m\r\u202e\ud800\n"
+    manifest = json.loads(Path("split/split.json").read_text())
+    manifest["source"] |= {"name": evil, "columns": {evil: evil}}
+    del manifest["digest"]
+    write_manifest(Path("split/split.json"), manifest)
+    write_json(Path("history.json"), {"loss": [1], evil: [1]})
+    Path("metrics.json").write_text(json.dumps({"folds": evil, "format": 1, "mfcli": evil}))
+    Path("mfcli.toml").write_text('cut = "[b]\\u001b"\nstrategy = "temporal"\n')
+    done = work("show")
+    assert done.code == 1
+    shown = r"[red]x[/red]\x1b[2J\x9b1m\r\u202e\ud800\n"
+    assert done.out.count(shown) == 4
+    machine = work("show", "--json").out
+    assert is_harmless(done.out)
+    assert is_harmless(machine)
+    artifacts = {artifact["kind"]: artifact for artifact in json.loads(machine)["artifacts"]}
+    assert artifacts["split"]["source"]["name"] == evil
+    assert evil in artifacts["history"]["lists"]
+
+
+@given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=200), st.integers(1, 60))
+def test_a_sparkline_goes_up_and_down_as_the_values_do(values: list[float], width: int) -> None:
+    line = output.sparkline(values, width)
+    assert len(line) == min(len(values), width)
+    assert line[0] == "▁" or len(set(values)) > 1
+    if len(values) <= width and len(set(values)) > 1:
+        heights = [ord(c) for c in line]
+        assert min(heights) == ord("▁")
+        assert max(heights) == ord("█")
+        order = sorted(range(len(values)), key=values.__getitem__)
+        assert [heights[place] for place in order] == sorted(heights)
+
+
+@given(st.text())
+def test_what_is_printable_stays_as_it_is(text: str) -> None:
+    shown = output.printable(text)
+    assert output.printable(shown) == shown
+    assert shown == text or not text.isprintable()
+
+
+# What follows looks for JSON, TOML and Keras files that make `show` stumble.
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([-1, 0, 1, 2**31, 2**63, 10**400, 1e308, 1e-320]),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["", "..", "/", "\x00", "\ud800", "[red]", "a\nb", "\x1b[2J", "nan", "fold-1"]),
+)
+VALUES = st.recursive(
+    ODD,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every place inside a value of JSON: what holds it, and its name there."""
+    names = list(value) if isinstance(value, dict) else range(len(value))
+    for name in names:
+        yield value, name
+        if isinstance(value[name], dict | list):
+            yield from places(value[name])
+
+
+@st.composite
+def mutated(draw: st.DrawFn, value: dict[str, Any]) -> dict[str, Any]:
+    """Put odd values into an object of JSON, take some away or exchange them."""
+    value = copy.deepcopy(value)
+    for _ in range(draw(st.integers(1, 3))):
+        there = list(places(value))
+        if not there:
+            break
+        holder, name = draw(st.sampled_from(there))
+        what = draw(st.sampled_from(["replace", "replace", "remove", "add", "exchange"]))
+        if what == "replace":
+            holder[name] = draw(VALUES)
+        elif what == "remove":
+            del holder[name]
+        elif what == "add" and isinstance(holder, dict):
+            holder[draw(st.text(max_size=5))] = draw(VALUES)
+        elif what == "add":
+            holder.insert(name, draw(VALUES))
+        else:
+            other, place = draw(st.sampled_from(there))
+            if place in (other if isinstance(other, dict) else range(len(other))):
+                holder[name] = copy.deepcopy(other[place])
+    return value
+
+
+def stays_upright(data: st.DataObject, folder: Path, *places: str) -> None:
+    """Show what was damaged, as a page or as JSON: it is that or one line of error."""
+    path = folder / data.draw(st.sampled_from(places))
+    options = data.draw(st.sampled_from([[], ["--json"]]))
+    done = CliRunner().invoke(app, ["show", str(path), *options])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code in (0, 1), done.stderr
+    assert is_harmless(done.output)
+    if done.stderr:
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith(f"error: {path}"), done.stderr
+    elif options:
+        artifacts = json.loads(done.stdout)["artifacts"]
+        assert any("error" in artifact for artifact in artifacts) == done.exit_code
+    else:
+        assert ("\nerror: " in done.stdout) == done.exit_code
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a terminal shows a text as it stands, left to right."""
+    steering = set(map(chr, [*range(0x2028, 0x202F), *range(0x2066, 0x206A)]))
+    return all(category(c) not in ("Cc", "Cs") or c == "\n" for c in text) and (
+        steering.isdisjoint(text)
+    )
+
+
+FILES = {
+    "split/split.json": (".", "split", "model", "metrics.json"),
+    "model/model.json": (".", "model"),
+    "history.json": (".", "history.json"),
+    "metrics.json": (".", "metrics.json"),
+    "folds/metrics.json": ("folds", "folds/metrics.json"),
+    "folds/split/split.json": ("folds", "folds/split", "folds/split/fold-1", "folds/fold-1"),
+    "folds/split/fold-1/split.json": ("folds/split", "folds/split/fold-1", "folds/fold-1"),
+    "folds/fold-2/model/model.json": ("folds",),
+    "folds/fold-2/history.json": ("folds",),
+}
+FUZZED = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def fuzzed(planted: Path, tmp_path: Path) -> Path:
+    shutil.copytree(planted, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FILES)
+@FUZZED
+@given(data=st.data())
+def test_no_json_makes_it_stumble(fuzzed: Path, name: str, data: st.DataObject) -> None:
+    path = fuzzed / name
+    content = path.read_bytes()
+    value = json.loads(content)
+    sealed = value.pop("digest", None) is not None
+    try:
+        value = data.draw(mutated(value))
+        if sealed and data.draw(st.integers(0, 9)):
+            value.pop("digest", None)
+            _write_sealed(path, value)
+        else:
+            path.write_text(json.dumps(value))
+        stays_upright(data, fuzzed, *FILES[name])
+    finally:
+        path.write_bytes(content)
+
+
+def _write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write as `write_manifest` does, NaN and all: it has the right digest whatever it says."""
+    from mfcli.files import _SEAL, _seal
+
+    path.write_text(json.dumps(value | {_SEAL: _seal(value)}))
+
+
+ENDLESS = "0x" + "f" * 5000  # Python reads it and cannot write it
+TOML = [f"k = {'[' * 5000}", f"k = {ENDLESS}", f"k = [{ENDLESS}]", f"lr = 1{'0' * 400}", "k = 1e"]
+
+
+@FUZZED
+@given(
+    text=st.text()
+    | st.sampled_from(TOML)
+    | st.builds("{} = {}\n".format, st.sampled_from(list(SETTINGS)), VALUES.map(json.dumps)),
+    data=st.data(),
+)
+def test_no_toml_makes_it_stumble(fuzzed: Path, text: str, data: st.DataObject) -> None:
+    (fuzzed / "mfcli.toml").write_text(text, encoding="utf-8", errors="ignore")
+    stays_upright(data, fuzzed, "mfcli.toml")
+
+
+@FUZZED
+@given(data=st.data())
+def test_no_keras_file_makes_it_stumble(fuzzed: Path, data: st.DataObject) -> None:
+    path = fuzzed / "model" / "model.keras"
+    content = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    try:
+        name = data.draw(st.sampled_from(["config.json", "metadata.json"]))
+        members[name] = json.dumps(data.draw(mutated(json.loads(members[name])))).encode()
+        write_zip(path, members)
+        stays_upright(data, fuzzed, "model", "model/model.keras")
+        damaged = bytearray(content)
+        for _ in range(data.draw(st.integers(1, 4))):
+            damaged[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(damaged)
+        stays_upright(data, fuzzed, "model", "model/model.keras")
+    finally:
+        path.write_bytes(content)
+
+
+DEEP = [b"[" * 100_000, b'{"loss": ' + b"9" * 5000 + b"}"] + [
+    b'{"format": 1, "a": ' + b"[" * depth + b"]" * depth + b"}" for depth in (900, 990, 9000)
+]
+
+
+@FUZZED
+@given(
+    name=st.sampled_from(sorted(FILES)),
+    content=st.binary() | st.text().map(str.encode) | st.sampled_from(DEEP),
+    data=st.data(),
+)
+def test_no_bytes_make_it_stumble(
+    fuzzed: Path, name: str, content: bytes, data: st.DataObject
+) -> None:
+    path = fuzzed / name
+    before = path.read_bytes()
+    try:
+        path.write_bytes(content)
+        stays_upright(data, fuzzed, *FILES[name])
+    finally:
+        path.write_bytes(before)
+
+
+def test_find_names_what_it_found(planted: Path) -> None:
+    found = find(planted / "folds")
+    assert [artifact.fold for artifact in found] == [None, None, 1, 1, 2, 2]
