@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli import __version__
+from mfcli.arrays import write_arrays
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError
 from mfcli.files import check_digests, read_manifest, replacing_folder, sha256, write_manifest
@@ -106,8 +107,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "history": checkpoint.history.lists,
     }
     with replacing_folder(folder, NAMES) as temporary:
-        with (temporary / _STATE).open("wb") as file:
-            np.savez(file, **checkpoint.state, **best)  # type: ignore[arg-type]
+        write_arrays(temporary / _STATE, checkpoint.state | best)
         manifest["files"] = {_STATE: sha256(temporary / _STATE)}
         write_manifest(temporary / _MANIFEST, manifest)
 

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mfcli import __version__
+from mfcli.arrays import write_arrays
 from mfcli.errors import ArtifactError, UsageError
 from mfcli.files import (
     check_replaceable,
@@ -190,7 +191,6 @@ def _write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
 
 
 def _write_npz(path: Path, model: Model) -> None:
-    """Write the zip of arrays that `numpy.savez` does; closed in any case, and without pickles."""
     for ids in (model.users.ids, model.items.ids):
         _refuse_zero_at_end(ids, "NumPy")
     low, high, step = model.scale
@@ -201,10 +201,7 @@ def _write_npz(path: Path, model: Model) -> None:
         "items": np.array(model.items.ids.to_pylist()),
         "scale": np.array([low, high, math.nan if step is None else step]),
     }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    write_arrays(path, arrays)
 
 
 def _refuse_zero_at_end(ids: pa.Array, who: str) -> None:

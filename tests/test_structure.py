@@ -21,6 +21,7 @@ ORDER = [
     "fields",
     "files",
     "history",
+    "arrays",
     "checkpoints",
     "fetching",
     "ratings",
