@@ -11,7 +11,7 @@ import numpy as np
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write a `.npz` file without pickles; unlike `numpy.savez`, it is closed on a full disk too."""
+    """Write a `.npz` file without pickles; closed, unlike by `savez`, on a full disk too."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
