@@ -132,12 +132,6 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def write_json(target: Path, value: dict[str, Any]) -> None:
-    """Write an object as JSON, replacing the target atomically."""
-    with replacing_file(target) as temporary:
-        temporary.write_text(json_text(value), encoding="utf-8")
-
-
 def write_sealed(target: Path, value: dict[str, Any]) -> None:
     """Write an object as JSON with a digest of all it says, replacing the target atomically."""
     with replacing_file(target) as temporary:

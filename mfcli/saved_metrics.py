@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,33 +18,39 @@ RANKING_MEASURES = (
     "ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "popularity",
 )  # fmt: skip
 
-_ROWS = {
-    "user_activity": ("from", "to", "ratings", "rmse"),
-    "item_popularity": ("from", "to", "ratings", "rmse"),
-    "rating": ("rating", "ratings", "rmse", "prediction"),
-    "calibration": ("prediction", "ratings", "rating"),
+_ROW = {"ratings": int, "rmse": float}
+_TENTHS = [{**_ROW, "from": int, "to": int}]
+_BREAKDOWN = {
+    "user_activity": _TENTHS,
+    "item_popularity": _TENTHS,
+    "rating": [{**_ROW, "rating": float, "prediction": float}],
+    "calibration": [{"ratings": int, "prediction": float, "rating": float}],
+    "month": ([{**_ROW, "month": str}], None),
+    "residuals": {"edges": [float], "ratings": [int]},
 }
-"""The numbers that each row of a list in `breakdown` has."""
-
-_MOST_ROWS = 1200
-
-
 _ERRORS = {"rmse": float, "mae": float, "r2": (float, None)}
 _FIELDS = {
     **_ERRORS,
+    "mse": float,
+    "user_rmse": float,
     "mfcli": str,
     "protocol": {"on": str, "ratings": int, "split": str, "clip": bool, "damping": float},
     "config": {str: (str, bool, float)},
     "baselines": {"mean": {**_ERRORS, "gain": float}, "biases": {**_ERRORS, "gain": float}},
     "groups": {str: {"ratings": int, "rmse": (float, None)}},
+    "ranking": ({"model": dict.fromkeys(RANKING_MEASURES, float)}, None),
+    "breakdown": _BREAKDOWN,
 }
-_OVER_FOLDS = {"rmse": float, "mae": float, "biases_rmse": float}
+_DRAWS = {"draws": {str: [float]}}
+_OVER_FOLDS = {"rmse": float, "mae": float, "biases_rmse": float, str: float}
 _FOLDS_FIELDS = {
     "mfcli": str,
     "mean": _OVER_FOLDS,
     "standard_deviation": _OVER_FOLDS,
     "folds": [_FIELDS],
 }
+
+_MOST_ROWS = 1200
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -69,10 +73,24 @@ def read_metrics(path: Path) -> dict[str, Any]:
     check_format(path, metrics.get("format"), FORMAT)
     check_seal(path, metrics)
     fields = _FOLDS_FIELDS if "folds" in metrics else _FIELDS
-    check_fields(path, metrics, fields, "evaluate again")
+    check_fields(path, metrics, fields | _DRAWS, "evaluate again")
     if not metrics.get("folds", True):
         raise ArtifactError(f"{path}: has no folds; evaluate again")
+    for one in metrics.get("folds", [metrics]):
+        if not _is_drawable(one["breakdown"]):
+            raise ArtifactError(f"{path}: its breakdown is incomplete; evaluate again")
     return metrics
+
+
+def _is_drawable(breakdown: dict[str, Any]) -> bool:
+    """Whether each list has rows, and not too many, and the lists of a histogram fit together."""
+    rows = [value for name, value in breakdown.items() if name in _BREAKDOWN and value is not None]
+    months, residuals = breakdown["month"] or [], breakdown["residuals"]
+    return (
+        all(0 < len(one) <= _MOST_ROWS for one in rows)
+        and all(re.fullmatch(r"\d{4}-\d{2}", row["month"]) for row in months)
+        and len(residuals["edges"]) == len(residuals["ratings"]) + 1
+    )
 
 
 @dataclass(frozen=True)
@@ -113,18 +131,16 @@ class SavedMetrics:
         if path.is_dir():
             path = _in_folder(path)
         value = read_metrics(path)
-        folds = value.get("folds", [value])
-        if not all(map(_is_evaluation, folds)):
-            raise _damaged(path, "it is incomplete")
-        measures: Any = value.get("mean") if "folds" in value else _measures(value)
-        draws: Any = value.get("draws")
-        if not _is_numbers(measures) or not isinstance(draws, dict):
-            raise _damaged(path, "its measures are no numbers")
-        if not all(_is_series(series) for series in draws.values()):
-            raise _damaged(path, "its draws are no numbers")
-        breakdown = None if "folds" in value else _checked_breakdown(path, value["breakdown"])
-        protocols = [fold["protocol"] for fold in folds]
-        return cls(path, protocols, folds[0]["config"], measures, draws, breakdown)
+        folds = value.get("folds")
+        runs = folds or [value]
+        return cls(
+            path,
+            [run["protocol"] for run in runs],
+            runs[0]["config"],
+            value["mean"] if folds else _measures(value),
+            value["draws"],
+            None if folds else value["breakdown"],
+        )
 
 
 def is_metrics(path: Path) -> bool:
@@ -153,68 +169,9 @@ def _in_folder(folder: Path) -> Path:
     return path
 
 
-def _is_evaluation(value: Any) -> bool:
-    names = ("protocol", "config", "breakdown")
-    if not isinstance(value, dict) or not all(isinstance(value.get(n), dict) for n in names):
-        return False
-    protocol = value["protocol"]
-    return type(protocol.get("ratings")) is int and isinstance(protocol.get("on"), str)
-
-
-def _measures(value: dict[str, Any]) -> dict[str, Any]:
+def _measures(value: dict[str, Any]) -> dict[str, float]:
     """Collect the measures of a single evaluation; R2 may be missing."""
-    found = {name: value.get(name) for name in RATING_MEASURES}
-    if found["r2"] is None:
-        del found["r2"]
-    ranking = value.get("ranking")
-    if isinstance(ranking, dict) and isinstance(ranking.get("model"), dict):
-        found |= {name: ranking["model"].get(name) for name in RANKING_MEASURES}
+    found = {name: value[name] for name in RATING_MEASURES if value[name] is not None}
+    if value["ranking"]:
+        found |= {name: value["ranking"]["model"][name] for name in RANKING_MEASURES}
     return found
-
-
-def _checked_breakdown(path: Path, breakdown: dict[str, Any]) -> dict[str, Any]:
-    for name, keys in _ROWS.items():
-        if not _is_rows(breakdown.get(name), keys):
-            raise _damaged(path, f"its breakdown by {name} is incomplete")
-    months, residuals = breakdown.get("month"), breakdown.get("residuals")
-    if months is not None and not _are_months(months):
-        raise _damaged(path, "its breakdown by month is incomplete")
-    if not isinstance(residuals, dict) or not _is_histogram(residuals):
-        raise _damaged(path, "its residuals are incomplete")
-    return breakdown
-
-
-def _is_rows(rows: Any, keys: Iterable[str]) -> bool:
-    return (
-        isinstance(rows, list)
-        and 0 < len(rows) <= _MOST_ROWS
-        and all(isinstance(row, dict) for row in rows)
-        and all(_is_number(row.get(key)) for row in rows for key in keys)
-    )
-
-
-def _are_months(rows: Any) -> bool:
-    return _is_rows(rows, ("ratings", "rmse")) and all(
-        re.fullmatch(r"\d{4}-\d{2}", str(row.get("month"))) for row in rows
-    )
-
-
-def _is_histogram(residuals: dict[str, Any]) -> bool:
-    edges, ratings = residuals.get("edges", []), residuals.get("ratings", [])
-    return _is_series(edges) and _is_series(ratings) and len(edges) == len(ratings) + 1
-
-
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_number, value.values()))
-
-
-def _is_series(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value))
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _damaged(path: Path, why: str) -> ArtifactError:
-    return ArtifactError(f"{path}: is damaged ({why}); evaluate again")

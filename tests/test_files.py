@@ -4,24 +4,30 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mfcli.errors import ArtifactError
 from mfcli.files import (
     check_digests,
+    json_text,
     read_json,
     read_manifest,
     replacing_file,
     replacing_folder,
     sha256,
-    write_json,
     write_manifest,
 )
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def write_json(target: Path, value: dict[str, Any]) -> None:
+    with replacing_file(target) as temporary:
+        temporary.write_text(json_text(value), encoding="utf-8")
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

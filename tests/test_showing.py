@@ -24,7 +24,7 @@ from mfcli import output
 from mfcli.cli import app
 from mfcli.config import SETTINGS, Config
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.files import write_json, write_manifest
+from mfcli.files import json_text, write_manifest
 from mfcli.history import Epoch, History
 from mfcli.model import Model
 from mfcli.reading import read_ratings
@@ -566,7 +566,7 @@ def test_text_from_files_does_no_harm(work: Run, capfd: pytest.CaptureFixture[st
     manifest["source"] |= {"name": evil, "columns": {evil: evil}}
     del manifest["digest"]
     write_manifest(Path("split/split.json"), manifest)
-    write_json(Path("history.json"), {"loss": [1], evil: [1]})
+    Path("history.json").write_text(json_text({"loss": [1], evil: [1]}))
     Path("metrics.json").write_text(json.dumps({"folds": evil, "format": 1, "mfcli": evil}))
     Path("mfcli.toml").write_text('cut = "[b]\\u001b"\nstrategy = "temporal"\n')
     done = work("show")
