@@ -27,6 +27,7 @@ NAMES = (_MANIFEST, _STATE)
 TRAINING = (
     "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
     "batch_size", "lr", "momentum", "nesterov", "optimizer", "engine", "blocks", "seed", "ensemble",
+    "lr_schedule", "lr_end", "warmup", "momentum_schedule", "momentum_end", "average",
 )  # fmt: skip
 """The settings that training depends on, but for when it ends."""
 
@@ -83,6 +84,11 @@ class Checkpoint:
                     f"the checkpoint was made with {name} {own}, not {other};"
                     f" leave the option out to go on with it, {remedy}"
                 )
+        if config.is_paced and config.epochs != self.config.epochs:
+            raise ArtifactError(
+                f"the checkpoint is of {self.config.epochs} epochs, over which its schedule or"
+                f" average goes, not of {config.epochs}; leave --epochs out, {remedy}"
+            )
         if config.epochs < len(self.history):
             raise ArtifactError(
                 f"the checkpoint has {len(self.history)} epochs already, more than"

@@ -73,6 +73,14 @@ def _own_reg(table: str) -> Any:
     return _setting(_AS_REG, text, low=_AS_REG, high=1e6)
 
 
+_SHAPES = ("constant", "exponential", "cosine", "step")
+
+
+def _schedule(what: str) -> Any:
+    text = f"How the {what} goes to its end: {', '.join(_SHAPES[:-1])} or {_SHAPES[-1]}."
+    return _setting("constant", text, choices=_SHAPES)
+
+
 @dataclass(frozen=True)
 class Config:
     """Every setting of every stage, with its default.
@@ -108,6 +116,20 @@ class Config:
     batch_size: int = _setting(128, "Ratings in a step.", low=1)
     lr: float = _setting(0.08, "Learning rate.", above=0, high=1e6)
     momentum: float = _setting(0.9, "Momentum of SGD; beta_1 of Adam.", low=0, below=1)
+    lr_schedule: str = _schedule("learning rate")
+    lr_end: float = _setting(
+        0.02, "With a schedule, share of --lr that is left at the last epoch.", above=0, high=1
+    )
+    warmup: int = _setting(
+        0, "Epochs in which the learning rate rises to --lr, before the schedule.", low=0
+    )
+    momentum_schedule: str = _schedule("momentum")
+    momentum_end: float = _setting(
+        0.0, "With a schedule, momentum at the last epoch.", low=0, below=1
+    )
+    average: float = _setting(
+        0.0, "Share of the epochs, the last ones, whose weights are averaged.", low=0, high=1
+    )
     nesterov: bool = _setting(False, "Nesterov's momentum (SGD only).")
     optimizer: str = _setting("sgd", "Optimizer: sgd or adam.", choices=("sgd", "adam"))
     engine: str = _setting(
@@ -172,6 +194,7 @@ class Config:
             )
         if self.nesterov and self.optimizer != "sgd":
             raise ConfigError("nesterov belongs to optimizer sgd, got adam; leave one out")
+        self._check_schedules()
         if self.cut and self.strategy != "temporal":
             raise ConfigError(
                 f"cut belongs to strategy temporal, got {self.strategy}; leave one out"
@@ -183,6 +206,24 @@ class Config:
                 f"engine fast trains with optimizer sgd only, got {self.optimizer};"
                 " use engine keras or auto"
             )
+
+    def _check_schedules(self) -> None:
+        for name in ("lr", "momentum"):
+            end, shape = f"{name}_end", getattr(self, f"{name}_schedule")
+            if shape == "constant" and getattr(self, end) != SETTINGS[end].default:
+                raise ConfigError(f"{end} needs a schedule; choose {name}_schedule or leave it out")
+        if self.momentum_schedule != "constant" and not self.momentum:
+            raise ConfigError("momentum_schedule needs a momentum above 0 to start from, got 0")
+        if self.warmup >= self.epochs:
+            raise ConfigError(
+                f"warmup must be below epochs, got {self.warmup} of {self.epochs} epochs"
+            )
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether what an epoch does depends on how many there are."""
+        shapes = {self.lr_schedule, self.momentum_schedule}
+        return shapes != {"constant"} or self.average > 0
 
     @property
     def width(self) -> int:

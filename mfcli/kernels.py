@@ -1005,6 +1005,29 @@ def pack_regs(regs: Mapping[str, float], kind: Kind) -> Floats:
     return rows
 
 
+def change_pace(rows: Floats, one: int, before: Descent, after: Descent) -> None:
+    """Make rows at the end of an epoch go on with another rate and momentum.
+
+    The velocity v of ``s = b v - a w`` stays what it is, and so do the weights.
+
+    Parameters
+    ----------
+    rows : ndarray of float32, shape (n, 2 or 3, width)
+        Changed in place.
+    one : int
+    before, after : Descent
+        Alike but for rate and momentum.
+    """
+    old, new = 2.0 * before.rate * before.reg, 2.0 * after.rate * after.reg
+    ratio = after.momentum / before.momentum if before.momentum else 0.0
+    w = rows[:, 0]
+    rows[:, 1] = np.float32(ratio) * (rows[:, 1] + np.float32(old) * w) - np.float32(new) * w
+    rows[:, 1, one] = 0.0  # the bits of step zero
+    if after.nesterov:  # x = w - b v, and b v = s + a w
+        rows[:, 2] = w - (rows[:, 1] + np.float32(new) * w)
+        rows[:, 2, one] = 1.0
+
+
 def unpack(rows: Floats, k: int, one: int) -> tuple[Floats, Floats]:
     """Return copies of the factors and the biases of a side; see `pack`."""
     factors = rows[:, 0, _FACTORS : _FACTORS + k].copy()

@@ -37,6 +37,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"blocks": 3},
     {"momentum": 0.0},
     {"ensemble": 3},
+    {"lr_schedule": "cosine", "momentum_schedule": "step", "reg": 0.01, "warmup": 1},
+    {"average": 0.5, "ensemble": 2},
 ]
 
 
@@ -48,8 +50,14 @@ def assert_same(one: Fit, two: Fit) -> None:
 
 
 def stopped_after(split: Split, config: Config, epoch: int, folder: Path) -> Checkpoint:
-    """Train until an epoch, write a checkpoint and read it."""
-    fit(split, replace(config, epochs=epoch), keeper=Keeper(folder))
+    """Stop a training in the epoch after this one, and read its checkpoint."""
+
+    def stop(now: Epoch) -> None:
+        if now.epoch > epoch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(split, config, keeper=Keeper(folder, 1), on_epoch=stop)
     made = read_checkpoint(folder)
     assert len(made.history) == epoch
     return made
@@ -113,6 +121,13 @@ def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], mess
     checkpoint = stopped_after(split, config, 2, tmp_path / "c")
     with pytest.raises(ArtifactError, match=message):
         fit(split, replace(config, **changes), resume=checkpoint)
+
+
+def test_with_a_schedule_the_epochs_are_compared(tmp_path: Path) -> None:
+    config = Config(k=3, average=0.5)
+    checkpoint = stopped_after(planted_split(config), config, 2, tmp_path / "c")
+    with pytest.raises(ArtifactError, match=r"is of 15 epochs, over which .* not of 16; leave"):
+        fit(planted_split(config), replace(config, epochs=16), resume=checkpoint)
 
 
 def test_every_setting_of_training_is_compared() -> None:

@@ -44,9 +44,11 @@ ORDER = [
     "model",
     "folding",
     "blocks",
+    "schedules",
     "engines",
     "engines.threads",
     "engines.fast",
+    "engines.averaging",
     "engines.ensemble",
     "engines.keras",
     "tallies",
@@ -106,7 +108,7 @@ HOMES = {
 }
 
 
-CHOSEN = {"blocks", "engines.fast", "engines.keras", "engines.ensemble"}
+CHOSEN = {"blocks", "engines.fast", "engines.keras", "engines.averaging", "engines.ensemble"}
 """What `make_engine` loads when it is asked for."""
 
 

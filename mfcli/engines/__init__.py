@@ -6,6 +6,7 @@ Both start from the same weights and see the same batches in the same order for 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -183,6 +184,19 @@ def make_engine(
 
 
 def _make_one(plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> Engine:
+    engine, config = _make_plain(plan, start, blocks, held_out, threads), start.config
+    if not config.average:
+        return engine
+    from mfcli.engines.averaging import Averaging
+
+    return Averaging(
+        engine, config.epochs + 1 - math.ceil(config.average * config.epochs), held_out
+    )
+
+
+def _make_plain(
+    plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int
+) -> Engine:
     if plan.engine == "fast":
         from mfcli.engines.fast import FastEngine
 

@@ -24,6 +24,7 @@ from mfcli.kernels import (
     Doubles,
     Floats,
     Powers,
+    change_pace,
     kernels_for,
     kind_of,
     make_costs,
@@ -36,6 +37,7 @@ from mfcli.kernels import (
 from mfcli.model import Model
 from mfcli.parallel import each
 from mfcli.ratings import Ratings
+from mfcli.schedules import pace
 
 _NONE = dict.fromkeys(TABLES, 0.0)
 _PIECE = 1 << 24  # values of rows touched between two looks at Ctrl-C: some 20 ms
@@ -67,12 +69,11 @@ class FastEngine:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
         reg, kind = config.table_regs["user_factors"], kind_of(config)  # one for all tables
-        self._descent = Descent(config.lr, config.momentum, reg, config.nesterov)
+        self._descent = Descent(*pace(config, 1), reg, config.nesterov)
         self._kernels = kernels_for(config.k, kind.penalised, kind.nesterov, kind.rated)
         self._regs = pack_regs(config.rating_regs, kind) if kind.rated else pack_regs(_NONE, kind)
         self._rated = kind.rated
-        self._powers = _powers(self._descent, len(blocks.sizes))
-        self._costs = make_costs(self._descent, blocks.sizes)
+        self._make_tables()
         self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._descent)
         self._items = pack(start.item_factors, start.item_biases, ITEM_ONE, self._descent)
         self._held_out = records(held_out)
@@ -81,7 +82,25 @@ class FastEngine:
         self._workers = min(threads, blocks.groups)
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
 
+    def _make_tables(self) -> None:
+        self._powers = _powers(self._descent, len(self._blocks.sizes))
+        self._costs = make_costs(self._descent, self._blocks.sizes)
+
+    def _keep_pace(self, epoch: int) -> None:
+        """Turn rows of the epoch before to the rate and the momentum of this one."""
+        before, now = (
+            self._descent._replace(rate=lr, momentum=momentum)
+            for lr, momentum in (pace(self._start.config, max(e, 1)) for e in (epoch - 1, epoch))
+        )
+        if before != now:
+            change_pace(self._users, USER_ONE, before, now)
+            change_pace(self._items, ITEM_ONE, before, now)
+        if self._descent != now:
+            self._descent = now
+            self._make_tables()
+
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
+        self._keep_pace(epoch)
         reg, ratings = self._descent.reg or float(self._rated), self._blocks.ratings
         at_rest = self._quadratic(self._costs.start) if self._descent.reg else 0.0
         losses = np.zeros((len(self._blocks.sizes), 2))

@@ -25,6 +25,7 @@ from mfcli.keras_file import TABLES
 from mfcli.kernels import Records
 from mfcli.model import Model
 from mfcli.ratings import Ratings
+from mfcli.schedules import pace
 
 _REPORT = 32  # steps between two reports of progress
 
@@ -49,6 +50,7 @@ class KerasEngine:
         self._keras.compile(optimizer=optimizer(start.config), loss="mse", metrics=["mse"])
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
+        self._keep_pace(epoch)
         fitted = self._keras.fit(
             _Batches(list(self._blocks.serial(self._start.config.seed, epoch))),
             shuffle=False,
@@ -56,6 +58,15 @@ class KerasEngine:
             callbacks=[_Reporter(on_progress, self._blocks)],
         )
         return Losses(fitted.history["loss"][0], fitted.history["mse"][0])
+
+    def _keep_pace(self, epoch: int) -> None:
+        """Give the optimizer the rate and the momentum of an epoch."""
+        optimizer = self._keras.optimizer
+        optimizer.learning_rate, momentum = pace(self._start.config, epoch)
+        name = "beta_1" if self._start.config.optimizer == "adam" else "momentum"
+        if getattr(optimizer, name) != momentum:  # a constant of the compiled step
+            setattr(optimizer, name, momentum)
+            self._keras.make_train_function(force=True)
 
     def validate(self) -> Losses:
         model = self.model()
