@@ -65,6 +65,8 @@ def _setting(default: Any, text: str, **rule: Any) -> Any:
     return dataclasses.field(default=default, metadata={"help": text, "rule": Rule(**rule)})
 
 
+_BY_OPTIMIZER = -1.0
+_GIBBS_AVERAGE = 0.9
 _AS_REG = -1.0  # a penalty that is the one of `reg`
 
 
@@ -128,10 +130,18 @@ class Config:
         0.0, "With a schedule, momentum at the last epoch.", low=0, below=1
     )
     average: float = _setting(
-        0.0, "Share of the epochs, the last ones, whose weights are averaged.", low=0, high=1
+        _BY_OPTIMIZER,
+        "Share of the epochs, the last ones, whose weights are averaged, with gibbs their"
+        " predictions; -1: none, with gibbs 0.9.",
+        low=_BY_OPTIMIZER,
+        high=1,
     )
     nesterov: bool = _setting(False, "Nesterov's momentum (SGD only).")
-    optimizer: str = _setting("sgd", "Optimizer: sgd or adam.", choices=("sgd", "adam"))
+    optimizer: str = _setting(
+        "sgd",
+        "Optimizer: sgd or adam; or gibbs, which samples from the posterior.",
+        choices=("sgd", "adam", "gibbs"),
+    )
     engine: str = _setting(
         "auto",
         "What trains the model: fast (SGD), keras, or auto, which is fast where it can.",
@@ -193,7 +203,9 @@ class Config:
                 " is not below 1"
             )
         if self.nesterov and self.optimizer != "sgd":
-            raise ConfigError("nesterov belongs to optimizer sgd, got adam; leave one out")
+            raise ConfigError(
+                f"nesterov belongs to optimizer sgd, got {self.optimizer}; leave one out"
+            )
         self._check_schedules()
         if self.cut and self.strategy != "temporal":
             raise ConfigError(
@@ -201,10 +213,15 @@ class Config:
             )
         if self.cut:
             seconds_of(self.cut)
-        if self.engine == "fast" and self.optimizer != "sgd":
+        only = _ONLY.get(self.optimizer, self.engine)
+        if self.engine not in ("auto", only):
             raise ConfigError(
-                f"engine fast trains with optimizer sgd only, got {self.optimizer};"
-                " use engine keras or auto"
+                f"optimizer {self.optimizer} runs with engine {only} only, got {self.engine};"
+                f" use engine {only} or auto"
+            )
+        if _BY_OPTIMIZER < self.average < 0:
+            raise ConfigError(
+                f"average must be at least 0, or -1 for what the optimizer has, got {self.average}"
             )
 
     def _check_schedules(self) -> None:
@@ -223,7 +240,14 @@ class Config:
     def is_paced(self) -> bool:
         """Whether what an epoch does depends on how many there are."""
         shapes = {self.lr_schedule, self.momentum_schedule}
-        return shapes != {"constant"} or self.average > 0
+        return shapes != {"constant"} or self.averaged > 0
+
+    @property
+    def averaged(self) -> float:
+        """Share of the epochs, the last ones, that are averaged."""
+        if self.average != _BY_OPTIMIZER:
+            return self.average
+        return _GIBBS_AVERAGE if self.optimizer == "gibbs" else 0.0
 
     @property
     def width(self) -> int:
@@ -270,6 +294,8 @@ def seconds_of(cut: str) -> int:
         raise ConfigError(f"cut must be a date such as 2015-01-01, got {cut!r}") from None
     return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
 
+
+_ONLY = {"adam": "keras", "gibbs": "fast"}  # engines of the optimizers that have one only
 
 _OWN_REGS = {
     "user_factors": "reg_user",

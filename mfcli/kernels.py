@@ -222,7 +222,7 @@ def _operation(define: Callable[..., Any]) -> Any:
     return intrinsic(prefer_literal=True)(define)
 
 
-def _inline(function: Callable[..., Any]) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
     """Compile the decorated function into its callers, where flags are constants."""
     return numba.njit(forceinline=True)(function)
 
@@ -444,7 +444,7 @@ def _sum(typing: Any, vector: Any) -> Any:
 # part of one in hand, `one` the lane of the constant counted from there.
 
 
-@_inline
+@inlined
 def _power(powers: Any, n: Any) -> Any:
     """Four entries of ``C ** n``, in the order of rows."""
     near, far = _pointer(powers.near), _pointer(powers.far)
@@ -457,7 +457,7 @@ def _power(powers: Any, n: Any) -> Any:
     return _fma(a, e, b * g), _fma(a, f, b * h), _fma(c, e, d * g), _fma(c, f, d * h)
 
 
-@_inline
+@inlined
 def _read(base: Any, place: Any, like: Any, kind: Any) -> Any:
     """Load ``(w, s, x)``."""
     w = _load(base, place, like)
@@ -466,7 +466,7 @@ def _read(base: Any, place: Any, like: Any, kind: Any) -> Any:
     return w, s, x
 
 
-@_inline
+@inlined
 def _bring(
     base: Any, place: Any, one: Any, n: Any, power: Any, gain: Any, like: Any, kind: Any
 ) -> Any:
@@ -490,7 +490,7 @@ def _bring(
     return w, s, x
 
 
-@_inline
+@inlined
 def _push(
     base: Any, place: Any, one: Any, push: Any, other: Any, w: Any, s: Any, x: Any,
     cost: Any, charge: Any, step: Any, shrink: Any, regs: Any, kind: Any,
@@ -512,14 +512,14 @@ def _push(
     return charge
 
 
-@_inline
+@inlined
 def _places(data: Any, at: Any, kind: Any) -> Any:
     """Offsets of the user's and the item's row of record number `at`."""
     user, item = _load_int(data, 3 * at), _load_int(data, 3 * at + 1)
     return np.intp(user) * kind.stride, np.intp(item) * kind.stride
 
 
-@_inline
+@inlined
 def _fetch(data: Any, at: Any, users: Any, items: Any, kind: Any) -> None:
     """Prefetch the rows of a record."""
     user, item = _places(data, at, kind)
@@ -528,13 +528,13 @@ def _fetch(data: Any, at: Any, users: Any, items: Any, kind: Any) -> None:
         _prefetch(items, item + line)
 
 
-@_inline
+@inlined
 def _gap(base: Any, place: Any, step: Any, powers: Any) -> Any:
     """Return how far a row is behind; `place` is that of its step."""
     return min(step - _load_int(base, place), powers.limit)
 
 
-@_inline
+@inlined
 def _learn(
     data: Any, at: Any, users: Any, items: Any, powers: Any, cost: Any, charge: Any,
     push: Any, mu: Any, step: Any, user_regs: Any, item_regs: Any, like: Any, kind: Any,
@@ -575,7 +575,7 @@ def _learn(
     return np.float64(error), charge
 
 
-@_inline
+@inlined
 def _predict(data: Any, at: Any, users: Any, items: Any, like: Any, kind: Any) -> Any:
     """Return the prediction for a record, less ``mu``."""
     user, item = _places(data, at, kind)
@@ -847,7 +847,7 @@ class SharedKernels(NamedTuple):
     fill_costs: Callable[..., None]
 
 
-def _compile(function: Callable[..., None], *arguments: Any) -> Callable[..., None]:
+def compiled(function: Callable[..., None], *arguments: Any) -> Callable[..., None]:
     """Compile for the given types, or load from the cache on disk.
 
     Without a folder to write to Numba raises RuntimeError, on trouble with the
@@ -856,24 +856,24 @@ def _compile(function: Callable[..., None], *arguments: Any) -> Callable[..., No
     error in the function itself comes up again.
     """
     signature = types.void(*arguments)
-    compiled: Callable[..., None]
+    made: Callable[..., None]
     try:
-        compiled = numba.njit(signature, nogil=True, cache=True)(function)
+        made = numba.njit(signature, nogil=True, cache=True)(function)
     except Exception:
-        compiled = numba.njit(signature, nogil=True)(function)
-    return compiled
+        made = numba.njit(signature, nogil=True)(function)
+    return made
 
 
 @functools.cache
 def kernels_for(k: int, penalised: bool, nesterov: bool, rated: bool = False) -> Kernels:
     """Compile the kernels for `k` factors and one sort of descent."""
     kind = row_kind(k, penalised, nesterov, rated)
-    run_batches = _compile(
+    run_batches = compiled(
         _make_run_batches(kind), _RECORDS, _INT, _INT, _STEPS, _LONGS, _ROWS, _ROWS,
         _POWERS, _TABLE, types.float64, types.float32, _TABLE, _MATRIX,
     )  # fmt: skip
-    finish_epoch = _compile(_make_finish_epoch(kind), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
-    squared_errors = _compile(
+    finish_epoch = compiled(_make_finish_epoch(kind), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
+    squared_errors = compiled(
         _make_squared_errors(kind), _RECORDS, _INT, _INT, _ROWS, _ROWS, types.float32, _DOUBLES
     )
     return Kernels(run_batches, finish_epoch, squared_errors)
@@ -883,14 +883,14 @@ def kernels_for(k: int, penalised: bool, nesterov: bool, rated: bool = False) ->
 def shared_kernels() -> SharedKernels:
     """Compile the kernels that do not depend on the kind of rows."""
     return SharedKernels(
-        _compile(_penalty_at_rest, _ROWS, _INT, _DOUBLES, _DOUBLES),
-        _compile(_shuffle, _RECORDS, _RECORDS, _INT, _DOUBLES),
-        _compile(_count_blocks, _COLUMN, _COLUMN, _COLUMN, _COLUMN, _COUNTS),
-        _compile(_fill_blocks, _COLUMN, _COLUMN, _RATINGS, _COLUMN, _COLUMN, _COUNTS, _RECORDS),
-        _compile(_select_top, _TABLE, _RANKS, _TABLE),
-        _compile(_first_unrated, _COLUMN, _STARTS, _COLUMN, _COLUMN, _STEPS, _RANKS),
-        _compile(_fill_powers, _MATRIX, _MATRIX),
-        _compile(_fill_costs, _MATRIX, types.float64, _DOUBLES, _MATRIX),
+        compiled(_penalty_at_rest, _ROWS, _INT, _DOUBLES, _DOUBLES),
+        compiled(_shuffle, _RECORDS, _RECORDS, _INT, _DOUBLES),
+        compiled(_count_blocks, _COLUMN, _COLUMN, _COLUMN, _COLUMN, _COUNTS),
+        compiled(_fill_blocks, _COLUMN, _COLUMN, _RATINGS, _COLUMN, _COLUMN, _COUNTS, _RECORDS),
+        compiled(_select_top, _TABLE, _RANKS, _TABLE),
+        compiled(_first_unrated, _COLUMN, _STARTS, _COLUMN, _COLUMN, _STEPS, _RANKS),
+        compiled(_fill_powers, _MATRIX, _MATRIX),
+        compiled(_fill_costs, _MATRIX, types.float64, _DOUBLES, _MATRIX),
     )
 
 

@@ -40,6 +40,8 @@ ORDER = [
     "keras_file",
     "factorization",
     "kernels",
+    "sampling",
+    "low_rank",
     "recommending",
     "model",
     "folding",
@@ -49,6 +51,7 @@ ORDER = [
     "engines.threads",
     "engines.fast",
     "engines.averaging",
+    "engines.gibbs",
     "engines.ensemble",
     "engines.keras",
     "tallies",
@@ -101,14 +104,21 @@ HOMES = {
     "keras": {"engines.keras"},
     "matplotlib": {"plots.canvas", "plots.histories", "plots.metrics"},
     "h5py": {"keras_file"},
-    "numba": {"kernels"},
+    "numba": {"kernels", "sampling"},
     "llvmlite": {"kernels"},
     "typer": {"cli", *(name for name in ORDER if name.startswith("commands."))},
     "pandas": {"duplicates"},
 }
 
 
-CHOSEN = {"blocks", "engines.fast", "engines.keras", "engines.averaging", "engines.ensemble"}
+CHOSEN = {
+    "blocks",
+    "engines.fast",
+    "engines.keras",
+    "engines.averaging",
+    "engines.ensemble",
+    "engines.gibbs",
+}
 """What `make_engine` loads when it is asked for."""
 
 

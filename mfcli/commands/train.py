@@ -46,6 +46,7 @@ from mfcli.commands.options import (
     Threads,
     Warmup,
     given_settings,
+    refuse,
     settings_of,
 )
 from mfcli.config import Config
@@ -64,6 +65,13 @@ _TESTED = (
     " (split with --valid 0.1 to choose one)"
 )
 
+
+_OF_DESCENT = (
+    "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope", "batch_size",
+    "lr", "lr_schedule", "lr_end", "warmup", "momentum", "momentum_schedule", "momentum_end",
+    "nesterov", "blocks",
+)  # fmt: skip
+"""Settings of descent along the gradient."""
 
 _RESUMED = "going on after epoch {}, with the checkpoint's settings"
 
@@ -127,6 +135,8 @@ def train(
     from mfcli.training import check_writable
 
     settings, folds = settings_of(ctx), folds_of(split)
+    if settings.optimizer == "gibbs":
+        refuse(ctx, _OF_DESCENT, "--optimizer gibbs, which has no such thing")
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the folder of the split; choose another")
     runs = {fold: out / fold.name for fold in folds} or {split: out}

@@ -104,6 +104,8 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     from mfcli.blocks import default_groups
     from mfcli.kernels import kind_of
 
+    if config.optimizer == "gibbs":
+        return Plan("fast", 1, "sampling from the posterior (gibbs), a sample an epoch")
     alike = len(set(config.table_regs.values())) == 1
     exact = config.optimizer == "sgd" and alike
     engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
@@ -144,6 +146,9 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     """
     from mfcli.kernels import RATING, kind_of
 
+    if config.optimizer == "gibbs":
+        records = 2 * n_ratings * (RATING.itemsize - 4)  # in the order of users, and of items
+        return {"records": records, "shuffle": 0, "tables": n_rows * (11 * config.k + 4) * 8}
     stride = kind_of(config).stride
     width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
@@ -170,11 +175,11 @@ def make_engine(
     threads : int
         For the fast engine; the result does not depend on it.
     """
-    from mfcli.blocks import make_blocks
-
-    blocks = make_blocks(train, plan.groups, starts[0].config.batch_size)
     own = threads if len(starts) == 1 else 1
-    engines = [_make_one(plan, start, blocks, held_out, own) for start in starts]
+    if starts[0].config.optimizer == "gibbs":
+        engines = _make_chains(starts, train, held_out, own)
+    else:
+        engines = _make_descents(plan, starts, train, held_out, own)
     if len(engines) == 1:
         return engines[0]
     from mfcli.engines.ensemble import Ensemble
@@ -183,18 +188,30 @@ def make_engine(
     return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
 
 
-def _make_one(plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> Engine:
-    engine, config = _make_plain(plan, start, blocks, held_out, threads), start.config
-    if not config.average:
-        return engine
+def _make_chains(
+    starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> list[Engine]:
+    from mfcli.engines.gibbs import GibbsEngine
+
+    return [GibbsEngine(start, train, held_out, threads) for start in starts]
+
+
+def _make_descents(
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> list[Engine]:
+    from mfcli.blocks import make_blocks
     from mfcli.engines.averaging import Averaging
 
-    return Averaging(
-        engine, config.epochs + 1 - math.ceil(config.average * config.epochs), held_out
-    )
+    config = starts[0].config
+    blocks = make_blocks(train, plan.groups, config.batch_size)
+    engines = [_make_descent(plan, start, blocks, held_out, threads) for start in starts]
+    if not config.averaged:
+        return engines
+    first = config.epochs + 1 - math.ceil(config.averaged * config.epochs)
+    return [Averaging(engine, first, held_out) for engine in engines]
 
 
-def _make_plain(
+def _make_descent(
     plan: Plan, start: Model, blocks: Blocks, held_out: Ratings, threads: int
 ) -> Engine:
     if plan.engine == "fast":

@@ -1,0 +1,204 @@
+"""Sampling from the posterior: each draw by its formula, the mean of all as one model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Outcome
+from planted import make_ratings, planted_split
+from test_checkpoints import assert_same, stopped_after
+
+from mfcli.config import Config
+from mfcli.engines.gibbs import GibbsEngine, draw_prior
+from mfcli.errors import ConfigError
+from mfcli.low_rank import gram, multiplied, truncated
+from mfcli.model import Model
+from mfcli.sampling import make_side, sampling_kernels
+from mfcli.split_folder import read_split
+from mfcli.splitting import Split, assembled
+from mfcli.training import fit, start
+
+GIBBS = Config(k=3, epochs=6, optimizer="gibbs")
+
+
+def predict(model: Model) -> np.ndarray:
+    shape = len(model.users), len(model.items)
+    user, item = (a.ravel().astype(np.int32) for a in np.indices(shape))
+    return model.predict_rows(user, item).reshape(shape)
+
+
+def test_a_side_has_the_ratings_of_each_row_in_order() -> None:
+    rows, others = np.array([2, 0, 2, 2], np.int32), np.array([5, 6, 4, 3], np.int32)
+    ratings = np.array([1, 2, 3, 4], np.float32)
+    side = make_side(rows, others, ratings, np.array([1, 0, 3]))
+    assert side.starts.tolist() == [0, 1, 1, 4]
+    assert side.others.tolist() == [6, 5, 4, 3]
+    assert side.ratings.tolist() == [2, 1, 3, 4]
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 33])
+def test_rows_are_drawn_by_the_formula(k: int) -> None:
+    """The obvious twin: the posterior's precision and mean with NumPy, row by row."""
+    rng = np.random.default_rng(k)
+    n, m, d = 9, 7, k + 1
+    user, item = (a.astype(np.int32) for a in np.nonzero(rng.random((n, m)) < 0.6))
+    keep = user != 4  # a user without ratings
+    user, item = user[keep], item[keep]
+    rating = rng.normal(3, 1, len(user)).astype(np.float32)
+    side = make_side(user, item, rating, np.bincount(user, minlength=n))
+    mine, theirs, normals = (rng.normal(size=(rows, d)) for rows in (n, m, n))
+    root = rng.normal(size=(d, d))
+    precision, shift, alpha, mu = root @ root.T + np.eye(d), rng.normal(size=d), 1.7, 2.9
+    drawn = mine.copy()
+    sampling_kernels().draw(0, n, *side, mu, drawn, theirs, alpha, precision, shift, normals)
+    for u in range(n):
+        z, own = theirs[item[user == u]].copy(), rating[user == u].astype(np.float64)
+        targets = own - mu - z[:, 0]
+        z[:, 0] = 1
+        p = precision + alpha * z.T @ z
+        upper = np.linalg.cholesky(p).T
+        expected = np.linalg.solve(p, shift + alpha * z.T @ targets)
+        expected = expected + np.linalg.solve(upper, normals[u])
+        np.testing.assert_allclose(drawn[u], mine[u] if u == 4 else expected, rtol=1e-8)
+
+
+def test_squared_errors_are_those_of_the_rows() -> None:
+    rng = np.random.default_rng(0)
+    user, item = np.array([0, 0, 2], np.int32), np.array([1, 0, 1], np.int32)
+    rating = np.array([3, 4, 5], np.float32)
+    side = make_side(user, item, rating, np.array([2, 0, 1]))
+    x, y, sums = rng.normal(size=(3, 4)), rng.normal(size=(2, 4)), np.empty(3)
+    sampling_kernels().square_errors(0, 3, *side, 3.5, x, y, sums)
+    predicted = 3.5 + x[user, 0] + y[item, 0] + (x[user, 1:] * y[item, 1:]).sum(axis=1)
+    np.testing.assert_allclose(sums, np.bincount(user, (predicted - rating) ** 2, 3))
+
+
+def test_a_truncation_is_the_best_of_its_rank() -> None:
+    rng = np.random.default_rng(3)
+    p, q = rng.normal(size=(50, 8)), rng.normal(size=(30, 8)) * np.arange(1, 9)
+    left, values, right = np.linalg.svd(p @ q.T, full_matrices=False)
+    for rank in (1, 3, 8):
+        a, b = truncated(p, q, rank, threads=2)
+        best = left[:, :rank] * values[:rank] @ right[:rank]
+        np.testing.assert_allclose(a @ b.T, best, atol=1e-9 * values[0])
+        np.testing.assert_allclose((a * a).sum(axis=0), values[:rank], rtol=1e-9)
+
+
+def test_a_truncation_may_be_wider_than_the_rank() -> None:
+    rng = np.random.default_rng(4)
+    p = np.hstack([rng.normal(size=(40, 2)), np.zeros((40, 4))])
+    a, b = truncated(p, p, 5, threads=1)
+    np.testing.assert_allclose(a @ b.T, p @ p.T, atol=1e-9)
+    assert (truncated(0 * p, p, 3, threads=1)[0] == 0).all()
+
+
+def test_products_are_those_of_numpy() -> None:
+    rows = np.random.default_rng(5).normal(size=(40_000, 5))
+    np.testing.assert_allclose(gram(rows, 2), rows.T @ rows)
+    assert gram(rows, 1).tobytes() == gram(rows, 3).tobytes()
+    np.testing.assert_allclose(multiplied(rows, rows[:5, :3], 2), rows @ rows[:5, :3])
+
+
+def test_priors_are_drawn_from_the_normal_wishart_distribution() -> None:
+    rng, d, n = np.random.default_rng(6), 3, 20
+    rows = rng.normal([1.0, 0.0, -1.0], [0.5, 1.0, 2.0], size=(n, d))
+    draws = [draw_prior(rows, rng) for _ in range(20_000)]
+    precisions, means = (np.array(part) for part in zip(*draws, strict=True))
+    mean, centred = rows.mean(axis=0), rows - rows.mean(axis=0)
+    scatter = np.eye(d) + centred.T @ centred + 2 * n / (2 + n) * np.outer(mean, mean)
+    expected = (d + n) * np.linalg.inv(scatter)
+    np.testing.assert_allclose(precisions.mean(axis=0), expected, atol=0.02 * expected.max())
+    np.testing.assert_allclose(means.mean(axis=0), n * mean / (n + 2), atol=0.02)
+    spread = scatter / (n - 1) / (n + 2)  # E of the inverse of (n + 2) x precision
+    np.testing.assert_allclose(np.cov(means.T), spread, atol=0.05 * spread.max())
+
+
+def test_samples_vary_as_the_posterior_does() -> None:
+    """One user and one item rated n times over: the mean of its ratings, +- noise / sqrt n."""
+    rng = np.random.default_rng(7)
+    user, item = (a.ravel() for a in np.indices((40, 50)))
+    rating = 3 + rng.normal(0, 0.5, len(user))
+    ratings = make_ratings(user, item, rating, users=40, items=50)
+    split = assembled({"train": ratings, "test": ratings}, ratings.scale(), {})
+    config = replace(GIBBS, k=1, epochs=300, average=0)
+    engine = GibbsEngine(start(split, config), split.train, split.test, 1)
+    noise, first = [], []
+    for epoch in range(1, 301):
+        engine.run_epoch(epoch, lambda done, total: None)
+        if epoch > 100:
+            noise.append(engine.state()["alpha"][0] ** -0.5)
+            first.append(predict(engine.model()).mean())
+    assert np.mean(noise) == pytest.approx(0.5, abs=0.03)
+    assert np.mean(first) == pytest.approx(rating.mean(), abs=0.003)
+    assert np.std(first) == pytest.approx(0.5 / 2000**0.5, rel=0.3)
+
+
+def test_the_model_is_the_mean_of_the_samples() -> None:
+    """With no more users than factors nothing is cut off."""
+    split = planted_split(Config(), users=5, items=40, share=0.7)
+    config = replace(GIBBS, k=5)
+    samples = [fit(split, replace(config, epochs=n, average=0)).model for n in (4, 5, 6)]
+    mean = fit(split, replace(config, average=0.5)).model
+    expected = np.mean([predict(sample) for sample in samples], axis=0)
+    np.testing.assert_allclose(predict(mean), expected, atol=1e-5)
+    assert mean.k == 5
+
+
+def with_strangers() -> Split:
+    """A user and an item have no training rating."""
+    split = planted_split(Config(seed=3))
+    keep = (split.train.user != 0) & (split.train.item != 0)
+    return assembled({"train": split.train.take(keep), "test": split.test}, split.scale, {})
+
+
+def test_who_has_no_rating_is_predicted_like_the_mean_of_the_others() -> None:
+    model = fit(with_strangers(), replace(GIBBS, average=0)).model
+    assert not model.user_factors[0].any()
+    assert not model.item_biases[0]
+    predicted = predict(model)
+    np.testing.assert_allclose(predicted[0, 1:], predicted[1:, 1:].mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(predicted[1:, 0], predicted[1:, 1:].mean(axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"ensemble": 2}, {"average": 0.4}], ids=str)
+def test_it_goes_on_and_threads_do_not_matter(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = replace(GIBBS, **settings)
+    split = planted_split(config)
+    whole = fit(split, config, threads=1)
+    assert_same(whole, fit(split, config, threads=3))
+    for epoch in (1, 4):
+        checkpoint = stopped_after(split, config, epoch, tmp_path / str(epoch))
+        assert_same(whole, fit(split, config, resume=checkpoint, threads=2))
+
+
+def test_other_seeds_give_other_samples() -> None:
+    split = planted_split(Config())
+    one, two = (predict(fit(split, replace(GIBBS, seed=seed)).model) for seed in (0, 1))
+    assert 0.001 < np.abs(one - two).mean() < 0.3
+
+
+def test_it_predicts_real_ratings_better_than_descent(real_split: Path) -> None:
+    split = read_split(real_split)
+    sampled = fit(split, Config(k=6, epochs=120, optimizer="gibbs"))
+    careful = Config(k=30, epochs=30, batch_size=32, lr=0.05, lr_schedule="cosine", reg=0.1)
+    descended = fit(split, replace(careful, reg_scope="rating"))
+    errors = [f.history.lists["val_mse"][-1] ** 0.5 for f in (sampled, descended)]
+    assert errors[0] < errors[1] - 0.005
+
+
+def test_it_has_one_engine() -> None:
+    with pytest.raises(ConfigError, match="gibbs runs with engine fast only, got keras"):
+        Config(optimizer="gibbs", engine="keras")
+    with pytest.raises(ConfigError, match="average must be at least 0, or -1"):
+        Config(average=-0.5)
+
+
+def test_options_of_descent_are_refused(run: Callable[..., Outcome], real_split: Path) -> None:
+    done = run("train", "--optimizer", "gibbs", "--lr", "0.1", "--split", real_split)
+    assert done.code == 2
+    assert "--lr does not go with --optimizer gibbs, which has no such thing" in done.err
