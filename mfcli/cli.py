@@ -19,6 +19,7 @@ from mfcli.commands.evaluate import evaluate
 from mfcli.commands.export import export
 from mfcli.commands.fetch import fetch
 from mfcli.commands.fold_in import fold_in
+from mfcli.commands.init import init
 from mfcli.commands.plot import plot
 from mfcli.commands.predict import predict
 from mfcli.commands.recommend import recommend
@@ -35,6 +36,7 @@ COMMANDS = (
     fetch,
     check,
     split,
+    init,
     train,
     evaluate,
     compare,

@@ -215,13 +215,11 @@ def sampling_kernels() -> SamplingKernels:
 
 
 def make_side(
-    rows: NDArray[np.int32],
-    others: NDArray[np.int32],
-    ratings: NDArray[np.float32],
-    counts: NDArray[np.int64],
+    rows: NDArray[np.int32], others: NDArray[np.int32], ratings: NDArray[np.float32], count: int
 ) -> Side:
-    """Sort ratings by the rows of one side, each row's in the order they come in."""
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    """Sort ratings by the rows of one side, of which there are `count`; a row's stay in order."""
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
     side = Side(starts, np.empty(len(rows), np.int32), np.empty(len(rows), np.float32))
     sampling_kernels().sort(rows, others, ratings, starts[:-1].copy(), side.others, side.ratings)
     return side

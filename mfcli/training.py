@@ -243,17 +243,25 @@ class _Run:
         return not all(map(math.isfinite, numbers)) or max(epoch.mse, epoch.val_mse) > most
 
     def _diverged(self, number: int) -> Diverged:
-        config, best = self._config, None
+        best = None
         kept = "no epoch before it was sound"
         if self.epochs:
             at = self._best_epoch
             best = Fit(self._best, History.of(self.epochs[:at]), at)
             kept = f"epoch {at}, the best one before, is kept"
-        rate = stable_rate(self._start, self._split.train, config, self._threads)
-        remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]
-        remedies += [f"fewer than {config.blocks} blocks"] if config.blocks > 1 else []
         return Diverged(
-            f"training diverged at epoch {number} (lr {config.lr:g}); {kept}; try"
-            f" {' or '.join(remedies)}",
+            f"training diverged at epoch {number} ({self._culprit()}); {kept}; try"
+            f" {' or '.join(self._remedies())}",
             best,
         )
+
+    def _culprit(self) -> str:
+        return "gibbs" if self._config.optimizer == "gibbs" else f"lr {self._config.lr:g}"
+
+    def _remedies(self) -> list[str]:
+        config = self._config
+        if config.optimizer == "gibbs":
+            return ["a lower --k", "ratings without outliers"]
+        rate = stable_rate(self._start, self._split.train, config, self._threads)
+        remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]
+        return remedies + ([f"fewer than {config.blocks} blocks"] if config.blocks > 1 else [])

@@ -35,7 +35,7 @@ def predict(model: Model) -> np.ndarray:
 def test_a_side_has_the_ratings_of_each_row_in_order() -> None:
     rows, others = np.array([2, 0, 2, 2], np.int32), np.array([5, 6, 4, 3], np.int32)
     ratings = np.array([1, 2, 3, 4], np.float32)
-    side = make_side(rows, others, ratings, np.array([1, 0, 3]))
+    side = make_side(rows, others, ratings, 3)
     assert side.starts.tolist() == [0, 1, 1, 4]
     assert side.others.tolist() == [6, 5, 4, 3]
     assert side.ratings.tolist() == [2, 1, 3, 4]
@@ -50,7 +50,7 @@ def test_rows_are_drawn_by_the_formula(k: int) -> None:
     keep = user != 4  # a user without ratings
     user, item = user[keep], item[keep]
     rating = rng.normal(3, 1, len(user)).astype(np.float32)
-    side = make_side(user, item, rating, np.bincount(user, minlength=n))
+    side = make_side(user, item, rating, n)
     mine, theirs, normals = (rng.normal(size=(rows, d)) for rows in (n, m, n))
     root = rng.normal(size=(d, d))
     precision, shift, alpha, mu = root @ root.T + np.eye(d), rng.normal(size=d), 1.7, 2.9
@@ -71,7 +71,7 @@ def test_squared_errors_are_those_of_the_rows() -> None:
     rng = np.random.default_rng(0)
     user, item = np.array([0, 0, 2], np.int32), np.array([1, 0, 1], np.int32)
     rating = np.array([3, 4, 5], np.float32)
-    side = make_side(user, item, rating, np.array([2, 0, 1]))
+    side = make_side(user, item, rating, 3)
     x, y, sums = rng.normal(size=(3, 4)), rng.normal(size=(2, 4)), np.empty(3)
     sampling_kernels().square_errors(0, 3, *side, 3.5, x, y, sums)
     predicted = 3.5 + x[user, 0] + y[item, 0] + (x[user, 1:] * y[item, 1:]).sum(axis=1)
@@ -131,7 +131,7 @@ def test_samples_vary_as_the_posterior_does() -> None:
     for epoch in range(1, 301):
         engine.run_epoch(epoch, lambda done, total: None)
         if epoch > 100:
-            noise.append(engine.state()["alpha"][0] ** -0.5)
+            noise.append(engine.state()["alpha"][0] ** -0.5 * rating.std())
             first.append(predict(engine.model()).mean())
     assert np.mean(noise) == pytest.approx(0.5, abs=0.03)
     assert np.mean(first) == pytest.approx(rating.mean(), abs=0.003)
@@ -174,6 +174,17 @@ def test_it_goes_on_and_threads_do_not_matter(tmp_path: Path, settings: dict[str
     for epoch in (1, 4):
         checkpoint = stopped_after(split, config, epoch, tmp_path / str(epoch))
         assert_same(whole, fit(split, config, resume=checkpoint, threads=2))
+
+
+def test_the_scale_of_the_ratings_does_not_matter() -> None:
+    split = planted_split(Config())
+    parts = {
+        name: replace(part, rating=part.rating * np.float32(16) - np.float32(8))
+        for name, part in split.parts.items()
+    }
+    scale = split.scale._replace(min=16 * split.scale.min - 8, max=16 * split.scale.max - 8)
+    other = predict(fit(replace(split, **parts, scale=scale), GIBBS).model)
+    np.testing.assert_allclose(predict(fit(split, GIBBS).model), (other + 8) / 16, atol=1e-3)
 
 
 def test_other_seeds_give_other_samples() -> None:

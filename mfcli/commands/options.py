@@ -133,6 +133,9 @@ Resamples = Annotated[int, setting("resamples")]
 At = Annotated[int, setting("at")]
 Relevant = Annotated[float, setting("relevant")]
 
+SettingsOut = Annotated[Path, typer.Option("--out", help="Settings file to write.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over an older settings file.")]
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -4,7 +4,8 @@ Each epoch draws the users' rows given the items', then the items' given the use
 posterior of a model with Gaussian noise and, for the rows of a side, a Gaussian prior whose mean
 and covariance are drawn too, from a Normal-Wishart distribution (R. Salakhutdinov and A. Mnih,
 "Bayesian probabilistic matrix factorization using Markov chain Monte Carlo", ICML 2008). There is
-no rate, no momentum and no penalty to choose.
+no rate, no momentum and no penalty to choose. All of it is done in units of the ratings' standard
+deviation, so that their scale does not matter.
 
 The mean of the predictions of n samples is a biased matrix factorization of n k factors. After
 every epoch it is brought back to few of them by the singular value decomposition, and the model is
@@ -72,9 +73,11 @@ class GibbsEngine:
         self._start, self._held_out, self._threads = start, held_out, threads
         self._first = config.epochs + 1 - math.ceil(config.averaged * config.epochs)
         self._total = len(train)
-        user, item, rating = train.user, train.item, train.rating
-        self._users = _half(make_side(user, item, rating, train.users.counts))
-        self._items = _half(make_side(item, user, rating, train.items.counts))
+        self._unit = float(train.rating.std(dtype=np.float64)) or 1.0
+        self._center = start.mu / self._unit
+        user, item, rating = train.user, train.item, train.rating / np.float32(self._unit)
+        self._users = _half(make_side(user, item, rating, len(train.users)))
+        self._items = _half(make_side(item, user, rating, len(train.items)))
         self._sample = Rows(
             np.column_stack([start.user_biases, start.user_factors]).astype(np.float64),
             np.column_stack([start.item_biases, start.item_factors]).astype(np.float64),
@@ -90,12 +93,12 @@ class GibbsEngine:
         on_progress(self._total // 2, self._total)
         self._draw(self._items, items, users, rng)
         squares = self._square_errors()
-        shape, rate = _NOISE + self._total, _NOISE + squares
-        self._alpha[0] = rng.gamma(shape / 2, 2 / rate)
+        self._alpha[0] = rng.gamma((_NOISE + self._total) / 2, 2 / (_NOISE + squares))
         if epoch >= self._first:
             self._add()
         on_progress(self._total, self._total)
-        return Losses(squares / self._total, squares / self._total)
+        mse = squares * self._unit**2 / self._total
+        return Losses(mse, mse)
 
     def validate(self) -> Losses:
         predicted = self.model().predict_rows(self._held_out.user, self._held_out.item)
@@ -106,11 +109,13 @@ class GibbsEngine:
         """Return the mean of the samples, or the last one if none has counted yet."""
         k = self._start.k
         mu, rows = (float(self._mu[0]), self._mean) if self._count[0] else self._centred()
-        users, items = (side.astype(np.float32) for side in rows)
-        return replace(self._start, mu=mu).with_tables(
+        units = np.full(k + 1, math.sqrt(self._unit))  # of a product of two factors
+        units[0] = self._unit
+        users, items = ((side[:, : k + 1] * units).astype(np.float32) for side in rows)
+        return replace(self._start, mu=mu * self._unit).with_tables(
             {
-                "user_factors": np.ascontiguousarray(users[:, 1 : k + 1]),
-                "item_factors": np.ascontiguousarray(items[:, 1 : k + 1]),
+                "user_factors": np.ascontiguousarray(users[:, 1:]),
+                "item_factors": np.ascontiguousarray(items[:, 1:]),
                 "user_biases": users[:, 0].copy(),
                 "item_biases": items[:, 0].copy(),
             }
@@ -127,7 +132,7 @@ class GibbsEngine:
     def _draw(self, half: _Half, mine: Doubles, theirs: Doubles, rng: np.random.Generator) -> None:
         precision, mean = draw_prior(mine[half.seen], rng, self._threads)
         normals, shift = rng.standard_normal(mine.shape), precision @ mean
-        alpha, mu = float(self._alpha[0]), self._start.mu
+        alpha, mu = float(self._alpha[0]), self._center
 
         def task(number: int) -> None:
             sampling_kernels().draw(
@@ -142,7 +147,7 @@ class GibbsEngine:
 
         def task(number: int) -> None:
             sampling_kernels().square_errors(
-                half.bounds[number], half.bounds[number + 1], *half.side, self._start.mu,
+                half.bounds[number], half.bounds[number + 1], *half.side, self._center,
                 *self._sample, sums,
             )  # fmt: skip
 
@@ -162,7 +167,7 @@ class GibbsEngine:
         (user, n), (item, m) = ((rows, rows[own.seen].mean(axis=0)) for rows, own in half)
         p, q = user[:, 1:] - n[1:], item[:, 1:] - m[1:]
         user_biases, item_biases = user[:, 0] - n[0] + p @ m[1:], item[:, 0] - m[0] + q @ n[1:]
-        mu = self._start.mu + float(n[0] + m[0] + n[1:] @ m[1:])
+        mu = self._center + float(n[0] + m[0] + n[1:] @ m[1:])
         users = np.column_stack([user_biases, p]) * self._users.seen[:, None]
         items = np.column_stack([item_biases, q]) * self._items.seen[:, None]
         return mu, Rows(users, items)

@@ -1,0 +1,77 @@
+"""Recommended settings can be trained with as they are, and do well on real ratings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Outcome
+from planted import planted_ratings, planted_split
+
+from mfcli.advising import advise
+from mfcli.config import Config
+from mfcli.split_folder import read_split
+from mfcli.splitting import Split, split
+from mfcli.training import fit
+
+Run = Callable[..., Outcome]
+
+
+def advised(parts: Split) -> dict[str, object]:
+    return {name: value for name, value, _ in advise(parts)}
+
+
+def test_it_fits_small_data() -> None:
+    parts = planted_split(Config(), users=5, items=40)
+    settings = advised(parts)
+    assert settings["k"] == 5
+    assert all(reason for *_, reason in advise(parts))
+    fit(parts, replace(Config(**settings), epochs=3))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("step", "least"), [(1.0, 0.0), (20.0, -10.0)])
+def test_at_most_half_of_the_ratings_are_relevant(step: float, least: float) -> None:
+    ratings, _ = planted_ratings()
+    values = least + step * np.round(ratings.rating)
+    parts = split(replace(ratings, rating=values.astype(np.float32)))
+    relevant = advised(parts)["relevant"]
+    assert 0 < np.mean(parts.train.rating >= relevant) <= 0.5
+    assert np.mean(parts.train.rating >= relevant - step) > 0.5  # type: ignore[operator]
+
+
+def test_where_all_ratings_are_alike_all_are_relevant() -> None:
+    ratings, _ = planted_ratings()
+    parts = split(replace(ratings, rating=np.full(len(ratings), 7, np.float32)))
+    assert advised(parts)["relevant"] == 7
+    model = fit(parts, replace(Config(**advised(parts)), epochs=3)).model  # type: ignore[arg-type]
+    np.testing.assert_allclose(model.predict_rows(parts.test.user, parts.test.item), 7, atol=0.3)
+
+
+def test_init_then_train(run: Run, real_split: Path) -> None:
+    """Better than SGD with what helps it: a schedule, penalties of ratings, many factors."""
+    done = run("init", "--split", real_split)
+    assert done.code == 0
+    assert done.out.endswith("mfcli.toml: next: mfcli train\n")
+    trained = run("train", "--split", real_split, "--epochs", 100, "--k", 8, "--json")
+    careful = Config(k=30, epochs=30, batch_size=32, lr=0.05, lr_schedule="cosine", reg=0.1)
+    other = fit(read_split(real_split), replace(careful, reg_scope="rating"))
+    assert json.loads(trained.out)["val_mse"] < other.losses["val_mse"] - 0.01
+
+
+def test_an_older_file_stays(run: Run, real_split: Path) -> None:
+    Path("mfcli.toml").write_text("k = 3\n", encoding="utf-8")
+    done = run("init", "--split", real_split)
+    assert (done.code, done.err) == (
+        1,
+        "error: mfcli.toml: is there already; choose another --out, or --force\n",
+    )
+    assert Path("mfcli.toml").read_text(encoding="utf-8") == "k = 3\n"
+    assert run("init", "--split", real_split, "--out", "other.toml").out.endswith(
+        "other.toml: next: mfcli train --config other.toml\n"
+    )
+    assert run("init", "--split", real_split, "--force").code == 0
+    assert Config.load(Path("mfcli.toml")).optimizer == "gibbs"
