@@ -34,9 +34,9 @@ def advise(split: Split) -> list[Setting]:
 
 
 def _factors(split: Split, count: int) -> Setting:
-    users, items = (np.count_nonzero(v.counts) for v in (split.train.users, split.train.items))
+    users, items = (int((v.counts > 0).sum()) for v in (split.train.users, split.train.items))
     size = "small" if count < _SMALL else "usual"
-    k = int(min(_FACTORS[size], users, items))
+    k = min(_FACTORS[size], users, items)
     per_row = count / (users + items)
     reason = (
         f"There are {per_row:.0f} training ratings for each user and item. The strength of the"

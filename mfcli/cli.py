@@ -27,6 +27,7 @@ from mfcli.commands.show import show
 from mfcli.commands.similar import similar
 from mfcli.commands.split import split
 from mfcli.commands.train import train
+from mfcli.commands.tune import tune
 from mfcli.errors import MfcliError
 
 for library in ("OPENBLAS", "MKL"):
@@ -37,6 +38,7 @@ COMMANDS = (
     check,
     split,
     init,
+    tune,
     train,
     evaluate,
     compare,

@@ -69,6 +69,8 @@ ORDER = [
     "advising",
     "probing",
     "training",
+    "search_space",
+    "tuning",
     "evaluation",
     "saved_metrics",
     "comparing",
@@ -77,6 +79,7 @@ ORDER = [
     "plots.canvas",
     "plots.histories",
     "plots.metrics",
+    "plots.search",
     "output",
     "commands",
     "commands.options",
@@ -97,6 +100,7 @@ ORDER = [
     "commands.similar",
     "commands.split",
     "commands.train",
+    "commands.tune",
     "cli",
     "__main__",
 ]
@@ -105,12 +109,13 @@ ORDER = [
 HOMES = {
     "tensorflow": {"engines.keras", "engines.serving"},
     "keras": {"engines.keras"},
-    "matplotlib": {"plots.canvas", "plots.histories", "plots.metrics"},
+    "matplotlib": {"plots.canvas", "plots.histories", "plots.metrics", "plots.search"},
     "h5py": {"keras_file"},
     "numba": {"kernels", "sampling"},
     "llvmlite": {"kernels"},
     "typer": {"cli", *(name for name in ORDER if name.startswith("commands."))},
     "pandas": {"duplicates"},
+    "optuna": {"tuning"},
 }
 
 

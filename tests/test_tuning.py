@@ -1,0 +1,227 @@
+"""The search: never looks at test ratings, is the same on any threads, goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+from conftest import Outcome
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.errors import ArtifactError, ConfigError, TrainingError
+from mfcli.plots.search import plot_search
+from mfcli.search_space import (
+    Choice,
+    Range,
+    Space,
+    default_space,
+    read_space,
+    settings_from,
+)
+from mfcli.splitting import Split
+from mfcli.training import fit
+from mfcli.tuning import ROUND, Search, with_validation
+
+Run = Callable[..., Outcome]
+
+SPACE: Space = {
+    "reg_scope": Choice(("rating",)),
+    "reg": Range(0.001, 1.0, log=True),
+    "k": Choice((2, 6)),
+    "rate": Range(0.002, 0.2, log=True),
+    "epochs": Range(5, 20),
+}
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return with_validation(planted_split(Config()), Config())
+
+
+@pytest.fixture(scope="module")
+def search(split: Split) -> Search:
+    made = Search(split, Config(), SPACE, threads=2)
+    made.run(24)
+    return made
+
+
+def test_validation_ratings_are_cut_from_the_training_ratings() -> None:
+    whole = planted_split(Config())
+    parts = with_validation(whole, Config())
+    assert parts.valid is not None
+    assert len(parts.valid) == round(0.1 * len(whole.train))
+    assert len(parts.train) + len(parts.valid) == len(whole.train)
+    assert (parts.test.rating == parts.valid.rating).all()
+    assert len(with_validation(whole, Config(valid=0.3)).test) == round(0.3 * len(whole.train))
+
+
+def test_a_split_s_own_validation_ratings_are_used() -> None:
+    whole = planted_split(Config(valid=0.2))
+    parts = with_validation(whole, Config())
+    assert parts.train is whole.train
+    assert parts.valid is whole.valid
+
+
+def test_test_ratings_do_not_matter(search: Search) -> None:
+    whole = planted_split(Config())
+    nonsense = replace(whole.test, rating=np.full(len(whole.test), np.nan, np.float32))
+    other = with_validation(replace(whole, test=nonsense), Config())
+    again = Search(other, Config(), SPACE, threads=2)
+    again.run(ROUND)
+    assert again.attempts == search.attempts[:ROUND]
+
+
+def test_threads_do_not_matter(split: Split, search: Search) -> None:
+    alone = Search(split, Config(), SPACE, threads=1)
+    alone.run(24)
+    assert alone.attempts == search.attempts
+
+
+def test_it_finds_better_settings_than_it_began_with(split: Split, search: Search) -> None:
+    assert search.best
+    first = [attempt.rmse for attempt in search.attempts[:ROUND] if attempt.is_whole]
+    assert search.best.rmse < np.median(first)
+    assert search.best.rmse == min(a.rmse for a in search.attempts if a.is_whole)
+    config = replace(Config(), **settings_from(search.best.settings))
+    assert fit(split, config).losses["val_mse"] ** 0.5 == pytest.approx(search.best.rmse)
+
+
+def test_hopeless_trials_are_cut_short(search: Search) -> None:
+    cut = [attempt for attempt in search.attempts if not attempt.is_whole]
+    assert cut
+    assert min(attempt.number for attempt in cut) > ROUND  # the first round has no median
+    assert search.best
+    assert all(attempt.rmse > search.best.rmse for attempt in cut)
+
+
+def test_it_goes_on_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
+    path = tmp_path / "search.db"
+    Search(split, Config(), SPACE, path).run(ROUND)
+    again = Search(split, Config(), SPACE, path)
+    assert again.attempts == search.attempts[:ROUND]
+    again.run(24)
+    assert again.attempts == search.attempts
+    others: dict[str, tuple[Split, Config, Space]] = {
+        "another split": (replace(split, hash="x"), Config(), SPACE),
+        "other settings outside of the space": (split, Config(batch_size=7), SPACE),
+        "another seed": (split, Config(seed=1), SPACE),
+        "another space": (split, Config(), SPACE | {"k": Choice((2,))}),
+    }
+    for words, other in others.items():
+        with pytest.raises(ArtifactError, match=f"is a search with {words}"):
+            Search(*other, path)
+
+
+def test_what_the_space_chooses_does_not_count_as_other_settings(
+    split: Split, tmp_path: Path
+) -> None:
+    Search(split, Config(), SPACE, tmp_path / "s.db")
+    Search(split, Config(k=50, lr=0.5, epochs=99), SPACE, tmp_path / "s.db")
+
+
+def test_a_damaged_storage_is_named(split: Split, tmp_path: Path) -> None:
+    path = tmp_path / "search.db"
+    path.write_text("not a database\n" * 99, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"search.db: cannot be used as storage"):
+        Search(split, Config(), SPACE, path)
+
+
+def test_it_stops_when_the_time_is_over(split: Split) -> None:
+    with pytest.raises(TrainingError, match="no trial was trained to its end"):
+        Search(split, Config(), SPACE).run(5, seconds=0)
+
+
+def test_divergence_is_a_bad_trial_and_not_the_end(split: Split) -> None:
+    wild = Search(split, Config(), SPACE | {"rate": Choice((0.02, 1e5))})
+    wild.run(ROUND)
+    assert wild.best
+    assert wild.best.settings["rate"] == 0.02
+    assert max(attempt.rmse for attempt in wild.attempts) == split.scale.max - split.scale.min
+
+
+def test_impossible_settings_are_no_trial(split: Split) -> None:
+    space = SPACE | {"warmup": Choice((0, 50))}
+    some = Search(split, Config(), space)
+    some.run(ROUND)
+    assert 0 < len(some.attempts) < ROUND
+    with pytest.raises(TrainingError, match="to its end: warmup must be below epochs"):
+        Search(split, Config(), SPACE | {"warmup": Choice((50,))}).run(3)
+
+
+def test_importances_add_up(search: Search) -> None:
+    importances = search.importances()
+    assert set(importances) == {"reg", "k", "rate", "epochs"}
+    assert sum(importances.values()) == pytest.approx(1)
+
+
+def test_the_picture_shows_the_search(search: Search, tmp_path: Path) -> None:
+    out = tmp_path / "search.png"
+    plot_search(search.attempts, search.importances(), out, title="$x$")
+    assert matplotlib.image.imread(out).std() > 0.05
+    plot_search(search.attempts[:3], {}, tmp_path / "few.svg")
+
+
+def test_the_default_space_is_one_of_settings() -> None:
+    for deviation in (1.0, 20.0):
+        for end in ("low", "high"):
+            values = {
+                name: choice.values[0] if isinstance(choice, Choice) else getattr(choice, end)
+                for name, choice in default_space(deviation).items()
+            }
+            values["epochs"] = int(values["epochs"])
+            config = Config(**settings_from(values))
+            rate = 2 * config.lr / config.batch_size / (1 - config.momentum)
+            assert rate == pytest.approx(values["rate"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kk = 3", "unknown setting 'kk'; did you mean 'k'?"),
+        ("k = {low = 1}", "k must have low and high, and may have log"),
+        ("k = {low = 0, high = 4}", "k must be at least 1, got 0"),
+        ("k = {low = 5, high = 4}", "k must be numbers from low to high"),
+        (
+            "reg = {low = 0, high = 1, log = true}",
+            "reg must have log true or false, and true above",
+        ),
+        ("optimizer = {low = 'adam', high = 'sgd'}", "optimizer must be numbers from low to high"),
+        ("batch_size = []", "batch_size must have a value to choose"),
+        ("k = 'many'", "k must be a whole number, got 'many'"),
+        ("k = [1, 2]\nrate = 0.1\nlr = 0.1", "rate and lr say the same; leave one out"),
+        ("k = 3", "leaves nothing to choose"),
+        ("k = ", "is not valid TOML"),
+    ],
+)
+def test_a_space_is_checked(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "space.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_space(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+
+
+def test_tune_then_train(run: Run, real_csv: Path) -> None:
+    assert run("split", real_csv, "--valid", 0.1).code == 0
+    Path("space.toml").write_text("k = [2, 4]\nrate = {low = 0.01, high = 0.02}\nepochs = 3\n")
+    done = run("tune", "--space", "space.toml", "--trials", 3, "--plot", "s.png", "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert (result["trials"], result["file"], result["picture"]) == (3, "mfcli.toml", "s.png")
+    assert result["recommended_rmse"] < result["rmse"]
+    assert "the settings of mfcli init do better" in done.err
+    assert Path("s.png").stat().st_size > 10_000
+    found = Config.load(Path("mfcli.toml"))
+    assert found == replace(Config(), **result["settings"])
+    trained = json.loads(run("train", "--json").out)
+    assert trained["val_mse"] ** 0.5 == pytest.approx(result["rmse"])
+    again = run("tune", "--space", "space.toml")
+    assert again.code == 1
+    assert "mfcli.toml: is there already; choose another --out, or --force" in again.err
