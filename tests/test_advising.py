@@ -47,7 +47,7 @@ def test_where_all_ratings_are_alike_all_are_relevant() -> None:
     ratings, _ = planted_ratings()
     parts = split(replace(ratings, rating=np.full(len(ratings), 7, np.float32)))
     assert advised(parts)["relevant"] == 7
-    model = fit(parts, replace(Config(**advised(parts)), epochs=3)).model  # type: ignore[arg-type]
+    model = fit(parts, replace(Config(**advised(parts)), epochs=50)).model  # type: ignore[arg-type]
     np.testing.assert_allclose(model.predict_rows(parts.test.user, parts.test.item), 7, atol=0.3)
 
 

@@ -9,6 +9,9 @@ by the mfcli commands that are printed, once as one model and once as an ensembl
 Surprise's SVD, cmfrec's ALS and myFM (`pip install scikit-surprise cmfrec myfm scikit-learn`) are
 trained on the very same folds, with their defaults. With `--choose` nothing is tested: models of
 several k are compared on validation ratings, a tenth of all, cut from the training ratings.
+
+`--settings sgd.toml` trains with other settings. Those are what `mfcli tune --split
+recipe/split/fold-1 --trials 200 --out sgd.toml` found on latest-small.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +33,6 @@ from rich.table import Table
 
 from mfcli.ratings import Ratings, Scale
 from mfcli.split_folder import read_split
-from mfcli.splitting import Split
 
 HERE = Path(__file__).parent
 CHOICES = (4, 8, 16, 32)
@@ -54,15 +57,17 @@ def main(
     recipe: Annotated[str, typer.Argument(help=", ".join(PUBLISHED))],
     data: Annotated[Path, typer.Argument(help="Ratings file; of 100K, the folder of u1.base.")],
     out: Annotated[Path, typer.Option(help="Folder for splits and models.")] = Path("recipe"),
+    settings: Annotated[Path | None, typer.Option(help="Train with these, not its own.")] = None,
     ensemble: Annotated[int, typer.Option(help="Chains of the ensemble; 1: none.")] = 4,
     against: Annotated[bool, typer.Option("--against", help="Train other programs, too.")] = False,
     choose: Annotated[bool, typer.Option("--choose", help="Validate models of several k.")] = False,
 ) -> None:
     """Print the RMSE of every fold."""
-    settings = HERE / f"{recipe}.toml"
-    if recipe not in PUBLISHED or not settings.is_file():
+    if recipe not in PUBLISHED:
         raise typer.BadParameter(f"no recipe {recipe}; there are {', '.join(PUBLISHED)}")
-    folds = split_folds(recipe, data, settings, out, "0.1" if choose else "0")
+    own = HERE / f"{recipe}.toml"
+    folds = split_folds(recipe, data, own, out, "0.1" if choose else "0")
+    settings = settings or own
     rows = Table("RMSE", *(f"fold {fold}" for fold in FOLDS), "mean", "s a fold")
     if choose:
         for k in CHOICES:
@@ -70,15 +75,12 @@ def main(
                 rows, f"validation, k {k}", folds, lambda f, k=k: validated(f, settings, k, out)
             )
     else:
-        for name, chains in {
-            "mfcli, one model": 1,
-            f"mfcli, ensemble of {ensemble}": ensemble,
-        }.items():
-            add_row(rows, name, folds, lambda f, c=chains: tested(f, settings, c, out))
-            if ensemble == 1:
-                break
+        add_row(rows, "mfcli, one model", folds, partial(tested, settings, 1, out))
+        if ensemble > 1:
+            name = f"mfcli, ensemble of {ensemble}"
+            add_row(rows, name, folds, partial(tested, settings, ensemble, out))
         for name, method in (METHODS if against else {}).items():
-            add_row(rows, name, folds, lambda f, m=method: rmse_of(m, read_split(f)))
+            add_row(rows, name, folds, partial(rmse_of, method))
         for name, (value, source) in PUBLISHED[recipe].items():
             rows.add_row(f"{name} ({source})", *[""] * len(FOLDS), f"{value:.4f}", "")
     Console(width=140).print(rows)
@@ -97,7 +99,7 @@ def split_folds(recipe: str, data: Path, settings: Path, out: Path, valid: str) 
     return folders
 
 
-def tested(fold: Path, settings: Path, chains: int, out: Path) -> float:
+def tested(settings: Path, chains: int, out: Path, fold: Path) -> float:
     """Train on a fold and return the RMSE on its test ratings."""
     target = out / f"{chains}" / fold.name
     options = ["--config", settings, "--ensemble", chains, "--out", target]
@@ -106,7 +108,7 @@ def tested(fold: Path, settings: Path, chains: int, out: Path) -> float:
     return float(scores["rmse"])
 
 
-def validated(fold: Path, settings: Path, k: int, out: Path) -> float:
+def validated(settings: Path, k: int, out: Path, fold: Path) -> float:
     """Train on a fold and return the RMSE on its validation ratings."""
     target = out / f"k-{k}" / fold.name
     done = run("train", "--split", fold, "--config", settings, "--k", k, "--out", target)
@@ -137,8 +139,9 @@ def add_row(table: Table, name: str, folds: list[Path], measure: Callable[[Path]
     table.add_row(name, *cells, f"{seconds:.1f}")
 
 
-def rmse_of(method: Method, split: Split) -> float:
+def rmse_of(method: Method, fold: Path) -> float:
     """Return the RMSE of another program on the test ratings, clipped as ours are."""
+    split = read_split(fold)
     predicted = method(split.train, split.test, split.scale)
     clipped = np.clip(predicted, split.scale.min, split.scale.max)
     return float(np.sqrt(np.mean(np.square(clipped - split.test.rating))))

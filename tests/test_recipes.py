@@ -1,0 +1,95 @@
+"""The recipes run on data in the form that they are published in."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from planted import planted_ratings
+
+from mfcli.config import Config
+from mfcli.split_folder import read_split
+
+RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
+
+
+@pytest.fixture(scope="module")
+def recipes() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("recipes", RECIPES / "run.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows(sep: str) -> list[str]:
+    ratings, _ = planted_ratings()
+    values = np.clip(np.round(ratings.rating), 1, 5).astype(int)
+    columns = zip(ratings.user, ratings.item, values, strict=True)
+    return [sep.join(map(str, (u + 1, i + 1, r, 881250949))) for u, i, r in columns]
+
+
+def test_every_recipe_has_settings(recipes: ModuleType) -> None:
+    for name in recipes.PUBLISHED:
+        assert Config.load(RECIPES / f"{name}.toml").optimizer == "gibbs"
+    Config.load(RECIPES / "sgd.toml")
+
+
+def test_the_published_splits_are_used_as_they_are(recipes: ModuleType, tmp_path: Path) -> None:
+    lines = rows("\t")
+    for fold in range(5):
+        for end in ("base", "test"):
+            some = [x for n, x in enumerate(lines) if (n % 5 == fold) == (end == "test")]
+            (tmp_path / f"u{fold + 1}.{end}").write_text("\n".join(some) + "\n")
+    folds = recipes.split_folds(
+        "movielens-100k", tmp_path, RECIPES / "movielens-100k.toml", tmp_path / "out", "0.1"
+    )
+    for number, fold in enumerate(folds):
+        split = read_split(fold)
+        assert len(split.test) == len(lines[number::5])
+        assert split.valid is not None
+        assert len(split.train) + len(split.valid) == len(lines) - len(split.test)
+
+
+def test_a_million_ratings_are_dealt_into_folds(recipes: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("\n".join(rows("::")) + "\n")
+    settings = RECIPES / "movielens-1m.toml"
+    folds = recipes.split_folds(
+        "movielens-1m", tmp_path / "ratings.dat", settings, tmp_path / "out", "0"
+    )
+    assert sum(len(read_split(fold).test) for fold in folds) == len(rows("::"))
+
+
+def test_a_recipe_prints_every_fold_beside_what_is_published(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("\n".join(rows("::")) + "\n")
+    (tmp_path / "quick.toml").write_text("k = 2\nepochs = 2\n")
+    done = subprocess.run(
+        [
+            *(sys.executable, RECIPES / "run.py", "movielens-1m", "ratings.dat"),
+            *("--settings", "quick.toml", "--ensemble", "1"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    own = next(line for line in done.stdout.splitlines() if "one model" in line)
+    numbers = [float(cell) for cell in own.split("│")[2:-1]]
+    assert len(numbers) == 7
+    assert np.mean(numbers[:5]) == pytest.approx(numbers[5], abs=1e-4)
+    assert "0.8520" in done.stdout
+    assert "$ mfcli evaluate --split recipe/split/fold-5" in done.stderr
+
+
+def test_what_is_no_recipe_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, RECIPES / "run.py", "netflix", "x"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "no recipe netflix; there are movielens-100k" in done.stderr
