@@ -36,7 +36,7 @@ ROUND = 8  # trials that do not know of each other
 VALID = 0.1  # share of the training ratings to validate on where a split has no others
 _TENTHS = 10  # of the epochs of a trial: it is compared after each
 _STARTED = 2  # tenths that every trial may do
-_LARGE = 2_000_000  # training ratings from which on a trial takes all threads
+LARGE = 2_000_000  # training ratings from which on a trial takes all threads
 _STUDY = "mfcli"
 _NAMES = {
     "split": "another split",
@@ -178,7 +178,7 @@ class Search:
             asked = [self._study.ask() for _ in range(count)]
             values = [_suggest(trial, self.space) for trial in asked]
         medians, error = self._medians(), None
-        workers = self.threads if len(self.split.train) < _LARGE else 1
+        workers = self.threads if len(self.split.train) < LARGE else 1
         with ThreadPoolExecutor(workers) as pool:
             curves = pool.map(lambda one: self._train(one, medians, workers), values)
             try:

@@ -84,7 +84,8 @@ def tune(
         output.note(_CUT.format(len(parts.test)), quiet)
     search = _search(parts, settings, space, storage, threads)
     recommended = _recommended(parts, threads)
-    output.note(_RECOMMENDED.format(recommended), quiet)
+    if recommended is not None:
+        output.note(_RECOMMENDED.format(recommended), quiet)
     with _trial_lines(search, trials, quiet) as on_trial:
         try:
             search.run(trials, 60 * minutes if minutes is not None else math.inf, on_trial)
@@ -95,15 +96,18 @@ def tune(
             raise
     result = _write(search, parts, out, plot) | {"recommended_rmse": recommended}
     output.show(result, json, lambda: _tables(search, out, plot))
-    if search.best and recommended < search.best.rmse:
+    if recommended is not None and recommended < result["rmse"]:
         output.note(_BETTER, quiet)
 
 
-def _recommended(parts: Split, threads: int | None) -> float:
-    """Return the validation RMSE of the settings of `mfcli init`."""
+def _recommended(parts: Split, threads: int | None) -> float | None:
+    """Return the validation RMSE of the settings of `mfcli init`, unless it takes long."""
     from mfcli.advising import advise
     from mfcli.training import fit
+    from mfcli.tuning import LARGE
 
+    if len(parts.train) >= LARGE:
+        return None
     settings = {name: value for name, value, _ in advise(parts)}
     return math.sqrt(fit(parts, Config(**settings), threads=threads).losses["val_mse"])
 

@@ -3,10 +3,9 @@
 Each epoch draws the users' rows given the items', then the items' given the users', from the
 posterior of a model with Gaussian noise and, for the rows of a side, a Gaussian prior whose mean
 and covariance are drawn too, from a Normal-Wishart distribution (R. Salakhutdinov and A. Mnih,
-"Bayesian probabilistic matrix factorization using Markov chain Monte Carlo", ICML 2008). The
-first epochs have a fixed prior instead: from weights near zero a drawn one would be so narrow that
-it would let go of them slowly. There is no rate, no momentum and no penalty to choose. All of it is
-done in units of the ratings' standard deviation, so that their scale does not matter.
+"Bayesian probabilistic matrix factorization using Markov chain Monte Carlo", ICML 2008).
+There is no rate, no momentum and no penalty to choose. All of it is done in units of the ratings'
+standard deviation, so that their scale does not matter.
 
 The mean of the predictions of n samples is a biased matrix factorization of n k factors. After
 every epoch it is brought back to few of them by the singular value decomposition, and the model is
@@ -31,8 +30,7 @@ from mfcli.sampling import Doubles, Side, make_side, sampling_kernels
 
 _KEPT = 2  # times k factors of the running mean: what is cut off now might matter later
 _PRIOR_ROWS = 2.0  # beta_0: rows of the mean that the prior stands for
-_FIXED = 5  # epochs with a fixed prior; with its precisions, chosen on validation ratings
-_BIAS_PRECISION, _FACTOR_PRECISION = 4.0, 30.0
+_SPREAD = 4.0  # times the weights to start from: from smaller ones the priors begin too narrow
 _NOISE = 1.0  # shape and rate, doubled, of the prior of the noise's precision
 _TASK = 1 << 15  # ratings and rows of one task
 
@@ -82,8 +80,8 @@ class GibbsEngine:
         self._users = _half(make_side(user, item, rating, len(train.users)))
         self._items = _half(make_side(item, user, rating, len(train.items)))
         self._sample = Rows(
-            np.column_stack([start.user_biases, start.user_factors]).astype(np.float64),
-            np.column_stack([start.item_biases, start.item_factors]).astype(np.float64),
+            _SPREAD * np.column_stack([start.user_biases, start.user_factors]).astype(np.float64),
+            _SPREAD * np.column_stack([start.item_biases, start.item_factors]).astype(np.float64),
         )
         width = 1 + _KEPT * start.k
         self._mean = Rows(*(np.zeros((len(rows), width)) for rows in self._sample))
@@ -92,9 +90,9 @@ class GibbsEngine:
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         rng = np.random.default_rng([self._start.config.seed, 1, epoch])
         users, items = self._sample
-        self._draw(self._users, users, items, epoch, rng)
+        self._draw(self._users, users, items, rng)
         on_progress(self._total // 2, self._total)
-        self._draw(self._items, items, users, epoch, rng)
+        self._draw(self._items, items, users, rng)
         squares = self._square_errors()
         self._alpha[0] = rng.gamma((_NOISE + self._total) / 2, 2 / (_NOISE + squares))
         if epoch >= self._first:
@@ -132,13 +130,8 @@ class GibbsEngine:
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         take_over(self.state(), state)
 
-    def _draw(
-        self, half: _Half, mine: Doubles, theirs: Doubles, epoch: int, rng: np.random.Generator
-    ) -> None:
-        if epoch <= _FIXED:
-            precision, mean = fixed_prior(mine.shape[1])
-        else:
-            precision, mean = draw_prior(mine[half.seen], rng, self._threads)
+    def _draw(self, half: _Half, mine: Doubles, theirs: Doubles, rng: np.random.Generator) -> None:
+        precision, mean = draw_prior(mine[half.seen], rng, self._threads)
         normals, shift = rng.standard_normal(mine.shape), precision @ mean
         alpha, mu = float(self._alpha[0]), self._center
 
@@ -206,11 +199,6 @@ def _half(side: Side) -> _Half:
     marks = np.arange(_TASK, load[-1], _TASK)
     bounds = np.unique(np.concatenate([[0], np.searchsorted(load, marks), [len(counts)]]))
     return _Half(side, counts > 0, counts, bounds.tolist())
-
-
-def fixed_prior(d: int) -> tuple[Doubles, Doubles]:
-    """Return the precision and the mean of rows, of d values each, in the first epochs."""
-    return np.diag([_BIAS_PRECISION, *[_FACTOR_PRECISION] * (d - 1)]), np.zeros(d)
 
 
 def draw_prior(
