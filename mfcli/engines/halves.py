@@ -1,0 +1,79 @@
+"""The ratings of each side, row by row, in tasks of about the same size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.parallel import each
+from mfcli.ratings import Ratings
+from mfcli.sampling import Side, make_side
+
+_TASK = 1 << 15  # ratings and rows of one task
+
+
+@dataclass(frozen=True)
+class Half:
+    """The ratings of a side.
+
+    Attributes
+    ----------
+    side : Side
+    counts : int64 array, shape (n,)
+        Ratings of each row.
+    bounds : list of int
+        Row at which each task begins, and the end of the last one.
+    threads : int
+        That do the tasks; they do not change the result.
+    """
+
+    side: Side
+    counts: NDArray[np.int64]
+    bounds: list[int]
+    threads: int
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which rows have ratings."""
+        return self.counts > 0
+
+    def each(self, task: Callable[[int, int], None]) -> None:
+        """Do a task for the rows from a first one to before a last one, until all are done."""
+        bounds = self.bounds
+        each(lambda n: task(bounds[n], bounds[n + 1]), len(bounds) - 1, self.threads)
+
+
+class Halves(NamedTuple):
+    """The same ratings by user and by item.
+
+    Attributes
+    ----------
+    users, items : Half
+    unit : float
+        The ratings are in this unit: their standard deviation.
+    """
+
+    users: Half
+    items: Half
+    unit: float
+
+
+def make_halves(ratings: Ratings, threads: int) -> Halves:
+    """Sort ratings by their users, and by their items."""
+    unit = float(ratings.rating.std(dtype=np.float64)) or 1.0
+    user, item, rating = ratings.user, ratings.item, ratings.rating / np.float32(unit)
+    users = _half(make_side(user, item, rating, len(ratings.users)), threads)
+    items = _half(make_side(item, user, rating, len(ratings.items)), threads)
+    return Halves(users, items, unit)
+
+
+def _half(side: Side, threads: int) -> Half:
+    counts = np.diff(side.starts)
+    load = np.cumsum(counts + 1)  # a row costs about as much as a few ratings
+    marks = np.arange(_TASK, load[-1], _TASK)
+    bounds = np.unique(np.concatenate([[0], np.searchsorted(load, marks), [len(counts)]]))
+    return Half(side, counts, bounds.tolist(), threads)
