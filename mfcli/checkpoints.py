@@ -28,7 +28,7 @@ TRAINING = (
     "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
     "batch_size", "lr", "momentum", "nesterov", "optimizer", "prior", "noise",
     "engine", "blocks", "seed", "ensemble",
-    "lr_schedule", "lr_end", "warmup", "momentum_schedule", "momentum_end", "average",
+    "lr_schedule", "lr_end", "lr_every", "warmup", "momentum_schedule", "momentum_end", "average",
 )  # fmt: skip
 """The settings that training depends on, but for when it ends."""
 

@@ -125,6 +125,11 @@ class Config:
     warmup: int = _setting(
         0, "Epochs in which the learning rate rises to --lr, before the schedule.", low=0
     )
+    lr_every: str = _setting(
+        "epoch",
+        "How often the learning rate changes: every epoch, or every step.",
+        choices=("epoch", "step"),
+    )
     momentum_schedule: str = _schedule("momentum")
     momentum_end: float = _setting(
         0.0, "With a schedule, momentum at the last epoch.", low=0, below=1
@@ -245,6 +250,8 @@ class Config:
             end, shape = f"{name}_end", getattr(self, f"{name}_schedule")
             if shape == "constant" and getattr(self, end) != SETTINGS[end].default:
                 raise ConfigError(f"{end} needs a schedule; choose {name}_schedule or leave it out")
+        if self.lr_every == "step" and self.lr_schedule == "constant" and not self.warmup:
+            raise ConfigError("lr_every step needs a schedule or a warmup; choose lr_schedule")
         if self.momentum_schedule != "constant" and not self.momentum:
             raise ConfigError("momentum_schedule needs a momentum above 0 to start from, got 0")
         if self.warmup >= self.epochs:

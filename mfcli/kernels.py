@@ -599,7 +599,7 @@ def _make_run_batches(kind: Kind) -> Callable[..., None]:
 
     def run_batches(
         records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
-        item_rows: Any, powers: Any, slopes: Any, rate: Any, mu: Any, regs: Any, losses: Any,
+        item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, losses: Any,
     ) -> None:  # fmt: skip
         data, users, items = _pointer(records), _pointer(user_rows), _pointer(item_rows)
         user_regs, item_regs = _pointer(regs[0]), _pointer(regs[1])
@@ -607,7 +607,7 @@ def _make_run_batches(kind: Kind) -> Callable[..., None]:
         for batch in range(first, last):
             step = steps[batch]
             start, stop = bounds[batch], bounds[batch + 1]
-            push = np.float32(-2.0 * rate / (stop - start))
+            push = np.float32(-2.0 * rates[step] / (stop - start))
             cost = slopes[step, 0], slopes[step, 1]
             squares, charge = 0.0, zeros
             for at in range(start, stop):
@@ -783,10 +783,12 @@ class Kernels(NamedTuple):
     ----------
     run_batches : callable
         ``(records, first, last, steps, bounds, user_rows, item_rows,
-        powers, slopes, rate, mu, losses)``: train on the batches ``first`` to
-        ``last - 1`` of `records`, an array of `RATING`.  Batch number ``n`` is
-        ``records[bounds[n]:bounds[n + 1]]`` (int64) and step ``steps[n]`` (int32,
-        ascending) of the epoch.  The rows change.  ``losses[steps[n]]``
+        powers, slopes, rates, mu, regs, losses)``: train on the batches
+        ``first`` to ``last - 1`` of `records`, an array of `RATING`.  Batch number
+        ``n`` is ``records[bounds[n]:bounds[n + 1]]`` (int64) and step ``steps[n]``
+        (int32, ascending) of the epoch, with the learning rate ``rates[steps[n]]``
+        (float64); where tables have a penalty, all rates are the one that `powers`
+        and `slopes` were made for.  The rows change.  ``losses[steps[n]]``
         (float64, shape (steps, 2)) is set to the sum of the squared errors
         before the step and the change of the penalty, to be multiplied by reg.
     finish_epoch : callable
@@ -870,7 +872,7 @@ def kernels_for(k: int, penalised: bool, nesterov: bool, rated: bool = False) ->
     kind = row_kind(k, penalised, nesterov, rated)
     run_batches = compiled(
         _make_run_batches(kind), _RECORDS, _INT, _INT, _STEPS, _LONGS, _ROWS, _ROWS,
-        _POWERS, _TABLE, types.float64, types.float32, _TABLE, _MATRIX,
+        _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _MATRIX,
     )  # fmt: skip
     finish_epoch = compiled(_make_finish_epoch(kind), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = compiled(

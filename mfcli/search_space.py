@@ -66,6 +66,7 @@ def default_space(deviation: float) -> Space:
     """
     of_factors = Range(0.01 * deviation, 0.3 * deviation, log=True)
     return {
+        "optimizer": Choice(("sgd",)),
         "reg_scope": Choice(("rating",)),
         "k": Choice((6, 14, 30, 62)),  # with bias and one, they fill the vectors of a row
         "reg_user": of_factors,

@@ -266,6 +266,19 @@ def train(folder: Path, *args: object) -> subprocess.Popen[str]:
     )
 
 
+def epoch_lines(process: subprocess.Popen[str], count: int) -> str:
+    """Wait until a training has printed so many epochs, or has ended; return what it printed."""
+    assert process.stderr
+    lines: list[str] = []
+    while sum(line.startswith("epoch") for line in lines) < count:
+        line = process.stderr.readline()
+        if not line:
+            process.wait()
+            break
+        lines.append(line)
+    return "".join(lines)
+
+
 def result(folder: Path) -> tuple[str, dict[str, Any]]:
     manifest = json.loads((folder / "model/model.json").read_text())
     history = json.loads((folder / "history.json").read_text())
@@ -281,17 +294,17 @@ def test_killed_and_resumed_until_it_is_done(tmp_path: Path, real_split: Path) -
     rng, kills, resume = random.Random(1), 0, []
     while True:
         process = train(tmp_path, *options, *resume, "--out", "killed")
-        try:
-            _, err = process.communicate(timeout=rng.uniform(0.7, 1.3))
-            assert process.returncode == 0, err
+        lines = epoch_lines(process, rng.randint(2, 12))  # a checkpoint follows each
+        time.sleep(rng.uniform(0.0, 0.02))
+        process.send_signal(signal.SIGKILL)
+        _, err = process.communicate()
+        if process.returncode == 0:
             break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            resume = ["--resume"] if (tmp_path / "killed/checkpoint").is_dir() else []
-            assert kills < 60
-    assert kills > 0
+        assert process.returncode == -signal.SIGKILL, lines + err
+        kills += 1
+        resume = ["--resume"] if (tmp_path / "killed/checkpoint").is_dir() else []
+        assert kills < 60
+    assert kills > 2
     assert result(tmp_path / "killed") == result(tmp_path / "whole")
     assert sorted(path.name for path in (tmp_path / "killed").iterdir()) == [
         "checkpoint",

@@ -70,6 +70,14 @@ PART: list[dict[str, Any]] = [
     {"momentum_schedule": "cosine", "momentum_end": 0.5, "reg": 0.01},
     {"lr_schedule": "cosine", "momentum_schedule": "step", "nesterov": True, "reg": 0.02},
     {"lr_schedule": "step", "momentum_schedule": "exponential", "reg": 0.05, "reg_scope": "rating"},
+    {"lr_schedule": "cosine", "lr_every": "step", "warmup": 1, "blocks": 3},
+    {"lr_schedule": "step", "lr_every": "step", "reg": 0.05, "reg_scope": "rating"},
+    {
+        "lr_schedule": "exponential",
+        "lr_every": "step",
+        "momentum_schedule": "cosine",
+        "nesterov": True,
+    },
     {"average": 0.7, "reg": 0.01},
     {"reg": 0.05},
     {"k": 1},
@@ -148,6 +156,17 @@ def test_plans() -> None:
     assert (adam.engine, adam.groups) == ("keras", 1)
     assert "adam has no closed form" in adam.reason
     assert make_plan(train, Config(engine="keras")).reason.startswith("engine keras (as asked)")
+    slow = {"reg": 0.1, "lr_schedule": "cosine", "lr_every": "step"}
+    for settings, words in (
+        (slow, "a rate that changes every step has no closed form with a penalty"),
+        ({"reg": 0.1, "reg_user": 0.2}, "whole tables have different penalties"),
+    ):
+        plan = make_plan(train, Config(**settings))
+        assert plan.engine == "keras"
+        assert words in plan.reason
+        with pytest.raises(ConfigError, match=f"engine fast cannot train this: {words}"):
+            make_plan(train, Config(**settings, engine="fast"))
+        assert make_plan(train, Config(**settings, reg_scope="rating")).engine == "fast"
     with pytest.raises(ConfigError, match="adam runs with engine keras only, got fast"):
         Config(engine="fast", optimizer="adam")
 

@@ -66,6 +66,6 @@ def test_it_is_saved_as_one_model(whole: Fit, tmp_path: Path) -> None:
 
 
 def test_many_are_better_than_one_on_real_ratings(real_split: Path) -> None:
-    split, config = read_split(real_split), Config(k=20, epochs=12)
+    split, config = read_split(real_split), Config(k=20, epochs=15)
     one, five = (fit(split, replace(config, ensemble=n)).history.lists for n in (1, 5))
     assert five["val_mse"][-1] < one["val_mse"][-1] - 0.005

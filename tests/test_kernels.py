@@ -92,7 +92,7 @@ def fast(case, epochs, threads=1, piece=3):
                         items,
                         powers,
                         costs.slopes,
-                        d.rate,
+                        np.full(total, d.rate),
                         case["mu"],
                         regs,
                         losses,

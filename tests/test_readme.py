@@ -22,6 +22,7 @@ from typer.main import get_command
 from mfcli import cli
 from mfcli.config import SETTINGS, read_settings
 from mfcli.layout import ALIASES
+from mfcli.search_space import read_space
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -130,9 +131,17 @@ def test_what_is_exported_is_read(folder: Path) -> None:
 
 
 def test_the_settings_are_read(tmp_path: Path) -> None:
-    for block in blocks("toml"):
-        (tmp_path / "mfcli.toml").write_text(block)
-        assert read_settings(tmp_path / "mfcli.toml")["k"] == 20
+    spaces = [block for block in blocks("toml") if "low = " in block]
+    settings = [block for block in blocks("toml") if block not in spaces]
+    assert spaces
+    assert settings
+    path = tmp_path / "mfcli.toml"
+    for block in spaces:
+        path.write_text(block)
+        assert "k" in read_space(path)
+    for block in settings:
+        path.write_text(block)
+        assert read_settings(path)["k"] == 20
     assert all(f"`{name}`" in readme() for name in SETTINGS)
 
 

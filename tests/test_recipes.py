@@ -87,6 +87,34 @@ def test_a_recipe_prints_every_fold_beside_what_is_published(tmp_path: Path) -> 
     assert "$ mfcli evaluate --split recipe/split/fold-5" in done.stderr
 
 
+def test_factors_are_chosen_on_validation_ratings(
+    recipes: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "ratings.dat").write_text("\n".join(rows("::")) + "\n")
+    real, trained = recipes.run, []
+
+    def run(name: str, *words: object) -> dict[str, float]:
+        if name == "split":
+            return dict(real(name, *words))
+        trained.append(int(str(words[words.index("--k") + 1])))
+        return {"val_mse": (1 + abs(trained[-1] - 8)) ** 2}
+
+    monkeypatch.setattr(recipes, "run", run)
+    recipes.main(
+        "movielens-1m", tmp_path / "ratings.dat", tmp_path / "out", None, 4, False, choose=True
+    )
+    assert trained == [k for k in recipes.CHOICES for _ in range(5)]
+    printed = capsys.readouterr().out
+    best = next(line for line in printed.splitlines() if "validation, k 8" in line)
+    assert best.count("1.0000") == 6
+    assert all(
+        read_split(fold).valid is not None for fold in (tmp_path / "out/split").glob("fold-*")
+    )
+
+
 def test_what_is_no_recipe_is_said(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, RECIPES / "run.py", "netflix", "x"], capture_output=True, text=True

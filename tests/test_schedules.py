@@ -12,7 +12,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import ConfigError
 from mfcli.history import Epoch
-from mfcli.schedules import pace
+from mfcli.schedules import pace, step_rates
 from mfcli.training import fit
 
 SHAPES = ["exponential", "cosine", "step"]
@@ -57,6 +57,16 @@ def test_the_warm_up_comes_before_the_schedule() -> None:
     np.testing.assert_allclose(rates(lr_end=0.02, warmup=1), [0.05] + [0.1] * 8)
 
 
+def test_rates_of_steps_go_on_from_epoch_to_epoch() -> None:
+    """As those of epochs would, were each step one."""
+    settings = {"lr": 0.1, "lr_end": 0.01, "lr_schedule": "cosine"}
+    config = Config(**settings, lr_every="step", epochs=4, warmup=1)
+    steps = np.concatenate([step_rates(config, epoch, 5) for epoch in range(1, 5)])
+    np.testing.assert_allclose(steps, rates(**settings, epochs=20, warmup=5))
+    every = replace(config, lr_every="epoch")
+    assert (step_rates(every, 2, 5) == pace(every, 2).lr).all()
+
+
 def test_one_epoch_has_the_value_of_the_start() -> None:
     assert rates(lr_schedule="cosine", epochs=1) == [0.1]
 
@@ -68,6 +78,7 @@ def test_one_epoch_has_the_value_of_the_start() -> None:
         ({"momentum_end": 0.5}, "momentum_end needs a schedule"),
         ({"momentum_schedule": "step", "momentum": 0.0}, "needs a momentum above 0"),
         ({"warmup": 15}, "warmup must be below epochs, got 15 of 15 epochs"),
+        ({"lr_every": "step"}, "lr_every step needs a schedule or a warmup"),
         ({"lr_schedule": "linear"}, "lr_schedule must be constant or exponential or"),
         ({"average": 1.5}, "average must be at least -1 and at most 1, got 1.5"),
     ],

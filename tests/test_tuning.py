@@ -13,6 +13,7 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
+import mfcli.advising
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError, TrainingError
 from mfcli.plots.search import plot_search
@@ -225,3 +226,32 @@ def test_tune_then_train(run: Run, real_csv: Path) -> None:
     again = run("tune", "--space", "space.toml")
     assert again.code == 1
     assert "mfcli.toml: is there already; choose another --out, or --force" in again.err
+
+
+def test_settings_that_were_in_force_are_written_too(run: Run, real_csv: Path) -> None:
+    """What is written trains to the same error, whatever settings file there was before."""
+    assert run("split", real_csv, "--valid", 0.1).code == 0
+    Path("mfcli.toml").write_text("optimizer = 'gibbs'\nepochs = 9\naverage = 0.5\nseed = 3\n")
+    Path("space.toml").write_text("optimizer = 'sgd'\nk = [2, 4]\nbatch_size = 512\n")
+    done = run("tune", "--space", "space.toml", "--trials", 2, "--force", "--json")
+    assert done.code == 0, done.err
+    found = Config.load(Path("mfcli.toml"))
+    assert (found.optimizer, found.epochs, found.average, found.seed) == ("sgd", 9, 0.5, 3)
+    trained = json.loads(run("train", "--json").out)
+    assert trained["val_mse"] ** 0.5 == pytest.approx(json.loads(done.out)["rmse"])
+
+
+def test_without_a_space_the_settings_of_init_are_a_rival(
+    run: Run, real_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mfcli.advising, "_EPOCHS", {"usual": 40})
+    monkeypatch.setattr(mfcli.advising, "_FACTORS", {"usual": 4})
+    assert run("split", real_csv, "--valid", 0.1).code == 0
+    done = run("tune", "--trials", 1, "--seed", 2)
+    assert done.code == 0, done.err
+    assert "do better than what was found, and are in mfcli.toml" in done.err
+    found = Config.load(Path("mfcli.toml"))
+    assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
+    rmse = float(done.err.split("with the settings of mfcli init: ")[1].split()[0])
+    trained = json.loads(run("train", "--json").out)
+    assert trained["val_mse"] ** 0.5 == pytest.approx(rmse, abs=1e-4)

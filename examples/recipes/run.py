@@ -71,9 +71,7 @@ def main(
     rows = Table("RMSE", *(f"fold {fold}" for fold in FOLDS), "mean", "s a fold")
     if choose:
         for k in CHOICES:
-            add_row(
-                rows, f"validation, k {k}", folds, lambda f, k=k: validated(f, settings, k, out)
-            )
+            add_row(rows, f"validation, k {k}", folds, partial(validated, settings, k, out))
     else:
         add_row(rows, "mfcli, one model", folds, partial(tested, settings, 1, out))
         if ensemble > 1:

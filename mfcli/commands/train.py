@@ -25,6 +25,7 @@ from mfcli.commands.options import (
     K,
     LearningRate,
     LrEnd,
+    LrEvery,
     LrSchedule,
     MinDelta,
     Momentum,
@@ -70,8 +71,8 @@ _TESTED = (
 
 _OF_DESCENT = (
     "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope", "batch_size",
-    "lr", "lr_schedule", "lr_end", "warmup", "momentum", "momentum_schedule", "momentum_end",
-    "nesterov", "blocks",
+    "lr", "lr_schedule", "lr_end", "lr_every", "warmup", "momentum", "momentum_schedule",
+    "momentum_end", "nesterov", "blocks",
 )  # fmt: skip
 """Settings of descent along the gradient."""
 
@@ -95,6 +96,7 @@ def train(
     lr: LearningRate = Config.lr,
     lr_schedule: LrSchedule = Config.lr_schedule,
     lr_end: LrEnd = Config.lr_end,
+    lr_every: LrEvery = Config.lr_every,
     warmup: Warmup = Config.warmup,
     momentum: Momentum = Config.momentum,
     momentum_schedule: MomentumSchedule = Config.momentum_schedule,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import MofNCompleteColumn, TextColumn
@@ -24,17 +24,25 @@ from mfcli.commands.options import (
     Valid,
     settings_of,
 )
-from mfcli.config import CONFIG_FILE, Config
+from mfcli.config import CONFIG_FILE, DEFAULTS, Config
 
 if TYPE_CHECKING:
     from mfcli.search_space import Attempt
+    from mfcli.settings_file import Setting
     from mfcli.splitting import Split
     from mfcli.tuning import Search
 
 _CUT = "validating on {:,} ratings cut from the training ratings; the split has none of its own"
-
 _RECOMMENDED = "validation RMSE with the settings of mfcli init: {:.4f}"
+_KEPT = "the settings of mfcli init do better than what was found, and are in {}"
 _BETTER = "the settings of mfcli init do better; to have them: mfcli init --force"
+
+
+class _Recommended(NamedTuple):
+    """What `mfcli init` says, and the validation RMSE with it."""
+
+    settings: list[Setting]
+    rmse: float
 
 
 def tune(
@@ -83,33 +91,48 @@ def tune(
     if whole.valid is None:
         output.note(_CUT.format(len(parts.test)), quiet)
     search = _search(parts, settings, space, storage, threads)
-    recommended = _recommended(parts, threads)
-    if recommended is not None:
-        output.note(_RECOMMENDED.format(recommended), quiet)
+    recommended = _recommended(parts, settings.seed, threads, quiet)
+    rival = None if space else recommended  # a space is to be chosen from, whatever else there is
     with _trial_lines(search, trials, quiet) as on_trial:
         try:
             search.run(trials, 60 * minutes if minutes is not None else math.inf, on_trial)
         except KeyboardInterrupt:
             if search.best:
-                _write(search, parts, out, plot)
+                _write(search, rival, out, plot)
                 output.note(f"stopped; {out} has the best of {len(search.attempts)} trials", False)
             raise
-    result = _write(search, parts, out, plot) | {"recommended_rmse": recommended}
+    result = _write(search, rival, out, plot)
+    result["recommended_rmse"] = recommended.rmse if recommended else None
     output.show(result, json, lambda: _tables(search, out, plot))
-    if recommended is not None and recommended < result["rmse"]:
-        output.note(_BETTER, quiet)
+    if recommended and search.best and recommended.rmse < search.best.rmse:
+        output.note(_KEPT.format(out) if rival else _BETTER, quiet)
 
 
-def _recommended(parts: Split, threads: int | None) -> float | None:
-    """Return the validation RMSE of the settings of `mfcli init`, unless it takes long."""
+def _recommended(parts: Split, seed: int, threads: int | None, quiet: bool) -> _Recommended | None:
+    """Train with the settings of `mfcli init`, unless it takes long."""
     from mfcli.advising import advise
+    from mfcli.settings_file import Setting
     from mfcli.training import fit
     from mfcli.tuning import LARGE
 
     if len(parts.train) >= LARGE:
         return None
-    settings = {name: value for name, value, _ in advise(parts)}
-    return math.sqrt(fit(parts, Config(**settings), threads=threads).losses["val_mse"])
+    advice = advise(parts)
+    if seed != DEFAULTS.seed:
+        advice.append(Setting("seed", seed, "As given."))
+    config = Config(**{name: value for name, value, _ in advice})
+    columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
+    with output.bar("trying", quiet, *columns) as (_, advance):
+        advance(0, config.epochs)
+        fitted = fit(
+            parts,
+            config,
+            threads=threads,
+            on_epoch=lambda epoch: advance(epoch.epoch, config.epochs),
+        )
+    found = _Recommended(advice, math.sqrt(fitted.losses["val_mse"]))
+    output.note(_RECOMMENDED.format(found.rmse), quiet)
+    return found
 
 
 def _search(
@@ -150,34 +173,52 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _write(search: Search, parts: Split, out: Path, plot: Path | None) -> dict[str, Any]:
+def _write(
+    search: Search, rival: _Recommended | None, out: Path, plot: Path | None
+) -> dict[str, Any]:
     """Write the best settings and the picture; return what there is to say."""
     from mfcli.search_space import settings_from
     from mfcli.settings_file import Setting, settings_text, write_settings
 
     best = search.best
     assert best  # a search without one has raised
-    settings = settings_from(best.settings)
-    title = (
-        f"Found by mfcli tune: validation RMSE {best.rmse:.4f} on {len(parts.test):,} ratings,"
-        f" the best of {len(search.attempts)} trials."
-    )
-    write_settings(out, settings_text(title, [Setting(n, v) for n, v in settings.items()]))
+    title, rmse = _title(search), best.rmse
+    found = [Setting(n, v) for n, v in {**_kept(search), **settings_from(best.settings)}.items()]
+    if rival and rival.rmse < best.rmse:
+        found, rmse = rival.settings, rival.rmse
+        title = f"The settings of mfcli init: validation RMSE {rmse:.4f}. {title}"
+    write_settings(out, settings_text(title, found))
     importances = search.importances()
     if plot:
         from mfcli.plots.search import plot_search
 
-        plot_search(search.attempts, importances, plot, title=title)
+        plot_search(search.attempts, importances, plot, title=_title(search))
     return {
-        "rmse": best.rmse,
+        "rmse": rmse,
+        "settings": {name: value for name, value, _ in found},
         "trial": best.number,
+        "trial_rmse": best.rmse,
         "trials": len(search.attempts),
         "cut_short": sum(not attempt.is_whole for attempt in search.attempts),
-        "settings": settings,
         "importances": importances,
         "file": str(out),
         "picture": str(plot) if plot else None,
     }
+
+
+def _title(search: Search) -> str:
+    best = search.best
+    assert best
+    return (
+        f"Found by mfcli tune: validation RMSE {best.rmse:.4f} on"
+        f" {len(search.split.test):,} ratings, the best of {len(search.attempts)} trials."
+    )
+
+
+def _kept(search: Search) -> dict[str, Any]:
+    """Return the settings that were in force in all trials, and are not the defaults."""
+    values = search.base.as_dict()
+    return {name: value for name, value in values.items() if value != getattr(DEFAULTS, name)}
 
 
 def _tables(search: Search, out: Path, plot: Path | None) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.config import Config
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, ConfigError
 from mfcli.model import Model
 from mfcli.ratings import Ratings
 
@@ -100,18 +100,25 @@ class Plan(NamedTuple):
 
 
 def make_plan(train: Ratings, config: Config) -> Plan:
-    """Choose the engine and the blocks, from the data and the config alone."""
+    """Choose the engine and the blocks, from the data and the config alone.
+
+    Raises
+    ------
+    ConfigError
+        If the config asks the fast engine for what it cannot do.
+    """
     from mfcli.blocks import default_groups
     from mfcli.kernels import kind_of
 
     if config.optimizer == "gibbs":
         return Plan("fast", 1, "sampling from the posterior (gibbs), a sample an epoch")
-    alike = len(set(config.table_regs.values())) == 1
-    exact = config.optimizer == "sgd" and alike
-    engine = {"auto": "fast" if exact else "keras"}.get(config.engine, config.engine)
+    obstacle = _obstacle(config)
+    if obstacle and config.engine == "fast":
+        raise ConfigError(f"engine fast cannot train this: {obstacle}; or use engine keras")
+    engine = {"auto": "keras" if obstacle else "fast"}.get(config.engine, config.engine)
     why = {
         "fast": "it makes Keras's own updates",
-        "keras": "as asked" if config.engine == "keras" else _why_keras(config),
+        "keras": "as asked" if config.engine == "keras" else obstacle,
     }[engine]
     row_bytes = 4 * kind_of(config).stride
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
@@ -120,10 +127,18 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
 
 
-def _why_keras(config: Config) -> str:
+def _obstacle(config: Config) -> str:
+    """Say why the fast engine cannot train with a config; nothing if it can."""
     if config.optimizer != "sgd":
         return "adam has no closed form"
-    return "whole tables have different penalties; --reg-scope rating is fast with any"
+    if len(set(config.table_regs.values())) > 1:
+        return "whole tables have different penalties; --reg-scope rating is fast with any"
+    if config.lr_every == "step" and any(config.table_regs.values()):
+        return (
+            "a rate that changes every step has no closed form with a penalty of whole tables;"
+            " --reg-scope rating and --lr-every epoch are fast"
+        )
+    return ""
 
 
 def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:

@@ -37,7 +37,7 @@ from mfcli.kernels import (
 from mfcli.model import Model
 from mfcli.parallel import each
 from mfcli.ratings import Ratings
-from mfcli.schedules import pace
+from mfcli.schedules import pace, step_rates
 
 _NONE = dict.fromkeys(TABLES, 0.0)
 _PIECE = 1 << 24  # values of rows touched between two looks at Ctrl-C: some 20 ms
@@ -104,9 +104,10 @@ class FastEngine:
         reg, ratings = self._descent.reg or float(self._rated), self._blocks.ratings
         at_rest = self._quadratic(self._costs.start) if self._descent.reg else 0.0
         losses = np.zeros((len(self._blocks.sizes), 2))
+        rates = step_rates(self._start.config, epoch, len(losses))
 
         def learn(block: Block, worker: int, advance: Advance) -> None:
-            self._learn(block, worker, epoch, losses, advance)
+            self._learn(block, worker, epoch, rates, losses, advance)
 
         run_blocks(self._blocks, learn, self._workers, on_progress)
         self._finish(self._users, USER_ONE)
@@ -160,7 +161,13 @@ class FastEngine:
         take_over(self.state(), state)
 
     def _learn(
-        self, block: Block, worker: int, epoch: int, losses: Doubles, advance: Advance
+        self,
+        block: Block,
+        worker: int,
+        epoch: int,
+        rates: Doubles,
+        losses: Doubles,
+        advance: Advance,
     ) -> None:
         """Shuffle a block while it is in the cache, and train on it piece by piece."""
         order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
@@ -169,7 +176,7 @@ class FastEngine:
             last = min(first + piece, len(block.steps))
             self._kernels.run_batches(
                 order, first, last, block.steps, bounds, self._users, self._items,
-                self._powers, self._costs.slopes, self._descent.rate,
+                self._powers, self._costs.slopes, rates,
                 np.float32(self._start.mu), self._regs, losses,
             )  # fmt: skip
             advance(int(bounds[last] - bounds[first]))

@@ -25,7 +25,7 @@ from mfcli.keras_file import TABLES
 from mfcli.kernels import Records
 from mfcli.model import Model
 from mfcli.ratings import Ratings
-from mfcli.schedules import pace
+from mfcli.schedules import pace, step_rates
 
 _REPORT = 32  # steps between two reports of progress
 
@@ -55,7 +55,7 @@ class KerasEngine:
             _Batches(list(self._blocks.serial(self._start.config.seed, epoch))),
             shuffle=False,
             verbose=0,
-            callbacks=[_Reporter(on_progress, self._blocks)],
+            callbacks=[_Reporter(on_progress, self._blocks), *self._rates(epoch)],
         )
         return Losses(fitted.history["loss"][0], fitted.history["mse"][0])
 
@@ -67,6 +67,12 @@ class KerasEngine:
         if getattr(optimizer, name) != momentum:  # a constant of the compiled step
             setattr(optimizer, name, momentum)
             self._keras.make_train_function(force=True)
+
+    def _rates(self, epoch: int) -> list[Any]:
+        """Return what gives the optimizer the rate of each step, where they differ."""
+        if self._start.config.lr_every == "epoch":
+            return []
+        return [_Rates(step_rates(self._start.config, epoch, len(self._blocks.sizes)))]
 
     def validate(self) -> Losses:
         model = self.model()
@@ -177,6 +183,17 @@ def optimizer(config: Config) -> Any:
     if config.optimizer == "adam":
         return keras.optimizers.Adam(config.lr, beta_1=config.momentum)
     return keras.optimizers.SGD(config.lr, momentum=config.momentum, nesterov=config.nesterov)
+
+
+class _Rates(keras.callbacks.Callback):  # type: ignore[misc]
+    """Sets the learning rate before each step."""
+
+    def __init__(self, rates: NDArray[np.float64]) -> None:
+        super().__init__()
+        self._rates = rates
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self.model.optimizer.learning_rate = float(self._rates[batch])
 
 
 class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
