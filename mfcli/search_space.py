@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfcli.checkpoints import ENDING, TRAINING
 from mfcli.config import SETTINGS, Config, checked
 from mfcli.errors import ConfigError
 
@@ -127,6 +128,8 @@ def _choices(name: str, value: Any) -> Range | Choice:
         raise ConfigError(
             f"unknown setting {name!r}" + (f"; did you mean {close[0]!r}?" * len(close))
         )
+    if name not in (*TRAINING, *ENDING, RATE):
+        raise ConfigError(f"{name} is no setting of training; leave it out")
     if isinstance(value, dict):
         return _range(name, value)
     values = value if isinstance(value, list) else [value]

@@ -205,13 +205,16 @@ class Search:
 
         try:
             config = replace(self.base, **settings_from(values))
-            fit(
+            fitted = fit(
                 self.split,
                 config,
                 threads=max(1, self.threads // workers),
                 on_epoch=on_epoch,
                 on_progress=lambda done, total: self._look_at_the_clock(),
             )
+            last = math.sqrt(fitted.losses["val_mse"])  # with patience, of the best epoch
+            curve.extend([last] * (_TENTHS - len(curve)))
+            curve[-1] = last
         except _CutShort:
             pass
         except Diverged:

@@ -146,7 +146,8 @@ def with_strangers() -> Split:
     return assembled({"train": split.train.take(keep), "test": split.test}, split.scale, {})
 
 
-def test_who_has_no_rating_is_predicted_like_a_row_at_the_prior_mean() -> None:
+def test_who_has_no_rating_is_predicted_like_a_row_that_stands_for_it() -> None:
+    """A user like the mean of the users, an item like the mean of the items' prior."""
     split, config = with_strangers(), replace(GIBBS, engine="fast", average=0)
     engine = GibbsEngine(start(split, config), make_halves(split.train, 1), split.test)
     for epoch in range(1, 4):
@@ -154,10 +155,12 @@ def test_who_has_no_rating_is_predicted_like_a_row_at_the_prior_mean() -> None:
     model, state = engine.model(), engine.state()
     assert not model.user_factors[0].any()
     assert not model.item_biases[0]
-    user, items = state["prior.users"], state["sample.items"]
+    predicted = predict(model)
+    np.testing.assert_allclose(predicted[0, 1:], predicted[1:, 1:].mean(axis=0), atol=1e-4)
+    users, item = state["sample.users"], state["item_mean"]
     unit = float(split.train.rating.std(dtype=np.float64))
-    expected = split.train.mean + unit * (user[0] + items[:, 0] + items[:, 1:] @ user[1:])
-    np.testing.assert_allclose(predict(model)[0, 1:], expected[1:], atol=1e-4)
+    expected = split.train.mean + unit * (item[0] + users[:, 0] + users[:, 1:] @ item[1:])
+    np.testing.assert_allclose(predicted[1:, 0], expected[1:], atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,17 @@ def test_impossible_settings_are_no_trial(split: Split) -> None:
         Search(split, Config(), SPACE | {"warmup": Choice((50,))}).run(3)
 
 
+def test_trials_that_stop_early_count_with_their_best_epoch(split: Split) -> None:
+    space = SPACE | {"patience": Choice((1,)), "rate": Choice((0.2, 0.3))}
+    early = Search(split, Config(), space | {"epochs": Choice((40,))})
+    early.run(4)
+    assert early.best
+    config = replace(Config(), **settings_from(early.best.settings))
+    fitted = fit(split, config)
+    assert len(fitted.history) < 40
+    assert early.best.rmse == pytest.approx(fitted.losses["val_mse"] ** 0.5)
+
+
 def test_importances_add_up(search: Search) -> None:
     importances = search.importances()
     assert set(importances) == {"reg", "k", "rate", "epochs"}
@@ -196,6 +207,7 @@ def test_the_default_space_is_one_of_settings() -> None:
         ("batch_size = []", "batch_size must have a value to choose"),
         ("k = 'many'", "k must be a whole number, got 'many'"),
         ("k = [1, 2]\nrate = 0.1\nlr = 0.1", "rate and lr say the same; leave one out"),
+        ("test = [0.1, 0.2]", "test is no setting of training; leave it out"),
         ("k = 3", "leaves nothing to choose"),
         ("k = ", "is not valid TOML"),
     ],

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.engines import Losses, Progress, take_over
-from mfcli.engines.halves import Half, Halves
+from mfcli.engines.halves import Halves
 from mfcli.engines.noise import Noise
 from mfcli.engines.priors import Effects, draw_prior
 from mfcli.low_rank import multiplied, truncated
@@ -38,7 +38,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    users, items : float64 arrays, shapes (n_users, k + 1) and (n_items, k + 1), or one row each
+    users, items : float64 arrays, shapes (n_users, k + 1) and (n_items, k + 1)
     """
 
     users: Doubles
@@ -75,16 +75,17 @@ class GibbsEngine:
             if config.prior == "implicit"
             else ()
         )
-        self._priors = Rows(np.zeros(d), np.zeros(d))
+        self._item_mean = np.zeros(d)  # of the prior
         self._mean = Rows(*(np.zeros((len(rows), 1 + _KEPT * start.k)) for rows in self._sample))
         self._mu, self._count = np.zeros(1), np.zeros(1)
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         rng = np.random.default_rng([self._start.config.seed, 1, epoch])
-        precisions = self._noise.precision * self._noise.weights
-        self._draw(0, precisions, np.ones(len(self._items.counts)), rng)
+        of_users = self._noise.precision * self._noise.weights
+        of_items = np.ones(len(self._items.counts))
+        self._draw(0, of_users, of_items, rng)
         on_progress(self._total // 2, self._total)
-        self._draw(1, np.ones(len(self._items.counts)), np.sqrt(precisions), rng)
+        self._item_mean[:] = self._draw(1, of_items, np.sqrt(of_users), rng)
         squares = self._square_errors()
         self._noise.draw(squares, rng)
         if epoch >= self._first:
@@ -115,24 +116,40 @@ class GibbsEngine:
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        sides = {"sample": self._sample, "prior": self._priors, "mean": self._mean}
+        sides = {"sample": self._sample, "mean": self._mean}
         rows = {f"{name}.{side}": getattr(r, side) for name, r in sides.items() for side in _SIDES}
         drawn = {
             f"{name}.{side}": array
             for side, effects in zip(_SIDES, self._effects, strict=False)
             for name, array in effects.state().items()
         }
-        return rows | drawn | self._noise.state() | {"mu": self._mu, "count": self._count}
+        return rows | drawn | self._noise.state() | self._means()
+
+    def _means(self) -> dict[str, NDArray[Any]]:
+        return {"item_mean": self._item_mean, "mu": self._mu, "count": self._count}
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         take_over(self.state(), state)
 
-    def _draw(self, side: int, alphas: Doubles, roots: Doubles, rng: np.random.Generator) -> None:
-        """Draw the prior of a side, then its rows; the noise has precision alpha root^2."""
+    def _draw(
+        self, side: int, alphas: Doubles, roots: Doubles, rng: np.random.Generator
+    ) -> Doubles:
+        """Draw the prior of a side, then its rows; the noise has precision alpha root^2.
+
+        Returns
+        -------
+        float64 array, shape (k + 1,)
+            The prior mean of a row without ratings.
+        """
         half = (self._users, self._items)[side]
         mine, theirs = self._sample[side], self._sample[1 - side]
-        precision, means = self._draw_prior(side, half, mine, rng)
-        shifts = multiplied(means, precision, self._threads)
+        effects = self._effects[side] if self._effects else None
+        sums = effects.sums() if effects else np.zeros_like(mine)
+        precision, mean = draw_prior((mine - sums)[half.seen], rng, self._threads)
+        if effects:
+            effects.draw(mine - mean - sums, precision, rng)
+            sums = effects.sums()
+        shifts = multiplied(mean + sums, precision, self._threads)
         normals = rng.standard_normal(mine.shape)
         half.each(
             lambda first, last: sampling_kernels().draw(
@@ -140,18 +157,7 @@ class GibbsEngine:
                 roots, alphas, precision, shifts, normals,
             )
         )  # fmt: skip
-
-    def _draw_prior(
-        self, side: int, half: Half, rows: Doubles, rng: np.random.Generator
-    ) -> tuple[Doubles, Doubles]:
-        """Draw the precision of the rows of a side, and the prior mean of each."""
-        effects = self._effects[side] if self._effects else None
-        sums = effects.sums() if effects else np.zeros_like(rows)
-        precision, self._priors[side][:] = draw_prior((rows - sums)[half.seen], rng, self._threads)
-        if effects:
-            effects.draw(rows - self._priors[side] - sums, precision, rng)
-            sums = effects.sums()
-        return precision, self._priors[side] + sums
+        return mean
 
     def _square_errors(self) -> Doubles:
         """Return the sum of the squared errors of each user."""
@@ -164,15 +170,18 @@ class GibbsEngine:
         return sums
 
     def _centred(self) -> tuple[float, Rows]:
-        """Return mu and rows that predict the same, those of each side less the prior mean.
+        """Return mu and rows that predict the same, those of each side less one row.
 
-        With prior means n of the users and m of the items::
+        With rows n and m::
 
             p.q = n.m + (p - n).m + n.(q - m) + (p - n).(q - m)
 
-        so that who has no rating, and stays at zero, has the prediction of a row at this mean.
+        so that who has no rating, and stays at zero, is predicted like n or m. A user without
+        ratings is one of whom nothing is known: n is the mean of the users. An item without is one
+        that few rate: m is the mean of the items' prior, to which nobody who rates it adds.
         """
-        (user, item), (n, m) = self._sample, self._priors
+        (user, item), m = self._sample, self._item_mean
+        n = user[self._users.seen].mean(axis=0)
         p, q = user[:, 1:] - n[1:], item[:, 1:] - m[1:]
         user_biases, item_biases = user[:, 0] - n[0] + p @ m[1:], item[:, 0] - m[0] + q @ n[1:]
         mu = self._center + float(n[0] + m[0] + n[1:] @ m[1:])
