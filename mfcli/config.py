@@ -222,11 +222,6 @@ class Config:
             raise ConfigError(
                 f"nesterov belongs to optimizer sgd, got {self.optimizer}; leave one out"
             )
-        for name in OF_SAMPLING:
-            if self.optimizer != "gibbs" and getattr(self, name) != SETTINGS[name].default:
-                raise ConfigError(
-                    f"{name} belongs to optimizer gibbs, got {self.optimizer}; leave one out"
-                )
         self._check_schedules()
         if self.cut and self.strategy != "temporal":
             raise ConfigError(
@@ -271,6 +266,12 @@ class Config:
         if self.average != _BY_OPTIMIZER:
             return self.average
         return _GIBBS_AVERAGE if self.optimizer == "gibbs" else 0.0
+
+    @property
+    def first_averaged(self) -> int:
+        """The epoch, from 1, from which on they are averaged; 1 if none are."""
+        count = math.ceil(round(self.averaged * self.epochs, 9))  # 0.28 x 25 is 7.000000000000001
+        return self.epochs + 1 - count if count else 1
 
     @property
     def width(self) -> int:

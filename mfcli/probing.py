@@ -38,7 +38,7 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
     rows = np.random.default_rng(config.seed).permutation(len(train))[:size]
     sample = train.take(np.sort(rows))
     for tries in range(1, _TRIES):
-        slower = dataclasses.replace(config, lr=config.lr / 2**tries, warmup=0)
+        slower = dataclasses.replace(config, lr=config.lr / 2**tries, warmup=0, lr_every="epoch")
         if _is_stable(dataclasses.replace(start, config=slower), sample, threads):
             return slower.lr
     return None

@@ -73,9 +73,6 @@ class SamplingKernels(NamedTuple):
     square_errors : callable
         ``(first, last, starts, others, ratings, mu, mine, theirs, sums)``: set ``sums[row]`` to the
         sum of the squared errors of its ratings.
-    add_up : callable
-        ``(first, last, starts, others, effects, sums)``: set ``sums[row]`` to the sum of the
-        effects of the others that it has ratings of.
     draw_effects : callable
         ``(starts, others, effects, residuals, precisions, normals)``: draw `LANES` columns of all
         effects, and take them out of the residuals; `starts` and `others` tell the rows of each
@@ -89,7 +86,6 @@ class SamplingKernels(NamedTuple):
     sort: Callable[..., None]
     draw: Callable[..., None]
     square_errors: Callable[..., None]
-    add_up: Callable[..., None]
     draw_effects: Callable[..., None]
     gram: Callable[..., None]
     multiply: Callable[..., None]
@@ -194,14 +190,6 @@ def _square_errors(
         sums[row] = total
 
 
-def _add_up(first: Any, last: Any, starts: Any, others: Any, effects: Any, sums: Any) -> None:
-    for row in range(first, last):
-        sums[row] = 0.0
-        for n in range(starts[row], starts[row + 1]):
-            for f in range(sums.shape[1]):
-                sums[row, f] += effects[others[n], f]
-
-
 def _draw_effects(
     starts: Any, others: Any, effects: Any, residuals: Any, precisions: Any, normals: Any
 ) -> None:
@@ -262,7 +250,6 @@ def sampling_kernels() -> SamplingKernels:
         compiled(_sort, _COLUMN, _COLUMN, _VALUES, _LONGS, _INTS, _RATINGS),
         compiled(_draw, _INT, _INT, *side, _DOUBLES, _DOUBLES, _MATRIX, _MATRIX, _MATRIX),
         compiled(_square_errors, _INT, _INT, *side, _DOUBLES),
-        compiled(_add_up, _INT, _INT, _LONGS, _INTS, _MATRIX, _MATRIX),
         compiled(_draw_effects, _LONGS, _INTS, _MATRIX, _MATRIX, _DOUBLES, _MATRIX),
         compiled(_gram, _INT, _INT, _MATRIX, _MATRIX),
         compiled(_multiply, _INT, _INT, _MATRIX, _MATRIX, _MATRIX),

@@ -82,16 +82,16 @@ def default_space(deviation: float) -> Space:
     }
 
 
-def settings_from(values: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of a config: the learning rate takes the place of `rate`.
+def settings_from(values: dict[str, Any], base: Config) -> dict[str, Any]:
+    """Return settings to change in a config: the learning rate takes the place of `rate`.
 
     A gradient lasts 1 / (1 - momentum) steps, so a rating moves its rows by ``rate e`` times the
     other side in the end, where ``rate = 2 lr / (batch_size (1 - momentum))``.
     """
     settings = {name: value for name, value in values.items() if name != RATE}
     if RATE in values:
-        config = Config(**settings)
-        settings["lr"] = values[RATE] * config.batch_size * (1 - config.momentum) / 2
+        size, momentum = (settings.get(n, getattr(base, n)) for n in ("batch_size", "momentum"))
+        settings["lr"] = values[RATE] * size * (1 - momentum) / 2
     return settings
 
 

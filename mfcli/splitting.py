@@ -162,10 +162,20 @@ def _with_validation(
         train = parts["train"]
         held = rule(train, min(config.valid * total / len(train), 1.0), rng)
         parts = parts | {"train": train.take(~held), "valid": train.take(held)}
+    check_parts(parts, total, record)
+    return assembled(parts, scale, record)
+
+
+def check_parts(parts: Mapping[str, Ratings], total: int, record: Mapping[str, Any]) -> None:
+    """Refuse a split of which a part has no rating.
+
+    Raises
+    ------
+    DataError
+    """
     for name, part in parts.items():
         if not len(part):
             raise DataError(_empty(name, total, record))
-    return assembled(parts, scale, record)
 
 
 def _empty(name: str, count: int, record: Mapping[str, Any]) -> str:

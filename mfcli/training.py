@@ -212,6 +212,8 @@ class _Run:
         """Note an epoch; return whether it is better than all before it."""
         self.epochs.append(epoch)
         rmse = math.sqrt(epoch.val_mse)
+        if epoch.epoch == self._config.first_averaged:  # what came before is another model
+            self._best_epoch, self._least = 0, math.inf
         better = not self._best_epoch or rmse < self._least - self._config.min_delta
         if better:
             self._best_epoch, self._least = epoch.epoch, rmse
@@ -221,8 +223,9 @@ class _Run:
         """Whether all epochs are done, or no better one is to be expected."""
         if len(self.epochs) >= self._config.epochs:
             return True
-        patience = self._config.patience
-        return bool(patience) and len(self.epochs) - self._best_epoch >= patience
+        patience, done = self._config.patience, len(self.epochs)
+        since = max(self._best_epoch, self._config.first_averaged)
+        return bool(patience) and done - since >= patience
 
     def result(self) -> Fit:
         """Return the model as it is, or with patience the best one."""
@@ -239,6 +242,8 @@ class _Run:
     def _is_wild(self, epoch: Epoch) -> bool:
         """Whether the error is no number, or larger than that of any prediction on the scale."""
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
+        if self._config.optimizer == "gibbs":
+            most = math.inf  # one sample may be far off, and the next one not
         numbers = dataclasses.astuple(epoch)
         return not all(map(math.isfinite, numbers)) or max(epoch.mse, epoch.val_mse) > most
 

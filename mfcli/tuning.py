@@ -2,7 +2,8 @@
 
 Trials come in rounds. What a round tries and which of its trials are cut short depends on the
 rounds before it alone, and the sampler is seeded anew for every round: the search is the same
-whatever the number of threads, and goes on from its storage as if it had never stopped.
+whatever the number of threads, and goes on from its storage as if it had never stopped, if it
+stopped between two rounds.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mfcli.checkpoints import ENDING, TRAINING
 from mfcli.config import SETTINGS, Config
-from mfcli.errors import ArtifactError, ConfigError, TrainingError
+from mfcli.errors import ArtifactError, ConfigError, LimitError, TrainingError, UsageError
 from mfcli.history import Epoch
 from mfcli.search_space import RATE, Attempt, Choice, Range, Space, settings_from
-from mfcli.splitting import Split, assembled
+from mfcli.splitting import Split, assembled, check_parts
 from mfcli.strategies import at_random
 from mfcli.training import Diverged, fit
 
@@ -37,9 +38,11 @@ VALID = 0.1  # share of the training ratings to validate on where a split has no
 _TENTHS = 10  # of the epochs of a trial: it is compared after each
 _STARTED = 2  # tenths that every trial may do
 LARGE = 2_000_000  # training ratings from which on a trial takes all threads
-_STUDY = "mfcli"
+_STUDY, _REASON = "mfcli", "reason"
+_OF_URLS = "?#%"  # in the name of a storage they would be read as parts of an address
 _NAMES = {
     "split": "another split",
+    "valid": "other validation ratings",
     "space": "another space",
     "base": "other settings outside of the space",
     "seed": "another seed",
@@ -50,13 +53,20 @@ def with_validation(split: Split, config: Config) -> Split:
     """Return a split with validation ratings: its own, or some cut from its training ratings.
 
     The test ratings are replaced by the validation ratings, so that nothing can look at them.
+
+    Raises
+    ------
+    DataError
+        If there are too few to cut some off.
     """
     if split.valid is not None:
         return replace(split, test=split.valid)
     rng = np.random.default_rng(config.seed)
     held = at_random(split.train, config.valid or VALID, rng)
     valid = split.train.take(held)
-    parts = {"train": split.train.take(~held), "valid": valid, "test": valid}
+    parts = {"train": split.train.take(~held), "valid": valid}
+    check_parts(parts, len(split.train), {"name": "random", "valid": config.valid or VALID})
+    parts["test"] = valid
     return replace(assembled(parts, split.scale, split.strategy), hash=split.hash)
 
 
@@ -91,6 +101,10 @@ class Search:
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        if self.storage and set(str(self.storage)) & set(_OF_URLS):
+            raise UsageError(
+                f"--storage must be a name without any of {_OF_URLS}, got {self.storage}"
+            )
         self._stop = threading.Event()
         self._deadline = math.inf
         with self._storing():
@@ -120,14 +134,27 @@ class Search:
             If no trial could be trained to its end.
         """
         self._deadline = time.monotonic() + seconds
-        error: Exception | None = None
-        while len(self._study.trials) < trials and time.monotonic() < self._deadline:
-            with self._storing():
-                count = min(ROUND, trials - len(self._study.trials))
-                error = self._run_round(count, on_trial) or error
+        while (done := self._done()) < trials and time.monotonic() < self._deadline:
+            self._run_round(min(ROUND - done % ROUND, trials - done), on_trial)
         if not self.best:
-            reason = f": {error}" if error else "; give it more --minutes or --trials"
-            raise TrainingError(f"no trial was trained to its end{reason}")
+            raise TrainingError(f"no trial was trained to its end{self._why_none()}")
+
+    @property
+    def failures(self) -> list[str]:
+        """Why trials could not be trained, one reason each."""
+        reasons = (trial.user_attrs.get(_REASON) for trial in self._study.trials)
+        return [reason for reason in reasons if reason]
+
+    def _done(self) -> int:
+        """Count the trials, those left out that were stopped."""
+        return len(self.attempts) + len(self.failures)
+
+    def _why_none(self) -> str:
+        if self.failures:
+            return f": {self.failures[0]}"
+        if self.attempts:
+            return ": all diverged; search lower rates"
+        return "; give it more --minutes or --trials"
 
     def importances(self) -> dict[str, float]:
         """Return how much of the spread of the errors each setting explains; they add up to 1."""
@@ -135,7 +162,7 @@ class Search:
         varied = {n for n in self.space if len({str(a.settings.get(n)) for a in whole}) > 1}
         if len(whole) < ROUND or not varied:
             return {}
-        with _quietly():
+        with _quietly(), self._storing():
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             found = optuna.importance.get_param_importances(
                 self._study, evaluator=evaluator, params=sorted(varied)
@@ -146,6 +173,7 @@ class Search:
         """Check that the storage is of this search, and go on with its trials."""
         own = {
             "split": self.split.hash,
+            "valid": len(self.split.test),
             "space": json.dumps({name: asdict(c) for name, c in self.space.items()}),
             "base": json.dumps(self._unsearched()),
             "seed": self.base.seed,
@@ -168,27 +196,29 @@ class Search:
         searched = {*self.space, "seed"} | ({"lr"} if RATE in self.space else set())
         return {n: getattr(self.base, n) for n in (*TRAINING, *ENDING) if n not in searched}
 
-    def _run_round(self, count: int, on_trial: Callable[[Attempt], None]) -> Exception | None:
+    def _run_round(self, count: int, on_trial: Callable[[Attempt], None]) -> None:
         """Ask for some trials, train them side by side, tell of them in order."""
-        seed = np.random.SeedSequence([self.base.seed, len(self._study.trials)])
-        with _quietly():
+        with _quietly(), self._storing():
+            seed = np.random.SeedSequence([self.base.seed, len(self._study.trials)])
             self._study.sampler = optuna.samplers.TPESampler(
                 seed=int(seed.generate_state(1)[0]), n_startup_trials=2 * ROUND
             )
             asked = [self._study.ask() for _ in range(count)]
             values = [_suggest(trial, self.space) for trial in asked]
-        medians, error = self._medians(), None
+            medians = self._medians()
         workers = self.threads if len(self.split.train) < LARGE else 1
         with ThreadPoolExecutor(workers) as pool:
             curves = pool.map(lambda one: self._train(one, medians, workers), values)
             try:
                 for trial, curve in zip(asked, curves, strict=True):
-                    error = curve if isinstance(curve, Exception) else error
-                    self._tell(trial, curve, on_trial)
+                    with self._storing():
+                        attempt = self._tell(trial, curve)
+                    if attempt:
+                        self.attempts.append(attempt)
+                        on_trial(attempt)
             except BaseException:
                 self._stop.set()
                 raise
-        return error
 
     def _train(
         self, values: dict[str, Any], medians: list[float], workers: int
@@ -204,7 +234,7 @@ class Search:
                 raise _CutShort
 
         try:
-            config = replace(self.base, **settings_from(values))
+            config = replace(self.base, **settings_from(values, self.base))
             fitted = fit(
                 self.split,
                 config,
@@ -219,7 +249,7 @@ class Search:
             pass
         except Diverged:
             curve = [self.split.scale.max - self.split.scale.min]
-        except (ConfigError, _OutOfTime) as error:
+        except (ConfigError, LimitError, _OutOfTime) as error:
             return error
         return curve
 
@@ -239,22 +269,19 @@ class Search:
         curves = [trial.user_attrs["curve"] for trial in whole]
         return [float(value) for value in np.median(curves, axis=0)]
 
-    def _tell(
-        self, trial: Trial, curve: list[float] | Exception, on_trial: Callable[[Attempt], None]
-    ) -> None:
+    def _tell(self, trial: Trial, curve: list[float] | Exception) -> Attempt | None:
         if isinstance(curve, Exception):
+            if not isinstance(curve, _OutOfTime):
+                trial.set_user_attr(_REASON, str(curve))
             self._study.tell(trial, state=TrialState.FAIL)
-            return
+            return None
         trial.set_user_attr("curve", curve)
         if len(curve) == _TENTHS:
             told = self._study.tell(trial, curve[-1])
         else:
             trial.report(curve[-1], len(curve))
             told = self._study.tell(trial, state=TrialState.PRUNED)
-        attempt = self._attempt(told)
-        if attempt:
-            self.attempts.append(attempt)
-            on_trial(attempt)
+        return self._attempt(told)
 
     def _attempt(self, trial: FrozenTrial) -> Attempt | None:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
@@ -273,7 +300,9 @@ class Search:
 
         try:
             yield
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError) as error:
+        except (
+            SQLAlchemyError, optuna.exceptions.StorageInternalError, RuntimeError, ValueError
+        ) as error:  # fmt: skip
             reason = str(error).splitlines()[0]
             raise ArtifactError(
                 f"{self.storage}: cannot be used as storage: {reason}; choose another --storage"

@@ -15,7 +15,7 @@ from planted import planted_split
 
 import mfcli.advising
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, ConfigError, TrainingError
+from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
 from mfcli.plots.search import plot_search
 from mfcli.search_space import (
     Choice,
@@ -89,7 +89,7 @@ def test_it_finds_better_settings_than_it_began_with(split: Split, search: Searc
     first = [attempt.rmse for attempt in search.attempts[:ROUND] if attempt.is_whole]
     assert search.best.rmse < np.median(first)
     assert search.best.rmse == min(a.rmse for a in search.attempts if a.is_whole)
-    config = replace(Config(), **settings_from(search.best.settings))
+    config = replace(Config(), **settings_from(search.best.settings, Config()))
     assert fit(split, config).losses["val_mse"] ** 0.5 == pytest.approx(search.best.rmse)
 
 
@@ -110,6 +110,11 @@ def test_it_goes_on_from_its_storage(split: Split, search: Search, tmp_path: Pat
     assert again.attempts == search.attempts
     others: dict[str, tuple[Split, Config, Space]] = {
         "another split": (replace(split, hash="x"), Config(), SPACE),
+        "other validation ratings": (
+            with_validation(planted_split(Config()), Config(valid=0.2)),
+            Config(),
+            SPACE,
+        ),
         "other settings outside of the space": (split, Config(batch_size=7), SPACE),
         "another seed": (split, Config(seed=1), SPACE),
         "another space": (split, Config(), SPACE | {"k": Choice((2,))}),
@@ -131,6 +136,8 @@ def test_a_damaged_storage_is_named(split: Split, tmp_path: Path) -> None:
     path.write_text("not a database\n" * 99, encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"search.db: cannot be used as storage"):
         Search(split, Config(), SPACE, path)
+    with pytest.raises(UsageError, match="--storage must be a name without any of"):
+        Search(split, Config(), SPACE, tmp_path / "a?b.db")
 
 
 def test_it_stops_when_the_time_is_over(split: Split) -> None:
@@ -160,10 +167,34 @@ def test_trials_that_stop_early_count_with_their_best_epoch(split: Split) -> Non
     early = Search(split, Config(), space | {"epochs": Choice((40,))})
     early.run(4)
     assert early.best
-    config = replace(Config(), **settings_from(early.best.settings))
+    config = replace(Config(), **settings_from(early.best.settings, Config()))
     fitted = fit(split, config)
     assert len(fitted.history) < 40
     assert early.best.rmse == pytest.approx(fitted.losses["val_mse"] ** 0.5)
+
+
+def test_the_rate_follows_from_the_settings_that_are_in_force() -> None:
+    base = Config(batch_size=8, momentum=0.0, epochs=30)
+    assert settings_from({"rate": 0.01, "warmup": 20}, base) == {"warmup": 20, "lr": 0.04}
+    assert settings_from({"rate": 0.01, "momentum": 0.5}, base)["lr"] == pytest.approx(0.02)
+
+
+def test_what_cannot_be_trained_is_told(split: Split) -> None:
+    some = Search(split, Config(), SPACE | {"k": Choice((2, 10**9))})
+    some.run(ROUND)
+    assert some.best
+    assert len(some.failures) + len(some.attempts) == ROUND
+    assert "k 1000000000" in some.failures[0]
+    wild = Search(split, Config(), SPACE | {"rate": Choice((1e3, 1e4))})
+    with pytest.raises(TrainingError, match="all diverged; search lower rates"):
+        wild.run(2)
+
+
+def test_too_few_ratings_to_validate_on() -> None:
+    whole = planted_split(Config())
+    few = replace(whole, train=whole.train.take(np.arange(len(whole.train)) < 4))
+    with pytest.raises(DataError, match="leaves no valid rating of 4; raise --valid"):
+        with_validation(few, Config())
 
 
 def test_importances_add_up(search: Search) -> None:
@@ -187,7 +218,7 @@ def test_the_default_space_is_one_of_settings() -> None:
                 for name, choice in default_space(deviation).items()
             }
             values["epochs"] = int(values["epochs"])
-            config = Config(**settings_from(values))
+            config = Config(**settings_from(values, Config()))
             rate = 2 * config.lr / config.batch_size / (1 - config.momentum)
             assert rate == pytest.approx(values["rate"])
 
@@ -259,11 +290,13 @@ def test_without_a_space_the_settings_of_init_are_a_rival(
     monkeypatch.setattr(mfcli.advising, "_EPOCHS", {"usual": 40})
     monkeypatch.setattr(mfcli.advising, "_FACTORS", {"usual": 4})
     assert run("split", real_csv, "--valid", 0.1).code == 0
-    done = run("tune", "--trials", 1, "--seed", 2)
+    Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\n")
+    done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
     assert done.code == 0, done.err
-    assert "do better than what was found, and are in mfcli.toml" in done.err
+    assert "The settings of mfcli init do better, validation RMSE 0." in done.out
     found = Config.load(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
+    assert (found.clip, found.at) == (False, 5)
     rmse = float(done.err.split("with the settings of mfcli init: ")[1].split()[0])
     trained = json.loads(run("train", "--json").out)
     assert trained["val_mse"] ** 0.5 == pytest.approx(rmse, abs=1e-4)

@@ -141,10 +141,9 @@ def train(
     from mfcli.training import check_writable
 
     settings, folds = settings_of(ctx), folds_of(split)
-    if settings.optimizer == "gibbs":
-        refuse(ctx, _OF_DESCENT, "--optimizer gibbs, which has no such thing")
-    else:
-        refuse(ctx, OF_SAMPLING, f"--optimizer {settings.optimizer}, which has no such thing")
+    if not resume:  # with it, what is given is compared with the checkpoint's settings
+        foreign = _OF_DESCENT if settings.optimizer == "gibbs" else OF_SAMPLING
+        refuse(ctx, foreign, f"--optimizer {settings.optimizer}, which has no such thing")
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the folder of the split; choose another")
     runs = {fold: out / fold.name for fold in folds} or {split: out}

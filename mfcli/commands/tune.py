@@ -22,6 +22,7 @@ from mfcli.commands.options import (
     SplitFolder,
     Threads,
     Valid,
+    refuse,
     settings_of,
 )
 from mfcli.config import CONFIG_FILE, DEFAULTS, Config
@@ -33,14 +34,15 @@ if TYPE_CHECKING:
     from mfcli.tuning import Search
 
 _CUT = "validating on {:,} ratings cut from the training ratings; the split has none of its own"
-_RECOMMENDED = "validation RMSE with the settings of mfcli init: {:.4f}"
-_KEPT = "the settings of mfcli init do better than what was found, and are in {}"
+_INIT = "validation RMSE with the settings of mfcli init: {:.4f}"
 _BETTER = "the settings of mfcli init do better; to have them: mfcli init --force"
+_FAILED = "{} of the trials could not be trained: {}"
 
 
-class _Recommended(NamedTuple):
-    """What `mfcli init` says, and the validation RMSE with it."""
+class _Found(NamedTuple):
+    """Settings to train with, and the validation RMSE with them."""
 
+    title: str
     settings: list[Setting]
     rmse: float
 
@@ -83,56 +85,78 @@ def tune(
     settings = settings_of(ctx)
     check_new(out, force)
     if plot:
+        from mfcli.files import check_writable_file
         from mfcli.plots.canvas import check_suffix
 
         check_suffix(plot)
+        check_writable_file(plot)
     whole = read_split(split)
+    if whole.valid is not None:
+        refuse(ctx, ("valid",), "a split that has validation ratings of its own")
     parts = with_validation(whole, settings)
     if whole.valid is None:
         output.note(_CUT.format(len(parts.test)), quiet)
     search = _search(parts, settings, space, storage, threads)
-    recommended = _recommended(parts, settings.seed, threads, quiet)
-    rival = None if space else recommended  # a space is to be chosen from, whatever else there is
+    advised = _advised(parts, settings, threads, quiet)
+    rival = None if space else advised  # a space is to be chosen from, whatever else there is
     with _trial_lines(search, trials, quiet) as on_trial:
         try:
             search.run(trials, 60 * minutes if minutes is not None else math.inf, on_trial)
-        except KeyboardInterrupt:
+        except BaseException:
             if search.best:
                 _write(search, rival, out, plot)
                 output.note(f"stopped; {out} has the best of {len(search.attempts)} trials", False)
             raise
     result = _write(search, rival, out, plot)
-    result["recommended_rmse"] = recommended.rmse if recommended else None
-    output.show(result, json, lambda: _tables(search, out, plot))
-    if recommended and search.best and recommended.rmse < search.best.rmse:
-        output.note(_KEPT.format(out) if rival else _BETTER, quiet)
+    result["recommended_rmse"] = advised.rmse if advised else None
+    output.show(result, json, lambda: _tables(search, rival, out, plot))
+    if search.failures:
+        output.note(_FAILED.format(len(search.failures), search.failures[0]), quiet)
+    if space and advised and advised.rmse < result["rmse"]:
+        output.note(_BETTER, quiet)
 
 
-def _recommended(parts: Split, seed: int, threads: int | None, quiet: bool) -> _Recommended | None:
-    """Train with the settings of `mfcli init`, unless it takes long."""
+def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -> _Found | None:
+    """Train with the settings of `mfcli init`, unless that takes long or cannot be done."""
     from mfcli.advising import advise
-    from mfcli.settings_file import Setting
+    from mfcli.errors import LimitError, TrainingError
     from mfcli.training import fit
     from mfcli.tuning import LARGE
 
     if len(parts.train) >= LARGE:
         return None
     advice = advise(parts)
-    if seed != DEFAULTS.seed:
-        advice.append(Setting("seed", seed, "As given."))
-    config = Config(**{name: value for name, value, _ in advice})
+    config = Config(seed=settings.seed, **{name: value for name, value, _ in advice})
     columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
-    with output.bar("trying", quiet, *columns) as (_, advance):
-        advance(0, config.epochs)
-        fitted = fit(
-            parts,
-            config,
-            threads=threads,
-            on_epoch=lambda epoch: advance(epoch.epoch, config.epochs),
-        )
-    found = _Recommended(advice, math.sqrt(fitted.losses["val_mse"]))
-    output.note(_RECOMMENDED.format(found.rmse), quiet)
-    return found
+    try:
+        with output.bar("trying", quiet, *columns) as (_, advance):
+            advance(0, config.epochs)
+            fitted = fit(
+                parts,
+                config,
+                threads=threads,
+                on_epoch=lambda epoch: advance(epoch.epoch, config.epochs),
+            )
+    except (LimitError, TrainingError) as error:
+        output.note(f"no training with the settings of mfcli init: {error}", quiet)
+        return None
+    rmse = math.sqrt(fitted.losses["val_mse"])
+    output.note(_INIT.format(rmse), quiet)
+    title = f"The settings of mfcli init: validation RMSE {rmse:.4f} on {len(parts.test):,} ratings"
+    return _Found(title, [*_kept(settings, training=False), *advice], rmse)
+
+
+def _kept(settings: Config, training: bool) -> list[Setting]:
+    """Return settings that are in force and not the defaults, of training or the others."""
+    from mfcli.checkpoints import ENDING, TRAINING
+    from mfcli.settings_file import Setting
+
+    return [
+        Setting(name, value)
+        for name, value in settings.as_dict().items()
+        if value != getattr(DEFAULTS, name)
+        and (training or name not in {*TRAINING, *ENDING} - {"seed"})
+    ]
 
 
 def _search(
@@ -173,55 +197,57 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _write(
-    search: Search, rival: _Recommended | None, out: Path, plot: Path | None
-) -> dict[str, Any]:
-    """Write the best settings and the picture; return what there is to say."""
+def _found(search: Search) -> _Found:
+    """Return the best of the trials."""
     from mfcli.search_space import settings_from
-    from mfcli.settings_file import Setting, settings_text, write_settings
+    from mfcli.settings_file import Setting
 
     best = search.best
     assert best  # a search without one has raised
-    title, rmse = _title(search), best.rmse
-    found = [Setting(n, v) for n, v in {**_kept(search), **settings_from(best.settings)}.items()]
-    if rival and rival.rmse < best.rmse:
-        found, rmse = rival.settings, rival.rmse
-        title = f"The settings of mfcli init: validation RMSE {rmse:.4f}. {title}"
-    write_settings(out, settings_text(title, found))
-    importances = search.importances()
+    title = (
+        f"Found by mfcli tune: validation RMSE {best.rmse:.4f} on {len(search.split.test):,}"
+        f" ratings, the best of {output.count(search.attempts, 'trial')}"
+    )
+    kept = {name: value for name, value, _ in _kept(search.base, training=True)}
+    settings = kept | settings_from(best.settings, search.base)
+    return _Found(title, [Setting(name, value) for name, value in settings.items()], best.rmse)
+
+
+def _winner(search: Search, rival: _Found | None) -> _Found:
+    found = _found(search)
+    if rival and rival.rmse < found.rmse:
+        return rival._replace(title=f"{rival.title}. {found.title}")
+    return found
+
+
+def _write(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> dict[str, Any]:
+    """Write the best settings and the picture; return what there is to say."""
+    from mfcli.settings_file import Setting, settings_text, write_settings
+
+    best, winner, importances = search.best, _winner(search, rival), search.importances()
+    assert best
+    settings = {name: (value, reason) for name, value, reason in winner.settings}
+    lines = [Setting(name, *rest) for name, rest in settings.items()]
+    write_settings(out, settings_text(f"{winner.title}.", lines))
     if plot:
         from mfcli.plots.search import plot_search
 
-        plot_search(search.attempts, importances, plot, title=_title(search))
+        plot_search(search.attempts, importances, plot, title=_found(search).title)
     return {
-        "rmse": rmse,
-        "settings": {name: value for name, value, _ in found},
+        "rmse": winner.rmse,
+        "settings": {name: value for name, (value, _) in settings.items()},
         "trial": best.number,
         "trial_rmse": best.rmse,
         "trials": len(search.attempts),
         "cut_short": sum(not attempt.is_whole for attempt in search.attempts),
+        "failed": len(search.failures),
         "importances": importances,
         "file": str(out),
         "picture": str(plot) if plot else None,
     }
 
 
-def _title(search: Search) -> str:
-    best = search.best
-    assert best
-    return (
-        f"Found by mfcli tune: validation RMSE {best.rmse:.4f} on"
-        f" {len(search.split.test):,} ratings, the best of {len(search.attempts)} trials."
-    )
-
-
-def _kept(search: Search) -> dict[str, Any]:
-    """Return the settings that were in force in all trials, and are not the defaults."""
-    values = search.base.as_dict()
-    return {name: value for name, value in values.items() if value != getattr(DEFAULTS, name)}
-
-
-def _tables(search: Search, out: Path, plot: Path | None) -> None:
+def _tables(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> None:
     from mfcli.search_space import settings_from
     from mfcli.settings_file import command_with
 
@@ -235,10 +261,13 @@ def _tables(search: Search, out: Path, plot: Path | None) -> None:
         "value",
         "importance",
     )
-    for name, value in settings_from(best.settings).items():
+    for name, value in settings_from(best.settings, search.base).items():
         share = importances.get("rate" if name == "lr" and "rate" in importances else name)
         rows.add_row(name, _short(value), "" if share is None else f"{share:.0%}")
     output.print_table(rows)
+    if rival and rival.rmse < best.rmse:
+        print(f"The settings of mfcli init do better, validation RMSE {rival.rmse:.4f}:")
+        print(", ".join(f"{name} {_short(value)}" for name, value, _ in rival.settings))
     if plot:
         print(f"{plot}: the search")
     print(f"{out}: next: {command_with(out)}")

@@ -6,7 +6,6 @@ Both start from the same weights and see the same batches in the same order for 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -163,15 +162,19 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
 
     if config.optimizer == "gibbs":
         records = 2 * n_ratings * (RATING.itemsize - 4)  # in the order of users, and of items
-        return {"records": records, "shuffle": 0, "tables": n_rows * (11 * config.k + 4) * 8}
+        width = (_GIBBS_KEPT * config.ensemble + _GIBBS_USED) * config.k
+        return {"records": records, "shuffle": 0, "tables": n_rows * width * 8}
     stride = kind_of(config).stride
     width = stride if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
     tables = n_rows * width * 4 * config.ensemble
+    if config.averaged:
+        tables += n_rows * (config.k + 1) * 8 * config.ensemble
     return {"records": records, "shuffle": shuffle, "tables": tables}
 
 
+_GIBBS_KEPT, _GIBBS_USED = 5, 7  # times k doubles of a row: of each chain, and while one is drawn
 _KERAS_COPIES = 6  # weights, gradients, velocities, and what comes and goes
 
 
@@ -209,7 +212,7 @@ def _make_chains(
     from mfcli.engines.gibbs import GibbsEngine
     from mfcli.engines.halves import make_halves
 
-    halves = make_halves(train, threads)
+    halves = make_halves(train, starts[0].k, threads)
     return [GibbsEngine(start, halves, held_out) for start in starts]
 
 
@@ -224,8 +227,7 @@ def _make_descents(
     engines = [_make_descent(plan, start, blocks, held_out, threads) for start in starts]
     if not config.averaged:
         return engines
-    first = config.epochs + 1 - math.ceil(config.averaged * config.epochs)
-    return [Averaging(engine, first, held_out) for engine in engines]
+    return [Averaging(engine, config.first_averaged, held_out) for engine in engines]
 
 
 def _make_descent(

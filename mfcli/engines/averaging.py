@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.engines import Engine, Losses, Progress, take_over
+from mfcli.engines.penalties import penalty
 from mfcli.keras_file import TABLES
 from mfcli.model import Model
 from mfcli.ratings import Ratings
@@ -48,12 +49,12 @@ class Averaging:
         return losses
 
     def validate(self) -> Losses:
-        own = self._engine.validate()
         if not self._count[0]:
-            return own
-        predicted = self.model().predict_rows(self._held_out.user, self._held_out.item)
+            return self._engine.validate()
+        model = self.model()
+        predicted = model.predict_rows(self._held_out.user, self._held_out.item)
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        return Losses(mse + own.loss - own.mse, mse)
+        return Losses(mse + penalty(model, self._held_out), mse)
 
     def model(self) -> Model:
         model, count = self._engine.model(), int(self._count[0])

@@ -89,7 +89,8 @@ def mean_of(models: Sequence[Model], config: Config) -> Model:
         for name in ("user_factors", "item_factors")
     }
     biases = {name: _mean([m.tables[name] for m in models]) for name in _BIASES}
-    return replace(models[0].with_tables(factors | biases), config=config)
+    mu = float(np.mean([model.mu for model in models]))
+    return replace(models[0].with_tables(factors | biases), mu=mu, config=config)
 
 
 _BIASES = ("user_biases", "item_biases")

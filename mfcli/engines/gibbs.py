@@ -63,7 +63,6 @@ class GibbsEngine:
         self._start, self._held_out = start, held_out
         self._users, self._items, self._unit = halves
         self._threads, self._total = self._users.threads, int(self._users.counts.sum())
-        self._first = config.epochs + 1 - math.ceil(config.averaged * config.epochs)
         self._center = start.mu / self._unit
         self._sample = Rows(
             _SPREAD * np.column_stack([start.user_biases, start.user_factors]).astype(np.float64),
@@ -88,7 +87,8 @@ class GibbsEngine:
         self._item_mean[:] = self._draw(1, of_items, np.sqrt(of_users), rng)
         squares = self._square_errors()
         self._noise.draw(squares, rng)
-        if epoch >= self._first:
+        config = self._start.config
+        if config.averaged and epoch >= config.first_averaged:
             self._add()
         on_progress(self._total, self._total)
         mse = float(squares.sum()) * self._unit**2 / self._total
@@ -144,11 +144,10 @@ class GibbsEngine:
         half = (self._users, self._items)[side]
         mine, theirs = self._sample[side], self._sample[1 - side]
         effects = self._effects[side] if self._effects else None
-        sums = effects.sums() if effects else np.zeros_like(mine)
+        sums = effects.sums if effects else np.zeros_like(mine)
         precision, mean = draw_prior((mine - sums)[half.seen], rng, self._threads)
         if effects:
-            effects.draw(mine - mean - sums, precision, rng)
-            sums = effects.sums()
+            effects.draw(mine - mean, precision, rng)
         shifts = multiplied(mean + sums, precision, self._threads)
         normals = rng.standard_normal(mine.shape)
         half.each(

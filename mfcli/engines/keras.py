@@ -21,6 +21,7 @@ with stderr_held():  # TensorFlow greets with a page about processors and graphi
 from mfcli.blocks import Blocks
 from mfcli.config import Config
 from mfcli.engines import Losses, Progress, take_over
+from mfcli.engines.penalties import penalty
 from mfcli.keras_file import TABLES
 from mfcli.kernels import Records
 from mfcli.model import Model
@@ -78,7 +79,7 @@ class KerasEngine:
         model = self.model()
         predicted = model.predict_rows(self._held_out.user, self._held_out.item)
         mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        return Losses(mse + _penalty(model, self._held_out), mse)
+        return Losses(mse + penalty(model, self._held_out), mse)
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
@@ -165,17 +166,6 @@ class _Penalised(keras.layers.Embedding):  # type: ignore[misc]
         squares = keras.ops.mean(keras.ops.square(rows), axis=0)
         self.add_loss(self._reg * keras.ops.sum(squares))
         return rows
-
-
-def _penalty(model: Model, held_out: Ratings) -> float:
-    """Return what is added to the mean squared error of held-out ratings."""
-    total = 0.0
-    for name, table in model.tables.items():
-        of_row = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
-        rows = held_out.user if name.startswith("user") else held_out.item
-        total += model.config.table_regs[name] * float(of_row.sum())
-        total += model.config.rating_regs[name] * float(of_row[rows].mean())
-    return total
 
 
 def optimizer(config: Config) -> Any:

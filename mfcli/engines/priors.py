@@ -21,14 +21,14 @@ from mfcli.parallel import each
 from mfcli.sampling import LANES, Doubles, sampling_kernels
 
 _PRIOR_ROWS = 2.0  # beta_0: rows of the mean that the prior stands for
-_STRENGTH = 1000.0  # ratings of a row to which its own come up before the effects do; to start from
+_STRENGTH = 1000.0  # precision of an effect: the mean of its prior, and where it starts
 
 
 class Effects:
     """What each row of the other side adds to the prior means of the rows that it has rated.
 
-    A column f of the effects has a Gaussian prior of precision l_f, which has a Gamma prior of one
-    degree of freedom.
+    A column f of the effects has a Gaussian prior of precision l_f, which has a Gamma prior of mean
+    1000 and one degree of freedom.
 
     Parameters
     ----------
@@ -36,25 +36,21 @@ class Effects:
         Of the rows, and of the side that has the effects.
     width : int
         Values of a row, k + 1.
+
+    Attributes
+    ----------
+    effects : float64 array, shape (m, width)
+    sums : float64 array, shape (n, width)
+        What the effects add to the prior mean of each row.
     """
 
     def __init__(self, own: Half, other: Half, width: int) -> None:
-        self._own, self._other = own, other
+        self._threads, self._own_seen, self._other = own.threads, own.seen, other
         self.effects = np.zeros((len(other.counts), width))
         self.strengths = np.full(width, _STRENGTH)
+        self.sums = np.zeros((len(own.counts), width))
 
-    def sums(self) -> Doubles:
-        """Return what the effects add to the prior mean of each row, shape (n, width)."""
-        starts, others, _ = self._own.side
-        out = np.empty((len(self._own.counts), self.effects.shape[1]))
-        self._own.each(
-            lambda first, last: sampling_kernels().add_up(
-                first, last, starts, others, self.effects, out
-            )
-        )
-        return out
-
-    def draw(self, residuals: Doubles, precision: Doubles, rng: np.random.Generator) -> None:
+    def draw(self, rows: Doubles, precision: Doubles, rng: np.random.Generator) -> None:
         """Draw the effects and the precisions of their priors anew, given the rows.
 
         With S the diagonal matrix of the l_f and ``S^-1/2 L S^-1/2 = V D V^T``, effects and
@@ -62,19 +58,21 @@ class Effects:
 
         Parameters
         ----------
-        residuals : float64 array, shape (n, width)
-            Of the rows: less the prior mean, the effects included.
+        rows : float64 array, shape (n, width)
+            Less the mean m.
         precision : float64 array, shape (width, width)
             L.
         rng : Generator
         """
-        threads, normals = self._own.threads, rng.standard_normal(self.effects.shape)
-        roots = np.sqrt(self.strengths)
+        normals, roots = rng.standard_normal(self.effects.shape), np.sqrt(self.strengths)
         precisions, vectors = np.linalg.eigh(precision / roots[:, None] / roots)
-        to = roots[:, None] * vectors
-        effects = multiplied(self.effects, to, threads)
-        self._draw_columns(effects, multiplied(residuals, to, threads), precisions, normals)
-        self.effects[:] = multiplied(effects, vectors.T / roots, threads)
+        there, back = roots[:, None] * vectors, vectors.T / roots
+        effects = multiplied(self.effects, there, self._threads)
+        residuals = multiplied(rows - self.sums, there, self._threads)
+        self._draw_columns(effects, residuals, precisions, normals)
+        self.effects[:] = multiplied(effects, back, self._threads)
+        self.sums[:] = rows - multiplied(residuals, back, self._threads)
+        self.sums[~self._own_seen] = 0.0
         shape = (1 + self._other.seen.sum()) / 2
         rates = (1 / _STRENGTH + np.square(self.effects).sum(axis=0)) / 2
         self.strengths[:] = rng.gamma(shape, size=len(rates)) / rates
@@ -82,24 +80,24 @@ class Effects:
     def _draw_columns(
         self, effects: Doubles, residuals: Doubles, precisions: Doubles, normals: Doubles
     ) -> None:
-        """Draw effects in place, some columns to a task."""
+        """Draw effects in place, and take them out of the residuals, some columns to a task."""
         width = effects.shape[1]
         starts, others, _ = self._other.side
 
         def task(number: int) -> None:
             columns = slice(number * LANES, min((number + 1) * LANES, width))
-            parts = (
+            drawn, left, *given = (
                 _lanes(array[..., columns]) for array in (effects, residuals, precisions, normals)
             )
-            drawn, *given = parts
-            sampling_kernels().draw_effects(starts, others, drawn, *given)
-            effects[:, columns] = drawn[:, : columns.stop - columns.start]
+            sampling_kernels().draw_effects(starts, others, drawn, left, *given)
+            for array, made in ((effects, drawn), (residuals, left)):
+                array[:, columns] = made[:, : columns.stop - columns.start]
 
-        each(task, -(-width // LANES), self._own.threads)
+        each(task, -(-width // LANES), self._threads)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all that is drawn, by name; not copied."""
-        return {"effects": self.effects, "strengths": self.strengths}
+        return {"effects": self.effects, "strengths": self.strengths, "sums": self.sums}
 
 
 def _lanes(columns: Doubles) -> Doubles:
