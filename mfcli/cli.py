@@ -84,11 +84,19 @@ class Commands(TyperGroup):
             _fail(f"standard output cannot be written: {error.strerror}", 1)
 
 
+class _Stopped(KeyboardInterrupt):
+    """A class of its own, since Python ends by SIGINT if a plain one went through its C code.
+
+    It remembers a KeyboardInterrupt that left code run from C, as modules do while they load, and
+    kills itself at its exit, whatever became of the exception.
+    """
+
+
 def _stop(number: int, frame: Any) -> NoReturn:
     """Unwind, so that nothing half-written stays behind; the same signal again ends at once."""
     signal.signal(number, signal.SIG_DFL)
     Commands.signalled = number
-    raise KeyboardInterrupt
+    raise _Stopped
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -79,7 +79,7 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     assert "runs/a/model and runs/a/history.json: validation RMSE" in first.out
     plan, *lines = first.err.splitlines()
     assert (
-        plan == "note: engine fast (it makes Keras's own updates), blocks 1 (for tables of 1.3 MB)"
+        plan == "note: engine fast (it makes Keras's own updates), blocks 1 (for tables of 1.2 MB)"
     )
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
