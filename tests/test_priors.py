@@ -54,7 +54,7 @@ def test_effects_have_the_distribution_of_a_regression() -> None:
     precision, strengths = root @ root.T + np.eye(d), rng.uniform(1, 20, d)
     rows = rng.normal(size=(USERS, d))
     effects, draws = Effects(halves.users, halves.items, d), []
-    for _ in range(6000):
+    for _ in range(3000):
         effects.strengths[:] = strengths
         effects.draw(rows, precision, rng)
         draws.append(effects.effects[seen].ravel())

@@ -252,7 +252,14 @@ def test_a_space_is_checked(tmp_path: Path, text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_tune_then_train(run: Run, real_csv: Path) -> None:
+@pytest.fixture
+def quick_init(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `mfcli init` recommends, made quick to train."""
+    monkeypatch.setattr(mfcli.advising, "_EPOCHS", {"usual": 40})
+    monkeypatch.setattr(mfcli.advising, "_FACTORS", {"usual": 4})
+
+
+def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:
     assert run("split", real_csv, "--valid", 0.1).code == 0
     Path("space.toml").write_text("k = [2, 4]\nrate = {low = 0.01, high = 0.02}\nepochs = 3\n")
     done = run("tune", "--space", "space.toml", "--trials", 3, "--plot", "s.png", "--json")
@@ -271,7 +278,9 @@ def test_tune_then_train(run: Run, real_csv: Path) -> None:
     assert "mfcli.toml: is there already; choose another --out, or --force" in again.err
 
 
-def test_settings_that_were_in_force_are_written_too(run: Run, real_csv: Path) -> None:
+def test_settings_that_were_in_force_are_written_too(
+    run: Run, real_csv: Path, quick_init: None
+) -> None:
     """What is written trains to the same error, whatever settings file there was before."""
     assert run("split", real_csv, "--valid", 0.1).code == 0
     Path("mfcli.toml").write_text("optimizer = 'gibbs'\nepochs = 9\naverage = 0.5\nseed = 3\n")
@@ -285,10 +294,8 @@ def test_settings_that_were_in_force_are_written_too(run: Run, real_csv: Path) -
 
 
 def test_without_a_space_the_settings_of_init_are_a_rival(
-    run: Run, real_csv: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, real_csv: Path, quick_init: None
 ) -> None:
-    monkeypatch.setattr(mfcli.advising, "_EPOCHS", {"usual": 40})
-    monkeypatch.setattr(mfcli.advising, "_FACTORS", {"usual": 4})
     assert run("split", real_csv, "--valid", 0.1).code == 0
     Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\n")
     done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
