@@ -297,10 +297,11 @@ def test_without_a_space_the_settings_of_init_are_a_rival(
     run: Run, real_csv: Path, quick_init: None
 ) -> None:
     assert run("split", real_csv, "--valid", 0.1).code == 0
-    Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\n")
+    Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\nrelevant = 3.0\n")
     done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
     assert done.code == 0, done.err
     assert "The settings of mfcli init do better, validation RMSE 0." in done.out
+    assert done.out.count("relevant ") == 1
     found = Config.load(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
     assert (found.clip, found.at) == (False, 5)

@@ -143,7 +143,9 @@ def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -
     rmse = math.sqrt(fitted.losses["val_mse"])
     output.note(_INIT.format(rmse), quiet)
     title = f"The settings of mfcli init: validation RMSE {rmse:.4f} on {len(parts.test):,} ratings"
-    return _Found(title, [*_kept(settings, training=False), *advice], rmse)
+    named = {name for name, *_ in advice}
+    kept = [one for one in _kept(settings, training=False) if one.name not in named]
+    return _Found(title, [*kept, *advice], rmse)
 
 
 def _kept(settings: Config, training: bool) -> list[Setting]:
@@ -222,20 +224,18 @@ def _winner(search: Search, rival: _Found | None) -> _Found:
 
 def _write(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> dict[str, Any]:
     """Write the best settings and the picture; return what there is to say."""
-    from mfcli.settings_file import Setting, settings_text, write_settings
+    from mfcli.settings_file import settings_text, write_settings
 
     best, winner, importances = search.best, _winner(search, rival), search.importances()
     assert best
-    settings = {name: (value, reason) for name, value, reason in winner.settings}
-    lines = [Setting(name, *rest) for name, rest in settings.items()]
-    write_settings(out, settings_text(f"{winner.title}.", lines))
+    write_settings(out, settings_text(f"{winner.title}.", winner.settings))
     if plot:
         from mfcli.plots.search import plot_search
 
         plot_search(search.attempts, importances, plot, title=_found(search).title)
     return {
         "rmse": winner.rmse,
-        "settings": {name: value for name, (value, _) in settings.items()},
+        "settings": {name: value for name, value, _ in winner.settings},
         "trial": best.number,
         "trial_rmse": best.rmse,
         "trials": len(search.attempts),
