@@ -30,15 +30,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mfcli.blocks import Blocks, make_blocks
 from mfcli.config import Config
-from mfcli.engines import Plan, make_plan
-from mfcli.engines.fast import FastEngine
-from mfcli.kernels import RATING
 from mfcli.model import Model
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.splits import Split, read_split
+from mfcli.training import Plan, make_plan
+from mfcli.training.loop import start
+from mfcli.training.sgd.blocks import Blocks, make_blocks
+from mfcli.training.sgd.engine import FastEngine
+from mfcli.training.sgd.kernels import RATING
 
 Row = tuple[str, float, str]
 EPOCHS = 7  # of each measurement; the median counts
@@ -195,7 +194,7 @@ def fit_libmf(ratings: np.ndarray, k: int, threads: int, iterations: int) -> Any
 
 def keras_rows(parts: Split, model: Model, config: Config, steps: int, epoch: float) -> list[Row]:
     """Time steps of Keras's own `fit`, after a first few, and scale them to an epoch."""
-    from mfcli.engines.keras import build, optimizer
+    from mfcli.training.keras import build, optimizer
 
     network = build(model)
     network.compile(optimizer=optimizer(config), loss="mse")

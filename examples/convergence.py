@@ -23,13 +23,12 @@ from benchmark import fit_libmf
 from numpy.typing import NDArray
 
 from mfcli.config import Config
-from mfcli.engines import make_engine, make_plan
-from mfcli.history import History
-from mfcli.plots.histories import plot_histories
-from mfcli.ratings import Ratings
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.data import Ratings
+from mfcli.plots import plot_histories
+from mfcli.splits import Split, read_split
+from mfcli.training import History, make_plan
+from mfcli.training.engines import make_engine
+from mfcli.training.loop import start
 
 Point = tuple[float, float, float]  # seconds since the last one, training MSE, validation MSE
 SAMPLE = 400_000  # ratings to estimate an error from, where prediction is slow
@@ -86,7 +85,7 @@ def mfcli(parts: Split, config: Config) -> Iterator[Point]:
 
 def keras(parts: Split, config: Config) -> Iterator[Point]:
     """Fit in pieces of an epoch, so that the first points come early."""
-    from mfcli.engines.keras import build, optimizer
+    from mfcli.training.keras import build, optimizer
 
     network = build(start(parts, config))
     network.compile(optimizer=optimizer(config), loss="mse")

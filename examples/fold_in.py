@@ -20,11 +20,9 @@ import typer
 from numpy.typing import NDArray
 
 from mfcli.config import Config
-from mfcli.folding import fold_in
-from mfcli.model import Model
-from mfcli.ratings import Ratings
-from mfcli.reading import read_ratings
-from mfcli.splitting import split
+from mfcli.data import Ratings, read_ratings
+from mfcli.model import Model, fold_in
+from mfcli.splits import split
 from mfcli.training import fit
 
 GIVEN = {"1": 1, "3": 3, "10": 10, "30": 30, "half": None}

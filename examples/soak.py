@@ -23,9 +23,8 @@ from typing import Annotated, Any
 import typer
 
 import mfcli
-from mfcli.checkpoints import CHECKPOINT_FOLDER, Checkpoint, read_checkpoint
-from mfcli.history import History
-from mfcli.saved_metrics import SavedMetrics
+from mfcli.evaluation import SavedMetrics
+from mfcli.training import CHECKPOINT_FOLDER, Checkpoint, History, read_checkpoint
 
 _PATIENCE = 120  # seconds after which a command hangs
 

@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 
 from mfcli.cli import app
 from mfcli.config import Config
-from mfcli.reading import read_ratings
-from mfcli.split_folder import write_split
-from mfcli.splitting import split
+from mfcli.data import read_ratings
+from mfcli.splits import split, write_split
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,8 +16,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports():
+    from mfcli.data import read_ratings
     from mfcli.errors import MfcliError
-    from mfcli.reading import read_ratings
 
 FOLDER = Path(tempfile.mkdtemp())
 

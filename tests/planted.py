@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.config import Config
-from mfcli.ratings import Ratings, Vocabulary
-from mfcli.splitting import Split, split
+from mfcli.data import Ratings, Vocabulary
+from mfcli.splits import Split, split
 
 
 def make_ratings(

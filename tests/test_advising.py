@@ -12,10 +12,9 @@ import pytest
 from conftest import Outcome
 from planted import planted_ratings, planted_split
 
-from mfcli.advising import advise
 from mfcli.config import Config
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split, split
+from mfcli.search import advise
+from mfcli.splits import Split, read_split, split
 from mfcli.training import fit
 
 Run = Callable[..., Outcome]

@@ -16,8 +16,8 @@ import pytest
 from planted import planted_split
 
 import mfcli
-from mfcli.ratings import Vocabulary
-from mfcli.training import start
+from mfcli.data import Vocabulary
+from mfcli.training.loop import start
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from planted import make_ratings
 
-from mfcli.blocks import Blocks, default_groups, make_blocks, records
+from mfcli.data import Ratings
 from mfcli.errors import ConfigError
-from mfcli.ratings import Ratings
+from mfcli.training.sgd.blocks import Blocks, default_groups, make_blocks, records
 
 
 def long_tailed(n: int, users: int, items: int, seed: int = 0) -> Ratings:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mfcli.bootstrap import Bootstrap, interval
-from mfcli.measures import OWN, SHARED, Errors, Measured, own_columns, shared_columns
-from mfcli.tallies import Bins, Tally
+from mfcli.evaluation.bootstrap import Bootstrap, interval
+from mfcli.evaluation.errors import OWN, SHARED, Errors, Measured, own_columns, shared_columns
+from mfcli.evaluation.tallies import Bins, Tally
 
 
 def twin(seed: int, number: int, user: np.ndarray) -> np.ndarray:

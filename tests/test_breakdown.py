@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from planted import planted_split
 
-from mfcli.breakdown import month_of, months_of
 from mfcli.config import Config
+from mfcli.data import Scale
 from mfcli.evaluation import evaluate
+from mfcli.evaluation.breakdown import month_of, months_of
 from mfcli.model import Model
-from mfcli.ratings import Scale
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.splits import Split
+from mfcli.training.loop import start
 
 CONFIG = Config(resamples=0)
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from planted import make_ratings, planted_ratings
 
-from mfcli.checking import Bin, Found, Report, check
+from mfcli.check import Report, check
+from mfcli.check.report import Bin, Found
 from mfcli.config import Config
-from mfcli.kernels import row_kind
-from mfcli.ratings import Ratings, Source, Vocabulary
-from mfcli.reading import read_ratings
+from mfcli.data import Ratings, Source, Vocabulary, read_ratings
+from mfcli.training.sgd.kernels import row_kind
 
 NOW = 1_700_000_000.0  # 2023-11-14
 SOUND = Config(k=2)

@@ -18,15 +18,23 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-from mfcli import checkpoints
-from mfcli.checkpoints import Checkpoint, Keeper, read_checkpoint, write_checkpoint
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError
-from mfcli.history import Epoch, History
-from mfcli.probing import stable_rate
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split
-from mfcli.training import Diverged, Fit, fit, start
+from mfcli.splits import Split, read_split
+from mfcli.training import (
+    Checkpoint,
+    Diverged,
+    Epoch,
+    Fit,
+    History,
+    Keeper,
+    checkpoints,
+    fit,
+    read_checkpoint,
+)
+from mfcli.training.checkpoints import write_checkpoint
+from mfcli.training.loop import start
+from mfcli.training.stable_rate import stable_rate
 
 Run = Callable[..., Outcome]
 

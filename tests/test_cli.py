@@ -16,12 +16,12 @@ import pytest
 from conftest import Outcome
 from planted import planted_ratings
 
-from mfcli import __version__, cli
+from mfcli import __version__
+from mfcli.cli import app as cli
 from mfcli.config import Config
-from mfcli.history import Epoch, History
-from mfcli.split_folder import write_split
-from mfcli.splitting import split
-from mfcli.training import Fit, start
+from mfcli.splits import split, write_split
+from mfcli.training import Epoch, Fit, History
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 
@@ -31,7 +31,7 @@ def trained(run: Run) -> Run:
     """A small folder after split and train, without the cost of training."""
     made = split(planted_ratings()[0], Config())
     write_split(Path("split"), made)
-    from mfcli.split_folder import read_split
+    from mfcli.splits import read_split
 
     model = start(read_split(Path("split")), Config(k=3))
     Fit(model, History.of([Epoch(n, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)])).write(Path())
@@ -333,7 +333,7 @@ def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message
 
 
 def test_a_split_with_a_validation_part_can_be_evaluated_on_it(run: Run, real_csv: Path) -> None:
-    from mfcli.split_folder import read_split
+    from mfcli.splits import read_split
 
     run("split", real_csv, "--valid", "0.1")
     parts = read_split(Path("split"))

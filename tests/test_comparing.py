@@ -14,15 +14,13 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-from mfcli.bootstrap import interval
-from mfcli.comparing import compare
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
-from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.files import write_manifest
-from mfcli.saved_metrics import SavedMetrics
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.evaluation import FoldMetrics, Metrics, SavedMetrics, compare, evaluate
+from mfcli.evaluation.bootstrap import interval
+from mfcli.splits import Split
+from mfcli.storage import write_manifest
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 CONFIG = Config(resamples=100)

@@ -12,16 +12,12 @@ import numpy as np
 import pytest
 from planted import planted_split
 
-from mfcli.checkpoints import Checkpoint, Keeper, read_checkpoint
 from mfcli.config import Config
 from mfcli.errors import MfcliError
-from mfcli.evaluation import FoldMetrics, evaluate
-from mfcli.history import History
+from mfcli.evaluation import FoldMetrics, SavedMetrics, evaluate
 from mfcli.model import Model, read_model
-from mfcli.saved_metrics import SavedMetrics
-from mfcli.split_folder import read_split, write_folds, write_split
-from mfcli.splitting import Split
-from mfcli.training import fit
+from mfcli.splits import Split, read_split, write_folds, write_split
+from mfcli.training import Checkpoint, History, Keeper, fit, read_checkpoint
 
 TIMES = 1000
 

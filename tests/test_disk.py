@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 
 from mfcli.errors import ArtifactError
-from mfcli.files import replacing_file, replacing_folder
+from mfcli.storage import replacing_file, replacing_folder
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,14 @@ import numpy as np
 import pytest
 from planted import planted_split
 
-from mfcli.blocks import Block, make_blocks
 from mfcli.config import Config
-from mfcli.engines import make_plan
-from mfcli.engines.threads import Advance, run_blocks
 from mfcli.errors import ConfigError
-from mfcli.keras_file import TABLES
-from mfcli.kernels import kernels_for
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split
-from mfcli.training import Fit, fit
+from mfcli.model import TABLES
+from mfcli.splits import Split, read_split
+from mfcli.training import Fit, fit, make_plan
+from mfcli.training.sgd.blocks import Block, make_blocks
+from mfcli.training.sgd.kernels import kernels_for
+from mfcli.training.sgd.workers import Advance, run_blocks
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +212,7 @@ def test_a_stratum_waits_for_its_groups() -> None:
 TRAIN = """
 from planted import planted_split
 from mfcli.config import Config
-from mfcli.kernels import kernels_for
+from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training import fit
 config = Config(k=9, epochs=1)
 fit(planted_split(config), config)

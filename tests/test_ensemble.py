@@ -11,7 +11,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.model import Model, read_model
-from mfcli.split_folder import read_split
+from mfcli.splits import read_split
 from mfcli.training import Fit, fit
 
 

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from planted import make_ratings, planted_split
 
-from mfcli.baselines import Baseline
-from mfcli.bootstrap import interval
 from mfcli.config import Config
+from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.measures import Errors
+from mfcli.evaluation.baselines import Baseline
+from mfcli.evaluation.bootstrap import interval
+from mfcli.evaluation.errors import Errors
 from mfcli.model import Model
-from mfcli.ratings import Vocabulary
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.splits import Split
+from mfcli.training.loop import start
 
 RAW = Config(clip=False, resamples=50)
 

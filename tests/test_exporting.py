@@ -20,11 +20,12 @@ import pytest
 from conftest import ROOT, Outcome
 from keras_files import layout, plain
 
-from mfcli.commands.export import export as command
+from mfcli.cli.commands.export import export as command
 from mfcli.config import Config
-from mfcli.exporting import FORMATS, export, vectors
+from mfcli.data import Scale, Vocabulary
+from mfcli.export import FORMATS, export
+from mfcli.export.formats import vectors
 from mfcli.model import Model, write_model
-from mfcli.ratings import Scale, Vocabulary
 
 Run = Callable[..., Outcome]
 
@@ -89,7 +90,7 @@ def ids_of(vocabulary: Vocabulary, rows: np.ndarray) -> list[Any]:
 @pytest.fixture(scope="module")
 def tf() -> Any:
     """TensorFlow through the engine, which keeps its greeting off the terminal."""
-    from mfcli.engines import serving
+    from mfcli.export import saved_model as serving
 
     return serving.tf
 

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from conftest import Outcome
 
-from mfcli import fetching
 from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
-from mfcli.fetching import CITATION, ELSEWHERE, NAMES, RECORD, Fetched, read_terms
+from mfcli.fetch import NAMES, Fetched, movielens as fetching
+from mfcli.fetch.movielens import CITATION, ELSEWHERE, RECORD, read_terms
 
 README = (
     "SUMMARY\n=======\n\nMade up.\n\nUSAGE LICENSE\n=====\n\nResearch only.\n\n"

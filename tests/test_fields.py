@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mfcli.errors import ArtifactError
-from mfcli.fields import check_fields
+from mfcli.storage import check_fields
 
 FIELDS = {
     "name": str,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mfcli.errors import ArtifactError
-from mfcli.files import (
+from mfcli.storage import (
     check_digests,
     json_text,
     read_json,
@@ -79,7 +79,7 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
 def test_the_fallback_without_an_exchange_of_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfcli.files._swapped", lambda folder, target: False)
+    monkeypatch.setattr("mfcli.storage.files._swapped", lambda folder, target: False)
     target = tmp_path / "split"
     for text in ("old", "new"):
         with replacing_folder(target, ["a"]) as temporary:

@@ -16,21 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import ROOT, Outcome
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from planted import make_ratings, planted_ratings, planted_split
 
 from mfcli.config import Config
+from mfcli.data import Ratings, Scale, Vocabulary, read_ratings
 from mfcli.errors import DataError
-from mfcli.files import read_manifest, write_manifest
-from mfcli.folding import Prior, extended, fold_in
-from mfcli.measures import Errors
-from mfcli.model import Model, read_model, write_model
-from mfcli.ratings import Ratings, Scale, Vocabulary
-from mfcli.reading import read_ratings
-from mfcli.split_folder import write_split
-from mfcli.splitting import split as split_ratings
-from mfcli.training import Epoch, Fit, History, fit, start
+from mfcli.evaluation.errors import Errors
+from mfcli.model import Model, extended, fold_in, read_model, write_model
+from mfcli.model.new_users import Prior
+from mfcli.splits import split as split_ratings, write_split
+from mfcli.storage import read_manifest, write_manifest
+from mfcli.training import Fit, fit
+from mfcli.training.loop import Epoch, History, start
 
 Run = Callable[..., Outcome]
 LOSSES = {"loss": 0.4, "mse": 0.4, "val_loss": 0.5, "val_mse": 0.5}
@@ -116,7 +114,7 @@ def test_each_user_is_the_formula(noise: float, k: int) -> None:
 def test_small_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ratings = random_model(), new_ratings(200, 40)
     whole = fold_in(model, ratings, 0.5).model
-    monkeypatch.setattr("mfcli.folding._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.new_users._BLOCK", 1)
     assert (estimates(fold_in(model, ratings, 0.5).model) == estimates(whole)).all()
 
 

@@ -14,16 +14,16 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-from mfcli import files
+from mfcli.cli.output import cell, printable
 from mfcli.config import Config
+from mfcli.data import guarded, read_vocabulary
+from mfcli.data.formulas import guarded_text
 from mfcli.errors import ArtifactError
-from mfcli.files import sha256, write_manifest
-from mfcli.formulas import guarded, guarded_text
-from mfcli.history import Epoch, History
-from mfcli.output import cell, printable
-from mfcli.ratings import read_vocabulary
-from mfcli.split_folder import _hash, read_split, write_split
-from mfcli.training import Fit, start
+from mfcli.splits import read_split, write_split
+from mfcli.splits.folder import _hash
+from mfcli.storage import files, sha256, write_manifest
+from mfcli.training import Epoch, Fit, History
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x1b[31m"

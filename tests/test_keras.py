@@ -14,13 +14,13 @@ import pytest
 from keras_files import layout, plain
 from planted import planted_split
 
-from mfcli.blocks import make_blocks
 from mfcli.config import Config
-from mfcli.engines import Plan, make_engine
 from mfcli.model import Model, layers, write_model
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split
-from mfcli.training import fit, start
+from mfcli.splits import Split, read_split
+from mfcli.training import Plan, fit
+from mfcli.training.engines import make_engine
+from mfcli.training.loop import start
+from mfcli.training.sgd.blocks import make_blocks
 
 LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 
@@ -38,7 +38,7 @@ np.save(sys.argv[3], ratings)
 @pytest.fixture(scope="module")
 def keras_module() -> Any:
     """Keras through the engine, which keeps TensorFlow's greeting off the terminal."""
-    from mfcli.engines import keras as engine
+    from mfcli.training import keras as engine
 
     return engine
 

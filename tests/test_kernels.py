@@ -4,10 +4,9 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from mfcli import kernels as kn
+from mfcli.training.sgd import kernels as kn
 
 
 def dense_twin(case, epochs):

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
-from mfcli import limits
 from mfcli.errors import LimitError
-from mfcli.limits import available_memory, check_memory
+from mfcli.storage import check_memory, memory as limits
+from mfcli.storage.memory import available_memory
 
 Run = Callable[..., Outcome]
 GB = 1 << 30
@@ -135,7 +135,7 @@ def test_the_limit_of_a_process_is_seen(tmp_path: Path) -> None:
 
 
 def test_blas_has_one_thread_for_each_of_ours() -> None:
-    code = "import os, mfcli.cli; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    code = "import os, mfcli.cli.app; print(os.environ['OPENBLAS_NUM_THREADS'])"
     bare = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
     for given, expected in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
         done = subprocess.run(

@@ -12,12 +12,11 @@ import pytest
 from planted import planted_split
 
 from mfcli.config import Config
+from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError
-from mfcli.files import write_manifest
-from mfcli.keras_file import TABLES, read_outline
-from mfcli.model import Model, layers, read_model, write_model
-from mfcli.ratings import Vocabulary
-from mfcli.training import start
+from mfcli.model import TABLES, Model, layers, read_model, read_outline, write_model
+from mfcli.storage import write_manifest
+from mfcli.training.loop import start
 
 LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 
@@ -52,7 +51,7 @@ def test_prediction_does_not_depend_on_chunks(
     rng = np.random.default_rng(0)
     user, item = rng.integers(-1, 40, (2, 1000)).astype(np.int32)
     whole = model.predict_rows(user, item)
-    monkeypatch.setattr("mfcli.factorization._CHUNK", 7)
+    monkeypatch.setattr("mfcli.model.factorization._CHUNK", 7)
     assert (model.predict_rows(user, item) == whole).all()
     assert len(model.predict_rows(user[:0], item[:0])) == 0
 

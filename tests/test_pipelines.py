@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from conftest import Outcome
 
-from mfcli.baselines import Baseline
-from mfcli.split_folder import read_split
+from mfcli.evaluation.baselines import Baseline
+from mfcli.splits import read_split
 
 Run = Callable[..., Outcome]
 

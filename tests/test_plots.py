@@ -11,12 +11,10 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, UsageError
-from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.history import Epoch, History
-from mfcli.plots.histories import plot_histories
-from mfcli.plots.metrics import plot_metrics
-from mfcli.saved_metrics import SavedMetrics
-from mfcli.training import start
+from mfcli.evaluation import FoldMetrics, Metrics, SavedMetrics, evaluate
+from mfcli.plots import plot_histories, plot_metrics
+from mfcli.training import Epoch, History
+from mfcli.training.loop import start
 
 KERAS = {"loss": [1.5, 1.0, 0.9], "val_loss": [1.4, 1.1, 1.2]}
 OURS = History.of([Epoch(n, 1 / n, 0.9 / n, 1.1 / n, 1.0 / n, 0.1) for n in range(1, 6)])

@@ -21,16 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Outcome
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
-from mfcli import pairs, predicting
 from mfcli.config import Config
+from mfcli.data import Vocabulary, pairs
 from mfcli.errors import DataError
 from mfcli.model import Model, write_model
-from mfcli.ratings import Vocabulary
-from mfcli.training import start
+from mfcli.predict import predictor as predicting
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 

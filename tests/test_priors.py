@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from planted import make_ratings
 
-from mfcli.engines.halves import Halves, make_halves
-from mfcli.engines.noise import Noise, draw_freedom
-from mfcli.engines.priors import Effects, draw_prior
-from mfcli.sampling import LANES, sampling_kernels
+from mfcli.training.gibbs.kernels import LANES, sampling_kernels
+from mfcli.training.gibbs.noise import Noise, draw_freedom
+from mfcli.training.gibbs.priors import Effects, draw_prior
+from mfcli.training.gibbs.sides import Halves, make_halves
 
 USERS, ITEMS = 30, 6
 

@@ -10,16 +10,15 @@ import pyarrow as pa
 import pytest
 from planted import planted_split
 
-from mfcli import ranking
-from mfcli.baselines import Baseline
-from mfcli.bootstrap import Bootstrap
 from mfcli.config import Config
-from mfcli.model import Model
-from mfcli.ranking import RankingMetrics, evaluate_ranking
-from mfcli.ratings import Ratings, Vocabulary, concatenated
-from mfcli.recommending import Rated, top_of_order
-from mfcli.splitting import Split
-from mfcli.training import start
+from mfcli.data import Ratings, Vocabulary, concatenated
+from mfcli.evaluation import RankingMetrics, ranking
+from mfcli.evaluation.baselines import Baseline
+from mfcli.evaluation.bootstrap import Bootstrap
+from mfcli.evaluation.ranking import evaluate_ranking
+from mfcli.model import Model, Rated, top_of_order
+from mfcli.splits import Split
+from mfcli.training.loop import start
 
 AT, RELEVANT = 6, 3.5
 

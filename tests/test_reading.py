@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from mfcli.data import Ratings, read_ratings
 from mfcli.errors import DataError
-from mfcli.ratings import Ratings
-from mfcli.reading import read_ratings
 
 ROWS = [("7", "10", 3.5, 100), ("7", "20", 4.0, 101), ("8", "10", 0.5, 102)]
 HEADER = "userId,movieId,rating,timestamp"
@@ -237,7 +235,7 @@ def test_duplicates_can_be_an_error(tmp_path: Path) -> None:
 
 
 def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.reading._BLOCK", 100)
+    monkeypatch.setattr("mfcli.data.reading._BLOCK", 100)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"user": rng.integers(0, 50, 900), "item": np.arange(900), "rating": 1.0})
     path = tmp_path / "data.csv"
@@ -247,7 +245,7 @@ def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_quotes_may_come_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.reading._BLOCK", 50)
+    monkeypatch.setattr("mfcli.data.reading._BLOCK", 50)
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
     path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mfcli import cli
+from mfcli.cli import app as cli
 from mfcli.config import SETTINGS, read_settings
-from mfcli.layout import ALIASES
-from mfcli.search_space import read_space
+from mfcli.data.layout import ALIASES
+from mfcli.search import read_space
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"

@@ -13,7 +13,7 @@ import pytest
 from planted import planted_ratings
 
 from mfcli.config import Config
-from mfcli.split_folder import read_split
+from mfcli.splits import read_split
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
 

@@ -13,20 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from conftest import Outcome
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
 from mfcli.config import Config
+from mfcli.data import Vocabulary, find_rows
 from mfcli.errors import UnknownIdError
-from mfcli.history import Epoch, History
-from mfcli.lookup import find_rows
-from mfcli.model import Model
-from mfcli.ratings import Vocabulary
-from mfcli.recommending import Rated, similar, top_items
-from mfcli.split_folder import write_split
-from mfcli.splitting import Split
-from mfcli.training import Fit, start
+from mfcli.model import Model, Rated, similar, top_items
+from mfcli.splits import Split, write_split
+from mfcli.training import Epoch, Fit, History
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 

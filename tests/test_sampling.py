@@ -13,18 +13,18 @@ from conftest import Outcome
 from planted import make_ratings, planted_split
 from test_checkpoints import assert_same, stopped_after
 
-import mfcli.engines.halves
-import mfcli.low_rank
+import mfcli.training.gibbs.low_rank
+import mfcli.training.gibbs.sides
 from mfcli.config import Config
-from mfcli.engines.gibbs import GibbsEngine
-from mfcli.engines.halves import make_halves
 from mfcli.errors import ConfigError
-from mfcli.low_rank import gram, multiplied, truncated
 from mfcli.model import Model
-from mfcli.sampling import make_side, sampling_kernels
-from mfcli.split_folder import read_split
-from mfcli.splitting import Split, assembled
-from mfcli.training import fit, start
+from mfcli.splits import Split, assembled, read_split
+from mfcli.training import fit
+from mfcli.training.gibbs.engine import GibbsEngine
+from mfcli.training.gibbs.kernels import make_side, sampling_kernels
+from mfcli.training.gibbs.low_rank import gram, multiplied, truncated
+from mfcli.training.gibbs.sides import make_halves
+from mfcli.training.loop import start
 
 GIBBS = Config(k=3, epochs=6, optimizer="gibbs")
 
@@ -173,8 +173,8 @@ def test_who_has_no_rating_is_predicted_like_a_row_that_stands_for_it() -> None:
 def test_it_goes_on_and_threads_do_not_matter(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mfcli.engines.halves, "_TASK", 64)  # several tasks of so few ratings
-    monkeypatch.setattr(mfcli.low_rank, "_ROWS", 16)
+    monkeypatch.setattr(mfcli.training.gibbs.sides, "_TASK", 64)  # several tasks of so few ratings
+    monkeypatch.setattr(mfcli.training.gibbs.low_rank, "_ROWS", 16)
     config = replace(GIBBS, **settings)
     split = planted_split(config)
     whole = fit(split, config, threads=1)

@@ -11,9 +11,8 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ConfigError
-from mfcli.history import Epoch
-from mfcli.schedules import pace, step_rates
-from mfcli.training import fit
+from mfcli.training import Epoch, fit
+from mfcli.training.schedules import pace, step_rates
 
 SHAPES = ["exponential", "cosine", "step"]
 

@@ -16,22 +16,20 @@ import h5py
 import numpy as np
 import pytest
 from conftest import Outcome
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from typer.testing import CliRunner
 
-from mfcli import output
-from mfcli.cli import app
+from mfcli.cli import app, output
 from mfcli.config import SETTINGS, Config
+from mfcli.data import read_ratings
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.files import json_text, write_manifest
-from mfcli.history import Epoch, History
 from mfcli.model import Model
-from mfcli.reading import read_ratings
-from mfcli.showing import LIBRARIES, find, versions
-from mfcli.split_folder import read_split, split_hash, write_folds, write_split
-from mfcli.splitting import split
-from mfcli.training import Fit, start
+from mfcli.show import find, versions
+from mfcli.show.artifacts import LIBRARIES
+from mfcli.splits import read_split, split, split_hash, write_folds, write_split
+from mfcli.storage import json_text, write_manifest
+from mfcli.training import Epoch, Fit, History
+from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
 USERS, ITEMS = 5, 4
@@ -68,7 +66,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for module in ("model", "evaluation", "split_folder"):
             patch.setattr(f"mfcli.{module}.__version__", "9.9")
         metadata = {"keras_version": "3.0", "date_saved": "2026-01-02@03:04:05"}
-        patch.setattr("mfcli.keras_file._metadata", lambda: metadata)
+        patch.setattr("mfcli.model.keras_file._metadata", lambda: metadata)
         _write_all(folder)
     return folder
 
@@ -307,7 +305,7 @@ def test_versions_come_first_and_what_is_not_installed_is_said(
     work: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert set(LIBRARIES) <= set(versions())
-    monkeypatch.setattr("mfcli.showing.LIBRARIES", ("numpy", "no-such-library"))
+    monkeypatch.setattr("mfcli.show.artifacts.LIBRARIES", ("numpy", "no-such-library"))
     lines = work("show", "mfcli.toml").out.splitlines()
     assert lines[0].rstrip() == "Versions"
     assert any("numpy" in line and np.__version__ in line for line in lines)
@@ -724,7 +722,7 @@ def test_no_json_makes_it_stumble(fuzzed: Path, name: str, data: st.DataObject) 
 
 def _write_sealed(path: Path, value: dict[str, Any]) -> None:
     """Write as `write_manifest` does, NaN and all: it has the right digest whatever it says."""
-    from mfcli.files import _SEAL, _seal
+    from mfcli.storage.files import _SEAL, _seal
 
     path.write_text(json.dumps(value | {_SEAL: _seal(value)}))
 

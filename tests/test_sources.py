@@ -17,12 +17,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from mfcli.data import Ratings, read_ratings
 from mfcli.errors import DataError, MfcliError
-from mfcli.ratings import Ratings
-from mfcli.reading import read_ratings
 
 TEXT = b"user,item,rating,ts\n1,2,3.5,7\n1,3,4,8\n9,2,1,9\n"
 EXPECTED = [(1, 2, 3.5), (1, 3, 4.0), (9, 2, 1.0)]

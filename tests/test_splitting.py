@@ -5,17 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from planted import make_ratings, planted_ratings
 
 from mfcli.config import Config
+from mfcli.data import Ratings, read_ratings
 from mfcli.errors import ArtifactError, DataError
-from mfcli.files import write_manifest
-from mfcli.ratings import Ratings
-from mfcli.reading import read_ratings
-from mfcli.split_folder import read_split, write_split
-from mfcli.splitting import split
+from mfcli.splits import read_split, split, write_split
+from mfcli.storage import write_manifest
 
 
 def rows(ratings: Ratings) -> list[tuple[int, int, float]]:
@@ -146,7 +143,7 @@ def test_an_older_split_survives_a_failure(folder: Path, monkeypatch: pytest.Mon
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mfcli.split_folder.write_ratings", full)
+    monkeypatch.setattr("mfcli.splits.folder.write_ratings", full)
     with pytest.raises(ArtifactError, match="cannot be written: No space left on device"):
         write_split(folder, split(planted_ratings(seed=9)[0], Config()))
     assert read_split(folder).hash == before

@@ -10,17 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from planted import make_ratings
 
 from mfcli.config import Config
+from mfcli.data import Ratings
 from mfcli.errors import ArtifactError, ConfigError, DataError
-from mfcli.files import write_manifest
-from mfcli.ratings import Ratings
-from mfcli.split_folder import folds_of, read_split, write_folds
-from mfcli.splitting import Split, split, split_given
-from mfcli.strategies import STRATEGIES, core
+from mfcli.splits import Split, folds_of, read_split, split, split_given, write_folds
+from mfcli.splits.strategies import STRATEGIES, core
+from mfcli.storage import write_manifest
 
 
 @st.composite

@@ -13,21 +13,15 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-import mfcli.advising
+import mfcli.search.recommended
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
-from mfcli.plots.search import plot_search
-from mfcli.search_space import (
-    Choice,
-    Range,
-    Space,
-    default_space,
-    read_space,
-    settings_from,
-)
-from mfcli.splitting import Split
+from mfcli.plots import plot_search
+from mfcli.search import Search, default_space, read_space, settings_from, with_validation
+from mfcli.search.spaces import Choice, Range, Space
+from mfcli.search.tuning import ROUND
+from mfcli.splits import Split
 from mfcli.training import fit
-from mfcli.tuning import ROUND, Search, with_validation
 
 Run = Callable[..., Outcome]
 
@@ -255,8 +249,8 @@ def test_a_space_is_checked(tmp_path: Path, text: str, message: str) -> None:
 @pytest.fixture
 def quick_init(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `mfcli init` recommends, made quick to train."""
-    monkeypatch.setattr(mfcli.advising, "_EPOCHS", {"usual": 40})
-    monkeypatch.setattr(mfcli.advising, "_FACTORS", {"usual": 4})
+    monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 40})
+    monkeypatch.setattr(mfcli.search.recommended, "_FACTORS", {"usual": 4})
 
 
 def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:

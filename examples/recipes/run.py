@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mfcli.ratings import Ratings, Scale
-from mfcli.split_folder import read_split
+from mfcli.data import Ratings, Scale
+from mfcli.splits import read_split
 
 HERE = Path(__file__).parent
 CHOICES = (4, 8, 16, 32)

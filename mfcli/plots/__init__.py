@@ -1,1 +1,5 @@
-"""Pictures of what happened; the only files that import matplotlib."""
+"""Pictures; the only package that imports matplotlib."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from mfcli.errors import UsageError
-from mfcli.history import MSE_NAMES, History
 from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
+from mfcli.training import MSE_NAMES, History
 
 
 def plot_histories(

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mfcli.errors import ArtifactError
+from mfcli.evaluation import SavedMetrics
 from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
-from mfcli.saved_metrics import SavedMetrics
 
 _COLOUR = COLOURS[0]
 

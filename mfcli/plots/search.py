@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
 from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
-from mfcli.search_space import Attempt
+from mfcli.search import Attempt
 
 _COLUMNS = 4
 _FEW = 6  # values that are drawn as words

@@ -1,0 +1,14 @@
+from .config import Config as Config
+from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
+from .errors import MfcliError as MfcliError
+from .evaluation import Metrics as Metrics, evaluate as evaluate
+from .model import Model as Model
+from .splits import (
+    Split as Split,
+    read_split as read_split,
+    split as split,
+    write_split as write_split,
+)
+from .training import Fit as Fit, History as History, fit as fit
+
+__version__: str

@@ -1,0 +1,5 @@
+"""Every setting once, with its default, rule and stage; settings files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

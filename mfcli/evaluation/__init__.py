@@ -1,0 +1,5 @@
+"""Measures of a model, their breakdowns and intervals, and comparisons of runs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .formats import FORMATS as FORMATS, check_request as check_request, export as export

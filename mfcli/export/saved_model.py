@@ -1,0 +1,104 @@
+"""The model as TensorFlow Serving takes it: a SavedModel, of plain TensorFlow operations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.storage import stderr_held
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # TensorFlow imports Keras too
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with stderr_held():
+    import tensorflow as tf
+
+from mfcli.model import Model
+
+
+def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
+    """Write a SavedModel with the signature `serving_default`.
+
+    It takes `user` and `item`, both of shape (n,): int32 rows, or the vocabularies' raw ids (int64
+    or string). It gives `rating`, float32 of shape (n,). What is unknown adds nothing, as in
+    `Factorization.predict_rows`: ids outside the vocabulary, rows outside the tables.
+
+    Parameters
+    ----------
+    folder : Path
+        To write the SavedModel's files to.
+    model : Model
+    raw_ids : bool
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    served = _Served(model, raw_ids)
+    signature = tf.function(
+        served.rate,
+        input_signature=[
+            tf.TensorSpec([None], served.users.dtype, "user"),
+            tf.TensorSpec([None], served.items.dtype, "item"),
+        ],
+    )
+    try:
+        tf.saved_model.save(served, str(folder), signatures={"serving_default": signature})
+    except tf.errors.OpError as error:
+        raise OSError(error.message) from error
+
+
+class _Served(tf.Module):  # type: ignore[misc]
+    """The tables, each with a row 0 of zeros for what is unknown."""
+
+    def __init__(self, model: Model, raw_ids: bool) -> None:
+        super().__init__()
+        self.mu = model.mu
+        self.users = _Ids(model.users.ids) if raw_ids else _Rows(len(model.users))
+        self.items = _Ids(model.items.ids) if raw_ids else _Rows(len(model.items))
+        self.tables = {
+            name: tf.Variable(np.concatenate([np.zeros_like(t[:1]), t]), trainable=False, name=name)
+            for name, t in model.tables.items()
+        }
+
+    def rate(self, user: Any, item: Any) -> dict[str, Any]:
+        u, i = self.users.rows(user), self.items.rows(item)
+        p = tf.gather(self.tables["user_factors"], u)  # (n, k)
+        q = tf.gather(self.tables["item_factors"], i)
+        rating = tf.reduce_sum(p * q, axis=1)
+        rating += tf.gather(self.tables["user_biases"], u)
+        rating += tf.gather(self.tables["item_biases"], i)
+        return {"rating": rating + self.mu}
+
+
+class _Ids(tf.Module):  # type: ignore[misc]
+    """Finds the rows of raw ids, counted from 1; 0 for an unknown one."""
+
+    def __init__(self, ids: pa.Array) -> None:
+        super().__init__()
+        self.dtype = tf.as_dtype(str(ids.type))
+        keys = tf.constant(ids.to_pylist(), self.dtype)
+        numbers = tf.range(1, len(ids) + 1, dtype=tf.int64)
+        self.table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(keys, numbers), default_value=0
+        )
+
+    def rows(self, ids: Any) -> Any:
+        return self.table.lookup(ids)
+
+
+class _Rows(tf.Module):  # type: ignore[misc]
+    """Counts rows from 1; 0 for one that is outside the table."""
+
+    dtype = tf.int32
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def rows(self, rows: Any) -> Any:
+        return tf.where((rows >= 0) & (rows < self.count), rows + 1, 0)

@@ -1,0 +1,1 @@
+from .movielens import NAMES as NAMES, Fetched as Fetched

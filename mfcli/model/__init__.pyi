@@ -1,0 +1,25 @@
+from .keras_file import (
+    TABLES as TABLES,
+    read_keras_file as read_keras_file,
+    read_outline as read_outline,
+    write_keras_file as write_keras_file,
+)
+from .model import (
+    KERAS_FILE as KERAS_FILE,
+    NAMES as NAMES,
+    Model as Model,
+    check_same_split as check_same_split,
+    initial_model as initial_model,
+    layers as layers,
+    read_model as read_model,
+    read_record as read_record,
+    write_model as write_model,
+)
+from .new_users import Folded as Folded, extended as extended, fold_in as fold_in
+from .recommendations import (
+    Rated as Rated,
+    Rows as Rows,
+    similar as similar,
+    top_items as top_items,
+    top_of_order as top_of_order,
+)

@@ -1,0 +1,4 @@
+from .canvas import check_suffix as check_suffix
+from .histories import plot_histories as plot_histories
+from .metrics import plot_metrics as plot_metrics
+from .search import plot_search as plot_search

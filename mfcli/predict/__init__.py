@@ -1,0 +1,5 @@
+"""Predicted ratings of pairs in files of any size."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,21 @@
+from .arrays import write_arrays as write_arrays
+from .fields import check_fields as check_fields
+from .files import (
+    check_digests as check_digests,
+    check_format as check_format,
+    check_replaceable as check_replaceable,
+    check_seal as check_seal,
+    check_writable_file as check_writable_file,
+    json_text as json_text,
+    locked as locked,
+    read_json as read_json,
+    read_manifest as read_manifest,
+    replacing_file as replacing_file,
+    replacing_folder as replacing_folder,
+    sha256 as sha256,
+    write_manifest as write_manifest,
+    write_sealed as write_sealed,
+)
+from .memory import check_memory as check_memory
+from .streams import stderr_held as stderr_held
+from .threads import cores as cores, each as each

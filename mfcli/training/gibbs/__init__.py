@@ -1,0 +1,1 @@
+"""Gibbs sampling from the posterior of the factorization."""

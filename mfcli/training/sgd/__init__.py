@@ -1,0 +1,1 @@
+"""The fast engine: Keras's SGD updates, made only where a batch needs them."""

@@ -1,0 +1,56 @@
+"""Finding a learning rate that does not diverge, by trying it on a few hundred steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from mfcli.config import Config
+from mfcli.data import Ratings
+from mfcli.model import Model
+from mfcli.training.engines import Plan, make_engine
+
+_STEPS = 300  # at least
+_TRIES = 60  # halvings; by then the rate is zero for float32
+_WORSE = 1.5  # times the error of the mean: an error above that is no progress
+
+
+def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> float | None:
+    """Halve the learning rate until a few hundred steps with it are stable.
+
+    Parameters
+    ----------
+    start : Model
+        With the weights to start from.
+    train : Ratings
+    config : Config
+        With the rate that diverged, and the engine that it did with.
+    threads : int
+
+    Returns
+    -------
+    float or None
+        None if there is no such rate, because something else is wrong.
+    """
+    size = min(len(train), _STEPS * config.batch_size)
+    rows = np.random.default_rng(config.seed).permutation(len(train))[:size]
+    sample = train.take(np.sort(rows))
+    for tries in range(1, _TRIES):
+        slower = dataclasses.replace(config, lr=config.lr / 2**tries, warmup=0, lr_every="epoch")
+        if _is_stable(dataclasses.replace(start, config=slower), sample, threads):
+            return slower.lr
+    return None
+
+
+def _is_stable(start: Model, sample: Ratings, threads: int) -> bool:
+    engine = make_engine(Plan(start.config.engine, 1, ""), [start], sample, sample, threads)
+    most = _WORSE * float(sample.rating.var(dtype=np.float64)) + 1e-6
+    epochs = -(-_STEPS * start.config.batch_size // len(sample))
+    for epoch in range(1, epochs + 1):
+        with np.errstate(all="ignore"):
+            losses = [*engine.run_epoch(epoch, lambda done, total: None), engine.validate().mse]
+        if not all(map(math.isfinite, losses)) or losses[-1] > most:
+            return False
+    return True
