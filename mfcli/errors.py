@@ -1,38 +1,148 @@
-"""What can go wrong, by whose hand it has to be mended.
+"""Errors, grouped by who can fix them.
 
     MfcliError
     ├── UsageError      the command line; exit status 2
-    ├── ConfigError     a setting, or the file it came from
-    ├── DataError       a file of ratings
-    ├── UnknownIdError  a user or item that the model does not know
-    ├── ArtifactError   a file that mfcli wrote or is to write: split, model, history, metrics
+    ├── ConfigError     a setting, or the file that it comes from
+    ├── DataError       a file or table of ratings
+    ├── UnknownIdError  a user or an item that the model does not know
+    ├── ArtifactError   a file that mfcli reads or writes: split, model, history, metrics, ...
     ├── LimitError      the machine: not enough memory
     └── TrainingError   the training itself
 
-Every message is one line that names the place, the rule, the value and the remedy.
+A message is one line: place, rule, value, remedy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True)
+class Param:
+    """A setting or an argument that a message refers to.
+
+    Python and the command line spell it differently: `lr=0.1` and `--lr 0.1`.
+
+    Attributes
+    ----------
+    name : str
+        As in Python; ``"columns.timestamp"`` is the entry "timestamp" of the argument `columns`.
+    value : object, optional
+        A value to give it.
+    """
+
+    name: str
+    value: Any = _MISSING
+
+    @property
+    def has_value(self) -> bool:
+        return self.value is not _MISSING
+
+    def __str__(self) -> str:
+        """Spell the parameter as in Python."""
+        name, _, key = self.name.partition(".")
+        if key:
+            return f"{name}={{{key!r}: {self.value!r}}}" if self.has_value else f"{name}[{key!r}]"
+        return f"{name}={self.value!r}" if self.has_value else name
+
+
+Text: TypeAlias = str | Param | Iterable[str | Param]
+"""A text, or its pieces one after another; parameters are spelled when the text is shown."""
+
+Spell: TypeAlias = Callable[[Param], str]
+
 
 class MfcliError(Exception):
-    """Base of all errors that a user can mend; the command line prints it as one line."""
+    """Base class of all errors that a user can fix.
+
+    ``str(error)`` spells parameters as in Python; `phrase` takes another spelling.
+
+    Parameters
+    ----------
+    rule : Text
+        What must hold, or what is wrong.
+    place : object, optional
+        Where: a file, a file and a line, ...
+    param : Param or str, optional
+        The parameter that breaks the rule.
+    value : object, optional
+        The value that breaks it.
+    remedy : Text, optional
+        What to do.
+
+    Examples
+    --------
+    >>> str(ConfigError("must be at least 1", param="k", value=0))
+    'k must be at least 1, got 0'
+    >>> str(DataError("has no times", place="a.csv", remedy=["use ", Param("strategy", "random")]))
+    "a.csv: has no times; use strategy='random'"
+    """
 
     exit_code = 1
 
+    def __init__(
+        self,
+        rule: Text,
+        *,
+        place: object = None,
+        param: Param | str | None = None,
+        value: object = _MISSING,
+        remedy: Text = "",
+    ) -> None:
+        super().__init__(rule)
+        self.rule, self.place, self.value, self.remedy = rule, place, value, remedy
+        self.param = Param(param) if isinstance(param, str) else param
+
+    def __str__(self) -> str:
+        return self.phrase(str)
+
+    def phrase(self, spell: Spell) -> str:
+        """Return the message in one line.
+
+        Parameters
+        ----------
+        spell : callable
+            Spells a parameter.
+        """
+        place = "" if self.place is None else f"{self.place}: "
+        name = f"{spell(self.param)} " if self.param else ""
+        value = "" if self.value is _MISSING else f", got {_shown(self.value)}"
+        remedy = _spelled(self.remedy, spell)
+        text = f"{place}{name}{_spelled(self.rule, spell)}{value}"
+        return f"{text}; {remedy}" if remedy else text
+
+
+def _spelled(text: Text, spell: Spell) -> str:
+    if isinstance(text, str):
+        return text
+    if isinstance(text, Param):
+        return spell(text)
+    return "".join(piece if isinstance(piece, str) else spell(piece) for piece in text)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "an integer with too many digits"
+
 
 class UsageError(MfcliError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = 2
 
 
 class ConfigError(MfcliError):
-    """A setting breaks its rule, or a configuration file cannot be read."""
+    """A setting breaks its rule, or a settings file cannot be read."""
 
 
 class DataError(MfcliError):
-    """A file of ratings is missing, unreadable or breaks a rule."""
+    """A file or table of ratings is missing, unreadable or breaks a rule."""
 
 
 class UnknownIdError(MfcliError):
@@ -44,8 +154,8 @@ class ArtifactError(MfcliError):
 
 
 class LimitError(MfcliError):
-    """The work needs more memory than there is."""
+    """The work needs more memory than is available."""
 
 
 class TrainingError(MfcliError):
-    """Training cannot go on."""
+    """Training cannot continue."""

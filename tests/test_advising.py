@@ -12,7 +12,7 @@ import pytest
 from conftest import Outcome
 from planted import planted_ratings, planted_split
 
-from mfcli.config import Config
+from mfcli.config import Config, read_config
 from mfcli.search import advise
 from mfcli.splits import Split, read_split, split
 from mfcli.training import fit
@@ -73,4 +73,4 @@ def test_an_older_file_stays(run: Run, real_split: Path) -> None:
         "other.toml: next: mfcli train --config other.toml\n"
     )
     assert run("init", "--split", real_split, "--force").code == 0
-    assert Config.load(Path("mfcli.toml")).optimizer == "gibbs"
+    assert read_config(Path("mfcli.toml")).optimizer == "gibbs"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mfcli.config import SETTINGS, Config, read_settings
+from mfcli.config import SETTINGS, Config, read_config, read_settings
 from mfcli.errors import ConfigError
 
 
@@ -16,8 +16,8 @@ def test_defaults_are_the_notebooks() -> None:
 
 def test_every_setting_has_help_and_a_default_within_its_rule() -> None:
     for name, setting in SETTINGS.items():
-        assert setting.metadata["help"].endswith("."), name
-        assert setting.metadata["rule"].allows(setting.default), name
+        assert setting.help.endswith("."), name
+        assert setting.rule.allows(setting.default), name
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_nesterov_belongs_to_sgd() -> None:
 def test_a_file_gives_settings(tmp_path: Path) -> None:
     path = tmp_path / "mfcli.toml"
     path.write_text('k = 20\nlr = 1\noptimizer = "adam"\n')
-    assert Config.load(path) == Config(k=20, lr=1.0, optimizer="adam")
+    assert read_config(path) == Config(k=20, lr=1.0, optimizer="adam")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from planted import planted_ratings
 
-from mfcli.config import Config
+from mfcli.config import read_config
 from mfcli.splits import read_split
 
 RECIPES = Path(__file__).parent.parent / "examples" / "recipes"
@@ -37,8 +37,8 @@ def rows(sep: str) -> list[str]:
 
 def test_every_recipe_has_settings(recipes: ModuleType) -> None:
     for name in recipes.PUBLISHED:
-        assert Config.load(RECIPES / f"{name}.toml").optimizer == "gibbs"
-    Config.load(RECIPES / "sgd.toml")
+        assert read_config(RECIPES / f"{name}.toml").optimizer == "gibbs"
+    read_config(RECIPES / "sgd.toml")
 
 
 def test_the_published_splits_are_used_as_they_are(recipes: ModuleType, tmp_path: Path) -> None:

@@ -6,173 +6,157 @@ import ast
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from conftest import ROOT
 
-ORDER = [
-    "__init__",
-    "errors",
-    "console",
-    "parallel",
-    "limits",
-    "config",
-    "fields",
-    "files",
-    "history",
-    "arrays",
-    "checkpoints",
-    "fetching",
-    "ratings",
-    "lookup",
-    "sources",
-    "layout",
-    "formulas",
-    "faults",
-    "duplicates",
-    "lists",
-    "pairs",
-    "reading",
-    "strategies",
-    "splitting",
-    "split_folder",
-    "keras_file",
-    "factorization",
-    "kernels",
-    "sampling",
-    "low_rank",
-    "recommending",
-    "model",
-    "folding",
-    "blocks",
-    "schedules",
-    "engines",
-    "engines.threads",
-    "engines.fast",
-    "engines.penalties",
-    "engines.averaging",
-    "engines.halves",
-    "engines.noise",
-    "engines.priors",
-    "engines.gibbs",
-    "engines.ensemble",
-    "engines.keras",
-    "tallies",
-    "bootstrap",
-    "baselines",
-    "measures",
-    "breakdown",
-    "measuring",
-    "ranking",
-    "predicting",
-    "engines.serving",
-    "exporting",
-    "checking",
-    "settings_file",
-    "advising",
-    "probing",
-    "training",
-    "search_space",
-    "tuning",
-    "evaluation",
-    "saved_metrics",
-    "comparing",
-    "showing",
-    "plots",
-    "plots.canvas",
-    "plots.histories",
-    "plots.metrics",
-    "plots.search",
-    "output",
-    "commands",
-    "commands.options",
-    "commands.facts",
-    "commands.inputs",
-    "commands.rankings",
-    "commands.check",
-    "commands.compare",
-    "commands.evaluate",
-    "commands.export",
-    "commands.fetch",
-    "commands.fold_in",
-    "commands.init",
-    "commands.plot",
-    "commands.predict",
-    "commands.recommend",
-    "commands.show",
-    "commands.similar",
-    "commands.split",
-    "commands.train",
-    "commands.tune",
-    "cli",
-    "__main__",
+LAYERS = [
+    {"errors", "types"},
+    {"storage"},
+    {"config"},
+    {"data"},
+    {"splits"},
+    {"model"},
+    {"training"},
+    {"evaluation"},
+    {"search"},
+    {"check", "export", "predict", "fetch", "show"},
+    {"plots"},
+    {"cli"},
 ]
-"""Each file imports only those before it."""
+"""Packages and top-level modules; each imports only from the layers above its own line."""
 
 HOMES = {
-    "tensorflow": {"engines.keras", "engines.serving"},
-    "keras": {"engines.keras"},
-    "matplotlib": {"plots.canvas", "plots.histories", "plots.metrics", "plots.search"},
-    "h5py": {"keras_file"},
-    "numba": {"kernels", "sampling"},
-    "llvmlite": {"kernels"},
-    "typer": {"cli", *(name for name in ORDER if name.startswith("commands."))},
-    "pandas": {"duplicates"},
-    "optuna": {"tuning"},
+    "tensorflow": {"training.keras", "export.saved_model"},
+    "keras": {"training.keras"},
+    "matplotlib": {"plots"},
+    "h5py": {"model"},
+    "llvmlite": {"training"},
+    "numba": {"storage", "model", "training"},
+    "typer": {"cli"},
+    "pandas": {"data"},
+    "optuna": {"search"},
+    "msgspec": {"storage"},
+    "filelock": {"storage"},
 }
+"""The packages, or modules, that import a library."""
 
 
-CHOSEN = {
-    "blocks",
-    "engines.fast",
-    "engines.keras",
-    "engines.penalties",
-    "engines.averaging",
-    "engines.halves",
-    "engines.noise",
-    "engines.priors",
-    "engines.ensemble",
-    "engines.gibbs",
-}
-"""What `make_engine` loads when it is asked for."""
+class Import(NamedTuple):
+    """An import of one name, wherever in a file it stands.
+
+    Attributes
+    ----------
+    source : str
+        The importing module, without "mfcli.".
+    target : str
+        The package or module that is imported from, without "mfcli.".
+    name : str
+    """
+
+    source: str
+    target: str
+    name: str
 
 
-def modules() -> dict[str, ast.Module]:
+def modules() -> dict[str, Path]:
+    """Return the modules by name, without "mfcli."; packages by their own name."""
     found = {}
     for path in sorted((ROOT / "mfcli").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT / "mfcli").with_suffix("").parts)
-        found[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+        found[name.removesuffix(".__init__")] = path
     return found
 
 
-def imports(tree: ast.Module) -> set[str]:
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports() -> list[Import]:
+    """Return all imports from mfcli itself; `from mfcli import data` imports the package."""
+    found = []
+    for source, path in modules().items():
+        for node in ast.walk(parsed(path)):
+            if (
+                isinstance(node, ast.ImportFrom)
+                and (node.module or "").partition(".")[0] == "mfcli"
+            ):
+                target = str(node.module).partition(".")[2]
+                found += [Import(source, target, alias.name) for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [a.name for a in node.names if package(a.name) == "mfcli"]
+                found += [Import(source, name.partition(".")[2], "") for name in names]
     return found
 
 
-def test_each_file_imports_only_files_above_it() -> None:
-    found = modules()
-    assert set(found) == set(ORDER)
-    for name, tree in found.items():
-        if name == "__init__":
-            continue  # what it imports is for type checkers only; names are loaded when used
-        own = {i.removeprefix("mfcli").lstrip(".") for i in imports(tree) if i.startswith("mfcli")}
-        for imported in own - {""}:
-            if name == "engines" and imported in CHOSEN:
-                continue  # make_engine chooses one, when asked
-            assert ORDER.index(imported) < ORDER.index(name), f"{name} imports {imported}"
+def package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def layer(module: str) -> int:
+    return next(n for n, names in enumerate(LAYERS) if package(module) in names)
+
+
+def interface(name: str) -> dict[str, str]:
+    """Return the names that a package offers, and the module that defines each."""
+    stub = ROOT / "mfcli" / name / "__init__.pyi"
+    return {
+        alias.name: f"{name}.{node.module}"
+        for node in ast.walk(parsed(stub))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
+PACKAGES = sorted(path.parent.name for path in (ROOT / "mfcli").glob("*/__init__.py"))
+
+
+def test_every_package_has_a_layer() -> None:
+    tops = {package(name) for name in modules()} - {"__init__", "__main__"}
+    assert tops == set().union(*LAYERS)
+
+
+def test_packages_import_only_from_the_layers_below() -> None:
+    for one in imports():
+        target = one.target or one.name
+        if one.source not in ("__init__", "__main__") and target != "__version__":
+            inside = package(target) == package(one.source)
+            assert inside or layer(target) < layer(one.source), one
+
+
+def test_packages_use_only_the_interfaces_of_one_another() -> None:
+    for one in imports():
+        if one.target and package(one.target) != package(one.source):
+            assert one.target == package(one.target), one
+            if one.target in PACKAGES and one.name:
+                assert one.name in interface(one.target), one
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    known, homes = modules(), {name: interface(name) for name in PACKAGES}
+    graph: dict[str, set[str]] = {name: set() for name in known}
+    for one in imports():
+        module = f"{one.target}.{one.name}".strip(".")
+        if module in known and module not in PACKAGES:
+            graph[one.source].add(module)
+        elif one.target in homes:
+            graph[one.source].add(homes[one.target].get(one.name, one.target))
+        elif one.target:
+            graph[one.source].add(one.target)
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules
 
 
 def test_heavy_imports_have_one_home() -> None:
-    for name, tree in modules().items():
-        for imported in {module.partition(".")[0] for module in imports(tree)}:
-            assert name in HOMES.get(imported, {name}), f"{name} imports {imported}"
+    for name, path in modules().items():
+        for node in ast.walk(parsed(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for imported in {one.partition(".")[0] for one in names}:
+                homes = HOMES.get(imported, {name})
+                assert name in homes or package(name) in homes, f"{name} imports {imported}"
 
 
 def test_the_lower_bounds_are_the_versions_that_are_tested() -> None:

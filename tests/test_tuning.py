@@ -14,7 +14,7 @@ from conftest import Outcome
 from planted import planted_split
 
 import mfcli.search.recommended
-from mfcli.config import Config
+from mfcli.config import Config, read_config
 from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
 from mfcli.plots import plot_search
 from mfcli.search import Search, default_space, read_space, settings_from, with_validation
@@ -263,7 +263,7 @@ def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:
     assert result["recommended_rmse"] < result["rmse"]
     assert "the settings of mfcli init do better" in done.err
     assert Path("s.png").stat().st_size > 10_000
-    found = Config.load(Path("mfcli.toml"))
+    found = read_config(Path("mfcli.toml"))
     assert found == replace(Config(), **result["settings"])
     trained = json.loads(run("train", "--json").out)
     assert trained["val_mse"] ** 0.5 == pytest.approx(result["rmse"])
@@ -281,7 +281,7 @@ def test_settings_that_were_in_force_are_written_too(
     Path("space.toml").write_text("optimizer = 'sgd'\nk = [2, 4]\nbatch_size = 512\n")
     done = run("tune", "--space", "space.toml", "--trials", 2, "--force", "--json")
     assert done.code == 0, done.err
-    found = Config.load(Path("mfcli.toml"))
+    found = read_config(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.average, found.seed) == ("sgd", 9, 0.5, 3)
     trained = json.loads(run("train", "--json").out)
     assert trained["val_mse"] ** 0.5 == pytest.approx(json.loads(done.out)["rmse"])
@@ -296,7 +296,7 @@ def test_without_a_space_the_settings_of_init_are_a_rival(
     assert done.code == 0, done.err
     assert "The settings of mfcli init do better, validation RMSE 0." in done.out
     assert done.out.count("relevant ") == 1
-    found = Config.load(Path("mfcli.toml"))
+    found = read_config(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
     assert (found.clip, found.at) == (False, 5)
     rmse = float(done.err.split("with the settings of mfcli init: ")[1].split()[0])

@@ -1,1 +1,1 @@
-from .app import app as app
+from .main import app as app

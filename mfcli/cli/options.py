@@ -15,8 +15,7 @@ from mfcli.errors import ConfigError, UsageError
 def setting(name: str, *flags: str) -> Any:
     """Make the option of a setting: help, rule and choices come from its one definition."""
     setting = SETTINGS[name]
-    rule = setting.metadata["rule"]
-    text: str = setting.metadata["help"]
+    rule, text = setting.rule, setting.help
     words = "" if rule.choices or not str(rule) else f" ({rule})"
     return typer.Option(
         *flags,
@@ -32,7 +31,7 @@ def _check(param: typer.CallbackParam, value: Any) -> Any:
         return checked(name, value)
     except ConfigError as error:
         option = f"--{name.replace('_', '-')}"
-        raise UsageError(str(error).replace(name, option, 1)) from None
+        raise UsageError(error.phrase(lambda param: option)) from None
 
 
 def _check_test(param: typer.CallbackParam, value: str) -> Any:
@@ -86,13 +85,13 @@ def refuse(
 
 K = Annotated[int, setting("k")]
 Reg = Annotated[float, setting("reg")]
-RegUser = Annotated[float, setting("reg_user")]
-RegItem = Annotated[float, setting("reg_item")]
-RegUserBias = Annotated[float, setting("reg_user_bias")]
-RegItemBias = Annotated[float, setting("reg_item_bias")]
+RegUser = Annotated[float | None, setting("reg_user")]
+RegItem = Annotated[float | None, setting("reg_item")]
+RegUserBias = Annotated[float | None, setting("reg_user_bias")]
+RegItemBias = Annotated[float | None, setting("reg_item_bias")]
 RegScope = Annotated[str, setting("reg_scope")]
 Epochs = Annotated[int, setting("epochs")]
-Patience = Annotated[int, setting("patience")]
+Patience = Annotated[int | None, setting("patience")]
 MinDelta = Annotated[float, setting("min_delta")]
 StopOnTest = Annotated[bool, setting("stop_on_test", "--stop-on-test/--no-stop-on-test")]
 BatchSize = Annotated[int, setting("batch_size")]
@@ -104,13 +103,13 @@ LrEvery = Annotated[str, setting("lr_every")]
 Warmup = Annotated[int, setting("warmup")]
 MomentumSchedule = Annotated[str, setting("momentum_schedule")]
 MomentumEnd = Annotated[float, setting("momentum_end")]
-Average = Annotated[float, setting("average")]
+Average = Annotated[float | None, setting("average")]
 Nesterov = Annotated[bool, setting("nesterov", "--nesterov/--no-nesterov")]
 Optimizer = Annotated[str, setting("optimizer")]
 Prior = Annotated[str, setting("prior")]
 Noise = Annotated[str, setting("noise")]
 EngineName = Annotated[str, setting("engine")]
-BlockCount = Annotated[int, setting("blocks")]
+BlockCount = Annotated[int | None, setting("blocks")]
 EnsembleSize = Annotated[int, setting("ensemble")]
 Seed = Annotated[int, setting("seed")]
 StrategyName = Annotated[str, setting("strategy")]
@@ -118,11 +117,11 @@ Test = Annotated[
     str,
     typer.Option(
         callback=_check_test,
-        help=f"{SETTINGS['test'].metadata['help'].rstrip('.')}"
-        f" ({SETTINGS['test'].metadata['rule']}); with --train, a file.",
+        help=f"{SETTINGS['test'].help.rstrip('.')}"
+        f" ({SETTINGS['test'].rule}); with --train, a file.",
     ),
 ]
-Cut = Annotated[str, setting("cut")]
+Cut = Annotated[str | None, setting("cut")]
 Folds = Annotated[int, setting("folds")]
 MinUser = Annotated[int, setting("min_user")]
 MinItem = Annotated[int, setting("min_item")]

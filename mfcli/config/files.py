@@ -1,33 +1,80 @@
-"""Settings files as mfcli itself writes them: TOML with a reason above each setting."""
+"""Settings files: TOML, read strictly and written with a reason above each setting."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import textwrap
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mfcli.config.settings import CONFIG_FILE, checked
-from mfcli.errors import ArtifactError
+from mfcli.config.settings import Config, checked, known
+from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.storage import check_writable_file, replacing_file
+
+CONFIG_FILE = Path("mfcli.toml")
 
 _WIDTH = 88  # columns of a comment
 
 
-class Setting(NamedTuple):
-    """A setting and why it is so; without a reason, no comment is written."""
+class Chosen(NamedTuple):
+    """The value of a setting and the reason for it; without a reason no comment is written."""
 
     name: str
     value: Any
     reason: str = ""
 
 
-def settings_text(title: str, settings: Iterable[Setting]) -> str:
-    """Write settings as TOML that `Config.load` reads."""
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", place=path) from error
+    except (ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8 or too many digits
+        raise ConfigError(f"is not valid TOML: {error}", place=path) from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the settings in a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or is not TOML, or a key is unknown, or a value breaks its rule.
+    """
+    table = read_toml(path)
+    try:
+        settings = {name: known(name, value) for name, value in table.items()}
+        Config(**settings)
+    except ConfigError as error:
+        raise ConfigError(str(error), place=path) from None  # a file spells names as Python does
+    return settings
+
+
+def read_config(path: Path) -> Config:
+    """Read a settings file; settings that are not in it have their defaults.
+
+    Raises
+    ------
+    ConfigError
+        As `read_settings`.
+    """
+    return Config(**read_settings(path))
+
+
+def settings_text(title: str, chosen: Iterable[Chosen]) -> str:
+    """Format settings as TOML that `read_settings` reads."""
     blocks = [_comment(title)]
-    for name, value, reason in settings:
+    for name, value, reason in chosen:
         line = f"{name} = {json.dumps(checked(name, value))}"
         blocks.append(f"{_comment(reason)}\n{line}" if reason else line)
     return "\n\n".join(blocks) + "\n"
@@ -38,19 +85,23 @@ def _comment(text: str) -> str:
 
 
 def check_new(path: Path, force: bool) -> None:
-    """Refuse to write over a settings file.
+    """Refuse to overwrite a settings file.
 
     Raises
     ------
     ArtifactError
     """
     if path.exists() and not force:
-        raise ArtifactError(f"{path}: is there already; choose another --out, or --force")
+        raise ArtifactError(
+            "already exists",
+            place=path,
+            remedy=["choose another ", Param("out"), ", or overwrite it with ", Param("force")],
+        )
     check_writable_file(path)
 
 
 def write_settings(path: Path, text: str) -> None:
-    """Write a settings file, whole or not at all.
+    """Write a settings file, replacing an older one atomically.
 
     Raises
     ------
@@ -61,6 +112,6 @@ def write_settings(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def command_with(path: Path) -> str:
+def training_command(path: Path) -> str:
     """Return the command that trains with a settings file."""
     return "mfcli train" + ("" if path == CONFIG_FILE else f" --config {shlex.quote(str(path))}")

@@ -233,7 +233,7 @@ def evaluate(
     kinds, rmse = sums.measured(bootstrap), sums.rmse()
     return Metrics(
         protocol=protocol,
-        config=model.config.as_dict(),
+        config=model.config.used("training"),
         model=kinds["model"],
         mean=kinds["mean"],
         biases=kinds["biases"],

@@ -190,7 +190,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "mfcli": __version__,
-        "config": model.config.as_dict(),
+        "config": model.config.used("training"),
         "mu": model.mu,
         "scale": model.scale._asdict(),
         "users": len(model.users),

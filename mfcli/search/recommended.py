@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mfcli.config import Config, Setting
+from mfcli.config import Chosen, Config
 from mfcli.splits import Split
 
 _SMALL, _LARGE = 20_000, 5_000_000  # training ratings
@@ -13,14 +13,14 @@ _EPOCHS = {"usual": 200, "large": 100}
 _HALF = 0.5
 
 
-def advise(split: Split) -> list[Setting]:
+def advise(split: Split) -> list[Chosen]:
     """Recommend settings to train on a split and to evaluate by; test ratings are not looked at.
 
     They were chosen on validation ratings of the real ratings that the README names.
     """
     count = len(split.train)
     return [
-        Setting(
+        Chosen(
             "optimizer",
             "gibbs",
             "Sampling from the posterior has no learning rate and no penalties to choose, and gave"
@@ -32,7 +32,7 @@ def advise(split: Split) -> list[Setting]:
     ]
 
 
-def _factors(split: Split, count: int) -> Setting:
+def _factors(split: Split, count: int) -> Chosen:
     users, items = (int((v.counts > 0).sum()) for v in (split.train.users, split.train.items))
     size = "small" if count < _SMALL else "usual"
     k = min(_FACTORS[size], users, items)
@@ -42,20 +42,20 @@ def _factors(split: Split, count: int) -> Setting:
         " priors is learned, so more factors would not overfit, but take longer (with the square"
         " of k) and gain little."
     )
-    return Setting("k", k, reason)
+    return Chosen("k", k, reason)
 
 
-def _epochs(count: int) -> Setting:
+def _epochs(count: int) -> Chosen:
     epochs = _EPOCHS["large" if count > _LARGE else "usual"]
     reason = (
         f"Samples of the posterior, one an epoch; the last {Config(optimizer='gibbs').averaged:.0%}"
         f" of them are averaged. Half as many cost a few thousandths of RMSE"
         f"{'; of so many ratings an epoch takes seconds' if count > _LARGE else ''}."
     )
-    return Setting("epochs", epochs, reason)
+    return Chosen("epochs", epochs, reason)
 
 
-def _relevant(split: Split) -> Setting:
+def _relevant(split: Split) -> Chosen:
     """Find the least rating that at most half of the ratings reach, or the greatest there is."""
     values, counts = np.unique(split.train.rating, return_counts=True)
     share = counts[::-1].cumsum()[::-1] / counts.sum()  # of ratings at least as high
@@ -64,7 +64,7 @@ def _relevant(split: Split) -> Setting:
         f"Rating from which on rankings count an item as relevant: {share[place]:.0%} of the"
         " training ratings are as high."
     )
-    return Setting("relevant", round(float(values[place]), 6), reason)
+    return Chosen("relevant", round(float(values[place]), 6), reason)
 
 
 def title_of(split: Split) -> str:

@@ -343,6 +343,6 @@ def _suggest(trial: Trial, space: Space) -> dict[str, Any]:
 def _suggest_one(trial: Trial, name: str, choice: Range | Choice) -> Any:
     if isinstance(choice, Choice):
         return trial.suggest_categorical(name, choice.values)
-    if name != RATE and SETTINGS[name].type == "int":
+    if name != RATE and SETTINGS[name].type is int:
         return trial.suggest_int(name, int(choice.low), int(choice.high), log=choice.log)
     return trial.suggest_float(name, choice.low, choice.high, log=choice.log)

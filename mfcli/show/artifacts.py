@@ -194,7 +194,7 @@ def _split(folder: Path) -> dict[str, Any]:
 def _model(folder: Path) -> dict[str, Any]:
     model, record = read_model(folder), read_record(folder)
     outline = read_outline(folder / KERAS_FILE)
-    config = model.config.as_dict()
+    config = model.config.used("training")
     sides = {"users": model.users, "items": model.items}
     return {
         "config": config,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli import __version__
-from mfcli.config import Config
+from mfcli.config import SETTINGS, Config, settings_in
 from mfcli.errors import ArtifactError, ConfigError
 from mfcli.storage import (
     check_digests,
@@ -30,15 +30,10 @@ CHECKPOINT_FOLDER = "checkpoint"
 _MANIFEST, _STATE = "checkpoint.json", "state.npz"
 NAMES = (_MANIFEST, _STATE)
 
-TRAINING = (
-    "k", "reg", "reg_user", "reg_item", "reg_user_bias", "reg_item_bias", "reg_scope",
-    "batch_size", "lr", "momentum", "nesterov", "optimizer", "prior", "noise",
-    "engine", "blocks", "seed", "ensemble",
-    "lr_schedule", "lr_end", "lr_every", "warmup", "momentum_schedule", "momentum_end", "average",
-)  # fmt: skip
+TRAINING = tuple(name for name in settings_in("training") if not SETTINGS[name].ends_training)
 """The settings that training depends on, but for when it ends."""
 
-ENDING = ("epochs", "patience", "min_delta", "stop_on_test")
+ENDING = tuple(name for name in settings_in("training") if SETTINGS[name].ends_training)
 """The settings that say when training ends."""
 
 _MOST = 60.0  # seconds of training that may be lost
@@ -84,14 +79,15 @@ class Checkpoint:
                 f"the checkpoint is of split {self.split_hash[:12]}, this split is"
                 f" {split_hash[:12]}; name its split with --split, {remedy}"
             )
+        mine, given = self.config.used("training"), config.used("training")
         for name in TRAINING:
-            own, other = getattr(self.config, name), getattr(config, name)
+            own, other = mine.get(name), given.get(name)
             if own != other:
                 raise ArtifactError(
                     f"the checkpoint was made with {name} {own}, not {other};"
                     f" leave the option out to go on with it, {remedy}"
                 )
-        if config.is_paced and config.epochs != self.config.epochs:
+        if config.needs_length and config.epochs != self.config.epochs:
             raise ArtifactError(
                 f"the checkpoint is of {self.config.epochs} epochs, over which its schedule or"
                 f" average goes, not of {config.epochs}; leave --epochs out, {remedy}"
@@ -115,7 +111,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "mfcli": __version__,
-        "config": checkpoint.config.as_dict(),
+        "config": checkpoint.config.used("training"),
         "split": checkpoint.split_hash,
         "history": checkpoint.history.lists,
     }

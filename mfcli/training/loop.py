@@ -227,7 +227,7 @@ class _Run:
             return True
         patience, done = self._config.patience, len(self.epochs)
         since = max(self._best_epoch, self._config.first_averaged)
-        return bool(patience) and done - since >= patience
+        return patience is not None and done - since >= patience
 
     def result(self) -> Fit:
         """Return the model as it is, or with patience the best one."""
@@ -271,4 +271,6 @@ class _Run:
             return ["a lower --k", "ratings without outliers"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
         remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]
-        return remedies + ([f"fewer than {config.blocks} blocks"] if config.blocks > 1 else [])
+        return remedies + (
+            [f"fewer than {config.blocks} blocks"] if (config.blocks or 1) > 1 else []
+        )

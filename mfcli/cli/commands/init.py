@@ -16,7 +16,7 @@ def init(
     json: AsJson = False,
 ) -> None:
     """Write settings recommended for a split, each with its reason."""
-    from mfcli.config import check_new, command_with, settings_text, write_settings
+    from mfcli.config import check_new, settings_text, training_command, write_settings
     from mfcli.search import advise, title_of
     from mfcli.splits import folds_of, read_split
 
@@ -26,4 +26,4 @@ def init(
     text = settings_text(title_of(parts), settings)
     write_settings(out, text)
     result = {"settings": {name: value for name, value, _ in settings}, "file": str(out)}
-    output.show(result, json, lambda: print(f"{text}\n{out}: next: {command_with(out)}"))
+    output.show(result, json, lambda: print(f"{text}\n{out}: next: {training_command(out)}"))

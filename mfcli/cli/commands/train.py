@@ -52,7 +52,7 @@ from mfcli.cli.options import (
     refuse,
     settings_of,
 )
-from mfcli.config import OF_SAMPLING, Config
+from mfcli.config import Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def train(
 
     settings, folds = settings_of(ctx), folds_of(split)
     if not resume:  # with it, what is given is compared with the checkpoint's settings
-        foreign = _OF_DESCENT if settings.optimizer == "gibbs" else OF_SAMPLING
+        foreign = _OF_DESCENT if settings.optimizer == "gibbs" else ("prior", "noise")
         refuse(ctx, foreign, f"--optimizer {settings.optimizer}, which has no such thing")
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the folder of the split; choose another")
@@ -307,7 +307,7 @@ def _training_summary(fitted: Fit, out: Path) -> dict[str, Any]:
         "model": str(out / MODEL_FOLDER),
         "history": str(out / HISTORY_FILE),
         "epochs": len(fitted.history),
-        "config": fitted.model.config.as_dict(),
+        "config": fitted.model.config.used("training"),
         "seconds": sum(lists["seconds"]),
         "epoch": fitted.epoch,
         **fitted.losses,

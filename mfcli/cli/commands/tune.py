@@ -25,10 +25,10 @@ from mfcli.cli.options import (
     refuse,
     settings_of,
 )
-from mfcli.config import CONFIG_FILE, DEFAULTS, Config
+from mfcli.config import CONFIG_FILE, DEFAULTS, SETTINGS, Config
 
 if TYPE_CHECKING:
-    from mfcli.config import Setting
+    from mfcli.config import Chosen
     from mfcli.search import Attempt, Search
     from mfcli.splits import Split
 
@@ -42,7 +42,7 @@ class _Found(NamedTuple):
     """Settings to train with, and the validation RMSE with them."""
 
     title: str
-    settings: list[Setting]
+    settings: list[Chosen]
     rmse: float
 
 
@@ -146,15 +146,15 @@ def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -
     return _Found(title, [*kept, *advice], rmse)
 
 
-def _kept(settings: Config, training: bool) -> list[Setting]:
+def _kept(settings: Config, training: bool) -> list[Chosen]:
     """Return settings that are in force and not the defaults, of training or the others."""
-    from mfcli.config import Setting
+    from mfcli.config import Chosen
     from mfcli.training import ENDING, TRAINING
 
     return [
-        Setting(name, value)
-        for name, value in settings.as_dict().items()
-        if value != getattr(DEFAULTS, name)
+        Chosen(name, value)
+        for name in SETTINGS
+        if (value := getattr(settings, name)) != getattr(DEFAULTS, name)
         and (training or name not in {*TRAINING, *ENDING} - {"seed"})
     ]
 
@@ -198,7 +198,7 @@ def _short(value: Any) -> str:
 
 def _found(search: Search) -> _Found:
     """Return the best of the trials."""
-    from mfcli.config import Setting
+    from mfcli.config import Chosen
     from mfcli.search import settings_from
 
     best = search.best
@@ -209,7 +209,7 @@ def _found(search: Search) -> _Found:
     )
     kept = {name: value for name, value, _ in _kept(search.base, training=True)}
     settings = kept | settings_from(best.settings, search.base)
-    return _Found(title, [Setting(name, value) for name, value in settings.items()], best.rmse)
+    return _Found(title, [Chosen(name, value) for name, value in settings.items()], best.rmse)
 
 
 def _winner(search: Search, rival: _Found | None) -> _Found:
@@ -245,7 +245,7 @@ def _write(search: Search, rival: _Found | None, out: Path, plot: Path | None) -
 
 
 def _tables(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> None:
-    from mfcli.config import command_with
+    from mfcli.config import training_command
     from mfcli.search import settings_from
 
     best, importances = search.best, search.importances()
@@ -267,4 +267,4 @@ def _tables(search: Search, rival: _Found | None, out: Path, plot: Path | None) 
         print(", ".join(f"{name} {_short(value)}" for name, value, _ in rival.settings))
     if plot:
         print(f"{plot}: the search")
-    print(f"{out}: next: {command_with(out)}")
+    print(f"{out}: next: {training_command(out)}")

@@ -1,0 +1,53 @@
+"""Rules for the values of settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The values that a setting may take.
+
+    Attributes
+    ----------
+    low, high : float, optional
+        Inclusive bounds.
+    above, below : float, optional
+        Exclusive bounds.
+    choices : tuple of str
+        For text, the allowed words; empty if any text is allowed.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Describe the rule in words that follow "must be"."""
+        if self.choices:
+            words = [word if word[0].isalnum() else repr(word) for word in self.choices]
+            return " or ".join(words)
+        bounds = [
+            (self.low, "at least"),
+            (self.above, "above"),
+            (self.high, "at most"),
+            (self.below, "below"),
+        ]
+        return " and ".join(f"{word} {bound:g}" for bound, word in bounds if bound is not None)
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value of the right type follows the rule; NaN and infinity never do."""
+        if isinstance(value, str):
+            return not self.choices or value in self.choices
+        return (
+            math.isfinite(value)
+            and (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
