@@ -131,29 +131,3 @@ def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:
     for name in ("a\0b", "\ud800"):
         with pytest.raises(ArtifactError, match="lists a file"):
             check_digests(tmp_path, {"files": {name: ""}}, [])
-
-
-def test_json_does_not_steer_a_terminal_and_is_read_as_it_was(tmp_path: Path) -> None:
-    value = {"name": "\x1b[2J\x9b1m\x7f\u202e\u2066\ud800é🎬"}
-    write_json(tmp_path / "a.json", value)
-    text = (tmp_path / "a.json").read_text(encoding="utf-8")
-    assert text == '{\n  "name": "\\u001b[2J\\u009b1m\\u007f\\u202e\\u2066\\ud800é🎬"\n}\n'
-    assert read_json(tmp_path / "a.json") == value
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("[1]", "must hold a JSON object, got list"),
-        ("{", "is not valid JSON"),
-        ("\xff", "is not valid JSON"),
-        ('{"format": 2}', "has format 2; this mfcli reads format 1; upgrade mfcli"),
-        ('{"format": "x"}', "has no format number"),
-        ("[" * 100_000, "is not valid JSON"),
-    ],
-)
-def test_bad_json_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "a.json"
-    path.write_text(text, encoding="latin-1")
-    with pytest.raises(ArtifactError, match=message):
-        read_json(path, newest=1)

@@ -21,7 +21,7 @@ from mfcli.data.formulas import guarded_text
 from mfcli.errors import ArtifactError
 from mfcli.splits import read_split, write_split
 from mfcli.splits.folder import _hash
-from mfcli.storage import files, sha256, write_manifest
+from mfcli.storage import records, sha256, write_manifest
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -112,11 +112,11 @@ def test_a_history_of_millions_of_epochs_is_refused(trained: Run) -> None:
 
 
 def test_json_of_any_size_is_not_read(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_MOST_JSON", 1 << 20)
+    monkeypatch.setattr(records, "_MOST_BYTES", 1 << 20)
     with Path("huge.json").open("wb") as file:
         file.truncate(1 << 40)  # a hole that takes no room on the disk
     done = trained("plot", "huge.json")
-    assert done.err == "error: huge.json: is larger than 1 MB; make it anew\n"
+    assert done.err == "error: huge.json: is larger than 1 MB; create it again\n"
     Path("deep.json").write_text("[" * 100_000)
     assert trained("plot", "deep.json").err.startswith("error: deep.json: is not valid JSON")
 

@@ -6,9 +6,7 @@ from .files import (
     check_replaceable as check_replaceable,
     check_seal as check_seal,
     check_writable_file as check_writable_file,
-    json_text as json_text,
     locked as locked,
-    read_json as read_json,
     read_manifest as read_manifest,
     replacing_file as replacing_file,
     replacing_folder as replacing_folder,
@@ -17,5 +15,16 @@ from .files import (
     write_sealed as write_sealed,
 )
 from .memory import check_memory as check_memory
+from .records import (
+    Record as Record,
+    Section as Section,
+    Whole as Whole,
+    json_text as json_text,
+    read_json as read_json,
+    read_record as read_record,
+    record_values as record_values,
+    to_record as to_record,
+    write_record as write_record,
+)
 from .streams import stderr_held as stderr_held
 from .threads import cores as cores, each as each

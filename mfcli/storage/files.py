@@ -13,7 +13,6 @@ import glob
 import hashlib
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcli.errors import ArtifactError
+from mfcli.storage.records import json_text, read_json
 
 try:
     import fcntl
@@ -31,9 +31,6 @@ except ImportError:  # Windows
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 _SEAL = "digest"
-_MOST_JSON = 1 << 26  # bytes that anything mfcli writes can have
-_NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text holds a raw line break
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -138,44 +135,6 @@ def write_sealed(target: Path, value: dict[str, Any]) -> None:
         write_manifest(temporary, value)
 
 
-def json_text(value: dict[str, Any]) -> str:
-    """Format an object as JSON for people and programs: UTF-8, no NaN, indented but for lists
-    of numbers, which have a line each.
-
-    Characters that steer a terminal, or that UTF-8 does not have, are written as escapes.
-    """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
-
-
-def read_json(path: Path, *, newest: int | None = None) -> dict[str, Any]:
-    """Read a JSON object, checking its format number if `newest` is given.
-
-    Raises
-    ------
-    ArtifactError
-        If the file is missing, no JSON object, or of a format this mfcli does not know.
-    """
-    value = _parse_json(path)
-    if not isinstance(value, dict):
-        raise ArtifactError(f"{path}: must hold a JSON object, got {type(value).__name__}")
-    if newest is not None:
-        check_format(path, value.get("format"), newest)
-    return value
-
-
-def _parse_json(path: Path) -> Any:
-    try:
-        if path.stat().st_size > _MOST_JSON:
-            raise ArtifactError(f"{path}: is larger than {_MOST_JSON >> 20} MB; make it anew")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: is not valid JSON: {error}; make it anew") from error
-
-
 def check_format(path: Path, found: Any, newest: int) -> None:
     """Refuse a format number that this version cannot read."""
     if type(found) is not int or found < 1:
@@ -205,7 +164,8 @@ def read_manifest(path: Path, newest: int) -> dict[str, Any]:
     ArtifactError
         If it is missing, damaged or of a newer format.
     """
-    value = read_json(path, newest=newest)
+    value = read_json(path)
+    check_format(path, value.get("format"), newest)
     check_seal(path, value)
     return value
 

@@ -1,0 +1,313 @@
+"""Typed JSON records: `split.json`, `model.json`, `checkpoint.json`, `metrics.json`, ...
+
+A record is an object with these fields beside its own:
+
+    format    the version of its layout, a number
+    mfcli     the version of mfcli that wrote it
+    digest    SHA-256 of everything else that it says
+
+Within a format, later versions of mfcli may add fields, so unknown fields are ignored. A change
+that makes older readers wrong needs a new format number.
+
+To define a record, list its fields and their types:
+
+    class ScaleSection(Section):
+        min: float
+        max: float
+        step: float | None = None
+
+    class ModelRecord(Record):
+        FORMAT = 2
+
+        mu: float
+        users: Whole
+        losses: dict[str, float]
+        scale: ScaleSection
+
+    scale = ScaleSection(min=1, max=5)
+    write_record(path, ModelRecord(mu=3.5, users=2, losses={"loss": 0.5}, scale=scale))
+    record = read_record(path, ModelRecord, remedy="train again")
+    record.scale.max
+
+`read_record` returns a value of the given type or raises one `ArtifactError`, whatever the file
+holds. Rules that types cannot express belong in `__post_init__`, which raises `ValueError` with a
+text that names the field: "ends must start at 0".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import reprlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
+
+import msgspec
+
+from mfcli import __version__
+from mfcli.errors import ArtifactError, Text
+
+_MOST_BYTES = 1 << 26  # no record is larger
+_HUGE = 1e300  # no number in a record is larger
+_DIGEST = "digest"
+_REMEDY = "create it again"
+_NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text contains a raw line break
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A whole number from 0 to 2**63 - 1, such as a count."""
+
+
+class Section(msgspec.Struct, frozen=True):
+    """An object within a record; fields with a default come last."""
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True):
+    """A record; subclasses set `FORMAT` and add fields, those with a default last.
+
+    Fields must not be named `format` or `digest`. With ``class ModelRecord(Record,
+    omit_defaults=True)``, fields that have their default value are not written.
+
+    Attributes
+    ----------
+    FORMAT : int
+        The format number that this version reads and writes.
+    mfcli : str
+        The version of mfcli that wrote the record; this version by default.
+    """
+
+    FORMAT: ClassVar[int]
+
+    mfcli: str = __version__
+
+
+R = TypeVar("R", bound=Record)
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record as JSON for people and programs.
+
+    The file is written in place. Call it in a `replacing_file` or `replacing_folder` block to
+    replace an older record atomically.
+    """
+    values = {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
+    path.write_text(sealed_text(values), encoding="utf-8")
+
+
+def record_values(record: Record | Section) -> dict[str, Any]:
+    """Return the fields of a record as plain values: dicts, lists, texts and numbers."""
+    values: dict[str, Any] = msgspec.to_builtins(record)
+    return values
+
+
+def read_record(path: Path, kind: type[R], *, remedy: Text = _REMEDY) -> R:
+    """Read a record of `write_record`.
+
+    Parameters
+    ----------
+    path : Path
+    kind : type
+        The class of the record.
+    remedy : Text
+        How to obtain a correct file, for the message.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, unreadable, damaged or of another format, or if a field is missing
+        or has the wrong type.
+    """
+    return to_record(path, read_json(path, remedy=remedy), kind, remedy=remedy)
+
+
+def to_record(path: Path, value: dict[str, Any], kind: type[R], *, remedy: Text = _REMEDY) -> R:
+    """Convert what `read_json` returned to a record.
+
+    For files that may hold one of several kinds of records. The parameters and errors are those of
+    `read_record`.
+    """
+    _check_format(path, value, kind.FORMAT, remedy)
+    _check_seal(path, value, remedy)
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        rule = _rule(str(error), value, kind)
+    except RecursionError:
+        rule = "is nested too deeply"
+    raise ArtifactError(rule, place=path, remedy=remedy)
+
+
+def read_json(path: Path, *, remedy: Text = _REMEDY) -> dict[str, Any]:
+    """Read a JSON object from any source.
+
+    Returns
+    -------
+    dict
+        All numbers are finite and below 1e300 in absolute value.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, unreadable, too large or not a JSON object with such numbers.
+    """
+    value = _parsed(path, _content(path, remedy), remedy)
+    if not isinstance(value, dict):
+        found = type(value).__name__
+        raise ArtifactError(f"must hold a JSON object, got {found}", place=path, remedy=remedy)
+    return value
+
+
+def _check_format(path: Path, value: dict[str, Any], reads: int, remedy: Text) -> None:
+    """Refuse an object whose format number is missing or not the one that this version reads."""
+    found = value.get("format")
+    if type(found) is not int or found < 1:
+        rule = f"has no format number, got {reprlib.repr(found)}"
+        raise ArtifactError(rule, place=path, remedy=remedy)
+    if found != reads:
+        rule = f"has format {reprlib.repr(found)}, but this mfcli reads format {reads}"
+        remedy = "upgrade mfcli" if found > reads else remedy
+        raise ArtifactError(rule, place=path, remedy=remedy)
+
+
+def _check_seal(path: Path, value: dict[str, Any], remedy: Text) -> None:
+    """Refuse an object whose digest is missing or does not match what the object says."""
+    try:
+        is_sound = value.get(_DIGEST) == _seal(value)
+    except RecursionError:
+        raise ArtifactError("is nested too deeply", place=path, remedy=remedy) from None
+    if not is_sound:
+        rule = "is damaged (its digest is wrong)"
+        raise ArtifactError(rule, place=path, remedy=remedy)
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """Format an object as JSON for people and programs.
+
+    The text is UTF-8 without NaN, indented, with each list of numbers on one line. Characters that
+    control a terminal, or that UTF-8 cannot encode, are escaped.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def sealed_text(value: dict[str, Any]) -> str:
+    """Format an object as `json_text` does, with its digest added."""
+    return json_text({**value, _DIGEST: _seal(value)})
+
+
+def _seal(value: dict[str, Any]) -> str:
+    """Digest what an object says, in any order and layout, without its digest."""
+    others = {name: entry for name, entry in value.items() if name != _DIGEST}
+    text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _content(path: Path, remedy: Text) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ArtifactError(f"cannot be read: {error.strerror}", place=path) from error
+    if len(content) > _MOST_BYTES:
+        rule = f"is larger than {_MOST_BYTES >> 20} MB"
+        raise ArtifactError(rule, place=path, remedy=remedy)
+    return content
+
+
+def _parsed(path: Path, content: bytes, remedy: Text) -> Any:
+    try:
+        return json.loads(
+            content.decode("utf-8"),
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_refused,
+        )
+    except OverflowError as error:
+        rule = str(error)
+    except (ValueError, RecursionError) as error:
+        rule = f"is not valid JSON: {error}"
+    raise ArtifactError(rule, place=path, remedy=remedy)
+
+
+def _whole(text: str) -> int:
+    return int(text) if len(text) <= 300 else _refused(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) < _HUGE else _refused(text)
+
+
+def _refused(text: str) -> Any:
+    raise OverflowError(f"numbers must be finite and below 1e300, got {reprlib.repr(text)}")
+
+
+_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "null",
+    "object": "an object",
+    "str": "text",
+}
+_PLACE = re.compile(r"(.*?)(?: - at `(?:key` in `)?\$([^`]*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_EXPECTED = re.compile(r"Expected `([^`]+)`([^,]*).*", re.DOTALL)
+
+
+def _rule(text: str, value: dict[str, Any], kind: Any) -> str:
+    """Phrase an error of msgspec, which writes "Expected `int`, got `str` - at `$.ratings.all`"."""
+    found = _PLACE.fullmatch(text)
+    message, path = (found[1], found[2] or "") if found else (text, "")
+    *_, (name, entry) = [("", value), *_steps(text, path, value, kind)]
+    if missing := _MISSING.fullmatch(message):
+        return f"has no {name}.{missing[1]}" if name else f"has no {missing[1]}"
+    if expected := _EXPECTED.fullmatch(message):
+        words = " or ".join(_WORDS.get(word, word) for word in expected[1].split(" | "))
+        return f"{name} must be {words}{expected[2]}, got {reprlib.repr(entry)}"
+    return f"{name}: {message}" if name else message
+
+
+def _steps(text: str, path: str, value: dict[str, Any], kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values along a path such as ".ratings[...][3]", the innermost last."""
+    name: str = ""
+    entry: Any = value
+    for field, index in _STEP.findall(path):
+        if index == "...":
+            key = _faulty_key(text, entry, value, kind)
+            name, entry = f"{name}[{reprlib.repr(key)}]", entry[key]
+        elif index:
+            name, entry = f"{name}[{index}]", entry[int(index)]
+        else:
+            name, entry = f"{name}.{field}".removeprefix("."), entry[field]
+        yield name, entry
+
+
+def _faulty_key(text: str, entries: dict[str, Any], value: dict[str, Any], kind: Any) -> str:
+    """Find the entry that breaks a rule; msgspec does not name it.
+
+    Keeps the half of the entries that gives the same error until one is left. `entries` is an
+    object within `value`; it is changed.
+    """
+    left = list(entries.items())
+    while len(left) > 1:
+        half = left[: len(left) // 2]
+        entries.clear()
+        entries.update(half)
+        left = half if _error(value, kind) == text else left[len(half) :]
+    entries.clear()
+    entries.update(left)
+    return left[0][0]
+
+
+def _error(value: dict[str, Any], kind: Any) -> str:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
