@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, Outcome
-from keras_files import layout, plain
+from keras_files import keras_twin, layout, plain
 
 from mfcli.cli.commands.export import export as command
 from mfcli.config import Config
@@ -132,7 +132,7 @@ def test_a_keras_file_of_ids_is_the_one_keras_writes(
 ) -> None:
     model = make_model(users, items)
     export(model, "keras", tmp_path / "ours.keras", raw_ids=True)
-    keras_twin(model).save(tmp_path / "keras.keras")
+    keras_twin(model, raw_ids=True).save(tmp_path / "keras.keras")
     configs = [
         json.loads(member(tmp_path / f"{name}.keras", "config.json")) for name in ("ours", "keras")
     ]
@@ -140,33 +140,6 @@ def test_a_keras_file_of_ids_is_the_one_keras_writes(
     assert layout(tmp_path / "ours.keras") == layout(tmp_path / "keras.keras")
     names = set(re.findall(r'"(\w+)":', json.dumps(configs[0])))
     assert not names & {"optional", "quantization_config", "oov_method", "salt"}  # not in Keras 3.8
-
-
-def keras_twin(model: Model) -> Any:
-    """Build with Keras the model that takes ids."""
-    import keras
-    from keras import layers
-
-    def lookup(vocabulary: Vocabulary, name: str) -> Any:
-        kind = {"int64": layers.IntegerLookup, "string": layers.StringLookup}
-        make = kind[str(vocabulary.ids.type)]
-        return make(vocabulary=vocabulary.ids.to_pylist(), oov_token=None, name=name)
-
-    def embedding(name: str) -> Any:
-        table = model.tables[name]
-        width = table.shape[1] if table.ndim == 2 else 1
-        penalty = keras.regularizers.L2(model.config.reg)
-        return layers.Embedding(len(table) + 1, width, embeddings_regularizer=penalty, name=name)
-
-    user = keras.Input((1,), dtype=str(model.users.ids.type), name="user")
-    item = keras.Input((1,), dtype=str(model.items.ids.type), name="item")
-    u, i = lookup(model.users, "user_row")(user), lookup(model.items, "item_row")(item)
-    p, q = embedding("user_factors")(u), embedding("item_factors")(i)
-    parts = [layers.Dot(axes=2, name="dot")([p, q])]
-    parts += [embedding("user_biases")(u), embedding("item_biases")(i)]
-    rating = layers.Flatten(name="flatten")(layers.Add(name="add")(parts))
-    rating = layers.Rescaling(1.0, offset=model.mu, name="rating")(rating)
-    return keras.Model([user, item], rating, name="mfcli")
 
 
 @kinds

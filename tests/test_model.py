@@ -14,7 +14,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError
-from mfcli.model import TABLES, Model, layers, read_model, read_outline, write_model
+from mfcli.model import TABLES, Model, read_model, read_outline, write_model
 from mfcli.storage import write_manifest
 from mfcli.training.loop import start
 
@@ -212,8 +212,3 @@ def test_an_outline_is_what_was_written(model: Model, tmp_path: Path) -> None:
             archive.writestr(name, content)
     with pytest.raises(ArtifactError, match=r"has no rating\.offset; train again"):
         read_outline(path)
-
-
-def test_layers_count_all_parameters(model: Model) -> None:
-    rows = layers(len(model.users), len(model.items), model.k)
-    assert sum(row[-1] for row in rows) == sum(table.size for table in model.tables.values())

@@ -176,10 +176,10 @@ def _manifest(model: Model, name: str) -> dict[str, Any]:
 
 
 def _write_keras(path: Path, model: Model, *, raw_ids: bool) -> None:
-    ids = {"user": model.users.ids, "item": model.items.ids} if raw_ids else None
-    for side in (ids or {}).values():
-        _refuse_zero_at_end(side, "Keras")
-    write_keras_file(path, model.tables, model.mu, model.config.table_regs, ids)
+    network = model.network(raw_ids=raw_ids)
+    for ids in network.ids.values():
+        _refuse_zero_at_end(ids, "Keras")
+    write_keras_file(path, network, model.tables)
 
 
 def _write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:

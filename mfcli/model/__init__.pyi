@@ -1,5 +1,5 @@
+from .factorization import TABLES as TABLES
 from .keras_file import (
-    TABLES as TABLES,
     read_keras_file as read_keras_file,
     read_outline as read_outline,
     write_keras_file as write_keras_file,
@@ -10,10 +10,14 @@ from .model import (
     Model as Model,
     check_same_split as check_same_split,
     initial_model as initial_model,
-    layers as layers,
     read_model as read_model,
     read_record as read_record,
     write_model as write_model,
+)
+from .network import (
+    ROW_PENALTY_LAYER as ROW_PENALTY_LAYER,
+    Layer as Layer,
+    Network as Network,
 )
 from .new_users import Folded as Folded, extended as extended, fold_in as fold_in
 from .recommendations import (

@@ -1,23 +1,25 @@
-"""The factorization itself, rating(u, i) = mu + b_u + b_i + p_u . q_i, in rows of its tables."""
+"""The factorization, rating(u, i) = mu + b_u + b_i + p_u . q_i, by rows of its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.data import Vocabulary
-from mfcli.model.keras_file import TABLES
+from mfcli.types import Floats, Rows
 
-_CHUNK = 1 << 16  # ratings predicted at a time: two gathered factor matrices stay in cache
+TABLES = ("user_factors", "item_factors", "user_biases", "item_biases")
+"""Names of the four tables, which are also the names of the Embedding layers, in Keras's order."""
+
+_CHUNK = 1 << 16  # ratings predicted at a time, so that both gathered factor matrices stay in cache
 
 
 @dataclass(frozen=True)
 class Factorization:
-    """A biased matrix factorization with the ids it knows.
+    """A biased matrix factorization with the ids that it knows.
 
     Attributes
     ----------
@@ -29,10 +31,10 @@ class Factorization:
     """
 
     mu: float
-    user_factors: NDArray[np.float32]
-    item_factors: NDArray[np.float32]
-    user_biases: NDArray[np.float32]
-    item_biases: NDArray[np.float32]
+    user_factors: Floats
+    item_factors: Floats
+    user_biases: Floats
+    item_biases: Floats
     users: Vocabulary
     items: Vocabulary
 
@@ -41,21 +43,23 @@ class Factorization:
         return int(self.user_factors.shape[1])
 
     @property
-    def tables(self) -> dict[str, NDArray[np.float32]]:
-        """The four tables by their names in the Keras file."""
+    def tables(self) -> dict[str, Floats]:
+        """The four tables by name."""
         return {name: getattr(self, name) for name in TABLES}
 
-    def with_tables(self, tables: dict[str, NDArray[np.float32]]) -> Self:
-        return replace(self, **tables)  # type: ignore[arg-type]
+    def with_tables(self, tables: Mapping[str, Floats]) -> Self:
+        """Return a copy with these tables in place of the present ones."""
+        changes: dict[str, Any] = dict(tables)
+        return replace(self, **changes)
 
-    def predict_rows(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Predict ratings, not clipped.
+    def predict_rows(self, user: Rows, item: Rows) -> Floats:
+        """Predict ratings without clipping.
 
         Parameters
         ----------
         user, item : int32 arrays, shape (n,)
-            Rows of the tables. What is unknown (-1) adds nothing: such a prediction is mu plus the
-            bias of the other side.
+            Rows of the tables; -1 for an unknown user or item, which contributes nothing: the
+            prediction is then mu plus the bias of the other side.
 
         Returns
         -------
@@ -66,7 +70,7 @@ class Factorization:
             ratings[chunk] = self._predict(user[chunk], item[chunk])
         return ratings
 
-    def _predict(self, user: NDArray[np.int32], item: NDArray[np.int32]) -> NDArray[np.float32]:
+    def _predict(self, user: Rows, item: Rows) -> Floats:
         p, q = self.user_factors[user], self.item_factors[item]  # (b, k)
         interaction = np.einsum("bk,bk->b", p, q)
         known_user, known_item = user >= 0, item >= 0

@@ -15,8 +15,9 @@ from mfcli import __version__
 from mfcli.config import Config
 from mfcli.data import Ids, Ratings, Scale, id_array, read_vocabulary, write_vocabulary
 from mfcli.errors import ArtifactError, ConfigError, DataError
-from mfcli.model.factorization import Factorization
-from mfcli.model.keras_file import TABLES, read_keras_file, write_keras_file
+from mfcli.model.factorization import TABLES, Factorization
+from mfcli.model.keras_file import read_keras_file, write_keras_file
+from mfcli.model.network import Network
 from mfcli.storage import (
     check_digests,
     check_fields,
@@ -77,6 +78,13 @@ class Model(Factorization):
     def save(self, folder: Path | str) -> None:
         """Write a model folder, as `write_model` does."""
         write_model(Path(folder), self, self.losses)
+
+    def network(self, *, raw_ids: bool = False) -> Network:
+        """Describe the Keras network, which takes rows or, if asked for, raw ids."""
+        ids = {"user": self.users.ids, "item": self.items.ids} if raw_ids else {}
+        return Network(
+            len(self.users), len(self.items), self.k, self.mu, self.config.table_regs, ids=ids
+        )
 
     def predict(self, users: Ids, items: Ids, *, clip: bool = True) -> NDArray[np.float32]:
         """Predict ratings by raw ids.
@@ -204,7 +212,7 @@ def write_model(folder: Path, model: Model, losses: dict[str, float]) -> None:
         "weights": _digest(model),
     }
     with replacing_folder(folder, NAMES) as temporary:
-        write_keras_file(temporary / KERAS_FILE, model.tables, model.mu, model.config.table_regs)
+        write_keras_file(temporary / KERAS_FILE, model.network(), model.tables)
         write_vocabulary(temporary / "users.arrow", model.users)
         write_vocabulary(temporary / "items.arrow", model.items)
         manifest["files"] = {name: sha256(temporary / name) for name in _VOCABULARIES}
@@ -287,19 +295,3 @@ def check_same_split(
             f"{folder}: was trained on split {model.split_hash[:12]}, but {split_folder} is split"
             f" {split_hash[:12]}; train again, or {remedy}"
         )
-
-
-def layers(n_users: int, n_items: int, k: int) -> list[tuple[str, str, tuple[Any, ...], int]]:
-    """List the layers of the Keras model: name, type, output shape, parameters."""
-    return [
-        ("user", "InputLayer", (None, 1), 0),
-        ("item", "InputLayer", (None, 1), 0),
-        ("user_factors", "Embedding", (None, 1, k), n_users * k),
-        ("item_factors", "Embedding", (None, 1, k), n_items * k),
-        ("dot", "Dot", (None, 1, 1), 0),
-        ("user_biases", "Embedding", (None, 1, 1), n_users),
-        ("item_biases", "Embedding", (None, 1, 1), n_items),
-        ("add", "Add", (None, 1, 1), 0),
-        ("flatten", "Flatten", (None, 1), 0),
-        ("rating", "Rescaling", (None, 1), 0),
-    ]

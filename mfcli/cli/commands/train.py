@@ -256,14 +256,14 @@ def _stopped(kept: int, again: str) -> str:
 
 
 def _model_table(parts: Split, settings: Config) -> None:
-    from mfcli.model import layers
+    from mfcli.model import Network
 
-    rows = layers(len(parts.train.users), len(parts.train.items), settings.width)
+    layers = Network(len(parts.train.users), len(parts.train.items), settings.width).layers
     table = output.table("Model", "layer", "type", "output shape", "parameters")
-    for name, kind, shape, parameters in rows:
-        table.add_row(name, kind, str(shape), f"{parameters:,}")
+    for layer in layers:
+        table.add_row(layer.name, layer.kind, str(layer.shape), f"{layer.parameters:,}")
     table.add_section()
-    table.add_row("total", "", "", f"{sum(row[-1] for row in rows):,}")
+    table.add_row("total", "", "", f"{sum(layer.parameters for layer in layers):,}")
     output.print_table(table)
 
 
