@@ -394,7 +394,8 @@ def test_two_at_once_are_told(tmp_path: Path, real_split: Path) -> None:
     _, err = second.communicate(timeout=20)
     assert (second.returncode, err) == (
         1,
-        "error: o: another mfcli train is writing there; wait for it, or choose another --out\n",
+        "error: o: another process is writing to this folder; wait until it ends, or choose another"
+        " folder\n",
     )
     first.kill()
     first.communicate()

@@ -1,8 +1,9 @@
-"""Artifacts are replaced whole or not at all."""
+"""Files and folders are replaced completely or not at all; locks; digests."""
 
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,13 @@ import pytest
 
 from mfcli.errors import ArtifactError
 from mfcli.storage import (
-    check_digests,
+    check_files,
     json_text,
+    locked,
     read_json,
-    read_manifest,
     replacing_file,
     replacing_folder,
     sha256,
-    write_manifest,
 )
 
 
@@ -79,7 +79,7 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
 def test_the_fallback_without_an_exchange_of_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfcli.storage.files._swapped", lambda folder, target: False)
+    monkeypatch.setattr("mfcli.storage.atomic._swapped", lambda folder, target: False)
     target = tmp_path / "split"
     for text in ("old", "new"):
         with replacing_folder(target, ["a"]) as temporary:
@@ -106,28 +106,75 @@ def test_a_file_in_the_place_of_a_folder_is_not_replaced(tmp_path: Path) -> None
     assert target.read_text() == "mine"
 
 
-def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "m.json"
-    write_manifest(path, {"format": 1, "mean": 3.5})
-    assert read_manifest(path, 1) == {"format": 1, "mean": 3.5}
-    path.write_text(path.read_text().replace("3.5", "3.6"))
-    with pytest.raises(ArtifactError, match="digest is wrong"):
-        read_manifest(path, 1)
+check = partial(check_files, remedy="do it again")
 
 
 def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("a")
-    manifest = {"files": {"a": sha256(path)}}
-    check_digests(tmp_path, manifest, ["a"])
+    digests = {"a": sha256(path)}
+    check(tmp_path, digests, ["a"])
     path.write_text("b")
-    with pytest.raises(ArtifactError, match="is damaged"):
-        check_digests(tmp_path, manifest, ["a"])
+    with pytest.raises(ArtifactError, match=r"is damaged \(its digest is wrong\); do it again"):
+        check(tmp_path, digests, ["a"])
     path.unlink()
     with pytest.raises(ArtifactError, match="cannot be read"):
-        check_digests(tmp_path, manifest, ["a"])
+        check(tmp_path, digests, ["a"])
     with pytest.raises(ArtifactError, match="does not list its files"):
-        check_digests(tmp_path, {"files": {}}, ["a"])
+        check(tmp_path, {}, ["a"])
     for name in ("a\0b", "\ud800"):
         with pytest.raises(ArtifactError, match="lists a file"):
-            check_digests(tmp_path, {"files": {name: ""}}, [])
+            check(tmp_path, {name: ""}, [])
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mfcli.storage import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_excludes_other_processes_and_dies_with_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(ArtifactError) as caught, locked(folder):
+            pass
+        holder.kill()
+    assert str(caught.value) == (
+        f"{folder}: another process is writing to this folder; wait until it ends, or choose"
+        " another folder"
+    )
+    with locked(folder):
+        (folder / "a").write_text("a")
+    assert names(folder) == ["a"]
+
+
+def test_a_lock_leaves_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locked(tmp_path / "new" / "out"):
+            assert (tmp_path / "new" / "out").is_dir()
+            with (
+                pytest.raises(ArtifactError, match="another process"),
+                locked(tmp_path / "new/out"),
+            ):
+                pass
+    assert names(tmp_path / "new") == []
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), locked(tmp_path / "old"):
+        raise RuntimeError
+    assert names(tmp_path / "old") == []
+
+
+def test_a_folder_that_cannot_be_locked(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ArtifactError, match="file/out: cannot be written: "),
+        locked(tmp_path / "file" / "out"),
+    ):
+        pass

@@ -1,4 +1,4 @@
-"""What does not fit into memory is not begun."""
+"""Limits of the machine: work that does not fit into memory is refused; threads fit processors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from conftest import Outcome
 
 from mfcli.errors import LimitError
-from mfcli.storage import check_memory, memory as limits
+from mfcli.storage import check_memory, cores, memory as limits, threads
 from mfcli.storage.memory import available_memory
 
 Run = Callable[..., Outcome]
@@ -31,11 +31,11 @@ def machine(root: Path, files: dict[str, str]) -> Path:
 MEMINFO = "MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\nSwapFree:        1048576 kB\n"
 
 
-def test_the_machine_s_memory_and_swap(tmp_path: Path) -> None:
+def test_memory_and_swap_of_the_machine(tmp_path: Path) -> None:
     assert available_memory(machine(tmp_path, {"proc/meminfo": MEMINFO})) == 9 * GB
 
 
-def test_the_least_limit_of_the_groups_counts(tmp_path: Path) -> None:
+def test_the_smallest_limit_of_nested_groups_counts(tmp_path: Path) -> None:
     root = machine(
         tmp_path,
         {
@@ -53,7 +53,7 @@ def test_the_least_limit_of_the_groups_counts(tmp_path: Path) -> None:
     assert available_memory(root) == GB - 5
 
 
-def test_groups_of_the_first_version(tmp_path: Path) -> None:
+def test_memory_in_groups_of_the_first_version(tmp_path: Path) -> None:
     folder = "sys/fs/cgroup/memory/docker/1"
     root = machine(
         tmp_path,
@@ -70,9 +70,63 @@ def test_groups_of_the_first_version(tmp_path: Path) -> None:
     assert available_memory(root) == 3 * GB // 2
 
 
-def test_where_nothing_is_told_nothing_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_processors", lambda: 16)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "expected"),
+    [
+        (["max 100000", "max 100000"], 16),
+        (["250000 100000", "max 100000"], 3),
+        (["400000 100000", "150000 100000"], 2),
+        (["150000 100000", "400000 100000"], 2),
+        (["1000 100000", "max 100000"], 1),
+        (["200000 100000", "max 100000"], 2),
+        (["6400000 100000", "max 100000"], 16),
+        (["nonsense", "0 0"], 16),
+        (["", "5"], 16),
+    ],
+)
+@pytest.mark.usefixtures("sixteen")
+def test_the_processor_time_of_all_groups_counts(
+    tmp_path: Path, quotas: list[str], expected: int
 ) -> None:
+    files = {
+        "proc/self/cgroup": "0::/batch/job\n",
+        "sys/fs/cgroup/batch/cpu.max": f"{quotas[0]}\n",
+        "sys/fs/cgroup/batch/job/cpu.max": f"{quotas[1]}\n",
+    }
+    assert cores(machine(tmp_path, files)) == expected
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+@pytest.mark.usefixtures("sixteen")
+def test_processor_time_in_groups_of_the_first_version(tmp_path: Path, mount: str) -> None:
+    folder = f"sys/fs/cgroup/{mount}/docker/1"
+    files = {
+        "proc/self/cgroup": "5:cpu,cpuacct:/docker/1\n4:cpuset:/docker/1\n",
+        f"{folder}/cpu.cfs_quota_us": "350000\n",
+        f"{folder}/cpu.cfs_period_us": "100000\n",
+        f"sys/fs/cgroup/{mount}/docker/cpu.cfs_quota_us": "-1\n",
+        f"sys/fs/cgroup/{mount}/docker/cpu.cfs_period_us": "100000\n",
+        "sys/fs/cgroup/cpuset/docker/1/cpu.cfs_quota_us": "1",
+        "sys/fs/cgroup/cpuset/docker/1/cpu.cfs_period_us": "1",
+    }
+    assert cores(machine(tmp_path, files)) == 4
+
+
+@pytest.mark.usefixtures("sixteen")
+def test_without_groups_all_processors_count(tmp_path: Path) -> None:
+    assert cores(tmp_path) == 16
+
+
+def test_this_machine_has_processors() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_unknown_memory_is_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert available_memory(tmp_path) is None
     monkeypatch.setattr(limits, "available_memory", lambda: None)
     check_memory(1e30, "this", "do that")
@@ -112,8 +166,8 @@ def test_a_file_that_cannot_fit_is_refused(
     assert not Path("split").exists()
 
 
-def test_the_limit_of_a_process_is_seen(tmp_path: Path) -> None:
-    """With 4 GB of address space, a table of 50 GB is refused before it is asked for."""
+def test_the_address_space_limits_memory(tmp_path: Path) -> None:
+    """With 4 GB of address space, a table of 50 GB is refused before it is allocated."""
     (tmp_path / "data.csv").write_text(
         "user,item,rating\n" + "".join(f"{n},{n % 7},3\n" for n in range(50))
     )
@@ -134,8 +188,8 @@ def test_the_limit_of_a_process_is_seen(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_blas_has_one_thread_for_each_of_ours() -> None:
-    code = "import os, mfcli.cli.app; print(os.environ['OPENBLAS_NUM_THREADS'])"
+def test_blas_uses_one_thread() -> None:
+    code = "import os, mfcli.cli.main; print(os.environ['OPENBLAS_NUM_THREADS'])"
     bare = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
     for given, expected in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
         done = subprocess.run(

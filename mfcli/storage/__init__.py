@@ -1,4 +1,4 @@
-"""Files, locks, threads and memory: what every package needs of the machine."""
+"""Files, records, locks, memory and threads, for all other packages."""
 
 import lazy_loader
 

@@ -1,19 +1,21 @@
 from .arrays import write_arrays as write_arrays
+from .atomic import (
+    check_replaceable as check_replaceable,
+    check_writable_file as check_writable_file,
+    replacing_file as replacing_file,
+    replacing_folder as replacing_folder,
+)
+from .digests import check_files as check_files, sha256 as sha256
 from .fields import check_fields as check_fields
 from .files import (
     check_digests as check_digests,
     check_format as check_format,
-    check_replaceable as check_replaceable,
     check_seal as check_seal,
-    check_writable_file as check_writable_file,
-    locked as locked,
     read_manifest as read_manifest,
-    replacing_file as replacing_file,
-    replacing_folder as replacing_folder,
-    sha256 as sha256,
     write_manifest as write_manifest,
     write_sealed as write_sealed,
 )
+from .locks import locked as locked
 from .memory import check_memory as check_memory
 from .records import (
     Record as Record,

@@ -1,4 +1,4 @@
-"""Arrays in one file, as `numpy.savez` writes them."""
+"""NumPy arrays in one `.npz` file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write a `.npz` file without pickles; closed, unlike by `savez`, on a full disk too."""
+    """Write arrays so that `numpy.load` reads them without pickles.
+
+    Unlike `numpy.savez`, this closes the file when the disk is full.
+    """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

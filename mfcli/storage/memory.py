@@ -1,4 +1,4 @@
-"""How much memory there is, so that work that cannot fit is not begun."""
+"""Available memory, to refuse work that cannot fit."""
 
 from __future__ import annotations
 
@@ -7,94 +7,70 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mfcli.errors import LimitError
+from mfcli.errors import LimitError, Text
+from mfcli.storage import cgroups
 
 ROOT = Path("/")
 
-_UNLIMITED = 1 << 60  # what version 1 of Linux's control groups writes for "no limit" is above that
-
 
 def available_memory(root: Path = ROOT) -> int | None:
-    """Return the bytes that this process may still take.
+    """Return the bytes that this process may still allocate.
 
-    The least of what the machine has free, swap included, and of what the limits of the process and
-    of its control groups (containers, batch systems) leave. None where the system does not tell.
+    This is the smallest of three amounts: what the machine has free, including swap; what the
+    control groups of the process allow; and what the limit on its address space allows.
 
     Parameters
     ----------
     root : Path
-        Where `proc` and `sys` are.
+        Contains `proc` and `sys`.
+
+    Returns
+    -------
+    int or None
+        None if the system does not report any of them.
     """
-    found = [*_machine(root), *_control_groups(root), *_process()]
+    found = [*_machine(root), *cgroups.free_memory(root), *_process()]
     return max(min(found), 0) if found else None
 
 
-def check_memory(need: float, what: str, remedy: str) -> None:
-    """Refuse work that needs more memory than there is.
+def check_memory(need: float, what: str, remedy: Text) -> None:
+    """Refuse work that needs more memory than is available.
 
     Parameters
     ----------
     need : float
-        Bytes, at least.
-    what, remedy : str
-        For the message.
+        Bytes.
+    what : str
+        The work, such as "reading data.csv".
+    remedy : Text
 
     Raises
     ------
     LimitError
     """
-    there = available_memory()
-    if there is not None and need > there:
+    available = available_memory()
+    if available is not None and need > available:
         raise LimitError(
-            f"{what} needs about {need / 1e9:.2f} GB of memory, {there / 1e9:.2f} GB are free;"
-            f" {remedy}"
+            f"{what} needs about {need / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are free",
+            remedy=remedy,
         )
 
 
 def _machine(root: Path) -> Iterator[int]:
-    values = dict(re.findall(r"^(\w+): +(\d+) kB$", _text(root / "proc/meminfo"), re.MULTILINE))
+    lines = cgroups.text(root / "proc/meminfo")
+    values = dict(re.findall(r"^(\w+): +(\d+) kB$", lines, re.MULTILINE))
     if "MemAvailable" in values:
         yield 1024 * (int(values["MemAvailable"]) + int(values.get("SwapFree", 0)))
 
 
-def _control_groups(root: Path) -> Iterator[int]:
-    """Yield what the limits of this process's groups, and of those around them, leave."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "memory"):
-            top = root / "sys/fs/cgroup" / controllers
-            names = _V1 if controllers else _V2
-            for part in (Path(path.lstrip("/")), *Path(path.lstrip("/")).parents):
-                yield from _group(top / part, *names)
-
-
-_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-_V2 = ("memory.max", "memory.current", "inactive_file")
-
-
-def _group(folder: Path, limit: str, usage: str, cache: str) -> Iterator[int]:
-    most, used = _text(folder / limit).strip(), _text(folder / usage).strip()
-    if not most.isdigit() or not used.isdigit() or int(most) > _UNLIMITED:
-        return
-    file = re.search(rf"^{cache} (\d+)$", _text(folder / "memory.stat"), re.MULTILINE)
-    yield int(most) - int(used) + (int(file[1]) if file else 0)
-
-
 def _process() -> Iterator[int]:
-    """Yield what the limit on the address space leaves (`ulimit -v`)."""
+    """Yield what the limit on the address space allows (`ulimit -v`)."""
     try:
-        import resource
+        import resource  # missing on Windows
 
         most, _ = resource.getrlimit(resource.RLIMIT_AS)
-        pages = int(_text(ROOT / "proc/self/statm").split()[0])
+        pages = int(cgroups.text(ROOT / "proc/self/statm").split()[0])
         if most != resource.RLIM_INFINITY:
             yield most - pages * os.sysconf("SC_PAGE_SIZE")
     except (ImportError, IndexError, ValueError):
         return
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

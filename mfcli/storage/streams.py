@@ -1,4 +1,4 @@
-"""Keeping the terminal to what concerns the user."""
+"""Control of what libraries print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stderr_held() -> Iterator[None]:
-    """Hold back what libraries write to the standard error; it is shown if the block fails."""
+    """Discard what libraries write to standard error, unless the block raises an exception."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
