@@ -13,6 +13,7 @@ which nobody can know before; fold-in has nothing to choose.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -63,7 +64,7 @@ def best(squares: Squares, row: str) -> float:
 
 def measure(ratings: Ratings, config: Config, seed: int, errors: dict[str, Squares]) -> None:
     """Train once; add the squared errors of every way to predict."""
-    config = Config(**{**config.as_dict(), "strategy": "cold-user", "seed": seed})
+    config = replace(config, strategy="cold-user", seed=seed)
     parts = split(ratings, config)
     fitted = fit(parts, config)
     noise = fitted.history.lists["val_mse"][-1]

@@ -18,7 +18,7 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-from mfcli.config import Config
+from mfcli.config import SETTINGS, Config
 from mfcli.errors import ArtifactError, ConfigError
 from mfcli.splits import Split, read_split
 from mfcli.training import (
@@ -38,7 +38,7 @@ from mfcli.training.stable_rate import stable_rate
 
 Run = Callable[..., Outcome]
 
-SETTINGS: list[dict[str, Any]] = [
+CASES: list[dict[str, Any]] = [
     {},
     {"reg": 0.01},
     {"reg": 0.001, "nesterov": True},
@@ -71,7 +71,7 @@ def stopped_after(split: Split, config: Config, epoch: int, folder: Path) -> Che
     return made
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("settings", CASES, ids=str)
 @pytest.mark.parametrize("engine", ["fast", "keras"])
 def test_going_on_is_the_same_training(
     tmp_path: Path, settings: dict[str, Any], engine: str
@@ -111,16 +111,16 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"k": 4}, "was made with k 3, not 4; leave the option out"),
-        ({"reg": 0.1}, "was made with reg 0.0, not 0.1"),
-        ({"lr": 0.01}, "was made with lr 0.08, not 0.01"),
-        ({"batch_size": 7}, "was made with batch_size 128, not 7"),
-        ({"momentum": 0.5}, "was made with momentum 0.9, not 0.5"),
-        ({"nesterov": True}, "was made with nesterov False, not True"),
-        ({"engine": "keras"}, "was made with engine fast, not keras"),
-        ({"blocks": 2}, "was made with blocks 1, not 2"),
-        ({"seed": 3}, "was made with seed 0, not 3"),
-        ({"epochs": 1}, "has 2 epochs already, more than 1; raise --epochs"),
+        ({"k": 4}, "trained with k=3, not 4; omit k to resume, or train without resume"),
+        ({"reg": 0.1}, "trained with reg=0.0, not 0.1"),
+        ({"lr": 0.01}, "trained with lr=0.08, not 0.01"),
+        ({"batch_size": 7}, "trained with batch_size=128, not 7"),
+        ({"momentum": 0.5}, "trained with momentum=0.9, not 0.5"),
+        ({"nesterov": True}, "trained with nesterov=False, not True"),
+        ({"engine": "keras"}, "trained with engine='fast', not keras"),
+        ({"blocks": 2}, "trained with blocks=1, not 2"),
+        ({"seed": 3}, "trained with seed=0, not 3"),
+        ({"epochs": 1}, "has 2 epochs already, more than 1; raise epochs"),
     ],
 )
 def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -134,24 +134,35 @@ def test_another_config_is_refused(tmp_path: Path, changes: dict[str, Any], mess
 def test_with_a_schedule_the_epochs_are_compared(tmp_path: Path) -> None:
     config = Config(k=3, average=0.5)
     checkpoint = stopped_after(planted_split(config), config, 2, tmp_path / "c")
-    with pytest.raises(ArtifactError, match=r"is of 15 epochs, over which .* not of 16; leave"):
+    with pytest.raises(ArtifactError, match=r"over 15 epochs, on which .* not 16; omit epochs"):
         fit(planted_split(config), replace(config, epochs=16), resume=checkpoint)
 
 
-def test_every_setting_of_training_is_compared() -> None:
-    """What is neither compared nor of another stage would be ignored without a word."""
-    others = {
-        *checkpoints.ENDING, "test", "valid", "strategy", "cut", "folds", "min_user", "min_item",
-        "decimal", "on_bad_row", "duplicates", "clip", "damping", "resamples", "at", "relevant",
-    }  # fmt: skip
-    assert set(checkpoints.TRAINING) | others == set(Config().as_dict())
+def test_penalties_that_were_not_set_are_compared(tmp_path: Path) -> None:
+    config = Config(k=3)
+    split = planted_split(config)
+    checkpoint = stopped_after(split, config, 1, tmp_path / "c")
+    with pytest.raises(ArtifactError, match=r"trained with no reg_user, not 0\.1; omit reg_user"):
+        fit(split, replace(config, reg_user=0.1), resume=checkpoint)
+
+
+def test_only_the_end_of_training_may_change(tmp_path: Path) -> None:
+    """A setting that is neither compared nor an end of training would be ignored silently."""
+    ends = {name for name, setting in SETTINGS.items() if setting.ends_training}
+    assert ends == {"epochs", "patience", "min_delta", "stop_on_test"}
+    config = Config(k=3, epochs=2)
+    split = planted_split(config)
+    fit(split, config, keeper=Keeper(tmp_path / "c"))
+    checkpoint = read_checkpoint(tmp_path / "c")
+    changes = {"epochs": 4, "patience": 2, "min_delta": 0.1, "stop_on_test": True}
+    assert len(fit(split, replace(config, **changes), resume=checkpoint).history) >= 3
 
 
 def test_another_split_is_refused(tmp_path: Path) -> None:
     config = Config(k=3)
     split = planted_split(config)
     checkpoint = stopped_after(split, config, 1, tmp_path / "c")
-    with pytest.raises(ArtifactError, match="the checkpoint is of split , this split is 123"):
+    with pytest.raises(ArtifactError, match="is of split , but this is split 123; use"):
         fit(replace(split, hash="123"), config, resume=checkpoint)
 
 
@@ -363,7 +374,7 @@ def test_resuming_what_is_not_there_or_different(run: Run, real_split: Path) -> 
     done = run("train", "--split", real_split, "--resume")
     assert (done.code, done.err) == (
         1,
-        "error: checkpoint: holds no checkpoint; train anew without --resume\n",
+        "error: checkpoint: holds no checkpoint; train without --resume\n",
     )
     run("train", "--split", real_split, "--epochs", 2, "-q")
     before = result(Path())
@@ -371,8 +382,8 @@ def test_resuming_what_is_not_there_or_different(run: Run, real_split: Path) -> 
     done = run("train", "--split", real_split, "--resume")
     assert (done.code, done.err) == (
         1,
-        "error: the checkpoint was made with lr 0.08, not 0.01; leave the option out to go on with"
-        " it, or train anew without --resume\n",
+        "error: the checkpoint was trained with --lr 0.08, not 0.01; omit --lr to resume, or train"
+        " without --resume\n",
     )
     assert result(Path()) == before
 
@@ -418,7 +429,7 @@ def test_a_damaged_checkpoint_is_refused(run: Run, real_split: Path) -> None:
     state.write_bytes(data)
     done = run("train", "--split", real_split, "--resume")
     assert done.err == (
-        "error: checkpoint/state.npz: is damaged (its digest is wrong); make it anew\n"
+        "error: checkpoint/state.npz: is damaged (its digest is wrong); train again\n"
     )
 
 

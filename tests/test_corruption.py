@@ -15,7 +15,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import MfcliError
 from mfcli.evaluation import FoldMetrics, SavedMetrics, evaluate
-from mfcli.model import Model, read_model
+from mfcli.model import Model
 from mfcli.splits import Split, read_split, write_folds, write_split
 from mfcli.training import Checkpoint, History, Keeper, fit, read_checkpoint
 
@@ -62,9 +62,9 @@ ARTIFACTS: dict[str, Callable[[Path], Any]] = {
     "folds/ratings.arrow": lambda folder: read_split(folder / "folds/fold-1"),
     "folds/split.json": lambda folder: read_split(folder / "folds/fold-1"),
     "folds/fold-1/split.json": lambda folder: read_split(folder / "folds/fold-1"),
-    "model/model.json": lambda folder: read_model(folder / "model"),
-    "model/model.keras": lambda folder: read_model(folder / "model"),
-    "model/items.arrow": lambda folder: read_model(folder / "model"),
+    "model/model.json": lambda folder: Model.load(folder / "model"),
+    "model/model.keras": lambda folder: Model.load(folder / "model"),
+    "model/items.arrow": lambda folder: Model.load(folder / "model"),
     "checkpoint/checkpoint.json": lambda folder: read_checkpoint(folder / "checkpoint"),
     "checkpoint/state.npz": lambda folder: read_checkpoint(folder / "checkpoint"),
     "history.json": lambda folder: History.read(folder / "history.json"),

@@ -10,7 +10,7 @@ import pytest
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.model import Model, read_model
+from mfcli.model import Model
 from mfcli.splits import read_split
 from mfcli.training import Fit, fit
 
@@ -61,7 +61,7 @@ def test_threads_do_not_matter(whole: Fit) -> None:
 
 def test_it_is_saved_as_one_model(whole: Fit, tmp_path: Path) -> None:
     whole.write(tmp_path)
-    read = read_model(tmp_path / "model")
+    read = Model.load(tmp_path / "model")
     assert (predict(read) == predict(whole.model)).all()
 
 

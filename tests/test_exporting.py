@@ -25,11 +25,10 @@ from mfcli.config import Config
 from mfcli.data import Scale, Vocabulary
 from mfcli.export import FORMATS, export
 from mfcli.export.formats import vectors
-from mfcli.model import Model, write_model
+from mfcli.model import Model
 
 Run = Callable[..., Outcome]
 
-LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 INTEGERS = [-1, 0, 1, 42, 7, 858, 50, 2**53 + 1, 2**63 - 1, -(2**63), *range(100, 120)]
 TEXTS = [
     *(
@@ -102,7 +101,7 @@ def member(path: Path, name: str) -> bytes:
 
 def test_a_keras_file_of_rows_is_the_model_s_own(tmp_path: Path) -> None:
     model = make_model(INTEGERS, TEXTS)
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     export(model, "keras", tmp_path / "m.keras")
     for name in ("config.json", "model.weights.h5"):
         own = member(tmp_path / "model" / "model.keras", name)
@@ -329,8 +328,8 @@ def contents(path: Path) -> dict[str, bytes]:
 @pytest.fixture
 def trained(run: Run) -> Run:
     """A folder with a model, some files of others, and one of each kind of export."""
-    write_model(Path("model"), make_model(INTEGERS, TEXTS), LOSSES)
-    write_model(Path("zero"), make_model(INTEGERS, ["a", "b\0"]), LOSSES)
+    make_model(INTEGERS, TEXTS).save(Path("model"))
+    make_model(INTEGERS, ["a", "b\0"]).save(Path("zero"))
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine")
     Path("tables").mkdir()
@@ -361,7 +360,7 @@ def test_the_command_writes_replaces_and_tells(trained: Run, tf: Any, name: str)
         "bytes": pytest.approx(size, abs=100),  # of those numbers
     }
     assert contents(target) == first
-    write_model(Path("model"), make_model(TEXTS, INTEGERS, k=2), LOSSES)
+    make_model(TEXTS, INTEGERS, k=2).save(Path("model"))
     assert trained("export", "--format", name, "-q").code == 0
     assert contents(target) != first
     assert sorted(p.name for p in target.parent.iterdir()) == [target.name]
@@ -459,7 +458,7 @@ def test_refusals(trained: Run, args: list[str], code: int, message: str) -> Non
 def test_a_full_disk_leaves_the_older_export(trained: Run, tf: Any, name: str) -> None:
     resource = pytest.importorskip("resource")
     assert trained("export", "--format", name, "-q").code == 0
-    write_model(Path("model"), make_model(TEXTS, INTEGERS, k=40), LOSSES)
+    make_model(TEXTS, INTEGERS, k=40).save(Path("model"))
     before = contents(Path())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
@@ -506,7 +505,7 @@ def test_the_readme_s_examples_run(
     section = text.partition("### mfcli export\n")[2].partition("\n### ")[0]
     blocks = re.findall(r"```(sh|py)\n(.*?)```", section, flags=re.DOTALL)
     model = make_model(INTEGERS, INTEGERS)
-    write_model(Path("model"), model, LOSSES)
+    model.save(Path("model"))
     for language, block in blocks:
         if language == "sh":
             for line in re.findall(r"^mfcli (export .*?)(?:  #.*)?$", block, flags=re.MULTILINE):

@@ -23,10 +23,9 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Vocabulary, read_ratings
 from mfcli.errors import DataError
 from mfcli.evaluation.errors import Errors
-from mfcli.model import Model, extended, fold_in, read_model, write_model
-from mfcli.model.new_users import Prior
+from mfcli.model import Model, extended, fold_in, read_model_record
+from mfcli.model.new_users import UserDistribution
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.storage import read_manifest, write_manifest
 from mfcli.training import Fit, fit
 from mfcli.training.loop import Epoch, History, start
 
@@ -218,7 +217,7 @@ def test_at_once_or_one_after_another_is_the_same() -> None:
         rows = steps.users.rows(ratings.users.ids)
         assert (estimates(steps)[rows] == estimates(fold_in(model, ratings, 0.5).model)).all()
     assert steps.folded_in == (*((n, n + 1) for n in range(0, 60, 10)), (60, 73))
-    assert np.allclose(Prior.of(steps).mean, Prior.of(model).mean, rtol=1e-12)
+    assert np.allclose(UserDistribution.of(steps).mean, UserDistribution.of(model).mean, rtol=1e-12)
 
 
 def test_users_of_the_model_are_refused_or_estimated_anew() -> None:
@@ -227,17 +226,17 @@ def test_users_of_the_model_are_refused_or_estimated_anew() -> None:
     with pytest.raises(DataError) as caught:
         fold_in(model, ratings, 0.5)
     assert str(caught.value) == (
-        "user 42 is in the model already; estimate such users anew, from these ratings alone, with"
-        " --replace"
+        "user 42 is in the model already; estimate such users from these ratings alone with"
+        " replace=True"
     )
-    found = fold_in(model, ratings, 0.5, anew=True)
+    found = fold_in(model, ratings, 0.5, replace=True)
     assert found.replaced == 2
     made = extended(model, found)
     assert (estimates(made)[[60, 10, 42, 7]] == estimates(found.model)).all()
     assert made.users.counts[[60, 10, 42, 7]].tolist() == found.model.users.counts.tolist()
     others = np.delete(np.arange(60), [10, 42, 7])
     assert (estimates(made)[others] == estimates(model)[others]).all()
-    again = extended(made, fold_in(made, ratings, 0.5, anew=True))
+    again = extended(made, fold_in(made, ratings, 0.5, replace=True))
     assert len(again.users) == 61
     assert again.folded_in == made.folded_in == ((7, 8), (10, 11), (42, 43), (60, 61))
 
@@ -264,17 +263,13 @@ def test_ids_of_two_types_become_text(own: list, new: list, ids: list) -> None:
 def test_an_extended_model_is_written_and_read(tmp_path: Path) -> None:
     model = random_model()
     made = extended(model, fold_in(model, new_ratings(7, 40), 0.5))
-    write_model(tmp_path / "m", made, LOSSES)
-    read = read_model(tmp_path / "m")
+    replace(made, losses=LOSSES).save(tmp_path / "m")
+    read = Model.load(tmp_path / "m")
     assert (estimates(read) == estimates(made)).all()
     assert read.folded_in == ((60, 67),)
-    assert read_model(tmp_path / "m").losses == LOSSES
-    path = tmp_path / "m" / "model.json"
-    manifest = read_manifest(path, 1)
-    assert manifest["folded_in"] == {"users": 7, "rows": [[60, 67]]}
-    old = {name: value for name, value in manifest.items() if name != "folded_in"}
-    write_manifest(path, old)  # as an earlier version left it
-    assert read_model(tmp_path / "m").folded_in == ()
+    assert Model.load(tmp_path / "m").losses == LOSSES
+    record = read_model_record(tmp_path / "m")
+    assert (record.folded_in.users, record.folded_in.rows) == (7, ((60, 67),))
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +319,7 @@ def test_new_users_are_recommended_to(folder: Run) -> None:
     assert "9" not in items["bob"]
     every = folder("fold-in", "new.csv", "--n", 40, "--out", "-", "-q", "--include-rated").out
     assert len(rows_of(every)) == 120
-    model = read_model(Path("model"))
+    model = Model.load(Path("model"))
     best = rows_of(every)[80]  # of zoe, of whom nothing is known
     assert float(best["prediction"]) == pytest.approx(model.mu + model.item_biases.max())
     result = json.loads(folder("fold-in", "new.csv", "--n", 2, "--json").out)
@@ -346,7 +341,7 @@ def test_the_choice_is_narrowed_and_written(folder: Run) -> None:
     assert {row["item"] for row in rows_of(Path("r.csv").read_text())} == {"7", "8", "30"}
     shown = folder("fold-in", "new.csv", *options, "--out", "r.parquet", "--json").out
     assert json.loads(shown)["rows"] == 8
-    counts = read_model(Path("model")).items.counts
+    counts = Model.load(Path("model")).items.counts
     few = folder("fold-in", "new.csv", "--n", 40, "--min-count", 14, "--out", "-", "-q").out
     assert {int(row["item"]) for row in rows_of(few)} == set(np.flatnonzero(counts >= 14).tolist())
 
@@ -368,9 +363,9 @@ def test_an_extended_model_serves_every_command(folder: Run) -> None:
     assert done.out == "more: 63 users, 3 of them from 3 ratings\n"
     text = "note: more: the ids of its users are text now, as the new ones are\n"
     assert done.err == NOTES + text
-    before, after = read_model(Path("model")), read_model(Path("more"))
+    before, after = Model.load(Path("model")), Model.load(Path("more"))
     assert (after.config, after.split_hash) == (before.config, before.split_hash)
-    assert read_model(Path("more")).losses == read_model(Path("model")).losses
+    assert Model.load(Path("more")).losses == Model.load(Path("model")).losses
     for name in ("user_factors", "user_biases", "item_factors", "item_biases"):
         assert (after.tables[name][: len(before.tables[name])] == before.tables[name]).all()
 
@@ -399,7 +394,7 @@ def test_an_extended_model_serves_every_command(folder: Run) -> None:
         "fold-in", "later.csv", "--model", "more", "--extend", "more", "--replace", "--json"
     )
     assert json.loads(done.out)["folded_in"]["replaced"] == 2
-    assert read_model(Path("more")).folded_in == ((60, 63),)
+    assert Model.load(Path("more")).folded_in == ((60, 63),)
 
 
 def test_recommend_leaves_out_what_files_rate(folder: Run) -> None:
@@ -430,7 +425,7 @@ def test_files_are_read_as_told(folder: Run) -> None:
     assert done.err.startswith("error: odd.csv:4: rating must be a finite number, got 'x'")
     done = folder("fold-in", "odd.csv", *options, "--on-bad-row", "skip")
     assert json.loads(done.out)["folded_in"]["ratings"] == 2
-    scale = read_model(Path("model")).scale
+    scale = Model.load(Path("model")).scale
     assert done.err == (
         "note: left out 1 row for its rating\n"
         "note: ratings go from 1.5 to 20; the model was trained on"
@@ -447,7 +442,7 @@ FAULTS = [
     (["header.csv"], 1, "header.csv: holds no rating, only a header"),
     (["none.csv"], 1, "none.csv: cannot be read: No such file or directory"),
     (["bad.csv"], 1, "bad.csv:2: rating must be a finite number, got 'good'"),
-    (["known.csv"], 1, "user 3 is in the model already; estimate such users anew"),
+    (["known.csv"], 1, "user 3 is in the model already; estimate such users from"),
     (["new.csv", "--model", "none"], 1, "none: holds no model; train one with: mfcli train"),
     (["new.csv", "--extend", "full"], 1, "full: holds files that mfcli did not write"),
     (["new.csv", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
@@ -500,7 +495,7 @@ def test_the_example_shows_what_the_readme_says(tmp_path: Path, real_csv: Path) 
 
 
 def test_a_model_that_does_not_know_its_error(run: Run, ready: Path) -> None:
-    model = read_model(ready / "model")
+    model = Model.load(ready / "model")
     replace(model, losses={}).save(Path("bare"))
     done = run("fold-in", ready / "new.csv", "--model", "bare")
     assert (done.code, done.err) == (

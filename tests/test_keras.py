@@ -15,14 +15,12 @@ from keras_files import keras_twin, layout, plain
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.model import Model, Network, write_model
+from mfcli.model import Model, Network
 from mfcli.splits import Split, read_split
 from mfcli.training import Plan, fit
 from mfcli.training.engines import make_engine
 from mfcli.training.loop import start
 from mfcli.training.sgd.blocks import make_blocks
-
-LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 
 LOAD_WITHOUT_MFCLI = """
 import sys
@@ -46,7 +44,7 @@ def keras_module() -> Any:
 def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
     config = Config(k=5, reg=1e-3)
     model = start(planted_split(config), config)
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     rng = np.random.default_rng(0)
     user = rng.integers(0, len(model.users), 500).astype(np.int32)
     item = rng.integers(0, len(model.items), 500).astype(np.int32)
@@ -64,7 +62,7 @@ def test_the_file_is_the_one_keras_writes(
 ) -> None:
     config = Config(k=k, reg=reg)
     model = start(planted_split(config), config)
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     keras_twin(model).save(tmp_path / "keras.keras")
     configs = []
     for path in (tmp_path / "model" / "model.keras", tmp_path / "keras.keras"):

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,11 +15,9 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError
-from mfcli.model import TABLES, Model, read_model, read_outline, write_model
-from mfcli.storage import write_manifest
+from mfcli.model import TABLES, Model, read_model_record, read_outline
+from mfcli.storage.records import sealed_text
 from mfcli.training.loop import start
-
-LOSSES = {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +74,8 @@ def test_unknown_ids_of_either_type_are_found_as_text() -> None:
 
 
 def test_saving_and_loading_is_exact(model: Model, tmp_path: Path) -> None:
-    write_model(tmp_path / "model", model, LOSSES)
-    read = read_model(tmp_path / "model")
+    model.save(tmp_path / "model")
+    read = Model.load(tmp_path / "model")
     for name in TABLES:
         assert (read.tables[name] == model.tables[name]).all()
     assert (read.mu, read.scale, read.config) == (model.mu, model.scale, model.config)
@@ -89,7 +88,7 @@ def test_saving_and_loading_is_exact(model: Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
 def test_damage_is_noticed(model: Model, tmp_path: Path, name: str, damage: str) -> None:
     folder = tmp_path / "model"
-    write_model(folder, model, LOSSES)
+    model.save(folder)
     path, content = folder / name, bytearray((folder / name).read_bytes())
     content[len(content) * 3 // 4] ^= 1
     pieces = {"empty": b"", "truncated": content[: len(content) // 2], "flipped": content}
@@ -100,15 +99,62 @@ def test_damage_is_noticed(model: Model, tmp_path: Path, name: str, damage: str)
     if damage == "flipped" and name == "model.keras" and not _in_tables(path):
         return
     with pytest.raises(ArtifactError, match="model"):
-        read_model(folder)
+        Model.load(folder)
 
 
-def test_a_newer_format_is_refused(model: Model, tmp_path: Path) -> None:
-    write_model(tmp_path / "model", model, LOSSES)
+@pytest.mark.parametrize(("number", "remedy"), [(1, "train again"), (3, "upgrade mfcli")])
+def test_other_formats_are_refused(model: Model, tmp_path: Path, number: int, remedy: str) -> None:
+    model.save(tmp_path / "model")
     path = tmp_path / "model" / "model.json"
-    write_manifest(path, json.loads(path.read_text()) | {"format": 2})
-    with pytest.raises(ArtifactError, match="has format 2; this mfcli reads format 1"):
-        read_model(tmp_path / "model")
+    path.write_text(sealed_text(json.loads(path.read_text()) | {"format": number}))
+    with pytest.raises(ArtifactError) as caught:
+        Model.load(tmp_path / "model")
+    assert str(caught.value) == (
+        f"{path}: has format {number}, but this mfcli reads format 2; {remedy}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"k": 4, "speed": 1}}, "is damaged (Config.__init__() got an unexpected"),
+        ({"settings": {"k": 0}}, "is damaged (k must be at least 1, got 0)"),
+        ({"settings": {"k": 5}}, "model.keras: is damaged (user_factors must be float32"),
+        ({"settings": []}, "settings must be an object, got []"),
+        ({"scale": {"min": 1, "step": None}}, "has no scale.max"),
+        ({"folded_in": {"users": 1, "rows": [[0]]}}, "folded_in.rows[0] must be a list of length"),
+        ({"losses": {"mse": "x"}}, "losses['mse'] must be a number, got 'x'"),
+        ({"files": {}}, "its record does not list its files"),
+        ({"weights": "0"}, "is damaged (the digest of its weights is wrong)"),
+    ],
+)
+def test_a_record_that_is_wrong_is_refused(
+    model: Model, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    model.save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    path.write_text(sealed_text(json.loads(path.read_text()) | change))
+    with pytest.raises(ArtifactError) as caught:
+        Model.load(tmp_path / "model")
+    assert message in str(caught.value)
+    assert str(caught.value).endswith("; train again")
+
+
+def test_the_record_holds_the_settings_of_training_only(model: Model, tmp_path: Path) -> None:
+    changed = replace(model, config=replace(model.config, test=0.5, at=5))
+    changed.save(tmp_path / "model")
+    settings = read_model_record(tmp_path / "model").settings
+    assert settings == model.config.used("training")
+    assert not {"test", "valid", "at", "clip", "decimal"} & set(settings)
+
+
+def test_a_model_of_gibbs_sampling_has_its_average_after_reading(
+    model: Model, tmp_path: Path
+) -> None:
+    sampled = replace(model, config=Config(k=4, optimizer="gibbs"))
+    sampled.save(tmp_path / "model")
+    read = Model.load(tmp_path / "model")
+    assert read.config.used("training") == sampled.config.used("training")
 
 
 def _in_tables(path: Path) -> bool:
@@ -170,21 +216,21 @@ def _no_numpy_type(file: h5py.File) -> None:
         (_other_shape, "must be float32"),
         (_external_link, "missing or a link"),
         (_not_finite, "not finite"),
-        (_other_number, "digest is wrong"),
+        (_other_number, "the digest of its weights is wrong"),
         (_huge, "more than the"),
     ],
 )
 def test_hostile_weights_are_refused(
     model: Model, tmp_path: Path, change: object, message: str
 ) -> None:
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     _rewrite(tmp_path / "model" / "model.keras", change)
     with pytest.raises(ArtifactError, match=message):
-        read_model(tmp_path / "model")
+        Model.load(tmp_path / "model")
 
 
 def test_damaged_lzma_is_refused(model: Model, tmp_path: Path) -> None:
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     path = tmp_path / "model" / "model.keras"
     with zipfile.ZipFile(path) as archive:
         weights = archive.read("model.weights.h5")
@@ -195,11 +241,11 @@ def test_damaged_lzma_is_refused(model: Model, tmp_path: Path) -> None:
     content[start + 20 : start + 400] = bytes(380)
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match="is damaged"):
-        read_model(tmp_path / "model")
+        Model.load(tmp_path / "model")
 
 
 def test_an_outline_is_what_was_written(model: Model, tmp_path: Path) -> None:
-    write_model(tmp_path / "model", model, LOSSES)
+    model.save(tmp_path / "model")
     path = tmp_path / "model" / "model.keras"
     outline = read_outline(path)
     assert outline[:4] == (60, 40, 4, model.mu)
@@ -210,5 +256,5 @@ def test_an_outline_is_what_was_written(model: Model, tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    with pytest.raises(ArtifactError, match=r"has no rating\.offset; train again"):
+    with pytest.raises(ArtifactError, match="has no offset; train again"):
         read_outline(path)

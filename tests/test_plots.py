@@ -88,6 +88,7 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
     OURS.write(path)
     assert list(json.loads(path.read_text())) == [
         "format",
+        "mfcli",
         "loss",
         "mse",
         "val_loss",
@@ -109,7 +110,7 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
         ({"loss": [True]}, "'loss' must be a list of 1 finite numbers"),
         ({"loss": [10**400]}, "numbers must be finite and below 1e300"),
         ({"loss": [float("nan")]}, "numbers must be finite and below 1e300"),
-        ({"loss": [1], "format": 9}, "has format 9; this mfcli reads format 1"),
+        ({"loss": [1], "format": 9}, "has format 9, but this mfcli reads format 2; upgrade"),
     ],
 )
 def test_other_files_are_no_history(tmp_path: Path, value: object, message: str) -> None:

@@ -27,7 +27,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.data import Vocabulary, pairs
 from mfcli.errors import DataError
-from mfcli.model import Model, write_model
+from mfcli.model import Model
 from mfcli.predict import predictor as predicting
 from mfcli.training.loop import start
 
@@ -48,7 +48,9 @@ def model() -> Model:
 
 @pytest.fixture
 def ready(run: Run, model: Model) -> Run:
-    write_model(Path("model"), model, {"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0})
+    replace(model, losses={"loss": 1.0, "mse": 1.0, "val_loss": 1.0, "val_mse": 1.0}).save(
+        Path("model")
+    )
     return run
 
 
@@ -299,7 +301,7 @@ def test_users_and_items_without_training_ratings_are_counted(ready: Run, model:
     counts = model.users.counts.copy()
     counts[1] = 0
     unrated = replace(model, users=Vocabulary(model.users.ids, counts))
-    write_model(Path("other"), unrated, {"loss": 1.0})
+    unrated.save(Path("other"))
     Path("pairs.csv").write_text(lines())
     done = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "--json")
     assert json.loads(done.out)["unrated_users"] == 1

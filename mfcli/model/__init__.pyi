@@ -1,25 +1,22 @@
 from .factorization import TABLES as TABLES
+from .folder import (
+    KERAS_FILE as KERAS_FILE,
+    NAMES as NAMES,
+    check_same_split as check_same_split,
+    read_model_record as read_model_record,
+)
 from .keras_file import (
     read_keras_file as read_keras_file,
     read_outline as read_outline,
     write_keras_file as write_keras_file,
 )
-from .model import (
-    KERAS_FILE as KERAS_FILE,
-    NAMES as NAMES,
-    Model as Model,
-    check_same_split as check_same_split,
-    initial_model as initial_model,
-    read_model as read_model,
-    read_record as read_record,
-    write_model as write_model,
-)
+from .model import Model as Model, initial_model as initial_model
 from .network import (
     ROW_PENALTY_LAYER as ROW_PENALTY_LAYER,
     Layer as Layer,
     Network as Network,
 )
-from .new_users import Folded as Folded, extended as extended, fold_in as fold_in
+from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
 from .recommendations import (
     Rated as Rated,
     Rows as Rows,

@@ -1,9 +1,7 @@
-"""`model.keras`, written and read without TensorFlow.
+"""The file `model.keras`, written and read without TensorFlow.
 
-A .keras file is a zip of `config.json` (the layers), `model.weights.h5` (the tables) and
-`metadata.json` (https://keras.io/guides/serialization_and_saving). The configuration written here
-is the one that `keras.Model.save` writes for the model of `engines/keras.py`, without the keys that
-some versions do not know, so any Keras 3 opens it.
+A .keras file is a zip archive of `config.json` (the layers), `model.weights.h5` (the tables) and
+`metadata.json` (https://keras.io/guides/serialization_and_saving).
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ import numpy as np
 from mfcli.errors import ArtifactError
 from mfcli.model.factorization import TABLES
 from mfcli.model.network import Layer, Network
-from mfcli.storage import check_fields
+from mfcli.storage import Section, parse_json, to_section
 from mfcli.types import Floats
 
 _DAMAGES = (
@@ -43,8 +41,9 @@ _DAMAGES = (
     EOFError,
 )
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-_SLACK = 1 << 20  # bytes an HDF5 file may have beside its tables, and a description at most
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip's own times say nothing; metadata.json has the date
+_SLACK = 1 << 20  # most bytes of an HDF5 file beside its tables, and of a JSON file
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # time stamp of the zip members; metadata.json has the real one
+_REMEDY = "train again"
 
 
 def write_keras_file(path: Path, network: Network, tables: Mapping[str, Floats]) -> None:
@@ -91,7 +90,7 @@ def read_keras_file(path: Path, n_users: int, n_items: int, k: int) -> dict[str,
 
 
 class Outline(NamedTuple):
-    """What a model file is, without its tables.
+    """What a model file holds, without its tables.
 
     Attributes
     ----------
@@ -99,9 +98,9 @@ class Outline(NamedTuple):
         Sizes of the tables.
     mu : float
     keras : str
-        Version of Keras that wrote the file.
+        Version of Keras for which the file was written.
     saved : str
-        Date and time, in the zone of the machine it was written on.
+        Local date and time at which the file was written.
     """
 
     users: int
@@ -112,39 +111,71 @@ class Outline(NamedTuple):
     saved: str
 
 
+class _Metadata(Section):
+    """The fields of `metadata.json`."""
+
+    keras_version: str
+    date_saved: str
+
+
+class _Layer(Section):
+    name: str
+    config: dict[str, Any]
+
+
+class _Layers(Section):
+    layers: tuple[_Layer, ...]
+
+
+class _Config(Section):
+    """The fields of `config.json` that are used."""
+
+    config: _Layers
+
+
+class _Rescaling(Section):
+    offset: float
+
+
 def read_outline(path: Path) -> Outline:
-    """Read what a file of `write_keras_file` says of itself.
+    """Read the description of a file of `write_keras_file`.
 
     Raises
     ------
     ArtifactError
-        If the file is missing or damaged, or holds no such model.
+        If the file is missing or damaged, or holds another kind of model.
     """
     with _reading(path):
-        config = json.loads(_read_member(path, _CONFIG, _SLACK))
-        metadata = json.loads(_read_member(path, _METADATA, _SLACK))
-        weights = _read_member(path, _WEIGHTS, path.stat().st_size)  # Keras stores them unpacked
+        parts = {name: _read_member(path, name, _SLACK) for name in (_METADATA, _CONFIG)}
+        # Keras stores the weights without compression, so they are no larger than the file.
+        weights = _read_member(path, _WEIGHTS, path.stat().st_size)
         with h5py.File(io.BytesIO(weights), "r") as file:
             shapes = {name: _dataset(file, name).shape for name in TABLES}
-    check_fields(path, metadata, {"keras_version": str, "date_saved": str}, "train again")
-    check_fields(path, config, {"config": {"layers": [{"name": str, "config": {}}]}}, "train again")
+    values = {name: parse_json(path, part, remedy=_REMEDY) for name, part in parts.items()}
+    metadata = to_section(path, values[_METADATA], _Metadata, remedy=_REMEDY)
     (users, k), (items, _), *_ = shapes.values()
-    settings = {layer["name"]: layer["config"] for layer in config["config"]["layers"]}
-    check_fields(path, settings, {"rating": {"offset": float}}, "train again")
-    mu = float(settings["rating"]["offset"])
-    return Outline(users, items, k, mu, metadata["keras_version"], metadata["date_saved"])
+    mu = _offset(path, to_section(path, values[_CONFIG], _Config, remedy=_REMEDY))
+    return Outline(users, items, k, mu, metadata.keras_version, metadata.date_saved)
+
+
+def _offset(path: Path, config: _Config) -> float:
+    """Return what the last layer adds."""
+    for layer in config.config.layers:
+        if layer.name == "rating":
+            return to_section(path, layer.config, _Rescaling, remedy=_REMEDY).offset
+    raise ArtifactError("has no layer 'rating'", place=path, remedy=_REMEDY)
 
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Tell damage in one line."""
+    """Raise an `ArtifactError` for the errors that missing and damaged files cause."""
     try:
         yield
     except FileNotFoundError as error:
-        raise ArtifactError(f"{path}: is missing; train again") from error
+        raise ArtifactError("is missing", place=path, remedy=_REMEDY) from error
     except _DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ArtifactError(f"{path}: is damaged ({reason}); train again") from error
+        raise ArtifactError(f"is damaged ({reason})", place=path, remedy=_REMEDY) from error
 
 
 def _read_member(path: Path, name: str, limit: int) -> bytes:
@@ -156,7 +187,7 @@ def _read_member(path: Path, name: str, limit: int) -> bytes:
 
 
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
-    """Find a table in the file; no link is followed and no other file opened."""
+    """Find a table in the file. Links are not followed, and no other file is opened."""
     group: Any = file
     for part in ("layers", _group("embedding", TABLES.index(name)), "vars", "0"):
         if not isinstance(group, h5py.Group) or not isinstance(
@@ -165,7 +196,7 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
             raise ValueError(f"{name} is missing or a link")
         group = group[part]
     if not isinstance(group, h5py.Dataset) or group.external or group.is_virtual:
-        raise ValueError(f"{name} is no table")
+        raise ValueError(f"{name} is not a table")
     if len(group.shape or ()) != 2 or group.dtype != np.float32:
         raise ValueError(f"{name} must be a float32 matrix, got {group.dtype} {group.shape}")
     return group
@@ -187,7 +218,7 @@ def _matrix(table: Floats) -> Floats:
 
 
 def _weights(tables: Mapping[str, Floats], groups: Mapping[str, str]) -> memoryview:
-    """Lay out an HDF5 file in memory; on a full disk HDF5 would not fail in an orderly way."""
+    """Build an HDF5 file in memory, because HDF5 does not report a full disk reliably."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.create_group("vars").attrs["name"] = "mfcli"

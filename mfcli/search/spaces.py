@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfcli.config import SETTINGS, Config, checked
+from mfcli.config import SETTINGS, Config, checked, settings_in
 from mfcli.errors import ConfigError
-from mfcli.training import ENDING, TRAINING
 
 RATE = "rate"
 
@@ -128,7 +127,7 @@ def _choices(name: str, value: Any) -> Range | Choice:
         raise ConfigError(
             f"unknown setting {name!r}" + (f"; did you mean {close[0]!r}?" * len(close))
         )
-    if name not in (*TRAINING, *ENDING, RATE):
+    if name not in (*settings_in("training"), RATE):
         raise ConfigError(f"{name} is no setting of training; leave it out")
     if isinstance(value, dict):
         return _range(name, value)

@@ -24,11 +24,11 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from mfcli.config import SETTINGS, Config
+from mfcli.config import SETTINGS, Config, settings_in
 from mfcli.errors import ArtifactError, ConfigError, LimitError, TrainingError, UsageError
 from mfcli.search.spaces import RATE, Attempt, Choice, Range, Space, settings_from
 from mfcli.splits import Split, assembled, at_random, check_parts
-from mfcli.training import ENDING, TRAINING, Diverged, Epoch, fit
+from mfcli.training import Diverged, Epoch, fit
 
 ROUND = 8  # trials that do not know of each other
 VALID = 0.1  # share of the training ratings to validate on where a split has no others
@@ -191,7 +191,7 @@ class Search:
     def _unsearched(self) -> dict[str, Any]:
         """Return the settings of training that the space leaves as they are, but for the seed."""
         searched = {*self.space, "seed"} | ({"lr"} if RATE in self.space else set())
-        return {n: getattr(self.base, n) for n in (*TRAINING, *ENDING) if n not in searched}
+        return {n: getattr(self.base, n) for n in settings_in("training") if n not in searched}
 
     def _run_round(self, count: int, on_trial: Callable[[Attempt], None]) -> None:
         """Ask for some trials, train them side by side, tell of them in order."""

@@ -17,7 +17,14 @@ from mfcli import __version__
 from mfcli.config import CONFIG_FILE, SETTINGS, read_settings
 from mfcli.errors import ArtifactError, MfcliError
 from mfcli.evaluation import looks_like_metrics, read_metrics
-from mfcli.model import KERAS_FILE, NAMES, read_keras_file, read_model, read_outline, read_record
+from mfcli.model import (
+    KERAS_FILE,
+    NAMES,
+    Model,
+    read_keras_file,
+    read_model_record,
+    read_outline,
+)
 from mfcli.splits import describe_split, split_hash
 from mfcli.storage import cores, read_json
 from mfcli.training import HISTORY_FILE, MODEL_FOLDER, MSE_NAMES, History
@@ -192,7 +199,7 @@ def _split(folder: Path) -> dict[str, Any]:
 
 
 def _model(folder: Path) -> dict[str, Any]:
-    model, record = read_model(folder), read_record(folder)
+    model, record = Model.load(folder), read_model_record(folder)
     outline = read_outline(folder / KERAS_FILE)
     config = model.config.used("training")
     sides = {"users": model.users, "items": model.items}
@@ -208,8 +215,8 @@ def _model(folder: Path) -> dict[str, Any]:
         "bytes": _size(folder / name for name in NAMES),
         "split": model.split_hash,
         "split_beside": _split_beside(folder.parent, model.split_hash),
-        "losses": record["losses"],
-        "written_by": {"mfcli": record["mfcli"], "keras": outline.keras, "saved": outline.saved},
+        "losses": record.losses,
+        "written_by": {"mfcli": record.mfcli, "keras": outline.keras, "saved": outline.saved},
     }
 
 

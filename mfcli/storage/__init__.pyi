@@ -22,10 +22,12 @@ from .records import (
     Section as Section,
     Whole as Whole,
     json_text as json_text,
+    parse_json as parse_json,
     read_json as read_json,
     read_record as read_record,
     record_values as record_values,
     to_record as to_record,
+    to_section as to_section,
     write_record as write_record,
 )
 from .streams import stderr_held as stderr_held

@@ -60,11 +60,11 @@ Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """A whole number from 0 to 2**63 - 1, such as a count."""
 
 
-class Section(msgspec.Struct, frozen=True):
+class Section(msgspec.Struct):
     """An object within a record; fields with a default come last."""
 
 
-class Record(msgspec.Struct, kw_only=True, frozen=True):
+class Record(msgspec.Struct, kw_only=True):
     """A record; subclasses set `FORMAT` and add fields, those with a default last.
 
     Fields must not be named `format` or `digest`. With ``class ModelRecord(Record,
@@ -84,6 +84,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
 
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T", bound=Record | Section)
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -130,6 +131,17 @@ def to_record(path: Path, value: dict[str, Any], kind: type[R], *, remedy: Text 
     """
     _check_format(path, value, kind.FORMAT, remedy)
     _check_seal(path, value, remedy)
+    return to_section(path, value, kind, remedy=remedy)
+
+
+def to_section(path: Path, value: dict[str, Any], kind: type[T], *, remedy: Text = _REMEDY) -> T:
+    """Convert an object of plain values, such as `parse_json` returns, to a section.
+
+    Raises
+    ------
+    ArtifactError
+        If a field is missing or has the wrong type.
+    """
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -145,14 +157,37 @@ def read_json(path: Path, *, remedy: Text = _REMEDY) -> dict[str, Any]:
     Returns
     -------
     dict
+        As from `parse_json`.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, unreadable or too large, or as from `parse_json`.
+    """
+    return parse_json(path, _content(path, remedy), remedy=remedy)
+
+
+def parse_json(path: Path, content: bytes, *, remedy: Text = _REMEDY) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read, for messages.
+    content : bytes
+    remedy : Text
+
+    Returns
+    -------
+    dict
         All numbers are finite and below 1e300 in absolute value.
 
     Raises
     ------
     ArtifactError
-        If the file is missing, unreadable, too large or not a JSON object with such numbers.
+        If the content is not a JSON object with such numbers.
     """
-    value = _parsed(path, _content(path, remedy), remedy)
+    value = _parsed(path, content, remedy)
     if not isinstance(value, dict):
         found = type(value).__name__
         raise ArtifactError(f"must hold a JSON object, got {found}", place=path, remedy=remedy)

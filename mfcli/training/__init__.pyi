@@ -1,7 +1,5 @@
 from .checkpoints import (
     CHECKPOINT_FOLDER as CHECKPOINT_FOLDER,
-    ENDING as ENDING,
-    TRAINING as TRAINING,
     Checkpoint as Checkpoint,
     Keeper as Keeper,
     read_checkpoint as read_checkpoint,

@@ -1,4 +1,7 @@
-"""The state of a training between two epochs, from which it goes on as if it had never stopped."""
+"""Checkpoints: the state of a training between two epochs.
+
+A training that is resumed from a checkpoint gives the same bits as one that was never interrupted.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +10,60 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli import __version__
 from mfcli.config import SETTINGS, Config, settings_in
-from mfcli.errors import ArtifactError, ConfigError
+from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.storage import (
-    check_digests,
-    read_manifest,
+    Record,
+    check_files,
+    read_record,
     replacing_folder,
     sha256,
     write_arrays,
-    write_manifest,
+    write_record,
 )
 from mfcli.training.history import Epoch, History
 
-FORMAT = 1
 CHECKPOINT_FOLDER = "checkpoint"
-_MANIFEST, _STATE = "checkpoint.json", "state.npz"
-NAMES = (_MANIFEST, _STATE)
+_RECORD, _STATE = "checkpoint.json", "state.npz"
+NAMES = (_RECORD, _STATE)
+"""The files of a checkpoint folder."""
 
-TRAINING = tuple(name for name in settings_in("training") if not SETTINGS[name].ends_training)
-"""The settings that training depends on, but for when it ends."""
+_MOST_LOST = 60.0  # seconds of training that an interruption may lose
+_INTERVAL = 50  # least time between checkpoints, as a multiple of the time to write one
+_LEAST_INTERVAL = 1.0  # seconds
+_BEST = "best_"  # prefix of the best epoch's tables
+_REMEDY = "train again"
 
-ENDING = tuple(name for name in settings_in("training") if SETTINGS[name].ends_training)
-"""The settings that say when training ends."""
+State: TypeAlias = dict[str, NDArray[Any]]
+"""Arrays by name."""
 
-_MOST = 60.0  # seconds of training that may be lost
-_SHARE = 50  # times as long as it took to write one, until the next
-_LEAST = 1.0  # second between two
 
-State = dict[str, NDArray[Any]]
+class CheckpointRecord(Record):
+    """What `checkpoint.json` says.
+
+    Attributes
+    ----------
+    settings : dict
+        The settings that training used, as `Config.used` returns them.
+    split : str
+        Hash of the split.
+    history : dict of lists of float
+        As `History.lists`.
+    files : dict of str
+        Digest of the state by file name.
+    """
+
+    FORMAT = 2
+
+    settings: dict[str, Any]
+    split: str
+    history: dict[str, list[float]]
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,14 +73,14 @@ class Checkpoint:
     Attributes
     ----------
     config : Config
-        With the engine and the blocks that were chosen.
+        Includes the engine and the number of blocks that were chosen.
     split_hash : str
     history : History
         Of the epochs so far.
     state : dict of arrays
-        What the engine needs to go on; see `Engine.state`.
+        What the engine needs to continue; see `Engine.state`.
     best : dict of float32 arrays
-        The model's tables after the epoch with the least validation error so far.
+        The model's tables after the epoch with the lowest validation error so far.
     """
 
     config: Config
@@ -67,58 +90,73 @@ class Checkpoint:
     best: State
 
     def check(self, config: Config, split_hash: str) -> None:
-        """Refuse to go on with another split or other settings.
+        """Refuse to continue with another split or other settings.
+
+        Settings that only say when training ends may differ.
 
         Raises
         ------
         ArtifactError
         """
-        remedy = "or train anew without --resume"
+        self._check_split(split_hash)
+        self._check_settings(config)
+        self._check_epochs(config)
+
+    def _check_split(self, split_hash: str) -> None:
         if split_hash != self.split_hash:
-            raise ArtifactError(
-                f"the checkpoint is of split {self.split_hash[:12]}, this split is"
-                f" {split_hash[:12]}; name its split with --split, {remedy}"
+            rule = (
+                f"the checkpoint is of split {self.split_hash[:12]}, but this is split"
+                f" {split_hash[:12]}"
             )
-        mine, given = self.config.used("training"), config.used("training")
-        for name in TRAINING:
-            own, other = mine.get(name), given.get(name)
-            if own != other:
-                raise ArtifactError(
-                    f"the checkpoint was made with {name} {own}, not {other};"
-                    f" leave the option out to go on with it, {remedy}"
-                )
+            raise ArtifactError(rule, remedy=_without_resume("use that split, or "))
+
+    def _check_settings(self, config: Config) -> None:
+        before, now = self.config.used("training"), config.used("training")
+        for name in settings_in("training"):
+            old, new = before.get(name), now.get(name)
+            if old != new and not SETTINGS[name].ends_training:
+                trained = ["no ", Param(name)] if old is None else [Param(name, old)]
+                rule = ["the checkpoint was trained with ", *trained, f", not {new}"]
+                remedy = _without_resume("omit ", Param(name), " to resume, or ")
+                raise ArtifactError(rule, remedy=remedy)
+
+    def _check_epochs(self, config: Config) -> None:
         if config.needs_length and config.epochs != self.config.epochs:
-            raise ArtifactError(
-                f"the checkpoint is of {self.config.epochs} epochs, over which its schedule or"
-                f" average goes, not of {config.epochs}; leave --epochs out, {remedy}"
+            rule = (
+                f"the checkpoint is of a training over {self.config.epochs} epochs, on which its"
+                f" schedule or average depends, not {config.epochs}"
             )
+            remedy = _without_resume("omit ", Param("epochs"), " to resume, or ")
+            raise ArtifactError(rule, remedy=remedy)
         if config.epochs < len(self.history):
-            raise ArtifactError(
-                f"the checkpoint has {len(self.history)} epochs already, more than"
-                f" {config.epochs}; raise --epochs, {remedy}"
-            )
+            done = len(self.history)
+            rule = f"the checkpoint has {done} epochs already, more than {config.epochs}"
+            raise ArtifactError(rule, remedy=_without_resume("raise ", Param("epochs"), ", or "))
+
+
+def _without_resume(*others: str | Param) -> tuple[str | Param, ...]:
+    """Return a remedy that ends with training from the start."""
+    return (*others, "train without ", Param("resume"))
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint folder, replacing an older one whole.
+    """Write a checkpoint folder, replacing an older one completely.
 
     Raises
     ------
     ArtifactError
-        If the folder holds files of others or cannot be written.
+        If the folder holds other files or cannot be written.
     """
-    best = {f"best_{name}": table for name, table in checkpoint.best.items()}
-    manifest: dict[str, Any] = {
-        "format": FORMAT,
-        "mfcli": __version__,
-        "config": checkpoint.config.used("training"),
-        "split": checkpoint.split_hash,
-        "history": checkpoint.history.lists,
-    }
+    best = {f"{_BEST}{name}": table for name, table in checkpoint.best.items()}
     with replacing_folder(folder, NAMES) as temporary:
         write_arrays(temporary / _STATE, checkpoint.state | best)
-        manifest["files"] = {_STATE: sha256(temporary / _STATE)}
-        write_manifest(temporary / _MANIFEST, manifest)
+        record = CheckpointRecord(
+            settings=checkpoint.config.used("training"),
+            split=checkpoint.split_hash,
+            history=checkpoint.history.lists,
+            files={_STATE: sha256(temporary / _STATE)},
+        )
+        write_record(temporary / _RECORD, record)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -127,32 +165,44 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises
     ------
     ArtifactError
-        If there is none, or it is damaged or of a newer format.
+        If there is no checkpoint, or it is damaged or of another format.
     """
-    path = folder / _MANIFEST
+    path = folder / _RECORD
     if not path.is_file():
-        raise ArtifactError(f"{folder}: holds no checkpoint; train anew without --resume")
-    manifest = read_manifest(path, FORMAT)
-    check_digests(folder, manifest, [_STATE])
+        raise ArtifactError("holds no checkpoint", place=folder, remedy=_without_resume())
+    record = read_record(path, CheckpointRecord, remedy=_REMEDY)
+    check_files(folder, record.files, [_STATE], remedy=_REMEDY)
+    history = History.checked(path, record.history)
     try:
+        config, epochs = Config(**record.settings), history.epochs()
         with np.load(folder / _STATE, allow_pickle=False) as file:
-            state = dict(file)
-        best = {n.removeprefix("best_"): state.pop(n) for n in list(state) if n[:5] == "best_"}
-        config, history = Config(**manifest["config"]), History.checked(path, manifest["history"])
-        return Checkpoint(config, str(manifest["split"]), history, state, best)
+            arrays = dict(file)
     except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ArtifactError(f"{path}: is damaged ({error!r}); train anew") from error
+        rule = f"is damaged ({error!r})"
+        raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
+    return Checkpoint(
+        config=config,
+        split_hash=record.split,
+        history=History.of(epochs),
+        state={name: array for name, array in arrays.items() if not name.startswith(_BEST)},
+        best={
+            name.removeprefix(_BEST): array
+            for name, array in arrays.items()
+            if name.startswith(_BEST)
+        },
+    )
 
 
 class Keeper:
-    """Writes checkpoints, often enough and not too often.
+    """Writes checkpoints during a training.
 
     Parameters
     ----------
     folder : Path
     every : int
-        Epochs from one to the next. If 0, a checkpoint is written when a minute's work might be
-        lost otherwise, or earlier where that costs no more than a fiftieth of the time.
+        Number of epochs between checkpoints. If 0, a checkpoint is written when an interruption
+        could otherwise lose more than a minute of training, or earlier if writing takes less than a
+        fiftieth of the time.
     """
 
     def __init__(self, folder: Path, every: int = 0) -> None:
@@ -161,7 +211,7 @@ class Keeper:
         self.kept = 0
 
     def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
-        """Write a checkpoint after an epoch, if it is time to or the epoch is the last one."""
+        """Write a checkpoint after an epoch if one is due or the epoch is the last one."""
         if not last and not self._is_due(epoch):
             return
         begin = time.perf_counter()
@@ -174,18 +224,19 @@ class Keeper:
         if self._every:
             return epoch.epoch % self._every == 0
         since = time.perf_counter() - self._last
-        return since > max(_LEAST, _SHARE * self._cost) or since + epoch.seconds > _MOST
+        least = max(_LEAST_INTERVAL, _INTERVAL * self._cost)
+        return since > least or since + epoch.seconds > _MOST_LOST
 
 
 def resumed(checkpoint: Checkpoint, settings: Config, given: set[str]) -> Config:
-    """Return the checkpoint's config with the settings that were given in its place.
+    """Return the config of a checkpoint with the training settings that a user gave.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     settings : Config
-        Of which only those in `given` count.
     given : set of str
+        Names of the settings that are taken from `settings`.
     """
-    changed = {name: getattr(settings, name) for name in (*TRAINING, *ENDING) if name in given}
-    return dataclasses.replace(checkpoint.config, **changed)
+    changes = {name: getattr(settings, name) for name in settings_in("training") if name in given}
+    return dataclasses.replace(checkpoint.config, **changes)

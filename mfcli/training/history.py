@@ -1,34 +1,46 @@
-"""What training came to, epoch by epoch."""
+"""The history of a training: its losses and times, epoch by epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mfcli.errors import ArtifactError
-from mfcli.storage import check_format, check_seal, read_json, write_sealed
+from mfcli.storage import (
+    Record,
+    read_json,
+    record_values,
+    replacing_file,
+    to_record,
+    write_record,
+)
 
-FORMAT = 1
 HISTORY_FILE = "history.json"
 MSE_NAMES = ("mse", "mean_squared_error")
-"""What Keras may call the mean squared error in a history."""
+"""Names under which a history of Keras may hold the mean squared error."""
+
+_MOST = 1_000_000  # epochs
+_HUGE = 1e30  # larger values cannot be plotted
+_LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """Results of one epoch.
 
     Attributes
     ----------
     epoch : int
         From 1.
     loss, mse : float
-        On the training ratings, each before its own step; loss includes the L2 penalty.
+        On the training ratings, each measured before its own step. The loss includes the L2
+        penalty.
     val_loss, val_mse : float
         On the held-out ratings, after the epoch.
     seconds : float
-        Of training and validation.
+        Time for training and validation.
     """
 
     epoch: int
@@ -39,20 +51,27 @@ class Epoch:
     seconds: float
 
 
-_MOST = 1_000_000  # epochs
-_HUGE = 1e30  # nothing that is drawn is larger
-_LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
+class HistoryRecord(Record, omit_defaults=True):
+    """What `history.json` says: one list per measure, one entry per epoch."""
+
+    FORMAT = 2
+
+    loss: list[float]
+    mse: list[float] | None = None
+    val_loss: list[float] | None = None
+    val_mse: list[float] | None = None
+    seconds: list[float] | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """Lists with an entry an epoch, named as Keras names them.
+    """Lists with one entry per epoch, named as in Keras.
 
     Attributes
     ----------
     lists : dict of lists of float
-        `loss` at least, as in any `History.history` of Keras; `fit` gives `mse`, `val_loss`,
-        `val_mse` and `seconds` too.
+        At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`,
+        `val_loss`, `val_mse` and `seconds`.
     """
 
     lists: dict[str, list[float]]
@@ -70,49 +89,56 @@ class History:
         return len(self.lists["loss"])
 
     def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
-        """Return the first list there is of these names."""
+        """Return the first list with one of these names, or None if there is none."""
         return next((self.lists[prefix + n] for n in names if prefix + n in self.lists), None)
 
     def write(self, path: Path) -> None:
-        """Write the history as JSON, replacing the file atomically."""
-        write_sealed(path, {"format": FORMAT, **self.lists})
+        """Write a history of `fit` as JSON, replacing the file atomically.
+
+        Raises
+        ------
+        ArtifactError
+            If the file cannot be written.
+        """
+        lists: dict[str, Any] = self.lists
+        with replacing_file(path) as temporary:
+            write_record(temporary, HistoryRecord(**lists))
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """Read a history of mfcli, or a Keras `History.history` saved as JSON.
+        """Read `history.json`, or a `History.history` of Keras saved as JSON.
 
         Raises
         ------
         ArtifactError
-            If the file is missing, damaged, of a newer format or no history.
+            If the file is missing, damaged, of another format or not a history.
         """
-        value = read_json(path)
+        value = read_json(path, remedy="train again")
         if "format" in value:
-            check_format(path, value["format"], FORMAT)
-            check_seal(path, value)
-            del value["format"]
+            values = record_values(to_record(path, value, HistoryRecord, remedy="train again"))
+            value = {name: values[name] for name in _LISTS if values[name] is not None}
         return cls.checked(path, value)
 
     @classmethod
-    def checked(cls, path: Path, value: dict[str, Any]) -> History:
-        """Take the lists of a history that stands in a file.
+    def checked(cls, path: Path, lists: Mapping[str, Any]) -> History:
+        """Return a history of lists that were read from a file.
 
         Raises
         ------
         ArtifactError
-            If it is no history.
+            If there is no list `loss`, or the lists do not have the same number of finite numbers.
         """
-        length = len(value["loss"]) if isinstance(value.get("loss"), list) else 0
+        length = len(lists["loss"]) if isinstance(lists.get("loss"), list) else 0
         if not length:
-            raise ArtifactError(f"{path}: is no training history: it has no list 'loss'")
+            raise ArtifactError("is not a training history: it has no list 'loss'", place=path)
         if length > _MOST:
-            raise ArtifactError(f"{path}: must have at most {_MOST:,} epochs, got {length:,}")
-        for name, entries in value.items():
+            rule = f"must have at most {_MOST:,} epochs, got {length:,}"
+            raise ArtifactError(rule, place=path)
+        for name, entries in lists.items():
             if not _is_series(entries, length):
-                raise ArtifactError(
-                    f"{path}: {name!r} must be a list of {length} finite numbers, as 'loss' is"
-                )
-        return cls(value)
+                rule = f"{name!r} must be a list of {length} finite numbers, like 'loss'"
+                raise ArtifactError(rule, place=path)
+        return cls(dict(lists))
 
 
 def _is_series(entries: Any, length: int) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, TrainingError
-from mfcli.model import NAMES, Model, initial_model, write_model
+from mfcli.model import NAMES, Model, initial_model
 from mfcli.splits import Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
 from mfcli.training.checkpoints import (
@@ -60,7 +60,7 @@ class Fit:
             If it cannot be written.
         """
         folder = Path(folder)
-        write_model(folder / MODEL_FOLDER, self.model, self.losses)
+        dataclasses.replace(self.model, losses=self.losses).save(folder / MODEL_FOLDER)
         self.history.write(folder / HISTORY_FILE)
 
 

@@ -140,10 +140,10 @@ def _measure(
     quiet: bool,
 ) -> Metrics:
     from mfcli.evaluation import evaluate
-    from mfcli.model import check_same_split, read_model
+    from mfcli.model import Model, check_same_split
     from mfcli.splits import PARTS, read_split
 
-    parts, trained = read_split(split), read_model(model)
+    parts, trained = read_split(split), Model.load(model)
     if not any_split:
         check_same_split(
             trained, parts.hash, model, split, "evaluate all the same with --any-split"

@@ -48,10 +48,10 @@ def export(
 ) -> None:
     """Write the model in a format of other programs."""
     from mfcli.export import FORMATS, check_request, export as write
-    from mfcli.model import read_model
+    from mfcli.model import Model
 
     target = check_request(format, out, raw_ids)
-    trained = read_model(model)
+    trained = Model.load(model)
     with output.bar(f"writing {target}", quiet):
         size = write(trained, format, target, raw_ids=raw_ids)
     result = {

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mfcli.data import Ratings
-    from mfcli.model import Folded, Model
+    from mfcli.model import FoldedUsers, Model
 
 _SHOWN = 100  # users whose recommendations are shown in a table
 _RANKING = ("n", "include_rated", "items", "min_count", "titles", "threads", "out")
@@ -88,15 +88,15 @@ def fold_in(
     quiet: Quiet = False,
 ) -> None:
     """Estimate new users from their ratings, without training, and recommend to them."""
-    from mfcli.model import fold_in as fold, read_model
+    from mfcli.model import Model, fold_in as fold
 
     _check_targets(ctx, extend, out)
-    trained = read_model(model)
+    trained = Model.load(model)
     settings = settings_of(ctx)
     columns = columns_of(user_col, item_col, rating_col, time_col)
     with place_for_rejected(settings) as rejected:
         read = read_files(ratings, columns, settings, quiet, rejected)
-    folded = fold(trained, read, _noise(trained, model), anew=replace)
+    folded = fold(trained, read, _noise(trained, model), replace=replace)
     if extend is None and out is None and not json and len(folded.model.users) > _SHOWN:
         raise UsageError(
             f"{len(folded.model.users):,} users are too many to show; write what is recommended to"
@@ -128,7 +128,7 @@ def _check_targets(ctx: typer.Context, extend: Path | None, out: Path | None) ->
         check_replaceable(extend, NAMES)
 
 
-def _notes(read: Ratings, folded: Folded, quiet: bool) -> None:
+def _notes(read: Ratings, folded: FoldedUsers, quiet: bool) -> None:
     """Tell what could not be used."""
     for kind, rows in (read.source.rejected if read.source else {}).items():
         output.note(f"left out {output.count(range(rows), 'row')} for its {kind}", quiet)
@@ -150,7 +150,7 @@ def _notes(read: Ratings, folded: Folded, quiet: bool) -> None:
 
 def _write_extended(
     trained: Model,
-    folded: Folded,
+    folded: FoldedUsers,
     folder: Path,
     json: bool,
     quiet: bool,
@@ -169,7 +169,7 @@ def _write_extended(
 
 
 def _recommended(
-    folded: Folded,
+    folded: FoldedUsers,
     n: int,
     include_rated: bool,
     items: Path | None,

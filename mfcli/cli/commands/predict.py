@@ -59,12 +59,12 @@ def predict(
     quiet: Quiet = False,
 ) -> None:
     """Predict the ratings of pairs of a user and an item."""
-    from mfcli.model import read_model
+    from mfcli.model import Model
     from mfcli.predict import Predictor, predict_file, predict_named
     from mfcli.storage import cores
 
     _check_request(ctx, pairs, user, item, out, json)
-    predictor = Predictor(read_model(model), clip=settings_of(ctx).clip)
+    predictor = Predictor(Model.load(model), clip=settings_of(ctx).clip)
     if pairs is None:
         table, counts = predict_named(predictor, user or [], item or [], strict=strict)
         _note_unknown(counts, quiet)

@@ -87,13 +87,13 @@ def recommend(
     quiet: Quiet = False,
 ) -> None:
     """Recommend the items with the highest predicted ratings."""
-    from mfcli.model import Rated, read_model, top_items
+    from mfcli.model import Model, Rated, top_items
     from mfcli.storage import cores
 
     _check_request(user, users, everyone, out)
     if not rated:
         refuse(ctx, _READING, "recommend without --rated")
-    trained = read_model(model)
+    trained = Model.load(model)
     known = [] if include_rated else [rated_in_training(trained, model, split)]
     if rated:
         columns = columns_of(user_col, item_col, rating_col, time_col)

@@ -24,9 +24,9 @@ def similar(
     import pyarrow as pa
 
     from mfcli.data import find_rows
-    from mfcli.model import read_model, similar as nearest
+    from mfcli.model import Model, similar as nearest
 
-    trained = read_model(model)
+    trained = Model.load(model)
     vocabulary = trained.users if users else trained.items
     factors = trained.user_factors if users else trained.item_factors
     row = find_rows(vocabulary, pa.array([name]), "user" if users else "item")

@@ -148,14 +148,13 @@ def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -
 
 def _kept(settings: Config, training: bool) -> list[Chosen]:
     """Return settings that are in force and not the defaults, of training or the others."""
-    from mfcli.config import Chosen
-    from mfcli.training import ENDING, TRAINING
+    from mfcli.config import Chosen, settings_in
 
     return [
         Chosen(name, value)
         for name in SETTINGS
         if (value := getattr(settings, name)) != getattr(DEFAULTS, name)
-        and (training or name not in {*TRAINING, *ENDING} - {"seed"})
+        and (training or name not in {*settings_in("training")} - {"seed"})
     ]
 
 

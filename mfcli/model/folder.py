@@ -1,0 +1,248 @@
+"""The folder of a model: `model.keras`, `users.arrow`, `items.arrow` and `model.json`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mfcli.config import Config
+from mfcli.data import Scale, read_vocabulary, write_vocabulary
+from mfcli.errors import ArtifactError, ConfigError, Param
+from mfcli.model.factorization import Factorization
+from mfcli.model.keras_file import read_keras_file, write_keras_file
+from mfcli.model.network import Network
+from mfcli.storage import (
+    Record,
+    Section,
+    Whole,
+    check_files,
+    read_record,
+    record_values,
+    replacing_folder,
+    sha256,
+    write_record,
+)
+
+KERAS_FILE = "model.keras"
+_RECORD = "model.json"
+_VOCABULARIES = ("users.arrow", "items.arrow")
+NAMES = (_RECORD, KERAS_FILE, *_VOCABULARIES)
+"""The files of a model folder."""
+
+_REMEDY = "train again"
+
+
+class ScaleSection(Section):
+    """A `Scale`."""
+
+    min: float
+    max: float
+    step: float | None
+
+
+class FoldedInSection(Section):
+    """The users that were folded in.
+
+    Attributes
+    ----------
+    users : int
+    rows : tuple of (start, end)
+        Their rows.
+    """
+
+    users: Whole
+    rows: tuple[tuple[Whole, Whole], ...]
+
+
+class ModelRecord(Record):
+    """What `model.json` says.
+
+    Attributes
+    ----------
+    settings : dict
+        The settings that training used, as `Config.used` returns them.
+    mu : float
+    scale : ScaleSection
+    users, items : int
+    split : str
+        Hash of the split.
+    folded_in : FoldedInSection
+    losses : dict of float
+        As `StoredModel.losses`.
+    weights : str
+        Digest of the four tables.
+    files : dict of str
+        Digests of the vocabulary files by name.
+    """
+
+    FORMAT = 2
+
+    settings: dict[str, Any]
+    mu: float
+    scale: ScaleSection
+    users: Whole
+    items: Whole
+    split: str
+    folded_in: FoldedInSection
+    losses: dict[str, float]
+    weights: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class StoredModel(Factorization):
+    """A factorization together with how it was trained, as a model folder stores it.
+
+    Attributes
+    ----------
+    scale : Scale
+        Of the ratings it was trained on.
+    config : Config
+        The settings it was trained with.
+    split_hash : str
+        Hash of the split it was trained on.
+    folded_in : tuple of (start, end)
+        Rows of users that were not trained, but estimated from their ratings by `fold_in`.
+    losses : dict of float
+        `loss`, `mse`, `val_loss` and `val_mse` of the model's epoch, if known.
+    """
+
+    scale: Scale
+    config: Config
+    split_hash: str
+    folded_in: tuple[tuple[int, int], ...] = ()
+    losses: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """Read a model folder; TensorFlow is not needed.
+
+        Raises
+        ------
+        ArtifactError
+            If there is no model, or it is damaged or of another format.
+        """
+        folder = Path(folder)
+        record = read_model_record(folder)
+        check_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
+        users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
+        config = _config(folder / _RECORD, record.settings)
+        model = cls(
+            mu=record.mu,
+            users=users,
+            items=items,
+            scale=Scale(**record_values(record.scale)),
+            config=config,
+            split_hash=record.split,
+            folded_in=record.folded_in.rows,
+            losses=record.losses,
+            **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
+        )
+        if _digest(model) != record.weights:
+            rule = "is damaged (the digest of its weights is wrong)"
+            raise ArtifactError(rule, place=folder, remedy=_REMEDY)
+        return model
+
+    def save(self, folder: Path | str) -> None:
+        """Write a model folder, replacing an older one completely.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder holds other files or cannot be written.
+        """
+        with replacing_folder(Path(folder), NAMES) as temporary:
+            write_keras_file(temporary / KERAS_FILE, self.network(), self.tables)
+            write_vocabulary(temporary / "users.arrow", self.users)
+            write_vocabulary(temporary / "items.arrow", self.items)
+            digests = {name: sha256(temporary / name) for name in _VOCABULARIES}
+            write_record(temporary / _RECORD, self._record(digests))
+
+    def _record(self, digests: dict[str, str]) -> ModelRecord:
+        return ModelRecord(
+            settings=self.config.used("training"),
+            mu=self.mu,
+            scale=ScaleSection(**self.scale._asdict()),
+            users=len(self.users),
+            items=len(self.items),
+            split=self.split_hash,
+            folded_in=FoldedInSection(
+                users=sum(end - start for start, end in self.folded_in), rows=self.folded_in
+            ),
+            losses=self.losses,
+            weights=_digest(self),
+            files=digests,
+        )
+
+    def network(self, *, raw_ids: bool = False) -> Network:
+        """Describe the Keras network, which takes rows or, if requested, raw ids."""
+        ids = {"user": self.users.ids, "item": self.items.ids} if raw_ids else {}
+        return Network(
+            len(self.users), len(self.items), self.k, self.mu, self.config.table_regs, ids=ids
+        )
+
+
+def read_model_record(folder: Path) -> ModelRecord:
+    """Read `model.json`; the tables and ids are not read.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no model, or its record is damaged or of another format.
+    """
+    path = folder / _RECORD
+    if not path.is_file():
+        raise ArtifactError("holds no model", place=folder, remedy="train one with: mfcli train")
+    return read_record(path, ModelRecord, remedy=_REMEDY)
+
+
+def check_same_split(
+    model: StoredModel,
+    split_hash: str,
+    folder: Path,
+    split_folder: Path,
+    remedy: Iterable[str | Param],
+) -> None:
+    """Refuse a model that was trained on another split.
+
+    Parameters
+    ----------
+    model : StoredModel
+    split_hash : str
+        Hash of the split that the model is to be used with.
+    folder, split_folder : Path
+        Where the model and the split were read, for the message.
+    remedy : str, or pieces of a text
+        What to do, other than to train again.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    if model.split_hash != split_hash:
+        rule = (
+            f"was trained on split {model.split_hash[:12]}, but {split_folder} is split"
+            f" {split_hash[:12]}"
+        )
+        raise ArtifactError(rule, place=folder, remedy=["train again, or ", *remedy])
+
+
+def _config(path: Path, settings: dict[str, Any]) -> Config:
+    try:
+        return Config(**settings)
+    except (TypeError, ConfigError) as error:
+        rule = f"is damaged ({error})"
+        raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
+
+
+def _digest(model: Factorization) -> str:
+    """Digest the tables, since `model.keras` also contains the time at which it was written."""
+    digest = hashlib.sha256()
+    for table in model.tables.values():
+        digest.update(np.ascontiguousarray(table).data)
+    return digest.hexdigest()
