@@ -17,7 +17,7 @@ from planted import planted_split
 from mfcli.cli.output import cell, printable
 from mfcli.config import Config
 from mfcli.data import guarded, read_vocabulary
-from mfcli.data.formulas import guarded_text
+from mfcli.data.tables import guarded_text
 from mfcli.errors import ArtifactError
 from mfcli.splits import read_split, write_split
 from mfcli.splits.folder import _hash

@@ -25,10 +25,10 @@ from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.data import Vocabulary, pairs
+from mfcli.data import Vocabulary, parquet, strict, text as text_reader
 from mfcli.errors import DataError
 from mfcli.model import Model
-from mfcli.predict import predictor as predicting
+from mfcli.predict import pair_files as predicting, predictor as predictors
 from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
@@ -148,8 +148,9 @@ def test_what_python_reads_is_what_passes_through(
     path.write_bytes((head + text.getvalue()).encode())
     read = csv.reader(io.StringIO(text.getvalue(), newline=""), delimiter=separator)
     given_rows = [row for row in read if len(row) > 1 or "".join(row).strip()]
-    predictor, out = predicting.Predictor(model, clip=True), io.BytesIO()
-    with mock.patch.multiple(pairs, _BLOCK=block, _LONGEST=block, _SLOW_ROWS=3):
+    predictor, out = predictors.Predictor(model, clip=True), io.BytesIO()
+    short = mock.patch.multiple(text_reader, _BLOCK=block, LONGEST=block)
+    with short, mock.patch.object(strict, "_ROWS", 3):
         if any(len(row) != 3 or not row[0] or not row[1] for row in given_rows):
             with pytest.raises(DataError, match=r"pairs.csv:\d+: "):
                 predicting.predict_file(predictor, path, out)
@@ -244,10 +245,10 @@ def test_pieces_and_threads_do_not_matter(
     write = frame.to_csv if kind == "csv" else frame.to_parquet
     write(f"pairs.{kind}", index=False)
     one = ready("predict", f"pairs.{kind}", "--threads", 1)
-    monkeypatch.setattr(pairs, "_BLOCK", 700)
-    monkeypatch.setattr(pairs, "_ROWS", 37)
-    monkeypatch.setattr(pairs, "_SLOW_ROWS", 37)
-    monkeypatch.setattr(predicting, "_LARGE", 0)
+    monkeypatch.setattr(text_reader, "_BLOCK", 700)
+    monkeypatch.setattr(parquet, "_ROWS", 37)
+    monkeypatch.setattr(strict, "_ROWS", 37)
+    monkeypatch.setattr(predictors, "_LARGE", 0)
     many = ready("predict", f"pairs.{kind}", "--threads", 4)
     assert (many.out, many.err) == (one.out, one.err)
     assert many.out.count("\n") == 5001
@@ -311,7 +312,7 @@ def test_users_and_items_without_training_ratings_are_counted(ready: Run, model:
 
 
 def test_parquet_keeps_what_it_is(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "_ROWS", 2)
+    monkeypatch.setattr(parquet, "_ROWS", 2)
     frame = pd.DataFrame(
         {"user": [100, 101, 102], "item": pd.Categorical(["i0", "i5", "i0"])},
         index=pd.Index(["k", "l", "m"], name="key"),
@@ -325,7 +326,7 @@ def test_parquet_keeps_what_it_is(ready: Run, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_many_rows_become_several_row_groups(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "_ROWS", 2)
+    monkeypatch.setattr(parquet, "_ROWS", 2)
     monkeypatch.setattr(predicting, "_GROUP_ROWS", 4)
     pq.write_table(pa.table({"user": [100] * 9, "item": ["i0"] * 9}), "pairs.parquet")
     assert ready("predict", "pairs.parquet", "--out", "p.parquet").code == 0
@@ -334,7 +335,7 @@ def test_many_rows_become_several_row_groups(ready: Run, monkeypatch: pytest.Mon
 
 
 def test_strict_writes_nothing_in_vain(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "_BLOCK", 40)
+    monkeypatch.setattr(text_reader, "_BLOCK", 40)
     text = "user,item\n" + "100,i0\n" * 50
     Path("pairs.csv").write_text(text)
     assert ready("predict", "pairs.csv", "--strict").out == ready("predict", "pairs.csv").out
@@ -347,7 +348,7 @@ def test_strict_writes_nothing_in_vain(ready: Run, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_late_fault_leaves_the_older_file(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "_BLOCK", 40)
+    monkeypatch.setattr(text_reader, "_BLOCK", 40)
     Path("pairs.csv").write_text("user,item\n" + "100,i0\n" * 50 + "100\n")
     for name in ("p.csv", "p.parquet"):
         Path(name).write_text("old")
@@ -367,20 +368,20 @@ def test_positions_say_that_there_is_no_header(ready: Run, model: Model) -> None
 
 REFUSED = [
     (["none.csv"], 1, "none.csv: cannot be read: No such file or directory"),
-    (["bad.csv"], 1, "bad.csv:3: must have 2 fields like the first line, got 3; mend the line"),
-    (["empty.csv"], 1, "empty.csv:2: item id must not be empty; mend the line"),
-    (["quoted.csv"], 1, "quoted.csv:3: must have 2 fields like the first line, got 1; mend the"),
-    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text; convert the file, as with iconv; m"),
+    (["bad.csv"], 1, "bad.csv:3: must have 2 fields like the first line, got 3; correct the line"),
+    (["empty.csv"], 1, "empty.csv:2: item id must not be empty; correct the line"),
+    (["quoted.csv"], 1, "quoted.csv:3: must have 2 fields like the first line, got 1; correct the"),
+    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text; convert the file, as with iconv; c"),
     (["one.csv"], 1, "one.csv:1: must have 2 fields (user, item), got 1"),
-    (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename it"),
+    (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename or remove it"),
     (["named.csv", "--user-col", "x"], 1, "named.csv: has no column 'x'; its columns are user, i"),
-    (["null.parquet"], 1, "null.parquet: row 2: item id must not be empty; mend it"),
-    (["blank.parquet"], 1, "blank.parquet: row 1: item id must not be empty; mend it"),
+    (["null.parquet"], 1, "null.parquet: row 2: item is missing; correct the row"),
+    (["blank.parquet"], 1, "blank.parquet: row 1: item id must not be empty; correct"),
     (["who.csv"], 1, "who.csv:1: names no known user or item, got 'who', 'what'; if these are nam"),
     (["list.parquet", "--out", "o.csv"], 1, "list.parquet: cannot be written as CSV (Unsupporte"),
     (["twins.csv", "--out", "o.parquet"], 1, "twins.csv: has several columns 'x', which Parquet "),
     (["bytes.csv", "--out", "o.parquet"], 1, "bytes.csv:3: must be UTF-8 text to become Parquet;"),
-    (["unit.dat"], 1, "unit.dat: cannot be split into rows of 2 fields; write it anew"),
+    (["unit.dat"], 1, "unit.dat: cannot be split into rows of 2 fields; convert it to CSV"),
     ([".", "--user-col", "x"], 1, ".: holds "),
     (["float.parquet"], 1, "float.parquet: column 'user' must hold integer or text ids, got doub"),
     (["strict.csv", "--strict"], 1, "strict.csv:3: item 'I5' is not among the model's 40 items; "),
@@ -414,7 +415,7 @@ def test_refusals(ready: Run, args: list[str], code: int, message: str) -> None:
     Path("who.csv").write_text("who,what\n100,i0\n")
     Path("twins.csv").write_text("user,item,x,x\n100,i0,1,2\n")
     Path("bytes.csv").write_bytes(b"user,item,x\n100,i0,y\n100,i0,\xff\n")
-    Path("unit.dat").write_text("100::i\x1f0\n")
+    Path("unit.dat").write_text("100::i:\x1f0\n")
     Path("old.csv").write_text("old")
     own = code == 1 and "--user" not in args and "--out" not in args
     for extra in ([], ["--out", "old.csv"]) if own else ([],):

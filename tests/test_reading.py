@@ -142,7 +142,7 @@ def test_quoted_fields_may_hold_separators_and_newlines(tmp_path: Path) -> None:
         (HEADER + "\n", ": holds no rating, only a header"),
         (
             "who,what,stars\n1,2,3\n",
-            ": has no user column; its columns are who, what, stars; choose with --user-col",
+            ": has no user column; its columns are who, what, stars; choose with columns['user']",
         ),
         ("user,item\n1,2\n", ": has no rating column; its columns are user, item"),
         ("1,2\n", ": has no user column"),
@@ -194,11 +194,11 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
         ({"user": [1], "item": ["a"], "rating": [None]}, "column 'rating' must hold finite"),
         (
             {"user": [1], "item": [""], "rating": [1.0]},
-            "row 1: item must be an id that is not empty, got ''",
+            "row 1: item id must not be empty",
         ),
         (
             {"user": [1], "item": [1], "rating": [np.nan]},
-            "row 1: rating must be a finite number, got None",
+            "row 1: rating is missing",
         ),
     ],
 )
@@ -230,12 +230,12 @@ def test_duplicates_can_be_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_ratings(path, duplicates="error")
     assert str(caught.value) == (
-        f"{path}:4: user 1 has rated item 2 before; choose with --duplicates"
+        f"{path}:4: user 1 has rated item 2 before; choose with duplicates"
     )
 
 
 def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.reading._BLOCK", 100)
+    monkeypatch.setattr("mfcli.data.text._BLOCK", 100)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"user": rng.integers(0, 50, 900), "item": np.arange(900), "rating": 1.0})
     path = tmp_path / "data.csv"
@@ -245,7 +245,7 @@ def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_quotes_may_come_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.reading._BLOCK", 50)
+    monkeypatch.setattr("mfcli.data.text._BLOCK", 50)
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
     path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")

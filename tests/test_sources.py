@@ -124,7 +124,7 @@ def test_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("user;item;rating\n1;2;3,5\n1;3;4\n")
     assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5), (1, 3, 4.0)]
-    with pytest.raises(DataError, match="got '3,5'; is it --decimal ,"):
+    with pytest.raises(DataError, match="got '3,5'; is it decimal=','"):
         read_ratings(path)
     path.write_text("1;2;3,5\n")
     assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5)]
@@ -183,7 +183,7 @@ def test_bad_rows_of_parquet(tmp_path: Path) -> None:
 
 def test_nothing_but_bad_rows(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("user,item,rating\n1,2,x\n")
-    with pytest.raises(DataError, match="holds no rating"):
+    with pytest.raises(DataError, match="holds no valid rating"):
         read_ratings(tmp_path / "data.csv", rejected=tmp_path / "r.csv")
 
 
@@ -247,11 +247,10 @@ def test_lines_are_counted_in_the_original_file(tmp_path: Path) -> None:
         read_ratings(tmp_path / "data", duplicates="error", rejected=tmp_path / "r.csv")
 
 
-def test_parquet_ids_beyond_64_bits_with_sign_are_refused(tmp_path: Path) -> None:
+def test_parquet_ids_beyond_int64_become_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"user": np.array([2**63 + 5], np.uint64), "item": [1], "rating": [1.0]})
     frame.to_parquet(tmp_path / "data.parquet")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_ratings(tmp_path / "data.parquet")
+    assert triples(read_ratings(tmp_path / "data.parquet")) == [(str(2**63 + 5), 1, 1.0)]
 
 
 def test_damaged_pages_of_parquet(tmp_path: Path) -> None:
@@ -262,13 +261,15 @@ def test_damaged_pages_of_parquet(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[5000:5100] = bytes(100)
     path.write_bytes(content)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a damaged Parquet file"):
         read_ratings(path)
 
 
 def test_columns_named_twice_must_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("user,item,rating,Rating\n1,2,3,4\n")
-    with pytest.raises(DataError, match="has several columns 'rating'; choose with --rating-col"):
+    with pytest.raises(
+        DataError, match="has several columns 'rating'; choose with columns\\['rating'\\]"
+    ):
         read_ratings(tmp_path / "data")
     assert triples(read_ratings(tmp_path / "data", columns={"rating": "Rating"})) == [(1, 2, 4.0)]
 

@@ -1,45 +1,44 @@
-from .formulas import guarded as guarded
+from .arrow_files import (
+    read_ratings_arrow as read_ratings_arrow,
+    read_vocabulary as read_vocabulary,
+    write_ratings as write_ratings,
+    write_vocabulary as write_vocabulary,
+)
+from .conversions import to_arrow as to_arrow, to_numpy as to_numpy, to_texts as to_texts
+from .frames import ratings_from as ratings_from
+from .ids import Ids as Ids, id_array as id_array
 from .layout import (
     PAIRS as PAIRS,
     Layout as Layout,
     find_layout as find_layout,
     is_number as is_number,
 )
-from .lookup import find_rows as find_rows, unknown_text as unknown_text
-from .pairs import (
-    Piece as Piece,
-    Pieces as Pieces,
-    Refused as Refused,
+from .pair_files import (
+    PairPiece as PairPiece,
     header_with as header_with,
     read_pairs as read_pairs,
-    reread_pairs as reread_pairs,
     schema_with as schema_with,
 )
+from .rating_files import read_ratings as read_ratings
 from .ratings import (
-    Ids as Ids,
     Ratings as Ratings,
     Scale as Scale,
     Source as Source,
-    Vocabulary as Vocabulary,
     concatenated as concatenated,
-    id_array as id_array,
-    places as places,
-    read_ratings_arrow as read_ratings_arrow,
-    read_vocabulary as read_vocabulary,
-    to_arrow as to_arrow,
-    to_numpy as to_numpy,
-    to_texts as to_texts,
-    united as united,
-    write_ratings as write_ratings,
-    write_vocabulary as write_vocabulary,
 )
-from .reading import ratings_from as ratings_from, read_ratings as read_ratings
-from .sources import File as File, open_sources as open_sources
+from .side_tables import read_ids as read_ids, read_titles as read_titles
+from .sources import open_sources as open_sources
 from .strict import line_of as line_of
 from .tables import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
-    read_ids as read_ids,
-    read_titles as read_titles,
+    guarded as guarded,
     write_table as write_table,
+)
+from .vocabulary import (
+    Vocabulary as Vocabulary,
+    find_rows as find_rows,
+    places as places,
+    united as united,
+    unknown_id as unknown_id,
 )

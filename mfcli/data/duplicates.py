@@ -1,16 +1,15 @@
-"""A user and an item rated more than once."""
+"""Pairs of a user and an item that are rated more than once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.data.ratings import Ratings
-from mfcli.errors import DataError
+from mfcli.errors import DataError, Param
+from mfcli.types import Counts
 
 
 def merge_duplicates(
@@ -22,20 +21,20 @@ def merge_duplicates(
     ----------
     ratings : Ratings
     rule : {"keep-last", "mean", "error"}
-        The last one stays in its place, with its own value or with the mean of all.
+        The last rating of a pair stays in its place, with its value or with the mean of all.
     place : callable
-        Names the file and line of a rating by its position, from 0.
+        Returns the file and line of a rating, given its position from 0.
 
     Returns
     -------
     ratings : Ratings
     merged : int
-        Ratings that went.
+        Number of ratings that were removed.
 
     Raises
     ------
     DataError
-        If the rule is "error" and there are any.
+        If the rule is "error" and a pair is rated twice.
     """
     pair = ratings.user.astype(np.int64)
     pair *= len(ratings.items)
@@ -45,32 +44,38 @@ def merge_duplicates(
     return _merged(ratings, pair, rule, place)
 
 
-def _repeats(pair: NDArray[np.int64]) -> bool:
-    """Whether any value occurs twice; sorting a copy takes less memory than hashing."""
+def _repeats(pair: Counts) -> bool:
+    """Return whether a value occurs twice; sorting a copy takes less memory than hashing."""
     ordered = np.sort(pair)
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _merged(
-    ratings: Ratings, pair: NDArray[np.int64], rule: str, place: Callable[[int], str]
+    ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], str]
 ) -> tuple[Ratings, int]:
-    import pandas as pd
-
-    pairs: Any = pd.Series(pair)
+    order = np.argsort(pair, kind="stable")  # the ratings of a pair stay in their order
+    ordered = pair[order]
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     if rule == "error":
-        raise _error(ratings, int(np.argmax(pairs.duplicated().to_numpy())), place)
+        raise _error(ratings, int(order[~begins].min()), place)
+    starts = np.flatnonzero(begins)
+    ends = np.append(starts[1:], len(order))
+    last = order[ends - 1]
     if rule == "mean":
-        values = pd.Series(ratings.rating.astype(np.float64)).groupby(pairs, sort=False)
-        ratings = replace(ratings, rating=values.transform("mean").to_numpy(np.float32))
-    twice = pairs.duplicated(keep="last").to_numpy()
-    kept = ratings.take(~twice)
+        sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
+        rating = ratings.rating.copy()
+        rating[last] = sums / (ends - starts)
+        ratings = replace(ratings, rating=rating)
+    kept = ratings.take(np.sort(last))
     kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
-    return kept, int(twice.sum())
+    return kept, len(ratings) - len(kept)
 
 
 def _error(ratings: Ratings, row: int, place: Callable[[int], str]) -> DataError:
     user = ratings.users.ids[ratings.user[row]].as_py()
     item = ratings.items.ids[ratings.item[row]].as_py()
     return DataError(
-        f"{place(row)}: user {user!r} has rated item {item!r} before; choose with --duplicates"
+        f"user {user!r} has rated item {item!r} before",
+        place=place(row),
+        remedy=["choose with ", Param("duplicates")],
     )

@@ -1,4 +1,4 @@
-"""How a ratings file is laid out: separator, header and which column is what."""
+"""The layout of a file: its format, separator, header, and which column has which role."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mfcli.data.parquet import parquet_schema
 from mfcli.data.sources import File
-from mfcli.errors import DataError
+from mfcli.errors import DataError, Param
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "user": ("userid", "user_id", "user", "uid"),
@@ -15,23 +16,23 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "rating": ("rating", "score"),
     "timestamp": ("timestamp", "ts"),
 }
-"""Names of each column, best first, in lower case."""
+"""Known names of the column of each role, in lower case; the first one found is used."""
 
-OPTIONS = {
-    "user": "--user-col",
-    "item": "--item-col",
-    "rating": "--rating-col",
-    "timestamp": "--time-col",
-}
+RATINGS = ("user", "item", "rating")
+"""The roles that a file of ratings must have."""
 
-_HEAD = 1 << 16
+PAIRS = ("user", "item")
+"""The roles that a file of pairs must have."""
+
+_HEAD = 1 << 16  # bytes in which the first line must end
 _PARQUET = b"PAR1"
 _SEPARATORS = ("\t", ",", ";")
+_SHOWN = 20  # column names in a message
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read one ratings file.
+    """How to read one file.
 
     Attributes
     ----------
@@ -39,17 +40,17 @@ class Layout:
     format : str
         "parquet" or "text".
     separator : str
-        Of the fields of a text: tab, comma, semicolon or "::".
+        Separates the fields of a text: tab, comma, semicolon or "::".
     decimal : str
-        Point or comma.
+        Decimal mark: point or comma.
     header : bool
         Whether the first line that is not blank names the columns.
     skip : int
-        Lines before the first rating.
+        Lines before the first row.
     names : list of str
-        All columns of the file; "1", "2", ... where it has no header.
+        All columns of the file; "1", "2", ... if it has no header.
     columns : dict of int
-        The position of user, item, rating and, if there is one, timestamp.
+        The positions of user, item, rating and, if there is one, timestamp.
     """
 
     file: File
@@ -69,31 +70,25 @@ class Layout:
         return f"{packed}text, separator {self.separator!r}, {header}"
 
 
-RATINGS = ("user", "item", "rating")
-PAIRS = ("user", "item")
-"""The columns that files of ratings, and of pairs to be rated, must have."""
-
-
 def find_layout(
     file: File,
     chosen: Mapping[str, str] | None = None,
     decimal: str = ".",
     needed: tuple[str, ...] = RATINGS,
 ) -> Layout:
-    """Look at the start of a ratings file.
+    """Find the layout of a file from its first lines.
 
     Parameters
     ----------
     file : File
         CSV, TSV, MovieLens `u.data` or `ratings.dat`, or Parquet.
     chosen : mapping of str, optional
-        Names of columns for some of user, item, rating and timestamp; an empty timestamp leaves
-        times out.
+        Column names for some of user, item, rating and timestamp; an empty timestamp ignores times.
     decimal : str
         Decimal mark of a text.
     needed : tuple of str
-        `RATINGS`, or `PAIRS` for users and items alone, where a text has a header only if it
-        names a known or chosen column.
+        `RATINGS` or `PAIRS`. A text of pairs has a header only if its first line contains a known
+        or chosen name; a text of ratings also if its third field is not a number.
 
     Raises
     ------
@@ -103,38 +98,35 @@ def find_layout(
     with file.reading() as (stream, _):
         head = stream.read(_HEAD)
     if head[:4] == _PARQUET:
-        names = _parquet_names(file)
-        columns = _columns(file, names, chosen, needed)
+        names = list(parquet_schema(file).names)
+        columns = find_columns(file, names, chosen, needed)
+        _check_distinct(file, names, columns)
         return Layout(file, "parquet", "", ".", True, 0, names, columns)
     blank, line = _first_line(file, head)
     separator = _separator(line, decimal)
-    fields = [field.strip() for field in split_line(line, separator)]
+    fields = [field.strip() for field in _split(line, separator)]
     header = _names_columns(fields, chosen) or (
         needed == RATINGS and not _is_rating(fields, decimal)
     )
     names = fields if header else [str(position + 1) for position in range(len(fields))]
-    find = _columns if header else _positions
+    find = find_columns if header else _positions
     columns = find(file, names, chosen, needed)
     return Layout(file, "text", separator, decimal, header, blank + header, names, columns)
 
 
-def split_line(line: str, separator: str) -> list[str]:
-    """Split one line into fields, quotes respected unless the separator is "::"."""
-    if separator == "::":
-        return line.split("::")
-    return next(csv.reader([line], delimiter=separator), [])
-
-
 def _first_line(file: File, head: bytes) -> tuple[int, str]:
-    """Return the first line that is not blank, and how many come before it."""
+    """Return the number of blank lines at the start, and the line after them."""
     if b"\0" in head:
-        raise DataError(f"{file}: is not a text file of ratings; CSV, TSV or Parquet is needed")
+        raise DataError(
+            "is not a text file of ratings", place=file, remedy="provide CSV, TSV or Parquet"
+        )
     lines = head.decode("utf-8-sig", errors="replace").splitlines()
     blank, line = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
     if "\N{REPLACEMENT CHARACTER}" in line:
-        raise DataError(f"{file}:{blank + 1}: must be UTF-8 text; convert it, as with iconv")
+        place = f"{file}:{blank + 1}"
+        raise DataError("must be UTF-8 text", place=place, remedy="convert it, as with iconv")
     if not line:
-        raise DataError(f"{file}: is empty; a line for each rating is needed")
+        raise DataError("is empty", place=file, remedy="provide one line per rating")
     return blank, line
 
 
@@ -142,7 +134,14 @@ def _separator(line: str, decimal: str) -> str:
     if "::" in line:
         return "::"
     candidates = [separator for separator in _SEPARATORS if separator != decimal]
-    return max(candidates, key=lambda separator: len(split_line(line, separator)))
+    return max(candidates, key=lambda separator: len(_split(line, separator)))
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """Split one line into fields; quotes are special unless the separator is "::"."""
+    if separator == "::":
+        return line.split("::")
+    return next(csv.reader([line], delimiter=separator), [])
 
 
 def _names_columns(fields: Sequence[str], chosen: Mapping[str, str] | None) -> bool:
@@ -152,12 +151,12 @@ def _names_columns(fields: Sequence[str], chosen: Mapping[str, str] | None) -> b
 
 
 def _is_rating(fields: Sequence[str], decimal: str) -> bool:
-    """Whether the third field of a first line is a rating, so that the line is no header."""
+    """Return whether the third field of the first line is a rating, so that it is no header."""
     return len(fields) >= 3 and is_number(fields[2], decimal)
 
 
 def is_number(text: str, decimal: str) -> bool:
-    """Whether a text can be read as a number, NaN and infinity included."""
+    """Return whether a text can be read as a number, NaN and infinity included."""
     try:
         float(text.replace(decimal, "."))
     except ValueError:
@@ -165,49 +164,75 @@ def is_number(text: str, decimal: str) -> bool:
     return True
 
 
-def _parquet_names(file: File) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return list(pq.read_schema(file.path).names)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: is a damaged Parquet file ({error}); get it anew") from error
-
-
-def _columns(
-    file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+def find_columns(
+    place: object,
+    names: Sequence[str],
+    chosen: Mapping[str, str] | None,
+    needed: tuple[str, ...] = RATINGS,
 ) -> dict[str, int]:
+    """Return the position of the column of each role.
+
+    Parameters
+    ----------
+    place : object
+        Where the columns are, for messages.
+    names : sequence of str
+        All columns.
+    chosen : mapping of str, optional
+        As in `find_layout`.
+    needed : tuple of str
+        `RATINGS`, which includes times if there are any, or `PAIRS`.
+
+    Raises
+    ------
+    DataError
+        If a needed or chosen column is missing, or a name fits several columns.
+    """
     lower = [name.lower() for name in names]
     columns = {}
-    roles = ALIASES if needed == RATINGS else needed
-    for role in roles:
+    for role in ALIASES if needed == RATINGS else needed:
         aliases, wanted = ALIASES[role], (chosen or {}).get(role)
         if wanted is not None:
             aliases = (wanted.lower(),)
         found = [lower.index(alias) for alias in aliases if alias in lower]
         if found and wanted not in names and lower.count(lower[found[0]]) > 1:
             raise DataError(
-                f"{file}: has several columns {names[found[0]]!r}; choose with {OPTIONS[role]}"
+                f"has several columns {names[found[0]]!r}",
+                place=place,
+                remedy=["choose with ", Param(f"columns.{role}")],
             )
         if found:
             columns[role] = names.index(wanted) if wanted in names else found[0]
         elif role != "timestamp" or wanted:
-            raise DataError(_missing(file, role, wanted, names))
+            raise _missing(place, role, wanted, names)
     return columns
 
 
 def _positions(
     file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
 ) -> dict[str, int]:
+    """Return the columns of a text without a header, by default in the order of the roles."""
     defaults = dict(zip(ALIASES, names, strict=False)) | dict(chosen or {})
     if len(names) < len(needed):
-        fields = f"{len(needed)} fields ({', '.join(needed)})"
-        raise DataError(f"{file}:1: must have {fields}, got {len(names)}")
-    return _columns(file, names, {"timestamp": ""} | defaults, needed)
+        rule = f"must have {len(needed)} fields ({', '.join(needed)})"
+        raise DataError(rule, place=f"{file}:1", value=len(names))
+    return find_columns(file, names, {"timestamp": ""} | defaults, needed)
 
 
-def _missing(file: File, role: str, wanted: str | None, names: list[str]) -> str:
-    shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+def _missing(place: object, role: str, wanted: str | None, names: Sequence[str]) -> DataError:
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     sought = f"column {wanted!r}" if wanted else f"{role} column"
-    return f"{file}: has no {sought}; its columns are {shown}; choose with {OPTIONS[role]}"
+    return DataError(
+        f"has no {sought}; its columns are {shown}",
+        place=place,
+        remedy=["choose with ", Param(f"columns.{role}")],
+    )
+
+
+def _check_distinct(file: File, names: list[str], columns: Mapping[str, int]) -> None:
+    """Refuse Parquet columns that cannot be read by name."""
+    for position in columns.values():
+        if names.count(names[position]) > 1:
+            raise DataError(
+                f"has several columns {names[position]!r}", place=file, remedy="rename them"
+            )

@@ -1,4 +1,4 @@
-"""The files that ratings come from: one, several, a folder of parts or the standard input."""
+"""The files to read: one, several, a folder of part files or standard input."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ class File:
     Attributes
     ----------
     path : Path
-        Where it lies.
     name : str
-        What messages call it.
+        Name in messages.
     compression : str
-        gzip, bz2, xz, zstd, or empty; told by its first bytes.
+        gzip, bz2, xz or zstd, found by the first bytes; empty for none.
     """
 
     path: Path
@@ -56,12 +55,12 @@ class File:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[tuple[BinaryIO, pa.NativeFile]]:
-        """Open the file; yield its decompressed bytes, and the raw file for its position.
+        """Open the file; yield its decompressed bytes, and the raw file for the position in it.
 
         Raises
         ------
         DataError
-            If it cannot be opened or its compressed data is damaged, here or in the block.
+            If it cannot be opened, or its compressed data is damaged, also within the block.
         """
         try:
             with pa.OSFile(str(self.path)) as raw, self._decompressed(raw) as stream:
@@ -69,8 +68,9 @@ class File:
         except (OSError, EOFError, lzma.LZMAError) as error:
             if self.compression:
                 raise DataError(
-                    f"{self}: its {self.compression} data is truncated or damaged ({error});"
-                    " get the file anew"
+                    f"its {self.compression} data is truncated or damaged ({error})",
+                    place=self,
+                    remedy="download or compress the file again",
                 ) from error
             raise _unreadable(self.name, error) from error
 
@@ -84,18 +84,18 @@ class File:
 
 @contextlib.contextmanager
 def open_sources(names: Sequence[Path | str]) -> Iterator[list[File]]:
-    """Find the files that names stand for.
+    """Yield the files that names refer to.
 
     Parameters
     ----------
     names : sequence of Path or str
-        Files, folders of part files, or "-" for the standard input, which is kept in a temporary
-        file for the time of the block.
+        Files, folders of part files, or "-" for standard input, which is copied to a temporary file
+        that exists within the block.
 
     Raises
     ------
     DataError
-        If there is none, or one cannot be read.
+        If a folder has no part files, or a file is missing, empty or unreadable.
     """
     with contextlib.ExitStack() as stack:
         files = []
@@ -108,7 +108,7 @@ def open_sources(names: Sequence[Path | str]) -> Iterator[list[File]]:
 
 
 def digest(files: Sequence[File]) -> str:
-    """Digest one file, or the digests of several in their order."""
+    """Return the SHA-256 of one file, or of the digests of several files in order."""
     digests = [sha256(file.path) for file in files]
     if len(digests) == 1:
         return digests[0]
@@ -116,14 +116,16 @@ def digest(files: Sequence[File]) -> str:
 
 
 def _parts(path: Path) -> list[Path]:
-    """List the part files of a folder in the order of their names; hidden ones are left out."""
+    """Return the part files of a folder, by name and without hidden files; of a file, itself."""
     if not path.is_dir():
         return [path]
     parts = sorted(p for p in path.iterdir() if p.is_file() and _is_part(p))
     if not parts:
+        suffixes = ", ".join(sorted(_SUFFIXES - {""}))
         raise DataError(
-            f"{path}: is a folder without part files ({', '.join(sorted(_SUFFIXES - {''}))}); name"
-            " the ratings file"
+            f"is a folder without part files ({suffixes})",
+            place=path,
+            remedy="name the ratings file",
         )
     return parts
 
@@ -141,7 +143,7 @@ def _file(path: Path, name: str | None = None) -> File:
     except OSError as error:
         raise _unreadable(shown, error) from error
     if not head.strip():
-        raise DataError(f"{shown}: is empty; a line for each rating is needed")
+        raise DataError("is empty", place=shown, remedy="provide one line per rating")
     kinds = (kind for magic, kind in _MAGIC.items() if head.startswith(magic))
     return File(path, shown, next(kinds, ""))
 
@@ -149,7 +151,7 @@ def _file(path: Path, name: str | None = None) -> File:
 @contextlib.contextmanager
 def _standard_input() -> Iterator[File]:
     if sys.stdin is None:
-        raise DataError("<stdin>: is closed; name a file")
+        raise DataError("is closed", place="<stdin>", remedy="name a file")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings"
         with path.open("wb") as file:
@@ -159,4 +161,4 @@ def _standard_input() -> Iterator[File]:
 
 def _unreadable(name: str, error: Exception) -> DataError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return DataError(f"{name}: cannot be read: {reason}")
+    return DataError(f"cannot be read: {reason}", place=name)

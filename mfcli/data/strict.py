@@ -1,4 +1,8 @@
-"""The slow, exact look at a text that the fast reader has refused: which line, and why."""
+"""The strict reader: slow and exact, for texts that the fast reader refuses.
+
+It reads a text row by row, as Python's `csv` module does, and names the line of a faulty row. Rows
+without faults are written again as plain text, which the fast reader can parse.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,20 @@ import io
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mfcli.data.formulas import guarded_text
 from mfcli.data.layout import Layout
-from mfcli.data.sources import File
-from mfcli.errors import DataError
+from mfcli.data.tables import guarded_text
+from mfcli.data.text import TextPiece
+from mfcli.errors import DataError, Param, Text
 
-
-class BadRow(DataError):
-    """A row of a ratings file breaks a rule."""
+_ROWS = 1 << 15  # rows of a piece
+_TO_UTF8 = "convert the file, as with iconv"
 
 
 class Fault(NamedTuple):
@@ -31,108 +34,191 @@ class Fault(NamedTuple):
     Attributes
     ----------
     kind : str
-        In a word, to count by: fields, user, item, rating, timestamp or encoding.
-    text : str
-        In full.
+        One word: fields, user, item, rating, timestamp or encoding.
+    rule : str
+    got : object, optional
+        The value that breaks the rule.
+    hint : Text
+        What the reason may be.
     """
 
     kind: str
-    text: str
+    rule: str
+    got: Any = None
+    hint: Text = ""
+
+    @property
+    def reason(self) -> str:
+        return self.rule if self.got is None else f"{self.rule}, got {self.got!r}"
+
+    def error(self, place: str, remedy: Text) -> DataError:
+        """Return the fault as an error.
+
+        Parameters
+        ----------
+        place : str
+            The file and line.
+        remedy : Text
+            What else helps, besides the hint.
+        """
+        texts = [text for text in (self.hint, remedy) if text]
+        pieces = [[text] if isinstance(text, str | Param) else [*text] for text in texts]
+        joined = [*itertools.chain(*([*piece, "; "] for piece in pieces))][:-1]
+        return DataError(self.reason, place=place, remedy=joined)
 
 
 @dataclass
 class Rejects:
-    """Rows that were left out.
+    """Rows that are skipped.
 
     Attributes
     ----------
-    path : Path
-        CSV that lists them: file, line, reason and the row itself.
+    path : Path, optional
+        CSV file that lists them: file, line, reason and the row.
     counts : Counter
-        By kind of fault.
+        Number of rows by kind of fault.
     """
 
-    path: Path
+    path: Path | None
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, file: File, line: int, fault: Fault, row: str) -> None:
-        first = not self.path.exists()
+    def add(self, file: object, line: int, fault: Fault, row: str) -> None:
         self.counts[fault.kind] += 1
+        if self.path is None:
+            return
+        first = not self.path.exists()
         with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
             writer = csv.writer(out)
             if first:
                 writer.writerow(["file", "line", "reason", "row"])
-            writer.writerow([str(file), line, fault.text, guarded_text(row)])
+            writer.writerow([str(file), line, fault.reason, guarded_text(row)])
 
 
-def find_fault(layout: Layout) -> BadRow | None:
-    """Return the first thing wrong in a text, as an error that names its line."""
-    try:
-        for _ in sound_rows(layout, 0, "or leave it out: --on-bad-row skip"):
-            pass
-    except BadRow as fault:
-        return fault
-    return None
+OnFault = Callable[[int, Fault, list[str]], None]
+"""Called with the line, the fault and the fields of a row; raises an error, or skips the row."""
 
 
-def sound_rows(layout: Layout, first: int, remedy: str) -> Iterator[list[str]]:
-    """Yield the fields of each row of a text, from one on (from 0).
+def plain_ratings(
+    layout: Layout, first: int, position: int, on_fault: OnFault
+) -> Iterator[tuple[TextPiece, int]]:
+    """Write the ratings of a text as plain text: only the needed columns, as plain numbers.
 
-    Bytes that are no UTF-8 become surrogates, outside the columns that the layout names.
+    The fast reader takes all that is written here, also if it refuses the original: blank lines,
+    digits of other scripts, times that are written in several ways.
 
-    Raises
+    Parameters
+    ----------
+    layout : Layout
+    first : int
+        The row to start with, from 0.
+    position : int
+        Number of bytes that have been read before it.
+    on_fault : callable
+        Called for each faulty row.
+
+    Yields
     ------
-    BadRow
-        At the first row with a fault, with its line and a remedy.
-    """
-    for line, fields in itertools.islice(_records(layout), first, None):
-        fault = _fault(layout, fields)
-        if fault:
-            raise BadRow(f"{layout.file}:{line}: {fault.text}; {remedy}")
-        yield fields
-
-
-def line_of(layout: Layout, row: int) -> int:
-    """Find the line of a rating by its position, from 0, among those without fault."""
-    sound = (line for line, fields in _records(layout) if not _fault(layout, fields))
-    return next(itertools.islice(sound, row, None))
-
-
-def write_sound_rows(layout: Layout, path: Path, rejects: Rejects | None) -> Layout:
-    """Copy the rows without fault to another text, plainly, and return the layout of that.
-
-    The fast reader takes whatever is written here, also where it does not take the original: blank
-    lines, "::" beside ":", digits of other scripts, times written in several ways.
+    piece, int
+        As `text_pieces`.
     """
     roles = list(layout.columns)
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        for line, fields in _records(layout):
-            fault = _fault(layout, fields)
-            if not fault:
-                values = (fields[layout.columns[role]] for role in roles)
-                writer.writerow(
-                    _PLAIN[role](value, layout.decimal)
-                    for role, value in zip(roles, values, strict=True)
-                )
-            elif rejects:
-                rejects.add(layout.file, line, fault, layout.separator.join(fields))
-    return replace(
+    plain = replace(
         layout,
-        file=File(path, str(layout.file), ""),
         separator=",",
         decimal=".",
-        header=False,
-        skip=0,
         names=roles,
         columns={role: place for place, role in enumerate(roles)},
     )
+    rows = (
+        [_PLAIN[role](row[place], layout.decimal) for role, place in layout.columns.items()]
+        for _, row in _sound_rows(layout, first, on_fault)
+    )
+    return _pieces(plain, rows, position)
 
 
-def _records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield each rating of a text with the number of its (last) line, from 1.
+def plain_pairs(
+    layout: Layout, first: int, position: int, *, utf8: bool
+) -> Iterator[tuple[TextPiece, int]]:
+    """Write the rows of a text as plain text, with all columns as they are.
 
-    Bytes that are no UTF-8 become surrogates.
+    Parameters
+    ----------
+    layout, first, position
+        As for `plain_ratings`.
+    utf8 : bool
+        Whether all columns must be UTF-8 text.
+
+    Yields
+    ------
+    piece, int
+        As `text_pieces`.
+
+    Raises
+    ------
+    DataError
+        For the first row with a fault.
+    """
+
+    def stop(line: int, fault: Fault, row: list[str]) -> None:
+        raise fault.error(f"{layout.file}:{line}", "correct the line")
+
+    rows = _sound_rows(layout, first, stop)
+    checked = (_checked_utf8(layout, line, row) if utf8 else row for line, row in rows)
+    return _pieces(layout, checked, position)
+
+
+def _checked_utf8(layout: Layout, line: int, row: list[str]) -> list[str]:
+    if any(map(_is_not_utf8, row)):
+        rule = "must be UTF-8 text to become Parquet"
+        raise DataError(rule, place=f"{layout.file}:{line}", remedy=_TO_UTF8)
+    return row
+
+
+def line_of(layout: Layout, row: int) -> int:
+    """Return the line of a row without faults, given its position from 0 among such rows."""
+    rows = _sound_rows(layout, 0, lambda line, fault, row: None)
+    return next(line for line, _ in itertools.islice(rows, row, None))
+
+
+def _pieces(
+    layout: Layout, rows: Iterator[list[str]], position: int
+) -> Iterator[tuple[TextPiece, int]]:
+    while group := list(itertools.islice(rows, _ROWS)):
+        data = _plain_text(layout.separator, group)
+        position += len(data)
+        yield TextPiece(layout, data), position
+
+
+def _plain_text(separator: str, rows: list[list[str]]) -> bytes:
+    """Write rows so that all fields can be read again; quotes are used only where needed."""
+    if separator != "::":
+        special = {separator, '"', "\r", "\n"}  # csv.writer would not quote a carriage return
+        rows = [[_quoted(field, special) for field in fields] for fields in rows]
+    text = "".join(separator.join(fields) + "\n" for fields in rows)
+    return text.encode(errors="surrogateescape")
+
+
+def _quoted(field: str, special: set[str]) -> str:
+    if special.isdisjoint(field):
+        return field
+    doubled = field.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _sound_rows(layout: Layout, first: int, on_fault: OnFault) -> Iterator[tuple[int, list[str]]]:
+    """Yield the lines and fields of the rows of a text without faults, from row `first` on."""
+    for line, row in itertools.islice(_rows(layout), first, None):
+        fault = _fault(layout, row)
+        if fault is None:
+            yield line, row
+        else:
+            on_fault(line, fault, row)
+
+
+def _rows(layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of the (last) line, from 1, and the fields of each row of a text.
+
+    Bytes that are not UTF-8 become surrogates.
     """
     with layout.file.reading() as (stream, _):
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
@@ -143,7 +229,7 @@ def _records(layout: Layout) -> Iterator[tuple[int, list[str]]]:
         yield from filled
 
 
-def _split(text: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
+def _split(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[str]]]:
     if separator == "::":
         yield from enumerate((line.rstrip("\r\n").split("::") for line in text), start=1)
         return
@@ -153,31 +239,34 @@ def _split(text: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
             row = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
+        except csv.Error as error:  # a field is too long
             row = [f"\udc80 cannot be split into fields: {error}"]
         yield reader.line_num, row
 
 
 def _fault(layout: Layout, row: list[str]) -> Fault | None:
     if len(row) != len(layout.names):
-        text = f"must have {len(layout.names)} fields like the first line, got {len(row)}"
-        return Fault("fields", text)
+        rule = f"must have {len(layout.names)} fields like the first line"
+        return Fault("fields", rule, len(row))
     for role, position in layout.columns.items():
         text = row[position]
-        if any("\udc80" <= character <= "\udcff" for character in text):
-            advice = "must be UTF-8 text; convert the file, as with iconv"
-            return Fault("encoding", f"{role} {advice}")
+        if _is_not_utf8(text):
+            return Fault("encoding", f"{role} must be UTF-8 text", hint=_TO_UTF8)
         fault = _FAULTS[role](role, text, layout.decimal)
         if fault:
-            return Fault(role, fault)
+            return fault
     return None
 
 
-def _id_fault(role: str, text: str, decimal: str) -> str | None:
-    return None if text else f"{role} id must not be empty"
+def _is_not_utf8(text: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _rating_fault(role: str, text: str, decimal: str) -> str | None:
+def _id_fault(role: str, text: str, decimal: str) -> Fault | None:
+    return None if text else Fault(role, f"{role} id must not be empty")
+
+
+def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
         with np.errstate(over="ignore"):
             finite = math.isfinite(np.float32(text.replace(decimal, ".")))
@@ -185,30 +274,27 @@ def _rating_fault(role: str, text: str, decimal: str) -> str | None:
         finite = False
     if finite and "_" not in text:
         return None
-    hint = "; is it --decimal ,?" if decimal == "." and "," in text else ""
-    return f"rating must be a finite number, got {text!r}{hint}"
+    comma = decimal == "." and "," in text
+    hint: Text = ["is it ", Param("decimal", ","), "?"] if comma else ""
+    return Fault(role, "rating must be a finite number", text, hint)
 
 
-def _time_fault(role: str, text: str, decimal: str) -> str | None:
+def _time_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
         _seconds(text, decimal)
     except (ValueError, OverflowError):
-        pass
-    else:
-        return None
-    return (
-        f"timestamp must be seconds or an ISO 8601 date, got {text!r};"
-        " leave times out with --time-col ''"
-    )
+        hint: Text = ["ignore times with ", Param("columns.timestamp", "")]
+        return Fault(role, "timestamp must be seconds or an ISO 8601 date", text, hint)
+    return None
 
 
 def _seconds(text: str, decimal: str) -> int:
-    """Read a time as whole seconds since 1970; a date without zone is in UTC.
+    """Read a time as whole seconds since 1970; a date without a time zone is in UTC.
 
     Raises
     ------
     ValueError, OverflowError
-        If it is none, or too far off.
+        If it is not a time, or not one of 64 bits.
     """
     try:
         seconds = math.floor(float(text.replace(decimal, ".")))

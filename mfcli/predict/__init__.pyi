@@ -1,6 +1,4 @@
-from .predictor import (
-    Counts as Counts,
-    Predictor as Predictor,
-    predict_file as predict_file,
-    predict_named as predict_named,
-)
+from .counts import PairCounts as PairCounts
+from .named_pairs import predict_named as predict_named
+from .pair_files import predict_file as predict_file
+from .predictor import Predictor as Predictor

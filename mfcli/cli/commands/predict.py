@@ -30,7 +30,7 @@ from mfcli.config import Config
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.predict import Counts
+    from mfcli.predict import PairCounts
 
 
 def predict(
@@ -124,6 +124,6 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
     sys.stdout.flush()
 
 
-def _note_unknown(counts: Counts, quiet: bool) -> None:
+def _note_unknown(counts: PairCounts, quiet: bool) -> None:
     if str(counts):
         output.note(str(counts), quiet)

@@ -1,0 +1,130 @@
+"""Ratings and vocabularies on disk, as Arrow IPC files (Feather v2).
+
+They are not compressed, so that reading maps them into memory. pandas, polars, R and DuckDB read
+the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.data.conversions import one_array, to_arrow, to_numpy
+from mfcli.data.ratings import Ratings
+from mfcli.data.vocabulary import Vocabulary
+from mfcli.errors import ArtifactError
+from mfcli.types import Rows
+
+_COLUMNS = {
+    "user": (pa.int32(), np.int32),
+    "item": (pa.int32(), np.int32),
+    "rating": (pa.float32(), np.float32),
+    "timestamp": (pa.int64(), np.int64),
+}
+_REMEDY = "create it again"
+
+
+def write_ratings(path: Path, ratings: Ratings) -> None:
+    """Write the columns of ratings as one record batch."""
+    columns = {name: getattr(ratings, name) for name in _COLUMNS}
+    _write(
+        path,
+        {name: to_arrow(c, _COLUMNS[name][0]) for name, c in columns.items() if c is not None},
+    )
+
+
+def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Ratings:
+    """Map a file of `write_ratings` into memory and check it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, a column is missing or has the wrong type, a row is
+        outside its vocabulary, or a rating is not finite.
+    """
+    table = _read(path)
+    columns = {
+        name: to_numpy(_column(path, table, name, (kind,)), dtype)
+        for name, (kind, dtype) in _COLUMNS.items()
+        if name in table.column_names or name != "timestamp"
+    }
+    _check_rows(path, "user", columns["user"], users)
+    _check_rows(path, "item", columns["item"], items)
+    # A sum is finite only if all its terms are, and it needs no array of its own.
+    if not np.isfinite(np.sum(columns["rating"], dtype=np.float64)):
+        raise ArtifactError("ratings must be finite", place=path, remedy=_REMEDY)
+    return Ratings(
+        user=columns["user"],
+        item=columns["item"],
+        rating=columns["rating"],
+        timestamp=columns.get("timestamp"),
+        users=users,
+        items=items,
+    )
+
+
+def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+    """Write the ids and counts of a vocabulary as one record batch."""
+    _write(path, {"id": vocabulary.ids, "count": to_arrow(vocabulary.counts, pa.int64())})
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a file of `write_vocabulary` and check it.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing or damaged, a column is missing or has the wrong type, or an id
+        occurs twice.
+    """
+    table = _read(path)
+    ids = _column(path, table, "id", (pa.int64(), pa.string()))
+    counts = to_numpy(_column(path, table, "count", (pa.int64(),)), np.int64)
+    if len(ids.unique()) != len(ids):
+        raise ArtifactError("ids must be distinct", place=path, remedy=_REMEDY)
+    return Vocabulary(ids, counts)
+
+
+def _write(path: Path, columns: dict[str, pa.Array]) -> None:
+    table = pa.table(columns)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table.validate(full=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ArtifactError(f"cannot be read: {reason}", place=path) from error
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"is damaged ({reason})", place=path, remedy=_REMEDY) from error
+    return table
+
+
+def _column(path: Path, table: pa.Table, name: str, types: Collection[pa.DataType]) -> pa.Array:
+    names = table.column_names
+    if names.count(name) != 1:
+        raise ArtifactError(
+            f"must have one column {name!r}", place=path, value=names, remedy=_REMEDY
+        )
+    column = one_array(table[name])
+    if column.type not in types or column.null_count:
+        rule = f"column {name!r} has the wrong type, {column.type}"
+        raise ArtifactError(rule, place=path, remedy=_REMEDY)
+    return column
+
+
+def _check_rows(path: Path, name: str, rows: Rows, vocabulary: Vocabulary) -> None:
+    if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
+        raise ArtifactError(
+            f"{name} rows must be from 0 to {len(vocabulary) - 1},"
+            f" got {rows.min()} to {rows.max()}",
+            place=path,
+            remedy=_REMEDY,
+        )

@@ -1,0 +1,113 @@
+"""Collects pieces of ratings into `Ratings`: numbers the ids and joins the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mfcli.data.conversions import to_arrow, to_numpy, to_texts
+from mfcli.data.ids import integers_if_exact
+from mfcli.data.ratings import Ratings
+from mfcli.data.vocabulary import Vocabulary
+from mfcli.types import Floats, Rows
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A piece of ratings without faults.
+
+    Attributes
+    ----------
+    user, item : Arrow array of int64 or string, or a dictionary of strings, length n
+        Raw ids; none is missing or empty.
+    rating : float32 array, shape (n,)
+        Finite.
+    timestamp : int64 array, shape (n,), optional
+        Seconds since 1970.
+    """
+
+    user: pa.Array
+    item: pa.Array
+    rating: Floats
+    timestamp: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.rating)
+
+
+class Collector:
+    """Collects pieces of ratings."""
+
+    def __init__(self) -> None:
+        self._users, self._items = _Numbering(), _Numbering()
+        self._columns: dict[str, list[NDArray[Any]]] = {
+            name: [] for name in ("user", "item", "rating", "timestamp")
+        }
+
+    def add(self, piece: Columns) -> None:
+        self._columns["user"].append(self._users.numbers(piece.user))
+        self._columns["item"].append(self._items.numbers(piece.item))
+        self._columns["rating"].append(piece.rating)
+        if piece.timestamp is not None:
+            self._columns["timestamp"].append(piece.timestamp)
+
+    def ratings(self, *, text: bool) -> Ratings:
+        """Join the pieces, at least one; each column is released once it has been joined.
+
+        Parameters
+        ----------
+        text : bool
+            Whether ids come from text, so that they become integers if this changes none.
+        """
+        columns = {
+            name: np.concatenate(pieces)
+            for name in [*self._columns]
+            if (pieces := self._columns.pop(name))
+        }
+        return Ratings(
+            user=columns["user"],
+            item=columns["item"],
+            rating=columns["rating"],
+            timestamp=columns.get("timestamp"),
+            users=self._users.vocabulary(columns["user"], text),
+            items=self._items.vocabulary(columns["item"], text),
+        )
+
+
+@dataclass
+class _Numbering:
+    """Numbers the distinct ids of a column in the order of their first appearance."""
+
+    rows: dict[Any, int] = field(default_factory=dict)
+    type: pa.DataType | None = None
+
+    def numbers(self, ids: pa.Array) -> Rows:
+        """Return the row of each id; new ids get the next rows."""
+        if not pa.types.is_dictionary(ids.type):
+            ids = ids.dictionary_encode()
+        distinct, rows = self._alike(ids.dictionary).to_pylist(), self.rows
+        numbers = np.array([rows.setdefault(raw, len(rows)) for raw in distinct], np.int32)
+        found: Rows = numbers[to_numpy(ids.indices, np.int32)]
+        return found
+
+    def _alike(self, ids: pa.Array) -> pa.Array:
+        """Bring new ids and those known to one type: text, if any are text."""
+        if self.type is None:
+            self.type = ids.type
+        if ids.type != self.type:
+            ids = ids.cast(pa.string())
+            if self.type != pa.string():
+                self.type = pa.string()
+                self.rows = {str(raw): row for raw, row in self.rows.items()}
+        return ids
+
+    def vocabulary(self, rows: Rows, text: bool) -> Vocabulary:
+        raw = list(self.rows)
+        is_text = self.type == pa.string()
+        ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64), pa.int64())
+        counts = np.bincount(rows, minlength=len(ids)).astype(np.int64)
+        return Vocabulary(integers_if_exact(ids) if text else ids, counts)

@@ -1,0 +1,88 @@
+"""Conversions between NumPy and Arrow arrays that copy no numbers and do not load pandas.
+
+Arrow's own `array` and `to_numpy` import pandas where it is installed, which takes longer than the
+work of a small command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mfcli.types import Mask
+
+
+def to_numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
+    """View a column of numbers without nulls as an array.
+
+    Parameters
+    ----------
+    column : Arrow array, length n
+    dtype : NumPy type
+        The type of the column.
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    if not len(column):
+        return np.empty(0, dtype)
+    values = np.frombuffer(column.buffers()[1], dtype)
+    return values[column.offset : column.offset + len(column)]
+
+
+def to_mask(column: pa.Array) -> Mask:
+    """Return a boolean column without nulls as an array, one byte per value."""
+    mask: Mask = to_numpy(column.cast(pa.int8()), np.int8).astype(np.bool_)
+    return mask
+
+
+def to_arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """View an array as a column of a type."""
+    buffer = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+def to_arrow_mask(mask: Mask) -> pa.Array:
+    """Return an array of booleans as a column, one bit per value."""
+    bits = pa.py_buffer(np.packbits(mask, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(mask), [None, bits])
+
+
+def to_texts(texts: Sequence[str]) -> pa.Array:
+    """Return texts as a column of strings."""
+    parts = [text.encode() for text in texts]
+    bounds = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(parts))]
+    large = pa.Array.from_buffers(pa.large_string(), len(parts), buffers)
+    return large.cast(pa.string())
+
+
+def text_bounds(texts: pa.Array) -> NDArray[np.int32]:
+    """Return where the bytes of each text start in the buffer, and where the last text ends.
+
+    Parameters
+    ----------
+    texts : Arrow array of string or binary, length n
+
+    Returns
+    -------
+    int32 array, shape (n + 1,)
+    """
+    if not len(texts):
+        return np.zeros(1, np.int32)
+    bounds: NDArray[np.int32] = np.frombuffer(texts.buffers()[1], np.int32)
+    return bounds[texts.offset : texts.offset + len(texts) + 1]
+
+
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; a single chunk is not copied."""
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)

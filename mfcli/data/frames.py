@@ -1,0 +1,127 @@
+"""Ratings from tables in memory: data frames and Arrow tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from mfcli.data.collector import Collector
+from mfcli.data.duplicates import merge_duplicates
+from mfcli.data.layout import find_columns
+from mfcli.data.ratings import Ratings, Source
+from mfcli.data.typed_columns import sound_columns
+from mfcli.errors import DataError, Param
+
+_PLACE = "table"
+
+
+def ratings_from(
+    table: Any,
+    *,
+    columns: Mapping[str, str] | None = None,
+    duplicates: str = "keep-last",
+) -> Ratings:
+    """Take ratings from a table in memory; it is checked as a file is.
+
+    Parameters
+    ----------
+    table : pandas DataFrame, or Arrow table
+        Or any other data frame that Arrow can import, such as one of polars.
+    columns, duplicates
+        As in `read_ratings`.
+
+    Returns
+    -------
+    Ratings
+        In the order of the rows. Ids are int64 if the column holds integers that fit, else text.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or has the wrong type, or for the first invalid row.
+    """
+    names, column = _columns_of(table)
+    places = find_columns(_PLACE, names, columns)
+    found = {role: names[place] for role, place in places.items()}
+    _check_distinct(names, found, columns)
+    arrays = {role: column(place) for role, place in places.items()}
+    collected = Collector()
+    collected.add(sound_columns(_PLACE, found, arrays, 0, None, ""))
+    rows = len(arrays["rating"])
+    if not rows:
+        raise DataError("holds no rating", place=_PLACE)
+    ratings, merged = merge_duplicates(
+        collected.ratings(text=False), duplicates, lambda row: f"{_PLACE}: row {row + 1}"
+    )
+    source = Source(
+        name=_PLACE,
+        files=0,
+        bytes=sum(array.nbytes for array in arrays.values()),
+        sha256="",
+        format="table in memory",
+        columns=found,
+        rows=rows,
+        duplicates=merged,
+        rejected={},
+        settings={"duplicates": duplicates},
+    )
+    return replace(ratings, source=source)
+
+
+def _columns_of(table: Any) -> tuple[list[str], Callable[[int], pa.Array | pa.ChunkedArray]]:
+    """Return the names of the columns, and a function that returns the column at a position.
+
+    The levels of a pandas index that have a name are columns too.
+    """
+    if hasattr(table, "iloc"):  # pandas, which need not be imported for this
+        series = [table.iloc[:, place] for place in range(len(table.columns))]
+        levels = [level for level in table.index.names if level is not None]
+        series += [table.index.get_level_values(level) for level in levels]
+        names = [str(name) for name in [*table.columns, *levels]]
+        return names, lambda place: _from_pandas(series[place], names[place])
+    if not isinstance(table, pa.Table):
+        if not hasattr(table, "__arrow_c_stream__"):
+            raise DataError(
+                f"must be a pandas DataFrame or an Arrow table, got {type(table).__name__}",
+                param="table",
+            )
+        table = pa.table(table)
+    return table.column_names, table.column
+
+
+def _from_pandas(series: Any, name: str) -> pa.Array | pa.ChunkedArray:
+    try:
+        return pa.Array.from_pandas(series)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        row, kinds = _first_other_type(series)
+        place = f"{_PLACE}: row {row + 1}" if kinds else _PLACE
+        mixed = f" of one type, got {kinds}" if kinds else ""
+        raise DataError(
+            f"column {name!r} must hold values{mixed or ' that Arrow can read'}",
+            place=place,
+            remedy="convert the column, as with astype(str)",
+        ) from error
+
+
+def _first_other_type(series: Any) -> tuple[int, str]:
+    """Return the first row whose value has another type than the first value, and both types."""
+    kinds = [type(value) for value in series]
+    for row, kind in enumerate(kinds):
+        if kind is not kinds[0]:
+            return row, f"{kinds[0].__name__} and {kind.__name__}"
+    return 0, ""
+
+
+def _check_distinct(
+    names: list[str], found: Mapping[str, str], chosen: Mapping[str, str] | None
+) -> None:
+    for role, name in found.items():
+        if names.count(name) > 1:
+            raise DataError(
+                f"has several columns {name!r}",
+                place=_PLACE,
+                remedy=["rename them, or choose another with ", Param(f"columns.{role}")],
+            )

@@ -1,0 +1,268 @@
+"""Reads files of pairs of a user and an item, in pieces that can be written with another column.
+
+The columns of the file stay as they are. Lines of text are not split for that: users and items are
+parsed from them, and a field is appended to each line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sized
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mfcli.data.conversions import (
+    one_array,
+    text_bounds,
+    to_arrow,
+    to_arrow_mask,
+    to_texts,
+)
+from mfcli.data.ids import empty_ids, id_column, missing_ids
+from mfcli.data.layout import Layout
+from mfcli.data.parallel import in_order
+from mfcli.data.parquet import ParquetPiece, parquet_pieces, parquet_schema
+from mfcli.data.strict import plain_pairs
+from mfcli.data.tables import csv_rows
+from mfcli.data.text import LONGEST, Quotes, Refused, TextPiece, has_lone_return, read_text
+from mfcli.errors import DataError, Param
+
+_LINE_FEED, _RETURN = b"\n\r"
+
+
+class PairPiece(Protocol):
+    """Some rows of a file of pairs.
+
+    Attributes
+    ----------
+    user, item : Arrow arrays of int64 or string, length n
+        Raw ids; none is missing or empty.
+    """
+
+    user: pa.Array
+    item: pa.Array
+
+    def as_text(self, column: pa.Array) -> list[Any]:
+        """Return the bytes of the rows, in parts, with a value appended to each row."""
+
+    def as_table(self, name: str, column: pa.Array) -> pa.Table:
+        """Return the rows with a column appended."""
+
+
+Result = TypeVar("Result", bound=Sized)
+
+
+def read_pairs(
+    layout: Layout, work: Callable[[PairPiece], Result], *, whole: bool, threads: int
+) -> Iterator[tuple[Result, int]]:
+    """Yield what `work` makes of the pairs of a file, piece by piece.
+
+    Parameters
+    ----------
+    layout : Layout
+    work : callable
+        Called on any thread.
+    whole : bool
+        Whether `work` calls `PairPiece.as_table`, for which all columns of a text are parsed.
+    threads : int
+
+    Yields
+    ------
+    result, int
+        In the order of the file, with the number of bytes read so far.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or for the first row that lacks an id or cannot be split.
+    """
+    if layout.format == "parquet":
+        pieces = parquet_pieces(layout.file)
+        return in_order(pieces, lambda piece: work(_TablePairs(layout, piece)), threads)
+    strictly = partial(plain_pairs, layout, utf8=whole)
+    return read_text(layout, lambda piece: work(_TextPairs(piece, whole)), strictly, threads)
+
+
+class _TextPairs:
+    """Pairs in whole lines of a text.
+
+    Parameters
+    ----------
+    piece : TextPiece
+    whole : bool
+        Whether `as_table` is needed.
+
+    Raises
+    ------
+    Refused
+        If it is not certain where a row ends, or an id is empty.
+    """
+
+    def __init__(self, piece: TextPiece, whole: bool) -> None:
+        self._layout, self._data = piece.layout, piece.data
+        self._line_feeds = _row_ends(piece.data, piece.layout.separator)
+        letters = np.frombuffer(piece.data, np.uint8)
+        self._ends = self._line_feeds - (letters[self._line_feeds - 1] == _RETURN)
+        self._filled = self._ends > np.concatenate([[0], self._line_feeds[:-1] + 1])
+        positions = self._layout.columns.values()
+        needed = range(len(self._layout.names)) if whole else positions
+        self._columns = piece.parse(dict.fromkeys(needed, pa.string()))
+        self.user, self.item = (self._columns[position] for position in positions)
+        if len(self.user) != np.count_nonzero(self._filled):
+            raise Refused
+        if empty_ids(self.user).any() or empty_ids(self.item).any():
+            raise Refused
+
+    def as_text(self, column: pa.Array) -> list[Any]:
+        """Return the lines as they are, each with a field appended.
+
+        A line is taken together with the line break before it, so that all lines are adjacent in
+        one buffer and Arrow can join them with the values without splitting them.
+        """
+        if not len(column):
+            return []
+        offsets = to_arrow(np.concatenate([[0], self._ends]).astype(np.int32), pa.int32())
+        lines = pa.Array.from_buffers(
+            pa.binary(), len(self._ends), [None, offsets.buffers()[1], pa.py_buffer(self._data)]
+        )
+        if not self._filled.all():
+            lines = lines.filter(to_arrow_mask(self._filled))
+        values = column.cast(pa.string()).cast(pa.binary())
+        separator = to_texts([self._layout.separator]).cast(pa.binary())[0]
+        joined = pc.binary_join_element_wise(lines, values, separator)
+        # The first line must not start with the line break of a blank line before it.
+        first = 0 if self._filled[0] else len(_line_break(lines[0].as_py()))
+        last = slice(self._ends[-1], self._line_feeds[-1] + 1)
+        return [_content(joined)[first:], self._data[last]]
+
+    def as_table(self, name: str, column: pa.Array) -> pa.Table:
+        """Return all fields as text, with a column appended."""
+        return pa.table([*self._columns.values(), column], [*self._layout.names, name])
+
+
+def _row_ends(data: bytes, separator: str) -> NDArray[np.intp]:
+    """Return the positions of the line feeds that end a row."""
+    letters = np.frombuffer(data, np.uint8)
+    line_feeds = np.flatnonzero(letters == _LINE_FEED)
+    quotes = Quotes(data, separator) if separator != "::" and b'"' in data else None
+    if has_lone_return(data):
+        returns = np.flatnonzero((letters[:-1] == _RETURN) & (letters[1:] != _LINE_FEED))
+        if quotes is None or len(quotes.outside(returns)):
+            raise Refused
+    return line_feeds if quotes is None else quotes.outside(line_feeds)
+
+
+def _line_break(line: bytes) -> bytes:
+    return line[: len(line) - len(line.lstrip(b"\r\n"))]
+
+
+def _content(values: pa.Array) -> memoryview:
+    """Return the bytes of all values, one after another."""
+    bounds = text_bounds(values)
+    return memoryview(values.buffers()[2])[bounds[0] : bounds[-1]]
+
+
+class _TablePairs:
+    """Pairs in rows of Parquet.
+
+    Parameters
+    ----------
+    layout : Layout
+    piece : ParquetPiece
+
+    Raises
+    ------
+    DataError
+        If ids are neither integers nor text, or one is missing or empty.
+    """
+
+    def __init__(self, layout: Layout, piece: ParquetPiece) -> None:
+        self._layout, self._piece = layout, piece
+        self.user, self.item = (self._ids(role) for role in ("user", "item"))
+
+    def _ids(self, role: str) -> pa.Array:
+        layout, position = self._layout, self._layout.columns[role]
+        column = one_array(self._piece.table.column(position))
+        ids = id_column(column)
+        if ids is None:
+            name = layout.names[position]
+            raise DataError(
+                f"column {name!r} must hold integer or text ids, got {column.type}",
+                place=layout.file,
+            )
+        missing = missing_ids(ids)
+        bad = missing | empty_ids(ids)
+        if bad.any():
+            row = int(np.argmax(bad))
+            rule = f"{role} is missing" if missing[row] else f"{role} id must not be empty"
+            place = f"{layout.file}: row {self._piece.before + row + 1}"
+            raise DataError(rule, place=place, remedy="correct the row")
+        return ids
+
+    def as_text(self, column: pa.Array) -> list[Any]:
+        """Return the rows as lines of CSV, with a field appended.
+
+        Raises
+        ------
+        DataError
+            If there is a column that CSV cannot hold.
+        """
+        return [_csv(self._layout, self._piece.table.append_column("", column))]
+
+    def as_table(self, name: str, column: pa.Array) -> pa.Table:
+        return self._piece.table.append_column(name, column)
+
+
+def _csv(layout: Layout, table: pa.Table) -> bytes:
+    try:
+        return csv_rows(table)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"cannot be written as CSV ({str(error).splitlines()[0]})",
+            place=layout.file,
+            remedy=["write Parquet with ", Param("out", "FILE.parquet")],
+        ) from error
+
+
+def header_with(layout: Layout, name: str) -> bytes:
+    """Return the header of a text of the same rows with another column; empty if there is none.
+
+    Raises
+    ------
+    DataError
+        If there is a column that CSV cannot hold.
+    """
+    if layout.format == "parquet":
+        _csv(layout, schema_with(layout, name).empty_table())
+    elif not layout.header:
+        return b""
+    else:
+        line = _header_line(layout)
+        if not has_lone_return(line):
+            names = line.rstrip(b"\r\n")
+            return names + f"{layout.separator}{name}".encode() + (line[len(names) :] or b"\n")
+    out = io.StringIO()
+    separator = layout.separator or ","
+    csv.writer(out, delimiter=separator, lineterminator="\n").writerow([*layout.names, name])
+    return out.getvalue().encode()
+
+
+def _header_line(layout: Layout) -> bytes:
+    with layout.file.reading() as (stream, _):
+        file = io.BufferedReader(cast(io.RawIOBase, stream))
+        return [file.readline(LONGEST) for _ in range(layout.skip)][-1]
+
+
+def schema_with(layout: Layout, name: str) -> pa.Schema:
+    """Return the schema of a table of the same rows with another column, of float32."""
+    if layout.format == "parquet":
+        schema = parquet_schema(layout.file)
+    else:
+        schema = pa.schema([(column, pa.string()) for column in layout.names])
+    return schema.append(pa.field(name, pa.float32()))

@@ -1,0 +1,98 @@
+"""The reader of Parquet files, for ratings and for pairs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mfcli.data.sources import File
+from mfcli.errors import DataError
+
+_ROWS = 1 << 18  # rows of a piece
+
+
+class ParquetPiece(NamedTuple):
+    """Rows of a Parquet file.
+
+    Attributes
+    ----------
+    table : Arrow table
+    before : int
+        Number of rows of the file before them.
+    """
+
+    table: pa.Table
+    before: int
+
+
+def parquet_schema(file: File) -> pa.Schema:
+    """Return the names and types of the columns.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    with _reading(file):
+        return pq.read_schema(file.path)
+
+
+def parquet_rows(file: File) -> int:
+    """Return the number of rows.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    with _reading(file):
+        rows: int = pq.read_metadata(file.path).num_rows
+        return rows
+
+
+def parquet_pieces(
+    file: File, columns: Sequence[str] | None = None
+) -> Iterator[tuple[ParquetPiece, int]]:
+    """Read a file piece by piece.
+
+    Parameters
+    ----------
+    file : File
+    columns : sequence of str, optional
+        Distinct names of the columns to read; all by default.
+
+    Yields
+    ------
+    piece, int
+        Rows, and about how many bytes of the file have been read.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    size, before = file.bytes, 0
+    with _reading(file):
+        opened = pq.ParquetFile(file.path)
+        total = max(opened.metadata.num_rows, 1)
+        for batch in opened.iter_batches(_ROWS, columns=columns):
+            piece = ParquetPiece(pa.Table.from_batches([batch]), before)
+            before += len(batch)
+            yield piece, size * before // total
+
+
+@contextlib.contextmanager
+def _reading(file: File) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"is a damaged Parquet file ({reason})",
+            place=file,
+            remedy="write or download it again",
+        ) from error

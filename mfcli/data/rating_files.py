@@ -1,0 +1,234 @@
+"""Reads files of ratings of any layout, piece by piece; only numbered columns stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mfcli.data.collector import Collector, Columns
+from mfcli.data.conversions import to_numpy
+from mfcli.data.duplicates import merge_duplicates
+from mfcli.data.ids import empty_ids
+from mfcli.data.layout import Layout, find_layout
+from mfcli.data.parquet import parquet_pieces, parquet_rows
+from mfcli.data.ratings import Ratings, Source
+from mfcli.data.sources import digest, open_sources
+from mfcli.data.strict import Fault, Rejects, line_of, plain_ratings
+from mfcli.data.text import Refused, TextPiece, read_text
+from mfcli.data.typed_columns import sound_columns, whole_seconds
+from mfcli.errors import DataError, Param, Text
+from mfcli.storage import check_memory
+from mfcli.types import Progress
+
+_HEAD = 1 << 16  # bytes by which the length of lines is estimated
+_BYTES = 40  # smallest memory per rating while it is read and split
+_PARSERS = 4  # threads that parse
+_HASHED = pa.dictionary(pa.int32(), pa.string())
+_SKIP: Text = ["skip invalid rows with ", Param("on_bad_row", "skip")]
+
+
+def read_ratings(
+    names: Path | str | Sequence[Path | str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    decimal: str = ".",
+    duplicates: str = "keep-last",
+    on_bad_row: str = "stop",
+    rejected: Path | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> Ratings:
+    """Read ratings from a file, several files, folders of part files, or standard input ("-").
+
+    Parameters
+    ----------
+    names : Path or str, or a sequence of them
+        CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, each also
+        compressed with gzip, bz2, xz or zstd, or Parquet. The content decides, not the name.
+    columns : mapping of str, optional
+        Names of the columns "user", "item", "rating" and "timestamp" if they are not known ones;
+        positions from 1 if a file has no header; "" as "timestamp" ignores times.
+    decimal : {".", ","}
+        Decimal mark of the ratings in a text.
+    duplicates : {"keep-last", "mean", "error"}
+        How ratings of the same user and item are merged.
+    on_bad_row : {"stop", "skip"}
+        Whether the first invalid row is an error, or invalid rows are skipped.
+    rejected : Path, optional
+        Skip invalid rows and list them in this CSV file, which is created if there are any.
+    on_progress : callable, optional
+        Called with the bytes read so far and the bytes of all files.
+
+    Returns
+    -------
+    Ratings
+        In the order of the files. Ids from text are integers if that changes none of them.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, lacks a column, or has an invalid row that is not skipped.
+    LimitError
+        If the ratings cannot fit in memory.
+    """
+    listed = [names] if isinstance(names, Path | str) else list(names)
+    rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
+    with open_sources(listed) as files, ThreadPoolExecutor(1) as pool:
+        sha256 = pool.submit(digest, files)
+        layouts = [find_layout(file, columns, decimal) for file in files]
+        _check_memory(layouts)
+        reader = _Reader(layouts, rejects)
+        ratings = reader.read(on_progress)
+        pa.default_memory_pool().release_unused()
+        ratings, merged = merge_duplicates(ratings, duplicates, reader.place)
+        source = Source(
+            name=", ".join(Path(name).name for name in listed) if listed != ["-"] else "<stdin>",
+            files=len(files),
+            bytes=sum(file.bytes for file in files),
+            sha256=sha256.result(),
+            format=str(layouts[0]),
+            columns={role: layouts[0].names[n] for role, n in layouts[0].columns.items()},
+            rows=sum(reader.rows),
+            duplicates=merged,
+            rejected=dict(sorted(rejects.counts.items())) if rejects else {},
+            settings=_settings(layouts[0], decimal, duplicates, rejects),
+        )
+    return replace(ratings, source=source)
+
+
+def _settings(
+    layout: Layout, decimal: str, duplicates: str, rejects: Rejects | None
+) -> dict[str, str]:
+    """Return the settings of the data stage that were used."""
+    used = {"duplicates": duplicates, "on_bad_row": "stop" if rejects is None else "skip"}
+    return {"decimal": decimal, **used} if layout.format == "text" else used
+
+
+def _check_memory(layouts: list[Layout]) -> None:
+    """Refuse files that cannot fit in memory, given the smallest number of ratings in them."""
+    ratings = sum(map(_ratings_in, layouts))
+    need, name = ratings * _BYTES, ", ".join(str(layout.file) for layout in layouts[:3])
+    check_memory(need, f"reading {name} ({ratings:,} ratings or more)", "read fewer ratings")
+
+
+def _ratings_in(layout: Layout) -> int:
+    """Return the number of ratings in a file, or a low estimate."""
+    if layout.format == "parquet":
+        return parquet_rows(layout.file)
+    with layout.file.reading() as (stream, _):
+        head = stream.read(_HEAD)
+    longest = max(map(len, head.splitlines()), default=1) + 1
+    return layout.file.bytes // longest
+
+
+@dataclass
+class _Reader:
+    """Reads files of known layouts.
+
+    Attributes
+    ----------
+    layouts : list of Layout
+    rejects : Rejects, optional
+        Collects invalid rows; without it the first one is an error.
+    rows : list of int
+        Number of ratings read from each file.
+    """
+
+    layouts: list[Layout]
+    rejects: Rejects | None
+
+    def __post_init__(self) -> None:
+        self.rows = [0] * len(self.layouts)
+        for layout in self.layouts[1:]:
+            _check_alike(self.layouts[0], layout)
+
+    def read(self, on_progress: Progress) -> Ratings:
+        collected = Collector()
+        total, before = sum(layout.file.bytes for layout in self.layouts), 0
+        for number, layout in enumerate(self.layouts):
+            read = _read_text if layout.format == "text" else _read_parquet
+            for piece, position in read(layout, self.rejects):
+                collected.add(piece)
+                self.rows[number] += len(piece)
+                on_progress(min(before + position, total), total)
+            before += layout.file.bytes
+        if not sum(self.rows):
+            skipped = self.rejects is not None and self.rejects.counts
+            rule = "holds no valid rating" if skipped else "holds no rating, only a header"
+            raise DataError(rule, place=self.layouts[0].file)
+        return collected.ratings(text=self.layouts[0].format == "text")
+
+    def place(self, row: int) -> str:
+        """Return the file and line of a rating, given its position from 0."""
+        number = int(np.searchsorted(np.cumsum(self.rows), row, side="right"))
+        layout, row = self.layouts[number], row - sum(self.rows[:number])
+        if layout.format == "text":
+            return f"{layout.file}:{line_of(layout, row)}"
+        return f"{layout.file}: row {row + 1}"
+
+
+def _check_alike(first: Layout, other: Layout) -> None:
+    if first.format != other.format:
+        raise DataError(f"is {other.format}, but {first.file} is {first.format}", place=other.file)
+    if set(first.columns) != set(other.columns):
+        raise DataError(
+            f"must have timestamps like {first.file}, or neither",
+            place=other.file,
+            remedy=["ignore them with ", Param("columns.timestamp", "")],
+        )
+
+
+def _read_text(layout: Layout, rejects: Rejects | None) -> Iterator[tuple[Columns, int]]:
+    def on_fault(line: int, fault: Fault, row: list[str]) -> None:
+        if rejects is None:
+            raise fault.error(f"{layout.file}:{line}", _SKIP)
+        rejects.add(layout.file, line, fault, layout.separator.join(row))
+
+    strictly = partial(plain_ratings, layout, on_fault=on_fault)
+    return read_text(layout, _parsed, strictly, _PARSERS)
+
+
+def _parsed(piece: TextPiece) -> Columns:
+    """Parse a piece of text; refuse it if a field is empty or has another type."""
+    places = piece.layout.columns
+    types: dict[int, pa.DataType | None] = {
+        places["user"]: _HASHED,
+        places["item"]: _HASHED,
+        places["rating"]: pa.float32(),
+    }
+    if "timestamp" in places:
+        types[places["timestamp"]] = None  # numbers or dates, as Arrow finds
+    parsed = piece.parse(types)
+    user, item, rating = (parsed[places[role]] for role in ("user", "item", "rating"))
+    if user.null_count or item.null_count or rating.null_count:
+        raise Refused
+    if empty_ids(user.dictionary).any() or empty_ids(item.dictionary).any():
+        raise Refused
+    values = to_numpy(rating, np.float32)
+    if not np.isfinite(values).all():
+        raise Refused
+    times = _times(parsed[places["timestamp"]]) if "timestamp" in places else None
+    return Columns(user, item, values, times)
+
+
+def _times(column: pa.Array) -> NDArray[np.int64]:
+    try:
+        seconds = whole_seconds(column)
+    except pa.ArrowInvalid as error:
+        raise Refused from error
+    if seconds is None or seconds.null_count:
+        raise Refused
+    return to_numpy(seconds, np.int64)
+
+
+def _read_parquet(layout: Layout, rejects: Rejects | None) -> Iterator[tuple[Columns, int]]:
+    names = {role: layout.names[position] for role, position in layout.columns.items()}
+    for piece, position in parquet_pieces(layout.file, list(names.values())):
+        columns = {role: piece.table[name] for role, name in names.items()}
+        yield sound_columns(layout.file, names, columns, piece.before, rejects, _SKIP), position

@@ -1,0 +1,306 @@
+"""The fast reader of delimited text, for ratings and for pairs.
+
+A text is cut into pieces of whole rows, which Arrow parses on several threads. A piece is refused
+if it is not certain where its rows or fields end, or if a field does not have the type that is
+needed. The strict reader (`strict.py`) then takes over; it names the faulty line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Callable, Iterator, Mapping, Sized
+from dataclasses import dataclass
+from typing import Any, BinaryIO, TypeVar, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
+
+from mfcli.data.conversions import one_array
+from mfcli.data.layout import Layout
+from mfcli.data.parallel import in_order
+from mfcli.errors import DataError
+from mfcli.types import Mask
+
+LONGEST = 1 << 26  # bytes within which a row must end
+_BLOCK = 1 << 23  # bytes of a piece
+_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
+_UNIT = b"\x1f"  # replaces "::", since Arrow takes single characters as separators
+
+
+class Refused(Exception):
+    """The fast reader cannot read a text with certainty."""
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """Whole rows of a text.
+
+    Attributes
+    ----------
+    layout : Layout
+    data : bytes
+        Ends with a line feed.
+    """
+
+    layout: Layout
+    data: bytes
+
+    def parse(self, types: Mapping[int, pa.DataType | None]) -> dict[int, pa.Array]:
+        """Parse some columns.
+
+        Parameters
+        ----------
+        types : mapping of int
+            Arrow types of the columns, by position; None to infer the type.
+
+        Returns
+        -------
+        dict of int
+            An Arrow array of each column, by position. An empty field is a null unless the type is
+            text.
+
+        Raises
+        ------
+        Refused
+            If a row has another number of fields, or a field does not have the type.
+        """
+        if not self.data.lstrip(b"\r\n"):
+            return {place: pa.nulls(0, kind or pa.int64()) for place, kind in types.items()}
+        try:
+            return self._parse(types)
+        except pa.ArrowException as error:
+            raise Refused from error
+
+    def _parse(self, types: Mapping[int, pa.DataType | None]) -> dict[int, pa.Array]:
+        data, separator = self.data, self.layout.separator
+        if separator != "::":
+            return self._read(data, separator, types)
+        try:
+            return self._read(data, ":", types, stride=2)
+        except pa.ArrowException:  # some field contains a colon
+            if _UNIT in data:
+                raise
+            return self._read(data.replace(b"::", _UNIT), _UNIT.decode(), types)
+
+    def _read(
+        self,
+        data: bytes,
+        separator: str,
+        types: Mapping[int, pa.DataType | None],
+        stride: int = 1,
+    ) -> dict[int, pa.Array]:
+        """Parse with Arrow; with a stride of 2, there is an empty column between any two."""
+        quoted = self.layout.separator != "::" and b'"' in data
+        # Columns are named by position, since names may repeat.
+        names = [str(n) for n in range(stride * (len(self.layout.names) - 1) + 1)]
+        kinds = {names[stride * place]: kind for place, kind in types.items()}
+        gaps = {name: pa.null() for n, name in enumerate(names) if n % stride}
+        table = pacsv.read_csv(
+            pa.BufferReader(data),
+            pacsv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
+            pacsv.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+            ),
+            pacsv.ConvertOptions(
+                column_types=gaps | {name: kind for name, kind in kinds.items() if kind},
+                include_columns=[*kinds, *gaps],
+                null_values=[""],
+                strings_can_be_null=False,
+                decimal_point=self.layout.decimal,
+            ),
+        )
+        return {place: one_array(table[names[stride * place]]) for place in types}
+
+
+Result = TypeVar("Result", bound=Sized)
+
+
+def read_text(
+    layout: Layout,
+    work: Callable[[TextPiece], Result],
+    strictly: Callable[[int, int], Iterator[tuple[TextPiece, int]]],
+    threads: int,
+) -> Iterator[tuple[Result, int]]:
+    """Read a text piece by piece.
+
+    Parameters
+    ----------
+    layout : Layout
+    work : callable
+        Returns the rows of a piece in another form, or raises `Refused`; called on any thread.
+    strictly : callable
+        Takes over if the fast reader refuses a piece. Given the number of rows and bytes that have
+        been read, it returns plain pieces of all further rows.
+    threads : int
+
+    Yields
+    ------
+    result, int
+        What `work` returns, in the order of the file, and the number of bytes read so far.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or as `strictly` does.
+    """
+    rows = position = 0
+    try:
+        for done, position in in_order(text_pieces(layout), work, threads):
+            yield done, position
+            rows += len(done)
+        return
+    except Refused:
+        pieces = strictly(rows, position)
+    try:
+        yield from in_order(pieces, work, threads)
+    except Refused:
+        raise DataError(
+            f"cannot be split into rows of {len(layout.names)} fields",
+            place=layout.file,
+            remedy="convert it to CSV",
+        ) from None
+
+
+def text_pieces(layout: Layout) -> Iterator[tuple[TextPiece, int]]:
+    """Cut a text into pieces.
+
+    Yields
+    ------
+    piece, int
+        Whole rows, and the number of bytes of the file that have been read.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read.
+    Refused
+        If it is not certain where a row ends.
+    """
+    with layout.file.reading() as (stream, raw):
+        file = _with_line_feeds(stream)
+        for line in (file.readline(LONGEST) for _ in range(layout.skip)):
+            if has_lone_return(line):
+                raise Refused
+        if not layout.skip and file.peek(3).startswith(codecs.BOM_UTF8):
+            file.read(3)
+        for data in _cut(file, layout.separator):
+            yield TextPiece(layout, data), raw.tell()
+
+
+def _with_line_feeds(stream: BinaryIO) -> io.BufferedReader:
+    """Buffer a text; if it has the line ends of old Macs, convert them."""
+    file: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, stream))
+    head = file.peek(1)
+    if b"\r" in head[:-1] and b"\n" not in head:
+        return io.BufferedReader(cast(io.RawIOBase, _OldMacText(file)))
+    return file
+
+
+class _OldMacText(io.RawIOBase):
+    """A text whose lines end with carriage returns, read with line feeds instead."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        if b'"' in data or b"\n" in data:  # a return may be part of a field
+            raise Refused
+        buffer[: len(data)] = data.replace(b"\r", b"\n")
+        return len(data)
+
+
+def _cut(file: io.BufferedReader, separator: str) -> Iterator[bytes]:
+    """Cut a text into pieces that end where a row ends."""
+    quoted = separator != "::"
+    rest = b""
+    while block := file.read(_BLOCK) + file.readline(LONGEST):
+        data = rest + block if rest else block
+        end = _end_of_rows(data, separator) if quoted and b'"' in data else data.rfind(b"\n") + 1
+        if end:
+            yield data[:end]
+        rest = data[end:]
+        if len(rest) > LONGEST:
+            raise Refused
+    if rest:
+        rest += b"\n"
+        if quoted and b'"' in rest and _end_of_rows(rest, separator) != len(rest):
+            raise Refused  # a quote is never closed
+        yield rest
+
+
+def _end_of_rows(data: bytes, separator: str) -> int:
+    """Return the end of the last line feed outside quotes; 0 if there is none."""
+    quotes = Quotes(data, separator)
+    line_feed = data.rfind(b"\n")
+    while line_feed >= 0:
+        opening = quotes.opening(line_feed)
+        if opening is None:
+            return line_feed + 1
+        line_feed = data.rfind(b"\n", 0, opening)
+    return 0
+
+
+class Quotes:
+    """Knows which places of a text are inside quoted fields.
+
+    A quote opens a field only at its start, or directly after a quote that has just closed it: two
+    quotes in a quoted field stand for one. Any other quote is part of the text. If all quotes
+    alternate in this way, as they usually do, every second one opens.
+
+    Parameters
+    ----------
+    data : bytes
+        Starts at the start of a row.
+    separator : str
+        A single character.
+    """
+
+    def __init__(self, data: bytes, separator: str) -> None:
+        letters = np.frombuffer(data, np.uint8)
+        self._places = np.flatnonzero(letters == _QUOTE)
+        before = letters[self._places - 1]
+        starts = (before == ord(separator)) | (before == _LINE_FEED) | (before == _RETURN)
+        starts |= self._places == 0
+        adjacent = (before == _QUOTE) & (self._places > 0)
+        if (starts | adjacent)[::2].all():
+            opens = np.arange(len(starts)) % 2 == 0
+        else:
+            opens = _follow(starts, adjacent)
+        self._is_open = np.concatenate([[False], opens])  # by the number of quotes before a place
+
+    def opening(self, place: int) -> int | None:
+        """Return the position of the quote that opens the field around a place, if any."""
+        number = int(np.searchsorted(self._places, place))
+        return int(self._places[number - 1]) if self._is_open[number] else None
+
+    def outside(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the places that are not inside a quoted field; they must be ascending."""
+        kept: NDArray[np.intp] = places[~self._is_open[np.searchsorted(self._places, places)]]
+        return kept
+
+
+def _follow(starts: Mask, adjacent: Mask) -> Mask:
+    """Return which quotes open a field, or open it again, going from one quote to the next."""
+    opens = np.empty(len(starts), np.bool_)
+    is_open = has_closed = False
+    pairs = zip(starts.tolist(), adjacent.tolist(), strict=True)
+    for number, (starts_field, follows_quote) in enumerate(pairs):
+        was_open = is_open
+        is_open = not was_open and (starts_field or (follows_quote and has_closed))
+        has_closed = was_open
+        opens[number] = is_open
+    return opens
+
+
+def has_lone_return(data: bytes) -> bool:
+    """Return whether a carriage return is not followed by a line feed."""
+    return b"\r" in data and data.count(b"\r") != data.count(b"\r\n")

@@ -1,0 +1,140 @@
+"""Vocabularies: which raw id has which row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mfcli.data.conversions import to_arrow_mask, to_numpy
+from mfcli.errors import UnknownIdError
+from mfcli.types import Counts, Rows
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The raw ids of users or items; the position of an id is its row in every table.
+
+    Attributes
+    ----------
+    ids : Arrow array of int64 or string, length n
+        Distinct, in the order in which they first appear in the ratings.
+    counts : int64 array, shape (n,)
+        Number of training ratings of each id.
+    """
+
+    ids: pa.Array
+    counts: Counts
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def rows(self, ids: pa.Array) -> Rows:
+        """Return the rows of raw ids; -1 where an id is unknown.
+
+        Ids of the other type are compared as text, so that 42 finds "42" and "42" finds 42.
+
+        Parameters
+        ----------
+        ids : Arrow array of int64 or string, length n
+
+        Returns
+        -------
+        int32 array, shape (n,)
+        """
+        known = self.ids
+        if ids.type != known.type:
+            known, ids = known.cast(pa.string()), ids.cast(pa.string())
+        elif ids is known:
+            return np.arange(len(known), dtype=np.int32)
+        return places(ids, known)
+
+    def counting(self, rows: Rows) -> Vocabulary:
+        """Return the same ids with the number of times that each row occurs in `rows`."""
+        counts = np.bincount(rows, minlength=len(self)).astype(np.int64)
+        return replace(self, counts=counts)
+
+    def without_empty(self, rows: Rows) -> tuple[Vocabulary, Rows]:
+        """Drop the ids with a count of zero; return also `rows` in the new numbering."""
+        full = self.counts > 0
+        number = np.cumsum(full, dtype=np.int32) - 1
+        return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
+
+
+def places(values: pa.Array, among: pa.Array) -> Rows:
+    """Return the positions of values among distinct values of the same type; -1 if absent."""
+    found = pc.index_in(values, value_set=among)
+    # `fill_null` would import pandas.
+    known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)
+    return np.where(known, to_numpy(found, np.int32), np.int32(-1))
+
+
+def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:
+    """Append the ids that only `second` has; return also the new rows of all its ids.
+
+    Ids of different types become text.
+    """
+    rows = first.rows(second.ids)
+    new = rows < 0
+    rows[new] = np.arange(len(first), len(first) + np.count_nonzero(new), dtype=np.int32)
+    ids = [first.ids, second.ids.filter(to_arrow_mask(new))]
+    if first.ids.type != second.ids.type:
+        ids = [part.cast(pa.string()) for part in ids]
+    counts = np.concatenate([first.counts, second.counts[new]])
+    return Vocabulary(pa.concat_arrays(ids), counts), rows
+
+
+def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
+    """Return the rows of raw ids that must be known.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    ids : Arrow array of int64 or string, length n
+    what : str
+        "user" or "item", for the message.
+
+    Returns
+    -------
+    int32 array, shape (n,)
+
+    Raises
+    ------
+    UnknownIdError
+        For the first id that is not in the vocabulary.
+    """
+    rows = vocabulary.rows(ids)
+    if (rows < 0).any():
+        raise unknown_id(vocabulary, ids[int(np.argmax(rows < 0))].as_py(), what)
+    return rows
+
+
+def unknown_id(
+    vocabulary: Vocabulary, unknown: int | str, what: str, place: str | None = None
+) -> UnknownIdError:
+    """Return the error for an id that is not in a vocabulary.
+
+    It suggests an id that differs only in case or in blanks around it.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    unknown : int or str
+    what : str
+        "user" or "item".
+    place : str, optional
+        File and line of the id.
+    """
+    rule = f"{what} {unknown!r} is not among the model's {len(vocabulary):,} {what}s"
+    similar = _similar(vocabulary, str(unknown))
+    remedy = "" if similar is None else f"did you mean {similar!r}?"
+    return UnknownIdError(rule, place=place, remedy=remedy)
+
+
+def _similar(vocabulary: Vocabulary, unknown: str) -> int | str | None:
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(vocabulary.ids.cast(pa.string())))
+    found = pc.index(plain, unknown.strip().lower()).as_py()
+    similar: int | str | None = vocabulary.ids[found].as_py() if found >= 0 else None
+    return similar

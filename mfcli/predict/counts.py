@@ -1,0 +1,59 @@
+"""Counts of predicted pairs, and of those that the model knows only in part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mfcli.data import Vocabulary
+from mfcli.model import Model
+from mfcli.types import Rows
+
+
+@dataclass
+class PairCounts:
+    """Numbers of predicted pairs.
+
+    Attributes
+    ----------
+    pairs : int
+    unknown_users, unknown_items : int
+        Pairs whose user, or item, is not in the model.
+    unrated_users, unrated_items : int
+        Pairs whose user, or item, is in the model but has no training rating.
+    """
+
+    pairs: int = 0
+    unknown_users: int = 0
+    unknown_items: int = 0
+    unrated_users: int = 0
+    unrated_items: int = 0
+
+    def add(self, model: Model, user: Rows, item: Rows) -> None:
+        """Add pairs, given by their rows in the model; -1 for unknown ids."""
+        self.pairs += len(user)
+        self.unknown_users += int(np.count_nonzero(user < 0))
+        self.unknown_items += int(np.count_nonzero(item < 0))
+        self.unrated_users += _unrated(model.users, user)
+        self.unrated_items += _unrated(model.items, item)
+
+    def __str__(self) -> str:
+        """Return a sentence on the pairs that are not fully known; empty if all are."""
+        counts = {
+            "an unknown user": self.unknown_users,
+            "an unknown item": self.unknown_items,
+            "a user without training ratings": self.unrated_users,
+            "an item without training ratings": self.unrated_items,
+        }
+        found = [f"{count:,} {words}" for words, count in counts.items() if count]
+        if not found:
+            return ""
+        first, _, words = found[0].partition(" ")
+        verb = "has" if first == "1" else "have"
+        found[0] = f"{first} of {self.pairs:,} pair{'s' * (self.pairs != 1)} {verb} {words}"
+        return f"{', '.join(found)}; such an id adds nothing to the mean and the other side's bias"
+
+
+def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:
+    return int(np.count_nonzero((vocabulary.counts[rows] == 0) & (rows >= 0)))

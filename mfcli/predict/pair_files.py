@@ -1,0 +1,268 @@
+"""Predictions for the pairs in a file of any size.
+
+Several pieces of the file are worked on at the same time; they are written in the file's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mfcli.data import (
+    PAIRS,
+    Layout,
+    PairPiece,
+    check_table_suffix,
+    find_layout,
+    header_with,
+    is_number,
+    line_of,
+    open_sources,
+    read_pairs,
+    schema_with,
+    unknown_id,
+)
+from mfcli.errors import DataError, Param
+from mfcli.model import Model
+from mfcli.predict.counts import PairCounts
+from mfcli.predict.predictor import Predicted, Predictor
+from mfcli.storage import replacing_file
+from mfcli.types import Progress
+
+_PREDICTION = "prediction"  # name of the new column
+_GROUP_ROWS = 1 << 20  # rows of a row group of Parquet, at most
+_GROUP_BYTES = 1 << 26  # bytes of a row group, about
+
+
+def predict_file(
+    predict: Predictor,
+    name: Path | str,
+    out: Path | BinaryIO,
+    *,
+    columns: Mapping[str, str] | None = None,
+    strict: bool = False,
+    threads: int = 1,
+    on_progress: Progress = lambda done, total: None,
+) -> PairCounts:
+    """Predict the rating of each pair in a file and write it after the columns of the file.
+
+    Parameters
+    ----------
+    predict : Predictor
+    name : Path or str
+        A text or Parquet file as for `read_ratings`, in which only users and items are needed; "-"
+        for standard input.
+    out : Path or binary file
+        CSV or Parquet file to replace, by its suffix; or a stream for text. A text stays as it is,
+        with a field appended to each line. Parquet becomes CSV if text is written.
+    columns : mapping of str, optional
+        Names of the columns "user" and "item"; positions from 1 if a text has no header.
+    strict : bool
+        Whether a pair that the model does not know is an error.
+    threads : int
+        Does not change the result.
+    on_progress : callable, optional
+        Called with the bytes read so far and the bytes of the file.
+
+    Returns
+    -------
+    PairCounts
+
+    Raises
+    ------
+    DataError
+        For the first row that is not a pair, or if there is a column `prediction` already.
+    UnknownIdError
+        If `strict`, for the first unknown id, with its place.
+    ArtifactError
+        If the file cannot be written.
+    """
+    with open_sources([name]) as files:
+        if len(files) > 1:
+            rule = f"holds {len(files)} files"
+            raise DataError(rule, place=name, remedy="predict one file at a time")
+        layout = find_layout(files[0], columns, needed=PAIRS)
+        if _PREDICTION in layout.names:
+            rule = f"has a column {_PREDICTION!r} already"
+            raise DataError(rule, place=layout.file, remedy="rename or remove it")
+        with _opened(out, layout) as sink:
+            return _predict(predict, layout, sink, strict, not columns, threads, on_progress)
+
+
+@dataclass
+class _Done:
+    """A piece that is ready to be written."""
+
+    piece: PairPiece
+    predicted: Predicted
+    formatted: Any
+
+    def __len__(self) -> int:
+        return len(self.predicted.ratings)
+
+
+def _predict(
+    predict: Predictor,
+    layout: Layout,
+    sink: _Sink,
+    strict: bool,
+    guessed: bool,
+    threads: int,
+    on_progress: Progress,
+) -> PairCounts:
+    """Predict all pieces; `guessed` tells that no column was chosen."""
+    counts, total = PairCounts(), layout.file.bytes
+
+    def work(piece: PairPiece) -> _Done:
+        predicted = predict(piece.user, piece.item)
+        return _Done(piece, predicted, sink.format(piece, predicted.column))
+
+    for done, position in read_pairs(layout, work, whole=sink.whole, threads=threads):
+        if guessed and not counts.pairs:
+            _check_first(layout, done)
+        if strict:
+            _check_known(predict.model, layout, done, counts.pairs)
+        counts.add(predict.model, done.predicted.user, done.predicted.item)
+        sink.write(done.formatted)
+        on_progress(min(position, total), total)
+    return counts
+
+
+def _check_first(layout: Layout, done: _Done) -> None:
+    """Refuse a first line that is read as a pair, but probably names the columns."""
+    if layout.format == "parquet" or layout.header or not len(done):
+        return
+    names = [done.piece.user[0].as_py(), done.piece.item[0].as_py()]
+    known = done.predicted.user[0] >= 0 or done.predicted.item[0] >= 0
+    if not known and not any(is_number(name, ".") for name in names):
+        user, item = Param("columns.user"), Param("columns.item")
+        raise DataError(
+            f"names no known user or item, got {', '.join(map(repr, names))}",
+            place=f"{layout.file}:{line_of(layout, 0)}",
+            remedy=[
+                *("if these are names of columns, choose with ", user, " and ", item),
+                *("; if not, choose positions with ", Param("columns.user", "1"), " and "),
+                Param("columns.item", "2"),
+            ],
+        )
+
+
+def _check_known(model: Model, layout: Layout, done: _Done, before: int) -> None:
+    """Refuse the first pair with an unknown id."""
+    unknown_user, unknown_item = done.predicted.user < 0, done.predicted.item < 0
+    unknown = unknown_user | unknown_item
+    if not unknown.any():
+        return
+    row = int(np.argmax(unknown))
+    role = "user" if unknown_user[row] else "item"
+    vocabulary = model.users if role == "user" else model.items
+    raw = getattr(done.piece, role)[row].as_py()
+    raise unknown_id(vocabulary, raw, role, _place(layout, before + row))
+
+
+def _place(layout: Layout, row: int) -> str:
+    if layout.format == "text":
+        return f"{layout.file}:{line_of(layout, row)}"
+    return f"{layout.file}: row {row + 1}"
+
+
+class _Sink(Protocol):
+    """Where results are written.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether it needs all columns of a text.
+    """
+
+    whole: bool
+
+    def format(self, piece: PairPiece, column: pa.Array) -> Any:
+        """Return a piece in the form that is written; called on any thread."""
+
+    def write(self, formatted: Any) -> None:
+        """Write the next piece."""
+
+
+@contextmanager
+def _opened(out: Path | BinaryIO, layout: Layout) -> Iterator[_Sink]:
+    if not isinstance(out, Path):
+        yield _TextSink(out, layout)
+        return
+    check_table_suffix(out)
+    with replacing_file(out) as temporary:
+        if out.suffix.lower() == ".parquet":
+            with _ParquetSink(temporary, layout) as sink:
+                yield sink
+        else:
+            with temporary.open("wb") as file:
+                yield _TextSink(file, layout)
+
+
+class _TextSink:
+    """Writes text; the header is written at once."""
+
+    whole = False
+
+    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+        self._file = file
+        file.write(header_with(layout, _PREDICTION))
+
+    def format(self, piece: PairPiece, column: pa.Array) -> list[Any]:
+        return piece.as_text(column)
+
+    def write(self, formatted: list[Any]) -> None:
+        self._file.writelines(formatted)
+
+
+class _ParquetSink:
+    """Writes a Parquet file with row groups of the usual size, whatever the size of the pieces."""
+
+    whole = True
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        _check_distinct(layout)
+        self._schema = schema_with(layout, _PREDICTION)
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._group: list[pa.Table] = []
+
+    def __enter__(self) -> _ParquetSink:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._write_group()
+        finally:
+            self._writer.close()
+
+    def format(self, piece: PairPiece, column: pa.Array) -> pa.Table:
+        return piece.as_table(_PREDICTION, column).cast(self._schema)
+
+    def write(self, formatted: pa.Table) -> None:
+        self._group.append(formatted)
+        rows = sum(map(len, self._group))
+        if rows >= _GROUP_ROWS or sum(table.nbytes for table in self._group) >= _GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if self._group:
+            self._writer.write_table(pa.concat_tables(self._group), _GROUP_ROWS)
+        self._group.clear()
+
+
+def _check_distinct(layout: Layout) -> None:
+    for name in layout.names:
+        if layout.names.count(name) > 1:
+            raise DataError(
+                f"has several columns {name!r}, which Parquet cannot distinguish",
+                place=layout.file,
+                remedy="rename them, or write CSV",
+            )
