@@ -4,6 +4,7 @@ from .errors import MfcliError as MfcliError
 from .evaluation import Metrics as Metrics, evaluate as evaluate
 from .model import Model as Model
 from .splits import (
+    Folds as Folds,
     Split as Split,
     read_split as read_split,
     split as split,

@@ -16,7 +16,7 @@ from mfcli.config import Config
 from mfcli.errors import MfcliError
 from mfcli.evaluation import FoldMetrics, SavedMetrics, evaluate
 from mfcli.model import Model
-from mfcli.splits import Split, read_split, write_folds, write_split
+from mfcli.splits import Split, read_split, split as split_ratings, write_split
 from mfcli.training import Checkpoint, History, Keeper, fit, read_checkpoint
 
 TIMES = 1000
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics = evaluate(fitted.model, split, config, ranking=True)
     metrics.write(folder / "metrics.json")
     FoldMetrics([metrics, metrics]).write(folder / "folds.json")
-    write_folds(folder / "folds", made.train, Config(folds=2))
+    write_split(folder / "folds", split_ratings(made.train, Config(strategy="k-fold", folds=2)))
     return folder
 
 

@@ -20,7 +20,7 @@ from mfcli.data import guarded, read_vocabulary
 from mfcli.data.tables import guarded_text
 from mfcli.errors import ArtifactError
 from mfcli.splits import read_split, write_split
-from mfcli.splits.folder import _hash
+from mfcli.splits.records import hash_of
 from mfcli.storage import records, sha256, write_manifest
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -45,7 +45,7 @@ def resealed(folder: Path, name: str) -> None:
     for file in manifest["files"]:
         manifest["files"][file] = sha256(folder / file)
     if "hash" in manifest:
-        manifest["hash"] = _hash(manifest["files"])
+        manifest["hash"] = hash_of(manifest["files"])
     write_manifest(path, manifest)
 
 
@@ -169,7 +169,7 @@ def test_names_in_a_manifest_do_not_lead_out_of_its_folder(trained: Run) -> None
     del manifest["digest"]
     Path("secret").write_text("mine")
     manifest["files"]["../secret"] = sha256(Path("secret"))
-    manifest["hash"] = _hash(manifest["files"])
+    manifest["hash"] = hash_of(manifest["files"])
     write_manifest(path, manifest)
     done = trained("train", "-q")
     assert done.err == "error: split/secret: cannot be read: No such file or directory\n"

@@ -26,7 +26,7 @@ from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.model import Model
 from mfcli.show import find, versions
 from mfcli.show.artifacts import LIBRARIES
-from mfcli.splits import read_split, split, split_hash, write_folds, write_split
+from mfcli.splits import read_split, split, split_hash, write_split
 from mfcli.storage import json_text, write_manifest
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -79,7 +79,7 @@ def _write_all(folder: Path) -> None:
     write_run(folder, folder / "split", CONFIG).write(folder / "metrics.json")
     write_run(folder / "runs" / "a", folder / "split", CONFIG)
     folds = folder / "folds"
-    write_folds(folds / "split", ratings, Config(folds=2, seed=3))
+    write_split(folds / "split", split(ratings, Config(strategy="k-fold", folds=2, seed=3)))
     FoldMetrics(
         [write_run(folds / f"fold-{n}", folds / "split" / f"fold-{n}", Config(k=3)) for n in (1, 2)]
     ).write(folds / "metrics.json")

@@ -12,7 +12,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, read_ratings
 from mfcli.errors import ArtifactError, DataError
 from mfcli.splits import read_split, split, write_split
-from mfcli.storage import write_manifest
+from mfcli.storage.records import sealed_text
 
 
 def rows(ratings: Ratings) -> list[tuple[int, int, float]]:
@@ -131,9 +131,10 @@ def test_damage_is_noticed(folder: Path, name: str, damage: str) -> None:
 
 
 def test_a_newer_format_is_refused(folder: Path) -> None:
-    manifest = json.loads((folder / "split.json").read_text()) | {"format": 2}
-    write_manifest(folder / "split.json", manifest)
-    with pytest.raises(ArtifactError, match="has format 2; this mfcli reads format 1"):
+    manifest = json.loads((folder / "split.json").read_text()) | {"format": 3}
+    del manifest["digest"]
+    (folder / "split.json").write_text(sealed_text(manifest))
+    with pytest.raises(ArtifactError, match="has format 3, but this mfcli reads format 2; upgrade"):
         read_split(folder)
 
 

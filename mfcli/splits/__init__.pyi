@@ -1,17 +1,17 @@
 from .folder import (
     describe_split as describe_split,
     folds_of as folds_of,
+    read_folds as read_folds,
     read_split as read_split,
     split_hash as split_hash,
-    write_folds as write_folds,
     write_split as write_split,
 )
-from .holdout import (
+from .folds import Folds as Folds
+from .parts import (
     PARTS as PARTS,
     Split as Split,
     assembled as assembled,
     check_parts as check_parts,
-    split as split,
-    split_given as split_given,
 )
+from .splitting import split as split, split_given as split_given
 from .strategies import at_random as at_random

@@ -72,7 +72,7 @@ def split(
     quiet: Quiet = False,
 ) -> None:
     """Split ratings into parts to train and to test on."""
-    from mfcli.splits import split as split_ratings, split_given, write_folds, write_split
+    from mfcli.splits import split as split_ratings, split_given, write_split
 
     settings = settings_of(ctx)
     if train is None:
@@ -86,11 +86,9 @@ def split(
             _check_given(ctx, ratings, test)
             made = split_given(read([train]), read([test]), settings)
             manifest = write_split(split, made, rejected)
-        elif settings.strategy == "k-fold":
-            manifest = write_folds(split, read(_named(ratings, test)), settings, rejected)
         else:
-            made = split_ratings(read(_named(ratings, test)), settings)
-            manifest = write_split(split, made, rejected)
+            whole = split_ratings(read(_named(ratings, test)), settings)
+            manifest = write_split(split, whole, rejected)
     output.show(manifest, json, lambda: _split_table(manifest, split))
 
 

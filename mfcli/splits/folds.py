@@ -1,0 +1,132 @@
+"""K-fold splits: every rating is tested once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, overload
+
+import numpy as np
+
+from mfcli.config import Config
+from mfcli.data import Ratings, Scale, Source
+from mfcli.errors import DataError, Param
+from mfcli.splits.filters import filtered
+from mfcli.splits.parts import Split, assembled
+
+
+@dataclass(frozen=True)
+class Folds(Sequence[Split]):
+    """The splits of a k-fold split; they share the ratings.
+
+    ``folds[0]`` tests on the first fold and trains on the others, ``folds[1]`` on the second, and
+    so on. A split is made when it is asked for.
+
+    Attributes
+    ----------
+    ratings : Ratings
+        All ratings in random order, the folds one after another.
+    ends : sequence of int
+        0 and the end of each fold among the ratings.
+    scale : Scale
+    strategy : dict
+        As in `Split`.
+    hash : str
+        Digest of the files of the split; empty until it is written.
+    """
+
+    ratings: Ratings
+    ends: Sequence[int]
+    scale: Scale
+    strategy: dict[str, Any]
+    hash: str = ""
+
+    @property
+    def source(self) -> Source | None:
+        """Where the ratings came from."""
+        return self.ratings.source
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    @overload
+    def __getitem__(self, fold: int) -> Split: ...
+
+    @overload
+    def __getitem__(self, fold: slice) -> list[Split]: ...
+
+    def __getitem__(self, fold: int | slice) -> Split | list[Split]:
+        folds = range(len(self))[fold]
+        return [*map(self._split, folds)] if isinstance(folds, range) else self._split(folds)
+
+    def _split(self, fold: int) -> Split:
+        """Make the split that tests on a fold, given its number from 0."""
+        start, end = self.ends[fold : fold + 2]
+        others = np.concatenate([np.arange(end, len(self.ratings)), np.arange(start)])
+        rows = {"train": others, "test": np.arange(start, end)}
+        # The ratings are in random order, so the first of the other folds can be for validation.
+        if valid := validation_size(self.strategy["valid"], len(self.ratings)):
+            rows |= {"train": others[valid:], "valid": others[:valid]}
+        parts = {name: self.ratings.take(part) for name, part in rows.items()}
+        split = assembled(parts, self.scale, self.strategy | {"fold": fold + 1})
+        return replace(split, hash=fold_hash(self.hash, fold + 1) if self.hash else "")
+
+
+def make_folds(ratings: Ratings, config: Config) -> Folds:
+    """Divide ratings into folds at random, after the filters of a config.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    config : Config
+        Its `folds`, `valid`, `min_user`, `min_item` and `seed` are used.
+
+    Raises
+    ------
+    DataError
+        If there are fewer ratings than folds, or none are left to train on.
+    """
+    kept, removed = filtered(ratings, config)
+    if len(kept) < config.folds:
+        raise DataError(
+            f"{len(kept)} ratings are too few for {config.folds} folds",
+            remedy=["lower ", Param("folds")],
+        )
+    order = np.random.default_rng(config.seed).permutation(len(kept))
+    ends: list[int] = (np.arange(config.folds + 1) * len(kept) // config.folds).tolist()
+    if leaves_nothing(config.valid, ends):
+        raise DataError(
+            [
+                f"{config.folds} folds and ",
+                Param("valid", config.valid),
+                " leave no rating to train on",
+            ],
+            remedy=["lower ", Param("valid")],
+        )
+    strategy = {"name": "k-fold", "folds": config.folds, "valid": config.valid}
+    strategy |= {"seed": config.seed} | removed
+    return Folds(kept.take(order), ends, kept.scale(), strategy)
+
+
+def validation_size(fraction: float, ratings: int) -> int:
+    """Return the number of validation ratings of a fold: a fraction of all ratings, or 0."""
+    return max(round(fraction * ratings), 1) if fraction else 0
+
+
+def leaves_nothing(valid: float, ends: Sequence[int]) -> bool:
+    """Return whether a fold has no training rating, given the validation fraction."""
+    others = ends[-1] - max(end - start for start, end in pairwise(ends))
+    return validation_size(valid, ends[-1]) >= others
+
+
+def fold_hash(whole: str, fold: int) -> str:
+    """Return the hash of a fold, given the hash of its k-fold split and its number from 1."""
+    return digest({"fold": str(fold), "of": whole})
+
+
+def digest(entries: dict[str, str]) -> str:
+    """Return the SHA-256 of names and their values, in any order."""
+    lines = [f"{value}  {name}\n" for name, value in sorted(entries.items())]
+    return hashlib.sha256("".join(lines).encode(errors="backslashreplace")).hexdigest()
