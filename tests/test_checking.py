@@ -13,9 +13,11 @@ import pytest
 from planted import make_ratings, planted_ratings
 
 from mfcli.check import Report, check
-from mfcli.check.report import Bin, Found
+from mfcli.check.activity import IdExamples
+from mfcli.check.rating_values import ValueBin
 from mfcli.config import Config
 from mfcli.data import Ratings, Source, Vocabulary, read_ratings
+from mfcli.errors import Param
 from mfcli.training.sgd.kernels import row_kind
 
 NOW = 1_700_000_000.0  # 2023-11-14
@@ -71,8 +73,13 @@ def test_facts_of_a_small_set() -> None:
     assert (values.min, values.max, values.step, values.distinct) == (0.5, 4, 0.5, 4)
     assert values.mean == pytest.approx(11.5 / 6)
     assert values.standard_deviation == pytest.approx(np.std([1, 2, 2, 4, 0.5, 2]))
-    assert values.histogram == [Bin(0.5, 0.5, 1), Bin(1, 1, 1), Bin(2, 2, 3), Bin(4, 4, 1)]
-    assert values.most == Bin(2, 2, 3)
+    assert values.histogram == [
+        ValueBin(0.5, 0.5, 1),
+        ValueBin(1, 1, 1),
+        ValueBin(2, 2, 3),
+        ValueBin(4, 4, 1),
+    ]
+    assert values.most == ValueBin(2, 2, 3)
 
 
 def test_facts_of_the_sides() -> None:
@@ -166,7 +173,7 @@ CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
         "1,000 ratings, the last of 2027-01-15; ",
     ),
     "all times are the same": lambda: (with_times([1_100_000_000]), "2004-11-09; "),
-    "more factors than ratings of a usual user": lambda: (
+    "more factors than ratings of a typical user": lambda: (
         plain(steps(), users=1900),
         "k 2, the median user has 1; ",
     ),
@@ -192,7 +199,7 @@ CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
         with_ids(["007", *(str(n) for n in range(10, 59))]),
         "1, such as '007'; ",
     ),
-    "user ids begin or end with a blank": lambda: (
+    "user ids start or end with a blank": lambda: (
         with_ids([" a", "b ", *(f"c{n}" for n in range(48))]),
         "2, such as ' a'; ",
     ),
@@ -200,7 +207,7 @@ CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
         with_ids(["Bob Ray", "x", "bobray", *(f"c{n}" for n in range(47))]),
         "1, such as 'Bob Ray' and 'bobray'; ",
     ),
-    "a few user ids are no whole numbers": lambda: (
+    "a few user ids are not whole numbers": lambda: (
         with_ids(["nan", *(str(n) for n in range(49))]),
         "1, such as 'nan'; ",
     ),
@@ -225,8 +232,8 @@ def test_what_is_wrong_is_warned_of_and_nothing_else(what: str) -> None:
 
 
 ALSO = {
-    "more factors than ratings of a usual user": {"users with a single rating"},
-    "users with a single rating": {"more factors than ratings of a usual user"},
+    "more factors than ratings of a typical user": {"users with a single rating"},
+    "users with a single rating": {"more factors than ratings of a typical user"},
 }
 """What cannot be had alone."""
 
@@ -253,7 +260,7 @@ def test_what_is_just_right_is_not_warned_of(sound: Callable[[], Ratings]) -> No
 
 
 def test_a_penalty_or_fewer_factors_answer_the_warning_of_k() -> None:
-    ratings, what = plain(steps(), users=500), "more factors than ratings of a usual user"
+    ratings, what = plain(steps(), users=500), "more factors than ratings of a typical user"
     assert what in warned(ratings, Config(k=5))
     assert what not in warned(ratings, Config(k=4))
     assert what not in warned(ratings, Config(k=5, reg=1e-5))
@@ -321,14 +328,14 @@ def test_one_time_is_no_want_of_order() -> None:
 
 def test_ids_of_one_length_are_counted_though_not_warned_of() -> None:
     ids = check(with_ids([f"{n:03}" for n in range(50)]), SOUND).users.ids
-    assert ids.padded == Found(50, "'000'")
+    assert ids.padded == IdExamples(50, "'000'")
     assert not ids.uneven
 
 
 @pytest.mark.parametrize("pair", [("7", "007"), ("7", "7.0"), ("É", "é"), ("a b", "a\u00a0b")])
 def test_ids_that_are_probably_the_same(pair: tuple[str, str]) -> None:
     ids = check(with_ids([*pair, *(f"c{n}" for n in range(48))]), SOUND).users.ids
-    assert ids.alike == Found(1, f"{pair[0]!r} and {pair[1]!r}")
+    assert ids.alike == IdExamples(1, f"{pair[0]!r} and {pair[1]!r}")
 
 
 @pytest.mark.parametrize(("k", "ns"), [(2, 13), (10, 13), (12, 13), (20, 15), (110, 60)])
@@ -376,6 +383,9 @@ def test_every_warning_is_one_line_that_names_a_remedy(real_csv: Path) -> None:
         for warning in report.warnings:
             assert "\n" not in str(warning)
             assert warning.value
-            assert any(
-                w in warning.remedy for w in ("--", "in the file", "out of the file", "none")
-            )
+            remedy = str(warning).removeprefix(f"{warning.what}: {warning.value}; ")
+            named = [piece for piece in warning.remedy if isinstance(piece, Param)]
+            assert named or any(w in remedy for w in ("in the file", "from the file", "none"))
+            assert "--" not in str(warning)
+            spelled = warning.phrase(lambda param: f"--{param.name}")
+            assert all(f"--{param.name}" in spelled for param in named)

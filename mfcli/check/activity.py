@@ -1,0 +1,153 @@
+"""Facts about users and about items: how many ratings each has, and what their ids look like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mfcli.data import Vocabulary
+from mfcli.types import Rows
+
+QUANTILES = (0, 25, 50, 75, 90, 99, 100)
+
+
+@dataclass(frozen=True)
+class IdExamples:
+    """Ids with a peculiarity: their number, and one or two of them."""
+
+    count: int
+    example: str
+
+
+_NONE = IdExamples(0, "")
+
+
+@dataclass(frozen=True)
+class IdForms:
+    """The forms of the ids of users or items. All attributes after `type` are for text ids.
+
+    Attributes
+    ----------
+    type : str
+        "integer" or "text".
+    padded : IdExamples
+        Whole numbers with leading zeros, such as "007".
+    uneven : bool
+        Whether some whole numbers are padded, but to different lengths.
+    blanks : IdExamples
+        Ids that start or end with a blank.
+    alike : IdExamples
+        Ids that differ from an earlier one only in case, blanks or zeros.
+    stray : IdExamples
+        Ids that are not whole numbers, if at most 1% of the ids (or one of at least ten) are.
+    """
+
+    type: str
+    padded: IdExamples = _NONE
+    uneven: bool = False
+    blanks: IdExamples = _NONE
+    alike: IdExamples = _NONE
+    stray: IdExamples = _NONE
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The users, or the items, and their numbers of ratings.
+
+    Attributes
+    ----------
+    name : str
+        "users" or "items".
+    count : int
+    ids : IdForms
+    quantiles : dict of int
+        By percentage: that part of them has at most this number of ratings.
+    single : int
+        Number of them with only one rating.
+    single_share : float
+        The same as a fraction of all.
+    top_share : float
+        Fraction of all ratings that belong to the top 1% of them (at least one).
+    most : str
+        The id with the most ratings.
+    most_share : float
+        Its fraction of all ratings.
+    """
+
+    name: str
+    count: int
+    ids: IdForms
+    quantiles: dict[str, int]
+    single: int
+    single_share: float
+    top_share: float
+    most: str
+    most_share: float
+
+
+def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
+    """Return the facts about users or items.
+
+    Parameters
+    ----------
+    name : str
+        "users" or "items".
+    vocabulary : Vocabulary
+    rows : int32 array, shape (n,)
+        The user, or item, of each rating.
+    """
+    counts = vocabulary.counting(rows).counts
+    top = -(-len(counts) // 100)  # 1%, rounded up
+    single = int(np.count_nonzero(counts == 1))
+    quantiles = np.percentile(counts, QUANTILES, method="inverted_cdf")
+    return Activity(
+        name=name,
+        count=len(counts),
+        ids=_forms(vocabulary.ids),
+        quantiles={str(q): int(n) for q, n in zip(QUANTILES, quantiles, strict=True)},
+        single=single,
+        single_share=single / len(counts),
+        top_share=int(np.partition(counts, -top)[-top:].sum()) / len(rows),
+        most=str(vocabulary.ids[int(counts.argmax())].as_py()),
+        most_share=int(counts.max()) / len(rows),
+    )
+
+
+def _forms(ids: pa.Array) -> IdForms:
+    if pa.types.is_integer(ids.type):
+        return IdForms("integer")
+    trimmed = pc.utf8_trim_whitespace(ids)
+    whole = pc.match_substring_regex(trimmed, r"^[+-]?\d+$")
+    padded = pc.match_substring_regex(trimmed, r"^0\d+$")
+    found = _examples(ids, padded)
+    lengths = pc.min_max(pc.utf8_length(trimmed.filter(whole))).as_py()
+    stray = _examples(ids, pc.invert(whole))
+    return IdForms(
+        "text",
+        padded=found,
+        uneven=found.count > 0 and lengths["min"] != lengths["max"],
+        blanks=_examples(ids, pc.not_equal(trimmed, ids)),
+        alike=_alike(ids),
+        stray=stray if stray.count <= max(len(ids) // 100, len(ids) >= 10) else _NONE,
+    )
+
+
+def _examples(ids: pa.Array, mask: pa.Array) -> IdExamples:
+    found = ids.filter(mask)
+    return IdExamples(len(found), repr(found[0].as_py())) if len(found) else _NONE
+
+
+def _alike(ids: pa.Array) -> IdExamples:
+    """Find ids that are equal without case, blanks, leading zeros and a final ".0"."""
+    plain = pc.utf8_lower(pc.utf8_normalize(ids, form="NFKC"))
+    plain = pc.replace_substring_regex(plain, r"\s+", "")
+    plain = pc.replace_substring_regex(plain, r"^0*(\d+)(\.0*)?$", r"\1")
+    codes = plain.dictionary_encode().indices.to_numpy()
+    counts = np.bincount(codes)
+    if len(counts) == len(ids):
+        return _NONE
+    pair = np.flatnonzero(codes == np.argmax(counts > 1))[:2].tolist()
+    return IdExamples(len(ids) - len(counts), " and ".join(repr(ids[n].as_py()) for n in pair))

@@ -1,0 +1,78 @@
+"""The facts about ratings that a report holds and that the warnings read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mfcli.check.activity import Activity, activity_of
+from mfcli.check.cost import Cost, cost_of
+from mfcli.check.rating_values import RatingValues, values_of
+from mfcli.check.times import Times, times_of
+from mfcli.config import Config
+from mfcli.data import Ratings, Source
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about ratings.
+
+    Attributes
+    ----------
+    source : Source or None
+        How the file was read.
+    rows : int
+        Rows read, duplicates included.
+    ratings : int
+        After merging duplicates.
+    duplicates : int
+    duplicate_share : float
+        Duplicates as a fraction of the rows.
+    users, items : Activity
+    density : float
+        Fraction of all pairs of a user and an item that are rated.
+    values : RatingValues
+    times : Times or None
+        None if there are no times.
+    cost : Cost or None
+        None if the config selects the Keras engine.
+    """
+
+    source: Source | None
+    rows: int
+    ratings: int
+    duplicates: int
+    duplicate_share: float
+    users: Activity
+    items: Activity
+    density: float
+    values: RatingValues
+    times: Times | None
+    cost: Cost | None
+
+
+def facts_of(ratings: Ratings, config: Config, now: float) -> Facts:
+    """Return the facts about ratings, at least one.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    config : Config
+        For the cost of training.
+    now : float
+        Seconds since 1970.
+    """
+    source = ratings.source
+    rows, duplicates = (source.rows, source.duplicates) if source else (len(ratings), 0)
+    return Facts(
+        source=source,
+        rows=rows,
+        ratings=len(ratings),
+        duplicates=duplicates,
+        duplicate_share=duplicates / rows,
+        users=activity_of("users", ratings.users, ratings.user),
+        items=activity_of("items", ratings.items, ratings.item),
+        density=ratings.density,
+        values=values_of(ratings),
+        times=times_of(ratings.timestamp, now),
+        cost=cost_of(ratings, config),
+    )

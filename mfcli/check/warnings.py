@@ -1,0 +1,237 @@
+"""The rules that warn about ratings. They read the facts and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mfcli.check.activity import Activity, IdExamples
+from mfcli.check.facts import Facts
+from mfcli.check.rating_values import RatingValues
+from mfcli.check.times import UNITS, Times
+from mfcli.config import Config
+from mfcli.errors import Param, Spell, Text
+
+_FEW = 1000  # ratings
+_MANY_DUPLICATES = 0.01  # of the rows
+_MANY_SINGLE = 0.2  # of the users or items
+_HEAVY = 0.05  # of the ratings, by one user
+_SHOWN = 5  # far values in a warning
+_RATING_COLUMN = Param("columns.rating")
+
+
+@dataclass(frozen=True)
+class DataWarning:
+    """Something to examine before training.
+
+    ``str(warning)`` spells parameters as in Python; `phrase` takes another spelling.
+
+    Attributes
+    ----------
+    what : str
+        The kind of the warning: the same words for all data.
+    value : str
+    remedy : Text
+    """
+
+    what: str
+    value: str
+    remedy: Text
+
+    def __str__(self) -> str:
+        return self.phrase(str)
+
+    def phrase(self, spell: Spell) -> str:
+        """Return the warning as one sentence.
+
+        Parameters
+        ----------
+        spell : callable
+            Spells a parameter.
+        """
+        return f"{self.what}: {self.value}; {self._remedy(spell)}"
+
+    def as_dict(self, spell: Spell) -> dict[str, str]:
+        return {"what": self.what, "value": self.value, "remedy": self._remedy(spell)}
+
+    def _remedy(self, spell: Spell) -> str:
+        pieces = [self.remedy] if isinstance(self.remedy, str | Param) else self.remedy
+        return "".join(piece if isinstance(piece, str) else spell(piece) for piece in pieces)
+
+
+def warnings_of(facts: Facts, config: Config) -> Iterator[DataWarning]:
+    """Yield the warnings that follow from the facts of a facts."""
+    yield from _about_rows(facts)
+    yield from _about_values(facts)
+    yield from _about_marks(facts.values)
+    if facts.times:
+        yield from _about_times(facts.times)
+    yield from _about_k(facts, config)
+    for side in (facts.users, facts.items):
+        yield from _about_activity(side)
+        yield from _about_ids(side)
+
+
+def _about_rows(facts: Facts) -> Iterator[DataWarning]:
+    if facts.ratings < _FEW:
+        yield DataWarning(
+            "few ratings",
+            f"{facts.ratings:,}",
+            [
+                "errors measured on few ratings are uncertain: split with ",
+                Param("strategy", "k-fold"),
+            ],
+        )
+    if facts.duplicate_share > _MANY_DUPLICATES:
+        yield DataWarning(
+            "duplicates, an item rated again by the same user",
+            _part(facts.duplicates, facts.rows, "rows"),
+            [
+                "check whether the file repeats itself, and choose how they are merged with ",
+                Param("duplicates"),
+            ],
+        )
+
+
+def _about_values(facts: Facts) -> Iterator[DataWarning]:
+    values, most = facts.values, facts.values.most
+    if values.distinct == 1:
+        yield DataWarning(
+            "all ratings are equal",
+            f"{most.low:g}",
+            [
+                "mfcli predicts ratings, but this looks like implicit feedback (who used what);"
+                " if the file has ratings, name their column with ",
+                _RATING_COLUMN,
+            ],
+        )
+    elif most.count > (0.5 if values.distinct > 2 else 0.9) * facts.ratings:
+        yield DataWarning(
+            "most ratings have one value",
+            f"{most.low:g} in {_part(most.count, facts.ratings, 'ratings')}",
+            [
+                "compare the model to the baselines of mfcli evaluate, and check that ",
+                _RATING_COLUMN,
+                " is the column of ratings",
+            ],
+        )
+    if values.distinct > 1 and values.step is None:
+        yield DataWarning(
+            "rating scale without steps",
+            f"{values.distinct:,} distinct values from {values.min:g} to {values.max:g}",
+            ["check that these are ratings, not counts or times; the column is ", _RATING_COLUMN],
+        )
+
+
+def _about_marks(values: RatingValues) -> Iterator[DataWarning]:
+    if values.far:
+        shown = ", ".join(f"{bin.low:g} ({bin.count:,}x)" for bin in values.far[:_SHOWN])
+        more = f" and {len(values.far) - _SHOWN:,} more" if len(values.far) > _SHOWN else ""
+        yield DataWarning(
+            "ratings far from all others",
+            shown + more,
+            [
+                "correct them or remove them from the file: they shift the mean, and training may"
+                " diverge without a smaller ",
+                Param("lr"),
+            ],
+        )
+    if values.not_rated:
+        yield DataWarning(
+            "zero may mean 'not rated'",
+            f"{values.not_rated:,} ratings of 0",
+            "if so, remove these rows from the file; otherwise they are learned as bad ratings",
+        )
+    if values.negative:
+        yield DataWarning(
+            "negative ratings",
+            f"{values.negative:,} from {values.min:g}",
+            "if they mark missing ratings, remove these rows from the file",
+        )
+
+
+def _about_times(times: Times) -> Iterator[DataWarning]:
+    ignore = ("ignore times with ", Param("columns.timestamp", ""))
+    if times.unit != "seconds":
+        divide = f"divide them by {UNITS[times.unit]:,}, or the date of "
+        yield DataWarning(
+            "times are not in seconds",
+            f"they look like {times.unit}",
+            [divide, Param("cut"), " will not fit; or ", *ignore],
+        )
+    if times.early:
+        value = f"{times.early:,} ratings, the first of {times.first}"
+        yield DataWarning("times before 1990", value, ["correct them, or ", *ignore])
+    if times.future:
+        value = f"{times.future:,} ratings, the last of {times.last}"
+        yield DataWarning("times in the future", value, ["correct them, or ", *ignore])
+    if times.same:
+        yield DataWarning("all times are the same", times.first, ["they give no order: ", *ignore])
+
+
+def _about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
+    median = facts.users.quantiles["50"]
+    if config.k > median and not any(config.regs.values()):
+        yield DataWarning(
+            "more factors than ratings of a typical user",
+            f"k {config.k}, the median user has {median:,}",
+            ["the model will overfit: use ", Param("reg", 2e-5), " or a smaller ", Param("k")],
+        )
+
+
+def _about_activity(side: Activity) -> Iterator[DataWarning]:
+    one = side.name[:-1]
+    if side.single_share > _MANY_SINGLE:
+        yield DataWarning(
+            f"{side.name} with a single rating",
+            _part(side.single, side.count, side.name),
+            ["none of them can be both trained on and tested: use ", Param(f"min_{one}", 2)],
+        )
+    if side.name == "users" and side.most_share > max(_HEAVY, 2 / side.count):
+        yield DataWarning(
+            f"one {one} has a large part of the ratings",
+            f"{side.most} has {side.most_share:.1%}",
+            [
+                "if it is a robot or a shared account, remove it from the file; or split with ",
+                Param("strategy", "per-user"),
+            ],
+        )
+
+
+def _about_ids(side: Activity) -> Iterator[DataWarning]:
+    ids, one = side.ids, side.name[:-1]
+    if ids.uneven:
+        yield DataWarning(
+            f"{one} ids look like padded numbers",
+            _such_as(ids.padded),
+            "they are text, so 007 is not 7: write all with the same zeros, or none",
+        )
+    if ids.blanks.count:
+        yield DataWarning(
+            f"{one} ids start or end with a blank",
+            _such_as(ids.blanks),
+            "blanks are part of an id: remove them from the file",
+        )
+    if ids.alike.count:
+        yield DataWarning(
+            f"{one} ids differ only by case, blanks or zeros",
+            _such_as(ids.alike),
+            "they are probably the same: write each of them in one way in the file",
+        )
+    if ids.stray.count:
+        yield DataWarning(
+            f"a few {one} ids are not whole numbers",
+            _such_as(ids.stray),
+            [
+                "all others are: correct or remove them in the file, or check that they belong to ",
+                Param(f"columns.{one}"),
+            ],
+        )
+
+
+def _such_as(found: IdExamples) -> str:
+    return f"{found.count:,}, such as {found.example}"
+
+
+def _part(part: int, whole: int, noun: str) -> str:
+    return f"{part:,} of {whole:,} {noun} ({part / whole:.1%})"
