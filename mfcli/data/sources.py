@@ -142,7 +142,7 @@ def _file(path: Path, name: str | None = None) -> File:
             head = file.read(8)
     except OSError as error:
         raise _unreadable(shown, error) from error
-    if not head.strip():
+    if not head:
         raise DataError("is empty", place=shown, remedy="provide one line per rating")
     kinds = (kind for magic, kind in _MAGIC.items() if head.startswith(magic))
     return File(path, shown, next(kinds, ""))

@@ -1,0 +1,168 @@
+"""Ratings from tables in memory; errors name the row, the column and the argument."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import mfcli
+from mfcli.data import Ratings
+
+FRAME = pd.DataFrame(
+    {"user": ["a", "b", "a"], "item": [1, 2, 2], "rating": [3.0, 4, 5], "ts": [7, 8, 9]}
+)
+
+
+def rows(ratings: Ratings) -> list[tuple[object, ...]]:
+    users, items = ratings.users.ids.to_pylist(), ratings.items.ids.to_pylist()
+    times = ratings.timestamp if ratings.timestamp is not None else [None] * len(ratings)
+    columns = (ratings.user, ratings.item, ratings.rating, times)
+    return [(users[u], items[i], float(r), t) for u, i, r, t in zip(*columns, strict=True)]
+
+
+EXPECTED = [("a", 1, 3.0, 7), ("b", 2, 4.0, 8), ("a", 2, 5.0, 9)]
+
+
+def test_no_temporary_file_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **extra: object) -> None:
+        raise AssertionError
+
+    for name in ("TemporaryDirectory", "NamedTemporaryFile", "mkdtemp", "mkstemp"):
+        monkeypatch.setattr(tempfile, name, refuse)
+    assert rows(mfcli.ratings_from(FRAME)) == EXPECTED
+
+
+class Exported:
+    """A data frame of another library."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.Table.from_pandas(FRAME).__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pa.Table.from_pandas(FRAME),
+        pa.Table.from_pandas(FRAME).to_batches()[0],
+        pa.concat_tables([pa.Table.from_pandas(FRAME[:1]), pa.Table.from_pandas(FRAME[1:])]),
+        Exported(),
+        FRAME.set_index("user"),
+        FRAME.set_index(["user", "item"]),
+        FRAME.iloc[[0, 1, 2]].set_axis([5, 6, 7]),
+        FRAME.astype({"user": "category", "item": "Int64", "rating": "float32"}),
+        FRAME.astype({"item": "uint8", "ts": "float64"}),
+        FRAME.assign(ts=pd.to_datetime(FRAME["ts"], unit="s")),
+        FRAME.rename(columns=str.upper),
+        FRAME.rename(columns={"ts": 0}).assign(ts=FRAME["ts"]),
+    ],
+    ids=lambda table: type(table).__name__,
+)
+def test_tables_of_all_kinds(table: Any) -> None:
+    assert rows(mfcli.ratings_from(table)) == EXPECTED
+
+
+def test_columns_can_be_named() -> None:
+    frame = FRAME.rename(columns={"user": "who", "rating": 5})
+    columns = {"user": "who", "rating": "5", "timestamp": ""}
+    ratings = mfcli.ratings_from(frame, columns=columns)
+    assert rows(ratings) == [(*row[:3], None) for row in EXPECTED]
+    source = ratings.source
+    assert source is not None
+    assert source.columns == {"user": "who", "item": "item", "rating": "5"}
+    assert (source.name, source.files, source.rows, source.sha256) == ("table", 0, 3, "")
+    assert source.settings == {"duplicates": "keep-last"}
+
+
+def test_a_split_of_a_table_is_written(tmp_path: Path) -> None:
+    made = mfcli.split(mfcli.ratings_from(FRAME), mfcli.Config(test=0.4))
+    mfcli.write_split(tmp_path / "split", made)
+    assert mfcli.read_split(tmp_path / "split").source == made.source
+
+
+def test_duplicates_are_merged() -> None:
+    frame = pd.concat([FRAME, FRAME.assign(rating=1.0)], ignore_index=True)
+    ratings = mfcli.ratings_from(frame, duplicates="mean")
+    assert [row[2] for row in rows(ratings)] == [2.0, 2.5, 3.0]
+    assert ratings.source is not None
+    assert ratings.source.duplicates == 3
+    with pytest.raises(mfcli.MfcliError, match="table: row 4: user 'a' has rated item 1 before;"):
+        mfcli.ratings_from(frame, duplicates="error")
+
+
+WRONG = [
+    (
+        {"user": [1], "item": [1], "rating": [1.0]},
+        "table must be a pandas DataFrame or an Arrow table, got dict",
+    ),
+    (None, "table must be a pandas DataFrame or an Arrow table, got NoneType"),
+    (
+        FRAME.drop(columns="rating"),
+        "table: has no rating column; its columns are user, item, ts;"
+        " choose with columns['rating']",
+    ),
+    (
+        pd.concat([FRAME, FRAME[["rating"]]], axis=1),
+        "table: has several columns 'rating'; choose with columns['rating']",
+    ),
+    (
+        FRAME.assign(user=[9, "user_foo", 4]),
+        "table: row 2: column 'user' must hold values of one type, got int and str;"
+        " convert the column, as with astype(str)",
+    ),
+    (
+        FRAME.assign(item=[object(), object(), object()]),
+        "table: column 'item' must hold values that Arrow can read;"
+        " convert the column, as with astype(str)",
+    ),
+    (
+        FRAME.assign(user=[1.0, 2.0, np.nan]),
+        "table: column 'user' must hold integer or text ids, got double",
+    ),
+    (
+        FRAME.assign(rating=["1", "2", "3"]),
+        "table: column 'rating' must hold finite numbers, got string",
+    ),
+    (
+        FRAME.assign(ts=["1", "2", "3"]),
+        "table: column 'ts' must hold seconds or dates, got string;"
+        " ignore times with columns={'timestamp': ''}",
+    ),
+    (FRAME.assign(ts=[1, 2, None]), "table: row 3: timestamp (column 'ts') is missing"),
+    (FRAME.assign(user=["a", None, "b"]), "table: row 2: user is missing"),
+    (FRAME.assign(user=["a", "", "b"]), "table: row 2: user id must not be empty"),
+    (
+        FRAME.rename(columns={"rating": "score"}).assign(score=[1, 2, np.inf]),
+        "table: row 3: rating (column 'score') must be a finite number, got inf",
+    ),
+    (FRAME.assign(rating=[1, 2, 1e40]), "table: row 3: rating must be a finite number, got inf"),
+    (FRAME.assign(rating=[1, None, 1]), "table: row 2: rating is missing"),
+    (FRAME[:0], "table: holds no rating"),
+]
+
+
+@pytest.mark.parametrize(("table", "message"), WRONG)
+def test_errors_name_the_row_and_the_column(table: Any, message: str) -> None:
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.ratings_from(table)
+    assert str(caught.value).replace("large_string", "string") == message
+
+
+def test_columns_that_are_chosen_must_be_one() -> None:
+    frame = pd.concat([FRAME, FRAME[["rating"]]], axis=1)
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.ratings_from(frame, columns={"rating": "rating"})
+    assert str(caught.value) == (
+        "table: has several columns 'rating'; rename them, or choose another with columns['rating']"
+    )
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.ratings_from(FRAME, columns={"item": "film"})
+    assert str(caught.value) == (
+        "table: has no column 'film'; its columns are user, item, rating, ts;"
+        " choose with columns['item']"
+    )
