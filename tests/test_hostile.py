@@ -1,4 +1,4 @@
-"""Files made by someone who means harm: refused, or shown harmlessly; bounded memory."""
+"""Malicious files are refused or shown safely, in bounded memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trained(run: Run) -> Run:
 
 
 def resealed(folder: Path, name: str) -> None:
-    """Write the manifest of a folder again, as one who knows how would, with a file's digest."""
+    """Write the record of a folder again, with the right digests."""
     path = folder / name
     manifest = json.loads(path.read_text())
     del manifest["digest"]
@@ -56,7 +56,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert cell("[bold]x[/bold]") == r"\[bold]x\[/bold]"
 
 
-def test_titles_are_shown_harmlessly(trained: Run) -> None:
+def test_titles_are_shown_safely(trained: Run) -> None:
     rows = "".join(f'{n},"[link=file:///etc]{ESCAPE}{n}[/nonsense"\n' for n in range(40))
     Path("titles.csv").write_text("item,title\n" + rows)
     done = trained("recommend", "--user", 3, "--titles", "titles.csv")
@@ -66,7 +66,7 @@ def test_titles_are_shown_harmlessly(trained: Run) -> None:
     assert "[link=file" in done.out
 
 
-def test_names_of_columns_are_shown_harmlessly(trained: Run) -> None:
+def test_column_names_are_shown_safely(trained: Run) -> None:
     Path("bad.csv").write_text(f"{ESCAPE}a,[red]b,c\n1,2,3\n")
     done = trained("split", "bad.csv")
     assert done.code == 1
@@ -86,7 +86,7 @@ def test_formulas_are_quoted() -> None:
     assert made.drop_columns("t").equals(table.drop_columns("t"))
 
 
-def test_tables_for_people_have_no_formulas(trained: Run) -> None:
+def test_tables_have_no_formulas(trained: Run) -> None:
     rows = "".join(f'{n},"=HYPERLINK(""http://x"",{n})"\n' for n in range(40))
     Path("titles.csv").write_text("item,title\n" + rows)
     options = ["--user", 3, "--titles", "titles.csv", "--out"]
@@ -114,7 +114,7 @@ def test_a_history_of_millions_of_epochs_is_refused(trained: Run) -> None:
 def test_json_of_any_size_is_not_read(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "_MOST_BYTES", 1 << 20)
     with Path("huge.json").open("wb") as file:
-        file.truncate(1 << 40)  # a hole that takes no room on the disk
+        file.truncate(1 << 40)  # a sparse file
     done = trained("plot", "huge.json")
     assert done.err == "error: huge.json: is larger than 1 MB; create it again\n"
     Path("deep.json").write_text("[" * 100_000)
@@ -163,7 +163,7 @@ def test_rows_outside_the_vocabulary_are_refused(trained: Run) -> None:
         assert "split/train.arrow: user rows must be from 0 to 59" in done.err
 
 
-def test_names_in_a_manifest_do_not_lead_out_of_its_folder(trained: Run) -> None:
+def test_names_in_a_record_do_not_leave_its_folder(trained: Run) -> None:
     path = Path("split/split.json")
     manifest = json.loads(path.read_text())
     del manifest["digest"]
@@ -176,7 +176,7 @@ def test_names_in_a_manifest_do_not_lead_out_of_its_folder(trained: Run) -> None
 
 
 def test_a_keras_file_is_data_and_never_code(trained: Run) -> None:
-    """A lambda, a foreign class, a member with a path: what is not the weights is not looked at."""
+    """Only the weights are read: no lambda, no other class, no member with a path."""
     path = Path("model/model.keras")
     with zipfile.ZipFile(path) as archive:
         weights = archive.read("model.weights.h5")

@@ -1,4 +1,4 @@
-"""Ratings from several files, folders, the standard input, and packed in any way."""
+"""Ratings from several files, folders, standard input and compressed files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
@@ -41,7 +42,7 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("name", PACK)
-def test_packed_in_any_way(tmp_path: Path, name: str) -> None:
+def test_compressed_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / "data"
     path.write_bytes(PACK[name](TEXT))
     ratings = read_ratings(path)
@@ -51,7 +52,7 @@ def test_packed_in_any_way(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACK)
-def test_a_damaged_pack_is_refused(tmp_path: Path, name: str) -> None:
+def test_damaged_compressed_files_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "data"
     packed = PACK[name](TEXT + b"5,%d,3,1\n" * 20_000)
     for damaged in (packed[:-6], packed[: len(packed) // 2]):
@@ -61,7 +62,7 @@ def test_a_damaged_pack_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACK)
-def test_faults_in_a_pack_have_their_line(tmp_path: Path, name: str) -> None:
+def test_faults_in_compressed_files_name_their_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / "data"
     path.write_bytes(PACK[name](TEXT + b"4,4,x,1\n"))
     with pytest.raises(DataError, match=":5: rating must be a finite number, got 'x'"):
@@ -109,7 +110,7 @@ def test_a_folder_of_parquet_files(tmp_path: Path) -> None:
     assert triples(read_ratings(tmp_path))[-2:] == [(2, 2, 2.0), (5, 2, 1.0)]
 
 
-def test_the_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(TEXT)))
     ratings = read_ratings("-")
     assert triples(ratings) == EXPECTED
@@ -137,7 +138,7 @@ BAD = (
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_bad_rows_can_be_left_out_and_are_listed(
+def test_invalid_rows_can_be_skipped_and_are_listed(
     tmp_path: Path, pack: Callable[[bytes], bytes]
 ) -> None:
     path, rejected = tmp_path / "data.csv", tmp_path / "rejected.csv"
@@ -159,20 +160,20 @@ def test_bad_rows_can_be_left_out_and_are_listed(
     assert rows[3]["row"] == "5,5,NaN,1"
 
 
-def test_sound_files_are_listed_nowhere(tmp_path: Path) -> None:
+def test_no_list_is_written_if_all_rows_are_valid(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_bytes(TEXT)
     read_ratings(tmp_path / "data.csv", rejected=tmp_path / "rejected.csv")
     assert not (tmp_path / "rejected.csv").exists()
 
 
-def test_one_bad_file_of_several(tmp_path: Path) -> None:
+def test_one_invalid_file_of_several(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(TEXT)
     (tmp_path / "b.csv").write_bytes(b"user,item,rating,ts\nx,y,1,1\n7,7,z,1\n7,8,2,1\n")
     ratings = read_ratings([tmp_path / "a.csv", tmp_path / "b.csv"], rejected=tmp_path / "r.csv")
     assert [str(t) for t in triples(ratings)][-2:] == ["('x', 'y', 1.0)", "('7', '8', 2.0)"]
 
 
-def test_bad_rows_of_parquet(tmp_path: Path) -> None:
+def test_invalid_rows_of_parquet(tmp_path: Path) -> None:
     frame = pd.DataFrame({"user": [1, 2, 3], "item": ["a", "", "c"], "rating": [1.0, 2, np.inf]})
     frame.to_parquet(tmp_path / "data.parquet")
     ratings = read_ratings(tmp_path / "data.parquet", rejected=tmp_path / "r.csv")
@@ -181,7 +182,7 @@ def test_bad_rows_of_parquet(tmp_path: Path) -> None:
     assert ratings.source.rejected == {"item": 1, "rating": 1}
 
 
-def test_nothing_but_bad_rows(tmp_path: Path) -> None:
+def test_only_invalid_rows(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("user,item,rating\n1,2,x\n")
     with pytest.raises(DataError, match="holds no valid rating"):
         read_ratings(tmp_path / "data.csv", rejected=tmp_path / "r.csv")
@@ -192,7 +193,7 @@ def test_nothing_but_bad_rows(tmp_path: Path) -> None:
 def test_any_bytes_are_ratings_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Feed mutated ratings files and random bytes."""
+    """Read mutated ratings files and random bytes."""
     whole = bytearray(data.draw(st.sampled_from([TEXT, BAD, *(p(TEXT) for p in PACK.values())])))
     for _ in range(data.draw(st.integers(0, 4))):
         place = data.draw(st.integers(0, len(whole)))
@@ -223,7 +224,7 @@ ODD = [
 
 
 @pytest.mark.parametrize(("text", "options", "expected"), ODD)
-def test_what_the_fast_reader_refuses_may_be_sound(
+def test_the_strict_reader_accepts_more_than_the_fast_one(
     tmp_path: Path, text: str, options: dict[str, str], expected: list[object]
 ) -> None:
     (tmp_path / "data").write_text(text, encoding="utf-8")
@@ -235,7 +236,7 @@ def test_what_the_fast_reader_refuses_may_be_sound(
 
 
 @pytest.mark.parametrize("time", ["1_0", "1e30", "true", "soon"])
-def test_times_that_are_none(tmp_path: Path, time: str) -> None:
+def test_invalid_times(tmp_path: Path, time: str) -> None:
     (tmp_path / "data").write_text(f"user,item,rating,ts\n1,2,3,{time}\n")
     with pytest.raises(DataError, match=":2: timestamp must be seconds or an ISO 8601 date"):
         read_ratings(tmp_path / "data")
@@ -283,3 +284,54 @@ def test_inputs_guided_by_coverage(tmp_path: Path) -> None:
     command += ["-rss_limit_mb=0", str(tmp_path)]  # a peak may be that of the process around it
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_closed_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match="<stdin>: is closed; name a file"):
+        read_ratings("-")
+
+
+def test_blank_lines_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"\n" * 50 + TEXT)
+    assert triples(read_ratings(tmp_path / "data")) == EXPECTED
+    (tmp_path / "data").write_bytes(b"\n" * 50)
+    with pytest.raises(DataError, match="is empty; provide one line per rating"):
+        read_ratings(tmp_path / "data")
+
+
+def test_fields_of_any_length_are_read_or_refused(tmp_path: Path) -> None:
+    long = "x" * 200_000  # more than Python's csv module takes
+    (tmp_path / "data").write_text(f"user,item,rating,title\n1,2,3,{long}\n1,3,4,{long}\n")
+    assert triples(read_ratings(tmp_path / "data")) == [(1, 2, 3.0), (1, 3, 4.0)]
+    (tmp_path / "data").write_text(f"user,item,rating,title\n1,2,x,{long}\n")
+    with pytest.raises(DataError, match=":2: must have 4 fields like the first line, got 1"):
+        read_ratings(tmp_path / "data")
+
+
+@pytest.mark.parametrize("times", [[1.5, float("nan")], [True, False], ["1970-01-01", "soon"]])
+def test_invalid_times_of_parquet(tmp_path: Path, times: list[object]) -> None:
+    table = pa.table({"user": [1, 2], "item": [1, 2], "rating": [1.0, 2.0], "ts": times})
+    pq.write_table(table, tmp_path / "data")
+    with pytest.raises(DataError, match="data: column 'ts' must hold seconds or dates, got "):
+        read_ratings(tmp_path / "data")
+
+
+def test_parquet_columns_with_the_same_name_are_refused(tmp_path: Path) -> None:
+    table = pa.table([[1], [2], [3.0], [4.0]], ["user", "item", "rating", "rating"])
+    pq.write_table(table, tmp_path / "data")
+    with pytest.raises(DataError, match=r"several columns 'rating'; choose with columns"):
+        read_ratings(tmp_path / "data")
+    with pytest.raises(DataError, match="data: has several columns 'rating'; rename them"):
+        read_ratings(tmp_path / "data", columns={"rating": "rating"})
+
+
+def test_settings_that_were_used_are_recorded(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    source = read_ratings(tmp_path / "a.csv", duplicates="mean").source
+    assert source is not None
+    assert source.settings == {"decimal": ".", "duplicates": "mean", "on_bad_row": "stop"}
+    pq.write_table(pa.table({"user": [1], "item": [2], "rating": [3.0]}), tmp_path / "b")
+    source = read_ratings(tmp_path / "b", on_bad_row="skip").source
+    assert source is not None
+    assert source.settings == {"duplicates": "keep-last", "on_bad_row": "skip"}

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings, strategies as st
 from planted import make_ratings, planted_ratings
 
 from mfcli.config import Config
-from mfcli.data import Ratings, read_ratings
+from mfcli.data import Ratings, read_ratings, read_vocabulary
 from mfcli.errors import ArtifactError, DataError
 from mfcli.splits import read_split, split, write_split
 from mfcli.storage.records import sealed_text
@@ -60,7 +61,7 @@ def test_vocabularies_hold_all_ids_and_count_train_only() -> None:
     assert made.unseen(made.test) == sum(unseen) > 0
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     ratings, _ = planted_ratings()
     same = [rows(split(ratings, Config(seed=1)).test) for _ in range(2)]
     other = rows(split(ratings, Config(seed=2)).test)
@@ -118,7 +119,7 @@ def folder(tmp_path: Path) -> Path:
     "name", ["split.json", "train.arrow", "test.arrow", "users.arrow", "items.arrow"]
 )
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
-def test_damage_is_noticed(folder: Path, name: str, damage: str) -> None:
+def test_damage_is_an_error(folder: Path, name: str, damage: str) -> None:
     path, content = folder / name, bytearray((folder / name).read_bytes())
     content[len(content) // 2] ^= 1
     pieces = {"empty": b"", "truncated": content[: len(content) // 2], "flipped": content}
@@ -149,3 +150,39 @@ def test_an_older_split_survives_a_failure(folder: Path, monkeypatch: pytest.Mon
         write_split(folder, split(planted_ratings(seed=9)[0], Config()))
     assert read_split(folder).hash == before
     assert [path.name for path in folder.parent.iterdir()] == ["split"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "path", "name"),
+    [("random", "split", "test"), ("k-fold", "split/fold-1", "ratings")],
+)
+def test_the_number_of_ratings_is_checked(
+    tmp_path: Path, strategy: str, path: str, name: str
+) -> None:
+    ratings, _ = planted_ratings()
+    manifest = write_split(tmp_path / "split", split(ratings, Config(strategy=strategy)))
+    manifest["ratings"]["test"] = 1
+    if "ends" in manifest:
+        manifest["ends"][-1] += 1
+    (tmp_path / "split" / "split.json").write_text(sealed_text(manifest))
+    with pytest.raises(ArtifactError, match=f"split: {name}.arrow does not have the number"):
+        read_split(tmp_path / path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"id": pa.array([1, 1]), "count": pa.array([1, 1])}, "ids must be distinct"),
+        ({"id": pa.array([1.5]), "count": pa.array([1])}, "column 'id' has the wrong type, double"),
+        ({"id": pa.array([1])}, "must have one column 'count', got ['id']"),
+    ],
+)
+def test_vocabularies_are_checked(
+    tmp_path: Path, columns: dict[str, pa.Array], message: str
+) -> None:
+    table = pa.table(columns)
+    with pa.OSFile(str(tmp_path / "v"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as out:
+        out.write_table(table)
+    with pytest.raises(ArtifactError) as caught:
+        read_vocabulary(tmp_path / "v")
+    assert str(caught.value) == f"{tmp_path / 'v'}: {message}; create it again"

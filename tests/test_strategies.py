@@ -1,4 +1,4 @@
-"""Each strategy's law, on ratings of any shape."""
+"""The law of each strategy, for ratings of any shape; k-fold splits."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_parts_are_disjoint_complete_and_seeded(
 
 @settings(max_examples=100, deadline=None)
 @given(some_ratings(), SHARES)
-def test_per_user_holds_out_a_share_of_each(ratings: Ratings, share: float) -> None:
+def test_per_user_holds_out_a_fraction_of_each(ratings: Ratings, share: float) -> None:
     made = made_or_refused(ratings, Config(strategy="per-user", test=share))
     held = Counter(made.test.user.tolist())
     for user, count in Counter(ratings.user.tolist()).items():
@@ -150,7 +150,7 @@ def test_times_are_needed(name: str) -> None:
 @given(some_ratings(), st.integers(1, 4), st.integers(1, 4))
 def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_item: int) -> None:
     rows = set(range(len(ratings)))
-    while True:  # the obvious way
+    while True:  # the simple way
         users = Counter(ratings.user[n] for n in rows)
         items = Counter(ratings.item[n] for n in rows)
         gone = {
@@ -173,14 +173,14 @@ def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_i
     assert [kept.users.ids[int(u)].as_py() for u in kept.user] == raw
 
 
-def test_filters_say_what_went() -> None:
+def test_filters_record_what_they_removed() -> None:
     user, item = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0, 1, 2, 0, 1, 2, 3])
     ratings = make_ratings(user, item, np.arange(7), users=3, items=4)
     record = split(ratings, Config(min_user=2)).strategy
     assert record["removed"] == {"users": 1, "items": 1, "ratings": 1}
 
 
-def test_a_published_split_is_taken_as_it_is() -> None:
+def test_a_published_split_is_kept() -> None:
     train = make_ratings(np.arange(20) % 4, np.arange(20) // 4, np.arange(20), users=4, items=5)
     test = make_ratings(np.array([3, 9]), np.array([9, 0]), np.array([50, 51]), users=10, items=10)
     made = split_given(train, test, Config(valid=0.1))
@@ -256,9 +256,7 @@ LIES = [
 
 
 @pytest.mark.parametrize(("lie", "message"), LIES)
-def test_folds_that_cannot_be_are_refused(
-    tmp_path: Path, lie: dict[str, object], message: str
-) -> None:
+def test_impossible_folds_are_refused(tmp_path: Path, lie: dict[str, object], message: str) -> None:
     ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
     write_split(tmp_path / "split", split(ratings, Config(strategy="k-fold", folds=4)))
     path = tmp_path / "split" / "split.json"
@@ -271,7 +269,7 @@ def test_folds_that_cannot_be_are_refused(
 
 
 @pytest.mark.parametrize("fold", [0, 5, 10**9])
-def test_a_fold_that_is_none_is_refused(tmp_path: Path, fold: int) -> None:
+def test_unknown_folds_are_refused(tmp_path: Path, fold: int) -> None:
     ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
     write_split(tmp_path / "split", split(ratings, Config(strategy="k-fold", folds=4)))
     write_record(tmp_path / "split" / "fold-1" / "split.json", FoldRecord(fold=fold))

@@ -98,7 +98,7 @@ def test_ids_are_kept_as_they_are(tmp_path: Path) -> None:
     assert triples(ratings) == [("-7", "x y", 3.0), ("anna", "é", 4.0)]
 
 
-def test_movie_idx_goes_before_movie_id(tmp_path: Path) -> None:
+def test_movie_idx_is_preferred_to_movie_id(tmp_path: Path) -> None:
     ratings = read_ratings(write(tmp_path, "movieId,movie_idx,user_id,rating\n900,1,2,3\n"))
     assert triples(ratings) == [(2, 1, 3.0)]
     assert ratings.source is not None
@@ -124,7 +124,7 @@ def test_times(tmp_path: Path, time: str, seconds: int) -> None:
     assert ratings.timestamp.tolist() == [seconds]
 
 
-def test_times_can_be_left_out(tmp_path: Path) -> None:
+def test_times_can_be_ignored(tmp_path: Path) -> None:
     path = write(tmp_path, "user,item,rating,ts\n1,2,3,soon\n")
     assert read_ratings(path, columns={"timestamp": ""}).timestamp is None
 
@@ -234,7 +234,7 @@ def test_duplicates_can_be_an_error(tmp_path: Path) -> None:
     )
 
 
-def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_can_have_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfcli.data.text._BLOCK", 100)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"user": rng.integers(0, 50, 900), "item": np.arange(900), "rating": 1.0})
@@ -244,7 +244,7 @@ def test_ids_need_not_fit_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert read == list(frame.itertuples(index=False, name=None))
 
 
-def test_quotes_may_come_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quotes_after_many_plain_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfcli.data.text._BLOCK", 50)
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]

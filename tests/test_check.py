@@ -1,4 +1,4 @@
-"""Exact facts of small sets; each warning where it belongs, and nowhere else."""
+"""Exact facts of small data; each warning for data that has its fault, and no other."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SOUND = Config(k=2)
 
 
 def plain(values: np.ndarray | list[float], users: int = 50) -> Ratings:
-    """Make ratings of these values, dealt to users and items in turn."""
+    """Make ratings of these values, assigned to users and items in turn."""
     rows = np.arange(len(values))
     items = -(-len(rows) // users)
     return make_ratings(rows % users, rows // users, np.array(values), users=users, items=items)
 
 
 def steps(n: int = 2000) -> np.ndarray:
-    """Return n ratings from 1 to 5, as many of each."""
+    """Return n ratings from 1 to 5, equally many of each."""
     return np.arange(n) % 5 + 1.0
 
 
 def warned(ratings: Ratings, config: Config = SOUND) -> dict[str, str]:
-    """Return the sentences of the warnings, by what they warn of."""
+    """Return the warnings as text, by kind."""
     return {w.what: str(w) for w in check(ratings, config, now=NOW).warnings}
 
 
@@ -82,7 +82,7 @@ def test_facts_of_a_small_set() -> None:
     assert values.most == ValueBin(2, 2, 3)
 
 
-def test_facts_of_the_sides() -> None:
+def test_facts_of_users() -> None:
     user = np.repeat(np.arange(200), np.arange(1, 201))
     item = np.concatenate([np.arange(n) for n in range(1, 201)])
     ratings = make_ratings(user, item, np.ones(len(user)), users=200, items=200)
@@ -107,7 +107,7 @@ def test_histogram_is_complete(distinct: int, bins: int) -> None:
         assert [bin.count for bin in histogram] == np.histogram(values, 20)[0].tolist()
 
 
-def test_values_are_as_they_were_written() -> None:
+def test_values_are_shown_as_written() -> None:
     report = check(plain(steps() / 10), SOUND)
     assert [bin.low for bin in report.values.histogram] == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert report.values.max == 0.5
@@ -120,7 +120,7 @@ def test_sound_ratings_give_no_warning() -> None:
     assert not warned(with_ids([f"user {n}" for n in range(50)]))
 
 
-def test_real_ratings_give_no_warning_but_of_rare_items(real_csv: Path) -> None:
+def test_real_ratings_warn_only_of_rare_items(real_csv: Path) -> None:
     ratings = read_ratings(real_csv)
     report = check(ratings, Config())
     assert [w.what for w in report.warnings] == ["items with a single rating"]
@@ -215,7 +215,7 @@ CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
 
 
 def single_items() -> Ratings:
-    """Make ratings of which every fourth item has one only."""
+    """Make ratings in which a third of the items have only one."""
     item = np.concatenate([np.arange(1900) % 190, np.arange(190, 290)])
     return make_ratings(np.arange(2000) % 50, item, steps(), users=50, items=290)
 
@@ -224,7 +224,7 @@ CASES["items with a single rating"] = lambda: (single_items(), "100 of 290 items
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_what_is_wrong_is_warned_of_and_nothing_else(what: str) -> None:
+def test_each_warning_is_given_alone(what: str) -> None:
     ratings, value = CASES[what]()
     found = warned(ratings)
     assert found.pop(what).startswith(f"{what}: {value}")
@@ -235,7 +235,7 @@ ALSO = {
     "more factors than ratings of a typical user": {"users with a single rating"},
     "users with a single rating": {"more factors than ratings of a typical user"},
 }
-"""What cannot be had alone."""
+"""Warnings that another one implies."""
 
 
 @pytest.mark.parametrize(
@@ -255,11 +255,11 @@ ALSO = {
         lambda: with_ids([*"abc", *(str(n) for n in range(47))]),
     ],
 )
-def test_what_is_just_right_is_not_warned_of(sound: Callable[[], Ratings]) -> None:
+def test_limits_give_no_warning(sound: Callable[[], Ratings]) -> None:
     assert not warned(sound())
 
 
-def test_a_penalty_or_fewer_factors_answer_the_warning_of_k() -> None:
+def test_regularization_or_fewer_factors_avoid_the_warning_about_k() -> None:
     ratings, what = plain(steps(), users=500), "more factors than ratings of a typical user"
     assert what in warned(ratings, Config(k=5))
     assert what not in warned(ratings, Config(k=4))
@@ -287,7 +287,7 @@ def test_values_far_from_all_others(values: list[np.ndarray], far: list[float]) 
     assert [bin.low for bin in found] == far
 
 
-def test_many_far_values_are_named_in_part() -> None:
+def test_only_the_first_far_values_are_listed() -> None:
     values = np.concatenate([steps(19990), np.arange(100, 110)])
     shown = warned(plain(values))["ratings far from all others"]
     assert "100 (1x), 101 (1x), 102 (1x), 103 (1x), 104 (1x) and 5 more;" in shown
@@ -305,7 +305,7 @@ def test_many_far_values_are_named_in_part() -> None:
         (np.arange(2000) % 3 - 1, 0),
     ],
 )
-def test_zero_belongs_to_a_scale_or_does_not(values: np.ndarray, count: int) -> None:
+def test_zero_may_be_part_of_the_scale(values: np.ndarray, count: int) -> None:
     assert check(plain(values), SOUND).values.not_rated == count
 
 
@@ -319,14 +319,14 @@ def test_times_are_dates_in_any_unit(unit: str, second: int) -> None:
     assert (times.early, times.future, times.same) == (0, 0, False)
 
 
-def test_one_time_is_no_want_of_order() -> None:
+def test_a_single_time_gives_no_warning() -> None:
     ratings = replace(plain([3.0], users=1), timestamp=np.array([10**9]))
     times = check(ratings, SOUND, now=NOW).times
     assert times is not None
     assert not times.same
 
 
-def test_ids_of_one_length_are_counted_though_not_warned_of() -> None:
+def test_padded_ids_of_one_length_give_no_warning() -> None:
     ids = check(with_ids([f"{n:03}" for n in range(50)]), SOUND).users.ids
     assert ids.padded == IdExamples(50, "'000'")
     assert not ids.uneven
@@ -359,7 +359,7 @@ def test_blocks_are_shuffled_one_at_a_time() -> None:
     assert cost.memory["columns"] == 2000 * 12
 
 
-def test_the_cost_of_the_keras_engine_is_not_guessed() -> None:
+def test_the_cost_of_the_keras_engine_is_not_estimated() -> None:
     assert check(plain(steps()), Config(optimizer="adam")).cost is None
     assert check(plain(steps()), Config(engine="keras")).cost is None
 

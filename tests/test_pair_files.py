@@ -1,4 +1,4 @@
-"""Predictions of pairs in files of all kinds, piece by piece."""
+"""Predictions for pairs in files of all kinds, and for named pairs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.data import Vocabulary, parquet, strict, text as text_reader
+from mfcli.data import Layout, Vocabulary, open_sources, parquet, strict, text as text_reader
+from mfcli.data.pair_files import _TextPairs
+from mfcli.data.text import TextPiece
 from mfcli.errors import DataError
 from mfcli.model import Model
 from mfcli.predict import pair_files as predicting, predictor as predictors
@@ -74,7 +76,7 @@ def lines(separator: str = ",", header: str = "user,item,note") -> str:
 
 @pytest.mark.parametrize("separator", [",", "\t", ";", "::"])
 @pytest.mark.parametrize("header", ["user,item,note", ""])
-def test_texts_get_one_field_more(ready: Run, model: Model, separator: str, header: str) -> None:
+def test_texts_get_another_field(ready: Run, model: Model, separator: str, header: str) -> None:
     text = lines(separator, header)
     Path("pairs.csv").write_text(text, encoding="utf-8")
     done = ready("predict", "pairs.csv")
@@ -134,12 +136,12 @@ ROW = st.tuples(st.sampled_from(["100", "7", "101"]), st.sampled_from(["i 1", "Ã
     end=st.sampled_from(["\n", "\r\n"]),
     block=st.integers(1, 60),
 )
-def test_what_python_reads_is_what_passes_through(
+def test_rows_are_those_that_python_reads(
     model: Model, tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]],
     separator: str, quoting: int, end: str, block: int,
 ) -> None:  # fmt: skip
     text = io.StringIO()
-    if quoting == csv.QUOTE_NONE:  # whatever comes of it
+    if quoting == csv.QUOTE_NONE:  # not always valid
         text.write("".join(separator.join(row) + end for row in rows))
     else:
         csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=end).writerows(rows)
@@ -183,7 +185,7 @@ def test_bytes_of_other_columns_pass_through(ready: Run) -> None:
     assert done.stdout.startswith(b"user,item,x,prediction\n100,i0,\xff\xfe,")
 
 
-def test_packed_texts_and_the_standard_input(ready: Run, model: Model) -> None:
+def test_compressed_texts_and_standard_input(ready: Run, model: Model) -> None:
     Path("pairs.csv").write_text(lines())
     packed = ready("predict", "pairs.csv", "-q").out
     for pack in (gzip.compress, bz2.compress, lzma.compress):
@@ -311,7 +313,7 @@ def test_users_and_items_without_training_ratings_are_counted(ready: Run, model:
     assert (quiet.out, quiet.err) == ("p.csv: 5 pairs\n", "")
 
 
-def test_parquet_keeps_what_it_is(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_keeps_its_columns(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS", 2)
     frame = pd.DataFrame(
         {"user": [100, 101, 102], "item": pd.Categorical(["i0", "i5", "i0"])},
@@ -334,7 +336,7 @@ def test_many_rows_become_several_row_groups(ready: Run, monkeypatch: pytest.Mon
     assert [file.row_group(n).num_rows for n in range(file.num_row_groups)] == [4, 4, 1]
 
 
-def test_strict_writes_nothing_in_vain(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strict_writes_all_or_nothing(ready: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_reader, "_BLOCK", 40)
     text = "user,item\n" + "100,i0\n" * 50
     Path("pairs.csv").write_text(text)
@@ -358,7 +360,7 @@ def test_a_late_fault_leaves_the_older_file(ready: Run, monkeypatch: pytest.Monk
     assert {path.name for path in Path().iterdir()} == {"model", "pairs.csv", "p.csv", "p.parquet"}
 
 
-def test_positions_say_that_there_is_no_header(ready: Run, model: Model) -> None:
+def test_positions_mean_that_there_is_no_header(ready: Run, model: Model) -> None:
     Path("pairs.csv").write_text("x1,nobody\ni0,100\n")
     assert ready("predict", "pairs.csv").code == 1
     done = ready("predict", "pairs.csv", "--user-col", 2, "--item-col", 1)
@@ -426,7 +428,7 @@ def test_refusals(ready: Run, args: list[str], code: int, message: str) -> None:
         assert Path("old.csv").read_text() == "old"
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(ready: Run) -> None:
+def test_a_closed_pipe_ends_it_quietly(ready: Run) -> None:
     Path("pairs.csv").write_text("user,item\n" + "100,i0\n" * 400_000)
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} -m mfcli predict pairs.csv | head -1"],
@@ -434,3 +436,16 @@ def test_a_reader_that_goes_away_ends_it_quietly(ready: Run) -> None:
     )  # fmt: skip
     assert done.stdout == "user,item,prediction\n"
     assert "Traceback" not in done.stderr
+
+
+def test_rows_and_lines_that_do_not_agree_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prediction must never be written to another line."""
+    with open_sources([Path(__file__)]) as files:
+        columns = {"user": 0, "item": 1}
+        layout = Layout(files[0], "text", ",", ".", False, 0, ["1", "2"], columns)
+    pairs = _TextPairs(TextPiece(layout, b"a,b\n\nc,d\n"), whole=False)
+    assert (pairs.user.to_pylist(), pairs.item.to_pylist()) == (["a", "c"], ["b", "d"])
+    texts = pa.array(["a", "b", "c"])
+    monkeypatch.setattr(TextPiece, "parse", lambda piece, types: dict.fromkeys(types, texts))
+    with pytest.raises(text_reader.Refused):
+        _TextPairs(TextPiece(layout, b"a,b\nc,d\n"), whole=False)
