@@ -438,7 +438,7 @@ def test_files_are_read_as_told(folder: Run) -> None:
 
 
 FAULTS = [
-    (["empty.csv"], 1, "empty.csv: is empty; a line for each rating is needed"),
+    (["empty.csv"], 1, "empty.csv: is empty; provide one line per rating"),
     (["header.csv"], 1, "header.csv: holds no rating, only a header"),
     (["none.csv"], 1, "none.csv: cannot be read: No such file or directory"),
     (["bad.csv"], 1, "bad.csv:2: rating must be a finite number, got 'good'"),

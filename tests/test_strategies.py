@@ -321,7 +321,7 @@ def test_one_split_is_not_folds(tmp_path: Path) -> None:
 
 def test_folds_leave_ratings_to_train_on() -> None:
     ratings = make_ratings(np.arange(10), np.arange(10), np.arange(10), users=10, items=10)
-    with pytest.raises(DataError, match=r"2 folds and valid=0\.6 leave no rating .*; lower valid"):
+    with pytest.raises(DataError, match=r"2 folds and valid=0\.6 leave nothing .*; lower valid"):
         split(ratings, Config(strategy="k-fold", folds=2, valid=0.6))
 
 

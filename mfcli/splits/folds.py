@@ -101,7 +101,7 @@ def make_folds(ratings: Ratings, config: Config) -> Folds:
             [
                 f"{config.folds} folds and ",
                 Param("valid", config.valid),
-                " leave no rating to train on",
+                " leave nothing to train on",
             ],
             remedy=["lower ", Param("valid")],
         )
