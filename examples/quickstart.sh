@@ -28,13 +28,13 @@ export PATH="$venv/bin:$PATH"
 python "$root/examples/movielens.py" data.csv movies.csv
 rm -f mfcli.toml    # of an earlier run; the first training uses the defaults
 
-printf '\nThe model with the default settings\n'
+printf '\n== The default settings\n'
 run mfcli split data.csv
 run mfcli train --k 10 --epochs 15
 run mfcli evaluate
 run mfcli plot history.json
 
-printf '\nA more accurate model with recommended settings (training takes 10 to 20 seconds)\n'
+printf '\n== Recommended settings for an accurate model (trains for 10 to 20 seconds)\n'
 run mfcli init
 run mfcli train --quiet
 run mfcli evaluate --ranking
@@ -43,13 +43,13 @@ run mfcli plot metrics.json
 
 cat <<END
 
-In $folder:
+== Files in $folder
   model/         the model; model/model.keras opens in Keras anywhere
   metrics.json   its errors on ratings it has not seen, beside two baselines
   metrics.png    where these errors are
   history.png    the training curves of the first model
 
-Next: source $venv/bin/activate, then in a folder with your own data.csv
+== Next: source $venv/bin/activate, then in a folder with your own data.csv
   mfcli check data.csv
   mfcli split data.csv
   mfcli init

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mfcli.cli import app as cli
+from mfcli.cli import app
 from mfcli.config import SETTINGS, read_settings
 from mfcli.data.layout import ALIASES
 from mfcli.search import read_space
@@ -34,9 +34,7 @@ README, EXAMPLES, TESTS = (
 )
 DOCUMENTS = (README, EXAMPLES, TESTS)
 QUICKSTART = ROOT / "examples" / "quickstart.sh"
-FOUR_LINES = (
-    "mfcli split data.csv\nmfcli train --k 10 --epochs 15\nmfcli evaluate\nmfcli plot history.json\n"
-)
+FOUR_LINES = "mfcli split data.csv\nmfcli train --k 10 --epochs 15\nmfcli evaluate\nmfcli plot history.json\n"
 EXPORT = re.compile(r"mfcli export .*")
 
 
@@ -50,10 +48,10 @@ def blocks(language: str, *documents: Path) -> list[str]:
 
 
 def parts(transcript: str) -> Iterator[tuple[str, str]]:
-    """Yield each command after a prompt, and the output below it."""
+    """Yield each command after a prompt, and the output below it, up to a heading."""
     for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
-        yield command, output.rstrip("\n")
+        yield command, output.partition("\n\n== ")[0].rstrip("\n")
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -130,7 +128,7 @@ def test_the_quickstart_runs_the_four_lines_and_leaves_its_files(sessions: Sessi
     folder = sessions.folders[README]
     for name in ("data.csv", "model/model.keras", "metrics.json", "history.png", "metrics.png"):
         assert (folder / name).is_file()
-    assert f"In {folder}:" in sessions.quickstart
+    assert f"== Files in {folder}\n" in sessions.quickstart
     commands = [command for command, _ in parts(sessions.quickstart)]
     assert "\n".join(commands[:4]) + "\n" == FOUR_LINES
     assert FOUR_LINES in blocks("sh", README)
@@ -146,7 +144,7 @@ def test_the_python_session_runs(sessions: Sessions) -> None:
     )
     assert done.returncode == 0, done.stderr
     first, second, *rest = done.stdout.splitlines()
-    assert re.fullmatch(r"RMSE 0\.8\d+ \(0\.8\d+ to 0\.9\d+\) on 20,001 ratings", first)
+    assert re.fullmatch(r"RMSE 0\.8\d+ \(0\.8\d+ to 0\.9\d+\)", first)
     assert re.fullmatch(r"NDCG@10 0\.0\d+", second)
     assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
     assert rest[1].split() == ["user", "rank", "item", "prediction"]
@@ -200,7 +198,7 @@ def test_column_names_are_complete() -> None:
 
 def commands() -> dict[str, set[str]]:
     """Return the options of each command."""
-    found: dict[str, Any] = get_command(cli.app).commands  # type: ignore[attr-defined]
+    found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     return {
         name: {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
         for name, command in found.items()
@@ -245,7 +243,9 @@ def test_the_readme_is_short() -> None:
 
 def test_paths_and_links_exist() -> None:
     for document in DOCUMENTS:
-        paths = re.findall(r"\b(?:mfcli|tests|examples)/[\w/.-]+\.(?:py|pyi|sh|toml|txt|md)\b", text(document))
+        paths = re.findall(
+            r"\b(?:mfcli|tests|examples)/[\w/.-]+\.(?:py|pyi|sh|toml|txt|md)\b", text(document)
+        )
         assert all((ROOT / path).is_file() for path in paths), paths
         for link in re.findall(r"\]\((?!http)([^)#]*)[^)]*\)", text(document)):
             assert (document.parent / link).exists(), link
