@@ -16,16 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import Outcome
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
 from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens, unpack
+from mfcli.storage import read_record, write_record
 
 RATINGS = random.Random(7).randbytes(60_000)
 FILES = {"ml-1m/README": b"terms", "ml-1m/ratings.dat": RATINGS, "ml-1m/more/a.txt": b"a"}
 ZIP = "/ml-1m.zip"
 PART = "ml-1m.zip.part"
+PAUSES = download.PAUSES
 
 Answer = Callable[["Handler", bytes], None]
 
@@ -116,6 +119,11 @@ class Site(ThreadingHTTPServer):
         pass
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
+
+
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     with Site(monkeypatch) as site:
@@ -173,9 +181,8 @@ def from_byte_9(code: int, span: str, more: bytes = b"") -> Answer:
 # What a fetch leaves behind
 
 
-def fetch(site: Site, folder: Path, name: str = "ml-1m", tries: int = 3, **options: Any) -> Fetched:
-    pauses = (0.0,) * (tries - 1)
-    return fetch_movielens(name, folder, base=site.base, pauses=pauses, **options)
+def fetch(site: Site, folder: Path, name: str = "ml-1m", **options: Any) -> Fetched:
+    return fetch_movielens(name, folder, base=site.base, **options)
 
 
 def listing(folder: Path) -> set[str]:
@@ -272,11 +279,9 @@ def damage(folder: Path) -> None:
 
 
 def another(folder: Path) -> None:
-    """Put a complete data set in the place of another one."""
-    record = folder / movielens.RECORD
-    made = json.loads(record.read_text()) | {"name": "ml-20m"}
-    made.pop("digest")
-    movielens.write_manifest(record, made)
+    """Make it a complete data set of another name."""
+    record = read_record(folder / movielens.RECORD, movielens.FetchRecord)
+    write_record(folder / movielens.RECORD, msgspec.structs.replace(record, name="ml-20m"))
 
 
 @pytest.mark.parametrize(
@@ -396,12 +401,12 @@ def test_the_number_of_attempts_is_limited_and_a_part_stays(site: Site, tmp_path
 
 
 def test_pauses_grow(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PAUSES", PAUSES)
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     site.due[ZIP] = [status(503)] * 9
-    with pytest.raises(DataError, match="HTTP status 503"):
-        fetch_movielens("ml-1m", tmp_path, base=site.base)
-    assert slept == list(download.PAUSES) == sorted(set(slept))
+    refused(site, tmp_path, DataError, "HTTP status 503")
+    assert slept == list(PAUSES) == sorted(set(slept))
 
 
 def test_a_silent_server_times_out(
@@ -446,9 +451,9 @@ def test_no_server_and_no_such_host(tmp_path: Path) -> None:
         unused.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{unused.getsockname()[1]}/sets"
         with pytest.raises(DataError, match=f"{base}.*refused.*base='URL', or download.*by hand"):
-            fetch_movielens("ml-1m", tmp_path, base=base, pauses=())
+            fetch_movielens("ml-1m", tmp_path, base=base)
     with pytest.raises(DataError, match="cannot be downloaded"):
-        fetch_movielens("ml-1m", tmp_path, base=f"http://{'a' * 70}/", pauses=())
+        fetch_movielens("ml-1m", tmp_path, base=f"http://{'a' * 70}/")
 
 
 def test_a_missing_page_is_requested_once(site: Site, tmp_path: Path) -> None:
@@ -677,13 +682,13 @@ def test_unknown_names(tmp_path: Path, name: str, words: str) -> None:
 )
 def test_invalid_addresses(tmp_path: Path, base: str) -> None:
     with pytest.raises(UsageError, match="base must be an http or https address"):
-        fetch_movielens("ml-1m", tmp_path, base=base, pauses=())
+        fetch_movielens("ml-1m", tmp_path, base=base)
 
 
 @pytest.mark.parametrize("base", ["/sets", "/sets/"])
 def test_an_address_with_or_without_a_slash(site: Site, tmp_path: Path, base: str) -> None:
     site.pages = {f"/sets{path}": page for path, page in site.pages.items()}
-    fetch_movielens("ml-1m", tmp_path, base=f"{site.base}{base}", pauses=())
+    fetch_movielens("ml-1m", tmp_path, base=f"{site.base}{base}")
     check_whole(tmp_path)
 
 

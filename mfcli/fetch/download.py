@@ -7,7 +7,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -35,23 +35,23 @@ class _Useless(_Temporary):
     """The server cannot continue the partial file, so the next attempt starts again."""
 
 
-def read_page(address: str, pauses: Sequence[float]) -> str:
+def read_page(address: str) -> str:
     """Return the text at an address, of which only the first 256 kB are read."""
 
     def attempt() -> str:
         with _response(address) as response:
             return _read(response, address).decode("latin-1")
 
-    return _retried(attempt, address, pauses)
+    return _retried(attempt, address)
 
 
-def download(address: str, part: Path, on_progress: Progress, pauses: Sequence[float]) -> None:
+def download(address: str, part: Path, on_progress: Progress) -> None:
     """Download a file; if the part exists, request only the bytes after its end."""
-    _retried(lambda: _continue(address, part, on_progress), address, pauses)
+    _retried(lambda: _continue(address, part, on_progress), address)
 
 
-def _retried(attempt: Callable[[], T], address: str, pauses: Sequence[float]) -> T:
-    for pause in pauses:
+def _retried(attempt: Callable[[], T], address: str) -> T:
+    for pause in PAUSES:
         with contextlib.suppress(_Temporary):
             return attempt()
         time.sleep(pause)

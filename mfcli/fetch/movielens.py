@@ -6,10 +6,10 @@ beside its folder, which appears in one rename when it is complete; then the arc
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,30 @@ from urllib.parse import urlsplit
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, Param, UsageError
 from mfcli.fetch.archives import ARCHIVES, BASE, CITATION, NAMES, SHA256, TERMS, Archive
-from mfcli.fetch.download import MIRROR, PAUSES, download, on_disk, read_page
+from mfcli.fetch.download import MIRROR, download, on_disk, read_page
 from mfcli.fetch.unpack import unpack
-from mfcli.storage import check_replaceable, read_manifest, replacing_folder, write_manifest
+from mfcli.storage import (
+    Record,
+    Whole,
+    check_replaceable,
+    read_record,
+    replacing_folder,
+    write_record,
+)
 from mfcli.types import Progress
 
 RECORD = ".fetched.json"
 
-_FORMAT = 1
+
+class FetchRecord(Record, frozen=True, kw_only=True):
+    """The data set in a folder, where it comes from, and the sizes of its files in bytes."""
+
+    FORMAT = 1
+
+    name: str
+    address: str
+    bytes: Whole
+    files: dict[str, Whole]
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,6 @@ def fetch_movielens(
     *,
     base: str | None = None,
     on_progress: Progress = lambda done, total: None,
-    pauses: Sequence[float] = PAUSES,
 ) -> Fetched:
     """Download a MovieLens archive and unpack it, unless that has been done before.
 
@@ -76,8 +91,6 @@ def fetch_movielens(
         Address (http or https) of a mirror that has NAME.zip; by default GroupLens.
     on_progress : callable
         Called with bytes done and in total, first of the download, then of the unpacking.
-    pauses : sequence of float
-        Seconds to wait before each new attempt after the connection breaks.
 
     Raises
     ------
@@ -92,12 +105,12 @@ def fetch_movielens(
     folder, zipped = out / archive.folder, out / f"{name}.zip"
     if not _is_complete(folder, name):
         check_replaceable(folder, ())
-        source = _obtain(name, address, zipped, on_progress, pauses)
+        source = _obtain(name, address, zipped, on_progress)
         _unpack(source, archive, name, address, folder, on_progress)
         with on_disk(zipped):
             zipped.unlink(missing_ok=True)
             _part(zipped).unlink(missing_ok=True)
-    size = read_manifest(folder / RECORD, _FORMAT)["bytes"]
+    size = read_record(folder / RECORD, FetchRecord).bytes
     terms = f"{folder / archive.readme} and {TERMS}"
     return Fetched(folder, folder / archive.ratings, terms, CITATION, size)
 
@@ -125,13 +138,11 @@ def _is_complete(folder: Path, name: str) -> bool:
     """Return whether the data set is there; anything else in its place is an error."""
     if not folder.is_symlink() and (not folder.exists() or _is_empty(folder)):
         return False
-    try:
-        record = read_manifest(folder / RECORD, _FORMAT)
-        sizes = {file: (folder / file).stat().st_size for file in record["files"]}
-    except (MfcliError, OSError):
-        record, sizes = {}, None
-    if sizes is not None and sizes == record["files"] and record["name"] == name:
-        return True
+    with contextlib.suppress(MfcliError, OSError):
+        record = read_record(folder / RECORD, FetchRecord)
+        sizes = {file: (folder / file).stat().st_size for file in record.files}
+        if record.name == name and sizes == record.files:
+            return True
     raise ArtifactError(
         f"already exists and is not a complete {name} that mfcli fetched",
         place=folder,
@@ -148,16 +159,14 @@ def _part(zipped: Path) -> Path:
     return zipped.with_name(f"{zipped.name}.part")
 
 
-def _obtain(
-    name: str, address: str, zipped: Path, on_progress: Progress, pauses: Sequence[float]
-) -> Path:
+def _obtain(name: str, address: str, zipped: Path, on_progress: Progress) -> Path:
     """Return a file with the digest of the archive: one that is there, or a new download."""
-    algorithm, digest = _expected(name, address, pauses)
+    algorithm, digest = _expected(name, address)
     part = _part(zipped)
     for path in (zipped, part):
         if path.is_file() and _digest(path, algorithm) == digest:
             return path
-    download(address, part, on_progress, pauses)
+    download(address, part, on_progress)
     found = _digest(part, algorithm)
     if found != digest:
         part.unlink()
@@ -166,12 +175,12 @@ def _obtain(
     return part
 
 
-def _expected(name: str, address: str, pauses: Sequence[float]) -> tuple[str, str]:
+def _expected(name: str, address: str) -> tuple[str, str]:
     """Return the algorithm and the digest that the archive must have."""
     if name in SHA256:
         return "sha256", SHA256[name]
     beside = f"{address}.md5"
-    text = read_page(beside, pauses)  # "MD5 (NAME) = DIGEST" or "DIGEST  NAME"
+    text = read_page(beside)  # "MD5 (NAME) = DIGEST" or "DIGEST  NAME"
     match = re.search(r"\b[0-9a-fA-F]{32}\b", text)
     if not match:
         raise DataError("must hold an MD5", place=beside, value=text[:40], remedy=MIRROR)
@@ -188,11 +197,12 @@ def _unpack(
     source: Path, archive: Archive, name: str, address: str, folder: Path, on_progress: Progress
 ) -> None:
     """Unpack into the folder; delete a download that cannot be used."""
-    record = {"format": _FORMAT, "name": name, "address": address, "bytes": source.stat().st_size}
+    size = source.stat().st_size
     try:
         with replacing_folder(folder, ()) as new:
             files = unpack(source, address, archive.folder, archive.ratings, new, on_progress)
-            write_manifest(new / RECORD, {**record, "files": files})
+            record = FetchRecord(name=name, address=address, bytes=size, files=files)
+            write_record(new / RECORD, record)
     except DataError:
         if source.suffix == ".part":
             source.unlink(missing_ok=True)
