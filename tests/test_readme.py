@@ -1,5 +1,7 @@
 """The documentation is executed: sessions, Python and TOML blocks, and every command it names.
 
+The exports of examples/README.md run in test_exporting.py.
+
 `python tests/test_readme.py --sessions` runs the sessions and writes what they show now into the
 documents, and the pictures that they make into examples/.
 """
@@ -40,7 +42,6 @@ FOUR_LINES = (
     "mfcli evaluate",
     "mfcli plot history.json",
 )
-EXPORT = re.compile(r"mfcli export .*")
 
 
 def text(document: Path) -> str:
@@ -139,6 +140,13 @@ def test_the_quickstart_runs_the_four_lines_and_leaves_its_files(sessions: Sessi
     assert "\n".join((*FOUR_LINES, "")) in blocks("sh", README)
 
 
+def test_every_python_block_is_run() -> None:
+    """`python` blocks run in the next test, `py` blocks in test_exporting.py."""
+    assert [len(blocks("python", document)) for document in DOCUMENTS] == [1, 0, 0]
+    exports = text(EXAMPLES).partition("\n## Exports\n")[2].partition("\n## ")[0]
+    assert all(f"```py\n{block}```" in exports for block in blocks("py"))
+
+
 def test_the_python_session_runs(sessions: Sessions) -> None:
     (block,) = blocks("python")
     done = subprocess.run(
@@ -153,30 +161,6 @@ def test_the_python_session_runs(sessions: Sessions) -> None:
     assert re.fullmatch(r"NDCG@10 0\.0\d+", second)
     assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
     assert rest[1].split() == ["user", "rank", "item", "prediction"]
-
-
-RUN = """
-import sys
-from mfcli.cli import app
-for command in {commands!r}:
-    try:
-        app(command.split()[1:], prog_name="mfcli")
-    except SystemExit as end:
-        assert not end.code, command
-"""
-
-
-def test_exports_are_read_as_shown(sessions: Sessions) -> None:
-    """Run the exports and the blocks that read them; one process, so TensorFlow loads once."""
-    exports = [line for block in blocks("sh") for line in EXPORT.findall(block)]
-    assert len(exports) == 4
-    code = "\n".join([RUN.format(commands=["mfcli train -q", *exports]), *blocks("py")])
-    folder = sessions.folders[EXAMPLES]
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^\d+ [345]\.\d+$", done.stdout, flags=re.MULTILINE)) == 10
-    for version in (1, 2):
-        assert (folder / f"export/savedmodel/{version}/saved_model.pb").is_file()
 
 
 def test_the_settings_are_read(tmp_path: Path) -> None:

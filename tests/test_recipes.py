@@ -120,4 +120,4 @@ def test_what_is_no_recipe_is_said(tmp_path: Path) -> None:
         [sys.executable, RECIPES / "run.py", "netflix", "x"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "no recipe netflix; there are movielens-100k" in done.stderr
+    assert "no recipe netflix; the recipes are movielens-100k" in done.stderr
