@@ -1,4 +1,5 @@
-"""The scripts in examples/ run; the quickstart runs in test_readme.py."""
+"""The benchmark runs. Other scripts of examples/ run in test_readme, test_recipes, test_folding and
+test_disk."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ def mfcli(folder: Path, *args: str) -> None:
     subprocess.run([sys.executable, "-m", "mfcli", *args, "-q"], cwd=folder, check=True)
 
 
-def test_a_small_benchmark_and_convergence_run(tmp_path: Path) -> None:
+def test_a_small_benchmark_runs(tmp_path: Path) -> None:
     script(tmp_path, "make_ratings.py", "ratings.parquet", "--share", 0.02)
     mfcli(tmp_path, "split", "ratings.parquet")
     script(tmp_path, "benchmark.py", "--steps", 0, "--no-libmf")
