@@ -32,7 +32,7 @@ from mfcli.types import Progress
 RECORD = ".fetched.json"
 
 
-class FetchRecord(Record, frozen=True, kw_only=True):
+class FetchRecord(Record):
     """The data set in a folder, where it comes from, and the sizes of its files in bytes."""
 
     FORMAT = 1
