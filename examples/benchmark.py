@@ -1,17 +1,19 @@
-"""Measure the speed of mfcli beside Keras and LIBMF, all in one run on one machine.
+"""Measure the speed of mfcli beside Keras and LIBMF in one run on one machine.
 
     python examples/make_ratings.py ratings.csv
     mfcli split ratings.csv
-    pip install libmf                                    # optional; compiled on installation
+    pip install libmf                                    # optional
     python examples/benchmark.py --data ratings.csv --out benchmark.json
 
-Machines differ and are noisy, so read the ratios more than the seconds. CPU times are per rating
-and thread. Keras is timed over some hundred steps of `Model.fit` and scaled to an epoch.
+Machines differ and are noisy, so compare ratios rather than seconds. CPU times are per rating and
+thread. Keras is timed over a few hundred steps of `Model.fit` and scaled to an epoch.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -40,17 +42,17 @@ from mfcli.training.sgd.engine import FastEngine
 from mfcli.training.sgd.kernels import RATING
 
 Row = tuple[str, float, str]
-EPOCHS = 7  # of each measurement; the median counts
+EPOCHS = 7  # per measurement, of which the median is reported
 
 
 def main(
     split: Annotated[Path, typer.Option(help="Split to train on.")] = Path("split"),
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("benchmark.json"),
     k: Annotated[int, typer.Option(help="Factors.")] = Config.k,
-    steps: Annotated[int, typer.Option(help="Steps to time Keras over; 0 leaves it out.")] = 300,
-    libmf: Annotated[bool, typer.Option(help="Time LIBMF too.")] = True,
+    steps: Annotated[int, typer.Option(help="Steps of Keras to time; 0 for none.")] = 300,
+    libmf: Annotated[bool, typer.Option(help="Measure LIBMF if it is installed.")] = True,
     data: Annotated[
-        Path | None, typer.Option(help="CSV to time `mfcli split` and pandas on.")
+        Path | None, typer.Option(help="CSV file for timing `mfcli split` and pandas.")
     ] = None,
 ) -> None:
     """Measure the speed of mfcli beside Keras and LIBMF."""
@@ -63,7 +65,7 @@ def main(
     rows += train_rows(split, config)
     if data:
         rows += split_rows(data)
-    if libmf:
+    if libmf and importlib.util.find_spec("libmf"):
         rows += libmf_rows(parts, config, epoch)
     if steps:
         rows += keras_rows(parts, model, config, steps, epoch[2])
@@ -90,7 +92,7 @@ def median(task: Callable[[], object], clock: Callable[[], float] = time.perf_co
 
 
 def mfcli_rows(parts: Split, model: Model, blocks: Blocks) -> list[Row]:
-    """Time epochs, validation, the shuffle and the kernel of the fast engine."""
+    """Time epochs, validation, shuffle and kernel of the fast engine."""
     rows: list[Row] = []
     ratings = blocks.ratings
     seconds, cpu = {}, {}
@@ -127,7 +129,7 @@ def shuffle_seconds(blocks: Blocks) -> float:
 
 
 def process(*args: str) -> tuple[float, float]:
-    """Run a command three times; return its least seconds and its peak memory in GB."""
+    """Run a command three times; return its shortest time in seconds and its peak memory in GB."""
     runs = []
     for _ in range(3):
         begin = time.perf_counter()
@@ -141,7 +143,7 @@ def process(*args: str) -> tuple[float, float]:
 
 
 def train_rows(split: Path, config: Config) -> list[Row]:
-    """Time `mfcli train` as a whole process, and take its memory."""
+    """Measure time and memory of `mfcli train` as a whole process."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--k", str(config.k), "--split", str(split), "--out", folder]
         seconds, peak = process(sys.executable, "-m", "mfcli", "train", *options)
@@ -154,7 +156,7 @@ def train_rows(split: Path, config: Config) -> list[Row]:
 
 
 def split_rows(data: Path) -> list[Row]:
-    """Time `mfcli split` as a whole process, and pandas reading the same file."""
+    """Measure `mfcli split` as a whole process, and pandas as it reads the same file."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["--quiet", "--split", f"{folder}/split"]
         seconds, peak = process(sys.executable, "-m", "mfcli", "split", str(data), *options)
@@ -170,7 +172,7 @@ def split_rows(data: Path) -> list[Row]:
 
 
 def libmf_rows(parts: Split, config: Config, epoch: dict[int, float]) -> list[Row]:
-    """Time LIBMF by the difference between 1 and 16 iterations, as the PyPI package builds it."""
+    """Time LIBMF by the difference between 1 and 16 iterations; its PyPI package sets the build."""
     rows: list[Row] = []
     train = parts.train
     ratings = np.stack([train.user, train.item, train.rating], axis=1).astype(np.float32)
@@ -183,7 +185,7 @@ def libmf_rows(parts: Split, config: Config, epoch: dict[int, float]) -> list[Ro
 
 
 def fit_libmf(ratings: np.ndarray, k: int, threads: int, iterations: int) -> Any:
-    """Train with LIBMF in this process; its announcements are kept off stdout."""
+    """Train with LIBMF in this process, without its messages on stdout."""
     with contextlib.redirect_stdout(None):
         from libmf import mf
 
@@ -193,7 +195,7 @@ def fit_libmf(ratings: np.ndarray, k: int, threads: int, iterations: int) -> Any
 
 
 def keras_rows(parts: Split, model: Model, config: Config, steps: int, epoch: float) -> list[Row]:
-    """Time steps of Keras's own `fit`, after a first few, and scale them to an epoch."""
+    """Time steps of `fit` in Keras after a warm-up, and scale them to an epoch."""
     from mfcli.training.keras import build, optimizer
 
     network = build(model)
@@ -222,8 +224,6 @@ def keras_rows(parts: Split, model: Model, config: Config, steps: int, epoch: fl
 
 
 def machine() -> dict[str, Any]:
-    import importlib.metadata
-
     names = ("mfcli", "numba", "numpy", "keras", "tensorflow")
     return {
         "processor": processor(),

@@ -4,9 +4,9 @@
     pip install libmf scikit-surprise
     python examples/convergence.py --minutes 10        # then: mfcli plot convergence/*.json ...
 
-Each method's history goes to a file that `mfcli plot` reads; one that is there is not made again.
-Errors are on the split's test ratings, of which a method may be given a sample to predict.
-Validation is not part of the seconds.
+The history of each method is written to a file that `mfcli plot` reads; existing files are kept.
+Errors are on the test ratings, or on a sample of them where prediction is slow. The seconds exclude
+validation.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from mfcli.training import History, make_plan
 from mfcli.training.engines import make_engine
 from mfcli.training.loop import start
 
-Point = tuple[float, float, float]  # seconds since the last one, training MSE, validation MSE
-SAMPLE = 400_000  # ratings to estimate an error from, where prediction is slow
+Point = tuple[float, float, float]  # seconds since the last point, training MSE, validation MSE
+SAMPLE = 400_000  # ratings to estimate an error where prediction is slow
 
 
 def main(
     split: Annotated[Path, typer.Option(help="Split to train on.")] = Path("split"),
     out: Annotated[Path, typer.Option(help="Folder of the histories.")] = Path("convergence"),
-    minutes: Annotated[float, typer.Option(help="Most minutes for each method.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Time limit of each method.")] = 10,
     surprise_ratings: Annotated[
-        int, typer.Option(help="Training ratings that Surprise is given.")
+        int, typer.Option(help="Training ratings for Surprise.")
     ] = 1_000_000,
 ) -> None:
     """Draw error against time for mfcli, Keras, LIBMF and Surprise."""
@@ -54,14 +54,18 @@ def main(
     histories = {}
     for name, method in methods.items():
         path = out / f"{name}.json"
-        if not path.exists():
-            record(name, method(), 60 * minutes).write(path)
+        try:
+            if not path.exists():
+                record(name, method(), 60 * minutes).write(path)
+        except ImportError as error:
+            print(f"{name}: {error.name} is not installed")
+            continue
         histories[name] = History.read(path)
     plot_histories(histories, out / "convergence.png", rmse=True, seconds=True)
 
 
 def record(name: str, points: Iterator[Point], limit: float) -> History:
-    """Collect the points of a method until its time is up."""
+    """Collect the points of a method until the time limit (seconds)."""
     found: list[Point] = []
     for point in points:
         found.append(point)
@@ -84,7 +88,7 @@ def mfcli(parts: Split, config: Config) -> Iterator[Point]:
 
 
 def keras(parts: Split, config: Config) -> Iterator[Point]:
-    """Fit in pieces of an epoch, so that the first points come early."""
+    """Fit fractions of an epoch, so that the first points come early."""
     from mfcli.training.keras import build, optimizer
 
     network = build(start(parts, config))
@@ -108,7 +112,7 @@ def keras(parts: Split, config: Config) -> Iterator[Point]:
 
 
 def libmf(parts: Split) -> Iterator[Point]:
-    """Train anew with 1, 2, 4, ... iterations; the seconds are those of the longest run so far."""
+    """Train from scratch with 1, 2, 4, ... iterations; the seconds are those of the longest run."""
     train = parts.train
     ratings = np.stack([train.user, train.item, train.rating], axis=1).astype(np.float32)
     spent, some = 0.0, sample(train)
@@ -129,18 +133,18 @@ def libmf(parts: Split) -> Iterator[Point]:
 def predict_libmf(
     p: NDArray[np.float32], q: NDArray[np.float32], mean: float, ratings: Ratings
 ) -> NDArray[np.float32]:
-    """Predict as LIBMF does: rows that it has not seen are NaN, for which it gives the mean."""
+    """Predict as LIBMF does: rows without ratings are NaN and get the mean."""
     predicted = np.einsum("nk,nk->n", p[ratings.user], q[ratings.item])
     return np.where(np.isnan(predicted), np.float32(mean), predicted)
 
 
 def within(ratings: Ratings, users: int, items: int) -> Ratings:
-    """Leave out what is beyond LIBMF's tables, which end with the last id that it was shown."""
+    """Drop ratings outside the tables of LIBMF, which end with the largest training id."""
     return ratings.take((ratings.user < users) & (ratings.item < items))
 
 
 def surprise(parts: Split, count: int) -> Iterator[Point]:
-    """Train anew with 1, 2, 4, ... epochs on a sample of the ratings."""
+    """Train from scratch with 1, 2, 4, ... epochs on a sample of the ratings."""
     import pandas as pd
     from surprise import SVD, Dataset, Reader
 

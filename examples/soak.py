@@ -1,9 +1,9 @@
-"""Run the pipeline again and again, kill it, feed it rubbish, and look for losses.
+"""Run the pipeline repeatedly, kill it, give it invalid input, and look for losses.
 
     python examples/soak.py --minutes 10
 
-A loss is an older result that is gone or damaged, a result that differs from an undisturbed run, a
-temporary file that the next run does not clean up, a traceback, or a hang.
+A loss is an older result that is missing or damaged, a result that differs from an undisturbed run,
+a temporary file that the next run does not delete, a traceback, or a hang.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ import mfcli
 from mfcli.evaluation import SavedMetrics
 from mfcli.training import CHECKPOINT_FOLDER, Checkpoint, History, read_checkpoint
 
-_PATIENCE = 120  # seconds after which a command hangs
+_TIMEOUT = 120  # seconds after which a command is considered hanging
 
 
 @dataclasses.dataclass
 class Counts:
-    """What happened."""
+    """Numbers of what happened."""
 
     runs: int = 0
     commands: int = 0
@@ -42,19 +42,19 @@ class Counts:
 
 
 class Soak:
-    """One folder that everything happens in."""
+    """Runs of the pipeline in one folder."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.rng, self.counts = folder, random.Random(seed), Counts()
 
     def run(self) -> None:
-        """Take random data through all stages, disturbed, and compare to an undisturbed run."""
+        """Run all stages on random data with disturbances, and compare with an undisturbed run."""
         self.counts.runs += 1
         options = self._options()
         self._write_ratings(self.folder / "data.csv")
         self._until_done("split", "data.csv", "--seed", self.rng.randrange(100))
         for _ in range(self.rng.randrange(3)):
-            self._feed_rubbish()
+            self._split_damaged()
         self._train(options)
         self._until_done("evaluate", "--ranking", "--resamples", 20, "--relevant", 3)
         self._until_done("plot", "history.json")
@@ -90,8 +90,8 @@ class Soak:
     def _is_of_this_split(self, checkpoint: Checkpoint) -> bool:
         return checkpoint.split_hash == mfcli.read_split(self.folder / "split").hash
 
-    def _feed_rubbish(self) -> None:
-        """Split a damaged file: that succeeds or fails in one line; what failed changed nothing."""
+    def _split_damaged(self) -> None:
+        """Split a damaged file. It succeeds or fails in one line, and a failure changes nothing."""
         self.counts.bad_inputs += 1
         data = bytearray((self.folder / "data.csv").read_bytes())
         for _ in range(self.rng.randrange(1, 20)):
@@ -102,7 +102,7 @@ class Soak:
         done = self._finish(self._start("split", "bad.csv", "--split", out))
         if done == 1 and self._snapshot() != before:
             self._lose("a failed split changed files")
-        if done == 0 and out == "split":  # the rubbish could be read: go on with sound ratings
+        if done == 0 and out == "split":  # readable: continue with valid ratings
             self._until_done("split", "data.csv")
 
     def _until_done(self, *words: object) -> None:
@@ -110,7 +110,7 @@ class Soak:
             pass
 
     def _command(self, *words: object) -> bool:
-        """Run a command, and perhaps kill it; return whether it has come to its end."""
+        """Run a command and sometimes kill it; return whether it ended by itself."""
         process = self._start(*words)
         if self.rng.random() < 0.4:
             time.sleep(self.rng.uniform(0.05, 1.2))
@@ -136,7 +136,7 @@ class Soak:
 
     def _finish(self, process: subprocess.Popen[str]) -> int:
         try:
-            _, err = process.communicate(timeout=_PATIENCE)
+            _, err = process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -147,7 +147,7 @@ class Soak:
         return process.returncode
 
     def _look_around(self, *, done: bool) -> None:
-        """Whatever is there must be readable; after a whole run nothing else may be there."""
+        """Check that all results are readable and that a complete run left no other files."""
         readers: dict[str, Callable[[Path], object]] = {
             "split": mfcli.read_split,
             "model": mfcli.Model.load,
@@ -159,7 +159,7 @@ class Soak:
             self._readable(self.folder / name, read)
         if done:
             for path in self.folder.glob(".*"):
-                self._lose(f"{path.name} is left behind")
+                self._lose(f"{path.name} remains")
 
     def _readable(self, path: Path, read: Callable[[Path], Any]) -> Any:
         try:
@@ -169,7 +169,7 @@ class Soak:
             return None
 
     def _compare(self, options: dict[str, object]) -> None:
-        """Train once more in this process, undisturbed: the weights must be the same bits."""
+        """Train again in this process without disturbances: the weights must have the same bits."""
         settings = {name[2:].replace("-", "_"): value for name, value in options.items()}
         split = mfcli.read_split(self.folder / "split")
         fitted = mfcli.fit(split, mfcli.Config(**settings))  # type: ignore[arg-type]
@@ -191,11 +191,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def main(
-    minutes: Annotated[float, typer.Option(help="How long at most.")] = 10,
-    runs: Annotated[int, typer.Option(help="How many runs at most.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
+    minutes: Annotated[float, typer.Option(help="Time limit.")] = 10,
+    runs: Annotated[int, typer.Option(help="Maximum number of runs.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0,
 ) -> None:
-    """Run, kill, feed and compare."""
+    """Run the pipeline repeatedly and count losses."""
     end = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), seed)

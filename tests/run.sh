@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install into a virtual environment of its own, lint, check the types, run every test.
+# Install into a virtual environment, lint, check types, and run every test.
 #
 #     bash tests/run.sh [pytest arguments]
 #
-# CONSTRAINTS=tests/lowest.txt installs the oldest supported versions instead of the newest.
+# CONSTRAINTS=tests/lowest.txt installs the oldest supported versions in place of the newest.
+# PYTHON names a Python interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,5 +19,5 @@ if [ -z "${CONSTRAINTS:-}" ]; then
     ruff format --check .
     mypy
 fi
-# Old versions warn of one another; only the newest must not warn.
+# Old versions warn about each other, so warnings are errors only with the newest versions.
 python -m pytest ${CONSTRAINTS:+-W default} "$@"

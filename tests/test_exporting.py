@@ -498,11 +498,11 @@ def test_the_help_names_formats_and_places() -> None:
     assert info["out"].show_default == f"{', '.join(places)} or {last}"
 
 
-def test_the_readme_s_examples_run(
+def test_the_documented_exports_are_read_as_shown(
     trained: Run, tf: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("### mfcli export\n")[2].partition("\n### ")[0]
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Exports\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```(sh|py)\n(.*?)```", section, flags=re.DOTALL)
     model = make_model(INTEGERS, INTEGERS)
     model.save(Path("model"))
@@ -511,7 +511,7 @@ def test_the_readme_s_examples_run(
             for line in re.findall(r"^mfcli (export .*?)(?:  #.*)?$", block, flags=re.MULTILINE):
                 assert trained(*line.split()).code == 0, line
         else:
-            exec(compile(block, "README.md", "exec"), {})
+            exec(compile(block, "examples/README.md", "exec"), {})
             shown = [float(number) for number in re.findall(r"-?\d+\.\d+", capsys.readouterr().out)]
             row = INTEGERS.index(42)
             items = np.arange(len(INTEGERS), dtype=np.int32)
@@ -520,3 +520,5 @@ def test_the_readme_s_examples_run(
             for number in shown:
                 assert np.abs(ratings - number).min() < 1e-3
     assert [language for language, _ in blocks].count("py") == 2
+    for version in (1, 2):
+        assert Path(f"export/savedmodel/{version}/saved_model.pb").is_file()

@@ -1,6 +1,9 @@
-"""The README is executed: its commands, its Python, its tables of options.
+"""The documentation is executed: sessions, Python and TOML blocks, and every command it names.
 
-`python tests/test_readme.py` writes the tables of options anew.
+The exports of examples/README.md run in test_exporting.py.
+
+`python tests/test_readme.py --sessions` runs the sessions and writes what they show now into the
+documents, and the pictures that they make into examples/.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,115 +23,144 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from mfcli.cli import app as cli
+from mfcli.cli import app
 from mfcli.config import SETTINGS, read_settings
 from mfcli.data.layout import ALIASES
 from mfcli.search import read_space
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+README, EXAMPLES, TESTS = (
+    ROOT / "README.md",
+    ROOT / "examples" / "README.md",
+    ROOT / "tests" / "README.md",
+)
+DOCUMENTS = (README, EXAMPLES, TESTS)
+QUICKSTART = ROOT / "examples" / "quickstart.sh"
+FOUR_LINES = (
+    "mfcli split data.csv",
+    "mfcli train --k 10 --epochs 15",
+    "mfcli evaluate",
+    "mfcli plot history.json",
+)
 
 
-def readme() -> str:
-    return README.read_text(encoding="utf-8")
+def text(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", readme(), flags=re.DOTALL)
+def blocks(language: str, *documents: Path) -> list[str]:
+    whole = "".join(text(document) for document in documents or DOCUMENTS)
+    return re.findall(rf"```{language}\n(.*?)```", whole, flags=re.DOTALL)
 
 
-def session() -> Iterator[tuple[str, str]]:
-    """Yield each command of the console blocks with the output shown below it."""
-    for block in blocks("console"):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield command, output.rstrip("\n")
+def parts(transcript: str) -> Iterator[tuple[str, str]]:
+    """Yield each command after a prompt, and the output below it, up to a heading."""
+    for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output.partition("\n\n== ")[0].rstrip("\n")
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command with this Python first in the path; stderr goes to stdout."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
-        env=os.environ | {"PATH": path},
-        capture_output=True,
+        env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def lines(text: str) -> list[str]:
-    """Leave out what depends on the machine: seconds, and lines of progress."""
-    kept = [re.sub(r" in [\d.]+ s$", "", line.rstrip()) for line in text.splitlines()]
+def comparable(output: str) -> list[str]:
+    """Drop blank lines and what depends on the machine: seconds, progress."""
+    kept = [re.sub(r" in [\d.]+ s$", "", line.rstrip()) for line in output.splitlines()]
     return [line for line in kept if line and not line.startswith(("note: ", "epoch "))]
 
 
+class Sessions:
+    """Runs what the documents show: one folder each, and one quickstart.
+
+    The session of README.md is what the quickstart prints, so it is not run a second time.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.folders = {document: base / document.parent.name for document in DOCUMENTS}
+        environment = f"VENV={shlex.quote(sys.prefix)}"
+        done = shell(f"{environment} bash {QUICKSTART} {self.folders[README]}", base)
+        assert done.returncode == 0, done.stdout
+        self.quickstart = done.stdout
+        self._printed = dict(parts(done.stdout))
+        for folder in self.folders.values():
+            folder.mkdir(exist_ok=True)
+            shell(f"python {ROOT}/examples/movielens.py data.csv movies.csv", folder)
+            (folder / "broken.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
+
+    def output(self, document: Path, command: str) -> str:
+        """Return what a command prints now."""
+        if document == README and command in self._printed:
+            return self._printed[command]
+        done = shell(command, self.folders[document])
+        assert done.returncode == (1 if "broken" in command else 0), done.stdout
+        return done.stdout
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("readme")
-    prepare(folder)
-    return folder
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Sessions:
+    return Sessions(tmp_path_factory.mktemp("documents"))
 
 
-def prepare(folder: Path) -> None:
-    """Put the files into a folder that the sessions start from."""
-    shell(f"python {ROOT}/examples/movielens.py data.csv movies.csv", folder)
-    (folder / "broken.csv").write_text("user,item,rating\n1,2,3\n4,5,NaN\n")
-
-
-def test_the_session_is_what_one_sees(folder: Path) -> None:
-    seen = list(session())
-    assert len(seen) >= 8
-    for command, shown in seen:
-        done = shell(command, folder)
-        assert done.returncode == (1 if "broken" in command else 0), done.stderr
-        if shown.startswith("{"):
-            result, expected = json.loads(done.stdout), json.loads(shown)
-            assert result.pop("seconds") > 0 < expected.pop("seconds")
-            losses = {"loss", "mse", "val_loss", "val_mse"}
-            for name in losses:
-                assert result.pop(name) == pytest.approx(expected.pop(name), rel=1e-4)
-            assert result == expected
+@pytest.mark.parametrize("document", [README, EXAMPLES], ids=["README", "examples"])
+def test_sessions_show_what_commands_print(sessions: Sessions, document: Path) -> None:
+    shown = [pair for block in blocks("console", document) for pair in parts(block)]
+    assert len(shown) >= 4
+    for command, expected in shown:
+        output = sessions.output(document, command)
+        if expected.startswith("{"):
+            check_json(json.loads(output), json.loads(expected))
         else:
-            assert lines(done.stdout + done.stderr) == lines(shown)
+            assert comparable(output) == comparable(expected), command
 
 
-def test_the_four_lines_stand_in_the_readme() -> None:
-    four = "mfcli split data.csv\nmfcli train --k 10 --epochs 15\nmfcli evaluate\n"
-    assert four + "mfcli plot history.json\n" in blocks("sh")
+def check_json(result: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert result.pop("seconds") > 0 < expected.pop("seconds")
+    for name in ("loss", "mse", "val_loss", "val_mse"):
+        assert result.pop(name) == pytest.approx(expected.pop(name), rel=1e-4)
+    assert result == expected
 
 
-def test_scripts_that_the_readme_runs_exist() -> None:
-    for block in blocks("sh"):
-        for word in (word for line in block.splitlines() for word in shlex.split(line, True)):
-            if word.startswith(("examples/", "tests/")):
-                assert (ROOT / word).is_file(), word
+def test_the_quickstart_runs_the_four_lines_and_leaves_its_files(sessions: Sessions) -> None:
+    folder = sessions.folders[README]
+    for name in ("data.csv", "model/model.keras", "metrics.json", "history.png", "metrics.png"):
+        assert (folder / name).is_file()
+    assert f"== Files in {folder}\n" in sessions.quickstart
+    commands = [command for command, _ in parts(sessions.quickstart)]
+    assert tuple(commands[:4]) == FOUR_LINES
+    assert "\n".join((*FOUR_LINES, "")) in blocks("sh", README)
 
 
-def test_the_python_session_runs(folder: Path) -> None:
-    for block in blocks("python"):
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        first, second, *rest = done.stdout.splitlines()
-        assert re.fullmatch(r"RMSE 0\.8\d+ \(0\.8\d+ to 0\.9\d+\) on 20,001 ratings", first)
-        assert re.fullmatch(r"NDCG@10 0\.0\d+", second)
-        assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
-        assert rest[1].split() == ["user", "rank", "item", "prediction"]
+def test_every_python_block_is_run() -> None:
+    """`python` blocks run in the next test, `py` blocks in test_exporting.py."""
+    assert [len(blocks("python", document)) for document in DOCUMENTS] == [1, 0, 0]
+    exports = text(EXAMPLES).partition("\n## Exports\n")[2].partition("\n## ")[0]
+    assert all(f"```py\n{block}```" in exports for block in blocks("py"))
 
 
-def test_what_is_exported_is_read(folder: Path) -> None:
-    """Run the blocks that read an export, each after the command above it, in one process."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    exports = [line for line in lines if line.startswith("mfcli export")]
-    made = shell("mfcli split data.csv -q && mfcli train -q && " + " && ".join(exports), folder)
-    assert made.returncode == 0, made.stderr
-    code = "\n".join(blocks("py"))
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+def test_the_python_session_runs(sessions: Sessions) -> None:
+    (block,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=sessions.folders[EXAMPLES],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^\d+ [345]\.\d+$", done.stdout, flags=re.MULTILINE)) == 10
-    for version in (1, 2):
-        assert (folder / f"export/savedmodel/{version}/saved_model.pb").is_file()
+    first, second, *rest = done.stdout.splitlines()
+    assert re.fullmatch(r"RMSE 0\.8\d+ \(0\.8\d+ to 0\.9\d+\)", first)
+    assert re.fullmatch(r"NDCG@10 0\.0\d+", second)
+    assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
+    assert rest[1].split() == ["user", "rank", "item", "prediction"]
 
 
 def test_the_settings_are_read(tmp_path: Path) -> None:
@@ -142,97 +175,106 @@ def test_the_settings_are_read(tmp_path: Path) -> None:
     for block in settings:
         path.write_text(block)
         assert read_settings(path)["k"] == 20
-    assert all(f"`{name}`" in readme() for name in SETTINGS)
 
 
-def test_names_of_columns_are_all_there() -> None:
+def test_column_names_are_complete() -> None:
     for role, aliases in ALIASES.items():
-        assert f"| {role} | {', '.join(f'`{alias}`' for alias in aliases)} |" in readme()
+        assert f"| {role} | {', '.join(f'`{alias}`' for alias in aliases)} |" in text(README)
+
+
+# What the documents mention
+
+
+def commands() -> dict[str, set[str]]:
+    """Return the options of each command."""
+    found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    return {
+        name: {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+        for name, command in found.items()
+    }
+
+
+def mentioned() -> Iterator[str]:
+    """Yield every mfcli command in the documents, from prose, tables, blocks and sessions."""
+    for document in DOCUMENTS:
+        prose = re.sub(r"^```.*?^```", "", text(document), flags=re.DOTALL | re.MULTILINE)
+        code = re.findall(r"`(mfcli [^`]+)`", " ".join(prose.split("\n")))
+        lines = [line for block in blocks("sh", document) for line in block.splitlines()]
+        session = [c for block in blocks("console", document) for c, _ in parts(block)]
+        for line in (*code, *lines, *session):
+            yield from re.findall(r"mfcli [^;|&#]+", line)
+
+
+def test_commands_and_options_exist() -> None:
+    known = commands()
+    found = list(mentioned())
+    assert len(found) > 60
+    for line in found:
+        _, name, *words = shlex.split(line)
+        options = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        if name not in ("COMMAND", "--help", "--install-completion"):
+            assert options <= known[name] | {"--help"}, line
+
+
+def test_the_readme_lists_all_commands_in_the_order_of_help() -> None:
+    table = re.findall(r"^\| `mfcli ([\w-]+)` \|", text(README), flags=re.MULTILINE)
+    assert table == list(commands())
+
+
+def test_keys_of_settings_are_names_of_options() -> None:
+    options = set().union(*commands().values())
+    assert all(f"--{name.replace('_', '-')}" in options for name in SETTINGS)
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text(README).splitlines()) <= 300
+
+
+def test_paths_and_links_exist() -> None:
+    for document in DOCUMENTS:
+        paths = re.findall(
+            r"\b(?:mfcli|tests|examples)/[\w/.-]+\.(?:py|pyi|sh|toml|txt|md)\b", text(document)
+        )
+        assert all((ROOT / path).is_file() for path in paths), paths
+        for link in re.findall(r"\]\((?!http)([^)#]*)[^)]*\)", text(document)):
+            assert (document.parent / link).exists(), link
 
 
 def test_pictures_are_there() -> None:
-    for path in re.findall(r"!\[.*?\]\((.*?)\)", readme()):
-        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
+    found = [
+        document.parent / path
+        for document in DOCUMENTS
+        for path in re.findall(r"!\[.*?\]\((.*?)\)", text(document))
+    ]
+    assert len(found) >= 4
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in found)
 
 
-def commands() -> dict[str, Any]:
-    found: dict[str, Any] = get_command(cli.app).commands  # type: ignore[attr-defined]
-    return found
+# Regeneration
 
 
-def option_table(name: str) -> str:
-    rows = ["| option | default | meaning |", "| --- | --- | --- |"]
-    for option in commands()[name].params:
-        flags = [*option.opts, *option.secondary_opts]
-        if option.param_type_name == "argument":
-            flags = [(option.metavar or option.name).upper()]
-        if flags != ["-h", "--help"]:
-            names = ", ".join(f"`{flag}`" for flag in flags)
-            rows.append(f"| {names} | {default(option)} | {option.help} |")
-    return "\n".join(rows)
-
-
-def default(option: Any) -> str:
-    if isinstance(option.show_default, str):
-        return option.show_default
-    if option.default is None or option.default == "":
-        return ""
-    if isinstance(option.default, bool):
-        return "on" if option.default else "off"
-    return f"`{option.default}`"
-
-
-MARK = re.compile(r"(<!-- options: ([\w-]+) -->\n)(\|.*?\n)?(?=\n)", flags=re.DOTALL)
-
-
-def with_tables(text: str) -> str:
-    return MARK.sub(lambda found: f"{found[1]}{option_table(found[2])}\n", text)
-
-
-def test_every_option_is_in_the_readme() -> None:
-    assert [found[2] for found in MARK.finditer(readme())] == list(commands())
-    assert readme() == with_tables(readme()), "run: python tests/test_readme.py"
-
-
-def test_the_quickstart_runs(tmp_path: Path) -> None:
-    environment = f"VENV={shlex.quote(sys.prefix)}"
-    done = shell(f"{environment} bash {ROOT}/examples/quickstart.sh {tmp_path}/demo", tmp_path)
-    assert done.returncode == 0, done.stderr
-    for name in ("data.csv", "model/model.keras", "metrics.json", "history.png"):
-        assert (tmp_path / "demo" / name).is_file()
-    assert f"In {tmp_path}/demo:" in done.stdout
-
-
-def test_a_small_benchmark_runs(tmp_path: Path) -> None:
-    make = f"python {ROOT}/examples/make_ratings.py ratings.parquet --share 0.02"
-    bench = f"python {ROOT}/examples/benchmark.py --steps 0 --no-libmf"
-    done = shell(f"{make} && mfcli split ratings.parquet && {bench}", tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = {
-        name: value
-        for name, value, _ in json.loads((tmp_path / "benchmark.json").read_text())["rows"]
-    }
-    assert rows["epoch, 1 thread"] > 0
-    assert rows["mfcli train, peak memory"] > 0
-
-
-def with_sessions(text: str, folder: Path) -> str:
-    """Put what one sees now in the place of what the console blocks show."""
-    prepare(folder)
+def with_sessions(document: Path, sessions: Sessions) -> str:
+    """Put what commands print now in the place of what the sessions of a document show."""
 
     def block(found: re.Match[str]) -> str:
-        parts = []
-        for part in re.split(r"^\$ ", found[1], flags=re.MULTILINE)[1:]:
-            command = part.partition("\n")[0]
-            done = shell(f"export PYTHONUNBUFFERED=1; exec 2>&1; {command}", folder)
-            shown = "\n".join(line.rstrip() for line in done.stdout.splitlines())
-            parts.append(f"$ {command}\n{shown}\n" if shown else f"$ {command}\n")
-        return f"```console\n{''.join(parts)}```"
+        shown = []
+        for command, _ in parts(found[1]):
+            output = sessions.output(document, command)
+            lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+            shown += [f"$ {command}", *lines]
+        return "```console\n" + "\n".join(shown) + "\n```"
 
-    return re.sub(r"```console\n(.*?)```", block, text, flags=re.DOTALL)
+    return re.sub(r"```console\n(.*?)```", block, text(document), flags=re.DOTALL)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as base:
+        sessions = Sessions(Path(base))
+        for document in (README, EXAMPLES):
+            document.write_text(with_sessions(document, sessions), encoding="utf-8")
+        for name in ("history.png", "metrics.png"):
+            shutil.copyfile(sessions.folders[README] / name, ROOT / "examples" / name)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        now = with_sessions(readme(), Path(made)) if "--sessions" in sys.argv else readme()
-    README.write_text(with_tables(now), encoding="utf-8")
+    main()

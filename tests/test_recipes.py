@@ -1,4 +1,4 @@
-"""The recipes run on data in the form that they are published in."""
+"""The recipes run on data in the layout in which it is published."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import typer
 from planted import planted_ratings
+from typer.testing import CliRunner
 
+from mfcli.cli import app
 from mfcli.config import read_config
 from mfcli.splits import read_split
 
@@ -41,7 +44,8 @@ def test_every_recipe_has_settings(recipes: ModuleType) -> None:
     read_config(RECIPES / "sgd.toml")
 
 
-def test_the_published_splits_are_used_as_they_are(recipes: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_published_splits_are_used_unchanged(recipes: ModuleType, tmp_path: Path) -> None:
     lines = rows("\t")
     for fold in range(5):
         for end in ("base", "test"):
@@ -57,7 +61,8 @@ def test_the_published_splits_are_used_as_they_are(recipes: ModuleType, tmp_path
         assert len(split.train) + len(split.valid) == len(lines) - len(split.test)
 
 
-def test_a_million_ratings_are_dealt_into_folds(recipes: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("in_process")
+def test_a_million_ratings_are_split_into_folds(recipes: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "ratings.dat").write_text("\n".join(rows("::")) + "\n")
     settings = RECIPES / "movielens-1m.toml"
     folds = recipes.split_folds(
@@ -66,27 +71,43 @@ def test_a_million_ratings_are_dealt_into_folds(recipes: ModuleType, tmp_path: P
     assert sum(len(read_split(fold).test) for fold in folds) == len(rows("::"))
 
 
-def test_a_recipe_prints_every_fold_beside_what_is_published(tmp_path: Path) -> None:
-    (tmp_path / "ratings.dat").write_text("\n".join(rows("::")) + "\n")
-    (tmp_path / "quick.toml").write_text("k = 2\nepochs = 2\n")
-    done = subprocess.run(
-        [
-            *(sys.executable, RECIPES / "run.py", "movielens-1m", "ratings.dat"),
-            *("--settings", "quick.toml", "--ensemble", "1"),
-        ],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    own = next(line for line in done.stdout.splitlines() if "one model" in line)
+@pytest.fixture
+def in_process(recipes: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the mfcli commands of the script in this process, which is faster."""
+
+    def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+        assert command[1:3] == ["-m", "mfcli"]
+        done = CliRunner().invoke(app, command[3:])
+        return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+    monkeypatch.setattr(recipes, "subprocess", SimpleNamespace(run=run, PIPE=subprocess.PIPE))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_recipe_prints_every_fold_beside_published_errors(
+    recipes: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ratings.dat").write_text("\n".join(rows("::")) + "\n")
+    Path("quick.toml").write_text("k = 2\nepochs = 2\n")
+    words = ["movielens-1m", "ratings.dat", "--settings", "quick.toml", "--ensemble", "1"]
+    monkeypatch.setattr(sys, "argv", ["run.py", *words])
+    with pytest.raises(SystemExit) as end:
+        typer.run(recipes.main)
+    assert not end.value.code
+    done = capsys.readouterr()
+    own = next(line for line in done.out.splitlines() if "one model" in line)
     numbers = [float(cell) for cell in own.split("│")[2:-1]]
     assert len(numbers) == 7
     assert np.mean(numbers[:5]) == pytest.approx(numbers[5], abs=1e-4)
-    assert "0.8520" in done.stdout
-    assert "$ mfcli evaluate --split recipe/split/fold-5" in done.stderr
+    assert "0.8520" in done.out
+    assert "$ mfcli evaluate --split recipe/split/fold-5" in done.err
 
 
+@pytest.mark.usefixtures("in_process")
 def test_factors_are_chosen_on_validation_ratings(
     recipes: ModuleType,
     tmp_path: Path,
@@ -115,9 +136,9 @@ def test_factors_are_chosen_on_validation_ratings(
     )
 
 
-def test_what_is_no_recipe_is_said(tmp_path: Path) -> None:
+def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, RECIPES / "run.py", "netflix", "x"], capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert "no recipe netflix; there are movielens-100k" in done.stderr
+    assert "no recipe netflix; the recipes are movielens-100k" in done.stderr

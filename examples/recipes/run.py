@@ -1,17 +1,17 @@
-"""Run a recipe on your copy of a data set, and print it beside other programs.
+"""Run a recipe on your copy of a data set, beside other programs.
 
     python examples/recipes/run.py movielens-latest-small ml-latest-small/ratings.csv --against
     python examples/recipes/run.py movielens-100k ml-100k
     python examples/recipes/run.py movielens-1m ml-1m/ratings.dat
 
-A recipe is a file of settings, TOML, beside this script. Each fold is split, trained and evaluated
-by the mfcli commands that are printed, once as one model and once as an ensemble. With `--against`
-Surprise's SVD, cmfrec's ALS and myFM (`pip install scikit-surprise cmfrec myfm scikit-learn`) are
-trained on the very same folds, with their defaults. With `--choose` nothing is tested: models of
-several k are compared on validation ratings, a tenth of all, cut from the training ratings.
+A recipe is a settings file (TOML) beside this script. The script prints and runs the mfcli commands
+that split, train and evaluate each fold, for one model and for an ensemble. `--against` also trains
+SVD of Surprise, ALS of cmfrec and myFM (`pip install scikit-surprise cmfrec myfm scikit-learn`) on
+the same folds with their defaults. `--choose` measures no test ratings: it compares several numbers
+of factors on validation ratings, a tenth of all ratings, cut from the training ratings.
 
-`--settings sgd.toml` trains with other settings. Those are what `mfcli tune --split
-recipe/split/fold-1 --trials 200 --out sgd.toml` found on latest-small.
+`--settings FILE` trains with other settings. `mfcli tune --split recipe/split/fold-1 --trials 200
+--out sgd.toml` found those in sgd.toml on latest-small.
 """
 
 from __future__ import annotations
@@ -55,20 +55,22 @@ Method = Callable[[Ratings, Ratings, Scale], Rated]
 
 def main(
     recipe: Annotated[str, typer.Argument(help=", ".join(PUBLISHED))],
-    data: Annotated[Path, typer.Argument(help="Ratings file; of 100K, the folder of u1.base.")],
+    data: Annotated[Path, typer.Argument(help="Ratings file; for 100K the folder with u1.base.")],
     out: Annotated[Path, typer.Option(help="Folder for splits and models.")] = Path("recipe"),
-    settings: Annotated[Path | None, typer.Option(help="Train with these, not its own.")] = None,
-    ensemble: Annotated[int, typer.Option(help="Chains of the ensemble; 1: none.")] = 4,
-    against: Annotated[bool, typer.Option("--against", help="Train other programs, too.")] = False,
-    choose: Annotated[bool, typer.Option("--choose", help="Validate models of several k.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings file; the recipe by default.")
+    ] = None,
+    ensemble: Annotated[int, typer.Option(help="Models in the ensemble; 1 for none.")] = 4,
+    against: Annotated[bool, typer.Option("--against", help="Also train other programs.")] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Compare several k instead.")] = False,
 ) -> None:
     """Print the RMSE of every fold."""
     if recipe not in PUBLISHED:
-        raise typer.BadParameter(f"no recipe {recipe}; there are {', '.join(PUBLISHED)}")
-    own = HERE / f"{recipe}.toml"
-    folds = split_folds(recipe, data, own, out, "0.1" if choose else "0")
-    settings = settings or own
-    rows = Table("RMSE", *(f"fold {fold}" for fold in FOLDS), "mean", "s a fold")
+        raise typer.BadParameter(f"no recipe {recipe}; the recipes are {', '.join(PUBLISHED)}")
+    protocol = HERE / f"{recipe}.toml"
+    folds = split_folds(recipe, data, protocol, out, "0.1" if choose else "0")
+    settings = settings or protocol
+    rows = Table("RMSE", *(f"fold {fold}" for fold in FOLDS), "mean", "s per fold")
     if choose:
         for k in CHOICES:
             add_row(rows, f"validation, k {k}", folds, partial(validated, settings, k, out))
@@ -85,7 +87,7 @@ def main(
 
 
 def split_folds(recipe: str, data: Path, settings: Path, out: Path, valid: str) -> list[Path]:
-    """Split the data as its protocol says, and return the folder of each fold."""
+    """Split the data by the protocol of the recipe; return the folder of each fold."""
     folders = [out / "split" / f"fold-{fold}" for fold in FOLDS]
     options = ["--config", settings, "--valid", valid]
     if recipe == "movielens-100k":
@@ -97,10 +99,10 @@ def split_folds(recipe: str, data: Path, settings: Path, out: Path, valid: str) 
     return folders
 
 
-def tested(settings: Path, chains: int, out: Path, fold: Path) -> float:
+def tested(settings: Path, models: int, out: Path, fold: Path) -> float:
     """Train on a fold and return the RMSE on its test ratings."""
-    target = out / f"{chains}" / fold.name
-    options = ["--config", settings, "--ensemble", chains, "--out", target]
+    target = out / f"{models}" / fold.name
+    options = ["--config", settings, "--ensemble", models, "--out", target]
     run("train", "--split", fold, *options)
     scores = run("evaluate", "--split", fold, "--model", target / "model", "--resamples", "0")
     return float(scores["rmse"])
@@ -125,7 +127,7 @@ def run(*words: object) -> Any:
 
 
 def add_row(table: Table, name: str, folds: list[Path], measure: Callable[[Path], float]) -> None:
-    """Measure every fold; a program that is not installed is said to be so."""
+    """Measure every fold, or report that the program is not installed."""
     begin = time.perf_counter()
     try:
         errors = [measure(fold) for fold in folds]
@@ -138,7 +140,7 @@ def add_row(table: Table, name: str, folds: list[Path], measure: Callable[[Path]
 
 
 def rmse_of(method: Method, fold: Path) -> float:
-    """Return the RMSE of another program on the test ratings, clipped as ours are."""
+    """Return the RMSE of another program on the test ratings, with clipped predictions."""
     split = read_split(fold)
     predicted = method(split.train, split.test, split.scale)
     clipped = np.clip(predicted, split.scale.min, split.scale.max)
@@ -162,7 +164,7 @@ def cmfrec_als(train: Ratings, test: Ratings, scale: Scale) -> Rated:
     columns = {"UserId": train.user, "ItemId": train.item, "Rating": train.rating}
     model = CMF(verbose=False).fit(pd.DataFrame(columns))
     predicted = model.predict(test.user, test.item)
-    return np.where(np.isnan(predicted), train.mean, predicted)  # of an item that it has not seen
+    return np.where(np.isnan(predicted), train.mean, predicted)  # NaN for unseen items
 
 
 def myfm_gibbs(train: Ratings, test: Ratings, scale: Scale) -> Rated:

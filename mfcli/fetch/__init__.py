@@ -1,4 +1,4 @@
-"""MovieLens archives: downloaded, checked and unpacked."""
+"""Download MovieLens data sets: checked, unpacked, and complete or absent."""
 
 import lazy_loader
 

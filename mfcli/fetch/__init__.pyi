@@ -1,1 +1,2 @@
-from .movielens import NAMES as NAMES, Fetched as Fetched
+from .archives import NAMES as NAMES
+from .movielens import Fetched as Fetched, fetch_movielens as fetch_movielens

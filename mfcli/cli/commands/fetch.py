@@ -38,15 +38,16 @@ def fetch(
     quiet: Quiet = False,
 ) -> None:
     """Download a MovieLens data set from GroupLens, checked and unpacked."""
-    from mfcli.fetch import movielens as fetching
+    from mfcli.fetch import fetch_movielens
 
     with output.byte_bar(f"fetching {name}", quiet) as on_progress:
-        fetched = fetching.fetch(name, out, base=base or fetching.BASE, on_progress=on_progress)
+        fetched = fetch_movielens(name, out, base=base, on_progress=on_progress)
     output.show(fetched.as_dict(), json, lambda: _fetched_lines(fetched))
 
 
 def _fetched_lines(fetched: Fetched) -> None:
-    """Say where the ratings are, on what terms, what to cite and what comes next."""
-    print(f"{fetched.ratings}: the ratings ({fetched.bytes / 1e6:,.1f} MB packed)")
-    print(f"\nTerms of use\n\n{fetched.terms}\n\nPlease cite\n\n{fetched.citation}\n")
+    """Print where the ratings and their terms of use are, what to cite, and the next command."""
+    print(f"{fetched.ratings}: the ratings ({fetched.bytes / 1e6:,.1f} MB compressed)")
+    print(f"Terms of use: {fetched.terms}")
+    print(f"Please cite: {fetched.citation}")
     print(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")

@@ -1,0 +1,43 @@
+"""The MovieLens archives that can be fetched, their digests, and what to cite."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BASE = "https://files.grouplens.org/datasets/movielens/"
+TERMS = "https://grouplens.org/datasets/movielens/"
+CITATION = (
+    "F. M. Harper and J. A. Konstan. 2015. The MovieLens Datasets: History and Context."
+    " ACM TiiS 5, 4: 19:1-19:19. https://doi.org/10.1145/2827872"
+)
+
+
+class Archive(NamedTuple):
+    """A folder in a zip file, with its ratings file and the file that states the terms of use."""
+
+    folder: str
+    ratings: str
+    readme: str
+
+
+ARCHIVES = {
+    "ml-latest-small": Archive("ml-latest-small", "ratings.csv", "README.txt"),
+    "ml-100k": Archive("ml-100k", "u.data", "README"),
+    "ml-1m": Archive("ml-1m", "ratings.dat", "README"),
+    "ml-10m": Archive("ml-10M100K", "ratings.dat", "README.html"),
+    "ml-20m": Archive("ml-20m", "ratings.csv", "README.txt"),
+    "ml-25m": Archive("ml-25m", "ratings.csv", "README.txt"),
+    "ml-32m": Archive("ml-32m", "ratings.csv", "README.txt"),
+}
+NAMES = tuple(ARCHIVES)
+
+# GroupLens may replace ml-latest-small, so the MD5 beside that archive counts. The other archives
+# are fixed. Their MD5 is published too; these digests of the same files are harder to forge.
+SHA256 = {
+    "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
+    "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
+    "ml-10m": "813c411ccb6122564edfe752e7f80c4dcc5aa25fa94c93622f6877a7ba252862",
+    "ml-20m": "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
+    "ml-25m": "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
+    "ml-32m": "e4a68655d7386b8f95f2f2424b2ff975dfdd15ffd59e0d864a14dca43e99d6ee",
+}

@@ -1,0 +1,709 @@
+"""Fetching MovieLens from a local server that fails in every way a server can."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import socket
+import stat
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from conftest import Outcome
+
+from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
+from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens, unpack
+from mfcli.storage import read_record, write_record
+
+RATINGS = random.Random(7).randbytes(60_000)
+FILES = {"ml-1m/README": b"terms", "ml-1m/ratings.dat": RATINGS, "ml-1m/more/a.txt": b"a"}
+ZIP = "/ml-1m.zip"
+PART = "ml-1m.zip.part"
+PAUSES = download.PAUSES
+
+Answer = Callable[["Handler", bytes], None]
+
+
+def packed(files: dict[str, bytes], **attributes: Any) -> bytes:
+    """Make an archive; attributes go to the last member."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            member = zipfile.ZipInfo(name)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            if name == list(files)[-1]:
+                for key, value in attributes.items():
+                    setattr(member, key, value)
+            archive.writestr(member, data)
+    return whole.getvalue()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serve the pages of a site, with ranges, unless a special answer is due."""
+
+    server: Site
+
+    def do_GET(self) -> None:
+        site, wanted = self.server, self.headers.get("Range")
+        site.requests.append((self.path, wanted))
+        page = site.pages.get(self.path)
+        due = site.due.get(self.path)
+        if due:
+            due.pop(0)(self, page or b"")
+        elif page is None:
+            status(404)(self, b"")
+        elif wanted is None:
+            self.reply(200, page)
+        else:
+            self.serve_range(page, int(wanted.removeprefix("bytes=").removesuffix("-")))
+
+    def serve_range(self, page: bytes, start: int) -> None:
+        if start >= len(page):
+            self.reply(416, b"")
+        else:
+            span = f"bytes {start}-{len(page) - 1}/{len(page)}"
+            self.reply(206, page[start:], span=span)
+
+    def reply(
+        self, code: int, body: bytes, length: int | None = None, span: str = "", to: str = ""
+    ) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for key, value in {"Content-Range": span, "Location": to}.items():
+            if value:
+                self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Site(ThreadingHTTPServer):
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.pages: dict[str, bytes] = {}
+        self.due: dict[str, list[Answer]] = {}
+        self.requests: list[tuple[str, str | None]] = []
+        self.monkeypatch = monkeypatch
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def put(self, data: bytes, name: str = "ml-1m") -> bytes:
+        """Serve an archive; its digest becomes the expected one."""
+        self.pages[f"/{name}.zip"] = data
+        if name in archives.SHA256:
+            digest = hashlib.sha256(data).hexdigest()
+            self.monkeypatch.setitem(archives.SHA256, name, digest)
+        else:
+            md5 = hashlib.md5(data).hexdigest()
+            self.pages[f"/{name}.zip.md5"] = f"MD5 ({name}.zip) = {md5}\n".encode()
+        return data
+
+    def ranges(self) -> list[str | None]:
+        """Return the ranges of the archive that were requested."""
+        return [wanted for path, wanted in self.requests if path.endswith(".zip")]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    with Site(monkeypatch) as site:
+        thread = threading.Thread(target=site.serve_forever, args=(0.005,))
+        thread.start()
+        site.put(packed(FILES))
+        yield site
+        site.shutdown()
+        thread.join()
+
+
+# Answers that are not the page
+
+
+def status(code: int) -> Answer:
+    return lambda handler, page: handler.reply(code, b"no")
+
+
+def broken_after(count: int) -> Answer:
+    """Promise the whole page and close the connection early."""
+    return lambda handler, page: handler.reply(200, page[:count], length=len(page))
+
+
+def whole(handler: Handler, page: bytes) -> None:
+    """Ignore the range."""
+    handler.reply(200, page)
+
+
+def reset(handler: Handler, page: bytes) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def garbage(handler: Handler, page: bytes) -> None:
+    handler.wfile.write(b"no HTTP\r\n")
+
+
+def redirect(address: str) -> Answer:
+    return lambda handler, page: handler.reply(302, b"", to=address)
+
+
+def without_length(handler: Handler, page: bytes) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(page)
+
+
+def from_byte_9(code: int, span: str, more: bytes = b"") -> Answer:
+    def answer(handler: Handler, page: bytes) -> None:
+        given = span.format(last=len(page) - 1, size=len(page))
+        handler.reply(code, page[9:] + more, span=given)
+
+    return answer
+
+
+# What a fetch leaves behind
+
+
+def fetch(site: Site, folder: Path, name: str = "ml-1m", **options: Any) -> Fetched:
+    return fetch_movielens(name, folder, base=site.base, **options)
+
+
+def listing(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir()}
+
+
+def check_whole(folder: Path) -> None:
+    assert listing(folder) == {f"ml-1m/{movielens.RECORD}", *FILES}
+    assert all((folder / name).read_bytes() == data for name, data in FILES.items())
+
+
+def refused(site: Site, folder: Path, error: type[MfcliError], words: str, **options: Any) -> None:
+    """Check that a fetch fails in one line, and leaves no folder and nothing half-unpacked."""
+    with pytest.raises(error, match=words) as caught:
+        fetch(site, folder, **options)
+    assert "\n" not in str(caught.value)
+    assert listing(folder) <= {PART, "ml-1m.zip"}
+    assert not any(path.is_dir() for path in folder.iterdir())
+
+
+# Success
+
+
+def test_only_the_complete_folder_remains(site: Site, tmp_path: Path) -> None:
+    fetched = fetch(site, tmp_path / "new" / "data")
+    folder = tmp_path / "new" / "data" / "ml-1m"
+    check_whole(folder.parent)
+    assert fetched == Fetched(
+        folder,
+        folder / "ratings.dat",
+        f"{folder}/README and https://grouplens.org/datasets/movielens/",
+        archives.CITATION,
+        len(site.pages[ZIP]),
+    )
+    assert fetched.as_dict()["ratings"] == str(folder / "ratings.dat")
+    assert "10.1145/2827872" in fetched.citation
+    assert folder.stat().st_mode & 0o055, "as readable as any folder made here"
+    assert site.requests == [(ZIP, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("ml-latest-small", "ml-latest-small/ratings.csv"),
+        ("ml-100k", "ml-100k/u.data"),
+        ("ml-1m", "ml-1m/ratings.dat"),
+        ("ml-10m", "ml-10M100K/ratings.dat"),
+        ("ml-20m", "ml-20m/ratings.csv"),
+        ("ml-25m", "ml-25m/ratings.csv"),
+        ("ml-32m", "ml-32m/ratings.csv"),
+    ],
+)
+def test_every_archive_has_its_ratings_file(
+    site: Site, tmp_path: Path, name: str, member: str
+) -> None:
+    assert name in NAMES
+    site.put(packed({member.partition("/")[0] + "/": b"", member: b"1,2,3\n"}), name)
+    fetched = fetch(site, tmp_path, name)
+    assert fetched.ratings == tmp_path / member
+    assert fetched.ratings.read_bytes() == b"1,2,3\n"
+    assert fetched.terms.startswith(f"{fetched.folder}/README")
+
+
+def test_progress_counts_the_bytes_received_and_then_unpacked(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (download, unpack):
+        monkeypatch.setattr(module, "CHUNK", 5_000)
+    calls: list[tuple[int, int]] = []
+    fetch(site, tmp_path, on_progress=lambda *call: calls.append(call))
+    for total in (len(site.pages[ZIP]), sum(map(len, FILES.values()))):
+        done = [d for d, t in calls if t == total]
+        assert len(done) > 10
+        assert done == sorted(set(done))
+        assert done[-1] == total
+    assert calls == sorted(calls, key=lambda call: call[1] != len(site.pages[ZIP]))
+
+
+# A folder or an archive that is already there
+
+
+def test_a_complete_folder_is_kept_without_a_request(site: Site, tmp_path: Path) -> None:
+    first = fetch(site, tmp_path)
+    (tmp_path / "ml-1m" / "notes.txt").write_text("mine")
+    site.requests.clear()
+    assert fetch(site, tmp_path) == first
+    assert site.requests == []
+    assert (tmp_path / "ml-1m" / "notes.txt").read_text() == "mine"
+
+
+def damage(folder: Path) -> None:
+    record = folder / movielens.RECORD
+    record.write_text(record.read_text().replace("60000", "59999"))
+
+
+def another(folder: Path) -> None:
+    """Make it a complete data set of another name."""
+    record = read_record(folder / movielens.RECORD, movielens.FetchRecord)
+    write_record(folder / movielens.RECORD, msgspec.structs.replace(record, name="ml-20m"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "ratings.dat").write_bytes(RATINGS[:-1]),
+        lambda folder: (folder / "more" / "a.txt").unlink(),
+        lambda folder: (folder / movielens.RECORD).unlink(),
+        damage,
+        another,
+    ],
+    ids=["shorter", "a file lost", "record lost", "record damaged", "another data set"],
+)
+def test_an_incomplete_folder_is_refused_and_left(
+    site: Site, tmp_path: Path, change: Callable[[Path], object]
+) -> None:
+    fetch(site, tmp_path)
+    change(tmp_path / "ml-1m")
+    before = listing(tmp_path)
+    site.requests.clear()
+    with pytest.raises(ArtifactError, match=r"is not a complete ml-1m.*move it away"):
+        fetch(site, tmp_path)
+    assert listing(tmp_path) == before
+    assert site.requests == []
+
+
+def test_a_file_or_a_dangling_link_is_refused_and_an_empty_folder_is_filled(
+    site: Site, tmp_path: Path
+) -> None:
+    target = tmp_path / "ml-1m"
+    target.write_text("mine")
+    with pytest.raises(ArtifactError, match="already exists"):
+        fetch(site, tmp_path)
+    assert target.read_text() == "mine"
+    target.unlink()
+    target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ArtifactError, match="already exists"):
+        fetch(site, tmp_path)
+    target.unlink()
+    target.mkdir()
+    fetch(site, tmp_path)
+    check_whole(tmp_path)
+
+
+SIZE = len(packed(FILES))
+REST = "bytes {start}-{last}/{size}"
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "answers", "requested"),
+    [
+        ("ml-1m.zip", lambda data: data, [], []),
+        ("ml-1m.zip", lambda data: data[:-1], [], [None]),
+        (PART, lambda data: data, [], []),
+        (PART, lambda data: data[:20_000], [], ["bytes=20000-"]),
+        (PART, lambda data: data[:20_000], [whole], ["bytes=20000-"]),
+        (PART, lambda data: bytes(SIZE), [], [f"bytes={SIZE}-", None]),
+        (PART, lambda data: bytes(SIZE + 4), [], [f"bytes={SIZE + 4}-", None]),
+        *(
+            (PART, lambda data: data[:9], [answer], ["bytes=9-", None])
+            for answer in (
+                from_byte_9(206, "bytes 0-{last}/{size}"),
+                from_byte_9(206, "bytes 9-{last}/*"),
+                from_byte_9(206, "bytes 9-10/{size}"),
+                from_byte_9(206, "bytes"),
+                from_byte_9(206, ""),
+                from_byte_9(206, "bytes 9-{last}/{size}", b"more"),
+                from_byte_9(203, "bytes 9-{last}/{size}"),
+            )
+        ),
+        ("none", bytes, [lambda handler, page: handler.serve_range(page, 100)], [None, None]),
+        ("none", bytes, [broken_after(30_000)], [None, "bytes=30000-"]),
+        ("none", bytes, [without_length], [None]),
+    ],
+)
+def test_only_missing_bytes_are_requested(
+    site: Site,
+    tmp_path: Path,
+    name: str,
+    there: Callable[[bytes], bytes],
+    answers: list[Answer],
+    requested: list[str | None],
+) -> None:
+    (tmp_path / name).write_bytes(there(site.pages[ZIP]))
+    site.due[ZIP] = list(answers)
+    calls: list[tuple[int, int]] = []
+    fetch(site, tmp_path, on_progress=lambda *call: calls.append(call))
+    assert site.ranges() == requested
+    if requested == ["bytes=20000-"] and not answers:
+        assert calls[0][0] > 20_000
+    (tmp_path / "none").unlink(missing_ok=True)
+    check_whole(tmp_path)
+
+
+# Connections
+
+
+@pytest.mark.parametrize("fault", [status(500), status(503), reset, garbage])
+@pytest.mark.parametrize("path", [ZIP, "/ml-latest-small.zip.md5"])
+def test_temporary_failures_are_tried_again(
+    site: Site, tmp_path: Path, fault: Answer, path: str
+) -> None:
+    name = path[1:].partition(".")[0]
+    files = {f"{name}/ratings.csv": b"x", f"{name}/ratings.dat": b"x"}
+    site.put(packed(files), name)
+    site.due[path] = [fault, fault]
+    fetch(site, tmp_path, name)
+    assert [asked for asked, _ in site.requests].count(path) == 3
+    assert files.keys() < listing(tmp_path)
+
+
+def test_the_number_of_attempts_is_limited_and_a_part_stays(site: Site, tmp_path: Path) -> None:
+    site.due[ZIP] = [broken_after(500)] * 9  # later answers ignore the range
+    refused(site, tmp_path, DataError, f"ended after 500 of {SIZE:,} bytes; try again later")
+    assert len(site.ranges()) == 3
+    assert (tmp_path / PART).read_bytes() == site.pages[ZIP][:500]
+
+
+def test_pauses_grow(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PAUSES", PAUSES)
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    site.due[ZIP] = [status(503)] * 9
+    refused(site, tmp_path, DataError, "HTTP status 503")
+    assert slept == list(PAUSES) == sorted(set(slept))
+
+
+def test_a_silent_server_times_out(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall_silent(handler: Handler, page: bytes) -> None:
+        handler.reply(200, page[:500], length=len(page))
+        handler.wfile.flush()
+        outwaited.append(not ended.wait(5))
+
+    ended, outwaited = threading.Event(), list[bool]()
+    monkeypatch.setattr(download, "_TIMEOUT", 0.1)
+    site.due[ZIP] = [fall_silent]
+    fetch(site, tmp_path)
+    assert not outwaited
+    ended.set()
+    assert site.ranges() == [None, "bytes=500-"]
+    check_whole(tmp_path)
+
+
+@pytest.mark.parametrize("unpacking", [False, True])
+def test_an_interrupted_fetch_leaves_its_part_and_no_folder(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unpacking: bool
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if not unpacking or total == sum(map(len, FILES.values())):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "CHUNK", 1_000)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(site, tmp_path, on_progress=interrupt)
+    assert listing(tmp_path) == {PART}
+    size = (tmp_path / PART).stat().st_size
+    assert 0 < size <= (SIZE if unpacking else 1_000)
+    fetch(site, tmp_path)
+    assert site.ranges() == ([None] if unpacking else [None, f"bytes={size}-"])
+    check_whole(tmp_path)
+
+
+def test_no_server_and_no_such_host(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{unused.getsockname()[1]}/sets"
+        with pytest.raises(DataError, match=f"{base}.*refused.*base='URL', or download.*by hand"):
+            fetch_movielens("ml-1m", tmp_path, base=base)
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        fetch_movielens("ml-1m", tmp_path, base=f"http://{'a' * 70}/")
+
+
+def test_a_missing_page_is_requested_once(site: Site, tmp_path: Path) -> None:
+    del site.pages[ZIP]
+    refused(site, tmp_path, DataError, r"/ml-1m\.zip: .*HTTP status 404; use base='URL'")
+    assert site.ranges() == [None]
+
+
+@pytest.mark.parametrize("answer", [whole, without_length])
+def test_the_size_of_a_download_is_limited(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    monkeypatch.setattr(download, "LARGEST", 10_000)
+    monkeypatch.setattr(download, "CHUNK", 1_000)
+    site.due[ZIP] = [answer]
+    refused(site, tmp_path, DataError, "must have at most 10,000 bytes")
+    part = tmp_path / PART
+    assert not part.exists() or part.stat().st_size <= 11_000
+
+
+# Redirects
+
+
+def test_redirects_keep_the_range_and_their_number_is_limited(site: Site, tmp_path: Path) -> None:
+    site.pages["/mirror.zip"] = site.pages[ZIP]
+    site.due[ZIP] = [redirect("/mirror.zip")]
+    (tmp_path / PART).write_bytes(site.pages[ZIP][:9])
+    fetch(site, tmp_path / "elsewhere" / "..")
+    assert ("/mirror.zip", "bytes=9-") in site.requests
+    check_whole(tmp_path)
+    for number in range(20):
+        site.due[f"/{number}.zip"] = [redirect(f"/{number + 1}.zip")]
+    site.due[ZIP] = [redirect("/0.zip")]
+    site.requests.clear()
+    (tmp_path / "new").mkdir()
+    refused(site, tmp_path / "new", DataError, "too many redirects")
+    assert len(site.ranges()) == 6
+
+
+@pytest.mark.parametrize(
+    ("to", "words"),
+    [
+        ("https://127.0.0.1:9/ml-1m.zip", "must not redirect from http to 'https:"),
+        ("ftp://127.0.0.1:9/ml-1m.zip", "must not redirect from http to 'ftp:"),
+        ("file:///etc/passwd", "HTTP status 302"),
+    ],
+)
+def test_redirects_keep_the_scheme(site: Site, tmp_path: Path, to: str, words: str) -> None:
+    site.due[ZIP] = [redirect(to)]
+    refused(site, tmp_path, DataError, words)
+
+
+# Digests
+
+
+def test_a_wrong_digest_removes_the_part(site: Site, tmp_path: Path) -> None:
+    site.pages[ZIP] = b"changed"
+    words = r"/ml-1m\.zip: must have the SHA256 [0-9a-f]{64}, got .*try again"
+    refused(site, tmp_path, DataError, words)
+    site.due[ZIP] = [lambda handler, page: handler.reply(200, page, length=len(page) - 1)]
+    refused(site, tmp_path, DataError, "must have the SHA256")
+    assert listing(tmp_path) == set()
+
+
+def test_the_pinned_digests() -> None:
+    assert set(NAMES) - set(archives.SHA256) == {"ml-latest-small"}
+    assert all(len(bytes.fromhex(digest)) == 32 for digest in archives.SHA256.values())
+
+
+@pytest.mark.parametrize("form", ["MD5 (a.zip) = {}\n", "{}  a.zip\n", "{}", "{}\r\n"])
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_a_published_md5_in_every_form(
+    site: Site, tmp_path: Path, form: str, case: Callable[[str], str]
+) -> None:
+    data = site.put(packed({"ml-latest-small/ratings.csv": b"x"}), "ml-latest-small")
+    page = "/ml-latest-small.zip.md5"
+    site.pages[page] = form.format(case(hashlib.md5(data).hexdigest())).encode()
+    fetch(site, tmp_path, "ml-latest-small")
+    assert (tmp_path / "ml-latest-small" / "ratings.csv").read_bytes() == b"x"
+    site.pages[page] = form.format("0" * 32).encode()
+    refused(site, made(tmp_path), DataError, "must have the MD5 0{32}, got", name="ml-latest-small")
+    site.pages[page], site.requests = b"<html>" + b"0" * 64, []
+    words = r"zip\.md5: must hold an MD5, got '<html>0"
+    refused(site, tmp_path / "new", DataError, words, name="ml-latest-small")
+    assert site.ranges() == []
+
+
+def made(folder: Path) -> Path:
+    (folder / "new").mkdir()
+    return folder / "new"
+
+
+# Damaged and malicious archives
+
+
+def declared(size: int) -> bytes:
+    """Make an archive of a file that has 12,347 bytes and declares another size."""
+    data = packed({**FILES, "ml-1m/lie": RATINGS[:12_347]})
+    true, false = (12_347).to_bytes(4, "little"), size.to_bytes(4, "little")
+    head, tail = data.rindex(true), data.index(true)
+    assert data.count(true) == 2
+    assert head != tail
+    return data.replace(true, false)
+
+
+def encrypted() -> bytes:
+    data = bytearray(packed(SAFE))
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+LINK = (stat.S_IFLNK | 0o777) << 16
+DEVICE = (stat.S_IFCHR | 0o600) << 16
+SAFE = {"ml-1m/ratings.dat": RATINGS}
+PLAIN = "is not a plain path"
+UNSAFE = {
+    "parent": (packed({**SAFE, "ml-1m/../../evil": b"x"}), f"'ml-1m/../../evil' {PLAIN}"),
+    "parent first": (packed({**SAFE, "../evil": b"x"}), r"'../evil' is not in ml-1m/"),
+    "absolute": (packed({**SAFE, "/tmp/evil": b"x"}), r"'/tmp/evil' is not in ml-1m/"),
+    "beside": (packed({**SAFE, "evil": b"x"}), "'evil' is not in ml-1m/"),
+    "in its place": (packed({**SAFE, "ml-1m": b"x"}), "'ml-1m' is not in ml-1m/"),
+    "backslash": (packed({**SAFE, "ml-1m/..\\evil": b"x"}), PLAIN),
+    "drive": (packed({**SAFE, "ml-1m/C:evil": b"x"}), PLAIN),
+    "dot": (packed({**SAFE, "ml-1m/./evil": b"x"}), PLAIN),
+    "double": (packed({**SAFE, "ml-1m//evil": b"x"}), PLAIN),
+    "escape": (packed({**SAFE, "ml-1m/\x1b[2J": b"x"}), rf"'ml-1m/\\x1b\[2J' {PLAIN}"),
+    "folder": (packed({**SAFE, "ml-1m/../": b""}), PLAIN),
+    "link": (packed({**SAFE, "ml-1m/a": b"/etc"}, external_attr=LINK), "is a link or a device"),
+    "device": (packed({**SAFE, "ml-1m/a": b""}, external_attr=DEVICE), "is a link or a device"),
+    "lzma": (packed({**SAFE, "ml-1m/a": b""}, compress_type=zipfile.ZIP_LZMA), "is encrypted or"),
+    "encrypted": (encrypted(), "is encrypted or"),
+    "twice": (packed({**SAFE, "ml-1m/RATINGS.dat": b""}), "holds a file twice"),
+    "bomb": (packed({**SAFE, "ml-1m/a": bytes(9_000_000)}), "bytes unpack to 9,060,000"),
+    "declares less": (declared(300), "CRC"),
+    "declares more": (declared(20_000), "'ml-1m/lie' does not have the size that it declares"),
+    "no zip": (b"<html>Sorry</html>", "is not a zip file"),
+    "nothing": (b"", "is not a zip file"),
+    "half": (packed(FILES)[:30_000], "is not a zip file"),
+    "no ratings": (packed({"ml-1m/README": b"x"}), "does not hold ml-1m/ratings.dat"),
+    "damaged": (packed(FILES).replace(RATINGS[5_000:5_100], bytes(100)), "CRC"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSAFE)
+def test_bad_archives_are_refused_and_removed(site: Site, tmp_path: Path, kind: str) -> None:
+    data, words = UNSAFE[kind]
+    site.put(data)
+    folder = made(tmp_path)
+    refused(site, folder, DataError, f"must be a valid and safe zip archive: .*{words}")
+    assert listing(tmp_path) == set()
+
+
+def test_the_unpacked_size_is_limited(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = site.put(packed({**FILES, "ml-1m/zeros": bytes(100_000)}))
+    monkeypatch.setattr(unpack, "LARGEST", len(data) + 1)
+    refused(site, tmp_path, DataError, "bytes unpack to")
+
+
+def test_a_bad_archive_of_the_user_is_left(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "ml-1m.zip").write_bytes(site.put(b"no zip"))
+    refused(site, tmp_path, DataError, "is not a zip file")
+    assert listing(tmp_path) == {"ml-1m.zip"}
+
+
+def test_what_macos_adds_is_not_unpacked(site: Site, tmp_path: Path) -> None:
+    site.put(packed({**FILES, "__MACOSX/._ml-1m": b"x"}))
+    fetch(site, tmp_path)
+    check_whole(tmp_path)
+
+
+# The disk
+
+
+def test_failures_of_the_disk(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match=r"ml-1m: cannot be written: .*another place"):
+        fetch(site, tmp_path / "file" / "data")
+    assert site.requests == [], "found before the download"
+    data = site.put(packed({**FILES, "ml-1m/" + "a" * 300: b"x"}))
+    refused(site, made(tmp_path), ArtifactError, "ml-1m: cannot be written: File name too long")
+    assert (tmp_path / "new" / PART).read_bytes() == data, "can be unpacked elsewhere"
+
+
+def test_a_full_disk(site: Site, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / PART).symlink_to("/dev/full")
+    with pytest.raises(ArtifactError, match=r"zip\.part: .*No space left.*another out"):
+        fetch(site, tmp_path)
+
+
+# Names and addresses
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ml-1M", r"one of ml-latest-small, ml-100k, .*, got 'ml-1M'; did you mean ml-1m\?"),
+        ("ml-latest-smal", r"did you mean ml-latest-small\?"),
+        ("../evil", r"got '\.\./evil'$"),
+    ],
+)
+def test_unknown_names(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        fetch_movielens(name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "files.grouplens.org",
+        "ftp://files.grouplens.org/",
+        "file:///etc/",
+        "http://",
+        "http://a b/",
+        "http://a/\n",
+        "http://[",
+        "http://a:port/",
+        "http://a/?query=",
+        "http://a/#part",
+        "http://bücher/",
+        "",
+    ],
+)
+def test_invalid_addresses(tmp_path: Path, base: str) -> None:
+    with pytest.raises(UsageError, match="base must be an http or https address"):
+        fetch_movielens("ml-1m", tmp_path, base=base)
+
+
+@pytest.mark.parametrize("base", ["/sets", "/sets/"])
+def test_an_address_with_or_without_a_slash(site: Site, tmp_path: Path, base: str) -> None:
+    site.pages = {f"/sets{path}": page for path, page in site.pages.items()}
+    fetch_movielens("ml-1m", tmp_path, base=f"{site.base}{base}")
+    check_whole(tmp_path)
+
+
+# The command
+
+
+def test_the_command_prints_the_next_command(site: Site, run: Callable[..., Outcome]) -> None:
+    done = run("fetch", "ml-1m", "--base", site.base, "--out", "my data")
+    assert done.code == 0
+    assert done.out.startswith("my data/ml-1m/ratings.dat: the ratings (")
+    for words in ("my data/ml-1m/README", archives.CITATION):
+        assert words in done.out
+    assert done.out.endswith("Next: mfcli split 'my data/ml-1m/ratings.dat'\n")
+    again = run("fetch", "ml-1m", "--base", site.base, "--out", "my data", "--json")
+    assert json.loads(again.out)["ratings"] == "my data/ml-1m/ratings.dat"
+    refused = run("fetch", "ml-2m", "--base", site.base)
+    assert refused.code == 2
+    assert refused.err.startswith("error: the name must be one of ml-latest-small")
