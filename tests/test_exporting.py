@@ -24,7 +24,7 @@ from mfcli.cli.commands.export import export as command
 from mfcli.config import Config
 from mfcli.data import Scale, Vocabulary
 from mfcli.export import FORMATS, export
-from mfcli.export.formats import vectors
+from mfcli.export.vectors import rating_vectors
 from mfcli.model import Model
 
 Run = Callable[..., Outcome]
@@ -309,7 +309,7 @@ def test_vectors(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
     ratings = (read[0] @ read[1].T).ravel()
     np.testing.assert_allclose(ratings, model.predict_rows(user, item), atol=EXACT, rtol=0)
     user, item = all_pairs(model)
-    left, right = vectors(model)
+    left, right = rating_vectors(model)
     np.testing.assert_allclose(
         np.sum(left[user] * right[item], axis=1), model.predict_rows(user, item), atol=EXACT, rtol=0
     )
@@ -391,13 +391,13 @@ def test_other_people_s_weights_are_left_alone(trained: Run) -> None:
 REFUSED = [
     (["--format", "pickle"], 2, "--format must be keras, savedmodel, npz, csv, parquet, libmf"),
     ([], 2, "Missing option '--format'."),
-    (["--format", "csv", "--raw-ids"], 2, "--raw-ids does not go with --format csv; leave it out"),
+    (["--format", "csv", "--raw-ids"], 2, "--raw-ids is not available with --format csv; omit it"),
     (["--format", "keras", "--out", "m.h5"], 2, "m.h5: must end in .keras"),
     (["--format", "npz", "--out", "m"], 2, "m: must end in .npz"),
     (
         ["--format", "savedmodel", "--out", "served"],
         2,
-        "served: must end in a version number, as TensorFlow Serving wants it; such as served/1",
+        "served: must end in a version number, which TensorFlow Serving requires; use served/1",
     ),
     (
         ["--format", "npz", "--model", "none"],
@@ -423,9 +423,9 @@ REFUSED = [
     (
         ["--format", "csv", "--out", "tables"],
         1,
-        "tables: holds files that mfcli did not write ('users.csv'); choose another place or move",
+        "tables: was not written by mfcli export; choose another place or move it",
     ),
-    (["--format", "vectors", "--out", "mine.npz"], 1, "mine.npz: must be a folder to replace it"),
+    (["--format", "vectors", "--out", "mine.npz"], 1, "mine.npz: must be a folder to be replaced"),
     (["--format", "npz", "--out", "mine.npz/m.npz"], 1, "mine.npz/m.npz: cannot be written: "),
     (["--format", "csv", "--out", "mine.npz/csv"], 1, "mine.npz/csv: cannot be written: "),
     (

@@ -1,4 +1,4 @@
-"""A trained model in the formats of other programs."""
+"""Exports of a trained model to the formats of other programs."""
 
 import lazy_loader
 

@@ -1,1 +1,2 @@
-from .formats import FORMATS as FORMATS, check_request as check_request, export as export
+from .exporter import check_request as check_request, export as export
+from .formats import FORMATS as FORMATS

@@ -1,4 +1,4 @@
-"""The model as TensorFlow Serving takes it: a SavedModel, of plain TensorFlow operations."""
+"""Export as a SavedModel for TensorFlow Serving, made of plain TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mfcli.model import Model
 from mfcli.storage import stderr_held
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # TensorFlow imports Keras too
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # TensorFlow imports Keras, too
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with stderr_held():
+with stderr_held():  # TensorFlow prints a page about processors and graphics cards
     import tensorflow as tf
-
-from mfcli.model import Model
 
 
 def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
     """Write a SavedModel with the signature `serving_default`.
 
-    It takes `user` and `item`, both of shape (n,): int32 rows, or the vocabularies' raw ids (int64
-    or string). It gives `rating`, float32 of shape (n,). What is unknown adds nothing, as in
-    `Factorization.predict_rows`: ids outside the vocabulary, rows outside the tables.
+    Its inputs are `user` and `item`, both of shape (n,): int32 rows, or raw ids (int64 or string).
+    Its output is `rating`, float32 of shape (n,). Ids outside the vocabulary and rows outside the
+    tables contribute nothing, as in `Factorization.predict_rows`.
 
     Parameters
     ----------
     folder : Path
-        To write the SavedModel's files to.
     model : Model
     raw_ids : bool
 
@@ -52,8 +50,8 @@ def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
         raise OSError(error.message) from error
 
 
-class _Served(tf.Module):  # type: ignore[misc]
-    """The tables, each with a row 0 of zeros for what is unknown."""
+class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
+    """The tables, each with a row 0 of zeros for unknown users or items."""
 
     def __init__(self, model: Model, raw_ids: bool) -> None:
         super().__init__()
@@ -76,7 +74,7 @@ class _Served(tf.Module):  # type: ignore[misc]
 
 
 class _Ids(tf.Module):  # type: ignore[misc]
-    """Finds the rows of raw ids, counted from 1; 0 for an unknown one."""
+    """Looks up the rows of raw ids, counted from 1; unknown ids have row 0."""
 
     def __init__(self, ids: pa.Array) -> None:
         super().__init__()
@@ -92,7 +90,7 @@ class _Ids(tf.Module):  # type: ignore[misc]
 
 
 class _Rows(tf.Module):  # type: ignore[misc]
-    """Counts rows from 1; 0 for one that is outside the table."""
+    """Counts rows from 1; rows outside the table become row 0."""
 
     dtype = tf.int32
 

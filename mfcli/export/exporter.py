@@ -1,0 +1,159 @@
+"""Exports: their place, what they may replace, and their record."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from mfcli.errors import ArtifactError, Param, UsageError
+from mfcli.export.formats import FORMATS, Format, Write
+from mfcli.model import Model
+from mfcli.storage import (
+    Record,
+    check_replaceable,
+    check_writable_file,
+    replacing_file,
+    replacing_folder,
+    write_record,
+)
+
+_MARK = b"mfcli export"  # comment that identifies a zip file as written here
+_REMEDY = "choose another place or move it"
+
+
+class ExportRecord(Record):
+    """What `export.json` in the folder of an export says.
+
+    Attributes
+    ----------
+    export : str
+        The export format, one of `FORMATS`.
+    k : int
+    mu : float
+    scale : dict
+        Smallest and largest rating and the step between ratings: `min`, `max` and `step`.
+    users, items : int
+    ids : dict of str
+        Types of the ids of `users` and `items`: int64 or string.
+    split : str
+        Hash of the split that the model was trained on.
+    """
+
+    FORMAT = 1
+
+    export: str
+    k: int
+    mu: float
+    scale: dict[str, float | None]
+    users: int
+    items: int
+    ids: dict[str, str]
+    split: str
+
+
+def check_request(format: str, out: Path | None, raw_ids: bool) -> Path:
+    """Check what is requested, before any work; return where the export goes.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, cannot take raw ids, or requires another name of the file or
+        folder.
+    """
+    if format not in FORMATS:
+        *names, last = FORMATS
+        raise UsageError(f"must be {', '.join(names)} or {last}", param="format", value=format)
+    chosen = FORMATS[format]
+    if raw_ids and not chosen.write_for_ids:
+        rule: list[str | Param] = ["is not available with ", Param("format", format)]
+        raise UsageError(rule, param="raw_ids", remedy="omit it")
+    out = chosen.out if out is None else out
+    if out.suffix != chosen.out.suffix and not chosen.is_folder:
+        raise UsageError(f"must end in {chosen.out.suffix}", place=out)
+    if chosen.check_out:
+        chosen.check_out(out)
+    return out
+
+
+def export(model: Model, format: str, out: Path, *, raw_ids: bool = False) -> int:
+    """Write a model in a format, replacing an older export completely.
+
+    Parameters
+    ----------
+    model : Model
+    format : str
+        One of `FORMATS`.
+    out : Path
+        The file or folder, as `check_request` returns it.
+    raw_ids : bool
+        Write a model that takes raw ids instead of rows.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    ArtifactError
+        If `out` was not written by an export or cannot be written, or if the format cannot
+        represent an id.
+    """
+    chosen = FORMATS[format]
+    write = chosen.write_for_ids if raw_ids and chosen.write_for_ids else chosen.write
+    if chosen.is_folder:
+        _write_folder(out, model, format, write)
+    else:
+        _write_file(out, model, write)
+    return sum(path.stat().st_size for path in (out, *out.rglob("*")) if path.is_file())
+
+
+def _write_file(out: Path, model: Model, write: Write) -> None:
+    check_writable_file(out)
+    if out.exists() and not _is_marked(out):
+        raise ArtifactError("was not written by mfcli export", place=out, remedy=_REMEDY)
+    with replacing_file(out) as temporary:
+        write(temporary, model)
+        with zipfile.ZipFile(temporary, "a") as archive:  # all file formats are zip archives
+            archive.comment = _MARK
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment == _MARK
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _write_folder(out: Path, model: Model, format: str, write: Write) -> None:
+    """Write a folder. It may replace an export in any format, but no other files of these names."""
+    names = _folder_names(list(FORMATS.values()))
+    check_replaceable(out, names)
+    has_record = any((out / chosen.record).is_file() for chosen in FORMATS.values())
+    if not has_record and out.is_dir() and any(out.iterdir()):
+        raise ArtifactError("was not written by mfcli export", place=out, remedy=_REMEDY)
+    with replacing_folder(out, names) as temporary:
+        write(temporary, model)
+        record = temporary / FORMATS[format].record
+        record.parent.mkdir(exist_ok=True)
+        write_record(record, _record(model, format))
+
+
+def _folder_names(formats: list[Format]) -> set[str]:
+    """Return all names that the folders of exports may contain."""
+    files = {name for one in formats for name in one.files}
+    return files | {Path(one.record).name for one in formats}
+
+
+def _record(model: Model, format: str) -> ExportRecord:
+    return ExportRecord(
+        export=format,
+        k=model.k,
+        mu=model.mu,
+        scale=model.scale._asdict(),
+        users=len(model.users),
+        items=len(model.items),
+        ids={"users": str(model.users.ids.type), "items": str(model.items.ids.type)},
+        split=model.split_hash,
+    )

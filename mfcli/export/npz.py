@@ -1,0 +1,35 @@
+"""Export as NumPy arrays."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from mfcli.export.text_ids import refuse_trailing_zero
+from mfcli.model import Model
+from mfcli.storage import write_arrays
+
+
+def write_npz(path: Path, model: Model) -> None:
+    """Write the tables, the ids of their rows, mu and the rating scale as one `.npz` file.
+
+    The scale is [min, max, step], where step is NaN if ratings have no steps.
+
+    Raises
+    ------
+    ArtifactError
+        If NumPy cannot represent an id.
+    """
+    for ids in (model.users.ids, model.items.ids):
+        refuse_trailing_zero(ids, "NumPy")
+    low, high, step = model.scale
+    arrays = {
+        **model.tables,
+        "mu": np.float64(model.mu),
+        "users": np.array(model.users.ids.to_pylist()),
+        "items": np.array(model.items.ids.to_pylist()),
+        "scale": np.array([low, high, math.nan if step is None else step]),
+    }
+    write_arrays(path, arrays)
