@@ -1,4 +1,4 @@
-"""Going on from a checkpoint is the same training, to the bit."""
+"""A training that is resumed from a checkpoint gives the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def assert_same(one: Fit, two: Fit) -> None:
 
 
 def stopped_after(split: Split, config: Config, epoch: int, folder: Path) -> Checkpoint:
-    """Stop a training in the epoch after this one, and read its checkpoint."""
+    """Stop a training in the following epoch and read its checkpoint."""
 
     def stop(now: Epoch) -> None:
         if now.epoch > epoch:
@@ -73,7 +73,7 @@ def stopped_after(split: Split, config: Config, epoch: int, folder: Path) -> Che
 
 @pytest.mark.parametrize("settings", CASES, ids=str)
 @pytest.mark.parametrize("engine", ["fast", "keras"])
-def test_going_on_is_the_same_training(
+def test_a_resumed_training_equals_an_uninterrupted_one(
     tmp_path: Path, settings: dict[str, Any], engine: str
 ) -> None:
     config = Config(k=3, epochs=5, engine=engine, batch_size=32, **settings)
@@ -84,7 +84,7 @@ def test_going_on_is_the_same_training(
         assert_same(whole, fit(split, config, resume=checkpoint, threads=2))
 
 
-def test_adam_goes_on_too(tmp_path: Path) -> None:
+def test_adam_can_be_resumed(tmp_path: Path) -> None:
     config = Config(k=2, epochs=4, optimizer="adam", lr=0.01)
     split = planted_split(config)
     checkpoint = stopped_after(split, config, 2, tmp_path / "c")
@@ -196,7 +196,7 @@ def test_early_stopping_keeps_the_best_epoch(real_split: Path, tmp_path: Path) -
     assert longer.epoch == best
 
 
-def test_little_is_no_better(real_split: Path) -> None:
+def test_small_decreases_are_not_improvements(real_split: Path) -> None:
     split = read_split(real_split)
     config = Config(epochs=40, patience=2, min_delta=0.005)
     rmse = np.sqrt(fit(split, config).history.lists["val_mse"])
@@ -207,7 +207,7 @@ def test_little_is_no_better(real_split: Path) -> None:
     assert len(rmse) == last + 2 < 40
 
 
-def test_the_test_ratings_are_not_to_choose_by() -> None:
+def test_early_stopping_on_test_ratings_needs_permission() -> None:
     config = Config(patience=3)
     split = planted_split(Config())
     with pytest.raises(ConfigError, match="patience 3 needs validation ratings to stop by; split"):
@@ -219,7 +219,7 @@ def epoch(number: int, seconds: float = 0.0) -> Epoch:
     return Epoch(number, 1.0, 1.0, 1.0, 1.0, seconds)
 
 
-def test_how_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_checkpoints_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(checkpoints, "write_checkpoint", lambda folder, made: None)
@@ -235,7 +235,7 @@ def test_how_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [written(by_time, n, 0.4) for n in range(1, 7)] == [False, False, True] * 2
     assert written(by_time, 7, 0.0, last=True)
     slow = Keeper(tmp_path)
-    slow._cost = 10.0  # to write takes long: not before 500 s, but for the minute
+    slow._cost = 10.0  # writing is slow: due after 500 s, but a minute may be lost
     assert [written(slow, n, 25.0) for n in range(1, 3)] == [False, True]
 
 
@@ -258,7 +258,7 @@ def test_the_best_epoch_is_kept_when_training_diverges() -> None:
     assert np.isfinite(again.history.lists["val_mse"]).all()
 
 
-def test_nothing_is_kept_of_a_first_epoch_that_diverges() -> None:
+def test_a_first_epoch_that_diverges_leaves_no_model() -> None:
     for engine in ("fast", "keras"):
         config = Config(k=3, lr=1e4, engine=engine)
         with pytest.raises(Diverged, match="no epoch before it was sound; try --lr") as found:
@@ -286,7 +286,7 @@ def train(folder: Path, *args: object) -> subprocess.Popen[str]:
 
 
 def epoch_lines(process: subprocess.Popen[str], count: int) -> str:
-    """Wait until a training has printed so many epochs, or has ended; return what it printed."""
+    """Wait until a training has printed some epochs or has ended; return what it printed."""
     assert process.stderr
     lines: list[str] = []
     while sum(line.startswith("epoch") for line in lines) < count:
@@ -333,7 +333,7 @@ def test_killed_and_resumed_until_it_is_done(tmp_path: Path, real_split: Path) -
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_says_how_to_go_on(
+def test_an_interruption_prints_how_to_resume(
     tmp_path: Path, real_split: Path, stop: signal.Signals
 ) -> None:
     process = train(
@@ -356,7 +356,7 @@ def test_interrupted_it_says_how_to_go_on(
     assert not (tmp_path / "o/model").exists()
 
 
-def test_a_finished_run_is_extended(run: Run, real_split: Path) -> None:
+def test_a_finished_training_can_be_extended(run: Run, real_split: Path) -> None:
     options = ["--split", real_split, "--k", 4]
     assert run("train", *options, "--epochs", 3, "--out", "a", "-q").code == 0
     done = run("train", "--split", real_split, "--resume", "--epochs", 5, "--out", "a")
@@ -370,7 +370,7 @@ def test_a_finished_run_is_extended(run: Run, real_split: Path) -> None:
     assert result(Path("a")) == before
 
 
-def test_resuming_what_is_not_there_or_different(run: Run, real_split: Path) -> None:
+def test_resuming_needs_a_checkpoint_and_the_same_settings(run: Run, real_split: Path) -> None:
     done = run("train", "--split", real_split, "--resume")
     assert (done.code, done.err) == (
         1,
@@ -388,7 +388,7 @@ def test_resuming_what_is_not_there_or_different(run: Run, real_split: Path) -> 
     assert result(Path()) == before
 
 
-def test_folds_go_on_each_by_itself(run: Run, real_csv: Path) -> None:
+def test_folds_are_resumed_separately(run: Run, real_csv: Path) -> None:
     run("split", real_csv, "--strategy", "k-fold", "--folds", 2)
     run("train", "--epochs", 3, "--out", "whole", "-q")
     run("train", "--split", "split/fold-1", "--epochs", 2, "--out", "part/fold-1", "-q")
@@ -397,7 +397,7 @@ def test_folds_go_on_each_by_itself(run: Run, real_csv: Path) -> None:
         assert result(Path("part") / fold) == result(Path("whole") / fold)
 
 
-def test_two_at_once_are_told(tmp_path: Path, real_split: Path) -> None:
+def test_two_trainings_cannot_write_to_one_folder(tmp_path: Path, real_split: Path) -> None:
     first = train(tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o")
     assert first.stderr
     first.stderr.readline()

@@ -1,4 +1,4 @@
-"""A thousand damages of each artifact: an error or the same reading, never another number."""
+"""Random damage to each artifact gives an error or the same content, never different numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMES = 1000
 
 
 def plain(value: Any) -> Any:
-    """Reduce what was read to what can be compared to the bit."""
+    """Reduce what was read to plain values that compare bit by bit."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, Model | Split | Checkpoint | SavedMetrics | History):
@@ -39,7 +39,7 @@ def plain(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One artifact of each kind, small."""
+    """A folder with one small artifact of each kind."""
     folder = tmp_path_factory.mktemp("artifacts")
     config = Config(k=2, epochs=3, valid=0.1, resamples=3)
     made = planted_split(config, users=20, items=15)
@@ -74,7 +74,7 @@ ARTIFACTS: dict[str, Callable[[Path], Any]] = {
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Flip a bit or a byte, cut the end off, put bytes in or take some out."""
+    """Change a bit or a byte, cut off the end, or insert or remove some bytes."""
     place = rng.randrange(len(data))
     kind = rng.random()
     if kind < 0.5:

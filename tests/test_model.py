@@ -37,16 +37,14 @@ def obvious(model: Model, u: int, i: int) -> float:
     return rating
 
 
-def test_prediction_is_the_formula(model: Model) -> None:
+def test_predictions_match_the_formula(model: Model) -> None:
     user, item = np.meshgrid(np.arange(-1, 5), np.arange(-1, 6))
     user, item = user.ravel().astype(np.int32), item.ravel().astype(np.int32)
     expected = [obvious(model, u, i) for u, i in zip(user, item, strict=True)]
     np.testing.assert_allclose(model.predict_rows(user, item), expected, rtol=1e-6)
 
 
-def test_prediction_does_not_depend_on_chunks(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predictions_do_not_depend_on_chunks(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     user, item = rng.integers(-1, 40, (2, 1000)).astype(np.int32)
     whole = model.predict_rows(user, item)
@@ -55,7 +53,7 @@ def test_prediction_does_not_depend_on_chunks(
     assert len(model.predict_rows(user[:0], item[:0])) == 0
 
 
-def test_initial_weights_are_keras_default_and_zero_without_ratings(model: Model) -> None:
+def test_initial_weights_are_those_of_keras_but_zero_without_ratings(model: Model) -> None:
     for name, table in model.tables.items():
         counts = (model.users if name.startswith("user") else model.items).counts
         assert not table[counts == 0].any()
@@ -65,7 +63,7 @@ def test_initial_weights_are_keras_default_and_zero_without_ratings(model: Model
     assert (model.items.counts == 0).any()
 
 
-def test_unknown_ids_of_either_type_are_found_as_text() -> None:
+def test_ids_of_the_other_type_are_found_by_their_text() -> None:
     numbers = Vocabulary(pa.array([5, 42]), np.ones(2, np.int64))
     assert numbers.rows(pa.array([42, 7])).tolist() == [1, -1]
     assert numbers.rows(pa.array(["42", "042", "x"])).tolist() == [1, -1, -1]
@@ -86,7 +84,7 @@ def test_saving_and_loading_is_exact(model: Model, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.json", "model.keras", "users.arrow", "items.arrow"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
-def test_damage_is_noticed(model: Model, tmp_path: Path, name: str, damage: str) -> None:
+def test_damage_is_detected(model: Model, tmp_path: Path, name: str, damage: str) -> None:
     folder = tmp_path / "model"
     model.save(folder)
     path, content = folder / name, bytearray((folder / name).read_bytes())
@@ -128,7 +126,7 @@ def test_other_formats_are_refused(model: Model, tmp_path: Path, number: int, re
         ({"weights": "0"}, "is damaged (the digest of its weights is wrong)"),
     ],
 )
-def test_a_record_that_is_wrong_is_refused(
+def test_an_incorrect_record_is_refused(
     model: Model, tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     model.save(tmp_path / "model")
@@ -158,7 +156,7 @@ def test_a_model_of_gibbs_sampling_has_its_average_after_reading(
 
 
 def _in_tables(path: Path) -> bool:
-    """Whether the flipped byte is in the weights, which alone are read."""
+    """Return whether the flipped byte is in the weights, the only part that is read."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() == "model.weights.h5"
@@ -167,7 +165,7 @@ def _in_tables(path: Path) -> bool:
 
 
 def _rewrite(path: Path, change: object) -> None:
-    """Write a Keras file again with other weights, valid as a zip."""
+    """Replace the weights in a Keras file; the result is a valid zip archive."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     weights = path.with_name("w.h5")
@@ -244,7 +242,7 @@ def test_damaged_lzma_is_refused(model: Model, tmp_path: Path) -> None:
         Model.load(tmp_path / "model")
 
 
-def test_an_outline_is_what_was_written(model: Model, tmp_path: Path) -> None:
+def test_the_outline_describes_what_was_written(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     path = tmp_path / "model" / "model.keras"
     outline = read_outline(path)

@@ -1,4 +1,4 @@
-"""Each format, read back with the library that its users would use."""
+"""Exports in each format are read with the library that their users use."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ kinds = pytest.mark.parametrize(("users", "items"), KINDS, ids=["integers", "tex
 
 
 def make_model(users: list[Any], items: list[Any], k: int = 4, seed: int = 3) -> Model:
-    """Make a model with weights that tell; one user and the last item had no rating."""
+    """Make a model with random weights; one user and the last item have no ratings."""
     rng = np.random.default_rng(seed)
     sides = {"user": users, "item": items}
     tables = {f"{side}_factors": rng.normal(size=(len(ids), k)) for side, ids in sides.items()}
@@ -75,7 +75,7 @@ def make_model(users: list[Any], items: list[Any], k: int = 4, seed: int = 3) ->
 
 
 def all_pairs(model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """Pair every user with every item, and both with what is unknown (-1)."""
+    """Pair every user with every item; -1 is an unknown user or item."""
     n, m = len(model.users) + 1, len(model.items) + 1
     user, item = np.divmod(np.arange(n * m, dtype=np.int32), np.int32(m))
     return user - 1, item - 1
@@ -88,7 +88,7 @@ def ids_of(vocabulary: Vocabulary, rows: np.ndarray) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def tf() -> Any:
-    """TensorFlow through the engine, which keeps its greeting off the terminal."""
+    """TensorFlow by way of the exporter, which hides its messages."""
     from mfcli.export import saved_model as serving
 
     return serving.tf
@@ -99,7 +99,7 @@ def member(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
-def test_a_keras_file_of_rows_is_the_model_s_own(tmp_path: Path) -> None:
+def test_a_keras_file_of_rows_equals_that_of_the_model(tmp_path: Path) -> None:
     model = make_model(INTEGERS, TEXTS)
     model.save(tmp_path / "model")
     export(model, "keras", tmp_path / "m.keras")
@@ -224,7 +224,7 @@ def test_tables(tmp_path: Path, name: str, users: list[Any], items: list[Any]) -
 
 
 def libmf_model(path: Path) -> Any:
-    """Load a file with LIBMF's own loader, which its Python package does not show."""
+    """Load a file with LIBMF's loader, which its Python package does not export."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         package = pytest.importorskip("libmf.mf")
@@ -254,11 +254,11 @@ def test_libmf_predicts_the_same(tmp_path: Path, users: list[Any], items: list[A
         [numbers["users"].get(name, len(users)) for name in ids_of(model.users, user)],
         [numbers["items"].get(name, len(items)) for name in ids_of(model.items, item)],
     ]
-    ratings = loaded.predict(np.array(pairs).T)  # in columns, as the package hands it on
+    ratings = loaded.predict(np.array(pairs).T)  # one column per field, as LIBMF expects
     np.testing.assert_allclose(ratings, model.predict_rows(user, item), atol=EXACT, rtol=0)
 
 
-def test_libmf_s_lines(tmp_path: Path) -> None:
+def test_the_lines_of_a_libmf_file(tmp_path: Path) -> None:
     model = make_model([5], [6], k=1)
     tables = {"user_factors": [[0.1]], "item_factors": [[-2]], "user_biases": [1e-9]}
     tables |= {"item_biases": [0.25]}
@@ -275,8 +275,8 @@ def test_libmf_s_lines(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "users.csv").read_text() == "row,id\n0,5\n"
 
 
-def test_texts_of_numbers_are_exact(tmp_path: Path) -> None:
-    """All sizes of float32, the smallest and the largest too, through readers of doubles."""
+def test_decimal_numbers_are_exact(tmp_path: Path) -> None:
+    """Float32 numbers of all sizes survive readers that parse doubles."""
     bits = np.random.default_rng(0).integers(0, 2**32, 40_000).astype(np.uint32)
     numbers = bits.view(np.float32)
     limits = np.finfo(np.float32)
@@ -316,7 +316,7 @@ def test_vectors(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Read an export, but for a Keras file's time and what TensorFlow numbers or draws."""
+    """Read an export without what differs at each run: times, and random names of TensorFlow."""
     if path.is_file():
         with zipfile.ZipFile(path) as archive:
             return {n: archive.read(n) for n in archive.namelist() if n != "metadata.json"}
@@ -327,7 +327,7 @@ def contents(path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def trained(run: Run) -> Run:
-    """A folder with a model, some files of others, and one of each kind of export."""
+    """A folder with a model, some other files, and places that are not exports."""
     make_model(INTEGERS, TEXTS).save(Path("model"))
     make_model(INTEGERS, ["a", "b\0"]).save(Path("zero"))
     Path("mine").mkdir()
@@ -341,7 +341,7 @@ def trained(run: Run) -> Run:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_the_command_writes_replaces_and_tells(trained: Run, tf: Any, name: str) -> None:
+def test_the_command_writes_and_replaces_an_export(trained: Run, tf: Any, name: str) -> None:
     target = FORMATS[name].out
     done = trained("export", "--format", name)
     size = sum(p.stat().st_size for p in (target, *target.rglob("*")) if p.is_file())
@@ -357,7 +357,7 @@ def test_the_command_writes_replaces_and_tells(trained: Run, tf: Any, name: str)
         "users": 30,
         "items": 20,
         "k": 4,
-        "bytes": pytest.approx(size, abs=100),  # of those numbers
+        "bytes": pytest.approx(size, abs=100),  # the size of the compressed files varies
     }
     assert contents(target) == first
     make_model(TEXTS, INTEGERS, k=2).save(Path("model"))
@@ -366,13 +366,13 @@ def test_the_command_writes_replaces_and_tells(trained: Run, tf: Any, name: str)
     assert sorted(p.name for p in target.parent.iterdir()) == [target.name]
 
 
-def test_raw_ids_say_nothing_of_rows(trained: Run) -> None:
+def test_raw_ids_need_no_note_on_rows(trained: Run) -> None:
     done = trained("export", "--format", "keras", "--raw-ids", "--out", "new/ids.keras")
     assert (done.code, done.err) == (0, "")
     assert b"IntegerLookup" in member(Path("new/ids.keras"), "config.json")
 
 
-def test_a_folder_takes_another_format(trained: Run) -> None:
+def test_a_folder_may_change_its_format(trained: Run) -> None:
     for name in ("csv", "libmf", "parquet"):
         assert trained("export", "--format", name, "--out", "out").code == 0
     assert sorted(p.name for p in Path("out").iterdir()) == [
@@ -382,7 +382,7 @@ def test_a_folder_takes_another_format(trained: Run) -> None:
     ]
 
 
-def test_other_people_s_weights_are_left_alone(trained: Run) -> None:
+def test_other_files_are_left_alone(trained: Run) -> None:
     Path("model.weights.h5").write_text("mine")
     assert trained("export", "--format", "keras", "--out", "m.keras").code == 0
     assert Path("model.weights.h5").read_text() == "mine"
@@ -455,7 +455,7 @@ def test_refusals(trained: Run, args: list[str], code: int, message: str) -> Non
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_full_disk_leaves_the_older_export(trained: Run, tf: Any, name: str) -> None:
+def test_a_full_disk_leaves_the_previous_export(trained: Run, tf: Any, name: str) -> None:
     resource = pytest.importorskip("resource")
     assert trained("export", "--format", name, "-q").code == 0
     make_model(TEXTS, INTEGERS, k=40).save(Path("model"))
@@ -472,7 +472,7 @@ def test_a_full_disk_leaves_the_older_export(trained: Run, tf: Any, name: str) -
     assert contents(Path()) == before
 
 
-def test_an_id_that_ends_in_zero_goes_elsewhere(tmp_path: Path, tf: Any) -> None:
+def test_formats_for_ids_that_end_in_a_zero_byte(tmp_path: Path, tf: Any) -> None:
     users = ["a", "a\0", "a\0b"]
     model = make_model(users, [1, 2])
     for name in ("parquet", "vectors"):

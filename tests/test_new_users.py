@@ -1,4 +1,4 @@
-"""New users against the obvious way, user by user; and the laws of folding in."""
+"""Fold-in: estimates equal those of a simple solution user by user, and obey some laws."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOSSES = {"loss": 0.4, "mse": 0.4, "val_loss": 0.5, "val_mse": 0.5}
 
 
 def random_model(users: int = 60, items: int = 40, k: int = 3) -> Model:
-    """A model with ids 0, 1, ...; the last item and every tenth user have no training ratings."""
+    """Make a model with ids 0, 1, ...; the last item and every tenth user have no ratings."""
     rng = np.random.default_rng(5)
     counts = [rng.integers(1, 30, n) for n in (users, items)]
     counts[0][::10] = counts[1][-1] = 0
@@ -55,7 +55,7 @@ def random_model(users: int = 60, items: int = 40, k: int = 3) -> Model:
 def new_ratings(
     users: int, items: int, seed: int = 0, share: float = 0.3, first: int = 1000
 ) -> Ratings:
-    """Ratings by new users 1000, 1001, ... in random order, a rating each at least."""
+    """Make ratings by new users 1000, 1001, ... in random order, at least one rating each."""
     rng = np.random.default_rng(seed)
     rated = rng.random((users, items)) < share * rng.random((users, 1)) * 2
     rated[np.arange(users), rng.integers(0, items, users)] = True
@@ -76,7 +76,7 @@ def obvious_prior(model: Model) -> tuple[np.ndarray, np.ndarray]:
 
 
 def obvious(model: Model, ratings: Ratings, user: int, noise: float) -> np.ndarray:
-    """The formula for one user, by its letters."""
+    """Compute the formula for one user."""
     m, s = obvious_prior(model)
     pairs = [
         (model.items.ids.index(ratings.items.ids[int(i)]).as_py(), float(r))
@@ -98,7 +98,7 @@ def estimates(model: Model) -> np.ndarray:
 
 @pytest.mark.parametrize("noise", [0.01, 0.7, 50.0])
 @pytest.mark.parametrize("k", [1, 3, 12])
-def test_each_user_is_the_formula(noise: float, k: int) -> None:
+def test_estimates_match_the_formula(noise: float, k: int) -> None:
     model, ratings = random_model(k=k), new_ratings(25, 45)  # items 40 to 44 are unknown
     found = fold_in(model, ratings, noise)
     expected = [obvious(model, ratings, user, noise) for user in range(25)]
@@ -110,7 +110,7 @@ def test_each_user_is_the_formula(noise: float, k: int) -> None:
     assert found.unknown_ratings == (~known).sum() > 6
 
 
-def test_small_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estimates_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ratings = random_model(), new_ratings(200, 40)
     whole = fold_in(model, ratings, 0.5).model
     monkeypatch.setattr("mfcli.model.new_users._BLOCK", 1)
@@ -146,7 +146,7 @@ def test_users_without_noise_are_recovered() -> None:
     assert np.isfinite(estimates(fold_in(whole, ratings, 0.0).model)).all()
 
 
-def test_the_prior_may_have_no_inverse_and_no_users() -> None:
+def test_the_covariance_may_be_singular_or_zero() -> None:
     model, ratings = random_model(users=3, k=12), new_ratings(9, 40)
     assert np.isfinite(estimates(fold_in(model, ratings, 0.0).model)).all()
     same = replace(model, user_factors=np.full_like(model.user_factors, 0.25))
@@ -157,7 +157,7 @@ def test_the_prior_may_have_no_inverse_and_no_users() -> None:
     assert not estimates(fold_in(none, ratings, 0.7).model).any()
 
 
-def test_without_a_known_item_nothing_is_known() -> None:
+def test_users_without_known_items_have_zero_rows() -> None:
     ratings = make_ratings(np.array([0, 1]), np.array([39, 3]), np.ones(2), users=2, items=40)
     ratings = replace(ratings, users=Vocabulary(pa.array(["a", "b"]), ratings.users.counts))
     found = fold_in(random_model(), ratings, 0.5)
@@ -173,7 +173,7 @@ def test_without_a_known_item_nothing_is_known() -> None:
     }
 
 
-def test_real_users_are_predicted_better_than_without_them(real_csv: Path) -> None:
+def test_fold_in_improves_predictions_for_real_users(real_csv: Path) -> None:
     parts = split_ratings(read_ratings(real_csv), Config(strategy="cold-user"))
     for config in (Config(), Config(k=40, epochs=60)):  # the second one overfits
         fitted = fit(parts, config, threads=1)
@@ -192,7 +192,7 @@ def test_real_users_are_predicted_better_than_without_them(real_csv: Path) -> No
         assert rmse[0] > rmse[1]
 
 
-def test_an_extended_model_has_everybody() -> None:
+def test_an_extended_model_has_old_and_new_users() -> None:
     model, ratings = random_model(), new_ratings(7, 40)
     found = fold_in(model, ratings, 0.5)
     made = extended(model, found)
@@ -204,7 +204,7 @@ def test_an_extended_model_has_everybody() -> None:
     assert made.item_factors is model.item_factors
 
 
-def test_at_once_or_one_after_another_is_the_same() -> None:
+def test_users_may_be_added_at_once_or_one_after_another() -> None:
     model = random_model()
     first, second = new_ratings(7, 40, 1), new_ratings(5, 40, 2, first=2000)
     third = replace(
@@ -220,7 +220,7 @@ def test_at_once_or_one_after_another_is_the_same() -> None:
     assert np.allclose(UserDistribution.of(steps).mean, UserDistribution.of(model).mean, rtol=1e-12)
 
 
-def test_users_of_the_model_are_refused_or_estimated_anew() -> None:
+def test_users_of_the_model_are_refused_or_replaced() -> None:
     model, ratings = random_model(), new_ratings(4, 40)
     ratings = replace(ratings, users=Vocabulary(pa.array([1000, 10, 42, 7]), ratings.users.counts))
     with pytest.raises(DataError) as caught:
@@ -274,7 +274,7 @@ def test_an_extended_model_is_written_and_read(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A split and a model of it, without the cost of training."""
+    """A folder with a split and an untrained model."""
     folder = tmp_path_factory.mktemp("ready")
     made = planted_split(Config(), share=0.3)
     manifest = write_split(folder / "split", made)
@@ -320,7 +320,7 @@ def test_new_users_are_recommended_to(folder: Run) -> None:
     every = folder("fold-in", "new.csv", "--n", 40, "--out", "-", "-q", "--include-rated").out
     assert len(rows_of(every)) == 120
     model = Model.load(Path("model"))
-    best = rows_of(every)[80]  # of zoe, of whom nothing is known
+    best = rows_of(every)[80]  # of zoe, who has rated no known item
     assert float(best["prediction"]) == pytest.approx(model.mu + model.item_biases.max())
     result = json.loads(folder("fold-in", "new.csv", "--n", 2, "--json").out)
     assert result["folded_in"] == {
@@ -334,7 +334,7 @@ def test_new_users_are_recommended_to(folder: Run) -> None:
     assert [row["rank"] for row in result["recommendations"]] == [1, 2] * 3
 
 
-def test_the_choice_is_narrowed_and_written(folder: Run) -> None:
+def test_candidates_can_be_limited_and_results_written(folder: Run) -> None:
     Path("items.txt").write_text("7\n8\n30\n")
     options = ["--items", "items.txt", "--threads", 1]
     assert folder("fold-in", "new.csv", *options, "--out", "r.csv").out == "r.csv: 8 rows\n"
@@ -346,7 +346,7 @@ def test_the_choice_is_narrowed_and_written(folder: Run) -> None:
     assert {int(row["item"]) for row in rows_of(few)} == set(np.flatnonzero(counts >= 14).tolist())
 
 
-def test_many_users_are_written_not_shown(folder: Run) -> None:
+def test_many_users_need_an_output_file(folder: Run) -> None:
     lines = "".join(f"u{n},3,4\n" for n in range(1001))
     Path("many.csv").write_text("user,item,rating\n" + lines)
     done = folder("fold-in", "many.csv")
@@ -358,7 +358,7 @@ def test_many_users_are_written_not_shown(folder: Run) -> None:
     assert folder("fold-in", "many.csv", "--out", "r.csv").out == "r.csv: 10,010 rows\n"
 
 
-def test_an_extended_model_serves_every_command(folder: Run) -> None:
+def test_every_command_accepts_an_extended_model(folder: Run) -> None:
     done = folder("fold-in", "new.csv", "--extend", "more")
     assert done.out == "more: 63 users, 3 of them from 3 ratings\n"
     text = "note: more: the ids of its users are text now, as the new ones are\n"
@@ -397,7 +397,7 @@ def test_an_extended_model_serves_every_command(folder: Run) -> None:
     assert Model.load(Path("more")).folded_in == ((60, 63),)
 
 
-def test_recommend_leaves_out_what_files_rate(folder: Run) -> None:
+def test_recommend_excludes_pairs_in_rated_files(folder: Run) -> None:
     Path("a.csv").write_text("who;item;rating\n3;8;3,5\n3;30;x\n4;9;1\nnobody;9;1\n3;what;1\n")
     Path("b.csv").write_text("who;item;rating\n3;31;2\n")
     user = ["recommend", "--user", 3, "--n", 40, "--out", "-"]
@@ -407,7 +407,7 @@ def test_recommend_leaves_out_what_files_rate(folder: Run) -> None:
     done = folder(*user, *files, *reading)
     assert done.code == 0, done.err
     assert {row["item"] for row in rows_of(done.out)} == before - {"8", "31"}
-    shutil.rmtree("split")  # which is not needed for this
+    shutil.rmtree("split")  # not needed with --include-rated
     done = folder(*user, "--include-rated", *files, *reading)
     assert len(rows_of(done.out)) == 38
     refused = folder(*user, "--include-rated", "--decimal", ",")
@@ -417,7 +417,7 @@ def test_recommend_leaves_out_what_files_rate(folder: Run) -> None:
     )
 
 
-def test_files_are_read_as_told(folder: Run) -> None:
+def test_reading_options_apply(folder: Run) -> None:
     Path("odd.csv").write_text("who;item;rating\nanna;3;4,5\nanna;3;1,5\nbob;3;x\nbob;4;20\n")
     options = ["--user-col", "who", "--decimal", ",", "--json", "--n", 1]
     done = folder("fold-in", "odd.csv", *options)
@@ -481,7 +481,7 @@ def test_faults_are_one_line(folder: Run, args: list[str], code: int, message: s
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
-def test_the_example_shows_what_the_readme_says(tmp_path: Path, real_csv: Path) -> None:
+def test_fold_in_beats_biases_in_the_example(tmp_path: Path, real_csv: Path) -> None:
     command = [sys.executable, ROOT / "examples" / "fold_in.py", real_csv, "--seeds", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -494,7 +494,7 @@ def test_the_example_shows_what_the_readme_says(tmp_path: Path, real_csv: Path) 
         assert own < bias < item
 
 
-def test_a_model_that_does_not_know_its_error(run: Run, ready: Path) -> None:
+def test_a_model_without_a_recorded_error_is_refused(run: Run, ready: Path) -> None:
     model = Model.load(ready / "model")
     replace(model, losses={}).save(Path("bare"))
     done = run("fold-in", ready / "new.csv", "--model", "bare")

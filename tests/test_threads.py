@@ -1,0 +1,79 @@
+"""Numbers of threads, which fit the processors that a process may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from machines import machine
+
+from mfcli.storage import cores, threads
+
+
+@pytest.fixture
+def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_processors", lambda: 16)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "expected"),
+    [
+        (["max 100000", "max 100000"], 16),
+        (["250000 100000", "max 100000"], 3),
+        (["400000 100000", "150000 100000"], 2),
+        (["150000 100000", "400000 100000"], 2),
+        (["1000 100000", "max 100000"], 1),
+        (["200000 100000", "max 100000"], 2),
+        (["6400000 100000", "max 100000"], 16),
+        (["nonsense", "0 0"], 16),
+        (["", "5"], 16),
+    ],
+)
+@pytest.mark.usefixtures("sixteen")
+def test_the_processor_time_of_all_groups_counts(
+    tmp_path: Path, quotas: list[str], expected: int
+) -> None:
+    files = {
+        "proc/self/cgroup": "0::/batch/job\n",
+        "sys/fs/cgroup/batch/cpu.max": f"{quotas[0]}\n",
+        "sys/fs/cgroup/batch/job/cpu.max": f"{quotas[1]}\n",
+    }
+    assert cores(machine(tmp_path, files)) == expected
+
+
+@pytest.mark.parametrize("mount", ["cpu", "cpu,cpuacct"])
+@pytest.mark.usefixtures("sixteen")
+def test_processor_time_in_groups_of_the_first_version(tmp_path: Path, mount: str) -> None:
+    folder = f"sys/fs/cgroup/{mount}/docker/1"
+    files = {
+        "proc/self/cgroup": "5:cpu,cpuacct:/docker/1\n4:cpuset:/docker/1\n",
+        f"{folder}/cpu.cfs_quota_us": "350000\n",
+        f"{folder}/cpu.cfs_period_us": "100000\n",
+        f"sys/fs/cgroup/{mount}/docker/cpu.cfs_quota_us": "-1\n",
+        f"sys/fs/cgroup/{mount}/docker/cpu.cfs_period_us": "100000\n",
+        "sys/fs/cgroup/cpuset/docker/1/cpu.cfs_quota_us": "1",
+        "sys/fs/cgroup/cpuset/docker/1/cpu.cfs_period_us": "1",
+    }
+    assert cores(machine(tmp_path, files)) == 4
+
+
+@pytest.mark.usefixtures("sixteen")
+def test_without_groups_all_processors_count(tmp_path: Path) -> None:
+    assert cores(tmp_path) == 16
+
+
+def test_this_machine_has_processors() -> None:
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+def test_blas_uses_one_thread() -> None:
+    code = "import os, mfcli.cli.main; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    bare = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    for given, expected in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=bare | given, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected
