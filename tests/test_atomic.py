@@ -1,5 +1,6 @@
 """Files and folders are replaced completely or not at all."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from mfcli.errors import ArtifactError
 from mfcli.storage import (
+    check_replaceable,
+    check_writable_file,
     json_text,
     read_json,
     replacing_file,
@@ -100,3 +103,50 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="must be a folder"), replacing_folder(target, ["a"]):
         pass
     assert target.read_text() == "mine"
+
+
+def test_a_failed_swap_restores_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfcli.storage.atomic.sys.platform", "darwin")
+    target = tmp_path / "split"
+    with replacing_folder(target, ["a"]) as temporary:
+        (temporary / "a").write_text("old")
+    rename = Path.rename
+
+    def fail_for_new(self: Path, to: Path) -> Path:
+        if to == target and not self.name.endswith(".old"):
+            raise OSError(errno.EACCES, "Permission denied")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", fail_for_new)
+    with (
+        pytest.raises(ArtifactError, match="split: cannot be written: Permission denied"),
+        replacing_folder(target, ["a"]) as temporary,
+    ):
+        (temporary / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert names(tmp_path) == ["split"]
+
+
+def test_targets_are_checked_before_long_work(tmp_path: Path) -> None:
+    check_writable_file(tmp_path / "a.json")
+    check_replaceable(tmp_path / "split", ["a"])
+    assert names(tmp_path) == []
+    with pytest.raises(ArtifactError, match="cannot be written: is a directory; choose another"):
+        check_writable_file(tmp_path)
+    (tmp_path / "b").write_text("")
+    with pytest.raises(ArtifactError, match=r"holds files that mfcli did not write \('b'\)"):
+        check_replaceable(tmp_path, ["a"])
+
+
+def test_files_of_processes_of_others_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: int, signal: int) -> None:
+        raise PermissionError
+
+    (tmp_path / ".a.json.1.x.json").write_text("")
+    monkeypatch.setattr(os, "kill", refuse)
+    write_json(tmp_path / "a.json", {})
+    assert names(tmp_path) == [".a.json.1.x.json", "a.json"]

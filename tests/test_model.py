@@ -184,6 +184,28 @@ def _other_shape(file: h5py.File) -> None:
     file["layers/embedding/vars/0"] = np.zeros((1, 4), np.float32)
 
 
+def _no_matrix(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file["layers/embedding/vars/0"] = np.zeros(240, np.float32)
+
+
+def _other_type(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file["layers/embedding/vars/0"] = np.zeros((60, 4), np.int32)
+
+
+def _group_for_table(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file.create_group("layers/embedding/vars/0")
+
+
+def _external_data(file: h5py.File) -> None:
+    del file["layers/embedding/vars/0"]
+    file["layers/embedding/vars"].create_dataset(
+        "0", (60, 4), np.float32, external=[("/etc/passwd", 0, 960)]
+    )
+
+
 def _external_link(file: h5py.File) -> None:
     del file["layers/embedding/vars/0"]
     file["layers/embedding/vars/0"] = h5py.ExternalLink("/etc/passwd", "x")
@@ -212,6 +234,10 @@ def _no_numpy_type(file: h5py.File) -> None:
     [
         (_no_numpy_type, "No NumPy equivalent"),
         (_other_shape, "must be float32"),
+        (_no_matrix, "must be a float32 matrix"),
+        (_other_type, "must be a float32 matrix"),
+        (_group_for_table, "is not a table"),
+        (_external_data, "is not a table"),
         (_external_link, "missing or a link"),
         (_not_finite, "not finite"),
         (_other_number, "the digest of its weights is wrong"),
@@ -250,9 +276,16 @@ def test_the_outline_describes_what_was_written(model: Model, tmp_path: Path) ->
     assert outline.keras == importlib.metadata.version("keras")
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["config.json"] = members["config.json"].replace(b'"offset"', b'"other"')
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(ArtifactError, match="has no offset; train again"):
-        read_outline(path)
+    sound = members["config.json"]
+    for old, new, message in (
+        (b'"offset"', b'"other"', "has no offset; train again"),
+        (b'"name": "rating"', b'"name": "other"', "has no layer 'rating'; train again"),
+        (b'"offset": ', b'"offset": NaN, "x": ', "numbers must be finite"),
+        (b'"layers"', b'"other"', "has no config.layers; train again"),
+    ):
+        members["config.json"] = sound.replace(old, new)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        with pytest.raises(ArtifactError, match=message):
+            read_outline(path)

@@ -139,6 +139,11 @@ def test_invalid_fields_are_named(tmp_path: Path, more: dict[str, Any], message:
     assert error(written(tmp_path, GOOD | more)).startswith(message)
 
 
+def test_field_names_that_are_not_unicode_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD | {"\ud800": 1})
+    assert error(path) == "must contain valid Unicode, got '\\ud800'; make it"
+
+
 @pytest.mark.parametrize("name", ["name", "rows", "mean", "scale"])
 def test_a_missing_field_is_named(tmp_path: Path, name: str) -> None:
     value = {field: entry for field, entry in GOOD.items() if field != name}
@@ -184,14 +189,15 @@ def test_bad_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
     assert error(path).startswith(message)
 
 
-@pytest.mark.parametrize("depth", [10, 300, 900, 940, 970, 990])
-def test_deep_nesting_is_refused_or_ignored(tmp_path: Path, depth: int) -> None:
+def test_deep_nesting_is_refused_or_ignored(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    path.write_text('{"format": 2, "other": ' + "[" * depth + "]" * depth + "}")
-    try:
-        read_record(path, Example)
-    except ArtifactError as caught:
-        assert len(str(caught).splitlines()) == 1
+    for depth in range(600, 1100):
+        path.write_text('{"format": 2, "other": ' + "[" * depth + "]" * depth + "}")
+        with pytest.raises(ArtifactError) as caught:
+            read_record(path, Example)
+        assert len(str(caught.value).splitlines()) == 1
+    value = GOOD | {"other": json.loads("[" * 300 + "]" * 300)}
+    assert read_record(written(tmp_path, value), Example).name == "a"
 
 
 def test_missing_and_unreadable_files_are_refused(tmp_path: Path) -> None:

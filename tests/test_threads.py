@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from machines import machine
 
-from mfcli.storage import cores, threads
+from mfcli.storage import cores, each, threads
 
 
 @pytest.fixture
@@ -63,6 +63,31 @@ def test_processor_time_in_groups_of_the_first_version(tmp_path: Path, mount: st
 @pytest.mark.usefixtures("sixteen")
 def test_without_groups_all_processors_count(tmp_path: Path) -> None:
     assert cores(tmp_path) == 16
+
+
+def test_systems_that_do_not_report_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert threads._processors() == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_task_runs_once(count: int, workers: int) -> None:
+    done: list[int] = []
+    each(done.append, count, workers)
+    assert sorted(done) == list(range(count))
+    if workers == 1:
+        assert done == list(range(count))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_errors_of_tasks_are_raised(workers: int) -> None:
+    def fail(number: int) -> None:
+        raise RuntimeError(str(number))
+
+    with pytest.raises(RuntimeError, match="0"):
+        each(fail, 2, workers)
 
 
 def test_this_machine_has_processors() -> None:

@@ -127,14 +127,14 @@ class Network:
 
         Keys that only some versions of Keras 3 know are left out, so all of them accept it.
         """
-        layers = {layer.name: layer for layer in self.layers}
+        layers = {layer.name: layer for layer in self.layers}  # made once: ids can be many
         return {
             "module": "keras.src.models.functional",
             "class_name": "Functional",
             "config": {
                 "name": "mfcli",
                 "trainable": True,
-                "layers": [_layer_config(layer, layers) for layer in self.layers],
+                "layers": [_layer_config(layer, layers) for layer in layers.values()],
                 "input_layers": [["user", 0, 0], ["item", 0, 0]],
                 "output_layers": ["rating", 0, 0],
             },
