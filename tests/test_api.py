@@ -87,7 +87,7 @@ def test_other_ids_are_refused(model: mfcli.Model, ids: Any) -> None:
 
 
 def test_lengths_must_agree(model: mfcli.Model) -> None:
-    with pytest.raises(mfcli.MfcliError, match="must have the same length, or .* got 2 and 3"):
+    with pytest.raises(mfcli.MfcliError, match=r"must have the same length, or .* got 2 and 3"):
         model.predict([100, 101], ["i1", "i2", "i3"])
 
 

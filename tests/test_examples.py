@@ -1,5 +1,5 @@
-"""The benchmark runs. Other scripts of examples/ run in test_readme, test_recipes, test_folding and
-test_disk."""
+"""The benchmark runs. Other scripts of examples/ run in test_readme, test_recipes,
+test_new_users and test_disk."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mfcli.data.tables import guarded_text
 from mfcli.errors import ArtifactError
 from mfcli.splits import read_split, write_split
 from mfcli.splits.records import hash_of
-from mfcli.storage import records, sha256, write_manifest
+from mfcli.storage import records, sha256
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -46,7 +46,7 @@ def resealed(folder: Path, name: str) -> None:
         manifest["files"][file] = sha256(folder / file)
     if "hash" in manifest:
         manifest["hash"] = hash_of(manifest["files"])
-    write_manifest(path, manifest)
+    path.write_text(records.sealed_text(manifest))
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
@@ -170,7 +170,7 @@ def test_names_in_a_record_do_not_leave_its_folder(trained: Run) -> None:
     Path("secret").write_text("mine")
     manifest["files"]["../secret"] = sha256(Path("secret"))
     manifest["hash"] = hash_of(manifest["files"])
-    write_manifest(path, manifest)
+    path.write_text(records.sealed_text(manifest))
     done = trained("train", "-q")
     assert done.err == "error: split/secret: cannot be read: No such file or directory\n"
 

@@ -1,6 +1,6 @@
 """The documentation is executed: sessions, Python and TOML blocks, and every command it names.
 
-The exports of examples/README.md run in test_exporting.py.
+The exports of examples/README.md run in test_export.py.
 
 `python tests/test_readme.py --sessions` runs the sessions and writes what they show now into the
 documents, and the pictures that they make into examples/.
@@ -141,7 +141,7 @@ def test_the_quickstart_runs_the_four_lines_and_leaves_its_files(sessions: Sessi
 
 
 def test_every_python_block_is_run() -> None:
-    """`python` blocks run in the next test, `py` blocks in test_exporting.py."""
+    """`python` blocks run in the next test, `py` blocks in test_export.py."""
     assert [len(blocks("python", document)) for document in DOCUMENTS] == [1, 0, 0]
     exports = text(EXAMPLES).partition("\n## Exports\n")[2].partition("\n## ")[0]
     assert all(f"```py\n{block}```" in exports for block in blocks("py"))

@@ -16,13 +16,13 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
 from mfcli.model.network import Network
+from mfcli.splits import ScaleSection, scale_section
 from mfcli.storage import (
     Record,
     Section,
     Whole,
     check_files,
     read_record,
-    record_values,
     replacing_folder,
     sha256,
     write_record,
@@ -35,14 +35,6 @@ NAMES = (_RECORD, KERAS_FILE, *_VOCABULARIES)
 """The files of a model folder."""
 
 _REMEDY = "train again"
-
-
-class ScaleSection(Section):
-    """A `Scale`."""
-
-    min: float
-    max: float
-    step: float | None
 
 
 class FoldedInSection(Section):
@@ -136,7 +128,7 @@ class StoredModel(Factorization):
             mu=record.mu,
             users=users,
             items=items,
-            scale=Scale(**record_values(record.scale)),
+            scale=Scale(record.scale.min, record.scale.max, record.scale.step),
             config=config,
             split_hash=record.split,
             folded_in=record.folded_in.rows,
@@ -167,7 +159,7 @@ class StoredModel(Factorization):
         return ModelRecord(
             settings=self.config.used("training"),
             mu=self.mu,
-            scale=ScaleSection(**self.scale._asdict()),
+            scale=scale_section(self.scale),
             users=len(self.users),
             items=len(self.items),
             split=self.split_hash,

@@ -102,6 +102,7 @@ def hash_of(files: dict[str, str]) -> str:
 
 
 def scale_section(scale: Scale) -> ScaleSection:
+    """Return a scale as a part of a record."""
     return ScaleSection(scale.min, scale.max, scale.step)
 
 
