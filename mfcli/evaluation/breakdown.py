@@ -25,14 +25,14 @@ _MOST_ROWS = 1200  # rows of a list; timestamps that span more months are not in
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
-class GroupError(Section, frozen=True):
+class GroupError(Section):
     """The error on a group of ratings; `rmse` is None if the group is empty."""
 
     ratings: Whole
     rmse: float | None
 
 
-class ActivityError(Section, frozen=True):
+class ActivityError(Section):
     """The error on about a tenth of the ratings, by the activity of users or popularity of items.
 
     Attributes
@@ -55,7 +55,7 @@ class ActivityError(Section, frozen=True):
     bias: float
 
 
-class RatingError(Section, frozen=True):
+class RatingError(Section):
     """The error on ratings of about the same value; `rating` and `prediction` are means."""
 
     rating: float
@@ -64,7 +64,7 @@ class RatingError(Section, frozen=True):
     prediction: float
 
 
-class MonthError(Section, frozen=True):
+class MonthError(Section):
     """The error in a calendar month, such as "2001-09"; `bias` as in `ActivityError`."""
 
     month: str
@@ -77,7 +77,7 @@ class MonthError(Section, frozen=True):
             raise ValueError(f"month must be like 2001-09, got {self.month[:20]!r}")
 
 
-class CalibrationPoint(Section, frozen=True):
+class CalibrationPoint(Section):
     """Ratings that have about the same prediction; `prediction` and `rating` are means."""
 
     prediction: float
@@ -85,7 +85,7 @@ class CalibrationPoint(Section, frozen=True):
     rating: float
 
 
-class Residuals(Section, frozen=True):
+class Residuals(Section):
     """Histogram of rating less prediction: n + 1 `edges` of bins and n numbers of `ratings`."""
 
     edges: list[float]
@@ -96,7 +96,7 @@ class Residuals(Section, frozen=True):
             raise ValueError("residuals.edges must have one entry more than residuals.ratings")
 
 
-class Breakdown(Section, frozen=True):
+class Breakdown(Section):
     """The errors of a model, by several properties of the ratings.
 
     Attributes

@@ -21,7 +21,7 @@ Settings: TypeAlias = dict[str, bool | int | float | str]
 """Values of settings by name."""
 
 
-class RatingScale(Section, frozen=True):
+class RatingScale(Section):
     """The scale of the ratings, as `mfcli.data.Scale`."""
 
     min: float
@@ -29,7 +29,7 @@ class RatingScale(Section, frozen=True):
     step: float | None
 
 
-class Protocol(Section, frozen=True):
+class Protocol(Section):
     """What was measured, and how.
 
     Attributes
@@ -75,7 +75,7 @@ class Protocol(Section, frozen=True):
     versions: dict[str, str]
 
 
-class BaselineMetrics(Section, frozen=True):
+class BaselineMetrics(Section):
     """The measures of a baseline, and what the model gains over it.
 
     Attributes
@@ -95,7 +95,7 @@ class BaselineMetrics(Section, frozen=True):
     gain_interval: Interval | None = None
 
 
-class Metrics(Record, frozen=True):
+class Metrics(Record):
     """The metrics of one model.
 
     Attributes
@@ -156,14 +156,14 @@ class Metrics(Record, frozen=True):
         _write(path, self)
 
 
-class Averages(Section, frozen=True):
+class Averages(Section):
     """Means and sample standard deviations of measures over folds."""
 
     measures: dict[str, float]
     standard_deviations: dict[str, float]
 
 
-class FoldMetrics(Record, frozen=True):
+class FoldMetrics(Record):
     """The metrics of the models of a k-fold split, each on its own fold.
 
     Attributes
