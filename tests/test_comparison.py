@@ -182,3 +182,65 @@ def test_damaged_metrics_are_an_error_or_read(
             assert done.code == 0 or done.err.count("\n") == 1
             refused += done.code
     assert refused > 80
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"measures": {}}, "has no measures.rmse"),
+        ({"measures": {"rmse": None}}, "has no measures.rmse"),
+        ({"measures": {"rmse": "x"}}, "measures['rmse'] must be a number or null, got 'x'"),
+        ({"baselines": {}}, "has no baselines.mean"),
+        ({"training": "\ud800"}, "must contain valid Unicode"),
+        ({"protocol": {}}, "has no protocol.on"),
+        ({"draws": {"rmse": ["x"]}}, "draws['rmse'][0] must be a number, got 'x'"),
+    ],
+)
+def test_records_are_checked(
+    split: Split, saved: Callable[..., Path], change: dict[str, Any], message: str
+) -> None:
+    path = saved("a", measured(split, 2, replace(CONFIG, resamples=5))) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    write_manifest(path, value | change)
+    with pytest.raises(ArtifactError) as caught:
+        read_metrics(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert str(caught.value).endswith("; evaluate again")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rating": []}, "breakdown.rating must have 1 to 1200 entries, got 0"),
+        ({"month": [{"month": "May", "ratings": 1, "rmse": 1, "bias": 0}]}, "month must be like"),
+        ({"residuals": {"edges": [1.0], "ratings": [1]}}, "residuals.edges must have one entry"),
+    ],
+)
+def test_breakdowns_are_checked(
+    split: Split, saved: Callable[..., Path], change: dict[str, Any], message: str
+) -> None:
+    path = saved("a", measured(split, 2, replace(CONFIG, resamples=5))) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    value["breakdown"] |= change
+    write_manifest(path, value)
+    with pytest.raises(ArtifactError, match=message):
+        read_metrics(path)
+
+
+def test_folds_are_checked(split: Split, saved: Callable[..., Path]) -> None:
+    folds = FoldMetrics.of([measured(split, 2, replace(CONFIG, resamples=5))] * 2)
+    path = saved("a", folds) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"folds": []}, "folds must not be empty"),
+        ({"standard_deviations": {}}, "has no standard_deviations.rmse"),
+        ({"baselines": {}}, "has no baselines.biases"),
+        ({"measures": {}}, "has no measures.rmse"),
+    ]
+    for change, message in changes:
+        write_manifest(path, value | change)
+        with pytest.raises(ArtifactError, match=message):
+            read_metrics(path)

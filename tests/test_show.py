@@ -557,9 +557,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("place", "message"), REFUSED, ids=[place[:20] for place, _ in REFUSED])
-def test_a_path_without_artifacts_is_an_error_of_one_line(
-    work: Run, place: str, message: str
-) -> None:
+def test_a_path_without_artifacts_is_an_error(work: Run, place: str, message: str) -> None:
     Path("empty").mkdir()
     Path("other.json").write_text('{"a": 1}')
     Path("broken.json").write_text("{")

@@ -146,6 +146,8 @@ def to_section(path: Path, value: dict[str, Any], kind: type[T], *, remedy: Text
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         rule = _rule(str(error), value, kind)
+    except UnicodeEncodeError as error:  # JSON can escape halves of characters, UTF-8 cannot
+        rule = f"must contain valid Unicode, got {reprlib.repr(error.object)}"
     except RecursionError:
         rule = "is nested too deeply"
     raise ArtifactError(rule, place=path, remedy=remedy)
@@ -343,6 +345,6 @@ def _faulty_key(text: str, entries: dict[str, Any], value: dict[str, Any], kind:
 def _error(value: dict[str, Any], kind: Any) -> str:
     try:
         msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         return str(error)
     return ""
