@@ -303,7 +303,7 @@ FAULTS = [
     (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
     (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),
     (["plot", "other.json"], "other.json: is no training history: it has no list 'loss'"),
-    (["plot", "bad.json"], "bad.json: has no format number, got None; make it anew"),
+    (["plot", "bad.json"], "bad.json: has no format number, got None; evaluate again"),
     (
         ["evaluate", "--ranking", "--relevant", "9"],
         "no rating of an item that is not in train is at",
