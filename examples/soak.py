@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 
 import mfcli
-from mfcli.evaluation import SavedMetrics
+from mfcli.evaluation import read_metrics
 from mfcli.training import CHECKPOINT_FOLDER, Checkpoint, History, read_checkpoint
 
 _TIMEOUT = 120  # seconds after which a command is considered hanging
@@ -153,7 +153,7 @@ class Soak:
             "model": mfcli.Model.load,
             CHECKPOINT_FOLDER: read_checkpoint,
             "history.json": History.read,
-            "metrics.json": SavedMetrics.read,
+            "metrics.json": read_metrics,
         }
         for name, read in readers.items():
             self._readable(self.folder / name, read)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer.testing
 from typer.testing import CliRunner
 
 from mfcli.cli import app
@@ -15,6 +17,10 @@ from mfcli.data import read_ratings
 from mfcli.splits import split, write_split
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+# Typer builds all commands anew for each call; building them once makes calls in tests faster
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 class Outcome(NamedTuple):

@@ -1,17 +1,18 @@
-"""Draws of users against the obvious: put together the ratings of the users drawn."""
+"""Draws of users against a simple implementation that joins the ratings of the drawn users."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from error_measures import errors_of, user_sums
 
+from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Bootstrap, interval
-from mfcli.evaluation.errors import OWN, SHARED, Errors, Measured, own_columns, shared_columns
-from mfcli.evaluation.tallies import Bins, Tally
+from mfcli.evaluation.rating_errors import measured_errors
 
 
 def twin(seed: int, number: int, user: np.ndarray) -> np.ndarray:
-    """Return the positions of the ratings of the users drawn, and a new number for each drawn."""
+    """Return the positions of the ratings of the drawn users, and a new number for each draw."""
     count = int(user.max()) + 1
     drawn = np.random.default_rng([seed, number]).integers(0, count, count, dtype=np.int32)
     return np.concatenate(
@@ -23,18 +24,17 @@ def twin(seed: int, number: int, user: np.ndarray) -> np.ndarray:
     )
 
 
-def test_a_draw_is_what_the_drawn_users_come_to() -> None:
+def test_a_draw_measures_the_drawn_users() -> None:
     rng = np.random.default_rng(1)
     user = np.concatenate([np.arange(12), rng.integers(0, 12, 80)])
     rating, error = rng.normal(3, 1, len(user)), rng.normal(0, 1, len(user))
-    tally = Tally(12, *SHARED, *OWN)
-    tally.add(user, **shared_columns(rating - 3), **own_columns(error))
-    measured = Measured.of(tally, {"model": ""}, Bootstrap(5, seed=7))["model"]
+    sums = user_sums(error, rating, user)
+    measured = measured_errors(sums, {"model": ""}, Bootstrap(5, seed=7))["model"]
     for number in range(5):
         rows, new = twin(7, number, user)
-        expected = Errors.of(rating[rows] + error[rows], rating[rows], new)
+        expected = errors_of(rating[rows] + error[rows], rating[rows], new)
         found = {name: draws[number] for name, draws in measured.draws.items()}
-        assert found == pytest.approx(vars(expected), abs=1e-9)
+        assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_threads_do_not_matter() -> None:
@@ -59,10 +59,10 @@ def test_intervals_are_percentiles() -> None:
     assert Bootstrap(10, 0).totals(np.ones((2, 1))).shape == (2, 0)
 
 
-def test_tallies_are_added_up_in_pieces() -> None:
+def test_sums_can_be_accumulated_in_pieces() -> None:
     rng = np.random.default_rng(2)
     index, value = rng.integers(0, 5, 100), rng.random(100)
-    whole, first, second = (Tally(6, "value") for _ in range(3))
+    whole, first, second = (BinnedSums(6, "value") for _ in range(3))
     whole.add(index, value=value)
     first.add(index[:30], value=value[:30])
     second.add(index[30:], value=value[30:])
@@ -73,7 +73,7 @@ def test_tallies_are_added_up_in_pieces() -> None:
     assert np.isnan(first.mean("value")[5])
 
 
-def test_bins_hold_what_lies_beyond_them() -> None:
+def test_outer_bins_hold_the_values_beyond_them() -> None:
     bins = Bins(0.5, 5.5, 10)
     assert bins.of(np.array([-1, 0.5, 0.99, 1.0, 5.4, 5.5, 9])).tolist() == [0, 0, 0, 1, 9, 9, 9]
     np.testing.assert_allclose(bins.edges(), np.arange(0.5, 5.6, 0.5))

@@ -1,10 +1,9 @@
-"""Where the error is: every breakdown accounts for all ratings and all of the error."""
+"""Every breakdown accounts for all ratings and for all of the error."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.data import Scale
-from mfcli.evaluation import evaluate
+from mfcli.evaluation import Breakdown, evaluate
 from mfcli.evaluation.breakdown import month_of, months_of
 from mfcli.model import Model
 from mfcli.splits import Split
@@ -23,7 +22,7 @@ CONFIG = Config(resamples=0)
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    """Ratings from 1 to 5 in halves, with times over three years."""
+    """Ratings from 1 to 5 in steps of a half, with times over three years."""
     made = planted_split(Config(test=0.4), share=0.3, users=80)
     rng = np.random.default_rng(0)
     parts = {}
@@ -40,7 +39,7 @@ def model(split: Split) -> Model:
 
 
 @pytest.fixture(scope="module")
-def breakdown(split: Split, model: Model) -> dict[str, Any]:
+def breakdown(split: Split, model: Model) -> Breakdown:
     return evaluate(model, split, CONFIG).breakdown
 
 
@@ -50,70 +49,67 @@ def errors(model: Model, split: Split) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["user_activity", "item_popularity", "rating", "month"])
-def test_parts_add_up(split: Split, model: Model, breakdown: dict[str, Any], name: str) -> None:
-    rows = breakdown[name]
-    assert sum(row["ratings"] for row in rows) == len(split.test)
-    squared = sum(row["ratings"] * row["rmse"] ** 2 for row in rows)
+def test_parts_add_up(split: Split, model: Model, breakdown: Breakdown, name: str) -> None:
+    rows = getattr(breakdown, name)
+    assert sum(row.ratings for row in rows) == len(split.test)
+    squared = sum(row.ratings * row.rmse**2 for row in rows)
     assert squared == pytest.approx(np.square(errors(model, split)).sum())
 
 
-def test_tenths_are_by_training_ratings(
-    split: Split, model: Model, breakdown: dict[str, Any]
+def test_tenths_are_ordered_by_training_ratings(
+    split: Split, model: Model, breakdown: Breakdown
 ) -> None:
     counts = split.train.users.counts[split.test.user]
-    rows = breakdown["user_activity"]
+    rows = breakdown.user_activity
     assert 5 <= len(rows) <= 10
-    assert all(row["from"] <= row["to"] for row in rows)
-    assert all(a["to"] < b["from"] for a, b in itertools.pairwise(rows))
-    assert max(row["ratings"] for row in rows) < len(split.test) / 4
+    assert all(row.low <= row.high for row in rows)
+    assert all(a.high < b.low for a, b in itertools.pairwise(rows))
+    assert max(row.ratings for row in rows) < len(split.test) / 4
     row = rows[3]
-    own = (counts >= row["from"]) & (counts <= row["to"])
-    assert row["ids"] == len(np.unique(split.test.user[own]))
-    assert row["rmse"] == pytest.approx(np.sqrt(np.square(errors(model, split)[own]).mean()))
-    assert row["bias"] == pytest.approx(errors(model, split)[own].mean())
+    own = (counts >= row.low) & (counts <= row.high)
+    assert row.ids == len(np.unique(split.test.user[own]))
+    assert row.rmse == pytest.approx(np.sqrt(np.square(errors(model, split)[own]).mean()))
+    assert row.bias == pytest.approx(errors(model, split)[own].mean())
 
 
-def test_each_rating_of_a_scale_has_a_row(
-    split: Split, model: Model, breakdown: dict[str, Any]
-) -> None:
+def test_each_rating_of_a_scale_has_a_row(split: Split, model: Model, breakdown: Breakdown) -> None:
     values = np.unique(split.test.rating)
-    assert [row["rating"] for row in breakdown["rating"]] == values.tolist()
+    assert [row.rating for row in breakdown.rating] == values.tolist()
     own = split.test.rating == values[2]
     predicted = (errors(model, split) + split.test.rating)[own]
-    assert breakdown["rating"][2]["prediction"] == pytest.approx(predicted.mean())
+    assert breakdown.rating[2].prediction == pytest.approx(predicted.mean())
 
 
-def test_calibration_is_of_ranges_of_predictions(
-    split: Split, model: Model, breakdown: dict[str, Any]
-) -> None:
-    rows = breakdown["calibration"]
-    assert sum(row["ratings"] for row in rows) == len(split.test)
-    total = sum(row["ratings"] * row["rating"] for row in rows)
+def test_calibration_is_by_prediction(split: Split, model: Model, breakdown: Breakdown) -> None:
+    rows = breakdown.calibration
+    assert sum(row.ratings for row in rows) == len(split.test)
+    total = sum(row.ratings * row.rating for row in rows)
     assert total == pytest.approx(split.test.rating.sum(dtype=float))
-    predicted = [row["prediction"] for row in rows]
+    predicted = [row.prediction for row in rows]
     assert predicted == sorted(predicted)
 
 
-def test_residuals_are_rating_less_prediction(
-    split: Split, model: Model, breakdown: dict[str, Any]
+def test_residuals_are_rating_minus_prediction(
+    split: Split, model: Model, breakdown: Breakdown
 ) -> None:
-    residuals = breakdown["residuals"]
-    expected, _ = np.histogram(-errors(model, split), residuals["edges"])
-    assert residuals["ratings"] == expected.tolist()
+    residuals = breakdown.residuals
+    expected, _ = np.histogram(-errors(model, split), residuals.edges)
+    assert residuals.ratings == expected.tolist()
 
 
-def test_months_are_calendar_months(split: Split, model: Model, breakdown: dict[str, Any]) -> None:
+def test_months_are_calendar_months(split: Split, model: Model, breakdown: Breakdown) -> None:
     dates = split.test.timestamp.astype("datetime64[s]").astype("datetime64[M]").astype(str)
     months, counts = np.unique(dates, return_counts=True)
-    assert [row["month"] for row in breakdown["month"]] == months.tolist()
-    assert [row["ratings"] for row in breakdown["month"]] == counts.tolist()
+    assert breakdown.month is not None
+    assert [row.month for row in breakdown.month] == months.tolist()
+    assert [row.ratings for row in breakdown.month] == counts.tolist()
 
 
-def test_times_that_are_no_seconds_have_no_months(split: Split, model: Model) -> None:
+def test_times_that_are_not_seconds_have_no_months(split: Split, model: Model) -> None:
     wild = replace(split.test, timestamp=split.test.timestamp * 1000)
-    assert evaluate(model, split, CONFIG, on=wild).breakdown["month"] is None
+    assert evaluate(model, split, CONFIG, on=wild).breakdown.month is None
     none = replace(split.test, timestamp=None)
-    assert evaluate(model, split, CONFIG, on=none).breakdown["month"] is None
+    assert evaluate(model, split, CONFIG, on=none).breakdown.month is None
     assert months_of(np.array([0, 2_678_400])) == range(0, 2)
     assert month_of(np.array([-1])).tolist() == [-1]
     extreme = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max])
@@ -123,15 +119,15 @@ def test_times_that_are_no_seconds_have_no_months(split: Split, model: Model) ->
 def test_ratings_without_steps_are_in_tenths(split: Split, model: Model) -> None:
     smooth = replace(split.test, rating=split.test.rating + np.float32(0.01))
     wide = replace(model, scale=Scale(1, 5, None))
-    rows = evaluate(wide, split, CONFIG, on=smooth).breakdown["rating"]
+    rows = evaluate(wide, split, CONFIG, on=smooth).breakdown.rating
     assert len(rows) <= 10
-    assert sum(row["ratings"] for row in rows) == len(split.test)
+    assert sum(row.ratings for row in rows) == len(split.test)
 
 
-def test_one_value_for_all(split: Split, model: Model) -> None:
+def test_equal_ratings(split: Split, model: Model) -> None:
     same = replace(split.test, rating=np.full(len(split.test), 3, np.float32))
     flat = replace(model, scale=Scale(3, 3, None))
-    plain = evaluate(flat, split, CONFIG, on=same).as_dict()
-    assert plain["r2"] is None
-    assert plain["rmse"] == 0
-    assert plain["breakdown"]["rating"][0]["ratings"] == len(split.test)
+    metrics = evaluate(flat, split, CONFIG, on=same)
+    assert metrics.measures["r2"] is None
+    assert metrics.measures["rmse"] == 0
+    assert metrics.breakdown.rating[0].ratings == len(split.test)

@@ -66,7 +66,8 @@ def test_the_four_lines_in_a_folder_with_a_data_csv(tmp_path: Path, real_csv: Pa
     history = json.loads((tmp_path / "history.json").read_text())
     assert len(history["val_mse"]) == 15
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    assert metrics["rmse"] < metrics["baselines"]["mean"]["rmse"] - 0.1
+    mean = metrics["baselines"]["mean"]
+    assert metrics["measures"]["rmse"] < mean["measures"]["rmse"] - 0.1
     assert metrics["rmse_raw"] ** 2 == pytest.approx(history["val_mse"][-1], rel=1e-6)
 
 
@@ -166,7 +167,7 @@ def test_evaluate_rankings(trained: Run) -> None:
     for words in ("NDCG", "hit rate", "coverage", "popularity", "most popular", "damped biases"):
         assert words in done.out
     written = json.loads(Path("metrics.json").read_text())
-    assert written["protocol"]["ranking"]["at"] == written["ranking"]["at"] == 5
+    assert written["protocol"]["settings"]["at"] == 5
     assert len(written["draws"]["ndcg"]) == 1000
 
 
@@ -264,7 +265,7 @@ USAGE = [
     ),
     (["evaluate", "--at", "5"], "--at does not go with rating errors alone; give --ranking"),
     (["evaluate", "--ranking", "--at", "0"], "--at must be at least 1 and at most 1000, got 0"),
-    (["evaluate", "--ranking", "--on", "train"], "a ranking leaves out what is rated in train"),
+    (["evaluate", "--ranking", "--on", "train"], "rankings leave out the train ratings"),
     (["evaluate", "--resamples", "-1"], "--resamples must be at least 0"),
     (["compare", "metrics.json"], "name two runs or more"),
     (["nonsense"], "No such command 'nonsense'."),
@@ -302,7 +303,7 @@ FAULTS = [
     (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
     (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),
     (["plot", "other.json"], "other.json: is no training history: it has no list 'loss'"),
-    (["plot", "bad.json"], "bad.json: has no format number, got None; make it anew"),
+    (["plot", "bad.json"], "bad.json: has no format number, got None; evaluate again"),
     (
         ["evaluate", "--ranking", "--relevant", "9"],
         "no rating of an item that is not in train is at",

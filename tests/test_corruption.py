@@ -14,7 +14,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import MfcliError
-from mfcli.evaluation import FoldMetrics, SavedMetrics, evaluate
+from mfcli.evaluation import FoldMetrics, evaluate, read_metrics
 from mfcli.model import Model
 from mfcli.splits import Split, read_split, split as split_ratings, write_split
 from mfcli.training import Checkpoint, History, Keeper, fit, read_checkpoint
@@ -26,7 +26,7 @@ def plain(value: Any) -> Any:
     """Reduce what was read to plain values that compare bit by bit."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, Model | Split | Checkpoint | SavedMetrics | History):
+    if isinstance(value, Model | Split | Checkpoint | History):
         return plain(vars(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return plain(vars(value))
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fitted.write(folder)
     metrics = evaluate(fitted.model, split, config, ranking=True)
     metrics.write(folder / "metrics.json")
-    FoldMetrics([metrics, metrics]).write(folder / "folds.json")
+    FoldMetrics.of([metrics, metrics]).write(folder / "folds.json")
     write_split(folder / "folds", split_ratings(made.train, Config(strategy="k-fold", folds=2)))
     return folder
 
@@ -68,8 +68,8 @@ ARTIFACTS: dict[str, Callable[[Path], Any]] = {
     "checkpoint/checkpoint.json": lambda folder: read_checkpoint(folder / "checkpoint"),
     "checkpoint/state.npz": lambda folder: read_checkpoint(folder / "checkpoint"),
     "history.json": lambda folder: History.read(folder / "history.json"),
-    "metrics.json": lambda folder: SavedMetrics.read(folder / "metrics.json"),
-    "folds.json": lambda folder: SavedMetrics.read(folder / "folds.json"),
+    "metrics.json": lambda folder: read_metrics(folder / "metrics.json"),
+    "folds.json": lambda folder: read_metrics(folder / "folds.json"),
 }
 
 

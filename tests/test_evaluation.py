@@ -1,4 +1,4 @@
-"""Metrics of models beside baselines: definitions, protocol, files."""
+"""Metrics of models and baselines: definitions, protocol and files."""
 
 import json
 import math
@@ -8,15 +8,28 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from error_measures import errors_of
 from planted import make_ratings, planted_split
 
 from mfcli.config import Config
 from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError, DataError, UsageError
-from mfcli.evaluation import FoldMetrics, Metrics, evaluate
+from mfcli.evaluation import (
+    MEASURES,
+    RANKING,
+    RATING_ERROR,
+    FoldMetrics,
+    Measure,
+    Metrics,
+    evaluate,
+    measures_of,
+    read_metrics,
+)
+from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baselines import Baseline
-from mfcli.evaluation.bootstrap import interval
-from mfcli.evaluation.errors import Errors
+from mfcli.evaluation.bootstrap import Bootstrap, interval
+from mfcli.evaluation.ranking_measures import ITEM_FORMULAS, SUM_FORMULAS, USER_FORMULAS
+from mfcli.evaluation.rating_errors import FORMULAS
 from mfcli.model import Model
 from mfcli.splits import Split
 from mfcli.training.loop import start
@@ -26,7 +39,7 @@ RAW = Config(clip=False, resamples=50)
 
 @pytest.fixture(scope="module")
 def sparse() -> Split:
-    """A split whose test ratings are cold in part."""
+    """A split with some test ratings of users or items that are not in train."""
     return planted_split(Config(test=0.4), share=0.06, users=80)
 
 
@@ -38,13 +51,13 @@ def model(sparse: Split) -> Model:
 def test_errors_are_the_definitions() -> None:
     predicted = np.array([1, 2, 3, 4.5], np.float32)
     rating = np.array([1, 3, 3, 4], np.float32)
-    errors = Errors.of(predicted, rating, np.array([0, 0, 2, 2]))
-    assert errors.mse == pytest.approx((0 + 1 + 0 + 0.25) / 4)
-    assert errors.rmse == pytest.approx(math.sqrt(1.25 / 4))
-    assert errors.mae == pytest.approx(1.5 / 4)
-    assert errors.r2 == pytest.approx(1 - 1.25 / (1.75**2 + 2 * 0.25**2 + 1.25**2))
-    assert errors.user_rmse == pytest.approx((math.sqrt(1 / 2) + math.sqrt(0.25 / 2)) / 2)
-    assert Errors.of(rating[:1], rating[:1], np.array([0])).r2 is None
+    errors = errors_of(predicted, rating, np.array([0, 0, 2, 2]))
+    assert errors["mse"] == pytest.approx((0 + 1 + 0 + 0.25) / 4)
+    assert errors["rmse"] == pytest.approx(math.sqrt(1.25 / 4))
+    assert errors["mae"] == pytest.approx(1.5 / 4)
+    assert errors["r2"] == pytest.approx(1 - 1.25 / (1.75**2 + 2 * 0.25**2 + 1.25**2))
+    assert errors["user_rmse"] == pytest.approx((math.sqrt(1 / 2) + math.sqrt(0.25 / 2)) / 2)
+    assert errors_of(rating[:1], rating[:1], np.array([0]))["r2"] is None
 
 
 def test_damped_biases_are_the_definition(sparse: Split) -> None:
@@ -68,82 +81,93 @@ def test_damped_biases_are_the_definition(sparse: Split) -> None:
     assert fitted.predict(nobody, nobody)[0] == pytest.approx(mu)
 
 
-def test_no_damping_leaves_unseen_rows_without_bias(sparse: Split) -> None:
+def test_without_damping_unseen_rows_have_no_bias(sparse: Split) -> None:
     fitted = Baseline.fit(sparse.train, 0.0)
     assert not fitted.item_biases[sparse.train.items.counts == 0].any()
 
 
-def test_all_three_kinds_are_measured(sparse: Split, model: Model) -> None:
+def test_model_and_baselines_are_measured(sparse: Split, model: Model) -> None:
     metrics, test = evaluate(model, sparse, RAW), sparse.test
     fitted = Baseline.fit(sparse.train, RAW.damping).predict(test.user, test.item)
     constant = np.full(len(test), sparse.train.mean, np.float32)
-    for kind, predicted in (
-        (metrics.model, model.predict_rows(test.user, test.item)),
-        (metrics.biases, fitted),
-        (metrics.mean, constant),
+    for measures, predicted in (
+        (metrics.measures, model.predict_rows(test.user, test.item)),
+        (metrics.baselines["biases"].measures, fitted),
+        (metrics.baselines["mean"].measures, constant),
     ):
-        expected = Errors.of(predicted, test.rating, test.user)
-        assert vars(kind.errors) == pytest.approx(vars(expected), abs=1e-6)
+        expected = errors_of(predicted, test.rating, test.user)
+        assert measures == pytest.approx(expected, abs=1e-6)
 
 
 def test_groups_are_complete(sparse: Split, model: Model) -> None:
     metrics = evaluate(model, sparse, RAW)
     groups = metrics.groups
-    assert sum(group["ratings"] for group in groups.values()) == len(sparse.test)
-    assert groups["unseen_item"]["ratings"] + groups["unseen_user"]["ratings"] > 0
-    assert len(sparse.test) - groups["warm"]["ratings"] == sparse.unseen(sparse.test)
-    total = sum(g["ratings"] * g["rmse"] ** 2 for g in groups.values() if g["ratings"])
-    assert total / len(sparse.test) == pytest.approx(metrics.model.errors.mse)
+    assert sum(group.ratings for group in groups.values()) == len(sparse.test)
+    assert groups["unseen_item"].ratings + groups["unseen_user"].ratings > 0
+    assert len(sparse.test) - groups["warm"].ratings == sparse.unseen(sparse.test)
+    total = sum(g.ratings * g.rmse**2 for g in groups.values() if g.rmse is not None)
+    assert total / len(sparse.test) == pytest.approx(metrics.measures["mse"])
 
 
 def test_clipping_is_to_the_scale(sparse: Split, model: Model) -> None:
     wild = model.with_tables({"user_biases": model.user_biases + 100})
     clipped, raw = (evaluate(wild, sparse, replace(RAW, clip=clip)) for clip in (True, False))
     top = np.full(len(sparse.test), wild.scale.max, np.float32)
-    expected = Errors.of(top, sparse.test.rating, sparse.test.user)
-    assert vars(clipped.model.errors) == pytest.approx(vars(expected))
-    assert clipped.model.errors.rmse == pytest.approx(clipped.rmse_clipped)
+    expected = errors_of(top, sparse.test.rating, sparse.test.user)
+    assert clipped.measures == pytest.approx(expected)
+    assert clipped.measures["rmse"] == pytest.approx(clipped.rmse_clipped)
     assert clipped.rmse_clipped == raw.rmse_clipped
-    assert raw.model.errors.rmse == pytest.approx(raw.rmse_raw)
+    assert raw.measures["rmse"] == pytest.approx(raw.rmse_raw)
     assert raw.rmse_raw == clipped.rmse_raw > 90
 
 
-def test_gains_are_shares_of_the_baselines_rmse(sparse: Split, model: Model) -> None:
-    metrics = evaluate(model, sparse, Config(resamples=200))
-    plain = metrics.as_dict()
-    assert plain["rmse"] == metrics.model.errors.rmse
-    for name, other in (("mean", metrics.mean), ("biases", metrics.biases)):
-        found = plain["baselines"][name]
-        assert found["gain"] == 1 - metrics.model.errors.rmse / other.errors.rmse
-        draws = 1 - metrics.model.draws["rmse"] / other.draws["rmse"]  # paired: on the same users
-        assert found["intervals"]["gain"] == interval(draws)
-        assert found["intervals"]["gain"][0] < found["gain"] < found["intervals"]["gain"][1]
+def test_gains_are_fractions_of_the_rmse_of_the_baseline(sparse: Split, model: Model) -> None:
+    config = Config(resamples=200)
+    metrics = evaluate(model, sparse, config)
+    plain, own = metrics.as_dict(), metrics.measures["rmse"]
+    assert plain["measures"]["rmse"] == own
+    assert own
+    baseline = Baseline.fit(sparse.train, config.damping)
+    sums = accumulate(
+        model, sparse, sparse.test, baseline, config.clip, 1, lambda done, total: None
+    )
+    measured = sums.measured(Bootstrap(200, config.seed))
+    for name in ("mean", "biases"):
+        found = metrics.baselines[name]
+        rmse = found.measures["rmse"]
+        assert rmse
+        assert plain["baselines"][name]["gain"] == found.gain == 1 - own / rmse
+        draws = 1 - measured["model"].draws["rmse"] / measured[name].draws["rmse"]  # paired
+        assert found.gain_interval == interval(draws)
+        assert found.gain_interval
+        assert found.gain_interval[0] < found.gain < found.gain_interval[1]
 
 
 def test_threads_and_seeds(sparse: Split, model: Model) -> None:
     one = evaluate(model, sparse, RAW, threads=1, ranking=True).as_dict()
     assert one == evaluate(model, sparse, RAW, threads=3, ranking=True).as_dict()
     other = evaluate(model, sparse, replace(RAW, seed=1), ranking=True).as_dict()
-    assert other["rmse"] == one["rmse"]
+    assert other["measures"] == one["measures"]
     assert other["intervals"]["rmse"] != one["intervals"]["rmse"]
-    assert other["ranking"]["model"]["intervals"] != one["ranking"]["model"]["intervals"]
+    assert any(other["intervals"].get(m) != one["intervals"].get(m) for m in measures_of(RANKING))
 
 
-def test_no_resamples_are_no_intervals(sparse: Split, model: Model) -> None:
+def test_without_resamples_there_are_no_intervals(sparse: Split, model: Model) -> None:
     plain = evaluate(model, sparse, Config(resamples=0)).as_dict()
-    assert plain["intervals"]["rmse"] is plain["baselines"]["mean"]["intervals"]["gain"] is None
+    assert plain["intervals"]["rmse"] is plain["baselines"]["mean"]["gain_interval"] is None
+    assert "seed" not in plain["protocol"]["settings"]
 
 
-def test_ids_are_matched_and_not_rows(sparse: Split, model: Model) -> None:
+def test_ids_are_matched_instead_of_rows(sparse: Split, model: Model) -> None:
     test = sparse.test
     order = np.random.default_rng(0).permutation(len(test.users))
     users = Vocabulary(test.users.ids.take(pa.array(order)), test.users.counts[order])
     shuffled = replace(test, user=np.argsort(order)[test.user].astype(np.int32), users=users)
-    same = evaluate(model, sparse, RAW).model.errors
-    assert vars(evaluate(model, sparse, RAW, on=shuffled).model.errors) == pytest.approx(vars(same))
+    same = evaluate(model, sparse, RAW).measures
+    assert evaluate(model, sparse, RAW, on=shuffled).measures == pytest.approx(same)
 
 
-def test_the_file_says_what_was_measured(sparse: Split, model: Model, tmp_path: Path) -> None:
+def test_the_file_records_what_was_measured(sparse: Split, model: Model, tmp_path: Path) -> None:
     metrics = evaluate(model, sparse, Config(damping=2.5, resamples=30), ranking=True)
     metrics.write(tmp_path / "metrics.json")
     text = (tmp_path / "metrics.json").read_text()
@@ -152,24 +176,27 @@ def test_the_file_says_what_was_measured(sparse: Split, model: Model, tmp_path: 
     assert written == json.loads(json.dumps(metrics.as_dict()))
     assert {len(values) for values in draws.values()} == {30}
     np.testing.assert_allclose(draws["ndcg"], metrics.draws["ndcg"], rtol=1e-6)
+    assert read_metrics(tmp_path) == metrics
     assert text.count("\n") < 700  # a line each for lists of numbers
     protocol = written["protocol"]
-    assert protocol["damping"] == 2.5
+    assert protocol["settings"]["damping"] == 2.5
     assert protocol["ratings"] == len(sparse.test)
     assert protocol["users"] == len(np.unique(sparse.test.user))
     assert protocol["strategy"] == sparse.strategy
-    assert protocol["ranking"]["relevant"] == 4
-    assert protocol["intervals"]["resamples"] == 30
+    assert protocol["settings"]["relevant"] == 4
+    assert protocol["settings"]["resamples"] == 30
 
 
-def test_what_cannot_be_measured(sparse: Split, model: Model) -> None:
-    with pytest.raises(DataError, match="other ratings: holds no ratings"):
+def test_impossible_requests_are_refused(sparse: Split, model: Model) -> None:
+    with pytest.raises(DataError, match="other ratings: contains no ratings"):
         evaluate(model, sparse, on=sparse.test.take(np.arange(0)))
-    with pytest.raises(ArtifactError, match="the split has no valid ratings"):
+    with pytest.raises(ArtifactError, match=r"has no valid ratings; split again with valid=0.1"):
         evaluate(model, sparse, on="valid")
-    with pytest.raises(UsageError, match="measure it on test or valid"):
+    with pytest.raises(UsageError, match="on must be one of train, test, valid, or Ratings"):
+        evaluate(model, sparse, on="dev")
+    with pytest.raises(UsageError, match="leave out the train ratings; use test or valid"):
         evaluate(model, sparse, on="train", ranking=True)
-    with pytest.raises(DataError, match="is at least 99; lower --relevant"):
+    with pytest.raises(DataError, match="is at least 99; lower relevant, or omit ranking"):
         evaluate(model, sparse, Config(relevant=99), ranking=True)
 
 
@@ -182,15 +209,71 @@ def test_one_user_has_no_interval(sparse: Split, model: Model) -> None:
 
 def test_the_mean_over_folds_has_an_interval(sparse: Split, model: Model) -> None:
     folds = [evaluate(model, sparse, replace(RAW, seed=seed)) for seed in range(3)]
-    plain = FoldMetrics(folds).as_dict()
+    over = FoldMetrics.of(folds)
     draws = np.mean([fold.draws["mae"] for fold in folds], axis=0)
-    assert plain["intervals"]["mae"] == interval(draws)
-    assert plain["mean"]["user_rmse"] == pytest.approx(folds[0].model.errors.user_rmse)
-    assert "ndcg" not in plain["mean"]
+    assert over.intervals["mae"] == interval(draws)
+    assert over.measures["user_rmse"] == pytest.approx(folds[0].measures["user_rmse"])
+    assert "ndcg" not in over.measures
+    baseline = over.baselines["mean"]
+    assert baseline.measures["mae"] == pytest.approx(folds[0].baselines["mean"].measures["mae"])
+    assert baseline.standard_deviations["mae"] == pytest.approx(0)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
-    """Of 200 samples of users from one population, 95% intervals miss its RMSE in about 10."""
+def test_folds_of_different_trainings_have_no_mean(sparse: Split) -> None:
+    one, two = (evaluate(start(sparse, Config(k=k)), sparse, RAW) for k in (2, 3))
+    with pytest.raises(ArtifactError, match="fold 2 was trained with k 3, fold 1 with 2; train"):
+        FoldMetrics.of([one, two])
+
+
+def test_records_hold_the_settings_that_were_used(sparse: Split, model: Model) -> None:
+    """The settings of other stages, and settings that only rankings use, are left out."""
+    config = replace(RAW, test=0.3, valid=0.2, at=7, relevant=2.5)
+    plain = evaluate(model, sparse, config).as_dict()
+    used = {"clip": False, "damping": 5.0, "resamples": 50, "seed": 0}
+    assert plain["protocol"]["settings"] == used
+    ranked = evaluate(model, sparse, config, ranking=True).as_dict()["protocol"]
+    assert ranked["settings"] == used | {"at": 7, "relevant": 2.5}
+    assert plain["training"] == Config(k=4).used("training")
+    assert not {"test", "valid", "clip", "damping"} & set(plain["training"])
+    assert plain["protocol"]["strategy"]["test"] == 0.4
+    assert plain["protocol"]["split"] == sparse.hash
+
+
+def test_every_measure_has_one_formula(sparse: Split, model: Model) -> None:
+    assert set(measures_of(RATING_ERROR)) == set(FORMULAS)
+    formulas = [*USER_FORMULAS, *SUM_FORMULAS, *ITEM_FORMULAS]
+    assert sorted(measures_of(RANKING)) == sorted(formulas)
+    metrics = evaluate(model, sparse, RAW, ranking=True)
+    assert set(metrics.measures) == set(MEASURES)
+    assert set(metrics.intervals) == set(MEASURES) - {"coverage"}
+
+
+def test_a_new_measure_needs_an_entry_and_a_formula(
+    sparse: Split, model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(MEASURES, "twice", Measure("twice", "2x", RATING_ERROR, "lower"))
+    monkeypatch.setitem(FORMULAS, "twice", lambda sums: 2 * FORMULAS["rmse"](sums))
+    metrics = evaluate(model, sparse, RAW)
+    metrics.write(tmp_path / "metrics.json")
+    found = read_metrics(tmp_path)
+    rmse, ends = found.measures["rmse"], found.intervals["rmse"]
+    assert rmse
+    assert ends
+    assert found.measures["twice"] == 2 * rmse
+    assert found.intervals["twice"] == pytest.approx([2 * end for end in ends])
+
+
+def test_measures_are_shown_and_compared_by_the_table() -> None:
+    assert MEASURES["rmse"].text(0.87654) == "0.8765"
+    assert MEASURES["rmse"].text(None) == "-"
+    assert MEASURES["rmse"].best([2, None, 1]) == 1
+    assert MEASURES["ndcg"].best([2, None, 1]) == 2
+    assert MEASURES["ndcg"].best([2, None]) is None
+    assert MEASURES["coverage"].best([2, 1]) is None
+
+
+def test_intervals_contain_the_truth_as_often_as_they_promise() -> None:
+    """For 200 samples of users from one population, 95% intervals miss its RMSE about 10 times."""
     rng, missed = np.random.default_rng(5), 0
     for _ in range(200):
         user = np.repeat(np.arange(150), rng.integers(1, 12, 150))
@@ -202,6 +285,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         nothing = replace(nothing, mu=0.0, users=ratings.users, items=ratings.items)
         zero = {name: table * 0 for name, table in nothing.tables.items()}
         metrics: Metrics = evaluate(nothing.with_tables(zero), parts, replace(RAW, resamples=200))
-        low, high = metrics.as_dict()["intervals"]["rmse"]
+        low, high = metrics.intervals["rmse"] or (0.0, 0.0)
         missed += not low < math.sqrt(1.25) < high
     assert 3 <= missed <= 25

@@ -44,13 +44,13 @@ def test_folds_are_trained_and_evaluated_as_one(run: Run, data: Path) -> None:
     shown = run("evaluate")
     assert "standard deviation" in shown.out
     result = json.loads(Path("metrics.json").read_text())
-    rmse = [fold["rmse"] for fold in result["folds"]]
-    assert result["mean"]["rmse"] == pytest.approx(statistics.fmean(rmse))
-    assert result["standard_deviation"]["rmse"] == pytest.approx(statistics.stdev(rmse))
+    rmse = [fold["measures"]["rmse"] for fold in result["folds"]]
+    assert result["measures"]["rmse"] == pytest.approx(statistics.fmean(rmse))
+    assert result["standard_deviations"]["rmse"] == pytest.approx(statistics.stdev(rmse))
     assert sum(fold["protocol"]["ratings"] for fold in result["folds"]) == 1000
     assert run("evaluate", "--split", "split/fold-2", "--model", "fold-1/model").code == 1
     one = run("evaluate", "--split", "split/fold-2", "--model", "fold-2/model", "--json").out
-    assert json.loads(one)["rmse"] == rmse[1]
+    assert json.loads(one)["measures"]["rmse"] == rmse[1]
 
 
 def test_folds_trained_differently_have_no_mean(run: Run, data: Path) -> None:
@@ -207,7 +207,8 @@ def test_a_model_is_measured_on_a_split_of_other_users(run: Run, data: Path) -> 
     parts = read_split(Path("sq"))
     baseline = Baseline.fit(parts.train, 5.0).predict(parts.test.user, parts.test.item)
     rmse = float(np.sqrt(np.mean(np.square(baseline - parts.test.rating))))
-    assert json.loads(done.out)["baselines"]["biases"]["rmse"] == pytest.approx(rmse, abs=1e-6)
+    measures = json.loads(done.out)["baselines"]["biases"]["measures"]
+    assert measures["rmse"] == pytest.approx(rmse, abs=1e-6)
 
 
 def test_baselines_do_not_depend_on_the_model(run: Run, data: Path) -> None:
@@ -220,7 +221,7 @@ def test_baselines_do_not_depend_on_the_model(run: Run, data: Path) -> None:
         for options in (["--any-split"], ["--model", "ob/model"])
     ]
     for name in ("mean", "biases"):
-        assert results[0][name]["rmse"] == results[1][name]["rmse"]
+        assert results[0][name]["measures"] == results[1][name]["measures"]
 
 
 def test_folds_must_leave_training_ratings(run: Run, data: Path) -> None:

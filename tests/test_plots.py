@@ -1,8 +1,9 @@
-"""Pictures of histories and of metrics."""
+"""Pictures of histories and metrics."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -11,7 +12,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, UsageError
-from mfcli.evaluation import FoldMetrics, Metrics, SavedMetrics, evaluate
+from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.plots import plot_histories, plot_metrics
 from mfcli.training import Epoch, History
 from mfcli.training.loop import start
@@ -38,7 +39,7 @@ def test_same_history_same_bytes(tmp_path: Path, suffix: str) -> None:
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_the_svg_says_what_it_shows(tmp_path: Path) -> None:
+def test_titles_and_labels_of_histories(tmp_path: Path) -> None:
     import matplotlib
 
     with matplotlib.rc_context({"svg.fonttype": "none"}):
@@ -48,15 +49,15 @@ def test_the_svg_says_what_it_shows(tmp_path: Path) -> None:
         assert words in text
 
 
-def test_seconds_in_place_of_epochs(tmp_path: Path) -> None:
+def test_validation_errors_against_seconds(tmp_path: Path) -> None:
     import matplotlib
 
     with matplotlib.rc_context({"svg.fonttype": "none"}):
         plot_histories({"a": OURS}, tmp_path / "p.svg", seconds=True)
     text = (tmp_path / "p.svg").read_text()
-    assert "Seconds of training" in text
+    assert "Training time (seconds)" in text
     assert "Epoch" not in text
-    with pytest.raises(UsageError, match="keras: has no list 'seconds'; leave out --seconds"):
+    with pytest.raises(UsageError, match="keras: has no list 'seconds'; omit seconds"):
         plot_histories({"keras": History(KERAS)}, tmp_path / "p.svg", seconds=True)
 
 
@@ -67,12 +68,12 @@ def test_a_history_without_mse_has_one_panel(tmp_path: Path) -> None:
     assert two.shape[1] == 2 * one.shape[1]
 
 
-def test_names_are_no_mathematics(tmp_path: Path) -> None:
+def test_dollar_signs_do_not_start_formulas(tmp_path: Path) -> None:
     plot_histories({r"p$\frac$": OURS, "b": OURS}, tmp_path / "p.png", title=r"$\foo$")
     assert (tmp_path / "p.png").is_file()
 
 
-def test_other_suffixes_are_wrong_usage(tmp_path: Path) -> None:
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"must end in \.png, \.svg, \.pdf, got '\.jpeg'"):
         plot_histories({"ours": OURS}, tmp_path / "p.jpeg")
 
@@ -113,7 +114,7 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
         ({"loss": [1], "format": 9}, "has format 9, but this mfcli reads format 2; upgrade"),
     ],
 )
-def test_other_files_are_no_history(tmp_path: Path, value: object, message: str) -> None:
+def test_other_files_are_refused(tmp_path: Path, value: object, message: str) -> None:
     path = tmp_path / "h.json"
     path.write_text(json.dumps(value))
     with pytest.raises(ArtifactError, match=message):
@@ -122,37 +123,42 @@ def test_other_files_are_no_history(tmp_path: Path, value: object, message: str)
 
 @pytest.fixture(scope="module")
 def metrics() -> Metrics:
+    """Metrics with errors by month."""
     split = planted_split(Config())
     seconds = np.linspace(1e9, 1.1e9, len(split.test)).astype(np.int64)
     split = replace(split, test=replace(split.test, timestamp=seconds))
     return evaluate(start(split, Config(k=2)), split, Config(resamples=0))
 
 
-def read(folder: Path, metrics: Metrics | FoldMetrics) -> SavedMetrics:
-    metrics.write(folder / "metrics.json")
-    return SavedMetrics.read(folder / "metrics.json")
+def changed(record: Any, **fields: Any) -> Any:
+    """Copy a record with other values in some fields."""
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    return type(record)(**(values | fields))
 
 
 @pytest.mark.parametrize("suffix", MAGIC)
 def test_the_picture_of_metrics(tmp_path: Path, metrics: Metrics, suffix: str) -> None:
     pictures = [tmp_path / f"{name}{suffix}" for name in "ab"]
     for picture in pictures:
-        panels = plot_metrics(read(tmp_path, metrics), picture)
+        panels = plot_metrics(metrics, picture)
     assert len(panels) == 6
     assert pictures[0].read_bytes().startswith(MAGIC[suffix])
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_the_picture_of_metrics_says_what_it_shows(tmp_path: Path, metrics: Metrics) -> None:
+def test_titles_and_labels_of_metrics(tmp_path: Path, metrics: Metrics) -> None:
     import matplotlib
 
-    bare = replace(metrics, breakdown=metrics.breakdown | {"month": None})
+    bare = changed(metrics, breakdown=changed(metrics.breakdown, month=None))
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_metrics(read(tmp_path, metrics), tmp_path / "p.svg")
-        assert len(plot_metrics(read(tmp_path, bare), tmp_path / "q.svg", title="Mine $x$")) == 5
+        plot_metrics(metrics, tmp_path / "p.svg")
+        assert len(plot_metrics(bare, tmp_path / "q.svg", title="Mine $x$")) == 5
     text = (tmp_path / "p.svg").read_text()
-    rmse = f"RMSE {metrics.model.errors.rmse:.4f} on "
-    words = ("Training ratings of the item", "of the user", "Calibration", "Residuals", "Month")
+    rmse = f"RMSE {metrics.measures['rmse']:.4f} on "
+    words = (
+        *("Training ratings of the item", "Training ratings of the user", "RMSE (rating units)"),
+        *("Calibration", "Residuals", "Month"),
+    )
     for word in (rmse, *words):
         assert word in text
     other = (tmp_path / "q.svg").read_text()
@@ -161,6 +167,6 @@ def test_the_picture_of_metrics_says_what_it_shows(tmp_path: Path, metrics: Metr
 
 
 def test_folds_have_no_picture(tmp_path: Path, metrics: Metrics) -> None:
-    folds = read(tmp_path, FoldMetrics([metrics, metrics]))
-    with pytest.raises(ArtifactError, match="holds the metrics of folds; draw one of them"):
+    folds = FoldMetrics.of([metrics, metrics])
+    with pytest.raises(ArtifactError, match="several folds have no picture; evaluate one fold"):
         plot_metrics(folds, tmp_path / "p.png")

@@ -1,4 +1,4 @@
-"""Ranking measures against an obvious twin, scikit-learn and, where it is installed, ranx."""
+"""Ranking measures against a simple implementation, scikit-learn and, if installed, ranx."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.data import Ratings, Vocabulary, concatenated
-from mfcli.evaluation import RankingMetrics, ranking
+from mfcli.evaluation import ranking
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap
-from mfcli.evaluation.ranking import evaluate_ranking
+from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.model import Model, Rated, top_of_order
 from mfcli.splits import Split
 from mfcli.training.loop import start
@@ -37,11 +37,13 @@ def model(split: Split) -> Model:
     )
 
 
-def measure(model: Model, split: Split, on: Ratings | None = None, at: int = AT) -> RankingMetrics:
+def measure(
+    model: Model, split: Split, on: Ratings | None = None, at: int = AT
+) -> MeasuredRankings:
     baseline = Baseline.fit(split.train, 5.0)
     bootstrap = Bootstrap(20, 0)
     ratings = split.test if on is None else on
-    return evaluate_ranking(
+    return measure_rankings(
         model, ratings, split.train, baseline, at=at, relevant=RELEVANT, bootstrap=bootstrap
     )
 
@@ -71,7 +73,7 @@ def scores_of(model: Model, split: Split, kind: str) -> np.ndarray:
 
 
 def twin(model: Model, split: Split, kind: str) -> dict[str, float]:
-    """Measure one user after another, in words."""
+    """Measure one user after another, with loops."""
     scores, everyone = scores_of(model, split, kind), users_of(split)
     sums = dict.fromkeys(("ndcg", "recall", "precision", "map", "mrr", "hit_rate"), 0.0)
     seen: set[int] = set()
@@ -99,20 +101,25 @@ def twin(model: Model, split: Split, kind: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("kind", ["model", "popular", "biases"])
-def test_measures_are_those_of_the_twin(split: Split, model: Model, kind: str) -> None:
-    found = getattr(measure(model, split), kind).measures
-    assert vars(found) == pytest.approx(twin(model, split, kind))
+def test_measures_equal_the_simple_implementation(split: Split, model: Model, kind: str) -> None:
+    found = measure(model, split).rankers[kind].values
+    assert found == pytest.approx(twin(model, split, kind))
 
 
 def test_blocks_of_users_do_not_matter(
     split: Split, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = measure(model, split).as_dict()
+    whole = measure(model, split)
     monkeypatch.setattr(ranking, "_BLOCK", 7)
-    assert measure(model, split).as_dict() == whole
+    blocks = measure(model, split)
+    assert (blocks.users, blocks.relevant_share) == (whole.users, whole.relevant_share)
+    for name, measured in whole.rankers.items():
+        assert blocks.rankers[name].values == measured.values
+        for one, draws in measured.draws.items():
+            np.testing.assert_array_equal(blocks.rankers[name].draws[one], draws)
 
 
-def test_ndcg_is_that_of_scikit_learn(split: Split, model: Model) -> None:
+def test_ndcg_equals_that_of_scikit_learn(split: Split, model: Model) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     scores = scores_of(model, split, "model")
     values = []
@@ -120,10 +127,11 @@ def test_ndcg_is_that_of_scikit_learn(split: Split, model: Model) -> None:
         items = unrated(split, user)
         truth = np.array([[item in liked(split, user) for item in items]], float)
         values.append(metrics.ndcg_score(truth, scores[user, items][None], k=AT))
-    assert measure(model, split).model.measures.ndcg == pytest.approx(np.mean(values))
+    found = measure(model, split).rankers["model"].values["ndcg"]
+    assert found == pytest.approx(np.mean(values))
 
 
-def test_measures_are_those_of_ranx(split: Split, model: Model) -> None:
+def test_measures_equal_those_of_ranx(split: Split, model: Model) -> None:
     ranx = pytest.importorskip("ranx")
     scores = scores_of(model, split, "model")
     truth = {str(u): {str(i): 1 for i in liked(split, u)} for u in users_of(split)}
@@ -133,21 +141,21 @@ def test_measures_are_those_of_ranx(split: Split, model: Model) -> None:
     names = {"ndcg": "ndcg", "recall": "recall", "precision": "precision", "map": "map"}
     names |= {"mrr": "mrr", "hit_rate": "hit_rate"}
     values = ranx.evaluate(ranx.Qrels(truth), ranx.Run(run), [f"{n}@{AT}" for n in names.values()])
-    found = vars(measure(model, split).model.measures)
+    found = measure(model, split).rankers["model"].values
     for own, theirs in names.items():
         assert found[own] == pytest.approx(values[f"{theirs}@{AT}"]), own
 
 
-def test_draws_are_of_users(split: Split, model: Model) -> None:
-    measured = measure(model, split).model
-    assert set(measured.draws) == set(vars(measured.measures)) - {"coverage"}
+def test_draws_are_over_users(split: Split, model: Model) -> None:
+    measured = measure(model, split).rankers["model"]
+    assert set(measured.draws) == set(measured.values) - {"coverage"}
     spread = measured.draws["ndcg"].std()
     assert 0 < spread < 0.2
-    assert measured.draws["ndcg"].mean() == pytest.approx(measured.measures.ndcg, abs=3 * spread)
+    assert measured.draws["ndcg"].mean() == pytest.approx(measured.values["ndcg"], abs=3 * spread)
 
 
 def test_a_perfect_model_is_perfect(split: Split, model: Model) -> None:
-    """Factors that single out what each user likes."""
+    """The factors are indicators of what each user likes."""
     n_users = len(split.train.users)
     wanted = np.zeros((n_users, len(split.train.items)), np.float32)
     relevant = split.test.rating >= RELEVANT
@@ -158,24 +166,26 @@ def test_a_perfect_model_is_perfect(split: Split, model: Model) -> None:
         item_factors=np.ascontiguousarray(wanted.T),
         item_biases=np.zeros(len(split.train.items), np.float32),
     )
-    found = measure(ideal, split).model.measures
-    assert found.ndcg == found.mrr == found.hit_rate == 1
+    found = measure(ideal, split).rankers["model"].values
+    assert found["ndcg"] == found["mrr"] == found["hit_rate"] == 1
 
 
-def test_more_places_than_items(split: Split, model: Model) -> None:
-    found = measure(model, split, at=100).model.measures
-    assert found.recall == found.coverage == found.hit_rate == 1
-    assert found.precision < 1
+def test_a_cutoff_above_the_number_of_items(split: Split, model: Model) -> None:
+    found = measure(model, split, at=100).rankers["model"].values
+    assert found["recall"] == found["coverage"] == found["hit_rate"] == 1
+    assert found["precision"] is not None
+    assert found["precision"] < 1
 
 
-def test_what_is_rated_in_train_is_not_to_be_found(split: Split, model: Model) -> None:
-    """Ratings that are in train, too, are measured neither as hits nor as misses."""
+def test_pairs_in_train_do_not_count(split: Split, model: Model) -> None:
+    """Test ratings of pairs that are also in train count neither as hits nor as misses."""
     both = concatenated(split.test, split.train)
-    assert measure(model, split, both).model.measures == measure(model, split).model.measures
+    found, expected = measure(model, split, both), measure(model, split)
+    assert found.rankers["model"].values == expected.rankers["model"].values
 
 
 def test_unknown_users_and_items_count(split: Split, model: Model) -> None:
-    """An unknown user gets the items of highest bias; an unknown item is never found."""
+    """An unknown user gets the items with the highest biases; an unknown item is never found."""
     test = split.test
     best = int(np.argmax(model.item_biases))
     ids = pa.array([str(best), "new item"])
@@ -189,12 +199,12 @@ def test_unknown_users_and_items_count(split: Split, model: Model) -> None:
     )
     found = measure(model, split, strange)
     assert found.users == 1
-    assert found.model.measures.mrr == 1
-    assert found.model.measures.recall == 0.5
+    assert found.rankers["model"].values["mrr"] == 1
+    assert found.rankers["model"].values["recall"] == 0.5
     assert len(test) > 0
 
 
-def test_one_order_for_all_leaves_out_what_is_rated(split: Split) -> None:
+def test_one_order_for_all_users_leaves_out_rated_items(split: Split) -> None:
     rng = np.random.default_rng(0)
     order = rng.permutation(len(split.train.items)).astype(np.int32)
     users = np.array([4, -1, 0, 4], np.int32)

@@ -105,7 +105,7 @@ def tested(settings: Path, models: int, out: Path, fold: Path) -> float:
     options = ["--config", settings, "--ensemble", models, "--out", target]
     run("train", "--split", fold, *options)
     scores = run("evaluate", "--split", fold, "--model", target / "model", "--resamples", "0")
-    return float(scores["rmse"])
+    return float(scores["measures"]["rmse"])
 
 
 def validated(settings: Path, k: int, out: Path, fold: Path) -> float:

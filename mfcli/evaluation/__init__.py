@@ -1,4 +1,4 @@
-"""Measures of a model, their breakdowns and intervals, and comparisons of runs."""
+"""Measure models: rating errors, rankings, breakdowns, intervals, and comparisons of runs."""
 
 import lazy_loader
 

@@ -1,9 +1,25 @@
+from .breakdown import (
+    ActivityError as ActivityError,
+    Breakdown as Breakdown,
+    CalibrationPoint as CalibrationPoint,
+    MonthError as MonthError,
+    RatingError as RatingError,
+    Residuals as Residuals,
+)
 from .comparison import Comparison as Comparison, compare as compare
-from .metrics import FoldMetrics as FoldMetrics, Metrics as Metrics, evaluate as evaluate
-from .ranking import RankingMetrics as RankingMetrics
-from .records import (
-    SavedMetrics as SavedMetrics,
+from .measures import (
+    MEASURES as MEASURES,
+    RANKING as RANKING,
+    RATING_ERROR as RATING_ERROR,
+    Measure as Measure,
+    measures_of as measures_of,
+)
+from .metrics import FoldMetrics as FoldMetrics, Metrics as Metrics
+from .metrics_files import (
+    METRICS_FILE as METRICS_FILE,
     is_metrics as is_metrics,
     looks_like_metrics as looks_like_metrics,
+    metrics_file as metrics_file,
     read_metrics as read_metrics,
 )
+from .model_evaluation import evaluate as evaluate

@@ -1,30 +1,33 @@
 """Confidence intervals by the bootstrap over users.
 
-Ratings of one user are alike, so users are drawn, each with all their ratings (B. Efron,
+The ratings of a user are correlated, so users are resampled, each with all their ratings (B. Efron,
 "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 7(1), 1979; for clusters,
-C. A. Field and A. H. Welsh, "Bootstrapping clustered data", JRSS B 69(3), 2007). The draws depend
-on the seed and the number of users only: two models measured on the same ratings are measured on
-the same draws, and so the draws of their difference are the differences of their draws.
+C. A. Field and A. H. Welsh, "Bootstrapping clustered data", JRSS B 69(3), 2007). The resamples
+depend only on the seed and the number of users. Two models measured on the same ratings are
+therefore measured on the same resamples, and the draws of their difference are the differences of
+their draws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.storage import each
+from mfcli.types import Doubles
 
 LEVEL = 0.95
 
-Doubles = NDArray[np.float64]
+Interval: TypeAlias = tuple[float, float]
+"""The ends of a confidence interval."""
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How users are drawn.
+    """How users are resampled.
 
     Attributes
     ----------
@@ -39,18 +42,18 @@ class Bootstrap:
     threads: int = 1
 
     def totals(self, rows: Doubles) -> Doubles:
-        """Add up what drawn users contribute.
+        """Sum the contributions of the users in each resample.
 
         Parameters
         ----------
         rows : float64 array, shape (s, n_users)
-            Of each user, s summands.
+            The contributions of each user to s sums.
 
         Returns
         -------
         float64 array, shape (s, resamples)
-            Of each resample, the sums over n_users users drawn with replacement. Empty if there are
-            fewer than two users, who say nothing about others.
+            Sums over n_users users drawn with replacement. Shape (s, 0) if there are fewer than two
+            users, because one user says nothing about others.
         """
         count = rows.shape[1]
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
@@ -60,23 +63,40 @@ class Bootstrap:
                 0, count, count, dtype=np.int32
             )
             times = np.bincount(drawn, minlength=count).astype(np.float64)
-            totals[:, number] = np.einsum("su,u->s", rows, times)  # not BLAS: its sums vary
+            # einsum adds in a fixed order; the sums of BLAS depend on the number of threads
+            totals[:, number] = np.einsum("su,u->s", rows, times)
 
         each(draw, totals.shape[1], self.threads)
         return totals
 
 
-def interval(draws: Doubles) -> list[float] | None:
-    """Return the two percentiles that hold `LEVEL` of the draws between them.
+@dataclass(frozen=True)
+class Measured:
+    """Measures and their values in each resample of the users.
 
-    None if there are no draws, or some are not defined.
+    Attributes
+    ----------
+    values : dict of float or None
+        By the name of the measure; None if it is undefined.
+    draws : dict of float64 arrays, shape (resamples,)
+        By the name of the measure. Measures that cannot be resampled are missing.
+    """
+
+    values: dict[str, float | None]
+    draws: dict[str, Doubles]
+
+
+def interval(draws: Doubles) -> Interval | None:
+    """Return the two percentiles that enclose the central `LEVEL` of the draws.
+
+    None if there are no draws, or some are undefined.
     """
     if not len(draws) or not np.isfinite(draws).all():
         return None
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return [float(low), float(high)]
+    return float(low), float(high)
 
 
-def intervals(draws: Mapping[str, Doubles]) -> dict[str, list[float] | None]:
+def intervals(draws: Mapping[str, Doubles]) -> dict[str, Interval | None]:
     """Return the interval of each measure."""
     return {name: interval(values) for name, values in draws.items()}

@@ -1,27 +1,139 @@
-"""Where the error of a model is: by what it has seen, by rating, by month; and its calibration."""
+"""Break down errors by activity, popularity, rating, prediction and month."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sized
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.data import Scale
-from mfcli.evaluation.tallies import Bins, Doubles, Tally
+from mfcli.evaluation.binned_sums import BinnedSums, Bins
+from mfcli.storage import Section, Whole
+from mfcli.types import Counts, Doubles, Rows
 
 GROUPS = ("warm", "unseen_user", "unseen_item", "unseen_both")
-Counts = NDArray[np.int64]
+"""Groups of ratings by whether the model has training ratings of their user and item."""
 
 _TENTHS = 10
 _CALIBRATION = 20  # bins of the predicted ratings
 _RESIDUALS = 60  # bins of rating less prediction
-_MOST_VALUES = 20  # distinct ratings shown one by one
-_MOST_MONTHS = 1200  # times that span more are no seconds
+_MOST_VALUES = 20  # distinct ratings that have a bin each
+_MOST_ROWS = 1200  # rows of a list; timestamps that span more months are not in seconds
+_MONTH = re.compile(r"\d{4}-\d{2}")
 
 
-class Breakdown:
-    """Collects errors by item, by rating, by prediction and by month, piece by piece.
+class GroupError(Section):
+    """The error on a group of ratings; `rmse` is None if the group is empty."""
+
+    ratings: Whole
+    rmse: float | None
+
+
+class ActivityError(Section):
+    """The error on about a tenth of the ratings, by the activity of users or popularity of items.
+
+    Attributes
+    ----------
+    low, high : int
+        Smallest and largest number of training ratings of these users (or items).
+    ids : int
+        The number of these users (or items).
+    ratings : int
+    rmse : float
+    bias : float
+        Mean of prediction less rating.
+    """
+
+    low: Whole
+    high: Whole
+    ids: Whole
+    ratings: Whole
+    rmse: float
+    bias: float
+
+
+class RatingError(Section):
+    """The error on ratings of about the same value; `rating` and `prediction` are means."""
+
+    rating: float
+    ratings: Whole
+    rmse: float
+    prediction: float
+
+
+class MonthError(Section):
+    """The error in a calendar month, such as "2001-09"; `bias` as in `ActivityError`."""
+
+    month: str
+    ratings: Whole
+    rmse: float
+    bias: float
+
+    def __post_init__(self) -> None:
+        if not _MONTH.fullmatch(self.month):
+            raise ValueError(f"month must be like 2001-09, got {self.month[:20]!r}")
+
+
+class CalibrationPoint(Section):
+    """Ratings that have about the same prediction; `prediction` and `rating` are means."""
+
+    prediction: float
+    ratings: Whole
+    rating: float
+
+
+class Residuals(Section):
+    """Histogram of rating less prediction: n + 1 `edges` of bins and n numbers of `ratings`."""
+
+    edges: list[float]
+    ratings: list[Whole]
+
+    def __post_init__(self) -> None:
+        if len(self.edges) != len(self.ratings) + 1:
+            raise ValueError("residuals.edges must have one entry more than residuals.ratings")
+
+
+class Breakdown(Section):
+    """The errors of a model, by several properties of the ratings.
+
+    Attributes
+    ----------
+    user_activity, item_popularity : list of ActivityError
+        From few to many training ratings of the user (or item).
+    rating : list of RatingError
+    calibration : list of CalibrationPoint
+    residuals : Residuals
+    month : list of MonthError or None
+        None if the ratings have no times in seconds.
+    """
+
+    user_activity: list[ActivityError]
+    item_popularity: list[ActivityError]
+    rating: list[RatingError]
+    calibration: list[CalibrationPoint]
+    residuals: Residuals
+    month: list[MonthError] | None
+
+    def __post_init__(self) -> None:
+        lists: dict[str, Sized | None] = {
+            "user_activity": self.user_activity,
+            "item_popularity": self.item_popularity,
+            "rating": self.rating,
+            "calibration": self.calibration,
+            "residuals.ratings": self.residuals.ratings,
+            "month": self.month,
+        }
+        for name, rows in lists.items():
+            if rows is not None and not 0 < len(rows) <= _MOST_ROWS:
+                rule = f"breakdown.{name} must have 1 to {_MOST_ROWS} entries, got {len(rows)}"
+                raise ValueError(rule)
+
+
+class BreakdownSums:
+    """Accumulates errors by item, group, rating, prediction, residual and month.
 
     Parameters
     ----------
@@ -30,32 +142,32 @@ class Breakdown:
     scale : Scale
         Of the ratings.
     months : range
-        Months since January 1970 that the ratings are from; empty for none.
+        The months of the ratings, counted from January 1970; empty for none.
     """
 
     def __init__(self, activity: Counts, popularity: Counts, scale: Scale, months: range) -> None:
         self._activity, self._popularity = activity, popularity
-        self._items = Tally(len(popularity), "squared", "error")
-        self._groups = Tally(len(GROUPS), "squared")
+        self._items = BinnedSums(len(popularity), "squared", "error")
+        self._groups = BinnedSums(len(GROUPS), "squared")
         self._value_bins = _value_bins(scale)
-        self._values = Tally(self._value_bins.count, "squared", "rating", "predicted")
+        self._values = BinnedSums(self._value_bins.count, "squared", "rating", "predicted")
         self._predicted_bins = Bins(scale.min, scale.max, _CALIBRATION)
-        self._predicted = Tally(_CALIBRATION, "rating", "predicted")
+        self._predicted = BinnedSums(_CALIBRATION, "rating", "predicted")
         span = scale.max - scale.min
         self._residual_bins = Bins(-span, span, _RESIDUALS)
-        self._residuals = Tally(_RESIDUALS)
+        self._residuals = BinnedSums(_RESIDUALS)
         self._first_month = months.start
-        self._months = Tally(len(months), "squared", "error")
+        self._months = BinnedSums(len(months), "squared", "error")
 
     def add(
         self,
-        user: NDArray[np.int32],
-        item: NDArray[np.int32],
+        user: Rows,
+        item: Rows,
         rating: Doubles,
         predicted: Doubles,
         seconds: NDArray[np.int64] | None,
     ) -> None:
-        """Add ratings, all of shape (n,)."""
+        """Add ratings; all arrays have shape (n,)."""
         error = predicted - rating
         squared = np.square(error)
         self._items.add(item, squared=squared, error=error)
@@ -69,64 +181,71 @@ class Breakdown:
             month = month_of(seconds) - self._first_month
             self._months.add(month, squared=squared, error=error)
 
-    def merge(self, other: Breakdown) -> None:
-        for name, tally in vars(self).items():
-            if isinstance(tally, Tally):
-                tally.merge(vars(other)[name])
+    def merge(self, other: BreakdownSums) -> None:
+        """Add the sums of another object that was made with the same arguments."""
+        for name, sums in vars(self).items():
+            if isinstance(sums, BinnedSums):
+                sums.merge(vars(other)[name])
 
-    def as_dict(self, users: Tally) -> dict[str, Any]:
-        """Return the breakdown as plain values; `users` has columns `squared` and `error`."""
-        return {
-            "user_activity": _tenths(self._activity, users),
-            "item_popularity": _tenths(self._popularity, self._items),
-            "rating": self._by_value(),
-            "month": self._by_month() or None,
-            "calibration": self._calibration(),
-            "residuals": {
-                "edges": self._residual_bins.edges().tolist(),
-                "ratings": self._residuals.counts.astype(int).tolist(),
-            },
-        }
+    def breakdown(self, users: BinnedSums) -> Breakdown:
+        """Return the breakdown.
 
-    def group_errors(self) -> dict[str, dict[str, Any]]:
-        """Return how many ratings each group has, and its RMSE (None where it has none)."""
+        Parameters
+        ----------
+        users : BinnedSums
+            By user, with columns `squared` and `error`.
+        """
+        return Breakdown(
+            user_activity=_tenths(self._activity, users),
+            item_popularity=_tenths(self._popularity, self._items),
+            rating=self._by_value(),
+            calibration=self._calibration(),
+            residuals=Residuals(
+                edges=self._residual_bins.edges().tolist(),
+                ratings=self._residuals.counts.astype(int).tolist(),
+            ),
+            month=self._by_month() or None,
+        )
+
+    def groups(self) -> dict[str, GroupError]:
+        """Return the error on each of `GROUPS`."""
         rmse = np.sqrt(self._groups.mean("squared"))
         return {
-            name: {"ratings": int(count), "rmse": float(value) if count else None}
+            name: GroupError(ratings=int(count), rmse=float(value) if count else None)
             for name, count, value in zip(GROUPS, self._groups.counts, rmse, strict=True)
         }
 
-    def _by_value(self) -> list[dict[str, Any]]:
-        tally = self._values
+    def _by_value(self) -> list[RatingError]:
+        sums = self._values
         return [
-            {
-                "rating": float(tally.mean("rating")[bin]),
-                "ratings": int(tally.counts[bin]),
-                "rmse": float(np.sqrt(tally.mean("squared")[bin])),
-                "prediction": float(tally.mean("predicted")[bin]),
-            }
-            for bin in np.flatnonzero(tally.counts)
+            RatingError(
+                rating=float(sums.mean("rating")[bin]),
+                ratings=int(sums.counts[bin]),
+                rmse=float(np.sqrt(sums.mean("squared")[bin])),
+                prediction=float(sums.mean("predicted")[bin]),
+            )
+            for bin in np.flatnonzero(sums.counts)
         ]
 
-    def _calibration(self) -> list[dict[str, Any]]:
-        tally = self._predicted
+    def _calibration(self) -> list[CalibrationPoint]:
+        sums = self._predicted
         return [
-            {
-                "prediction": float(tally.mean("predicted")[bin]),
-                "ratings": int(tally.counts[bin]),
-                "rating": float(tally.mean("rating")[bin]),
-            }
-            for bin in np.flatnonzero(tally.counts)
+            CalibrationPoint(
+                prediction=float(sums.mean("predicted")[bin]),
+                ratings=int(sums.counts[bin]),
+                rating=float(sums.mean("rating")[bin]),
+            )
+            for bin in np.flatnonzero(sums.counts)
         ]
 
-    def _by_month(self) -> list[dict[str, Any]]:
-        tally = self._months
+    def _by_month(self) -> list[MonthError]:
+        sums = self._months
         return [
-            {
-                "month": str(np.datetime64(self._first_month + int(month), "M")),
-                **_row(tally.counts[month], tally["squared"][month], tally["error"][month]),
-            }
-            for month in np.flatnonzero(tally.counts)
+            MonthError(
+                month=str(np.datetime64(self._first_month + int(month), "M")),
+                **_error(sums.counts[month], sums["squared"][month], sums["error"][month]),
+            )
+            for month in np.flatnonzero(sums.counts)
         ]
 
 
@@ -136,23 +255,23 @@ def _unseen(counts: Counts) -> Counts:
 
 
 def month_of(seconds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the months since January 1970 of seconds since then."""
+    """Convert seconds since January 1970 to months since then."""
     dates = seconds.astype("datetime64[s]").astype("datetime64[M]")
     months: NDArray[np.int64] = dates.astype(np.int64)
     return months
 
 
 def months_of(seconds: NDArray[np.int64] | None) -> range:
-    """Return the months that times span; empty if there are none, or if these are no seconds."""
+    """Return the months that timestamps span; empty if they are missing or not in seconds."""
     if seconds is None or not len(seconds):
         return range(0)
     ends = np.array([seconds.min(), seconds.max()])
     first, last = month_of(ends).tolist()
-    return range(first, last + 1) if last - first < _MOST_MONTHS else range(0)
+    return range(first, last + 1) if last - first < _MOST_ROWS else range(0)
 
 
 def _value_bins(scale: Scale) -> Bins:
-    """Make a bin for each value of a scale, if it has steps and not too many."""
+    """Make a bin for each value of the scale if it has few values, else ten bins."""
     if scale.step:
         steps = round((scale.max - scale.min) / scale.step)
         if steps < _MOST_VALUES:
@@ -161,34 +280,42 @@ def _value_bins(scale: Scale) -> Bins:
     return Bins(scale.min, scale.max, _TENTHS)
 
 
-def _tenths(amount: NDArray[np.int64], tally: Tally) -> list[dict[str, Any]]:
-    """Divide ratings into tenths by the training ratings of their user or item.
+def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
+    """Divide ratings into tenths by the number of training ratings of their user or item.
 
-    Ids with the same number stay together, so that there may be fewer parts, and larger ones.
+    Ids with the same number of training ratings stay together, so there may be fewer than ten parts
+    and some may be larger.
+
+    Parameters
+    ----------
+    amount : int64 array, shape (n_ids,)
+        Training ratings of each id.
+    sums : BinnedSums
+        By id, with columns `squared` and `error`.
     """
-    there = tally.counts > 0
-    values, place = np.unique(amount[there], return_inverse=True)
-    by_value = Tally(len(values), "ratings", "squared", "error")
-    columns = {name: tally[name][there] for name in ("squared", "error")}
-    by_value.add(place, ratings=tally.counts[there], **columns)
+    present = sums.counts > 0
+    values, place = np.unique(amount[present], return_inverse=True)
+    by_value = BinnedSums(len(values), "ratings", "squared", "error")
+    columns = {name: sums[name][present] for name in ("squared", "error")}
+    by_value.add(place, ratings=sums.counts[present], **columns)
     ratings = by_value["ratings"]
-    middle = np.cumsum(ratings) - ratings / 2
+    middle = np.cumsum(ratings) - ratings / 2  # a value belongs to the tenth of its middle rating
     tenth = (middle * _TENTHS / ratings.sum()).astype(int)
     return [_tenth(values, by_value, np.flatnonzero(tenth == part)) for part in np.unique(tenth)]
 
 
-def _tenth(values: NDArray[np.int64], by_value: Tally, part: NDArray[Any]) -> dict[str, Any]:
+def _tenth(values: Counts, by_value: BinnedSums, part: NDArray[Any]) -> ActivityError:
     sums = (float(by_value[name][part].sum()) for name in ("ratings", "squared", "error"))
-    return {
-        "from": int(values[part[0]]),
-        "to": int(values[part[-1]]),
-        "ids": int(by_value.counts[part].sum()),
-        **_row(*sums),
-    }
+    return ActivityError(
+        low=int(values[part[0]]),
+        high=int(values[part[-1]]),
+        ids=int(by_value.counts[part].sum()),
+        **_error(*sums),
+    )
 
 
-def _row(ratings: float, squared: float, error: float) -> dict[str, Any]:
-    """Describe some ratings; `bias` is by how much predictions are too high in the mean."""
+def _error(ratings: float, squared: float, error: float) -> dict[str, Any]:
+    """Compute the fields that several sections share from sums over ratings."""
     return {
         "ratings": int(ratings),
         "rmse": float(np.sqrt(squared / ratings)),

@@ -1,4 +1,4 @@
-"""Runs beside one another: what was set differently, and what came of it."""
+"""Compare runs: the settings and measures that differ."""
 
 from __future__ import annotations
 
@@ -8,18 +8,31 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.errors import ArtifactError
-from mfcli.evaluation.bootstrap import interval
-from mfcli.evaluation.records import RANKING_MEASURES, RATING_MEASURES, SavedMetrics
+from mfcli.errors import ArtifactError, Param
+from mfcli.evaluation.bootstrap import Interval, interval
+from mfcli.evaluation.measures import MEASURES
+from mfcli.evaluation.metrics import FoldMetrics, Metrics, Protocol
 
-PROTOCOL = (
-    "on", "source", "ratings", "users", "split", "clip", "cold_start", "scale", "averaging",
-    "intervals", "ranking",
-)  # fmt: skip
-"""What must be the same for measures to be compared."""
+_SAME = ("on", "source", "ratings", "users", "split", "level", "cold_start", "averaging")
+"""Parts of the protocol that must be equal for measures to be comparable, apart from the scale."""
 
-_LOW = ("rmse", "mse", "mae", "user_rmse")
-_NEITHER = ("coverage", "popularity")  # more is not better
+_SAME_SETTINGS = ("clip", "resamples", "seed", "at", "relevant")
+"""Settings that must be equal; the last two if both runs have rankings."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much a measure of a run differs from that of the first run.
+
+    Attributes
+    ----------
+    value : float
+    interval : tuple or None
+        The paired confidence interval, if both were measured in the same way.
+    """
+
+    value: float
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -28,58 +41,48 @@ class Comparison:
 
     Attributes
     ----------
-    runs : dict of SavedMetrics
+    runs : dict of Metrics or FoldMetrics
         By name.
     same_protocol : bool
+        Whether all were measured in the same way.
     """
 
-    runs: dict[str, SavedMetrics]
+    runs: dict[str, Metrics | FoldMetrics]
     same_protocol: bool
 
     @property
     def settings(self) -> dict[str, list[Any]]:
-        """The settings that are not the same in all runs: a value for each run."""
-        configs = [run.config for run in self.runs.values()]
-        names = dict.fromkeys(name for config in configs for name in config)
-        values = {name: [config.get(name) for config in configs] for name in names}
-        return {
-            name: column
-            for name, column in values.items()
-            if column.count(column[0]) != len(column)
-        }
+        """The training settings that differ, with a value for each run; None if it is not used."""
+        columns = [run.training for run in self.runs.values()]
+        names = dict.fromkeys(name for column in columns for name in column)
+        values = {name: [column.get(name) for column in columns] for name in names}
+        return {name: row for name, row in values.items() if row.count(row[0]) != len(row)}
 
     @property
     def measures(self) -> dict[str, list[float | None]]:
-        """The measures that any run has: a value for each run, None where it lacks it."""
-        found = {
-            name: [run.measures.get(name) for run in self.runs.values()]
-            for name in (*RATING_MEASURES, *RANKING_MEASURES)
-        }
-        return {name: column for name, column in found.items() if column != [None] * len(column)}
+        """The measures that any run has, with a value for each run; None if it has none."""
+        found = {name: [run.measures.get(name) for run in self.runs.values()] for name in MEASURES}
+        return {name: row for name, row in found.items() if row != [None] * len(row)}
 
     def best(self, measure: str) -> list[int]:
-        """Return the positions of the best runs; none where more is neither better nor worse."""
-        values = [value for value in self.measures[measure] if value is not None]
-        if measure in _NEITHER or len(values) < 2:
-            return []
-        best = min(values) if measure in _LOW else max(values)
-        return [n for n, value in enumerate(self.measures[measure]) if value == best]
+        """Return the positions of the best runs; none if neither lower nor higher is better."""
+        values = self.measures[measure]
+        best = MEASURES[measure].best(values)
+        return [n for n, value in enumerate(values) if value is not None and value == best]
 
-    def difference(self, measure: str, run: str) -> dict[str, Any] | None:
-        """Return a run's measure less that of the first, and the paired interval of that.
+    def difference(self, measure: str, run: str) -> Difference | None:
+        """Return a run's measure less that of the first run; None if one of them lacks it.
 
-        Both were measured on the same draws of users, so the draws of the difference are the
-        differences of the draws. None if one of them lacks the measure.
+        Both were measured on the same resamples of the users, so the draws of the difference are
+        the differences of the draws.
         """
         first, other = next(iter(self.runs.values())), self.runs[run]
-        if measure not in first.measures or measure not in other.measures:
+        own, firsts = other.measures.get(measure), first.measures.get(measure)
+        if own is None or firsts is None:
             return None
         draws = [np.array(one.draws.get(measure, [])) for one in (first, other)]
-        paired = self.same_protocol and len(draws[0]) == len(draws[1])
-        return {
-            "value": other.measures[measure] - first.measures[measure],
-            "interval": interval(draws[1] - draws[0]) if paired else None,
-        }
+        is_paired = self.same_protocol and len(draws[0]) == len(draws[1])
+        return Difference(own - firsts, interval(draws[1] - draws[0]) if is_paired else None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain values."""
@@ -88,65 +91,70 @@ class Comparison:
             "runs": [
                 {
                     "name": name,
-                    "file": str(run.path),
-                    "settings": {s: column[n] for s, column in self.settings.items()},
-                    "measures": {m: column[n] for m, column in self.measures.items()},
-                    "differences": {m: self.difference(m, name) for m in self.measures},
+                    "settings": {s: row[n] for s, row in self.settings.items()},
+                    "measures": {m: row[n] for m, row in self.measures.items()},
+                    "differences": {m: self._plain_difference(m, name) for m in self.measures},
                 }
-                for n, (name, run) in enumerate(self.runs.items())
+                for n, name in enumerate(names)
             ],
             "best": {m: [names[n] for n in self.best(m)] for m in self.measures},
             "same_protocol": self.same_protocol,
         }
 
+    def _plain_difference(self, measure: str, run: str) -> dict[str, Any] | None:
+        difference = self.difference(measure, run)
+        return vars(difference).copy() if difference else None
 
-def _varies(column: list[Any]) -> bool:
-    return any(value != column[0] for value in column)
 
-
-def compare(runs: Mapping[str, SavedMetrics], *, any_protocol: bool = False) -> Comparison:
-    """Put runs beside one another.
+def compare(runs: Mapping[str, Metrics | FoldMetrics], *, any_protocol: bool = False) -> Comparison:
+    """Compare runs with the first one.
 
     Parameters
     ----------
-    runs : mapping of SavedMetrics
-        By name; the others are compared to the first.
+    runs : mapping of Metrics or FoldMetrics
+        By name.
     any_protocol : bool
-        Even if they were not measured in the same way; then differences have no intervals.
+        Also compare runs that were measured in different ways; then differences have no intervals.
 
     Raises
     ------
     ArtifactError
         If they were measured in different ways.
     """
-    first, *others = runs.values()
-    for run in others:
-        difference = _difference(first, run)
-        if difference and not any_protocol:
-            key, own, firsts = difference
+    (name, first), *others = runs.items()
+    for other_name, other in others:
+        found = _protocol_difference(first, other)
+        if found and not any_protocol:
+            what, own, firsts = found
             raise ArtifactError(
-                f"{run.path}: was measured with {key} {own}, {first.path} with {firsts};"
-                " evaluate both in the same way, or compare all the same with --any-protocol"
+                f"was measured with {what} {own}, but {name} with {firsts}",
+                place=other_name,
+                remedy=["evaluate both in the same way, or use ", Param("any_protocol", True)],
             )
-    return Comparison(dict(runs), not any(_difference(first, run) for run in others))
+    return Comparison(dict(runs), not any(_protocol_difference(first, run) for _, run in others))
 
 
-def _difference(first: SavedMetrics, other: SavedMetrics) -> tuple[str, str, str] | None:
-    """Return what differs between protocols, in `other` and in `first`.
-
-    Rankings count only if both have them.
-    """
-    if len(first.protocols) != len(other.protocols):
-        return "folds", str(len(other.protocols)), str(len(first.protocols))
+def _protocol_difference(
+    first: Metrics | FoldMetrics, other: Metrics | FoldMetrics
+) -> tuple[str, Any, Any] | None:
+    """Return the name of the first difference, and its values in `other` and in `first`."""
+    folds = len(other.protocols), len(first.protocols)
+    if folds[0] != folds[1]:
+        return "folds", *folds
     for one, two in zip(first.protocols, other.protocols, strict=True):
-        for key in PROTOCOL:
-            values = two.get(key), one.get(key)
-            if values[0] != values[1] and not (key == "ranking" and None in values):
-                return key, _shown(values[0]), _shown(values[1])
+        firsts, own = _compared(one), _compared(two)
+        for name in firsts:
+            if name in own and own[name] != firsts[name]:
+                return name, own[name], firsts[name]
     return None
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items())
-    return str(value)
+def _compared(protocol: Protocol) -> dict[str, Any]:
+    """Return the parts of a protocol that must be equal; those of rankings only if it has them."""
+    scale = protocol.scale
+    settings = {name: value for name, value in protocol.settings.items() if name in _SAME_SETTINGS}
+    return {
+        **{name: getattr(protocol, name) for name in _SAME},
+        "scale": f"{scale.min:g} to {scale.max:g}, step {scale.step}",
+        **settings,
+    }

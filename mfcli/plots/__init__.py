@@ -1,4 +1,4 @@
-"""Pictures; the only package that imports matplotlib."""
+"""Pictures of histories, metrics and searches; the only package that imports matplotlib."""
 
 import lazy_loader
 

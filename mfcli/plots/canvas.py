@@ -1,4 +1,4 @@
-"""The figure that pictures are drawn on, and the file it becomes."""
+"""Figures and the picture files that they are saved to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -14,47 +13,38 @@ from mfcli.errors import UsageError
 from mfcli.storage import replacing_file
 
 SUFFIXES = (".png", ".svg", ".pdf")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+_DPI = 150
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make a figure, in inches, that no window shows."""
+    """Create a figure, in inches, that is not shown in a window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def check_suffix(out: Path) -> None:
-    """Refuse a picture of an unknown kind.
+    """Check that a picture can be saved under a name.
 
     Raises
     ------
     UsageError
+        If the suffix is not one of `SUFFIXES`.
     """
     if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{out}: must end in {', '.join(SUFFIXES)}, got {out.suffix!r}")
-
-
-def dress(axes: Axes) -> None:
-    """Leave out what says nothing."""
-    axes.grid(alpha=0.3)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def add_legend(axes: Axes) -> None:
-    """Name what is drawn; names are shown as they are."""
-    for text in axes.legend(frameon=False, fontsize="small").get_texts():
-        text.set_parse_math(False)
+        raise UsageError(f"must end in {', '.join(SUFFIXES)}", place=out, value=out.suffix)
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Save without dates or random names, so that the same history gives the same bytes."""
+    """Save a figure, replacing the file atomically.
+
+    Dates and random names are left out, so that the same figure gives the same bytes.
+    """
     metadata: dict[str, dict[str, Any]] = {
         ".svg": {"Date": None},
         ".pdf": {"CreationDate": None},
     }
     suffix = out.suffix.lower()
-
     with matplotlib.rc_context({"svg.hashsalt": "mfcli"}), replacing_file(out) as temporary:
-        figure.savefig(temporary, format=suffix[1:], dpi=150, metadata=metadata.get(suffix))
+        figure.savefig(temporary, format=suffix[1:], dpi=_DPI, metadata=metadata.get(suffix))

@@ -6,13 +6,15 @@ import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from mfcli.errors import UsageError
-from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
+from mfcli.errors import Param, UsageError
+from mfcli.evaluation import MEASURES
+from mfcli.plots.canvas import check_suffix, new_figure, save
+from mfcli.plots.style import COLORS, EPOCH, SECONDS, finish, measure_text, set_log_scale
 from mfcli.training import MSE_NAMES, History
 
 
@@ -24,25 +26,25 @@ def plot_histories(
     seconds: bool = False,
     title: str = "",
 ) -> None:
-    """Draw loss and mean squared error, of training and of validation.
+    """Draw loss and mean squared error on the training and validation ratings.
 
     Parameters
     ----------
     histories : mapping of History
-        By the name of the run; each has a colour of its own.
+        By the name of the run; each run has its color.
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     rmse : bool
         Draw the root of the mean squared error.
     seconds : bool
-        Compare how fast the runs learn: draw the validation errors alone, against the time spent,
+        Compare how fast the runs learn: draw only the validation errors, against the training time
         on a logarithmic scale.
     title : str
 
     Raises
     ------
     UsageError
-        If the suffix is none of those, or a history that has no times is to be drawn by them.
+        If the suffix is another one, or `seconds` is given but a history has no times.
     ArtifactError
         If the file cannot be written.
     """
@@ -51,85 +53,97 @@ def plot_histories(
     panels = _panels(runs, rmse, seconds)
     figure = new_figure(5.2 * len(panels), 4.0)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (label, names) in zip(grid, panels, strict=True):
-        _draw(axes, runs, names, label, both=not seconds)
-        _dress(axes, label, seconds)
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw(axes, runs, panel, both=not seconds)
+        _label(axes, runs, panel, seconds)
+        finish(axes, legend=True)
     if title:
         figure.suptitle(title, parse_math=False)
     save(figure, out)
 
 
 class _Run:
-    """A history and where its entries lie on the horizontal axis."""
+    """A history and the horizontal positions of its entries."""
 
     def __init__(self, name: str, history: History, seconds: bool) -> None:
         self.name, self.history = name, history
-        if seconds and "seconds" not in history.lists:
-            raise UsageError(f"{name}: has no list 'seconds'; leave out --seconds")
-        if seconds and min(history.lists["seconds"]) <= 0:
-            raise UsageError(f"{name}: its seconds must be above 0; leave out --seconds")
-        self.places: list[float] = (
-            list(itertools.accumulate(history.lists["seconds"]))
-            if seconds
-            else list(range(1, len(history) + 1))
-        )
+        self.places: list[float] = list(range(1, len(history) + 1))
+        if seconds:
+            self.places = list(itertools.accumulate(_times(name, history)))
 
 
-def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[tuple[str, tuple[str, ...]]]:
-    """Choose what to draw among what the runs have: a label and the names of its lists."""
-    panels = [("Loss", ("loss",)), ("RMSE" if rmse else "MSE", MSE_NAMES)]
-    there = [panel for panel in panels if any(run.history.series(panel[1]) for run in runs)]
-    return there[-1:] if seconds else there
+def _times(name: str, history: History) -> list[float]:
+    """Return the seconds of each epoch; the logarithmic axis needs them above 0."""
+    times = history.lists.get("seconds")
+    if times and min(times) > 0:
+        return times
+    rule = "must have seconds above 0" if times else "has no list 'seconds'"
+    raise UsageError(rule, place=name, remedy=["omit ", Param("seconds")])
 
 
-def _draw(axes: Axes, runs: list[_Run], names: tuple[str, ...], label: str, *, both: bool) -> None:
+class _Panel(NamedTuple):
+    """What a panel shows: its label and the names that the list may have in a history."""
+
+    label: str
+    names: tuple[str, ...]
+    root: bool = False
+
+    def heights(self, values: list[float]) -> list[float]:
+        return [math.sqrt(max(value, 0.0)) for value in values] if self.root else values
+
+
+def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
+    """Choose the panels that at least one run has a list for."""
+    error = MEASURES["rmse" if rmse else "mse"].label
+    panels = [_Panel("Loss", ("loss",)), _Panel(error, MSE_NAMES, root=rmse)]
+    found = [panel for panel in panels if any(run.history.series(panel.names) for run in runs)]
+    return found[-1:] if seconds else found
+
+
+def _draw(axes: Axes, runs: list[_Run], panel: _Panel, *, both: bool) -> None:
+    """Draw the validation errors of each run, and its training errors if `both` or alone."""
     for number, run in enumerate(runs):
-        colour = COLOURS[number % len(COLOURS)]
+        color = COLORS[number % len(COLORS)]
         prefix = f"{run.name} " if len(runs) > 1 else ""
-        training, validation = run.history.series(names), run.history.series(names, "val_")
+        training = run.history.series(panel.names)
+        validation = run.history.series(panel.names, "val_")
         if training and (both or not validation):
-            heights = _heights(training, label)
-            _line(axes, run, heights, color=colour, linestyle="--", label=f"{prefix}training")
+            style = {"color": color, "linestyle": "--", "label": f"{prefix}training"}
+            _draw_line(axes, run, panel.heights(training), **style)
         if validation:
-            heights = _heights(validation, label)
+            heights = panel.heights(validation)
             name = f"{prefix}validation" if both else run.name
-            _line(axes, run, heights, color=colour, label=name)
-            _mark_best(axes, run, heights, colour)
+            _draw_line(axes, run, heights, color=color, label=name)
+            _mark_best(axes, run, heights, color)
 
 
-def _heights(values: list[float], label: str) -> list[float]:
-    return [math.sqrt(max(value, 0.0)) for value in values] if label == "RMSE" else values
-
-
-def _line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
-    marker = "o" if len(heights) == 1 else ""
+def _draw_line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
+    marker = "o" if len(heights) == 1 else ""  # a line of one point is invisible
     axes.plot(run.places, heights, marker=marker, linewidth=1.6, **style)
 
 
-def _mark_best(axes: Axes, run: _Run, heights: list[float], colour: str) -> None:
+def _mark_best(axes: Axes, run: _Run, heights: list[float], color: str) -> None:
     best = min(range(len(heights)), key=heights.__getitem__)
     place = (run.places[best], heights[best])
-    axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=colour)
+    axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
     axes.annotate(
-        f"{heights[best]:.4f}",
+        measure_text("mse", heights[best]),
         place,
         textcoords="offset points",
         xytext=(0, -14),
         ha="center",
         fontsize="small",
-        color=colour,
+        color=color,
     )
 
 
-def _dress(axes: Axes, label: str, seconds: bool) -> None:
-    axes.set_ylabel(label)
+def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
+    axes.set_ylabel(panel.label)
     if seconds:
-        axes.set_xscale("log")
-        axes.set_xlabel("Seconds of training")
-        axes.set_ylabel(f"Validation {label}")
+        set_log_scale(axes, [place for run in runs for place in run.places])
+        axes.set_xlabel(SECONDS)
+        axes.set_ylabel(f"Validation {panel.label}")
     else:
-        axes.set_xlabel("Epoch")
+        axes.set_xlabel(EPOCH)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.margins(y=0.12)
-    dress(axes)
-    add_legend(axes)
+    axes.margins(y=0.12)  # room for the annotation below the best epoch

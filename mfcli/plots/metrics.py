@@ -1,58 +1,66 @@
-"""A picture of where the error of a model is."""
+"""A picture of the errors of a model by several properties of the ratings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from mfcli.errors import ArtifactError
-from mfcli.evaluation import SavedMetrics
-from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
+from mfcli.errors import ArtifactError, Param
+from mfcli.evaluation import (
+    ActivityError,
+    CalibrationPoint,
+    FoldMetrics,
+    Metrics,
+    MonthError,
+    RatingError,
+    Residuals,
+)
+from mfcli.plots.canvas import check_suffix, new_figure, save
+from mfcli.plots.style import MAIN, REFERENCE, finish, measure_label, measure_text, set_title
 
-_COLOUR = COLOURS[0]
 
-
-def plot_metrics(metrics: SavedMetrics, out: Path, *, title: str = "") -> list[str]:
-    """Draw where the error of a model is.
+def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") -> list[str]:
+    """Draw the errors of a model by several properties of the ratings.
 
     Parameters
     ----------
-    metrics : SavedMetrics
+    metrics : Metrics
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
-    title : str
+    title : str, optional
+        By default, the RMSE and the ratings it was measured on.
 
     Returns
     -------
     list of str
-        The panels: RMSE by popularity, activity, rating and, if there are times, month;
-        calibration; residuals.
+        The titles of the panels: errors by item popularity, user activity, rating and, if the
+        ratings have times, month; calibration; residuals.
 
     Raises
     ------
     UsageError
-        If the suffix is none of those.
+        If the suffix is another one.
     ArtifactError
-        If the file cannot be written, or the metrics are those of folds.
+        If the file cannot be written, or these are the metrics of several folds.
     """
     check_suffix(out)
-    if metrics.breakdown is None:
+    if isinstance(metrics, FoldMetrics):
+        one = Param("split", "split/fold-1"), Param("model", "fold-1/model")
         raise ArtifactError(
-            f"{metrics.path}: holds the metrics of folds; draw one of them: mfcli evaluate --split"
-            " split/fold-1 --model fold-1/model"
+            "the metrics of several folds have no picture",
+            remedy=["evaluate one fold, with ", one[0], " and ", one[1]],
         )
     panels = _panels(metrics)
     figure = new_figure(13.0, 7.0)
     grid = figure.subplots(2, 3).ravel()
     for axes, (name, draw) in zip(grid, panels.items(), strict=False):
         draw(axes)
-        axes.set_title(name, fontsize="medium")
-        dress(axes)
+        set_title(axes, name)
+        finish(axes, legend=bool(axes.get_legend_handles_labels()[0]))
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     figure.suptitle(title or _title(metrics), parse_math=False)
@@ -60,87 +68,84 @@ def plot_metrics(metrics: SavedMetrics, out: Path, *, title: str = "") -> list[s
     return list(panels)
 
 
-def _title(metrics: SavedMetrics) -> str:
-    protocol = metrics.protocols[0]
-    return (
-        f"RMSE {metrics.measures['rmse']:.4f} on {protocol['ratings']:,} {protocol['on']} ratings"
-    )
+def _rmse(metrics: Metrics) -> float:
+    return metrics.measures["rmse"] or 0.0  # the record has checked that it is present
 
 
-def _panels(metrics: SavedMetrics) -> dict[str, Callable[[Axes], None]]:
-    """Choose what to draw: the name of each panel and what draws it."""
-    found, whole = metrics.breakdown or {}, metrics.measures["rmse"]
+def _title(metrics: Metrics) -> str:
+    protocol, rmse = metrics.protocol, measure_text("rmse", _rmse(metrics))
+    return f"RMSE {rmse} on {protocol.ratings:,} {protocol.on} ratings"
+
+
+def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:
+    """Return what draws each panel, by its title."""
+    found, overall = metrics.breakdown, _rmse(metrics)
     panels: dict[str, Callable[[Axes], None]] = {
-        "Error by popularity": partial(
-            _ranges,
-            rows=found["item_popularity"],
-            whole=whole,
-            whose="the item",
+        "Error by item popularity": partial(
+            _draw_activity, rows=found.item_popularity, overall=overall, whose="item"
         ),
-        "Error by activity": partial(
-            _ranges, rows=found["user_activity"], whole=whole, whose="the user"
+        "Error by user activity": partial(
+            _draw_activity, rows=found.user_activity, overall=overall, whose="user"
         ),
-        "Error by rating": partial(_values, rows=found["rating"], whole=whole),
-        "Calibration": partial(_calibration, rows=found["calibration"]),
-        "Residuals": partial(_residuals, residuals=found["residuals"]),
+        "Error by rating": partial(_draw_ratings, rows=found.rating, overall=overall),
+        "Calibration": partial(_draw_calibration, rows=found.calibration),
+        "Residuals": partial(_draw_residuals, residuals=found.residuals),
     }
-    if found["month"]:
-        panels["Error by month"] = partial(_months, rows=found["month"], whole=whole)
+    if found.month:
+        panels["Error by month"] = partial(_draw_months, rows=found.month, overall=overall)
     return panels
 
 
-def _ranges(axes: Axes, rows: list[dict[str, Any]], whole: float, whose: str) -> None:
-    """Draw a point for each tenth of the ratings."""
-    ends = [(row["from"], row["to"]) for row in rows]
+def _draw_activity(axes: Axes, rows: list[ActivityError], overall: float, whose: str) -> None:
+    """Draw a point for each tenth of the ratings, labeled with the range that it covers."""
+    ends = [(row.low, row.high) for row in rows]
     names = [f"{low:,}" if low == high else f"{low:,}-{high:,}" for low, high in ends]
-    axes.plot([row["rmse"] for row in rows], marker="o", color=_COLOUR)
+    axes.plot([row.rmse for row in rows], marker="o", color=MAIN)
     axes.set_xticks(range(len(rows)), names, rotation=45, ha="right", fontsize="small")
-    axes.set_xlabel(f"Training ratings of {whose}, in tenths of the ratings")
-    _error_axis(axes, whole)
+    axes.set_xlabel(f"Training ratings of the {whose} (deciles)")
+    _draw_overall(axes, overall)
 
 
-def _error_axis(axes: Axes, whole: float) -> None:
-    """Draw the error over all ratings, too."""
-    axes.axhline(whole, color="black", linewidth=1, linestyle="--", label=f"all: {whole:.4f}")
-    axes.set_ylabel("RMSE")
-    add_legend(axes)
+def _draw_overall(axes: Axes, overall: float) -> None:
+    """Draw the error on all ratings, and label the axis of errors."""
+    axes.axhline(overall, label=f"all ratings: {measure_text('rmse', overall)}", **REFERENCE)
+    axes.set_ylabel(measure_label("rmse"))
 
 
-def _values(axes: Axes, rows: list[dict[str, Any]], whole: float) -> None:
-    names = [f"{row['rating']:.3g}" for row in rows]
-    axes.bar(names, [row["rmse"] for row in rows], color=_COLOUR)
+def _draw_ratings(axes: Axes, rows: list[RatingError], overall: float) -> None:
+    names = [f"{row.rating:.3g}" for row in rows]
+    axes.bar(names, [row.rmse for row in rows], color=MAIN)
     axes.set_xlabel("Rating")
-    _error_axis(axes, whole)
+    _draw_overall(axes, overall)
 
 
-def _calibration(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw the mean rating for each range of predictions, larger dots for more ratings."""
-    x, y = ([row[name] for row in rows] for name in ("prediction", "rating"))
-    most = max(row["ratings"] for row in rows)
+def _draw_calibration(axes: Axes, rows: list[CalibrationPoint]) -> None:
+    """Draw the mean rating by prediction; the area of a dot grows with its number of ratings."""
+    x, y = [row.prediction for row in rows], [row.rating for row in rows]
+    most = max(1, *(row.ratings for row in rows))
     ends = [min(*x, *y), max(*x, *y)] if len(rows) > 1 else [x[0], x[0]]
-    axes.plot(ends, ends, color="black", linewidth=1, linestyle="--", label="as predicted")
-    axes.plot(x, y, color=_COLOUR, linewidth=1)
-    axes.scatter(x, y, s=[4 + 80 * row["ratings"] / most for row in rows], color=_COLOUR)
+    axes.plot(ends, ends, label="perfect calibration", **REFERENCE)
+    axes.plot(x, y, color=MAIN, linewidth=1)
+    axes.scatter(x, y, s=[4 + 80 * row.ratings / most for row in rows], color=MAIN)
     axes.set_xlabel("Predicted rating")
     axes.set_ylabel("Mean rating")
-    add_legend(axes)
 
 
-def _residuals(axes: Axes, residuals: dict[str, list[float]]) -> None:
-    edges, ratings = residuals["edges"], residuals["ratings"]
-    axes.stairs(ratings, edges, fill=True, color=_COLOUR)
-    axes.axvline(0, color="black", linewidth=1, linestyle="--")
+def _draw_residuals(axes: Axes, residuals: Residuals) -> None:
+    edges, ratings = residuals.edges, residuals.ratings
+    axes.stairs(ratings, edges, fill=True, color=MAIN)
+    axes.axvline(0, **REFERENCE)
     full = [n for n, count in enumerate(ratings) if count]
     if full:
         axes.set_xlim(edges[full[0]], edges[full[-1] + 1])
-    axes.set_xlabel("Rating less prediction")
-    axes.set_ylabel("Ratings")
+    axes.set_xlabel("Rating minus prediction")
+    axes.set_ylabel("Number of ratings")
 
 
-def _months(axes: Axes, rows: list[dict[str, Any]], whole: float) -> None:
-    months = np.array([row["month"] for row in rows], "datetime64[M]")
-    marker = "o" if len(rows) == 1 else ""
-    axes.plot(months, [row["rmse"] for row in rows], marker=marker, linewidth=1.2, color=_COLOUR)
+def _draw_months(axes: Axes, rows: list[MonthError], overall: float) -> None:
+    months = np.array([row.month for row in rows], "datetime64[M]")
+    marker = "o" if len(rows) == 1 else ""  # a line of one point is invisible
+    axes.plot(months, [row.rmse for row in rows], marker=marker, linewidth=1.2, color=MAIN)
     axes.tick_params(axis="x", rotation=45)
     axes.set_xlabel("Month")
-    _error_axis(axes, whole)
+    _draw_overall(axes, overall)

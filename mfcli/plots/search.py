@@ -7,27 +7,36 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
 
-from mfcli.plots.canvas import COLOURS, add_legend, check_suffix, dress, new_figure, save
+from mfcli.plots.canvas import check_suffix, new_figure, save
+from mfcli.plots.style import (
+    ACCENT,
+    MAIN,
+    OTHER,
+    SEQUENCE,
+    VALIDATION_RMSE,
+    finish,
+    set_log_scale,
+    set_title,
+)
 from mfcli.search import Attempt
 
 _COLUMNS = 4
-_FEW = 6  # values that are drawn as words
-_WIDE = 10  # times the least value is the greatest where the axis is logarithmic
-_SHOWN = 95  # percent of the trials that the range of errors has room for
+_FEW = 6  # up to this many distinct values have a tick each
+_WIDE = 10  # a larger ratio of the largest to the smallest value needs a logarithmic axis
+_SHOWN = 95  # percentile of the errors at which the vertical axes end
 
 
 def plot_search(
     trials: Sequence[Attempt], importances: dict[str, float], out: Path, *, title: str = ""
 ) -> None:
-    """Draw the trials one after another, what mattered, and the errors over each setting.
+    """Draw the errors of all trials in order, the importances, and the errors by each setting.
 
     Parameters
     ----------
     trials : sequence of Attempt
     importances : dict of float
-        Of the settings that were chosen; each has a panel.
+        Of the settings that were searched; each has a panel.
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     title : str
@@ -35,70 +44,68 @@ def plot_search(
     Raises
     ------
     UsageError
-        If the suffix is none of those.
+        If the suffix is another one.
     ArtifactError
         If the file cannot be written.
     """
     check_suffix(out)
-    whole = [trial for trial in trials if trial.is_whole]
+    complete = [trial for trial in trials if trial.is_complete]
     rows = 1 + -(-len(importances) // _COLUMNS)
     figure = new_figure(14.0, 3.2 * rows)
     grid = figure.add_gridspec(rows, _COLUMNS)
     top = _top(trials)
-    _draw_history(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
+    _draw_trials(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
     _draw_importances(figure.add_subplot(grid[0, _COLUMNS // 2 :]), importances)
     for place, name in enumerate(importances):
         axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
-        _draw_slice(axes, whole, name, top)
+        _draw_setting(axes, complete, name, top)
+        if place % _COLUMNS == 0:
+            axes.set_ylabel(VALIDATION_RMSE)
     if title:
         figure.suptitle(title, parse_math=False)
     save(figure, out)
 
 
 def _top(trials: Sequence[Attempt]) -> float:
-    """Return the greatest error with a place in the picture: a few go beyond all bounds."""
+    """Return the largest error to draw; a few trials may have errors far above the others."""
     return float(np.percentile([trial.rmse for trial in trials], _SHOWN))
 
 
-def _draw_history(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
-    for is_whole, name, colour in ((True, "to the end", 0), (False, "cut short", 5)):
-        some = [t for t in trials if t.is_whole == is_whole]
-        axes.plot(
-            [t.number for t in some],
-            [min(t.rmse, top) for t in some],
-            ".",
-            color=COLOURS[colour],
-            label=name,
-        )
-    whole = [t for t in trials if t.is_whole]
-    best = np.minimum.accumulate([t.rmse for t in whole])
-    axes.step([t.number for t in whole], best, where="post", color=COLOURS[1], label="best")
-    axes.set_title("Trials", fontsize="medium")
-    axes.set_xlabel("trial")
-    axes.set_ylabel("validation RMSE")
-    add_legend(axes)
-    dress(axes)
+def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
+    """Draw the error of each trial and the lowest error so far."""
+    for is_complete, name, color in ((True, "complete", MAIN), (False, "pruned", OTHER)):
+        some = [trial for trial in trials if trial.is_complete == is_complete]
+        numbers, errors = [t.number for t in some], [min(t.rmse, top) for t in some]
+        axes.plot(numbers, errors, ".", color=color, label=name)
+    complete = [trial for trial in trials if trial.is_complete]
+    best = np.minimum.accumulate([trial.rmse for trial in complete])
+    axes.step([t.number for t in complete], best, where="post", color=ACCENT, label="best so far")
+    set_title(axes, "Trials")
+    axes.set_xlabel("Trial")
+    axes.set_ylabel(VALIDATION_RMSE)
+    finish(axes, legend=True)
 
 
 def _draw_importances(axes: Axes, importances: dict[str, float]) -> None:
     names = sorted(importances, key=lambda name: importances[name])
-    axes.barh(names, [importances[name] for name in names], color=COLOURS[0])
-    axes.set_title("Importance: share of the spread of errors", fontsize="medium")
-    dress(axes)
+    axes.barh(names, [importances[name] for name in names], color=MAIN)
+    set_title(axes, "Importance of each setting")
+    axes.set_xlabel("Fraction of the variation in error")
+    finish(axes)
 
 
-def _draw_slice(axes: Axes, trials: Sequence[Attempt], name: str, top: float) -> None:
+def _draw_setting(axes: Axes, trials: Sequence[Attempt], name: str, top: float) -> None:
+    """Draw the error of each trial by its value of a setting."""
     some = [trial for trial in trials if name in trial.settings]
     values = [trial.settings[name] for trial in some]
-    errors, colours = [min(trial.rmse, top) for trial in some], [t.number for t in some]
+    errors, order = [min(trial.rmse, top) for trial in some], [trial.number for trial in some]
     distinct = sorted(set(values))
     if len(distinct) <= _FEW:
         axes.set_xticks(range(len(distinct)), [str(value) for value in distinct])
         axes.set_xlim(-0.5, len(distinct) - 0.5)
         values = [distinct.index(value) for value in values]
     elif min(values) > 0 and max(values) > _WIDE * min(values):
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.scatter(values, errors, c=colours, cmap="viridis", s=14)
-    axes.set_title(f"{name} (later trials are lighter)", fontsize="medium")
-    dress(axes)
+        set_log_scale(axes, values)
+    axes.scatter(values, errors, c=order, cmap=SEQUENCE, s=14)
+    set_title(axes, f"{name} (lighter: later trials)")
+    finish(axes)

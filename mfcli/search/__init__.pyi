@@ -1,8 +1,19 @@
+from .outcome import (
+    Candidate as Candidate,
+    better_candidate as better_candidate,
+    found_candidate as found_candidate,
+    importance_of as importance_of,
+    recommended_candidate as recommended_candidate,
+    recommended_config as recommended_config,
+    space_for as space_for,
+    summary as summary,
+)
 from .recommended import advise as advise, title_of as title_of
+from .search import LARGE as LARGE, Search as Search
 from .spaces import (
-    Attempt as Attempt,
     default_space as default_space,
     read_space as read_space,
     settings_from as settings_from,
 )
-from .tuning import LARGE as LARGE, Search as Search, with_validation as with_validation
+from .trials import Attempt as Attempt
+from .validation import with_validation as with_validation

@@ -1,4 +1,4 @@
-"""Settings for the ratings at hand, each with its reason."""
+"""Recommended settings for a split, each with its reason."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _HALF = 0.5
 
 
 def advise(split: Split) -> list[Chosen]:
-    """Recommend settings to train on a split and to evaluate by; test ratings are not looked at.
+    """Recommend settings for training on a split and for evaluation; test ratings are not used.
 
-    They were chosen on validation ratings of the real ratings that the README names.
+    The recommendations were chosen on validation ratings of the data sets named in the README.
     """
     count = len(split.train)
     return [
         Chosen(
             "optimizer",
             "gibbs",
-            "Sampling from the posterior has no learning rate and no penalties to choose, and gave"
-            " the least validation error on all real ratings that this was tried on.",
+            "Sampling from the posterior needs no learning rate and no penalties, and it gave the"
+            " lowest validation error on every real data set that we tried.",
         ),
         _factors(split, count),
         _epochs(count),
@@ -35,45 +35,48 @@ def advise(split: Split) -> list[Chosen]:
 def _factors(split: Split, count: int) -> Chosen:
     users, items = (int((v.counts > 0).sum()) for v in (split.train.users, split.train.items))
     size = "small" if count < _SMALL else "usual"
-    k = min(_FACTORS[size], users, items)
+    k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
     per_row = count / (users + items)
     reason = (
-        f"There are {per_row:.0f} training ratings for each user and item. The strength of the"
-        " priors is learned, so more factors would not overfit, but take longer (with the square"
-        " of k) and gain little."
+        f"There are {per_row:.0f} training ratings per user or item. The priors are learned, so"
+        " more factors do not overfit, but they take longer (time grows with the square of k) and"
+        " improve little."
     )
     return Chosen("k", k, reason)
 
 
 def _epochs(count: int) -> Chosen:
-    epochs = _EPOCHS["large" if count > _LARGE else "usual"]
+    large = count > _LARGE
+    epochs = _EPOCHS["large" if large else "usual"]
     reason = (
-        f"Samples of the posterior, one an epoch; the last {Config(optimizer='gibbs').averaged:.0%}"
-        f" of them are averaged. Half as many cost a few thousandths of RMSE"
-        f"{'; of so many ratings an epoch takes seconds' if count > _LARGE else ''}."
+        "Each epoch draws one sample from the posterior, and the last"
+        f" {Config(optimizer='gibbs').averaged:.0%} of the samples are averaged. Half as many"
+        " epochs raise the RMSE by a few thousandths."
     )
+    if large:
+        reason += " With this many ratings, an epoch takes seconds."
     return Chosen("epochs", epochs, reason)
 
 
 def _relevant(split: Split) -> Chosen:
-    """Find the least rating that at most half of the ratings reach, or the greatest there is."""
+    """Choose the smallest rating that at most half of the ratings reach, or else the largest."""
     values, counts = np.unique(split.train.rating, return_counts=True)
-    share = counts[::-1].cumsum()[::-1] / counts.sum()  # of ratings at least as high
-    place = np.append(np.flatnonzero(share <= _HALF), len(values) - 1)[0]
+    reaching = counts[::-1].cumsum()[::-1] / counts.sum()  # fraction of ratings >= each value
+    place = np.append(np.flatnonzero(reaching <= _HALF), len(values) - 1)[0]
     reason = (
-        f"Rating from which on rankings count an item as relevant: {share[place]:.0%} of the"
-        " training ratings are as high."
+        f"Smallest rating that counts as relevant in rankings; {reaching[place]:.0%} of the"
+        " training ratings reach it."
     )
     return Chosen("relevant", round(float(values[place]), 6), reason)
 
 
 def title_of(split: Split) -> str:
-    """Say what settings are recommended for."""
+    """Describe the split that settings are recommended for."""
     train, scale = split.train, split.scale
     density = len(train) / (len(train.users) * len(train.items))
     step = f" in steps of {scale.step:g}" if scale.step else ""
     return (
-        f"Recommended by mfcli init for {len(train):,} training ratings of {len(train.users):,}"
-        f" users and {len(train.items):,} items ({density:.2%} of all pairs), from {scale.min:g} to"
+        f"Recommended by mfcli init for {len(train):,} training ratings by {len(train.users):,}"
+        f" users of {len(train.items):,} items ({density:.2%} of all pairs), from {scale.min:g} to"
         f" {scale.max:g}{step}."
     )

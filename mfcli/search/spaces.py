@@ -1,22 +1,29 @@
-"""What a search may choose from, for each setting a range, choices, or one value; what it tried."""
+"""Search spaces: for each setting a range, several choices, or one fixed value."""
 
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from mfcli.config import SETTINGS, Config, checked, settings_in
+from mfcli.config import SETTINGS, TRAINING, Config, checked, read_toml, settings_in
 from mfcli.errors import ConfigError
 
 RATE = "rate"
+"""The name of the learning rate per rating in a space; see `settings_from`."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones for a setting of whole numbers."""
+    """Numbers from `low` to `high`, inclusive; integers if the setting is an integer.
+
+    Attributes
+    ----------
+    low, high : float
+    log : bool
+        Whether to search on a logarithmic scale.
+    """
 
     low: float
     high: float
@@ -25,52 +32,31 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """Some values."""
+    """Several values, or a fixed one."""
 
     values: tuple[Any, ...]
 
 
-Space = dict[str, Range | Choice]
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """A trial that has ended.
-
-    Attributes
-    ----------
-    number : int
-        From 1.
-    settings : dict
-        What it tried, of the space.
-    rmse : float
-        On the validation ratings, after its last epoch.
-    is_whole : bool
-        False if it was cut short.
-    """
-
-    number: int
-    settings: dict[str, Any]
-    rmse: float
-    is_whole: bool
+Space: TypeAlias = dict[str, Range | Choice]
 
 
 def default_space(deviation: float) -> Space:
-    """Return a space in which descent does well.
+    """Return a space in which gradient descent does well.
 
     Parameters
     ----------
     deviation : float
-        Standard deviation s of the ratings. Factors of ratings that are c times as large are
-        sqrt(c) times as large, so that their penalties go with c, and their rate with 1 / c.
+        Standard deviation of the ratings. If ratings are multiplied by c, the same model has
+        factors multiplied by sqrt(c), so its penalties of factors are multiplied by c and its
+        learning rates are divided by c.
     """
-    of_factors = Range(0.01 * deviation, 0.3 * deviation, log=True)
+    factor_penalty = Range(0.01 * deviation, 0.3 * deviation, log=True)
     return {
         "optimizer": Choice(("sgd",)),
         "reg_scope": Choice(("rating",)),
-        "k": Choice((6, 14, 30, 62)),  # with bias and one, they fill the vectors of a row
-        "reg_user": of_factors,
-        "reg_item": of_factors,
+        "k": Choice((6, 14, 30, 62)),  # plus bias and constant 1: multiples of a vector register
+        "reg_user": factor_penalty,
+        "reg_item": factor_penalty,
         "reg_user_bias": Range(0.001, 0.1, log=True),
         "reg_item_bias": Range(0.001, 0.3, log=True),
         "batch_size": Choice((32, 128, 512)),
@@ -82,10 +68,21 @@ def default_space(deviation: float) -> Space:
 
 
 def settings_from(values: dict[str, Any], base: Config) -> dict[str, Any]:
-    """Return settings to change in a config: the learning rate takes the place of `rate`.
+    """Convert values from a space to settings: the learning rate replaces `rate`.
 
-    A gradient lasts 1 / (1 - momentum) steps, so a rating moves its rows by ``rate e`` times the
-    other side in the end, where ``rate = 2 lr / (batch_size (1 - momentum))``.
+    With momentum b, a gradient acts for 1 / (1 - b) steps in effect. A rating with error e
+    therefore moves its rows in total by ``rate * e`` times the row of the other side, where
+
+        rate = 2 lr / (batch_size (1 - b))
+
+    This rate is searched in place of the learning rate, because good values of it depend little on
+    the batch size and the momentum.
+
+    Parameters
+    ----------
+    values : dict
+    base : Config
+        For `batch_size` and `momentum` if they are not in the space.
     """
     settings = {name: value for name, value in values.items() if name != RATE}
     if RATE in values:
@@ -95,59 +92,60 @@ def settings_from(values: dict[str, Any], base: Config) -> dict[str, Any]:
 
 
 def read_space(path: Path) -> Space:
-    """Read a space from TOML.
+    """Read a space from a TOML file.
 
     Raises
     ------
     ConfigError
-        If the file is no TOML, or names what is no setting or no value of one.
+        If the file is not TOML, names an unknown setting or has an invalid value.
     """
+    table = read_toml(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
-    try:
-        space = {name: _choices(name, value) for name, value in table.items()}
+        space = {name: _dimension(name, value) for name, value in table.items()}
+        _check(space)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    if RATE in space and "lr" in space:
-        raise ConfigError(f"{path}: rate and lr say the same; leave one out")
-    if not any(isinstance(c, Range) or len(c.values) > 1 for c in space.values()):
-        raise ConfigError(
-            f"{path}: leaves nothing to choose; give a range such as k = {{low = 4, high = 64}}"
-        )
+        raise ConfigError(str(error), place=path) from None  # a file spells names as Python does
     return space
 
 
-def _choices(name: str, value: Any) -> Range | Choice:
-    if name not in SETTINGS and name != RATE:
-        close = difflib.get_close_matches(name, [*SETTINGS, RATE], n=1)
+def _check(space: Space) -> None:
+    if RATE in space and "lr" in space:
+        raise ConfigError("rate determines lr", remedy="omit one of them")
+    if not any(isinstance(one, Range) or len(one.values) > 1 for one in space.values()):
         raise ConfigError(
-            f"unknown setting {name!r}" + (f"; did you mean {close[0]!r}?" * len(close))
+            "leaves nothing to choose", remedy="add a range such as k = {low = 4, high = 64}"
         )
-    if name not in (*settings_in("training"), RATE):
-        raise ConfigError(f"{name} is no setting of training; leave it out")
+
+
+def _dimension(name: str, value: Any) -> Range | Choice:
+    training = settings_in(TRAINING)
+    if name not in SETTINGS and name != RATE:
+        close = difflib.get_close_matches(name, [*training, RATE], n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"unknown setting {name!r}", remedy=remedy)
+    if name not in (*training, RATE):
+        raise ConfigError(f"{name} is not a training setting", remedy="omit it")
     if isinstance(value, dict):
         return _range(name, value)
     values = value if isinstance(value, list) else [value]
     if not values:
-        raise ConfigError(f"{name} must have a value to choose, got []")
+        raise ConfigError("must have at least one value", param=name, value=values)
     return Choice(tuple(_checked(name, one) for one in values))
 
 
 def _range(name: str, value: dict[str, Any]) -> Range:
     if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
-        raise ConfigError(f"{name} must have low and high, and may have log, got {value}")
+        raise ConfigError("must have low, high and optionally log", param=name, value=value)
     low, high, log = _checked(name, value["low"]), _checked(name, value["high"]), value.get("log")
     if type(low) not in (int, float) or not low <= high:
-        raise ConfigError(f"{name} must be numbers from low to high, got {value}")
-    if log not in (None, True, False) or (log and low <= 0):
-        raise ConfigError(f"{name} must have log true or false, and true above 0 only, got {value}")
+        raise ConfigError("must be numbers from low to high", param=name, value=value)
+    if log not in (None, True, False):
+        raise ConfigError("must have log = true or false", param=name, value=value)
+    if log and low <= 0:
+        raise ConfigError("must be above 0 for log = true", param=name, value=value)
     return Range(low, high, bool(log))
 
 
 def _checked(name: str, value: Any) -> Any:
-    """Return a value in the type of its setting; `rate` follows the rule of the learning rate."""
+    """Convert a value to the type of its setting; `rate` follows the rule of the learning rate."""
     return checked("lr", value) if name == RATE else checked(name, value)

@@ -1,4 +1,4 @@
-"""The contents of folders and files that mfcli wrote."""
+"""Find the folders and files that mfcli wrote, and describe their contents."""
 
 import lazy_loader
 

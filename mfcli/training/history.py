@@ -116,7 +116,7 @@ class History:
         value = read_json(path, remedy="train again")
         if "format" in value:
             values = record_values(to_record(path, value, HistoryRecord, remedy="train again"))
-            value = {name: values[name] for name in _LISTS if values[name] is not None}
+            value = {name: values[name] for name in _LISTS if values.get(name) is not None}
         return cls.checked(path, value)
 
     @classmethod

@@ -29,25 +29,18 @@ def compare(
     json: AsJson = False,
 ) -> None:
     """Put runs beside one another: what was set differently, and what came of it."""
-    from mfcli.evaluation import SavedMetrics, compare as compare_runs
+    from mfcli.evaluation import compare as compare_runs, metrics_file, read_metrics
 
     if len(runs) < 2:
         raise UsageError("name two runs or more, such as: mfcli compare runs/a runs/b")
-    read = [SavedMetrics.read(path) for path in runs]
-    names = run_names([run.path for run in read])
-    comparison = compare_runs(dict(zip(names, read, strict=True)), any_protocol=any_protocol)
-    output.show(comparison.as_dict(), json, lambda: _tables(comparison))
-
-
-_SHOWN = {
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R2",
-    "user_rmse": "RMSE by user",
-    "ndcg": "NDCG",
-    "recall": "recall",
-    "coverage": "coverage",
-}
+    files = [metrics_file(path) for path in runs]
+    read = [read_metrics(file) for file in files]
+    named = dict(zip(run_names(files), read, strict=True))
+    comparison = compare_runs(named, any_protocol=any_protocol)
+    result = comparison.as_dict()
+    for row, file in zip(result["runs"], files, strict=True):
+        row["file"] = str(file)
+    output.show(result, json, lambda: _tables(comparison))
 
 
 def _tables(comparison: Comparison) -> None:
@@ -57,11 +50,13 @@ def _tables(comparison: Comparison) -> None:
 
 def _runs_table(comparison: Comparison) -> Table:
     """A row for each run: what was set differently, and the measures, the best in bold."""
-    settings, measures = comparison.settings, comparison.measures
-    shown = [name for name in _SHOWN if name in measures]
+    from mfcli.evaluation import MEASURES
+
+    settings = comparison.settings
+    shown = [name for name in comparison.measures if MEASURES[name].is_brief]
     protocol = next(iter(comparison.runs.values())).protocols[0]
-    title = f"{protocol['ratings']:,} {protocol['on']} ratings"
-    table = output.table(title, "run", *settings, *(_SHOWN[name] for name in shown))
+    title = f"{protocol.ratings:,} {protocol.on} ratings"
+    table = output.table(title, "run", *settings, *(MEASURES[name].label for name in shown))
     for number, name in enumerate(comparison.runs):
         own = (str(column[number]) for column in settings.values())
         values = (_measure(comparison, measure, number) for measure in shown)
@@ -70,16 +65,19 @@ def _runs_table(comparison: Comparison) -> Table:
 
 
 def _measure(comparison: Comparison, measure: str, number: int) -> str:
-    value = comparison.measures[measure][number]
-    text = "-" if value is None else f"{value:.4f}"
+    from mfcli.evaluation import MEASURES
+
+    text = MEASURES[measure].text(comparison.measures[measure][number])
     return f"[bold]{text}[/bold]" if number in comparison.best(measure) else text
 
 
 def _differences_table(comparison: Comparison) -> Table:
     """A row for each run but the first: its errors less those of the first."""
+    from mfcli.evaluation import MEASURES
+
     first, *others = comparison.runs
     shown = [name for name in ("rmse", "ndcg") if name in comparison.measures]
-    columns = [column for name in shown for column in (_SHOWN[name], "95% interval")]
+    columns = [column for name in shown for column in (MEASURES[name].label, "95% interval")]
     table = output.table(f"Differences to {first}", "run", *columns)
     for run in others:
         cells = (cell for name in shown for cell in _difference(comparison, name, run))
@@ -91,5 +89,5 @@ def _difference(comparison: Comparison, measure: str, run: str) -> tuple[str, st
     difference = comparison.difference(measure, run)
     if difference is None:
         return "-", "-"
-    ends = difference["interval"]
-    return f"{difference['value']:+.4f}", f"{ends[0]:+.4f} to {ends[1]:+.4f}" if ends else "-"
+    ends = difference.interval
+    return f"{difference.value:+.4f}", f"{ends[0]:+.4f} to {ends[1]:+.4f}" if ends else "-"

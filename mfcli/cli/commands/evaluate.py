@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import TimeRemainingColumn
@@ -39,20 +40,9 @@ from mfcli.config import Config
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
-    from mfcli.evaluation import FoldMetrics, Metrics, RankingMetrics
+    from mfcli.evaluation import FoldMetrics, Metrics
 
 _LEVEL = "95% interval"
-_ERRORS = {"rmse": "RMSE", "mse": "MSE", "mae": "MAE", "r2": "R2", "user_rmse": "RMSE by user"}
-_RANKING = {
-    "ndcg": "NDCG",
-    "recall": "recall",
-    "precision": "precision",
-    "map": "MAP",
-    "mrr": "MRR",
-    "hit_rate": "hit rate",
-    "coverage": "coverage",
-    "popularity": "popularity",
-}
 
 
 def evaluate(
@@ -119,7 +109,7 @@ def evaluate(
     )
     folds = folds_of(split)
     if folds:
-        over = FoldMetrics([measure(f, model.parent / f.name / model.name) for f in folds])
+        over = FoldMetrics.of([measure(f, model.parent / f.name / model.name) for f in folds])
         over.write(target)
         output.show(over.as_dict(), json, lambda: _folds_table(over, target))
     else:
@@ -169,70 +159,79 @@ def _read_others(name: str, columns: dict[str, str], settings: Config, quiet: bo
 def _metrics_tables(metrics: Metrics, out: Path) -> None:
     output.print_table(_errors_table(metrics, out))
     output.print_table(_groups_table(metrics))
-    if metrics.ranking:
-        output.print_table(_ranking_table(metrics.ranking))
+    if metrics.protocol.ranked_users is not None:
+        output.print_table(_ranking_table(metrics))
 
 
 def _errors_table(metrics: Metrics, out: Path) -> Table:
-    protocol, plain = metrics.protocol, metrics.as_dict()
-    clipped = "clipped" if protocol["clip"] else "not clipped"
-    title = f"{out}: {protocol['ratings']:,} {protocol['on']} ratings, predictions {clipped}"
-    biases = f"damped biases ({protocol['damping']:g})"
+    protocol = metrics.protocol
+    clipped = "clipped" if protocol.settings["clip"] else "not clipped"
+    title = f"{out}: {protocol.ratings:,} {protocol.on} ratings, predictions {clipped}"
+    biases = f"damped biases ({protocol.settings['damping']:g})"
     table = output.table(title, "", "model", _LEVEL, biases, "training mean")
-    others = [plain["baselines"][name] for name in ("biases", "mean")]
-    for name, label in _ERRORS.items():
-        numbers = [plain[name], plain["intervals"][name], *(other[name] for other in others)]
-        table.add_row(label, *map(_number, numbers))
+    _add_measures(table, metrics, "rating error", ("biases", "mean"))
+    others = [metrics.baselines[name] for name in ("biases", "mean")]
     table.add_section()
-    table.add_row("model's gain", "", "", *(f"{other['gain']:.2%}" for other in others))
-    gains = [other["intervals"]["gain"] for other in others]
-    table.add_row(_LEVEL, "", "", *(_number(gain, ".2%") for gain in gains))
+    table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
+    table.add_row(_LEVEL, "", "", *(_interval(other.gain_interval, ".2%") for other in others))
     return table
+
+
+def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[str, ...]) -> None:
+    from mfcli.evaluation import measures_of
+
+    for name, measure in measures_of(kind).items():
+        others = [metrics.baselines[other].measures[name] for other in baselines]
+        model, *rest = map(measure.text, [metrics.measures[name], *others])
+        table.add_row(measure.label, model, _interval(metrics.intervals.get(name)), *rest)
 
 
 def _groups_table(metrics: Metrics) -> Table:
-    table = output.table("The model by what train has seen", "", "ratings", "RMSE")
+    from mfcli.evaluation import MEASURES
+
+    table = output.table("Errors by training ratings", "", "ratings", MEASURES["rmse"].label)
     for name, group in metrics.groups.items():
-        table.add_row(name.replace("_", " "), f"{group['ratings']:,}", _number(group["rmse"]))
+        text = MEASURES["rmse"].text(group.rmse)
+        table.add_row(name.replace("_", " "), f"{group.ratings:,}", text)
     return table
 
 
-def _ranking_table(ranking: RankingMetrics) -> Table:
+def _ranking_table(metrics: Metrics) -> Table:
+    protocol = metrics.protocol
     title = (
-        f"The first {ranking.at} of each ranking; relevant: rated {ranking.relevant:g} or more"
-        f" ({ranking.share:.1%} of the ratings, {ranking.users:,} users)"
+        f"The first {protocol.settings['at']} of each ranking; relevant: rated"
+        f" {protocol.settings['relevant']:g} or more ({protocol.relevant_share:.1%} of the ratings,"
+        f" {protocol.ranked_users:,} users)"
     )
     table = output.table(title, "", "model", _LEVEL, "most popular", "damped biases")
-    model, popular, biases = (r.as_dict() for r in (ranking.model, ranking.popular, ranking.biases))
-    for name, label in _RANKING.items():
-        numbers = [model[name], model["intervals"].get(name), popular[name], biases[name]]
-        table.add_row(label, *map(_number, numbers))
+    _add_measures(table, metrics, "ranking", ("popular", "biases"))
     return table
 
 
-def _number(value: float | list[float] | None, form: str = ".4f") -> str:
-    """Show a number or an interval to four digits."""
-    if value is None:
-        return "-"
-    if isinstance(value, list):
-        return f"{value[0]:{form}} to {value[1]:{form}}"
-    return f"{value:{form}}"
+def _interval(ends: tuple[float, float] | None, form: str = ".4f") -> str:
+    return "-" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
 
 
 def _folds_table(over: FoldMetrics, out: Path) -> None:
-    result = over.as_dict()
-    title = f"{out}: {len(over.folds)} folds, each on its {over.folds[0].protocol['on']} ratings"
-    ranked = {"ndcg": f"NDCG@{over.folds[0].ranking.at}"} if over.folds[0].ranking else {}
-    shown = {"rmse": "RMSE", "mae": "MAE", "biases_rmse": "RMSE of damped biases"} | ranked
-    table = output.table(title, "", *shown.values())
-    for number, fold in enumerate(result["folds"], start=1):
-        values = fold | {"biases_rmse": fold["baselines"]["biases"]["rmse"]}
-        values |= fold["ranking"]["model"] if ranked else {}
-        table.add_row(f"fold {number}", *(_number(values[name]) for name in shown))
+    from mfcli.evaluation import MEASURES
+
+    protocol = over.protocols[0]
+    title = f"{out}: {len(over.folds)} folds, each on its {protocol.on} ratings"
+    shown = [MEASURES[name] for name in ("rmse", "mae", "ndcg") if name in over.measures]
+    rmse = MEASURES["rmse"]
+    labels = [measure.label for measure in shown]
+    table = output.table(title, "", *labels, f"{rmse.label} of damped biases")
+
+    def add(name: str, model: Mapping[str, Any], biases: Mapping[str, Any]) -> None:
+        cells = (measure.text(model[measure.name]) for measure in shown)
+        table.add_row(name, *cells, rmse.text(biases["rmse"]))
+
+    for number, fold in enumerate(over.folds, start=1):
+        add(f"fold {number}", fold.measures, fold.baselines["biases"].measures)
     table.add_section()
-    for name in ("mean", "standard_deviation"):
-        row = result[name]
-        table.add_row(name.replace("_", " "), *(_number(row[name]) for name in shown))
-    row = {name: result["intervals"].get(name) for name in shown}
-    table.add_row(f"{_LEVEL} of the mean", *(_number(value) for value in row.values()))
+    biases = over.baselines["biases"]
+    add("mean", over.measures, biases.measures)
+    add("standard deviation", over.standard_deviations, biases.standard_deviations)
+    ends = (_interval(over.intervals.get(measure.name)) for measure in shown)
+    table.add_row(f"{_LEVEL} of the mean", *ends, "-")
     output.print_table(table)

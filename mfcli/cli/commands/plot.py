@@ -70,9 +70,9 @@ def _plot_histories(
 
 
 def _plot_metrics(path: Path, target: Path, title: str, json: bool) -> None:
-    from mfcli.evaluation import SavedMetrics
+    from mfcli.evaluation import read_metrics
     from mfcli.plots import plot_metrics
 
-    panels = plot_metrics(SavedMetrics.read(path), target, title=title)
+    panels = plot_metrics(read_metrics(path), target, title=title)
     result = {"picture": str(target), "panels": panels}
     output.show(result, json, lambda: print(f"{target}: {output.count(panels, 'panel')}"))

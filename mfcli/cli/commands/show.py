@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,9 +14,13 @@ from mfcli.cli.options import AsJson
 from mfcli.cli.split_facts import split_facts
 from mfcli.config import SETTINGS
 
+if TYPE_CHECKING:
+    from mfcli.evaluation import Measure
+
 _HASH = 12  # characters that are shown of a hash
 _WIDTH = 60  # columns of the longest curve
 _REPEATED = ("model", "history")  # shown as a row a fold
+_SHOWN = ("rmse", "mae", "r2")
 
 Facts = dict[str, Any]
 
@@ -113,7 +117,7 @@ def _model_tables(facts: Facts) -> list[Table]:
     rows["written by"] = _writers(facts)
     table = output.facts(f"{facts['path']}: model", rows)
     same = {n: _value(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
-    table.caption = output.cell(f"as by default: {_words(same)}")
+    table.caption = output.cell(f"default settings: {_words(same)}")
     table.caption_justify = "left"
     return [table, _weights_table(facts)]
 
@@ -171,10 +175,11 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
     protocol = facts["protocol"]
     clipped = "clipped" if protocol["clip"] else "not clipped"
     rows = {"measured on": f"{protocol['ratings']:,} {protocol['on']} ratings, {clipped}"}
-    rows |= {name.upper(): _number(facts[name]) for name in ("rmse", "mae", "r2")}
+    rows |= {m.label: m.text(facts["measures"].get(m.name)) for m in _errors_shown()}
     for name, words in {"biases": "damped biases", "mean": "the training mean"}.items():
-        errors = facts["baselines"][name]
-        rows[f"RMSE of {words}"] = f"{errors['rmse']:.4f} (gain {errors['gain']:.2%})"
+        baseline = facts["baselines"][name]
+        text = f"{_number(baseline['measures']['rmse'])} (gain {baseline['gain']:.2%})"
+        rows[f"RMSE of {words}"] = text
     for name, group in facts["groups"].items():
         rows[f"RMSE, {name.replace('_', ' ')}"] = (
             f"{_number(group['rmse'])} ({group['ratings']:,} ratings)"
@@ -183,13 +188,26 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
 
 
 def _folds_metrics(facts: Facts) -> dict[str, str]:
-    mean, deviation = facts["mean"], facts["standard_deviation"]
-    words = {"rmse": "RMSE", "mae": "MAE", "biases_rmse": "RMSE of damped biases"}
     rows = {"folds": f"{len(facts['folds'])}"}
-    rows |= {w: f"{mean[n]:.4f}, deviation {deviation[n]:.4f}" for n, w in words.items()}
+    rows |= {m.label: _spread(facts, m) for m in _errors_shown() if m.name in facts["measures"]}
+    rmse = next(iter(_errors_shown()))
+    rows[f"{rmse.label} of damped biases"] = _spread(facts["baselines"]["biases"], rmse)
     for number, fold in enumerate(facts["folds"], start=1):
-        rows[f"fold {number}"] = f"RMSE {fold['rmse']:.4f}, split {_split_words(fold)}"
+        text = f"{rmse.label} {rmse.text(fold['measures']['rmse'])}"
+        rows[f"fold {number}"] = f"{text}, split {_split_words(fold)}"
     return rows | _changed_facts(facts["folds"][0])
+
+
+def _spread(facts: Facts, measure: Measure) -> str:
+    deviation = facts["standard_deviations"].get(measure.name)
+    mean = measure.text(facts["measures"].get(measure.name))
+    return f"{mean}, standard deviation {measure.text(deviation)}"
+
+
+def _errors_shown() -> list[Measure]:
+    from mfcli.evaluation import RATING_ERROR, measures_of
+
+    return [one for name, one in measures_of(RATING_ERROR).items() if name in _SHOWN]
 
 
 _TABLES = {
@@ -239,20 +257,20 @@ def _fold_model(model: Facts) -> list[str]:
 
 
 def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
-    """Say what is not as by default; once, if it is the same for all folds."""
+    """List the changed settings of each fold, or once if they are the same for all folds."""
     lines = {}
     for number, fold in folds.items():
         model = fold.get("model", {})
         if "config" in model:
             changed = {name: _value(model["config"][name]) for name in model["changed"]}
-            lines[number] = _words(changed) or "nothing"
+            lines[number] = _words(changed) or "none"
     if len(set(lines.values())) == 1:
-        return [f"not as by default: {next(iter(lines.values()))}"]
-    return [f"fold {number}, not as by default: {words}" for number, words in lines.items()]
+        return [f"changed settings: {next(iter(lines.values()))}"]
+    return [f"fold {number}, changed settings: {words}" for number, words in lines.items()]
 
 
 def _changed_facts(facts: Facts) -> dict[str, str]:
-    """Name the settings that are not as by default, and what the defaults are."""
+    """List the changed settings with their defaults."""
     rows = {}
     for name in facts["changed"]:
         default = _value(SETTINGS[name].default) if name in SETTINGS else "none here"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import MofNCompleteColumn, TextColumn
@@ -25,25 +25,16 @@ from mfcli.cli.options import (
     refuse,
     settings_of,
 )
-from mfcli.config import CONFIG_FILE, DEFAULTS, SETTINGS, Config
+from mfcli.config import CONFIG_FILE, Config
 
 if TYPE_CHECKING:
-    from mfcli.config import Chosen
-    from mfcli.search import Attempt, Search
+    from mfcli.search import Attempt, Candidate, Search
     from mfcli.splits import Split
 
 _CUT = "validating on {:,} ratings cut from the training ratings; the split has none of its own"
 _INIT = "validation RMSE with the settings of mfcli init: {:.4f}"
 _BETTER = "the settings of mfcli init do better; to have them: mfcli init --force"
 _FAILED = "{} of the trials could not be trained: {}"
-
-
-class _Found(NamedTuple):
-    """Settings to train with, and the validation RMSE with them."""
-
-    title: str
-    settings: list[Chosen]
-    rmse: float
 
 
 def tune(
@@ -78,8 +69,9 @@ def tune(
 ) -> None:
     """Search for the settings with the least validation error."""
     from mfcli.config import check_new
-    from mfcli.search import with_validation
+    from mfcli.search import Search, space_for, with_validation
     from mfcli.splits import read_split
+    from mfcli.storage import cores
 
     settings = settings_of(ctx)
     check_new(out, force)
@@ -95,7 +87,7 @@ def tune(
     parts = with_validation(whole, settings)
     if whole.valid is None:
         output.note(_CUT.format(len(parts.test)), quiet)
-    search = _search(parts, settings, space, storage, threads)
+    search = Search(parts, settings, space_for(parts, space), storage, threads or cores())
     advised = _advised(parts, settings, threads, quiet)
     rival = None if space else advised  # a space is to be chosen from, whatever else there is
     with _trial_lines(search, trials, quiet) as on_trial:
@@ -108,67 +100,36 @@ def tune(
             raise
     result = _write(search, rival, out, plot)
     result["recommended_rmse"] = advised.rmse if advised else None
-    output.show(result, json, lambda: _tables(search, rival, out, plot))
+    output.show(result, json, lambda: _tables(search, result, rival, out, plot))
     if search.failures:
         output.note(_FAILED.format(len(search.failures), search.failures[0]), quiet)
     if space and advised and advised.rmse < result["rmse"]:
         output.note(_BETTER, quiet)
 
 
-def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -> _Found | None:
-    """Train with the settings of `mfcli init`, unless that takes long or cannot be done."""
+def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -> Candidate | None:
+    """Train with the settings of `mfcli init`, unless that takes long or fails."""
     from mfcli.errors import LimitError, TrainingError
-    from mfcli.search import LARGE, advise
-    from mfcli.training import fit
+    from mfcli.search import LARGE, recommended_candidate, recommended_config
 
     if len(parts.train) >= LARGE:
         return None
-    advice = advise(parts)
-    config = Config(seed=settings.seed, **{name: value for name, value, _ in advice})
+    epochs = recommended_config(parts, settings).epochs
     columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
     try:
         with output.bar("trying", quiet, *columns) as (_, advance):
-            advance(0, config.epochs)
-            fitted = fit(
+            advance(0, epochs)
+            candidate = recommended_candidate(
                 parts,
-                config,
+                settings,
                 threads=threads,
-                on_epoch=lambda epoch: advance(epoch.epoch, config.epochs),
+                on_epoch=lambda epoch: advance(epoch.epoch, epochs),
             )
     except (LimitError, TrainingError) as error:
-        output.note(f"no training with the settings of mfcli init: {error}", quiet)
+        output.note(f"cannot train with the settings of mfcli init: {error}", quiet)
         return None
-    rmse = math.sqrt(fitted.losses["val_mse"])
-    output.note(_INIT.format(rmse), quiet)
-    title = f"The settings of mfcli init: validation RMSE {rmse:.4f} on {len(parts.test):,} ratings"
-    named = {name for name, *_ in advice}
-    kept = [one for one in _kept(settings, training=False) if one.name not in named]
-    return _Found(title, [*kept, *advice], rmse)
-
-
-def _kept(settings: Config, training: bool) -> list[Chosen]:
-    """Return settings that are in force and not the defaults, of training or the others."""
-    from mfcli.config import Chosen, settings_in
-
-    return [
-        Chosen(name, value)
-        for name in SETTINGS
-        if (value := getattr(settings, name)) != getattr(DEFAULTS, name)
-        and (training or name not in {*settings_in("training")} - {"seed"})
-    ]
-
-
-def _search(
-    parts: Split, settings: Config, space: Path | None, storage: Path | None, threads: int | None
-) -> Search:
-    import numpy as np
-
-    from mfcli.search import Search, default_space, read_space
-    from mfcli.storage import cores
-
-    deviation = float(parts.train.rating.std(dtype=np.float64)) or 1.0
-    chosen = read_space(space) if space else default_space(deviation)
-    return Search(parts, settings, chosen, storage, threads or cores())
+    output.note(_INIT.format(candidate.rmse), quiet)
+    return candidate
 
 
 @contextmanager
@@ -195,75 +156,42 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _found(search: Search) -> _Found:
-    """Return the best of the trials."""
-    from mfcli.config import Chosen
-    from mfcli.search import settings_from
+def _write(search: Search, rival: Candidate | None, out: Path, plot: Path | None) -> dict[str, Any]:
+    """Write the best settings and the picture, and return the result."""
+    from mfcli.config import settings_text, write_settings
+    from mfcli.search import better_candidate, found_candidate, summary
+
+    found = found_candidate(search)
+    winner = better_candidate(found, rival)
+    write_settings(out, settings_text(f"{winner.title}.", winner.settings))
+    result = summary(search, winner)
+    if plot:
+        from mfcli.plots import plot_search
+
+        plot_search(search.attempts, result["importances"], plot, title=found.title)
+    return result | {"file": str(out), "picture": str(plot) if plot else None}
+
+
+def _tables(
+    search: Search, result: dict[str, Any], rival: Candidate | None, out: Path, plot: Path | None
+) -> None:
+    from mfcli.config import training_command
+    from mfcli.search import importance_of, settings_from
 
     best = search.best
     assert best  # a search without one has raised
     title = (
-        f"Found by mfcli tune: validation RMSE {best.rmse:.4f} on {len(search.split.test):,}"
-        f" ratings, the best of {output.count(search.attempts, 'trial')}"
+        f"Trial {best.number}, the best of {result['trials']} ({result['pruned']} pruned):"
+        f" validation RMSE {best.rmse:.4f}"
     )
-    kept = {name: value for name, value, _ in _kept(search.base, training=True)}
-    settings = kept | settings_from(best.settings, search.base)
-    return _Found(title, [Chosen(name, value) for name, value in settings.items()], best.rmse)
-
-
-def _winner(search: Search, rival: _Found | None) -> _Found:
-    found = _found(search)
-    if rival and rival.rmse < found.rmse:
-        return rival._replace(title=f"{rival.title}. {found.title}")
-    return found
-
-
-def _write(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> dict[str, Any]:
-    """Write the best settings and the picture; return what there is to say."""
-    from mfcli.config import settings_text, write_settings
-
-    best, winner, importances = search.best, _winner(search, rival), search.importances()
-    assert best
-    write_settings(out, settings_text(f"{winner.title}.", winner.settings))
-    if plot:
-        from mfcli.plots import plot_search
-
-        plot_search(search.attempts, importances, plot, title=_found(search).title)
-    return {
-        "rmse": winner.rmse,
-        "settings": {name: value for name, value, _ in winner.settings},
-        "trial": best.number,
-        "trial_rmse": best.rmse,
-        "trials": len(search.attempts),
-        "cut_short": sum(not attempt.is_whole for attempt in search.attempts),
-        "failed": len(search.failures),
-        "importances": importances,
-        "file": str(out),
-        "picture": str(plot) if plot else None,
-    }
-
-
-def _tables(search: Search, rival: _Found | None, out: Path, plot: Path | None) -> None:
-    from mfcli.config import training_command
-    from mfcli.search import settings_from
-
-    best, importances = search.best, search.importances()
-    assert best
-    cut = sum(not attempt.is_whole for attempt in search.attempts)
-    rows = output.table(
-        f"Trial {best.number}, the best of {len(search.attempts)} ({cut} cut short):"
-        f" validation RMSE {best.rmse:.4f}",
-        "setting",
-        "value",
-        "importance",
-    )
+    rows = output.table(title, "setting", "value", "importance")
     for name, value in settings_from(best.settings, search.base).items():
-        share = importances.get("rate" if name == "lr" and "rate" in importances else name)
+        share = importance_of(name, result["importances"])
         rows.add_row(name, _short(value), "" if share is None else f"{share:.0%}")
     output.print_table(rows)
     if rival and rival.rmse < best.rmse:
         print(f"The settings of mfcli init do better, validation RMSE {rival.rmse:.4f}:")
-        print(", ".join(f"{name} {_short(value)}" for name, value, _ in rival.settings))
+        print(", ".join(f"{name} {_short(value)}" for name, value in rival.values.items()))
     if plot:
         print(f"{plot}: the search")
     print(f"{out}: next: {training_command(out)}")

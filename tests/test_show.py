@@ -1,4 +1,4 @@
-"""`mfcli show`: what it finds, what it says, and that no file can make it stumble."""
+"""`mfcli show`: what it finds and shows; no damaged or hostile file makes it fail."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from conftest import Outcome
 from hypothesis import HealthCheck, given, settings, strategies as st
 from typer.testing import CliRunner
 
+from mfcli import __version__
 from mfcli.cli import app, output
 from mfcli.config import SETTINGS, Config
 from mfcli.data import read_ratings
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.model import Model
-from mfcli.show import find, versions
-from mfcli.show.artifacts import LIBRARIES
+from mfcli.show import changed, facts_of, find, versions
+from mfcli.show.installed import LIBRARIES
 from mfcli.splits import read_split, split, split_hash, write_split
 from mfcli.storage import json_text, write_manifest
+from mfcli.storage.records import _seal
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -45,7 +47,7 @@ def write_data(path: Path) -> None:
 
 
 def write_run(folder: Path, parts: Path, config: Config) -> Metrics:
-    """Write a model of weights that are known, with a history of three epochs."""
+    """Write a model with known weights and a history of three epochs."""
     made = read_split(parts)
     model = start(made, config)
     tables = {name: np.round(np.full_like(t, 0.25), 2) for name, t in model.tables.items()}
@@ -60,11 +62,9 @@ def write_run(folder: Path, parts: Path, config: Config) -> Metrics:
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder, and in `folds` another one with a k-fold split."""
+    """A working folder; `folds` is another one with a k-fold split."""
     folder = tmp_path_factory.mktemp("planted")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("model", "evaluation", "split_folder"):
-            patch.setattr(f"mfcli.{module}.__version__", "9.9")
         metadata = {"keras_version": "3.0", "date_saved": "2026-01-02@03:04:05"}
         patch.setattr("mfcli.model.keras_file._metadata", lambda: metadata)
         _write_all(folder)
@@ -80,7 +80,7 @@ def _write_all(folder: Path) -> None:
     write_run(folder / "runs" / "a", folder / "split", CONFIG)
     folds = folder / "folds"
     write_split(folds / "split", split(ratings, Config(strategy="k-fold", folds=2, seed=3)))
-    FoldMetrics(
+    FoldMetrics.of(
         [write_run(folds / f"fold-{n}", folds / "split" / f"fold-{n}", Config(k=3)) for n in (1, 2)]
     ).write(folds / "metrics.json")
 
@@ -137,33 +137,32 @@ split: split
 │ test with a user or item not in train  │                           0 │
 │ valid with a user or item not in train │                           0 │
 │ hash                                   │                HASH-OF-IT-- │
-│ written by                             │                   mfcli 9.9 │
+│ written by                             │                 mfcli V.V.V │
 └────────────────────────────────────────┴─────────────────────────────┘
 model: model
-┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃               ┃                                           value ┃
-┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ k             │                                  2 (default 10) │
-│ reg           │                                0.01 (default 0) │
-│ epochs        │                                  3 (default 15) │
-│ valid         │                                 0.1 (default 0) │
-│ users         │                 5 (0 without a training rating) │
-│ items         │                 4 (0 without a training rating) │
-│ mu            │                                          2.8333 │
-│ scale         │                                  1 to 5, step 1 │
-│ parameters    │                                              27 │
-│ size on disk  │                                         SIZE-IT │
-│ split         │                     HASH-OF-IT--, that of split │
-│ last loss     │                                          1.7100 │
-│ last mse      │                                          1.4100 │
-│ last val_loss │                                          1.5100 │
-│ last val_mse  │                                          1.2100 │
-│ written by    │ mfcli 9.9, keras 3.0, saved 2026-01-02@03:04:05 │
-└───────────────┴─────────────────────────────────────────────────┘
-as by default: batch_size 128, lr 0.08, momentum 0.9, nesterov
-false, optimizer sgd, engine auto, blocks 0, seed 0, test 0.2,
-strategy random, cut none, folds 5, min_user 1, min_item 1, decimal
-., on_bad_row stop, duplicates keep-last, clip true, damping 5
+┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃               ┃                                             value ┃
+┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ k             │                                    2 (default 10) │
+│ reg           │                                  0.01 (default 0) │
+│ epochs        │                                    3 (default 15) │
+│ users         │                   5 (0 without a training rating) │
+│ items         │                   4 (0 without a training rating) │
+│ mu            │                                            2.8333 │
+│ scale         │                                    1 to 5, step 1 │
+│ parameters    │                                                27 │
+│ size on disk  │                                           SIZE-IT │
+│ split         │                       HASH-OF-IT--, that of split │
+│ last loss     │                                            1.7100 │
+│ last mse      │                                            1.4100 │
+│ last val_loss │                                            1.5100 │
+│ last val_mse  │                                            1.2100 │
+│ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
+└───────────────┴───────────────────────────────────────────────────┘
+default settings: optimizer sgd, ensemble 1, batch_size 128, lr 0.08,
+momentum 0.9, nesterov false, reg_scope table, lr_schedule constant,
+lr_every epoch, warmup 0, momentum_schedule constant, engine auto,
+seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
@@ -212,8 +211,7 @@ metrics.json: metrics
 │ k                         │              2 (default 10) │
 │ reg                       │            0.01 (default 0) │
 │ epochs                    │              3 (default 15) │
-│ valid                     │             0.1 (default 0) │
-│ written by                │                   mfcli 9.9 │
+│ written by                │                 mfcli V.V.V │
 └───────────────────────────┴─────────────────────────────┘
 """
 
@@ -244,20 +242,21 @@ split: split
 │ scale                 │              1 to 5, step 1 │
 │ folds                 │                           2 │
 │ hash                  │                HASH-OF-IT-- │
-│ written by            │                   mfcli 9.9 │
+│ written by            │                 mfcli V.V.V │
 └───────────────────────┴─────────────────────────────┘
 metrics.json: metrics
 ┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
 ┃                       ┃                                                 value ┃
 ┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
 │ folds                 │                                                     2 │
-│ RMSE                  │                              1.7966, deviation 0.4149 │
-│ MAE                   │                              1.5586, deviation 0.5936 │
-│ RMSE of damped biases │                              1.6109, deviation 0.2866 │
+│ RMSE                  │                     1.7966, standard deviation 0.4149 │
+│ MAE                   │                     1.5586, standard deviation 0.5936 │
+│ R2                    │                    -0.3701, standard deviation 0.0845 │
+│ RMSE of damped biases │                     1.6109, standard deviation 0.2866 │
 │ fold 1                │ RMSE 2.0900, split HASH-FOLD-1-, that of split/fold-1 │
 │ fold 2                │ RMSE 1.5032, split HASH-FOLD-2-, that of split/fold-2 │
 │ k                     │                                        3 (default 10) │
-│ written by            │                                             mfcli 9.9 │
+│ written by            │                                           mfcli V.V.V │
 └───────────────────────┴───────────────────────────────────────────────────────┘
 .: 2 folds, validation RMSE
 ┏━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━┳━━━━━━┳━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┓
@@ -266,32 +265,40 @@ metrics.json: metrics
 │ 1    │      3 │ 1.2000 │ 1.0000 │        2 │ 1.1000 │  1 s │         1.5000 │ split/fold-1 │
 │ 2    │      3 │ 1.2000 │ 1.0000 │        2 │ 1.1000 │  1 s │         1.5000 │ split/fold-2 │
 └──────┴────────┴────────┴────────┴──────────┴────────┴──────┴────────────────┴──────────────┘
-not as by default: k 3
+changed settings: k 3
 """
 
 
 def test_the_page_of_a_working_folder(work: Run) -> None:
     size = output.size(sum(path.stat().st_size for path in Path("model").iterdir()))
     expected = PAGE.replace("HASH-OF-IT--", split_hash(Path("split"))[:12])
+    expected = expected.replace("V.V.V", __version__)
     done = work("show")
     assert (done.code, done.err) == (0, "")
-    assert shorter(page(done)) == shorter(expected.replace("SIZE-IT", f"{size:>7}"))
-    listed = re.search(r"^as by default:(.*?)^model: weights", page(done), re.DOTALL | re.MULTILINE)
+    assert page(done) == expected.replace("SIZE-IT", f"{size:>7}")
+    listed = re.search(r"^default settings:(.*?)^model: w", page(done), re.DOTALL | re.MULTILINE)
     assert listed
     shown = {text.split()[0] for text in listed[1].replace("\n", " ").split(",")}
-    assert shown | {"k", "reg", "epochs", "valid"} == set(SETTINGS)
+    assert shown | {"k", "reg", "epochs"} == set(CONFIG.used("training"))
 
 
-def shorter(text: str) -> str:
-    """Leave out the list of the settings that are as by default."""
-    return re.sub(
-        r"^as by default:.*?(?=^model: weights)", "", text, flags=re.DOTALL | re.MULTILINE
-    )
+def test_a_setting_that_stands_for_a_known_value_is_not_changed() -> None:
+    used = Config(optimizer="gibbs", k=3).used("training")
+    assert used["average"] == 0.9
+    assert changed(used) == ["k", "optimizer"]
+    assert changed({"optimizer": "of a later version", "k": 10, "new": 1}) == ["optimizer", "new"]
+
+
+def test_errors_spell_parameters_as_asked(planted: Path, tmp_path: Path) -> None:
+    (tmp_path / "mfcli.toml").write_text("k = 0")
+    facts = facts_of(find(tmp_path)[0], lambda param: f"--{param.name}")
+    assert facts["error"] == f"{tmp_path / 'mfcli.toml'}: k must be at least 1, got 0"
 
 
 def test_the_page_of_a_k_fold_training(work: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("folds")
     expected = FOLDS.replace("HASH-OF-IT--", split_hash(Path("split"))[:12])
+    expected = expected.replace("V.V.V", __version__)
     for fold in (1, 2):
         hash = split_hash(Path(f"split/fold-{fold}"))
         assert hash == read_split(Path(f"split/fold-{fold}")).hash
@@ -301,11 +308,11 @@ def test_the_page_of_a_k_fold_training(work: Run, monkeypatch: pytest.MonkeyPatc
     assert page(done) == expected
 
 
-def test_versions_come_first_and_what_is_not_installed_is_said(
+def test_versions_come_first_and_name_missing_libraries(
     work: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert set(LIBRARIES) <= set(versions())
-    monkeypatch.setattr("mfcli.show.artifacts.LIBRARIES", ("numpy", "no-such-library"))
+    monkeypatch.setattr("mfcli.show.installed.LIBRARIES", ("numpy", "no-such-library"))
     lines = work("show", "mfcli.toml").out.splitlines()
     assert lines[0].rstrip() == "Versions"
     assert any("numpy" in line and np.__version__ in line for line in lines)
@@ -340,21 +347,21 @@ def test_every_kind_of_path(work: Run, place: str, kinds: list[str]) -> None:
     assert work("show", place).code == 0
 
 
-def test_several_paths_and_none_twice(work: Run) -> None:
+def test_several_paths_without_repetition(work: Run) -> None:
     done = work("show", "history.json", ".", "folds/fold-1/history.json", "--json")
     paths = [artifact["path"] for artifact in json.loads(done.out)["artifacts"]]
     assert paths[0] == "history.json"
     assert len(paths) == len(set(paths)) == 6
 
 
-def test_files_are_known_by_what_they_hold(work: Run) -> None:
+def test_files_are_recognized_by_their_content(work: Run) -> None:
     Path("history.json").rename("run-7.json")
     Path("metrics.json").rename("best.json")
     artifacts = json.loads(work("show", "run-7.json", "best.json", "--json").out)["artifacts"]
     assert [artifact["kind"] for artifact in artifacts] == ["history", "metrics"]
 
 
-def test_json_says_what_the_page_says(work: Run) -> None:
+def test_json_has_the_facts_of_the_page(work: Run) -> None:
     done = work("show", "--json")
     result = json.loads(done.out)
     split_, model, history, metrics = result["artifacts"][1:]
@@ -363,17 +370,19 @@ def test_json_says_what_the_page_says(work: Run) -> None:
     assert {name: split_[name] for name in shared} == {name: manifest[name] for name in shared}
     assert split_["unseen"] == manifest["unseen"]
     record = json.loads(Path("model/model.json").read_text())
-    assert {name: model[name] for name in ("config", "mu", "scale", "split", "losses")} == {
-        name: record[name] for name in ("config", "mu", "scale", "split", "losses")
+    assert {name: model[name] for name in ("mu", "scale", "split", "losses")} == {
+        name: record[name] for name in ("mu", "scale", "split", "losses")
     }
-    assert model["changed"] == ["k", "reg", "epochs", "valid"]
+    assert model["config"] == record["settings"]
+    assert model["changed"] == ["k", "reg", "epochs"]
     assert model["split_beside"] == {"path": "split", "hash": manifest["hash"], "same": True}
     assert history["curve"]["values"] == pytest.approx([1.2, 1.0, 1.1])
     written = json.loads(Path("metrics.json").read_text())
-    assert all(metrics[name] == written[name] for name in ("rmse", "mae", "r2", "groups"))
+    assert all(metrics[name] == written[name] for name in ("measures", "groups"))
+    assert metrics["config"] == written["training"]
 
 
-def test_a_fold_is_described_as_it_is_read(work: Run) -> None:
+def test_a_fold_is_described_without_being_written(work: Run) -> None:
     fold = Path("folds/split/fold-2")
     shown = json.loads(work("show", fold, "--json").out)["artifacts"][0]
     made = read_split(fold)
@@ -382,7 +391,7 @@ def test_a_fold_is_described_as_it_is_read(work: Run) -> None:
     assert shown["strategy"]["fold"] == 2
 
 
-def test_a_model_of_another_split_is_told(work: Run, planted: Path) -> None:
+def test_a_model_of_another_split_is_marked(work: Run, planted: Path) -> None:
     ratings = read_ratings(planted / "data.csv", rejected=Path("rejected.csv"))
     other = write_split(Path("split"), split(ratings, Config(seed=9)))["hash"][:12]
     own = json.loads(Path("model/model.json").read_text())["split"][:12]
@@ -433,15 +442,16 @@ DAMAGES = [
     ("model/model.keras", None, "model/model.keras: is missing; train again"),
     ("model/users.arrow", b"", "model/users.arrow: is damaged (its digest is wrong)"),
     ("history.json", b"[]", "history.json: must hold a JSON object, got list"),
-    ("history.json", b'{"loss": [1, NaN]}', "history.json: 'loss' must be a list of 2 finite"),
+    ("history.json", b'{"loss": [1, NaN]}', "history.json: numbers must be finite and below"),
     ("metrics.json", b"", "metrics.json: is not valid JSON"),
-    ("metrics.json", b"{}", "metrics.json: holds no metrics; make them with: mfcli evaluate"),
-    ("metrics.json", b'{"folds": [], "format": 2}', "metrics.json has format 2; this mfcli reads"),
+    ("metrics.json", b"{}", "metrics.json: contains no metrics; create them with: mfcli evaluate"),
+    ("metrics.json", b'{"folds": [], "format": 1}', "metrics.json: has format 1, but this mfcli"),
+    ("metrics.json", b'{"folds": [], "format": 3}', "metrics.json: has format 3, but this mfcli"),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), DAMAGES)
-def test_damage_is_told_in_its_place(
+def test_damage_is_reported_in_its_place(
     work: Run, name: str, content: bytes | None, message: str
 ) -> None:
     Path(name).unlink()
@@ -459,7 +469,7 @@ def test_damage_is_told_in_its_place(
     assert [a["kind"] for a in result["artifacts"] if "error" in a] == [KINDS[damaged]]
 
 
-def test_what_may_not_be_read_is_told_in_its_place(
+def test_unreadable_files_are_reported_in_their_place(
     work: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def guarded(method: Callable[[Path], Any]) -> Callable[[Path], Any]:
@@ -497,16 +507,16 @@ def test_damage_in_folds(work: Run) -> None:
     assert [row[2].strip() for row in rows] == ["-", "1.2000"]
 
 
-def test_folds_with_other_settings_are_told_apart(work: Run) -> None:
+def test_folds_with_different_settings_are_listed(work: Run) -> None:
     write_run(Path("folds/fold-2"), Path("folds/split/fold-2"), Config(k=2, lr=0.1))
     lines = work("show", "folds").out.splitlines()
     assert [line.rstrip() for line in lines[-2:]] == [
-        "fold 1, not as by default: k 3",
-        "fold 2, not as by default: k 2, lr 0.1",
+        "fold 1, changed settings: k 3",
+        "fold 2, changed settings: k 2, lr 0.1",
     ]
 
 
-def test_a_sick_model_names_its_table(work: Run) -> None:
+def test_weights_that_are_not_finite_name_their_table(work: Run) -> None:
     with zipfile.ZipFile("model/model.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     Path("w.h5").write_bytes(members["model.weights.h5"])
@@ -530,8 +540,8 @@ def write_zip(path: Path, members: dict[str, bytes]) -> None:
 
 
 NOTHING = (
-    ": holds nothing of mfcli's; name a split, a model, history.json, metrics.json, model.keras,"
-    " mfcli.toml or a folder that holds some of them\n"
+    ": contains nothing that mfcli can show; name a split, a model, history.json, metrics.json,"
+    " model.keras, mfcli.toml or a folder that contains some of them\n"
 )
 REFUSED = [
     ("empty", f"empty{NOTHING}"),
@@ -547,7 +557,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("place", "message"), REFUSED, ids=[place[:20] for place, _ in REFUSED])
-def test_a_path_with_nothing_is_one_line(work: Run, place: str, message: str) -> None:
+def test_a_path_without_artifacts_is_an_error(work: Run, place: str, message: str) -> None:
     Path("empty").mkdir()
     Path("other.json").write_text('{"a": 1}')
     Path("broken.json").write_text("{")
@@ -558,7 +568,7 @@ def test_a_path_with_nothing_is_one_line(work: Run, place: str, message: str) ->
         assert done.err.count("\n") == 1
 
 
-def test_text_from_files_does_no_harm(work: Run, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_from_files_is_harmless(work: Run, capfd: pytest.CaptureFixture[str]) -> None:
     evil = "[red]x[/red]\x1b[2J\x9b1m\r\u202e\ud800\n"
     manifest = json.loads(Path("split/split.json").read_text())
     manifest["source"] |= {"name": evil, "columns": {evil: evil}}
@@ -580,7 +590,7 @@ def test_text_from_files_does_no_harm(work: Run, capfd: pytest.CaptureFixture[st
 
 
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=200), st.integers(1, 60))
-def test_a_sparkline_goes_up_and_down_as_the_values_do(values: list[float], width: int) -> None:
+def test_a_sparkline_follows_the_values(values: list[float], width: int) -> None:
     line = output.sparkline(values, width)
     assert len(line) == min(len(values), width)
     assert line[0] == "▁" or len(set(values)) > 1
@@ -593,13 +603,13 @@ def test_a_sparkline_goes_up_and_down_as_the_values_do(values: list[float], widt
 
 
 @given(st.text())
-def test_what_is_printable_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     shown = output.printable(text)
     assert output.printable(shown) == shown
     assert shown == text or not text.isprintable()
 
 
-# What follows looks for JSON, TOML and Keras files that make `show` stumble.
+# The tests below search for JSON, TOML and Keras files that make `show` fail.
 
 ODD = st.one_of(
     st.none(),
@@ -618,7 +628,7 @@ VALUES = st.recursive(
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield every place inside a value of JSON: what holds it, and its name there."""
+    """Yield every place in a JSON value: its container, and its key or index there."""
     names = list(value) if isinstance(value, dict) else range(len(value))
     for name in names:
         yield value, name
@@ -628,7 +638,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def mutated(draw: st.DrawFn, value: dict[str, Any]) -> dict[str, Any]:
-    """Put odd values into an object of JSON, take some away or exchange them."""
+    """Replace, remove, add or exchange values in a JSON object."""
     value = copy.deepcopy(value)
     for _ in range(draw(st.integers(1, 3))):
         there = list(places(value))
@@ -651,8 +661,8 @@ def mutated(draw: st.DrawFn, value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def stays_upright(data: st.DataObject, folder: Path, *places: str) -> None:
-    """Show what was damaged, as a page or as JSON: it is that or one line of error."""
+def shows_or_refuses(data: st.DataObject, folder: Path, *places: str) -> None:
+    """Show a damaged artifact as a page or as JSON: the result is that or an error of one line."""
     path = folder / data.draw(st.sampled_from(places))
     options = data.draw(st.sampled_from([[], ["--json"]]))
     done = CliRunner().invoke(app, ["show", str(path), *options])
@@ -671,7 +681,7 @@ def stays_upright(data: st.DataObject, folder: Path, *places: str) -> None:
 
 
 def is_harmless(text: str) -> bool:
-    """Whether a terminal shows a text as it stands, left to right."""
+    """Return whether a terminal shows a text unchanged, from left to right."""
     steering = set(map(chr, [*range(0x2028, 0x202F), *range(0x2066, 0x206A)]))
     return all(category(c) not in ("Cc", "Cs") or c == "\n" for c in text) and (
         steering.isdisjoint(text)
@@ -703,7 +713,7 @@ def fuzzed(planted: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", FILES)
 @FUZZED
 @given(data=st.data())
-def test_no_json_makes_it_stumble(fuzzed: Path, name: str, data: st.DataObject) -> None:
+def test_no_json_makes_it_fail(fuzzed: Path, name: str, data: st.DataObject) -> None:
     path = fuzzed / name
     content = path.read_bytes()
     value = json.loads(content)
@@ -715,19 +725,17 @@ def test_no_json_makes_it_stumble(fuzzed: Path, name: str, data: st.DataObject) 
             _write_sealed(path, value)
         else:
             path.write_text(json.dumps(value))
-        stays_upright(data, fuzzed, *FILES[name])
+        shows_or_refuses(data, fuzzed, *FILES[name])
     finally:
         path.write_bytes(content)
 
 
 def _write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write as `write_manifest` does, NaN and all: it has the right digest whatever it says."""
-    from mfcli.storage.files import _SEAL, _seal
-
-    path.write_text(json.dumps(value | {_SEAL: _seal(value)}))
+    """Write a record with a correct digest, whatever it says, even with NaN."""
+    path.write_text(json.dumps(value | {"digest": _seal(value)}))
 
 
-ENDLESS = "0x" + "f" * 5000  # Python reads it and cannot write it
+ENDLESS = "0x" + "f" * 5000  # Python reads it but cannot write it
 TOML = [f"k = {'[' * 5000}", f"k = {ENDLESS}", f"k = [{ENDLESS}]", f"lr = 1{'0' * 400}", "k = 1e"]
 
 
@@ -738,14 +746,14 @@ TOML = [f"k = {'[' * 5000}", f"k = {ENDLESS}", f"k = [{ENDLESS}]", f"lr = 1{'0' 
     | st.builds("{} = {}\n".format, st.sampled_from(list(SETTINGS)), VALUES.map(json.dumps)),
     data=st.data(),
 )
-def test_no_toml_makes_it_stumble(fuzzed: Path, text: str, data: st.DataObject) -> None:
+def test_no_toml_makes_it_fail(fuzzed: Path, text: str, data: st.DataObject) -> None:
     (fuzzed / "mfcli.toml").write_text(text, encoding="utf-8", errors="ignore")
-    stays_upright(data, fuzzed, "mfcli.toml")
+    shows_or_refuses(data, fuzzed, "mfcli.toml")
 
 
 @FUZZED
 @given(data=st.data())
-def test_no_keras_file_makes_it_stumble(fuzzed: Path, data: st.DataObject) -> None:
+def test_no_keras_file_makes_it_fail(fuzzed: Path, data: st.DataObject) -> None:
     path = fuzzed / "model" / "model.keras"
     content = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
@@ -754,12 +762,12 @@ def test_no_keras_file_makes_it_stumble(fuzzed: Path, data: st.DataObject) -> No
         name = data.draw(st.sampled_from(["config.json", "metadata.json"]))
         members[name] = json.dumps(data.draw(mutated(json.loads(members[name])))).encode()
         write_zip(path, members)
-        stays_upright(data, fuzzed, "model", "model/model.keras")
+        shows_or_refuses(data, fuzzed, "model", "model/model.keras")
         damaged = bytearray(content)
         for _ in range(data.draw(st.integers(1, 4))):
             damaged[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
         path.write_bytes(damaged)
-        stays_upright(data, fuzzed, "model", "model/model.keras")
+        shows_or_refuses(data, fuzzed, "model", "model/model.keras")
     finally:
         path.write_bytes(content)
 
@@ -775,18 +783,18 @@ DEEP = [b"[" * 100_000, b'{"loss": ' + b"9" * 5000 + b"}"] + [
     content=st.binary() | st.text().map(str.encode) | st.sampled_from(DEEP),
     data=st.data(),
 )
-def test_no_bytes_make_it_stumble(
+def test_no_bytes_make_it_fail(
     fuzzed: Path, name: str, content: bytes, data: st.DataObject
 ) -> None:
     path = fuzzed / name
     before = path.read_bytes()
     try:
         path.write_bytes(content)
-        stays_upright(data, fuzzed, *FILES[name])
+        shows_or_refuses(data, fuzzed, *FILES[name])
     finally:
         path.write_bytes(before)
 
 
-def test_find_names_what_it_found(planted: Path) -> None:
+def test_find_returns_the_folds(planted: Path) -> None:
     found = find(planted / "folds")
     assert [artifact.fold for artifact in found] == [None, None, 1, 1, 2, 2]

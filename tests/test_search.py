@@ -1,4 +1,4 @@
-"""The search: never looks at test ratings, is the same on any threads, goes on where it stopped."""
+"""The search: ignores test ratings, is the same on any number of threads, and continues."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ import mfcli.search.recommended
 from mfcli.config import Config, read_config
 from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
 from mfcli.plots import plot_search
-from mfcli.search import Search, default_space, read_space, settings_from, with_validation
+from mfcli.search import (
+    Search,
+    default_space,
+    found_candidate,
+    read_space,
+    settings_from,
+    space_for,
+    summary,
+    with_validation,
+)
+from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space
-from mfcli.search.tuning import ROUND
 from mfcli.splits import Split
 from mfcli.training import fit
 
@@ -56,7 +65,7 @@ def test_validation_ratings_are_cut_from_the_training_ratings() -> None:
     assert len(with_validation(whole, Config(valid=0.3)).test) == round(0.3 * len(whole.train))
 
 
-def test_a_split_s_own_validation_ratings_are_used() -> None:
+def test_validation_ratings_of_the_split_are_used() -> None:
     whole = planted_split(Config(valid=0.2))
     parts = with_validation(whole, Config())
     assert parts.train is whole.train
@@ -78,24 +87,24 @@ def test_threads_do_not_matter(split: Split, search: Search) -> None:
     assert alone.attempts == search.attempts
 
 
-def test_it_finds_better_settings_than_it_began_with(split: Split, search: Search) -> None:
+def test_it_finds_better_settings_than_the_first_ones(split: Split, search: Search) -> None:
     assert search.best
-    first = [attempt.rmse for attempt in search.attempts[:ROUND] if attempt.is_whole]
+    first = [attempt.rmse for attempt in search.attempts[:ROUND] if attempt.is_complete]
     assert search.best.rmse < np.median(first)
-    assert search.best.rmse == min(a.rmse for a in search.attempts if a.is_whole)
+    assert search.best.rmse == min(a.rmse for a in search.attempts if a.is_complete)
     config = replace(Config(), **settings_from(search.best.settings, Config()))
     assert fit(split, config).losses["val_mse"] ** 0.5 == pytest.approx(search.best.rmse)
 
 
-def test_hopeless_trials_are_cut_short(search: Search) -> None:
-    cut = [attempt for attempt in search.attempts if not attempt.is_whole]
-    assert cut
-    assert min(attempt.number for attempt in cut) > ROUND  # the first round has no median
+def test_hopeless_trials_are_pruned(search: Search) -> None:
+    pruned = [attempt for attempt in search.attempts if not attempt.is_complete]
+    assert pruned
+    assert min(attempt.number for attempt in pruned) > ROUND  # the first round has no median
     assert search.best
-    assert all(attempt.rmse > search.best.rmse for attempt in cut)
+    assert all(attempt.rmse > search.best.rmse for attempt in pruned)
 
 
-def test_it_goes_on_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
+def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
     path = tmp_path / "search.db"
     Search(split, Config(), SPACE, path).run(ROUND)
     again = Search(split, Config(), SPACE, path)
@@ -114,11 +123,11 @@ def test_it_goes_on_from_its_storage(split: Split, search: Search, tmp_path: Pat
         "another space": (split, Config(), SPACE | {"k": Choice((2,))}),
     }
     for words, other in others.items():
-        with pytest.raises(ArtifactError, match=f"is a search with {words}"):
+        with pytest.raises(ArtifactError, match=f"to a search with {words}; choose another"):
             Search(*other, path)
 
 
-def test_what_the_space_chooses_does_not_count_as_other_settings(
+def test_searched_settings_may_differ_from_those_in_the_storage(
     split: Split, tmp_path: Path
 ) -> None:
     Search(split, Config(), SPACE, tmp_path / "s.db")
@@ -130,16 +139,16 @@ def test_a_damaged_storage_is_named(split: Split, tmp_path: Path) -> None:
     path.write_text("not a database\n" * 99, encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"search.db: cannot be used as storage"):
         Search(split, Config(), SPACE, path)
-    with pytest.raises(UsageError, match="--storage must be a name without any of"):
+    with pytest.raises(UsageError, match="storage must not contain any of"):
         Search(split, Config(), SPACE, tmp_path / "a?b.db")
 
 
-def test_it_stops_when_the_time_is_over(split: Split) -> None:
-    with pytest.raises(TrainingError, match="no trial was trained to its end"):
+def test_it_stops_after_the_given_time(split: Split) -> None:
+    with pytest.raises(TrainingError, match="no trial was completed; raise minutes or trials"):
         Search(split, Config(), SPACE).run(5, seconds=0)
 
 
-def test_divergence_is_a_bad_trial_and_not_the_end(split: Split) -> None:
+def test_a_diverged_trial_does_not_stop_the_search(split: Split) -> None:
     wild = Search(split, Config(), SPACE | {"rate": Choice((0.02, 1e5))})
     wild.run(ROUND)
     assert wild.best
@@ -147,16 +156,16 @@ def test_divergence_is_a_bad_trial_and_not_the_end(split: Split) -> None:
     assert max(attempt.rmse for attempt in wild.attempts) == split.scale.max - split.scale.min
 
 
-def test_impossible_settings_are_no_trial(split: Split) -> None:
+def test_impossible_settings_fail(split: Split) -> None:
     space = SPACE | {"warmup": Choice((0, 50))}
     some = Search(split, Config(), space)
     some.run(ROUND)
     assert 0 < len(some.attempts) < ROUND
-    with pytest.raises(TrainingError, match="to its end: warmup must be below epochs"):
+    with pytest.raises(TrainingError, match="completed: warmup must be below epochs"):
         Search(split, Config(), SPACE | {"warmup": Choice((50,))}).run(3)
 
 
-def test_trials_that_stop_early_count_with_their_best_epoch(split: Split) -> None:
+def test_trials_with_patience_count_with_their_best_epoch(split: Split) -> None:
     space = SPACE | {"patience": Choice((1,)), "rate": Choice((0.2, 0.3))}
     early = Search(split, Config(), space | {"epochs": Choice((40,))})
     early.run(4)
@@ -167,24 +176,24 @@ def test_trials_that_stop_early_count_with_their_best_epoch(split: Split) -> Non
     assert early.best.rmse == pytest.approx(fitted.losses["val_mse"] ** 0.5)
 
 
-def test_the_rate_follows_from_the_settings_that_are_in_force() -> None:
+def test_the_learning_rate_follows_from_the_rate() -> None:
     base = Config(batch_size=8, momentum=0.0, epochs=30)
     assert settings_from({"rate": 0.01, "warmup": 20}, base) == {"warmup": 20, "lr": 0.04}
     assert settings_from({"rate": 0.01, "momentum": 0.5}, base)["lr"] == pytest.approx(0.02)
 
 
-def test_what_cannot_be_trained_is_told(split: Split) -> None:
+def test_failures_have_reasons(split: Split) -> None:
     some = Search(split, Config(), SPACE | {"k": Choice((2, 10**9))})
     some.run(ROUND)
     assert some.best
     assert len(some.failures) + len(some.attempts) == ROUND
     assert "k 1000000000" in some.failures[0]
     wild = Search(split, Config(), SPACE | {"rate": Choice((1e3, 1e4))})
-    with pytest.raises(TrainingError, match="all diverged; search lower rates"):
+    with pytest.raises(TrainingError, match="all trials diverged; search lower rates"):
         wild.run(2)
 
 
-def test_too_few_ratings_to_validate_on() -> None:
+def test_too_few_training_ratings() -> None:
     whole = planted_split(Config())
     few = replace(whole, train=whole.train.take(np.arange(len(whole.train)) < 4))
     with pytest.raises(DataError, match="leaves no valid rating of 4; raise --valid"):
@@ -197,14 +206,14 @@ def test_importances_add_up(search: Search) -> None:
     assert sum(importances.values()) == pytest.approx(1)
 
 
-def test_the_picture_shows_the_search(search: Search, tmp_path: Path) -> None:
+def test_the_picture_of_a_search(search: Search, tmp_path: Path) -> None:
     out = tmp_path / "search.png"
     plot_search(search.attempts, search.importances(), out, title="$x$")
     assert matplotlib.image.imread(out).std() > 0.05
     plot_search(search.attempts[:3], {}, tmp_path / "few.svg")
 
 
-def test_the_default_space_is_one_of_settings() -> None:
+def test_the_default_space_is_valid() -> None:
     for deviation in (1.0, 20.0):
         for end in ("low", "high"):
             values = {
@@ -221,19 +230,18 @@ def test_the_default_space_is_one_of_settings() -> None:
     ("text", "message"),
     [
         ("kk = 3", "unknown setting 'kk'; did you mean 'k'?"),
-        ("k = {low = 1}", "k must have low and high, and may have log"),
+        ("strange = 3", "unknown setting 'strange'"),
+        ("k = {low = 1}", "k must have low, high and optionally log, got {'low': 1}"),
         ("k = {low = 0, high = 4}", "k must be at least 1, got 0"),
         ("k = {low = 5, high = 4}", "k must be numbers from low to high"),
-        (
-            "reg = {low = 0, high = 1, log = true}",
-            "reg must have log true or false, and true above",
-        ),
+        ("reg = {low = 0, high = 1, log = true}", "reg must be above 0 for log = true, got {"),
+        ("reg = {low = 0, high = 1, log = 3}", "reg must have log = true or false, got {"),
         ("optimizer = {low = 'adam', high = 'sgd'}", "optimizer must be numbers from low to high"),
-        ("batch_size = []", "batch_size must have a value to choose"),
+        ("batch_size = []", "batch_size must have at least one value, got []"),
         ("k = 'many'", "k must be a whole number, got 'many'"),
-        ("k = [1, 2]\nrate = 0.1\nlr = 0.1", "rate and lr say the same; leave one out"),
-        ("test = [0.1, 0.2]", "test is no setting of training; leave it out"),
-        ("k = 3", "leaves nothing to choose"),
+        ("k = [1, 2]\nrate = 0.1\nlr = 0.1", "rate determines lr; omit one of them"),
+        ("test = [0.1, 0.2]", "test is not a training setting; omit it"),
+        ("k = 3", "leaves nothing to choose; add a range such as k = {"),
         ("k = ", "is not valid TOML"),
     ],
 )
@@ -248,7 +256,7 @@ def test_a_space_is_checked(tmp_path: Path, text: str, message: str) -> None:
 
 @pytest.fixture
 def quick_init(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `mfcli init` recommends, made quick to train."""
+    """Recommend settings that train fast."""
     monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 40})
     monkeypatch.setattr(mfcli.search.recommended, "_FACTORS", {"usual": 4})
 
@@ -269,13 +277,11 @@ def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:
     assert trained["val_mse"] ** 0.5 == pytest.approx(result["rmse"])
     again = run("tune", "--space", "space.toml")
     assert again.code == 1
-    assert "mfcli.toml: is there already; choose another --out, or --force" in again.err
+    assert "mfcli.toml: already exists; choose another" in again.err
 
 
-def test_settings_that_were_in_force_are_written_too(
-    run: Run, real_csv: Path, quick_init: None
-) -> None:
-    """What is written trains to the same error, whatever settings file there was before."""
+def test_other_changed_settings_are_written_too(run: Run, real_csv: Path, quick_init: None) -> None:
+    """The written file gives the same error, whatever the settings were before."""
     assert run("split", real_csv, "--valid", 0.1).code == 0
     Path("mfcli.toml").write_text("optimizer = 'gibbs'\nepochs = 9\naverage = 0.5\nseed = 3\n")
     Path("space.toml").write_text("optimizer = 'sgd'\nk = [2, 4]\nbatch_size = 512\n")
@@ -287,7 +293,7 @@ def test_settings_that_were_in_force_are_written_too(
     assert trained["val_mse"] ** 0.5 == pytest.approx(json.loads(done.out)["rmse"])
 
 
-def test_without_a_space_the_settings_of_init_are_a_rival(
+def test_without_a_space_the_settings_of_init_compete(
     run: Run, real_csv: Path, quick_init: None
 ) -> None:
     assert run("split", real_csv, "--valid", 0.1).code == 0
@@ -302,3 +308,21 @@ def test_without_a_space_the_settings_of_init_are_a_rival(
     rmse = float(done.err.split("with the settings of mfcli init: ")[1].split()[0])
     trained = json.loads(run("train", "--json").out)
     assert trained["val_mse"] ** 0.5 == pytest.approx(rmse, abs=1e-4)
+
+
+def test_the_outcome_of_a_search(search: Search) -> None:
+    best = found_candidate(search)
+    assert search.best
+    assert best.rmse == search.best.rmse
+    assert replace(Config(), **best.values) == replace(
+        Config(), **settings_from(search.best.settings, Config())
+    )
+    result = summary(search, best)
+    assert (result["rmse"], result["trials"]) == (best.rmse, 24)
+    assert result["pruned"] == sum(not attempt.is_complete for attempt in search.attempts)
+    assert best.title.endswith("ratings, the best of 24 trials")
+
+
+def test_equal_ratings_have_a_space(split: Split) -> None:
+    train = replace(split.train, rating=np.full(len(split.train), 3, np.float32))
+    assert space_for(replace(split, train=train), None) == default_space(1.0)

@@ -1,4 +1,4 @@
-"""Recommended settings can be trained with as they are, and do well on real ratings."""
+"""Recommended settings can be trained with, and do well on real ratings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_at_most_half_of_the_ratings_are_relevant(step: float, least: float) -> 
     assert np.mean(parts.train.rating >= relevant - step) > 0.5  # type: ignore[operator]
 
 
-def test_where_all_ratings_are_alike_all_are_relevant() -> None:
+def test_if_all_ratings_are_equal_all_are_relevant() -> None:
     ratings, _ = planted_ratings()
     parts = split(replace(ratings, rating=np.full(len(ratings), 7, np.float32)))
     assert advised(parts)["relevant"] == 7
@@ -51,7 +51,7 @@ def test_where_all_ratings_are_alike_all_are_relevant() -> None:
 
 
 def test_init_then_train(run: Run, real_split: Path) -> None:
-    """Better than SGD with what helps it: a schedule, penalties of ratings, many factors."""
+    """It is better than SGD with a schedule, penalties per rating and many factors."""
     done = run("init", "--split", real_split)
     assert done.code == 0
     assert done.out.endswith("mfcli.toml: next: mfcli train\n")
@@ -61,13 +61,12 @@ def test_init_then_train(run: Run, real_split: Path) -> None:
     assert json.loads(trained.out)["val_mse"] < other.losses["val_mse"] - 0.01
 
 
-def test_an_older_file_stays(run: Run, real_split: Path) -> None:
+def test_an_existing_file_is_kept(run: Run, real_split: Path) -> None:
     Path("mfcli.toml").write_text("k = 3\n", encoding="utf-8")
     done = run("init", "--split", real_split)
-    assert (done.code, done.err) == (
-        1,
-        "error: mfcli.toml: is there already; choose another --out, or --force\n",
-    )
+    assert done.code == 1
+    assert done.err.startswith("error: mfcli.toml: already exists; choose another ")
+    assert done.err.count("\n") == 1
     assert Path("mfcli.toml").read_text(encoding="utf-8") == "k = 3\n"
     assert run("init", "--split", real_split, "--out", "other.toml").out.endswith(
         "other.toml: next: mfcli train --config other.toml\n"

@@ -1,9 +1,9 @@
-"""The search for settings: trials side by side, the hopeless ones cut short, test ratings unseen.
+"""The search for settings: parallel trials, pruned if they are hopeless, without test ratings.
 
-Trials come in rounds. What a round tries and which of its trials are cut short depends on the
-rounds before it alone, and the sampler is seeded anew for every round: the search is the same
-whatever the number of threads, and goes on from its storage as if it had never stopped, if it
-stopped between two rounds.
+Trials run in rounds. What a round tries, and which of its trials are pruned, depends only on the
+rounds before it, and the sampler is seeded for each round. So the search is the same for any number
+of threads, and a search that was stopped between two rounds continues from its storage as if it had
+never stopped.
 """
 
 from __future__ import annotations
@@ -22,71 +22,59 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from mfcli.config import SETTINGS, Config, settings_in
-from mfcli.errors import ArtifactError, ConfigError, LimitError, TrainingError, UsageError
-from mfcli.search.spaces import RATE, Attempt, Choice, Range, Space, settings_from
-from mfcli.splits import Split, assembled, at_random, check_parts
+from mfcli.config import SETTINGS, TRAINING, Config, settings_in
+from mfcli.errors import ArtifactError, ConfigError, LimitError, Param, TrainingError, UsageError
+from mfcli.search.spaces import RATE, Choice, Range, Space, settings_from
+from mfcli.search.trials import Attempt
+from mfcli.splits import Split
 from mfcli.training import Diverged, Epoch, fit
 
-ROUND = 8  # trials that do not know of each other
-VALID = 0.1  # share of the training ratings to validate on where a split has no others
-_TENTHS = 10  # of the epochs of a trial: it is compared after each
-_STARTED = 2  # tenths that every trial may do
-LARGE = 2_000_000  # training ratings from which on a trial takes all threads
-_STUDY, _REASON = "mfcli", "reason"
-_OF_URLS = "?#%"  # in the name of a storage they would be read as parts of an address
-_NAMES = {
+ROUND = 8  # trials of a round; none knows the results of the others
+LARGE = 2_000_000  # from this many training ratings on, one trial at a time uses all threads
+
+_TENTHS = 10  # of the epochs of a trial; after each, it is compared with earlier trials
+_STARTED = 2  # tenths that no trial is pruned before
+_STUDY, _REASON, _CURVE = "mfcli", "reason", "curve"
+_URL_CHARACTERS = "?#%"  # in a file name, SQLAlchemy would read them as parts of a URL
+_IDENTITY = {
     "split": "another split",
     "valid": "other validation ratings",
     "space": "another space",
     "base": "other settings outside of the space",
     "seed": "another seed",
 }
-
-
-def with_validation(split: Split, config: Config) -> Split:
-    """Return a split with validation ratings: its own, or some cut from its training ratings.
-
-    The test ratings are replaced by the validation ratings, so that nothing can look at them.
-
-    Raises
-    ------
-    DataError
-        If there are too few to cut some off.
-    """
-    if split.valid is not None:
-        return replace(split, test=split.valid)
-    rng = np.random.default_rng(config.seed)
-    held = at_random(split.train, config.valid or VALID, rng)
-    valid = split.train.take(held)
-    parts = {"train": split.train.take(~held), "valid": valid}
-    check_parts(parts, len(split.train), {"name": "random", "valid": config.valid or VALID})
-    parts["test"] = valid
-    return replace(assembled(parts, split.scale, split.strategy), hash=split.hash)
+"""What a storage records of its search, and how a difference is described."""
 
 
 @dataclass
 class Search:
-    """A search for the settings with the least validation error.
+    """A search for the settings with the lowest validation error.
 
     Parameters
     ----------
     split : Split
         With validation ratings; see `with_validation`.
     base : Config
-        Of the settings that are not in the space.
+        For the settings that are not in the space.
     space : Space
     storage : Path, optional
-        SQLite file that keeps the search, and from which it goes on.
+        SQLite file that the search is saved in, and continued from if the file exists.
     threads : int
-        Trials at the same time; of many ratings, one trial on so many threads.
+        Trials that run in parallel; with `LARGE` data, the threads of one trial.
+
+    Attributes
+    ----------
+    attempts : list of Attempt
+        The trials so far.
 
     Raises
     ------
     ArtifactError
-        If the storage is that of another search, or is damaged.
+        If the storage belongs to another search or is damaged.
+    UsageError
+        If the name of the storage contains ``?``, ``#`` or ``%``.
     """
 
     split: Split
@@ -98,9 +86,11 @@ class Search:
 
     def __post_init__(self) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        if self.storage and set(str(self.storage)) & set(_OF_URLS):
+        if self.storage and set(str(self.storage)) & set(_URL_CHARACTERS):
             raise UsageError(
-                f"--storage must be a name without any of {_OF_URLS}, got {self.storage}"
+                f"must not contain any of {_URL_CHARACTERS}",
+                param="storage",
+                value=str(self.storage),
             )
         self._stop = threading.Event()
         self._deadline = math.inf
@@ -109,13 +99,13 @@ class Search:
             self._study = optuna.create_study(
                 storage=url, study_name=_STUDY, load_if_exists=True, direction="minimize"
             )
-            self._take_over()
+            self._continue()
 
     @property
     def best(self) -> Attempt | None:
-        """The best trial so far of those that were not cut short."""
-        whole = [attempt for attempt in self.attempts if attempt.is_whole]
-        return min(whole, key=lambda attempt: attempt.rmse, default=None)
+        """The best complete trial so far."""
+        complete = [attempt for attempt in self.attempts if attempt.is_complete]
+        return min(complete, key=lambda attempt: attempt.rmse, default=None)
 
     def run(
         self,
@@ -123,51 +113,68 @@ class Search:
         seconds: float = math.inf,
         on_trial: Callable[[Attempt], None] = lambda attempt: None,
     ) -> None:
-        """Try until there are so many trials, or the time is over.
+        """Run trials up to a number of trials, or for a time.
+
+        Parameters
+        ----------
+        trials : int
+            Including those in the storage.
+        seconds : float
+            A trial that is still running then is discarded.
+        on_trial : callable, optional
+            Called with each trial that has ended.
 
         Raises
         ------
         TrainingError
-            If no trial could be trained to its end.
+            If no trial was completed.
         """
         self._deadline = time.monotonic() + seconds
         while (done := self._done()) < trials and time.monotonic() < self._deadline:
             self._run_round(min(ROUND - done % ROUND, trials - done), on_trial)
         if not self.best:
-            raise TrainingError(f"no trial was trained to its end{self._why_none()}")
+            raise self._no_trial()
 
     @property
     def failures(self) -> list[str]:
-        """Why trials could not be trained, one reason each."""
+        """The reasons why trials could not be trained, one for each."""
         reasons = (trial.user_attrs.get(_REASON) for trial in self._study.trials)
         return [reason for reason in reasons if reason]
 
     def _done(self) -> int:
-        """Count the trials, those left out that were stopped."""
+        """Count the trials, except for those that were stopped."""
         return len(self.attempts) + len(self.failures)
 
-    def _why_none(self) -> str:
+    def _no_trial(self) -> TrainingError:
         if self.failures:
-            return f": {self.failures[0]}"
+            return TrainingError(f"no trial was completed: {self.failures[0]}")
         if self.attempts:
-            return ": all diverged; search lower rates"
-        return "; give it more --minutes or --trials"
+            return TrainingError("all trials diverged", remedy="search lower rates")
+        return TrainingError(
+            "no trial was completed", remedy=["raise ", Param("minutes"), " or ", Param("trials")]
+        )
 
     def importances(self) -> dict[str, float]:
-        """Return how much of the spread of the errors each setting explains; they add up to 1."""
-        whole = [a for a in self.attempts if a.is_whole]
-        varied = {n for n in self.space if len({str(a.settings.get(n)) for a in whole}) > 1}
-        if len(whole) < ROUND or not varied:
+        """Return the importance of each setting that was varied.
+
+        Importances are fractions of the variation in error that a setting explains; they add up to
+        1 (PED-ANOVA: S. Watanabe, A. Bansal, F. Hutter, IJCAI 2023). Empty if there are too few
+        complete trials.
+        """
+        complete = [attempt for attempt in self.attempts if attempt.is_complete]
+        values = {n: {str(a.settings.get(n)) for a in complete} for n in self.space}
+        varied = [name for name, distinct in values.items() if len(distinct) > 1]
+        if len(complete) < ROUND or not varied:
             return {}
-        with _quietly(), self._storing():
+        with _no_warnings(), self._storing():
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             found = optuna.importance.get_param_importances(
                 self._study, evaluator=evaluator, params=sorted(varied)
             )
         return dict(found)
 
-    def _take_over(self) -> None:
-        """Check that the storage is of this search, and go on with its trials."""
+    def _continue(self) -> None:
+        """Check that the storage belongs to this search, and load its trials."""
         own = {
             "split": self.split.hash,
             "valid": len(self.split.test),
@@ -175,27 +182,29 @@ class Search:
             "base": json.dumps(self._unsearched()),
             "seed": self.base.seed,
         }
-        kept = self._study.user_attrs
-        for name in _NAMES:
-            if name not in kept:
+        stored = self._study.user_attrs
+        for name, words in _IDENTITY.items():
+            if name not in stored:
                 self._study.set_user_attr(name, own[name])
-            elif kept[name] != own[name]:
+            elif stored[name] != own[name]:
                 raise ArtifactError(
-                    f"{self.storage}: is a search with {_NAMES[name]}; choose another --storage"
+                    f"belongs to a search with {words}",
+                    place=self.storage,
+                    remedy=["choose another ", Param("storage")],
                 )
         for trial in self._study.trials:
-            if trial.state == TrialState.RUNNING:  # the search was stopped
+            if trial.state == TrialState.RUNNING:  # the search was stopped during this trial
                 self._study.tell(trial.number, state=TrialState.FAIL)
         self.attempts = [a for t in self._study.trials if (a := self._attempt(t))]
 
     def _unsearched(self) -> dict[str, Any]:
-        """Return the settings of training that the space leaves as they are, but for the seed."""
+        """Return the training settings that are not searched, except for the seed."""
         searched = {*self.space, "seed"} | ({"lr"} if RATE in self.space else set())
-        return {n: getattr(self.base, n) for n in settings_in("training") if n not in searched}
+        return {n: getattr(self.base, n) for n in settings_in(TRAINING) if n not in searched}
 
     def _run_round(self, count: int, on_trial: Callable[[Attempt], None]) -> None:
-        """Ask for some trials, train them side by side, tell of them in order."""
-        with _quietly(), self._storing():
+        """Choose the settings of several trials, train in parallel, and report in order."""
+        with _no_warnings(), self._storing():
             seed = np.random.SeedSequence([self.base.seed, len(self._study.trials)])
             self._study.sampler = optuna.samplers.TPESampler(
                 seed=int(seed.generate_state(1)[0]), n_startup_trials=2 * ROUND
@@ -224,11 +233,11 @@ class Search:
         curve: list[float] = []
 
         def on_epoch(epoch: Epoch) -> None:
-            self._look_at_the_clock()
+            self._check_time()
             while epoch.epoch * _TENTHS >= (len(curve) + 1) * config.epochs:
                 curve.append(math.sqrt(epoch.val_mse))
             if _STARTED <= len(curve) < _TENTHS and curve[-1] > medians[len(curve) - 1]:
-                raise _CutShort
+                raise _Pruned
 
         try:
             config = replace(self.base, **settings_from(values, self.base))
@@ -237,42 +246,43 @@ class Search:
                 config,
                 threads=max(1, self.threads // workers),
                 on_epoch=on_epoch,
-                on_progress=lambda done, total: self._look_at_the_clock(),
+                on_progress=lambda done, total: self._check_time(),
             )
-            last = math.sqrt(fitted.losses["val_mse"])  # with patience, of the best epoch
+            last = math.sqrt(fitted.losses["val_mse"])  # of the best epoch, if there is patience
             curve.extend([last] * (_TENTHS - len(curve)))
             curve[-1] = last
-        except _CutShort:
+        except _Pruned:
             pass
-        except Diverged:
+        except Diverged:  # report a bad error, so that the sampler avoids such settings
             curve = [self.split.scale.max - self.split.scale.min]
         except (ConfigError, LimitError, _OutOfTime) as error:
             return error
         return curve
 
-    def _look_at_the_clock(self) -> None:
+    def _check_time(self) -> None:
         if self._stop.is_set() or time.monotonic() > self._deadline:
-            raise _OutOfTime("the time was over")
+            raise _OutOfTime
 
     def _medians(self) -> list[float]:
-        """Return, for each tenth of the epochs, the median of the trials trained to their end.
+        """Return the median RMSE of the complete trials after each tenth of their epochs.
 
-        A trial that is worse is cut short: the median stopping rule (D. Golovin et al., "Google
+        A trial that is worse is pruned: the median stopping rule (D. Golovin et al., "Google
         Vizier: a service for black-box optimization", KDD 2017, section 3.2.2).
         """
-        whole = [trial for trial in self._study.trials if trial.state == TrialState.COMPLETE]
-        if len(whole) < ROUND // 2:
+        complete = [trial for trial in self._study.trials if trial.state == TrialState.COMPLETE]
+        if len(complete) < ROUND // 2:
             return [math.inf] * _TENTHS
-        curves = [trial.user_attrs["curve"] for trial in whole]
+        curves = [trial.user_attrs[_CURVE] for trial in complete]
         return [float(value) for value in np.median(curves, axis=0)]
 
-    def _tell(self, trial: Trial, curve: list[float] | Exception) -> Attempt | None:
+    def _tell(self, trial: optuna.Trial, curve: list[float] | Exception) -> Attempt | None:
+        """Store the result of a trial."""
         if isinstance(curve, Exception):
             if not isinstance(curve, _OutOfTime):
                 trial.set_user_attr(_REASON, str(curve))
             self._study.tell(trial, state=TrialState.FAIL)
             return None
-        trial.set_user_attr("curve", curve)
+        trial.set_user_attr(_CURVE, curve)
         if len(curve) == _TENTHS:
             told = self._study.tell(trial, curve[-1])
         else:
@@ -284,16 +294,16 @@ class Search:
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED):
             return None
         values = _fixed(self.space) | trial.params
-        rmse = trial.user_attrs["curve"][-1]
+        rmse = trial.user_attrs[_CURVE][-1]
         return Attempt(trial.number + 1, values, rmse, trial.state == TrialState.COMPLETE)
 
     @contextmanager
     def _storing(self) -> Iterator[None]:
-        """Say which file is at fault when the storage fails."""
+        """Convert errors of the storage to one that names the file."""
         if not self.storage:
             yield
             return
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.exc import SQLAlchemyError  # slow to load; only storages need it
 
         try:
             yield
@@ -302,28 +312,30 @@ class Search:
         ) as error:  # fmt: skip
             reason = str(error).splitlines()[0]
             raise ArtifactError(
-                f"{self.storage}: cannot be used as storage: {reason}; choose another --storage"
+                f"cannot be used as storage: {reason}",
+                place=self.storage,
+                remedy=["choose another ", Param("storage")],
             ) from error
 
 
-class _CutShort(Exception):
-    """A trial is worse than the median."""
+class _Pruned(Exception):
+    """A trial is worse than the median of earlier trials."""
 
 
 class _OutOfTime(Exception):
-    """The search is over."""
+    """The search is to stop."""
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep to ourselves that parts of Optuna are experimental."""
+def _no_warnings() -> Iterator[None]:
+    """Suppress warnings that parts of Optuna are experimental."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _fixed(space: Space) -> dict[str, Any]:
-    """Return the settings that have one value only."""
+    """Return the settings that have only one value."""
     return {
         name: choice.values[0]
         for name, choice in space.items()
@@ -331,18 +343,18 @@ def _fixed(space: Space) -> dict[str, Any]:
     }
 
 
-def _suggest(trial: Trial, space: Space) -> dict[str, Any]:
-    """Let Optuna choose from a space."""
+def _suggest(trial: optuna.Trial, space: Space) -> dict[str, Any]:
+    """Let Optuna choose a value for each setting in a space."""
     fixed = _fixed(space)
     return {
-        name: fixed[name] if name in fixed else _suggest_one(trial, name, choice)
-        for name, choice in space.items()
+        name: fixed[name] if name in fixed else _suggest_one(trial, name, one)
+        for name, one in space.items()
     }
 
 
-def _suggest_one(trial: Trial, name: str, choice: Range | Choice) -> Any:
-    if isinstance(choice, Choice):
-        return trial.suggest_categorical(name, choice.values)
+def _suggest_one(trial: optuna.Trial, name: str, one: Range | Choice) -> Any:
+    if isinstance(one, Choice):
+        return trial.suggest_categorical(name, one.values)
     if name != RATE and SETTINGS[name].type is int:
-        return trial.suggest_int(name, int(choice.low), int(choice.high), log=choice.log)
-    return trial.suggest_float(name, choice.low, choice.high, log=choice.log)
+        return trial.suggest_int(name, int(one.low), int(one.high), log=one.log)
+    return trial.suggest_float(name, one.low, one.high, log=one.log)

@@ -1,4 +1,4 @@
-"""Runs beside one another, from their files."""
+"""Comparisons of runs, from their files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
-from mfcli.evaluation import FoldMetrics, Metrics, SavedMetrics, compare, evaluate
+from mfcli.evaluation import FoldMetrics, Metrics, compare, evaluate, read_metrics
 from mfcli.evaluation.bootstrap import interval
 from mfcli.splits import Split
 from mfcli.storage import write_manifest
@@ -37,7 +37,7 @@ def measured(split: Split, k: int, config: Config = CONFIG, **settings: Any) -> 
 
 @pytest.fixture
 def saved(split: Split, tmp_path: Path) -> Callable[..., Path]:
-    """Write the metrics of a run into a folder of its own."""
+    """Write the metrics of a run to a folder."""
 
     def save(name: str, metrics: Metrics | FoldMetrics) -> Path:
         (tmp_path / name).mkdir()
@@ -49,65 +49,66 @@ def saved(split: Split, tmp_path: Path) -> Callable[..., Path]:
 
 def test_differences_are_paired(split: Split, saved: Callable[..., Path]) -> None:
     one, two = measured(split, 2, ranking=True), measured(split, 9, ranking=True)
-    runs = {n: SavedMetrics.read(saved(n, m)) for n, m in (("a", one), ("b", two))}
+    runs = {n: read_metrics(saved(n, m)) for n, m in (("a", one), ("b", two))}
     found = compare(runs)
     for measure in ("rmse", "mae", "ndcg"):
         difference = found.difference(measure, "b")
         assert difference
-        expected = interval(two.draws[measure] - one.draws[measure])
-        assert difference["interval"] == pytest.approx(expected, abs=1e-6)
-    value = two.model.errors.rmse - one.model.errors.rmse
-    assert found.difference("rmse", "b") == {
-        "value": value,
-        "interval": pytest.approx(found.as_dict()["runs"][1]["differences"]["rmse"]["interval"]),
-    }
-    paired = np.std(two.draws["rmse"] - one.draws["rmse"])
-    assert paired < np.std(one.draws["rmse"])  # what pairing is for
+        expected = interval(np.subtract(two.draws[measure], one.draws[measure]))
+        assert difference.interval == pytest.approx(expected, abs=1e-6)
+    difference = found.difference("rmse", "b")
+    assert difference
+    assert difference.value == two.measures["rmse"] - one.measures["rmse"]
+    assert found.as_dict()["runs"][1]["differences"]["rmse"] == vars(difference)
+    paired = np.std(np.subtract(two.draws["rmse"], one.draws["rmse"]))
+    assert paired < np.std(one.draws["rmse"])  # the purpose of pairing
     assert found.settings == {"k": [2, 9], "seed": [2, 9]}
-    best = min((one, two), key=lambda metrics: metrics.model.errors.rmse)
+    best = min((one, two), key=lambda metrics: metrics.measures["rmse"] or 0)
     assert found.best("rmse") == [[one, two].index(best)]
     assert found.best("coverage") == []
 
 
 def test_other_protocols_are_refused(split: Split, saved: Callable[..., Path]) -> None:
-    first = SavedMetrics.read(saved("a", measured(split, 2)))
-    raw = SavedMetrics.read(saved("b", measured(split, 2, replace(CONFIG, clip=False))))
+    first = read_metrics(saved("a", measured(split, 2)))
+    raw = read_metrics(saved("b", measured(split, 2, replace(CONFIG, clip=False))))
     with pytest.raises(
-        ArtifactError, match=r"b/metrics.json: was measured with clip False, .*True"
+        ArtifactError, match=r"^b: was measured with clip False, but a with True; evaluate both"
     ):
         compare({"a": first, "b": raw})
     found = compare({"a": first, "b": raw}, any_protocol=True)
     difference = found.difference("rmse", "b")
     assert difference
-    assert difference["interval"] is None
-    folds = SavedMetrics.read(saved("c", FoldMetrics([measured(split, 2)] * 3)))
-    with pytest.raises(ArtifactError, match=r"was measured with folds 3, .* with 1"):
+    assert difference.interval is None
+    folds = read_metrics(saved("c", FoldMetrics.of([measured(split, 2)] * 3)))
+    with pytest.raises(ArtifactError, match=r"was measured with folds 3, .* with 1;"):
         compare({"a": first, "c": folds})
 
 
-def test_a_ranking_more_is_no_other_protocol(split: Split, saved: Callable[..., Path]) -> None:
+def test_runs_with_and_without_rankings_can_be_compared(
+    split: Split, saved: Callable[..., Path]
+) -> None:
     runs = {"a": measured(split, 2), "b": measured(split, 3, ranking=True)}
-    read = {name: SavedMetrics.read(saved(name, metrics)) for name, metrics in runs.items()}
+    read = {name: read_metrics(saved(name, metrics)) for name, metrics in runs.items()}
     found = compare(read)
     assert found.measures["ndcg"][0] is None
     assert found.difference("ndcg", "b") is None
     other = measured(split, 3, replace(CONFIG, at=3), ranking=True)
-    read["c"] = SavedMetrics.read(saved("c", other))
-    with pytest.raises(ArtifactError, match="measured with ranking at 3"):
+    read["c"] = read_metrics(saved("c", other))
+    with pytest.raises(ArtifactError, match="measured with at 3, but b with 10"):
         compare({name: read[name] for name in ("b", "c")})
 
 
 def test_folds_are_compared_by_their_means(split: Split, saved: Callable[..., Path]) -> None:
     runs = {
-        str(k): FoldMetrics([measured(split, k, replace(CONFIG, seed=s)) for s in range(3)])
+        str(k): FoldMetrics.of([measured(split, k, replace(CONFIG, seed=s)) for s in range(3)])
         for k in (2, 6)
     }
-    read = {name: SavedMetrics.read(saved(name, metrics)) for name, metrics in runs.items()}
+    read = {name: read_metrics(saved(name, metrics)) for name, metrics in runs.items()}
     found = compare(read)
     difference = found.difference("rmse", "6")
     assert difference
-    draws = runs["6"].draws["rmse"] - runs["2"].draws["rmse"]
-    assert difference["interval"] == pytest.approx(interval(draws), abs=1e-6)
+    draws = np.subtract(runs["6"].draws["rmse"], runs["2"].draws["rmse"])
+    assert difference.interval == pytest.approx(interval(draws), abs=1e-6)
 
 
 def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None:
@@ -121,9 +122,10 @@ def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None
     assert [row["name"] for row in result["runs"]] == ["a", "b"]
     assert result["runs"][1]["settings"] == {"k": 3, "seed": 3}
     assert result["same_protocol"] is True
+    assert [row["file"] for row in result["runs"]] == ["a/metrics.json", "b/metrics.json"]
 
 
-def test_what_is_refused(run: Run, split: Split, saved: Callable[..., Path]) -> None:
+def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path]) -> None:
     saved("a", measured(split, 2))
     saved("b", measured(split, 2, replace(CONFIG, seed=4)))
     Path("empty").mkdir()
@@ -131,14 +133,18 @@ def test_what_is_refused(run: Run, split: Split, saved: Callable[..., Path]) -> 
     for args, code, message in (
         (["a"], 2, "name two runs or more, such as: mfcli compare runs/a runs/b"),
         (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),
-        (["a", "empty"], 1, "empty: holds no metrics.json; make it with: mfcli evaluate --model"),
+        (
+            ["a", "empty"],
+            1,
+            "empty: contains no metrics.json; create it with: mfcli evaluate --model",
+        ),
         (["a", "none.json"], 1, "none.json: cannot be read: No such file or directory"),
         (
             ["a", "history.json"],
             1,
-            "history.json: holds no metrics; make them with: mfcli evaluate",
+            "history.json: contains no metrics; create them with: mfcli evaluate",
         ),
-        (["a", "b"], 1, "b/metrics.json: was measured with intervals level 0.95, over users"),
+        (["a", "b"], 1, "b: was measured with seed 4, but a with 0; evaluate both in the same way"),
     ):
         done = run("compare", *args)
         assert (done.code, done.out) == (code, "")
@@ -148,7 +154,7 @@ def test_what_is_refused(run: Run, split: Split, saved: Callable[..., Path]) -> 
 
 
 def mutated(value: Any, rng: random.Random) -> Any:
-    """Put something else in the place of one part of a JSON value."""
+    """Replace one part of a JSON value."""
     if isinstance(value, dict) and value and rng.random() < 0.85:
         key = rng.choice(list(value))
         return {**value, key: mutated(value[key], rng)}
@@ -176,3 +182,65 @@ def test_damaged_metrics_are_an_error_or_read(
             assert done.code == 0 or done.err.count("\n") == 1
             refused += done.code
     assert refused > 80
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"measures": {}}, "has no measures.rmse"),
+        ({"measures": {"rmse": None}}, "has no measures.rmse"),
+        ({"measures": {"rmse": "x"}}, "measures['rmse'] must be a number or null, got 'x'"),
+        ({"baselines": {}}, "has no baselines.mean"),
+        ({"training": "\ud800"}, "must contain valid Unicode"),
+        ({"protocol": {}}, "has no protocol.on"),
+        ({"draws": {"rmse": ["x"]}}, "draws['rmse'][0] must be a number, got 'x'"),
+    ],
+)
+def test_records_are_checked(
+    split: Split, saved: Callable[..., Path], change: dict[str, Any], message: str
+) -> None:
+    path = saved("a", measured(split, 2, replace(CONFIG, resamples=5))) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    write_manifest(path, value | change)
+    with pytest.raises(ArtifactError) as caught:
+        read_metrics(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert str(caught.value).endswith("; evaluate again")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rating": []}, "breakdown.rating must have 1 to 1200 entries, got 0"),
+        ({"month": [{"month": "May", "ratings": 1, "rmse": 1, "bias": 0}]}, "month must be like"),
+        ({"residuals": {"edges": [1.0], "ratings": [1]}}, "residuals.edges must have one entry"),
+    ],
+)
+def test_breakdowns_are_checked(
+    split: Split, saved: Callable[..., Path], change: dict[str, Any], message: str
+) -> None:
+    path = saved("a", measured(split, 2, replace(CONFIG, resamples=5))) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    value["breakdown"] |= change
+    write_manifest(path, value)
+    with pytest.raises(ArtifactError, match=message):
+        read_metrics(path)
+
+
+def test_folds_are_checked(split: Split, saved: Callable[..., Path]) -> None:
+    folds = FoldMetrics.of([measured(split, 2, replace(CONFIG, resamples=5))] * 2)
+    path = saved("a", folds) / "metrics.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"folds": []}, "folds must not be empty"),
+        ({"standard_deviations": {}}, "has no standard_deviations.rmse"),
+        ({"baselines": {}}, "has no baselines.biases"),
+        ({"measures": {}}, "has no measures.rmse"),
+    ]
+    for change, message in changes:
+        write_manifest(path, value | change)
+        with pytest.raises(ArtifactError, match=message):
+            read_metrics(path)

@@ -1,0 +1,180 @@
+"""One pass over the ratings that accumulates the errors of a model and of the baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mfcli.data import Ratings, Scale, Vocabulary
+from mfcli.evaluation.baselines import Baseline
+from mfcli.evaluation.binned_sums import BinnedSums
+from mfcli.evaluation.bootstrap import Bootstrap, Measured
+from mfcli.evaluation.breakdown import BreakdownSums, months_of
+from mfcli.evaluation.rating_errors import (
+    ERROR_TERMS,
+    RATING_TERMS,
+    error_columns,
+    measured_errors,
+    rating_columns,
+)
+from mfcli.model import Model
+from mfcli.splits import Split
+from mfcli.storage import each
+from mfcli.types import Counts, Doubles, Floats, Progress
+
+PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
+"""The predictors, and the prefixes of their columns."""
+
+_LANES = 4  # accumulators that may run in parallel; fixed, so that threads do not change any sum
+_CHUNK = 1 << 17  # ratings processed at a time
+
+
+@dataclass
+class ErrorSums:
+    """Sums of errors over ratings.
+
+    Attributes
+    ----------
+    users : BinnedSums
+        By user: the columns of all predictors, and `error`, that of the model.
+    breakdown : BreakdownSums
+        Of the model.
+    clipped, raw : float
+        Squared errors of the model's predictions, clipped to the rating scale and not clipped.
+    """
+
+    users: BinnedSums
+    breakdown: BreakdownSums
+    clipped: float = 0.0
+    raw: float = 0.0
+
+    def merge(self, other: ErrorSums) -> None:
+        """Add the sums of another object over the same users and items."""
+        self.users.merge(other.users)
+        self.breakdown.merge(other.breakdown)
+        self.clipped += other.clipped
+        self.raw += other.raw
+
+    def measured(self, bootstrap: Bootstrap) -> dict[str, Measured]:
+        """Return the rating errors of each predictor in `PREFIXES`."""
+        return measured_errors(self.users, PREFIXES, bootstrap)
+
+    def rmse(self, squared: float) -> float:
+        """Return the RMSE for a sum of squared errors over all ratings."""
+        return math.sqrt(squared / self.users.counts.sum())
+
+
+def accumulate(
+    model: Model,
+    split: Split,
+    ratings: Ratings,
+    baseline: Baseline,
+    clip: bool,
+    threads: int,
+    on_progress: Progress,
+) -> ErrorSums:
+    """Sum the errors over ratings.
+
+    Chunks of ratings are dealt to a fixed number of lanes. Each lane is summed in order, and then
+    the lanes are, so that the sums do not depend on the number of threads.
+
+    Parameters
+    ----------
+    model : Model
+    split : Split
+        Whose training ratings `baseline` was fitted to.
+    ratings : Ratings
+        To measure on; any vocabularies.
+    baseline : Baseline
+    clip : bool
+        Clip predictions to the model's rating scale.
+    threads : int
+    on_progress : callable
+        Called with the number of ratings processed and of all ratings.
+    """
+    predictors = _Predictors(model, split, ratings, baseline, clip)
+    chunks = list(_chunks(len(ratings)))
+    lanes = [predictors.no_sums() for _ in range(min(_LANES, len(chunks)))]
+    done = [0] * len(lanes)
+
+    def add(lane: int) -> None:
+        for part in chunks[lane :: len(lanes)]:
+            predictors.add(lanes[lane], part)
+            done[lane] += part.stop - part.start
+            on_progress(sum(done), len(ratings))
+
+    each(add, len(lanes), threads)
+    for lane in lanes[1:]:
+        lanes[0].merge(lane)
+    return lanes[0]
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK))
+
+
+class _Predictors:
+    """The model and the baselines, with the ratings in the row numbers that each of them uses."""
+
+    def __init__(
+        self, model: Model, split: Split, ratings: Ratings, baseline: Baseline, clip: bool
+    ) -> None:
+        self._model, self._baseline, self._clip = model, baseline, clip
+        self._own = ratings
+        self._known = ratings.within(model.users, model.items)
+        self._trained = ratings.within(split.train.users, split.train.items)
+        self._months = months_of(ratings.timestamp)
+        self._activity = _training_counts(model.users, ratings.users.ids)
+        self._popularity = _training_counts(model.items, ratings.items.ids)
+
+    def no_sums(self) -> ErrorSums:
+        """Return sums that are all 0."""
+        columns = [prefix + name for prefix in PREFIXES.values() for name in ERROR_TERMS]
+        return ErrorSums(
+            BinnedSums(len(self._own.users), *RATING_TERMS, "error", *columns),
+            BreakdownSums(self._activity, self._popularity, self._model.scale, self._months),
+        )
+
+    def add(self, sums: ErrorSums, part: slice) -> None:
+        """Add the errors on a part of the ratings to `sums`."""
+        own, rating = self._own.take(part), self._own.rating[part].astype(np.float64)
+        raw, clipped, fitted = self._predict(part)
+        predicted = (clipped if self._clip else raw).astype(np.float64)
+        mean = np.full(1, self._baseline.mu, np.float32)
+        values: dict[str, NDArray[Any]] = {"model": predicted, "mean": mean, "biases": fitted}
+        errors = {PREFIXES[name]: prediction - rating for name, prediction in values.items()}
+        columns = rating_columns(rating - mean) | {"error": errors[""]}
+        for prefix, error in errors.items():
+            columns |= error_columns(error, prefix)
+        sums.users.add(own.user, **columns)
+        sums.breakdown.add(own.user, own.item, rating, predicted, own.timestamp)
+        sums.clipped += _squared(clipped, rating)
+        sums.raw += _squared(raw, rating)
+
+    def _predict(self, part: slice) -> tuple[Floats, Floats, Floats]:
+        """Predict with the model, raw and clipped, and with the damped biases."""
+        known, trained = self._known.take(part), self._trained.take(part)
+        raw = self._model.predict_rows(known.user, known.item)
+        fitted = self._baseline.predict(trained.user, trained.item)
+        scale = self._model.scale
+        return raw, _clipped(raw, scale), _clipped(fitted, scale) if self._clip else fitted
+
+
+def _squared(predicted: Floats, rating: Doubles) -> float:
+    return float(np.square(predicted - rating).sum())
+
+
+def _training_counts(vocabulary: Vocabulary, ids: pa.Array) -> Counts:
+    """Return the training ratings of each id; 0 for ids that are not in the vocabulary."""
+    rows = vocabulary.rows(ids)
+    return np.where(rows >= 0, vocabulary.counts[rows], 0)
+
+
+def _clipped(predicted: Floats, scale: Scale) -> Floats:
+    return predicted.clip(np.float32(scale.min), np.float32(scale.max))

@@ -1,0 +1,198 @@
+"""Measure a model on ratings, beside simple baselines."""
+
+from __future__ import annotations
+
+import platform
+
+import numpy as np
+
+from mfcli import __version__
+from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
+from mfcli.data import Ratings
+from mfcli.errors import ArtifactError, DataError, Param, UsageError
+from mfcli.evaluation.accumulation import accumulate
+from mfcli.evaluation.baselines import Baseline
+from mfcli.evaluation.bootstrap import (
+    LEVEL,
+    Bootstrap,
+    Interval,
+    Measured,
+    interval,
+    intervals,
+)
+from mfcli.evaluation.metrics import (
+    BaselineMetrics,
+    Metrics,
+    Protocol,
+    RatingScale,
+    Settings,
+    rounded,
+)
+from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
+from mfcli.model import Model
+from mfcli.splits import PARTS, Split
+from mfcli.storage import cores
+from mfcli.types import Progress
+
+COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
+AVERAGING = "over ratings; user_rmse and ranking measures over users"
+CANDIDATES = "all items that the user has not rated in training"
+
+
+def evaluate(
+    model: Model,
+    split: Split,
+    config: Config = DEFAULTS,
+    *,
+    on: str | Ratings = "test",
+    ranking: bool = False,
+    threads: int | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> Metrics:
+    """Compare predictions with ratings.
+
+    Parameters
+    ----------
+    model : Model
+    split : Split
+        The baselines are fitted to its training ratings, and rankings leave these out. Ids are
+        matched, not rows, so it may differ from the split that the model was trained on.
+    config : Config
+        Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at` and
+        `relevant`.
+    on : str or Ratings
+        A part of the split ("test", "valid" or "train"), or other ratings.
+    ranking : bool
+        Also measure rankings.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    on_progress : callable, optional
+        Called with the number of ratings measured and of all ratings; then with the number of users
+        ranked and of all users to rank.
+
+    Raises
+    ------
+    DataError
+        If there are no ratings, or none is relevant.
+    ArtifactError
+        If the split has no such part.
+    UsageError
+        If `on` is not one of the above, or rankings are to be measured on the training ratings.
+    """
+    ratings, name = _ratings_of(split, on)
+    if ranking and name == "train":
+        raise UsageError("rankings leave out the train ratings", remedy="use test or valid instead")
+    if not len(ratings):
+        raise DataError("contains no ratings to evaluate on", place=name)
+    bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
+    baseline = Baseline.fit(split.train, config.damping)
+    sums = accumulate(model, split, ratings, baseline, config.clip, bootstrap.threads, on_progress)
+    errors, rankings = sums.measured(bootstrap), None
+    if ranking:
+        rankings = measure_rankings(
+            model,
+            ratings,
+            split.train,
+            baseline,
+            at=config.at,
+            relevant=config.relevant,
+            bootstrap=bootstrap,
+            on_progress=on_progress,
+        )
+    measured = _merged(errors, rankings.rankers if rankings else {})
+    own = measured.pop("model")
+    return Metrics(
+        protocol=_protocol(model, split, ratings, name, config, rankings),
+        training=model.config.used(TRAINING),
+        measures=own.values,
+        intervals=intervals(own.draws),
+        rmse_clipped=sums.rmse(sums.clipped),
+        rmse_raw=sums.rmse(sums.raw),
+        baselines={name: _beside(own, other) for name, other in measured.items()},
+        groups=sums.breakdown.groups(),
+        breakdown=sums.breakdown.breakdown(sums.users),
+        draws=rounded(own.draws),
+    )
+
+
+def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
+    """Return the ratings to evaluate on and their name."""
+    if isinstance(on, Ratings):
+        return on, on.source.name if on.source else "other ratings"
+    if on not in PARTS:
+        raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
+    if on not in split.parts:
+        raise ArtifactError(
+            f"the split has no {on} ratings", remedy=["split again with ", Param(on, 0.1)]
+        )
+    return split.parts[on], on
+
+
+def _merged(errors: dict[str, Measured], rankers: dict[str, Measured]) -> dict[str, Measured]:
+    """Join the rating errors and the ranking measures of each predictor."""
+    none = Measured({}, {})
+    pairs = {name: (errors.get(name, none), rankers.get(name, none)) for name in errors | rankers}
+    return {
+        name: Measured(one.values | two.values, one.draws | two.draws)
+        for name, (one, two) in pairs.items()
+    }
+
+
+def _beside(model: Measured, baseline: Measured) -> BaselineMetrics:
+    """Describe a baseline, with the gain of the model if the baseline predicts ratings."""
+    gain, gain_interval = _gain(model, baseline) if "rmse" in baseline.values else (None, None)
+    return BaselineMetrics(
+        measures=baseline.values,
+        intervals=intervals(baseline.draws),
+        gain=gain,
+        gain_interval=gain_interval,
+    )
+
+
+def _gain(model: Measured, baseline: Measured) -> tuple[float, Interval | None]:
+    """Return the fraction of the baseline's RMSE that the model removes, and its interval."""
+    own, other = model.values["rmse"], baseline.values["rmse"]
+    # both are measured on the same resamples, so the draws of the gain are the gains of the draws
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = 1 - model.draws["rmse"] / baseline.draws["rmse"]
+    return 1 - own / other if own is not None and other else 0.0, interval(draws)
+
+
+def _protocol(
+    model: Model,
+    split: Split,
+    ratings: Ratings,
+    name: str,
+    config: Config,
+    rankings: MeasuredRankings | None,
+) -> Protocol:
+    return Protocol(
+        on=name,
+        source=ratings.source.sha256 if ratings.source else None,
+        ratings=len(ratings),
+        users=int(np.count_nonzero(np.bincount(ratings.user))),
+        split=split.hash,
+        trained_on=model.split_hash,
+        strategy=split.strategy,
+        settings=_settings(config, rankings is not None),
+        scale=RatingScale(**model.scale._asdict()),
+        ranked_users=rankings.users if rankings else None,
+        relevant_share=rankings.relevant_share if rankings else None,
+        level=LEVEL,
+        cold_start=COLD_START,
+        averaging=AVERAGING,
+        candidates=CANDIDATES if rankings else None,
+        versions={
+            "mfcli": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+    )
+
+
+def _settings(config: Config, ranking: bool) -> Settings:
+    """Return the settings that the evaluation used."""
+    unused = set() if ranking else {"at", "relevant"}
+    if not config.resamples:
+        unused.add("seed")  # only the bootstrap draws random numbers
+    return {n: value for n, value in config.used(EVALUATION).items() if n not in unused}

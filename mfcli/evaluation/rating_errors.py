@@ -1,0 +1,109 @@
+"""Formulas of the rating errors, computed from sums over the ratings of each user.
+
+With e the error of a rating r (prediction less r), n the number of ratings, and m their mean:
+
+    MSE = sum e^2 / n        RMSE = sqrt(MSE)        MAE = sum |e| / n
+    R2 = 1 - sum e^2 / sum (r - m)^2
+    RMSE by user = mean over users of the RMSE of each user's ratings
+
+All of them are functions of sums over users, so the bootstrap needs only the sums of each user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.evaluation.binned_sums import BinnedSums
+from mfcli.evaluation.bootstrap import Bootstrap, Measured
+from mfcli.types import Doubles
+
+Term: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+Sums: TypeAlias = Mapping[str, Doubles]
+"""Sums over users by name; each is a number, or an array with an entry for each resample."""
+
+RATING_TERMS: dict[str, Term] = {"rating": lambda shifted: shifted, "rating_squared": np.square}
+"""Functions of a rating less a constant, summed over the ratings of each user."""
+
+ERROR_TERMS: dict[str, Term] = {"squared": np.square, "absolute": np.abs}
+"""Functions of an error, summed over the ratings of each user."""
+
+USER_TERMS: dict[str, Callable[[Sums], Doubles]] = {
+    "user_rmse": lambda user: np.sqrt(user["squared"] / user["ratings"])
+}
+"""Functions of the sums of one user, summed over users."""
+
+
+def _r2(sums: Sums) -> Doubles:
+    # sum (r - m)^2 = sum r^2 - (sum r)^2 / n, for ratings less any constant
+    variance = sums["rating_squared"] - np.square(sums["rating"]) / sums["ratings"]
+    varies = variance > 1e-9 * np.maximum(sums["ratings"], 1)  # beyond rounding errors
+    return np.asarray(1 - sums["squared"] / np.where(varies, variance, np.nan))
+
+
+FORMULAS: dict[str, Callable[[Sums], Doubles]] = {
+    "rmse": lambda sums: np.sqrt(sums["squared"] / sums["ratings"]),
+    "mse": lambda sums: sums["squared"] / sums["ratings"],
+    "mae": lambda sums: sums["absolute"] / sums["ratings"],
+    "r2": _r2,
+    "user_rmse": lambda sums: sums["user_rmse"] / sums["users"],
+}
+"""The formula of each rating error in the table of measures."""
+
+
+def rating_columns(shifted: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Return the columns to sum for ratings less a constant."""
+    return {name: term(shifted) for name, term in RATING_TERMS.items()}
+
+
+def error_columns(error: NDArray[Any], prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return the columns to sum for errors; the prefix tells several predictors apart."""
+    return {prefix + name: term(error) for name, term in ERROR_TERMS.items()}
+
+
+def measured_errors(
+    users: BinnedSums, prefixes: Mapping[str, str], bootstrap: Bootstrap
+) -> dict[str, Measured]:
+    """Compute the rating errors of several predictors on the same resamples.
+
+    Parameters
+    ----------
+    users : BinnedSums
+        By user, with the columns `RATING_TERMS` and, for each predictor, `ERROR_TERMS` with its
+        prefix.
+    prefixes : mapping of str
+        By predictor.
+    bootstrap : Bootstrap
+    """
+    active = users.counts > 0
+    ratings = users.counts[active]
+    rows = {"ratings": ratings, "users": np.ones_like(ratings)}
+    rows |= {name: users[name][active] for name in RATING_TERMS}
+    for prefix in prefixes.values():
+        own = {name: users[prefix + name][active] for name in ERROR_TERMS}
+        own |= {name: term(rows | own) for name, term in USER_TERMS.items()}
+        rows |= {prefix + name: row for name, row in own.items()}
+    matrix = np.array(list(rows.values()))  # (sums, users)
+    totals = dict(zip(rows, matrix.sum(axis=1), strict=True))
+    draws = dict(zip(rows, bootstrap.totals(matrix), strict=True))
+    return {
+        name: Measured(
+            {measure: _defined(value) for measure, value in _computed(totals, prefix).items()},
+            _computed(draws, prefix),
+        )
+        for name, prefix in prefixes.items()
+    }
+
+
+def _computed(sums: Sums, prefix: str) -> dict[str, Doubles]:
+    """Compute the measures of the predictor with a prefix."""
+    own = {name: sums[prefix + name] for name in (*ERROR_TERMS, *USER_TERMS)}
+    with np.errstate(divide="ignore", invalid="ignore"):  # a resample may lack any variance
+        return {name: formula({**sums, **own}) for name, formula in FORMULAS.items()}
+
+
+def _defined(value: Doubles) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,143 @@
+"""What a search found: the settings to write, beside those that `mfcli init` recommends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
+from mfcli.search.recommended import advise
+from mfcli.search.search import Search
+from mfcli.search.spaces import RATE, Space, default_space, read_space, settings_from
+from mfcli.splits import Split
+from mfcli.training import Epoch, fit
+
+
+class Candidate(NamedTuple):
+    """Settings to train with, and the validation RMSE that they gave.
+
+    Attributes
+    ----------
+    title : str
+        Where the settings come from, in one sentence without a period.
+    settings : list of Chosen
+        Complete: the other settings have their defaults.
+    rmse : float
+    """
+
+    title: str
+    settings: list[Chosen]
+    rmse: float
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The settings by name."""
+        return {name: value for name, value, _ in self.settings}
+
+
+def space_for(split: Split, path: Path | None) -> Space:
+    """Read a space from a file, or return the default space for the ratings.
+
+    Raises
+    ------
+    ConfigError
+        As `read_space`.
+    """
+    if path:
+        return read_space(path)
+    deviation = float(split.train.rating.std(dtype=np.float64))
+    return default_space(deviation or 1.0)  # any space will do if all ratings are equal
+
+
+def recommended_config(split: Split, base: Config) -> Config:
+    """Return the settings that `mfcli init` recommends, with the seed of `base`."""
+    return Config(seed=base.seed, **{name: value for name, value, _ in advise(split)})
+
+
+def recommended_candidate(
+    split: Split,
+    base: Config,
+    *,
+    threads: int | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Candidate:
+    """Train with the settings that `mfcli init` recommends.
+
+    Parameters
+    ----------
+    split : Split
+        With validation ratings; see `with_validation`.
+    base : Config
+        Its seed is used. Its settings of other stages are kept, except for recommended ones.
+    threads : int, optional
+    on_epoch : callable, optional
+        Called with each epoch.
+
+    Raises
+    ------
+    LimitError, TrainingError
+        If the training fails.
+    """
+    advice = advise(split)
+    fitted = fit(split, recommended_config(split, base), threads=threads, on_epoch=on_epoch)
+    rmse = math.sqrt(fitted.losses["val_mse"])
+    title = f"The settings of mfcli init: {_result(rmse, split)}"
+    changed = _changed(base)
+    recommended, searched = {one.name for one in advice}, set(settings_in(TRAINING)) - {"seed"}
+    kept = [Chosen(n, v) for n, v in changed.items() if n not in recommended | searched]
+    return Candidate(title, [*kept, *advice], rmse)
+
+
+def found_candidate(search: Search) -> Candidate:
+    """Return the best trial of a search that has a complete trial."""
+    best = search.best
+    assert best  # `Search.run` raises if there is none
+    count = len(search.attempts)
+    title = (
+        f"Found by mfcli tune: {_result(best.rmse, search.split)}, the best of {count:,}"
+        f" trial{'s' if count != 1 else ''}"
+    )
+    settings = _changed(search.base) | settings_from(best.settings, search.base)
+    return Candidate(title, [Chosen(name, value) for name, value in settings.items()], best.rmse)
+
+
+def better_candidate(found: Candidate, rival: Candidate | None) -> Candidate:
+    """Return the candidate with the lower error; the title names both if it is the rival."""
+    if rival and rival.rmse < found.rmse:
+        return rival._replace(title=f"{rival.title}. {found.title}")
+    return found
+
+
+def importance_of(setting: str, importances: dict[str, float]) -> float | None:
+    """Return the importance of a setting; that of the rate is that of the learning rate."""
+    return importances.get(RATE if setting == "lr" and RATE in importances else setting)
+
+
+def summary(search: Search, winner: Candidate) -> dict[str, Any]:
+    """Return the outcome of a search as plain values."""
+    found = found_candidate(search)
+    assert search.best
+    return {
+        "rmse": winner.rmse,
+        "settings": winner.values,
+        "trial": search.best.number,
+        "trial_rmse": found.rmse,
+        "trials": len(search.attempts),
+        "pruned": sum(not attempt.is_complete for attempt in search.attempts),
+        "failed": len(search.failures),
+        "importances": search.importances(),
+    }
+
+
+def _result(rmse: float, split: Split) -> str:
+    return f"validation RMSE {rmse:.4f} on {len(split.test):,} ratings"
+
+
+def _changed(config: Config) -> dict[str, Any]:
+    """Return the settings that differ from the defaults."""
+    values = {name: getattr(config, name) for name in SETTINGS}
+    return {name: value for name, value in values.items() if value != getattr(DEFAULTS, name)}

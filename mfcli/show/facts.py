@@ -1,0 +1,237 @@
+"""Read an artifact and describe it in plain values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config, read_settings
+from mfcli.errors import ArtifactError, ConfigError, MfcliError, Spell
+from mfcli.evaluation import FoldMetrics, Metrics, read_metrics
+from mfcli.model import KERAS_FILE, NAMES, Model, read_keras_file, read_model_record, read_outline
+from mfcli.show.finding import SPLIT_FOLDER, Artifact, fold_number
+from mfcli.splits import describe_split, split_hash
+from mfcli.storage import record_values
+from mfcli.training import MSE_NAMES, History
+from mfcli.types import Floats
+
+_LOWER_IS_BETTER = {"loss", "mse", "rmse", "mae", "mape", "msle", "error"}
+"""Last words of the names that Keras gives to lists whose lowest entry is the best."""
+
+
+def facts_of(artifact: Artifact, spell: Spell = str) -> dict[str, Any]:
+    """Read an artifact completely, check its digests, and describe it.
+
+    Parameters
+    ----------
+    artifact : Artifact
+    spell : callable, optional
+        How an error spells parameters; as in Python by default.
+
+    Returns
+    -------
+    dict
+        Its `kind`, `path` and `fold`, and its facts as plain values. If it is damaged, `error`, one
+        line, replaces the facts.
+    """
+    name: dict[str, Any] = artifact._asdict() | {"path": str(artifact.path)}
+    try:
+        return name | _READERS[artifact.kind](artifact.path)
+    except MfcliError as error:
+        return name | {"error": " ".join(error.phrase(spell).split())}
+    except OSError as error:
+        return name | {"error": f"{artifact.path}: cannot be read: {error.strerror or error}"}
+
+
+def changed(settings: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings that differ from the defaults of this version.
+
+    A setting that is not given may stand for a known value: with gibbs, `average` is 0.9.
+    """
+    try:
+        resolved = Config(optimizer=settings.get("optimizer", DEFAULTS.optimizer)).used(TRAINING)
+    except ConfigError:  # an optimizer of another version
+        resolved = {}
+    defaults = {name: setting.default for name, setting in SETTINGS.items()} | resolved
+    defaults["optimizer"] = DEFAULTS.optimizer
+    return [n for n, value in settings.items() if n not in SETTINGS or value != defaults[n]]
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    settings = read_settings(path)
+    return {"settings": settings, "changed": changed(settings)}
+
+
+def _split(folder: Path) -> dict[str, Any]:
+    described = describe_split(folder)
+    return described | {"written_by": {"mfcli": described.pop("mfcli")}}
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    model, record = Model.load(folder), read_model_record(folder)
+    outline = read_outline(folder / KERAS_FILE)
+    config = model.config.used(TRAINING)
+    sides = {"users": model.users, "items": model.items}
+    return {
+        "config": config,
+        "changed": changed(config),
+        "k": model.k,
+        **{name: len(side) for name, side in sides.items()},
+        "unrated": {name: int((side.counts == 0).sum()) for name, side in sides.items()},
+        "mu": model.mu,
+        "scale": model.scale._asdict(),
+        **_tables(model.tables),
+        "bytes": _size(folder / name for name in NAMES),
+        "split": model.split_hash,
+        "split_beside": _split_beside(folder.parent, model.split_hash),
+        "losses": record.losses,
+        "written_by": {"mfcli": record.mfcli, "keras": outline.keras, "saved": outline.saved},
+    }
+
+
+def _keras(path: Path) -> dict[str, Any]:
+    outline = read_outline(path)
+    return {
+        "k": outline.k,
+        "users": outline.users,
+        "items": outline.items,
+        "mu": outline.mu,
+        **_tables(read_keras_file(path, outline.users, outline.items, outline.k)),
+        "bytes": _size([path]),
+        "written_by": {"keras": outline.keras, "saved": outline.saved},
+    }
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _tables(tables: Mapping[str, Floats]) -> dict[str, Any]:
+    return {
+        "parameters": sum(table.size for table in tables.values()),
+        "tables": {name: _table(table) for name, table in tables.items()},
+    }
+
+
+def _table(table: Floats) -> dict[str, Any]:
+    """Describe the weights of a table; the reader has checked that they are finite."""
+    matrix = table if table.ndim == 2 else table[:, np.newaxis]
+    squares = float(np.sum(np.square(matrix, dtype=np.float64)))
+    zero = int(np.count_nonzero(~matrix.any(axis=1)))
+    return {
+        "shape": list(matrix.shape),
+        "largest": float(np.abs(matrix).max(initial=0)),
+        "root_mean_square": math.sqrt(squares / max(matrix.size, 1)),
+        "zero_rows": zero,
+    }
+
+
+def _split_beside(run: Path, digest: str) -> dict[str, Any] | None:
+    """Find the split of a run, beside it or in the working folder.
+
+    Returns
+    -------
+    dict or None
+        The `path` and `hash` of a split, and whether the hash is the `same`: a split with the same
+        hash if there is one, otherwise the first that is found. A damaged split counts as missing
+        here; its error is reported where the split is shown.
+    """
+    places = [run / SPLIT_FOLDER, Path(SPLIT_FOLDER)]
+    if fold_number(run):
+        places = [place / run.name for place in (run.parent / SPLIT_FOLDER, places[1])] + places
+    found = [split for split in map(_hash_of, dict.fromkeys(places)) if split]
+    found.sort(key=lambda split: split["hash"] != digest)
+    return found[0] | {"same": found[0]["hash"] == digest} if found else None
+
+
+def _hash_of(folder: Path) -> dict[str, Any] | None:
+    try:
+        return {"path": str(folder), "hash": split_hash(folder)}
+    except (ArtifactError, OSError):
+        return None
+
+
+def _history(path: Path) -> dict[str, Any]:
+    history = History.read(path)
+    seconds = history.lists.get("seconds")
+    return {
+        "epochs": len(history),
+        "seconds": math.fsum(seconds) if seconds else None,
+        "curve": _curve(history),
+        "lists": {name: _course(name, entries) for name, entries in history.lists.items()},
+    }
+
+
+def _curve(history: History) -> dict[str, Any]:
+    """Choose the list that epochs are judged by: validation over training, RMSE over loss."""
+    choices = {
+        f"{part} {what}": history.series(names, prefix)
+        for prefix, part in (("val_", "validation"), ("", "training"))
+        for names, what in ((MSE_NAMES, "RMSE"), (("loss",), "loss"))
+    }
+    what, values = next((what, values) for what, values in choices.items() if values)
+    if what.endswith("RMSE"):
+        values = [math.sqrt(max(value, 0)) for value in values]
+    return {"what": what, **_course("loss", values), "values": values}
+
+
+def _course(name: str, entries: list[float]) -> dict[str, Any]:
+    """Summarize a list; its best entry is known only if the lowest is the best."""
+    course = {"first": entries[0], "best": None, "best_epoch": None, "last": entries[-1]}
+    if name.rpartition("_")[2] in _LOWER_IS_BETTER:
+        best = min(range(len(entries)), key=entries.__getitem__)
+        course |= {"best": entries[best], "best_epoch": best + 1}
+    return course
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    metrics = read_metrics(path)
+    if isinstance(metrics, Metrics):
+        return _one_model(metrics, path.parent)
+    return _folds(metrics, path.parent)
+
+
+def _folds(metrics: FoldMetrics, run: Path) -> dict[str, Any]:
+    biases = metrics.baselines["biases"]
+    return {
+        "measures": metrics.measures,
+        "standard_deviations": metrics.standard_deviations,
+        "baselines": {"biases": record_values(biases)},
+        "folds": [
+            _one_model(fold, run / f"fold-{number}")
+            for number, fold in enumerate(metrics.folds, start=1)
+        ],
+        "written_by": {"mfcli": metrics.mfcli},
+    }
+
+
+def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
+    protocol = metrics.protocol
+    return {
+        "measures": metrics.measures,
+        "baselines": {
+            name: {"measures": baseline.measures, "gain": baseline.gain}
+            for name, baseline in metrics.baselines.items()
+        },
+        "groups": {name: record_values(group) for name, group in metrics.groups.items()},
+        "protocol": {"on": protocol.on, "ratings": protocol.ratings, **protocol.settings},
+        "config": metrics.training,
+        "changed": changed(metrics.training),
+        "split": protocol.split,
+        "split_beside": _split_beside(run, protocol.split),
+        "written_by": {"mfcli": metrics.mfcli},
+    }
+
+
+_READERS = {
+    "settings": _settings,
+    "split": _split,
+    "model": _model,
+    "keras": _keras,
+    "history": _history,
+    "metrics": _metrics,
+}
