@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mfcli import __version__
 from mfcli.config import Config
 from mfcli.data import Ratings, Source, Vocabulary
-from mfcli.training import kind_of, make_plan, training_memory
+from mfcli.training import make_plan, row_size, training_memory
 
 FORMAT = 1
 QUANTILES = (0, 25, 50, 75, 90, 99, 100)
@@ -502,7 +502,7 @@ def _cost(ratings: Ratings, config: Config) -> Cost | None:
     if plan.engine != "fast":
         return None
     rows = len(ratings.users) + len(ratings.items)
-    stride = kind_of(config).stride
+    stride = row_size(config)
     memory = {
         "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
         **training_memory(plan, len(ratings), rows, config),

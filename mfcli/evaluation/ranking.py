@@ -29,7 +29,8 @@ from mfcli.data import Ratings
 from mfcli.errors import DataError
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, Doubles, intervals
-from mfcli.model import Model, Rated, Rows, top_items, top_of_order
+from mfcli.model import Model, Rated, top_items, top_of_order
+from mfcli.types import Rows
 
 _BLOCK = 1 << 14  # users ranked at a time
 
