@@ -6,11 +6,11 @@ from typing import Any
 
 from numba import types
 
-from mfcli.storage import array, kernel
+from mfcli.storage import array_type, kernel
 
-_READ_ROWS = array(types.int32, 1, readonly=True)
-_RANKS = array(types.int32, 2)
-_SCORES = array(types.float32, 2)
+_READ_ROWS = array_type(types.int32, 1, readonly=True)
+_RANKS = array_type(types.int32, 2)
+_SCORES = array_type(types.float32, 2)
 
 
 @kernel(_SCORES, _RANKS, _SCORES)
@@ -40,8 +40,8 @@ def select_top(scores: Any, items: Any, best: Any) -> None:
             best[row, place], items[row, place] = score, item
 
 
-@kernel(_READ_ROWS, array(types.int64, 1, readonly=True), _READ_ROWS, _READ_ROWS,
-        array(types.int32, 1), _RANKS)  # fmt: skip
+@kernel(_READ_ROWS, array_type(types.int64, 1, readonly=True), _READ_ROWS, _READ_ROWS,
+        array_type(types.int32, 1), _RANKS)  # fmt: skip
 def first_unrated(order: Any, starts: Any, rated: Any, users: Any, seen: Any, items: Any) -> None:
     """Find the first n items of an order that each user has not rated.
 

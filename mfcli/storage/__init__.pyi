@@ -6,7 +6,7 @@ from .atomic import (
     replacing_folder as replacing_folder,
 )
 from .compilation import (
-    array as array,
+    array_type as array_type,
     compiled as compiled,
     inlined as inlined,
     kernel as kernel,

@@ -19,7 +19,7 @@ import numba
 from numba import types
 
 
-def array(dtype: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
+def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
     """Return the type of a contiguous array; arguments that are only read may be read-only."""
     return types.Array(dtype, dimensions, "C", readonly=readonly)
 

@@ -179,7 +179,7 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     train, rows = split.train, len(split.train.users) + len(split.train.items)
     models = _MODELS * 4 * rows * (config.width + 1)
     need = models + sum(training_memory(plan, len(train), rows, config).values())
-    remedy = ["use a smaller ", Param("k"), " or fewer ratings"]
+    remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
     check_memory(need, f"training with k {config.k}", remedy)
 
 

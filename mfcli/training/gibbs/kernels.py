@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from mfcli.storage import array, inlined, kernel
+from mfcli.storage import array_type, inlined, kernel
 
 LANES = 4  # columns of effects drawn together
 
@@ -43,13 +43,13 @@ _TOGETHER = 4  # ratings added to the precision at once, so that it is read and 
 
 _INT = types.intp
 _FLOAT = types.float64
-_STARTS = array(types.int64, 1)
-_OTHERS = array(types.int32, 1)
-_RATINGS = array(types.float32, 1)
-_READ_ROWS = array(types.int32, 1, readonly=True)
-_READ_RATINGS = array(types.float32, 1, readonly=True)
-_DOUBLES = array(types.float64, 1)
-_MATRIX = array(types.float64, 2)
+_STARTS = array_type(types.int64, 1)
+_OTHERS = array_type(types.int32, 1)
+_RATINGS = array_type(types.float32, 1)
+_READ_ROWS = array_type(types.int32, 1, readonly=True)
+_READ_RATINGS = array_type(types.float32, 1, readonly=True)
+_DOUBLES = array_type(types.float64, 1)
+_MATRIX = array_type(types.float64, 2)
 _SIDE = _STARTS, _OTHERS, _RATINGS, _FLOAT, _MATRIX, _MATRIX
 
 

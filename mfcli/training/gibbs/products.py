@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from mfcli.storage import array, each, kernel
+from mfcli.storage import array_type, each, kernel
 from mfcli.types import Doubles
 
 _ROWS = 1 << 14  # of one task
 
 _INT = types.intp
-_MATRIX = array(types.float64, 2)
+_MATRIX = array_type(types.float64, 2)
 
 
 def gram(rows: Doubles, threads: int) -> Doubles:

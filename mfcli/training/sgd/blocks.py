@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError
-from mfcli.storage import array, kernel
+from mfcli.storage import array_type, kernel
 from mfcli.training.sgd.rows import RATING, Records
 from mfcli.training.sgd.shuffle import shuffle
 from mfcli.types import Counts
@@ -216,9 +216,9 @@ def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
     return np.split(steps, np.cumsum(counts)[:-1])
 
 
-_ROWS = array(types.int32, 1, readonly=True)
-_RATINGS = array(types.float32, 1, readonly=True)
-_COUNTS = array(types.int64, 2)
+_ROWS = array_type(types.int32, 1, readonly=True)
+_RATINGS = array_type(types.float32, 1, readonly=True)
+_COUNTS = array_type(types.int64, 2)
 
 
 @kernel(_ROWS, _ROWS, _ROWS, _ROWS, _COUNTS)
@@ -234,7 +234,7 @@ def count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts:
         counts[(item_group[item[n]] - g) % groups, g] += 1
 
 
-@kernel(_ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _COUNTS, array(numba.from_dtype(RATING), 1))
+@kernel(_ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _COUNTS, array_type(numba.from_dtype(RATING), 1))
 def fill_blocks(
     user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, places: Any, out: Any
 ) -> None:

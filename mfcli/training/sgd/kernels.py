@@ -46,7 +46,7 @@ import numba
 import numpy as np
 from numba import types
 
-from mfcli.storage import array, compiled, inlined
+from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.sgd.powers import Powers, power
 from mfcli.training.sgd.rows import ITEM_ONE, LINE, RATING, USER_ONE, Variant
 from mfcli.training.sgd.vectors import (
@@ -70,13 +70,13 @@ CHUNK = 65536  # ratings in one partial sum of `squared_errors`
 _AHEAD = 1024  # float32 values of one side that are prefetched before their use
 
 _INT = types.intp
-_RECORDS = array(numba.from_dtype(RATING), 1)
-_ROWS = array(types.float32, 3)
-_TABLE = array(types.float32, 2)
-_STEPS = array(types.int32, 1)
-_BOUNDS = array(types.int64, 1)
-_DOUBLES = array(types.float64, 1)
-_LOSSES = array(types.float64, 2)
+_RECORDS = array_type(numba.from_dtype(RATING), 1)
+_ROWS = array_type(types.float32, 3)
+_TABLE = array_type(types.float32, 2)
+_STEPS = array_type(types.int32, 1)
+_BOUNDS = array_type(types.int64, 1)
+_DOUBLES = array_type(types.float64, 1)
+_LOSSES = array_type(types.float64, 2)
 _FIELDS = _TABLE, _TABLE, _INT, types.float32
 _POWERS = types.NamedTuple(_FIELDS, Powers)  # type: ignore[no-untyped-call]
 

@@ -29,7 +29,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from mfcli.storage import array, inlined, kernel
+from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.sgd.rows import Sgd
 from mfcli.training.sgd.vectors import fma, pointer
 from mfcli.types import Doubles, Floats
@@ -40,8 +40,8 @@ _STOPPED = 1e-12  # a velocity that has decayed to this fraction moves nothing
 _TINY = 1e-30  # smaller coefficients are set to zero: denormal numbers are slow
 _SINGULAR = 1e-3  # least distance of 2 lr reg from 1 with Nesterov momentum
 
-_MATRIX = array(types.float64, 2)
-_DOUBLES = array(types.float64, 1)
+_MATRIX = array_type(types.float64, 2)
+_DOUBLES = array_type(types.float64, 1)
 
 
 class Powers(NamedTuple):
@@ -167,7 +167,7 @@ def _fill_costs(step: Any, weight: Any, sizes: Any, out: Any) -> None:
         f, g, h = f + sizes[t], g + sizes[t] * weight, h + sizes[t] * weight * weight
 
 
-@kernel(array(types.float32, 3), types.intp, _DOUBLES, _DOUBLES)
+@kernel(array_type(types.float32, 3), types.intp, _DOUBLES, _DOUBLES)
 def quadratic(rows: Any, one: Any, weights: Any, sums: Any) -> None:
     """Set ``sums[row]`` (float64) to a quadratic form of each row.
 

@@ -12,13 +12,13 @@ import numba
 import numpy as np
 from numba import types
 
-from mfcli.storage import array, kernel
+from mfcli.storage import array_type, kernel
 from mfcli.training.sgd.rows import RATING, Records
 from mfcli.training.sgd.vectors import copy, pointer
 
 _VALUES = RATING.itemsize // 4  # of 4 bytes in a record
 _DRAWS = 65536  # random numbers drawn at a time
-_RECORDS = array(numba.from_dtype(RATING), 1)
+_RECORDS = array_type(numba.from_dtype(RATING), 1)
 
 
 def shuffle(records: Records, out: Records, rng: np.random.Generator) -> None:
@@ -30,7 +30,7 @@ def shuffle(records: Records, out: Records, rng: np.random.Generator) -> None:
         _place(records, out, start, some)
 
 
-@kernel(_RECORDS, _RECORDS, types.intp, array(types.float64, 1))
+@kernel(_RECORDS, _RECORDS, types.intp, array_type(types.float64, 1))
 def _place(records: Any, out: Any, start: Any, draws: Any) -> None:
     """Place the records from `start` on, one for each of `draws`, which are uniform in [0, 1)."""
     source, target = pointer(records), pointer(out)
