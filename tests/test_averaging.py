@@ -27,8 +27,8 @@ def test_the_average_is_that_of_the_last_epochs() -> None:
 def test_averaging_does_not_change_training() -> None:
     config = Config(k=2, epochs=6)
     split = planted_split(config)
-    told: dict[float, list[Epoch]] = {0.0: [], 0.5: []}
-    for share, epochs in told.items():
+    reported: dict[float, list[Epoch]] = {0.0: [], 0.5: []}
+    for share, epochs in reported.items():
         fit(split, replace(config, average=share), on_epoch=epochs.append)
-    assert [e.mse for e in told[0.0]] == [e.mse for e in told[0.5]]
-    assert [e.val_mse for e in told[0.0]][:3] == [e.val_mse for e in told[0.5]][:3]
+    assert [e.mse for e in reported[0.0]] == [e.mse for e in reported[0.5]]
+    assert [e.val_mse for e in reported[0.0]][:3] == [e.val_mse for e in reported[0.5]][:3]

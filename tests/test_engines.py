@@ -140,7 +140,7 @@ def test_a_planted_model_is_found_in_blocks() -> None:
     assert rmse[-1] < 0.02 * float(split.test.rating.std()) < rmse[0]
 
 
-def test_weights_that_do_not_determine_the_state_are_refused() -> None:
+def test_nesterov_momentum_without_a_closed_form_is_refused() -> None:
     split = planted_split(Config())
     config = Config(lr=0.5, reg=1.0, nesterov=True, epochs=1)
     with pytest.raises(ConfigError, match=r"slightly, or use engine='keras'"):

@@ -53,7 +53,7 @@ class Ensemble:
         losses = [Losses(0.0, 0.0)] * len(self._members)
 
         def run(number: int) -> None:
-            # Members progress together, so the first one stands for all.
+            # Report the progress of the first member only: all have the same ratings.
             report = on_progress if number == 0 else _ignore
             losses[number] = self._members[number].run_epoch(epoch, report)
 

@@ -1,7 +1,7 @@
 """Builds the engine of a plan.
 
-Engines are imported inside functions: TensorFlow takes seconds to load, so it is loaded only for
-the Keras engine, and Numba only compiles the kernels of the engine that is used.
+Engines are imported inside functions, because TensorFlow takes seconds to load and only the Keras
+engine needs it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The priors of rows: a Gaussian distribution whose mean and covariance are drawn as well.
 
 The row of user u has the prior ``N(m + sum_i y_i, L^-1)``, where the sum is over the items i that u
-has rated: which items a user chose to rate says something about the user, whatever the ratings. The
-row of an item has a sum over the users that rated it. Such priors are in R. Salakhutdinov and A.
-Mnih, "Probabilistic matrix factorization", NIPS 2007, section 4. Y. Koren, "Factorization meets the
-neighborhood", KDD 2008, calls this implicit feedback (SVD++). J. Simm et al., "Macau: scalable
+has rated: which items a user chose to rate says something about the user, apart from the ratings.
+The row of an item has a sum over the users that rated it. Such priors are in R. Salakhutdinov and
+A. Mnih, "Probabilistic matrix factorization", NIPS 2007, section 4. Y. Koren, "Factorization meets
+the neighborhood", KDD 2008, calls this implicit feedback (SVD++). J. Simm et al., "Macau: scalable
 Bayesian multi-relational factorization with side information using MCMC", MLSP 2017, sample from
 such a model.
 """

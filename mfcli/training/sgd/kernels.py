@@ -23,8 +23,8 @@ a row several times.
 
 With plain momentum, one idle step is ``w' = w + s``, ``s' = b s - a w'``. With Nesterov momentum,
 let ``x = w - b v``. Then ``x' = x + s`` as before, while ``w' = x' + b s`` and ``s' = b s - a w'``,
-hence ``w' = (x' + s') / (1 - a)``. With ``x = w`` and ``d = 1`` for plain momentum, and ``d = 1 +
-b`` for Nesterov momentum, both are::
+hence ``w' = (x' + s') / (1 - a)``. With ``x = w`` and ``d = 1`` for plain momentum, and
+``d = 1 + b`` for Nesterov momentum, both are::
 
     (x', s') = C (x, s),        C = [[1, 1], [-a, b - a d]],        w' = x + d s
 
@@ -32,8 +32,8 @@ A rating with error e in a batch of B adds ``-2 lr e / B`` times the other side'
 
 Penalty per rating
 ------------------
-A penalty per rating, instead of one of whole tables, leaves idle rows alone. Each rating adds ``reg
-w^2 / B`` to the loss for the rows that it updates, and so ``-2 lr reg w / B`` to their s.
+A penalty per rating, instead of one on whole tables, leaves idle rows alone. Each rating adds
+``reg w^2 / B`` to the loss for the rows that it updates, and so ``-2 lr reg w / B`` to their s.
 """
 
 from __future__ import annotations
@@ -254,10 +254,10 @@ def _learn(
 def _advance(
     base: Any, place: Any, one: Any, n: Any, entries: Any, gain: Any, none: Any, variant: Any
 ) -> Any:
-    """Move a vector of a row `n` idle steps forward; store and return ``w``, return ``s`` and
-    ``x``.
+    """Move a vector of a row `n` idle steps forward; return its ``w``, ``s`` and ``x``.
 
-    `entries` are those of ``C^n``. ``C^0`` is the identity, so a current row does not change.
+    `entries` are those of ``C^n``. All but s is stored. ``C^0`` is the identity, so a current row
+    does not change.
     """
     w, s, x = _read(base, place, none, variant)
     s = replace(s, one, 0.0)  # the bits of the step are no velocity
@@ -266,7 +266,8 @@ def _advance(
         x = replace(x, one, 1.0)
     else:  # a = 0: the first column of C^n is (1, 0)
         x, s = fma(entries[1], s, x), mul(entries[3], s)
-    if variant.nesterov:  # w = (x + s) / (1 - a), which holds only after a step: s has no ratings
+    if variant.nesterov:
+        # w = (x + s) / (1 - a) holds after a step; at n = 0, s may contain ratings of this batch
         w = choose(n == 0, w, replace(mul(gain, add(x, s)), one, 1.0))
         store(base, place + 2 * variant.width, x)
     else:

@@ -3,14 +3,15 @@
 A row that no rating of a batch updates still moves, by the linear map C of `kernels.py`. After n
 idle steps its state is ``C^n (x, s)``. Without a penalty the velocity decays to nothing, and a few
 hundred powers are enough. With a penalty, one eigenvalue of C is close to 1 and does not settle
-within an epoch, so that powers are read from two tables: ``C^n = (C^NEAR)^i C^j`` with ``n = NEAR i
-+ j``. Everything here is computed in double precision and rounded once.
+within an epoch, so powers are products of entries of two tables: ``C^n = (C^NEAR)^i C^j`` with
+``n = NEAR i + j``. The tables are computed in double precision and rounded once.
 
 Penalty
 -------
-Suppose that a row is idle from step t on. Add up its squared weights after each of the later steps,
-each multiplied by the size of that step's batch. The sum is a quadratic form ``F_t(x, s)``, the
-same for all rows. With ``w = x + d s``, it follows from the next step's form::
+Suppose that a row is idle after step t. Add up its squared weights at each of the later steps, each
+multiplied by the size of that step's batch. The sum is a quadratic form ``F_t(x, s)``, the same for
+all rows, where ``(x, s)`` is the state at step t. It follows from the form of the next step, at
+which the weights are ``x + d s`` and the state is ``C (x, s)``::
 
     F_{t-1}  =  C^T F_t C + size_t (1, d)^T (1, d)
 
@@ -87,8 +88,8 @@ def make_powers(sgd: Sgd, steps: int) -> Powers:
     Raises
     ------
     ValueError
-        If momentum is Nesterov's and ``2 lr reg`` is 1 or very close to it, so that weights do not
-        determine x.
+        If momentum is Nesterov's and ``2 lr reg`` is 1 or very close to it: weights are
+        ``(x + s) / (1 - 2 lr reg)``.
     """
     rest = 1.0 - sgd.decay
     if sgd.nesterov and abs(rest) < _SINGULAR:
@@ -105,7 +106,7 @@ def make_powers(sgd: Sgd, steps: int) -> Powers:
 def make_costs(sgd: Sgd, sizes: NDArray[Any]) -> Costs:
     """Make the tables of the penalty from the batch size of each step.
 
-    The penalty of an epoch, weighted like Keras does, is reg times the sum of two parts:
+    The penalty of an epoch, weighted as in Keras, is reg times the sum of two parts:
     `quadratic` with `Costs.start` over the rows of both sides before the epoch, and the second
     column of the `losses` of `Kernels.run_batches`.
     """
