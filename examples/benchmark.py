@@ -39,7 +39,7 @@ from mfcli.training import Plan, make_plan
 from mfcli.training.loop import start
 from mfcli.training.sgd.blocks import Blocks, make_blocks
 from mfcli.training.sgd.engine import FastEngine
-from mfcli.training.sgd.kernels import RATING
+from mfcli.training.sgd.rows import RATING
 
 Row = tuple[str, float, str]
 EPOCHS = 7  # per measurement, of which the median is reported

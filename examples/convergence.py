@@ -27,7 +27,7 @@ from mfcli.data import Ratings
 from mfcli.plots import plot_histories
 from mfcli.splits import Split, read_split
 from mfcli.training import History, make_plan
-from mfcli.training.engines import make_engine
+from mfcli.training.factory import make_engine
 from mfcli.training.loop import start
 
 Point = tuple[float, float, float]  # seconds since the last point, training MSE, validation MSE

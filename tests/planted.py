@@ -1,4 +1,4 @@
-"""Ratings drawn from a model that is known."""
+"""Generated ratings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mfcli.splits import Split, split
 def make_ratings(
     user: np.ndarray, item: np.ndarray, rating: np.ndarray, *, users: int, items: int
 ) -> Ratings:
-    """Make ratings of users 0, 1, ... and items 0, 1, ..."""
+    """Return ratings of users 0, 1, ... and items 0, 1, ..."""
     user, item = user.astype(np.int32), item.astype(np.int32)
     return Ratings(
         user,
@@ -28,7 +28,7 @@ def make_ratings(
 def planted_ratings(
     users: int = 60, items: int = 40, k: int = 3, share: float = 0.5, seed: int = 1
 ) -> tuple[Ratings, np.ndarray]:
-    """Draw ratings from a model that is known, without noise; return them and the full matrix."""
+    """Return ratings of a known model without noise, and the matrix of all its ratings."""
     rng = np.random.default_rng(seed)
     truth = 3 + rng.normal(0, 0.5, (users, 1)) + rng.normal(0, 0.5, (1, items))
     truth = truth + rng.normal(0, 0.6, (users, k)) @ rng.normal(0, 0.6, (k, items))
@@ -37,6 +37,15 @@ def planted_ratings(
     return make_ratings(user, item, rating, users=users, items=items), truth
 
 
+def long_tailed(n: int, users: int, items: int, seed: int = 0) -> Ratings:
+    """Return ratings of which few users and few items have most; their values are 0, 1, ..."""
+    rng = np.random.default_rng(seed)
+    user = (users * rng.random(n) ** 2).astype(int)
+    item = (items * rng.random(n) ** 3).astype(int)
+    return make_ratings(user, item, np.arange(n), users=users, items=items)
+
+
 def planted_split(config: Config, **shape: float) -> Split:
+    """Split the ratings of a known model; see `planted_ratings`."""
     ratings, _ = planted_ratings(**shape)  # type: ignore[arg-type]
     return split(ratings, config)

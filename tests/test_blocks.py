@@ -1,23 +1,16 @@
-"""The laws of an epoch's order."""
+"""Blocks contain every rating once, share no rows within a stratum, and have numbered batches."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from planted import make_ratings
+from planted import long_tailed, make_ratings
 
-from mfcli.data import Ratings
 from mfcli.errors import ConfigError
-from mfcli.training.sgd.blocks import Blocks, default_groups, make_blocks, records
-
-
-def long_tailed(n: int, users: int, items: int, seed: int = 0) -> Ratings:
-    rng = np.random.default_rng(seed)
-    user = (users * rng.random(n) ** 2).astype(int)
-    item = (items * rng.random(n) ** 3).astype(int)
-    return make_ratings(user, item, np.arange(n), users=users, items=items)
-
+from mfcli.training.sgd import blocks as blocks_module
+from mfcli.training.sgd.blocks import Blocks, count_blocks, fill_blocks, make_blocks, records
+from mfcli.training.sgd.rows import RATING
 
 shapes = {
     "n": st.integers(1, 600),
@@ -30,7 +23,7 @@ shapes = {
 
 @settings(max_examples=80, deadline=None)
 @given(**shapes)
-def test_every_rating_has_its_turn_once(
+def test_every_rating_is_in_one_batch(
     n: int, users: int, items: int, groups: int, batch_size: int
 ) -> None:
     train = long_tailed(n, users, items)
@@ -125,13 +118,37 @@ def test_all_orders_are_equally_likely() -> None:
     assert spread < 50  # chi-squared with 23 degrees of freedom: 0.1% above 49.7
 
 
-def test_the_default_depends_on_the_data_alone() -> None:
-    train = long_tailed(200_000, 1000, 1000)
-    assert default_groups(train, 128, 128) == 1
-    assert default_groups(train, 1 << 13, 32) == 8
-    assert default_groups(train, 1 << 13, 128) == 4  # else blocks would have few batches
-
-
 def test_more_groups_than_rows_are_refused() -> None:
-    with pytest.raises(ConfigError, match="blocks must be at most the number of users"):
+    with pytest.raises(
+        ConfigError,
+        match=r"blocks must be at most .* \(8 and 9\), got 10",
+    ):
         make_blocks(long_tailed(50, 8, 9), 10, 4)
+
+
+def test_more_steps_than_can_be_numbered_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_module, "_MOST_STEPS", 100)
+    make_blocks(long_tailed(980, 8, 9), 1, 10)
+    with pytest.raises(ConfigError, match=r"batch_size must give fewer than .* use a larger one"):
+        make_blocks(long_tailed(1000, 8, 9), 1, 10)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int) -> None:
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 20, (2, 500), dtype=np.int32)
+    rating = np.arange(500, dtype=np.float32)
+    user_group, item_group = rng.integers(0, groups, (2, 20), dtype=np.int32)
+    counts = np.zeros((groups, groups), np.int64)
+    count_blocks(user, item, user_group, item_group, counts)
+    assert counts.sum() == 500
+    places, out = np.cumsum(counts).reshape(counts.shape) - counts, np.empty(500, RATING)
+    ends = places + counts
+    fill_blocks(user, item, rating, user_group, item_group, places, out)
+    assert (places == ends).all()
+    for stratum in range(groups):
+        for g in range(groups):
+            mine = (user_group[user] == g) & (item_group[item] == (g + stratum) % groups)
+            part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
+            assert part["rating"].tolist() == rating[mine].tolist()
+            assert part["user"].tolist() == user[mine].tolist()

@@ -18,7 +18,7 @@ from mfcli.check.rating_values import ValueBin
 from mfcli.config import Config
 from mfcli.data import Ratings, Source, Vocabulary, read_ratings
 from mfcli.errors import Param
-from mfcli.training.sgd.kernels import row_kind
+from mfcli.training.sgd.rows import make_variant
 
 NOW = 1_700_000_000.0  # 2023-11-14
 SOUND = Config(k=2)
@@ -343,7 +343,7 @@ def test_cost_follows_the_rows_of_the_kernels(k: int, ns: float) -> None:
     ratings = with_times([10**9])
     cost = check(ratings, Config(k=k)).cost
     assert cost is not None
-    stride = row_kind(k, False, False).stride
+    stride = make_variant(k).stride
     assert cost.memory["tables"] == (50 + 40) * stride * 4
     assert cost.memory["columns"] == 2000 * 20
     assert cost.memory["records"] == cost.memory["shuffle"] == 2000 * 12

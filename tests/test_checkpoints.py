@@ -171,7 +171,7 @@ def test_a_state_of_another_shape_is_refused(tmp_path: Path) -> None:
     split = planted_split(config)
     checkpoint = stopped_after(split, config, 1, tmp_path / "c")
     state = {name: array[:-1] for name, array in checkpoint.state.items()}
-    with pytest.raises(ArtifactError, match="the checkpoint is not one of this model"):
+    with pytest.raises(ArtifactError, match="the checkpoint does not fit this model"):
         fit(split, config, resume=replace(checkpoint, state=state))
 
 
@@ -252,8 +252,8 @@ def test_the_best_epoch_is_kept_when_training_diverges() -> None:
     assert errors[-1] == min(errors)
     sound = fit(split, replace(config, epochs=len(errors)))
     assert_same(best, sound)
-    assert "; try --lr " in str(found.value)
-    rate = float(str(found.value).rpartition("--lr ")[2])
+    assert "; try lr=" in str(found.value)
+    rate = float(str(found.value).rpartition("lr=")[2])
     again = fit(split, replace(config, lr=rate, epochs=5))
     assert np.isfinite(again.history.lists["val_mse"]).all()
 
@@ -261,7 +261,7 @@ def test_the_best_epoch_is_kept_when_training_diverges() -> None:
 def test_a_first_epoch_that_diverges_leaves_no_model() -> None:
     for engine in ("fast", "keras"):
         config = Config(k=3, lr=1e4, engine=engine)
-        with pytest.raises(Diverged, match="no epoch before it was sound; try --lr") as found:
+        with pytest.raises(Diverged, match="no epoch before it can be kept; try lr=") as found:
             fit(planted_split(config), config)
         assert found.value.best is None
 

@@ -1,11 +1,8 @@
-"""The fast engine makes Keras's updates: same weights, same losses, same bits on any threads."""
+"""The fast engine makes the updates of Keras, with the same bits for any number of threads."""
 
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,7 @@ from mfcli.config import Config
 from mfcli.errors import ConfigError
 from mfcli.model import TABLES
 from mfcli.splits import Split, read_split
-from mfcli.training import Fit, fit, make_plan
-from mfcli.training.sgd.blocks import Block, make_blocks
-from mfcli.training.sgd.kernels import kernels_for
-from mfcli.training.sgd.workers import Advance, run_blocks
+from mfcli.training import Fit, fit
 
 
 @pytest.fixture(scope="module")
@@ -146,104 +140,8 @@ def test_a_planted_model_is_found_in_blocks() -> None:
     assert rmse[-1] < 0.02 * float(split.test.rating.std()) < rmse[0]
 
 
-def test_plans() -> None:
-    train = planted_split(Config()).train
-    assert make_plan(train, Config()).engine == "fast"
-    assert make_plan(train, Config(blocks=2)).groups == 2
-    adam = make_plan(train, Config(optimizer="adam"))
-    assert (adam.engine, adam.groups) == ("keras", 1)
-    assert "adam has no closed form" in adam.reason
-    assert make_plan(train, Config(engine="keras")).reason.startswith("engine keras (as asked)")
-    slow = {"reg": 0.1, "lr_schedule": "cosine", "lr_every": "step"}
-    for settings, words in (
-        (slow, "a rate that changes every step has no closed form with a penalty"),
-        ({"reg": 0.1, "reg_user": 0.2}, "whole tables have different penalties"),
-    ):
-        plan = make_plan(train, Config(**settings))
-        assert plan.engine == "keras"
-        assert words in plan.reason
-        with pytest.raises(ConfigError, match=f"engine fast cannot train this: {words}"):
-            make_plan(train, Config(**settings, engine="fast"))
-        assert make_plan(train, Config(**settings, reg_scope="rating")).engine == "fast"
-    with pytest.raises(ConfigError, match="adam runs with engine keras only, got fast"):
-        Config(engine="fast", optimizer="adam")
-
-
-def test_a_map_that_cannot_be_undone_is_refused() -> None:
+def test_nesterov_momentum_without_a_closed_form_is_refused() -> None:
     split = planted_split(Config())
     config = Config(lr=0.5, reg=1.0, nesterov=True, epochs=1)
-    with pytest.raises(ConfigError, match="use --engine keras"):
+    with pytest.raises(ConfigError, match=r"slightly, or use engine='keras'"):
         fit(split, config)
-
-
-def test_a_fault_in_a_worker_reaches_the_caller() -> None:
-    blocks = make_blocks(planted_split(Config()).train, 4, 8)
-
-    def learn(block: Block, worker: int, advance: Advance) -> None:
-        if block.stratum == 2:
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run_blocks(blocks, learn, 3, lambda done, total: None)
-
-
-def test_a_stratum_waits_for_its_groups() -> None:
-    blocks = make_blocks(planted_split(Config()).train, 5, 4)
-    lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[Block]()
-
-    def learn(block: Block, worker: int, advance: Advance) -> None:
-        own = {("user", block.user_group), ("item", block.item_group)}
-        with lock:
-            assert not running & own
-            running.update(own)
-            seen.append(block)
-        advance(len(block.records))
-        with lock:
-            running.difference_update(own)
-
-    run_blocks(blocks, learn, 4, lambda done, total: None)
-    assert len(seen) == 25
-    for side in ("user_group", "item_group"):
-        for group in range(5):
-            strata = [block.stratum for block in seen if getattr(block, side) == group]
-            assert strata == sorted(strata)
-
-
-TRAIN = """
-from planted import planted_split
-from mfcli.config import Config
-from mfcli.training.sgd.kernels import kernels_for
-from mfcli.training import fit
-config = Config(k=9, epochs=1)
-fit(planted_split(config), config)
-stats = kernels_for(9, False, False, False).run_batches.stats
-print(len(stats.cache_hits), len(stats.cache_misses))
-"""
-
-
-def train_elsewhere(cache: Path) -> tuple[int, int]:
-    """Train in a process of its own; return how often its kernel came from the cache, or not."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", TRAIN],
-        env={"PYTHONPATH": str(Path(__file__).parent), "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    hits, misses = map(int, done.stdout.split())
-    return hits, misses
-
-
-def test_kernels_are_compiled_once(tmp_path: Path) -> None:
-    assert train_elsewhere(tmp_path / "cache") == (0, 1)
-    assert train_elsewhere(tmp_path / "cache") == (1, 0)
-
-
-def test_no_cache_folder_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
-    kernels_for.cache_clear()
-    config = Config(k=9, epochs=1)
-    fit(planted_split(config), config)
-    stats = kernels_for(9, False, False, False).run_batches.stats  # type: ignore[attr-defined]
-    assert not stats.cache_hits
-    kernels_for.cache_clear()

@@ -1,4 +1,4 @@
-"""The mean of several models is one model."""
+"""An ensemble is one model that predicts the mean of its members."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def predict(model: Model) -> np.ndarray:
     return model.predict_rows(user, item)
 
 
-def test_it_predicts_the_mean_of_its_members(members: list[Fit], whole: Fit) -> None:
+def test_an_ensemble_predicts_the_mean_of_its_members(members: list[Fit], whole: Fit) -> None:
     mean = np.mean([predict(member.model) for member in members], axis=0)
     np.testing.assert_allclose(predict(whole.model), mean, atol=2e-6)
     assert whole.model.k == 9
@@ -59,7 +59,7 @@ def test_threads_do_not_matter(whole: Fit) -> None:
             assert table.tobytes() == again.model.tables[name].tobytes()
 
 
-def test_it_is_saved_as_one_model(whole: Fit, tmp_path: Path) -> None:
+def test_an_ensemble_is_saved_as_one_model(whole: Fit, tmp_path: Path) -> None:
     whole.write(tmp_path)
     read = Model.load(tmp_path / "model")
     assert (predict(read) == predict(whole.model)).all()

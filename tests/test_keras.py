@@ -1,4 +1,4 @@
-"""Keras itself: the reference engine, and the files that it must open."""
+"""The Keras engine, which is the reference, and the files that Keras must open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mfcli.config import Config
 from mfcli.model import Model, Network
 from mfcli.splits import Split, read_split
 from mfcli.training import Plan, fit
-from mfcli.training.engines import make_engine
+from mfcli.training.factory import make_engine
 from mfcli.training.loop import start
 from mfcli.training.sgd.blocks import make_blocks
 
@@ -35,7 +35,7 @@ np.save(sys.argv[3], ratings)
 
 @pytest.fixture(scope="module")
 def keras_module() -> Any:
-    """Keras through the engine, which keeps TensorFlow's greeting off the terminal."""
+    """The Keras engine, which is imported without the messages of TensorFlow."""
     from mfcli.training import keras as engine
 
     return engine
@@ -77,7 +77,7 @@ def test_the_file_is_the_one_keras_writes(
     assert layout(tmp_path / "model" / "model.keras") == layout(tmp_path / "keras.keras")
 
 
-def test_the_summary_is_keras_own(keras_module: Any) -> None:
+def test_the_summary_is_that_of_keras(keras_module: Any) -> None:
     config = Config(k=7)
     model = start(planted_split(config), config)
     network = keras_twin(model)
@@ -106,7 +106,7 @@ def test_validation_is_keras_evaluate(keras_module: Any) -> None:
 def dense_twin(
     model: Model, split: Split, config: Config
 ) -> tuple[dict[str, np.ndarray], list[float], list[float]]:
-    """Train with dense NumPy updates in double precision, as the design states them."""
+    """Train with dense NumPy updates in double precision."""
     tables = {name: table.astype(np.float64) for name, table in model.tables.items()}
     speed = {name: np.zeros_like(table) for name, table in tables.items()}
     losses, errors = [], []
@@ -156,7 +156,7 @@ def dense_twin(
 )
 @pytest.mark.parametrize("engine", ["keras", "fast"])
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_engines_make_the_updates_of_the_design(
+def test_engines_make_the_updates_of_sgd_with_momentum(
     keras_module: Any, engine: str, blocks: int, changes: dict[str, Any]
 ) -> None:
     config = Config(k=3, epochs=2, lr=0.02, engine=engine, blocks=blocks, **changes)

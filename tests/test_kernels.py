@@ -1,4 +1,4 @@
-"""The kernels against the obvious dense computation, step by step."""
+"""The kernels give the same weights and losses as dense updates of full tables."""
 
 import threading
 
@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mfcli.training.sgd import kernels as kn
+from mfcli.training.sgd.kernels import kernels_for
+from mfcli.training.sgd.powers import NEAR, make_costs, make_powers, quadratic
+from mfcli.training.sgd.rows import (
+    ITEM_ONE,
+    RATING,
+    USER_ONE,
+    Sgd,
+    make_variant,
+    pack,
+    pack_regs,
+    unpack,
+)
 
 
 def dense_twin(case, epochs):
-    """Train full tables in float64, every row at every step."""
-    d, mu = case["descent"], case["mu"]
+    """Train full tables in float64, with every row at every step."""
+    d, mu = case["sgd"], case["mu"]
     tables = [t.astype(np.float64) for t in case["tables"]]  # P, Q, bu, bi
     speeds = [np.zeros_like(t) for t in tables]
     history = []
@@ -44,38 +55,41 @@ def dense_twin(case, epochs):
             for t, v, g in zip(tables, speeds, grads, strict=True):
                 g += 2.0 * d.reg * t
                 v *= d.momentum
-                v -= d.rate * g
-                t += d.momentum * v - d.rate * g if d.nesterov else v
+                v -= d.lr * g
+                t += d.momentum * v - d.lr * g if d.nesterov else v
         history.append((errors, penalty, count))
     return tables, history
 
 
-def fast(case, epochs, threads=1, piece=3):
-    d = case["descent"]
+def train(case, epochs, threads=1, piece=3):
+    """Train with the kernels; return the tables and the losses of each epoch."""
+    d = case["sgd"]
     p, q, bu, bi = case["tables"]
     k = p.shape[1]
-    kind = kn.row_kind(k, d.reg > 0, d.nesterov, any(case["regs"]))
-    kernels = kn.kernels_for(k, kind.penalised, kind.nesterov, kind.rated)
+    variant = make_variant(
+        k, table_reg=d.reg > 0, nesterov=d.nesterov, rating_reg=any(case["regs"])
+    )
+    kernels = kernels_for(variant)
     names = ("user_factors", "item_factors", "user_biases", "item_biases")
-    regs = kn.pack_regs(dict(zip(names, case["regs"], strict=True)), kind)
-    users = kn.pack(p, bu, kn.USER_ONE, d)
-    items = kn.pack(q, bi, kn.ITEM_ONE, d)
+    regs = pack_regs(dict(zip(names, case["regs"], strict=True)), variant)
+    users = pack(p, bu, USER_ONE, d)
+    items = pack(q, bi, ITEM_ONE, d)
     size = case["batch_size"]
     total = sum(len(s) for _, s in case["blocks"])
     sizes = np.zeros(total)
     for records, steps in case["blocks"]:
         for b, step in enumerate(steps):
             sizes[step] = len(records[b * size : (b + 1) * size])
-    powers = kn.make_powers(d, total)
-    costs = kn.make_costs(d, sizes)
+    powers = make_powers(d, total)
+    costs = make_costs(d, sizes)
     history = []
     for _ in range(epochs):
         losses = np.zeros((total, 2))
         ahead = 0.0
         if d.reg > 0:
-            for rows, one in ((users, kn.USER_ONE), (items, kn.ITEM_ONE)):
+            for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
                 sums = np.empty(len(rows))
-                kn.shared_kernels().penalty_at_rest(rows, one, costs.start, sums)
+                quadratic(rows, one, costs.start, sums)
                 ahead += sums.sum()
 
         def run(blocks, losses=losses):
@@ -91,7 +105,7 @@ def fast(case, epochs, threads=1, piece=3):
                         items,
                         powers,
                         costs.slopes,
-                        np.full(total, d.rate),
+                        np.full(total, d.lr),
                         case["mu"],
                         regs,
                         losses,
@@ -106,26 +120,26 @@ def fast(case, epochs, threads=1, piece=3):
                 job.start()
             for job in jobs:
                 job.join()
-        for rows, one in ((users, kn.USER_ONE), (items, kn.ITEM_ONE)):
+        for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
             kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
         penalty = (d.reg or 1.0) * (ahead + losses[:, 1].sum())
         history.append((losses[:, 0].sum(), penalty, sizes.sum()))
-    assert (users[:, 0, kn.USER_ONE] == 1).all()
-    assert (items[:, 0, kn.ITEM_ONE] == 1).all()
+    assert (users[:, 0, USER_ONE] == 1).all()
+    assert (items[:, 0, ITEM_ONE] == 1).all()
     pads = slice(k + 2, None)
     for rows in (users, items):
         assert not rows[:, :, pads].any()
-    p, bu = kn.unpack(users, k, kn.USER_ONE)
-    q, bi = kn.unpack(items, k, kn.ITEM_ONE)
+    p, bu = unpack(users, k, USER_ONE)
+    q, bi = unpack(items, k, ITEM_ONE)
     return (p, q, bu, bi), history
 
 
 def make_case(
-    seed, k, descent, users=12, items=9, groups=1, ratings=150, batch=16, gap=0, regs=(0, 0, 0, 0)
+    seed, k, sgd, users=12, items=9, groups=1, ratings=150, batch=16, gap=0, regs=(0, 0, 0, 0)
 ):
-    """Blocks of a grid of groups; in a stratum their steps are interleaved."""
+    """Return ratings in groups x groups blocks, with the steps of each stratum interleaved."""
     rng = np.random.default_rng(seed)
-    records = np.zeros(ratings, kn.RATING)
+    records = np.zeros(ratings, RATING)
     # A few rows take most ratings; the last ones none (or few, for long gaps).
     records["user"] = (users * rng.random(ratings) ** 2).astype(int)
     records["item"] = (items * rng.random(ratings) ** 2).astype(int)
@@ -161,7 +175,7 @@ def make_case(
         rng.normal(0, 0.1, items).astype(np.float32),
     )
     return {
-        "descent": descent,
+        "sgd": sgd,
         "mu": np.float32(3.5),
         "tables": tables,
         "blocks": blocks,
@@ -173,7 +187,7 @@ def make_case(
 
 def check(case, epochs):
     expected, losses = dense_twin(case, epochs)
-    actual, ours = fast(case, epochs)
+    actual, ours = train(case, epochs)
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, e, atol=1e-5, rtol=1e-5)
     np.testing.assert_allclose(ours, losses, rtol=1e-5, atol=1e-9)
@@ -186,8 +200,8 @@ def rate_for(momentum):
 @pytest.mark.parametrize("k", [1, 2, 6, 7, 10, 13, 14, 15, 31, 62, 63, 100, 512])
 @pytest.mark.parametrize("reg", [0.0, 0.02])
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_every_length(k, reg, nesterov):
-    d = kn.Descent(0.01, 0.9, reg, nesterov)
+def test_every_row_width(k, reg, nesterov):
+    d = Sgd(0.01, 0.9, reg, nesterov)
     check(make_case(k, k, d), 3)
 
 
@@ -195,14 +209,14 @@ def test_every_length(k, reg, nesterov):
 @pytest.mark.parametrize("reg", [0.0, 1e-4, 0.05, 2.0])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_every_momentum(momentum, reg, nesterov):
-    d = kn.Descent(rate_for(momentum), momentum, reg, nesterov)
+    d = Sgd(rate_for(momentum), momentum, reg, nesterov)
     check(make_case(5, 10, d, ratings=400), 3)
 
 
 @pytest.mark.parametrize(("k", "nesterov"), [(1, False), (10, False), (10, True), (64, False)])
 @pytest.mark.parametrize("regs", [(0.1, 0.2, 0.3, 0.4), (0, 0.5, 0, 0), (0, 0, 0, 0.5)])
-def test_penalties_of_ratings(k, nesterov, regs):
-    d = kn.Descent(0.01, 0.9, 0.0, nesterov)
+def test_penalties_per_rating(k, nesterov, regs):
+    d = Sgd(0.01, 0.9, 0.0, nesterov)
     check(make_case(k, k, d, groups=2, regs=regs), 3)
 
 
@@ -210,10 +224,10 @@ def test_penalties_of_ratings(k, nesterov, regs):
 @pytest.mark.parametrize("reg", [0.0, 0.01])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_blocks_and_threads(momentum, reg, nesterov):
-    d = kn.Descent(rate_for(momentum), momentum, reg, nesterov)
+    d = Sgd(rate_for(momentum), momentum, reg, nesterov)
     case = make_case(7, 10, d, users=40, items=30, groups=3, ratings=900, batch=8)
     check(case, 3)
-    one, two = fast(case, 2, 1, 5), fast(case, 2, 2, 2)
+    one, two = train(case, 2, 1, 5), train(case, 2, 2, 2)
     assert one[1] == two[1]
     for a, b in zip(one[0], two[0], strict=True):
         assert a.tobytes() == b.tobytes()
@@ -223,8 +237,8 @@ def test_blocks_and_threads(momentum, reg, nesterov):
 @pytest.mark.parametrize("reg", [0.0, 0.001])
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_long_gaps(momentum, reg, nesterov):
-    d = kn.Descent(0.003 * (1 - momentum), momentum, reg, nesterov)
-    case = make_case(3, 3, d, ratings=2 * kn._NEAR + 3000, batch=2, gap=1)
+    d = Sgd(0.003 * (1 - momentum), momentum, reg, nesterov)
+    case = make_case(3, 3, d, ratings=2 * NEAR + 3000, batch=2, gap=1)
     check(case, 1)
 
 
@@ -242,72 +256,20 @@ def test_long_gaps(momentum, reg, nesterov):
     st.integers(1, 20),
     st.integers(1, 3),
 )
-def test_anything(seed, k, momentum, reg, nesterov, groups, ratings, batch, users, items, epochs):
-    d = kn.Descent(0.2 * rate_for(momentum), momentum, reg, nesterov)
+def test_random_cases(
+    seed, k, momentum, reg, nesterov, groups, ratings, batch, users, items, epochs
+):
+    d = Sgd(0.2 * rate_for(momentum), momentum, reg, nesterov)
     check(make_case(seed, k, d, users, items, groups, ratings, batch), epochs)
 
 
 def test_validation_error():
-    case = make_case(1, 10, kn.Descent(0.1, 0.9, 0, False), users=50, items=40, ratings=150_000)
+    case = make_case(1, 10, Sgd(0.1, 0.9, 0, False), users=50, items=40, ratings=150_000)
     records, (p, q, bu, bi) = case["blocks"][0][0], case["tables"]
-    d = case["descent"]
-    users, items = kn.pack(p, bu, 0, d), kn.pack(q, bi, 1, d)
+    d = case["sgd"]
+    users, items = pack(p, bu, 0, d), pack(q, bi, 1, d)
     sums = np.zeros(3)
-    kn.kernels_for(10, False, False).squared_errors(
-        records, 0, 3, users, items, np.float32(3.5), sums
-    )
+    kernels_for(make_variant(10)).squared_errors(records, 0, 3, users, items, np.float32(3.5), sums)
     u, i = records["user"], records["item"]
     e = 3.5 + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - records["rating"]
     assert sums.sum() == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 5, 50_001])
-def test_shuffle_is_a_permutation(n):
-    records = np.zeros(n, kn.RATING)
-    records["user"] = np.arange(n)
-    out = np.zeros_like(records)
-    kn.shuffle(records, out, np.random.default_rng(3))
-    assert (np.sort(out["user"]) == records["user"]).all()
-
-
-def test_shuffle_is_uniform():
-    records = np.zeros(4, kn.RATING)
-    records["user"] = np.arange(4)
-    rng, out, counts = np.random.default_rng(3), np.zeros_like(records), {}
-    for _ in range(24_000):
-        kn.shuffle(records, out, rng)
-        counts[tuple(out["user"])] = counts.get(tuple(out["user"]), 0) + 1
-    assert len(counts) == 24
-    assert sum((c - 1000) ** 2 / 1000 for c in counts.values()) < 60
-
-
-@pytest.mark.parametrize("groups", [1, 3])
-def test_blocks_are_filled_in_the_order_of_the_ratings(groups):
-    rng = np.random.default_rng(0)
-    user, item = rng.integers(0, 20, (2, 500), dtype=np.int32)
-    rating = np.arange(500, dtype=np.float32)
-    user_group, item_group = rng.integers(0, groups, (2, 20), dtype=np.int32)
-    counts = np.zeros((groups, groups), np.int64)
-    kn.shared_kernels().count_blocks(user, item, user_group, item_group, counts)
-    assert counts.sum() == 500
-    places, out = np.cumsum(counts).reshape(counts.shape) - counts, np.empty(500, kn.RATING)
-    ends = places + counts
-    kn.shared_kernels().fill_blocks(user, item, rating, user_group, item_group, places, out)
-    assert (places == ends).all()
-    for stratum in range(groups):
-        for g in range(groups):
-            mine = (user_group[user] == g) & (item_group[item] == (g + stratum) % groups)
-            part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
-            assert part["rating"].tolist() == rating[mine].tolist()
-            assert part["user"].tolist() == user[mine].tolist()
-
-
-def test_a_useless_cache_only_costs_time(monkeypatch):
-    def fail(*_):
-        raise OSError("no space left")
-
-    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.load", lambda *_: None)
-    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", fail)
-    kn.kernels_for.cache_clear()
-    check(make_case(1, 5, kn.Descent(0.01, 0.9, 0.0, False)), 1)
-    kn.kernels_for.cache_clear()

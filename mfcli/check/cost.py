@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.training import kind_of, make_plan, training_memory
+from mfcli.training import make_plan, row_size, training_memory
 
 _PROCESS = 200_000_000  # bytes of the interpreter and the compiled kernels
 _ASSUMED = (
@@ -43,7 +43,7 @@ def cost_of(ratings: Ratings, config: Config) -> Cost | None:
     if plan.engine != "fast":
         return None
     rows = len(ratings.users) + len(ratings.items)
-    stride = kind_of(config).stride
+    stride = row_size(config)
     memory = {
         "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
         **training_memory(plan, len(ratings), rows, config),

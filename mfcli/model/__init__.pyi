@@ -19,7 +19,6 @@ from .network import (
 from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
 from .recommendations import (
     Rated as Rated,
-    Rows as Rows,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,

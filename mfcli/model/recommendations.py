@@ -1,44 +1,44 @@
-"""What to recommend: the items a user has not rated, by predicted rating; and what is alike."""
+"""Rank items for users by predicted rating, and items or users by similarity."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mfcli.data import Ratings, Vocabulary
 from mfcli.model.factorization import Factorization
+from mfcli.model.top_n import first_unrated, select_top
 from mfcli.storage import each
-from mfcli.training import shared_kernels
+from mfcli.types import Counts, Floats, Mask, Rows
 
-_SCORES = 1 << 23  # predicted ratings held at a time by each thread: 32 MB
+_SCORES = 1 << 23  # scores held at a time by each thread: 32 MB
 
-Rows = NDArray[np.int32]
+_Hide = Callable[[Floats, Rows], None]  # sets scores of some rows, shape (b, n), to -infinity
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The best items of some users, or the nearest of some items.
+    """The best items for some users, or the most similar rows of some rows.
 
     Attributes
     ----------
     of : int32 array, shape (m,)
-        Rows of the users (or items) that were asked about.
+        Rows of the users (or items) that the ranking is for.
     items : int32 array, shape (m, n)
-        Rows, best first; of equal scores the lower row first. -1 where there are fewer than n.
+        Rows, best first; ties go to the lower row. -1 where there are fewer than n.
     scores : float32 array, shape (m, n)
         Predicted ratings, not clipped (or cosines); -infinity where there is no item.
     """
 
     of: Rows
     items: Rows
-    scores: NDArray[np.float32]
+    scores: Floats
 
     def table(self, of: Vocabulary, items: Vocabulary, name: str, score: str) -> pa.Table:
-        """List the ranking in raw ids: `name`, rank (from 1), item and `score`."""
+        """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`."""
         full = (self.items >= 0).ravel()
         n = self.items.shape[1]
         ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
@@ -53,21 +53,22 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Rated:
-    """What each user has rated, to be left out.
+    """The items that each user has rated, to exclude them.
 
     Attributes
     ----------
     starts : int64 array, shape (n_users + 2,)
-        Where each user's items begin. The last user is any unknown one (row -1), with no items.
+        Start of each user's items. The last user stands for all unknown users (row -1) and has no
+        items.
     items : int32 array, shape (n_ratings,)
     """
 
-    starts: NDArray[np.int64]
+    starts: Counts
     items: Rows
 
     @classmethod
     def of(cls, first: Ratings, *others: Ratings) -> Rated:
-        """Collect what ratings over the same vocabularies name; unknown ids (-1) do not count."""
+        """Collect the items of ratings with the same vocabularies; unknown ids (-1) are skipped."""
         user = np.concatenate([part.user for part in (first, *others)])
         item = np.concatenate([part.item for part in (first, *others)])
         known = (user >= 0) & (item >= 0)
@@ -77,8 +78,8 @@ class Rated:
         order = np.argsort(user, kind="stable")
         return cls(np.concatenate([[0], np.cumsum(counts)]), item[order])
 
-    def pairs(self, users: Rows) -> tuple[NDArray[np.int64], Rows]:
-        """List what some users have rated: positions in `users`, and rows of items."""
+    def pairs(self, users: Rows) -> tuple[Counts, Rows]:
+        """Return the items of some users: positions in `users`, and rows of items."""
         starts, counts = self.starts[users], np.diff(self.starts)[users]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         position = np.repeat(np.arange(len(users)), counts)
@@ -100,32 +101,33 @@ def top_items(
     ----------
     model : Factorization
     users : int32 array, shape (m,)
-        Rows of the user tables; -1 for any unknown user, who has no factors and no bias.
+        Rows of the user tables; -1 for an unknown user, who has no factors and no bias.
     n : int
-        Items for each user.
+        Number of items for each user.
     exclude : Rated, optional
-        What is not to be recommended again.
+        Items not to recommend.
     candidates : int32 array, optional
-        Rows of the only items allowed, ascending; all by default.
+        Rows of the items to choose from, ascending; by default all.
     threads : int
-        The result does not depend on it.
+        Does not change the result.
 
     Returns
     -------
     Ranking
     """
     allowed = np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates
-    # One product ranks by p . q + b_i; what is the same for all items of a user is added after.
-    nobody = np.zeros((1, model.k), np.float32)  # the last row is that of -1
-    factors = np.concatenate([model.user_factors, nobody])
+    # One matrix product ranks by p . q + b_i. The rest is the same for all items of a user and is
+    # added afterwards.
+    unknown = np.zeros((1, model.k), np.float32)  # the last row is that of user -1
+    factors = np.concatenate([model.user_factors, unknown])
     left = np.column_stack([factors, np.ones(len(factors), np.float32)])
     right = np.column_stack([model.item_factors, model.item_biases])[allowed]
-    place = np.full(len(model.items), -1, np.int32)
-    place[allowed] = np.arange(len(allowed), dtype=np.int32)
+    column = np.full(len(model.items), -1, np.int32)
+    column[allowed] = np.arange(len(allowed), dtype=np.int32)
 
-    def hide(scores: NDArray[np.float32], block: Rows) -> None:
+    def hide(scores: Floats, block: Rows) -> None:
         if exclude is not None:
-            _hide_rated(scores, block, exclude, place)
+            _hide_rated(scores, block, exclude, column)
 
     ranking = _ranked(left, right, users, min(n, len(allowed)), hide, threads)
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
@@ -134,17 +136,18 @@ def top_items(
 
 
 def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 1) -> Rows:
-    """Rank items for users in one order for all, without what each has rated.
+    """Return the first items of an order, the same for all users, that each user has not rated.
 
     Parameters
     ----------
     order : int32 array, shape (n_items,)
         Rows of the items, best first.
     users : int32 array, shape (m,)
-        -1 for any unknown user.
+        -1 for an unknown user.
     n : int
     rated : Rated
     threads : int
+        Does not change the result.
 
     Returns
     -------
@@ -157,41 +160,42 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
     def task(number: int) -> None:
         part = slice(number * size, (number + 1) * size)
         seen = np.full(len(order), -1, np.int32)
-        arrays = (order, rated.starts, rated.items, users[part], seen, items[part])
-        shared_kernels().first_unrated(*arrays)
+        first_unrated(order, rated.starts, rated.items, users[part], seen, items[part])
 
     each(task, -(-len(users) // size) if size else 0, threads)
     return items
 
 
-def similar(
-    factors: NDArray[np.float32], rows: Rows, n: int, allowed: NDArray[np.bool_] | None = None
-) -> Ranking:
-    """Rank rows of a table by the cosine of their factors to those of some rows, without these.
+def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) -> Ranking:
+    """Rank the rows of a table by the cosine of their factors with those of given rows.
 
-    A row of zeros, which no rating has moved, is like nothing. If `allowed` is given, so is a row
-    for which it is false.
+    A given row is not in its own ranking. Rows of zeros, which have no training ratings, are in
+    none, and neither are rows for which `allowed` is false.
+
+    Parameters
+    ----------
+    factors : float32 array, shape (n_rows, k)
+    rows : int32 array, shape (m,)
+    n : int
+    allowed : bool array, shape (n_rows,), optional
+
+    Returns
+    -------
+    Ranking
     """
     length = np.linalg.norm(factors, axis=1, keepdims=True)
     unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
     hidden = (length == 0).ravel() | (False if allowed is None else ~allowed)
 
-    def hide(scores: NDArray[np.float32], block: Rows) -> None:
+    def hide(scores: Floats, block: Rows) -> None:
         scores[:, hidden] = -np.inf
         scores[np.arange(len(block)), block] = -np.inf
 
     return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
 
 
-def _ranked(
-    left: NDArray[np.float32],
-    right: NDArray[np.float32],
-    rows: Rows,
-    n: int,
-    hide: Any,
-    threads: int,
-) -> Ranking:
-    """Rank the rows of `right` by their products with rows of `left`, in blocks."""
+def _ranked(left: Floats, right: Floats, rows: Rows, n: int, hide: _Hide, threads: int) -> Ranking:
+    """Rank the rows of `right` by their products with rows of `left`, block by block."""
     size = max(1, min(_SCORES // max(len(right), 1), -(-len(rows) // max(threads, 1))))
     items = np.full((len(rows), n), -1, np.int32)
     best = np.full((len(rows), n), -np.inf, np.float32)
@@ -201,15 +205,14 @@ def _ranked(
         part = slice(number * size, (number + 1) * size)
         scores = left[rows[part]] @ columns  # (b, n_items)
         hide(scores, rows[part])
-        shared_kernels().select_top(scores, items[part], best[part])
+        select_top(scores, items[part], best[part])
 
     each(task, -(-len(rows) // size), threads)
     return Ranking(rows, items, best)
 
 
-def _hide_rated(
-    scores: NDArray[np.float32], users: Rows, rated: Rated, place: NDArray[np.int32]
-) -> None:
+def _hide_rated(scores: Floats, users: Rows, rated: Rated, column: Rows) -> None:
+    """Set the scores of rated items to -infinity; `column` is that of each item, or -1."""
     row, items = rated.pairs(users)
-    column = place[items]
-    scores[row[column >= 0], column[column >= 0]] = -np.inf
+    columns = column[items]
+    scores[row[columns >= 0], columns[columns >= 0]] = -np.inf

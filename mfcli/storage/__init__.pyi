@@ -5,6 +5,12 @@ from .atomic import (
     replacing_file as replacing_file,
     replacing_folder as replacing_folder,
 )
+from .compilation import (
+    array_type as array_type,
+    compiled as compiled,
+    inlined as inlined,
+    kernel as kernel,
+)
 from .digests import check_files as check_files, sha256 as sha256
 from .fields import check_fields as check_fields
 from .files import (

@@ -5,7 +5,6 @@ from .checkpoints import (
     read_checkpoint as read_checkpoint,
     resumed as resumed,
 )
-from .engines import Plan as Plan, make_plan as make_plan, training_memory as training_memory
 from .history import (
     HISTORY_FILE as HISTORY_FILE,
     MSE_NAMES as MSE_NAMES,
@@ -19,4 +18,9 @@ from .loop import (
     check_writable as check_writable,
     fit as fit,
 )
-from .sgd.kernels import kind_of as kind_of, shared_kernels as shared_kernels
+from .plan import (
+    Plan as Plan,
+    make_plan as make_plan,
+    row_size as row_size,
+    training_memory as training_memory,
+)

@@ -1,9 +1,9 @@
-"""The mean of the weights after each of the last epochs.
+"""Averages the weights after each of the last epochs.
 
-Momentum descent ends up moving around a minimum; the mean of its places is nearer (B. T. Polyak and
-A. B. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control and
-Optimization 30, 1992; once an epoch: P. Izmailov et al., "Averaging weights leads to wider optima
-and better generalization", UAI 2018). Training itself goes on as without.
+SGD with momentum ends up moving around a minimum, and the mean of the weights is closer to it (B.
+T. Polyak and A. B. Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J.
+Control and Optimization 30, 1992; once per epoch: P. Izmailov et al., "Averaging weights leads to
+wider optima and better generalization", UAI 2018). Training itself does not change.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.model import TABLES, Model
-from mfcli.training.engines import Engine, Losses, Progress, take_over
-from mfcli.training.penalties import penalty
+from mfcli.training.engine import Engine, Losses, held_out_losses, take_over
+from mfcli.types import Progress
 
-_BEGIN = "average."
+_PREFIX = "average."
 
 
 class Averaging:
-    """Lets an engine train, and gives the mean of its models.
+    """Trains with another engine and averages its models.
 
     Parameters
     ----------
     engine : Engine
     first : int
-        Epoch from which on models count, from 1; before it, the model is the engine's own.
+        First epoch, counted from 1, that is averaged. Before it, the model is that of the engine.
     held_out : Ratings
         To validate the mean on.
     """
 
     def __init__(self, engine: Engine, first: int, held_out: Ratings) -> None:
         self._engine, self._first, self._held_out = engine, first, held_out
-        own = engine.model().tables
-        self._sums = {name: np.zeros(own[name].shape) for name in TABLES}
+        tables = engine.model().tables
+        self._sums = {name: np.zeros(tables[name].shape) for name in TABLES}
         self._count = np.zeros(1, np.int64)
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
@@ -50,10 +50,7 @@ class Averaging:
     def validate(self) -> Losses:
         if not self._count[0]:
             return self._engine.validate()
-        model = self.model()
-        predicted = model.predict_rows(self._held_out.user, self._held_out.item)
-        mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        return Losses(mse + penalty(model, self._held_out), mse)
+        return held_out_losses(self.model(), self._held_out)
 
     def model(self) -> Model:
         model, count = self._engine.model(), int(self._count[0])
@@ -63,12 +60,12 @@ class Averaging:
         return model.with_tables(means)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        return self._engine.state() | self._own()
+        return self._engine.state() | self._averages()
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        take_over(self._own(), {n: a for n, a in state.items() if n.startswith(_BEGIN)})
-        self._engine.restore({n: a for n, a in state.items() if not n.startswith(_BEGIN)})
+        take_over(self._averages(), {n: a for n, a in state.items() if n.startswith(_PREFIX)})
+        self._engine.restore({n: a for n, a in state.items() if not n.startswith(_PREFIX)})
 
-    def _own(self) -> dict[str, NDArray[Any]]:
-        own = {f"{_BEGIN}{name}": sums for name, sums in self._sums.items()}
-        return {f"{_BEGIN}count": self._count, **own}
+    def _averages(self) -> dict[str, NDArray[Any]]:
+        sums = {f"{_PREFIX}{name}": sums for name, sums in self._sums.items()}
+        return {f"{_PREFIX}count": self._count, **sums}

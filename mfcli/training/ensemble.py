@@ -1,11 +1,12 @@
-"""Several models from different seeds, trained side by side and averaged.
+"""Trains several models with different seeds and averages them.
 
-The mean of N predictions is again a biased matrix factorization, with N times the factors:
+The mean of the predictions of N models is again a biased matrix factorization, with N times the
+factors::
 
     mean_n (b_u + b_i + p_u . q_i)  =  mean b_u + mean b_i + [p_1, ..., p_N] . [q_1, ..., q_N] / N
 
-(L. Breiman, "Bagging Predictors", Machine Learning 24, 1996, averages models in the same way; here
-they differ in initial weights and in the order of the ratings.)
+(L. Breiman, "Bagging Predictors", Machine Learning 24, 1996, averages models in the same way. Here
+they differ in the initial weights and in the order of the ratings.)
 """
 
 from __future__ import annotations
@@ -21,21 +22,25 @@ from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model
 from mfcli.storage import each
-from mfcli.training.engines import Engine, Losses, Progress
+from mfcli.training.engine import Engine, Losses, held_out_mse
+from mfcli.types import Doubles, Floats, Progress
+
+_FACTORS = ("user_factors", "item_factors")
+_BIASES = ("user_biases", "item_biases")
 
 
 class Ensemble:
-    """Trains its members and gives their mean.
+    """Trains its members and averages them.
 
     Parameters
     ----------
     members : sequence of Engine
     config : Config
-        Of the whole.
+        Settings of the ensemble.
     held_out : Ratings
         To validate the mean on.
     threads : int
-        Members trained at the same time; does not change the result.
+        Number of members trained at the same time; does not change the result.
     """
 
     def __init__(
@@ -48,17 +53,18 @@ class Ensemble:
         losses = [Losses(0.0, 0.0)] * len(self._members)
 
         def run(number: int) -> None:
-            told = on_progress if number == 0 else _nobody
-            losses[number] = self._members[number].run_epoch(epoch, told)
+            # Report the progress of the first member only: all have the same ratings.
+            report = on_progress if number == 0 else _ignore
+            losses[number] = self._members[number].run_epoch(epoch, report)
 
         each(run, len(self._members), self._threads)
         return Losses(*np.mean(losses, axis=0).tolist())
 
     def validate(self) -> Losses:
-        predicted = self.model().predict_rows(self._held_out.user, self._held_out.item)
-        mse = float(np.mean(np.square(predicted - self._held_out.rating), dtype=np.float64))
-        own = [member.validate() for member in self._members]
-        return Losses(mse + float(np.mean([one.loss - one.mse for one in own])), mse)
+        """Return the error of the mean of the members, plus the mean of their penalties."""
+        mse = held_out_mse(self.model(), self._held_out)
+        members = [member.validate() for member in self._members]
+        return Losses(mse + float(np.mean([one.loss - one.mse for one in members])), mse)
 
     def model(self) -> Model:
         return mean_of([member.model() for member in self._members], self._config)
@@ -72,30 +78,27 @@ class Ensemble:
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         for number, member in enumerate(self._members):
-            begin = f"{number}."
-            own = {n.removeprefix(begin): a for n, a in state.items() if n.startswith(begin)}
-            member.restore(own)
+            prefix = f"{number}."
+            part = {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
+            member.restore(part)
 
 
-def _nobody(done: int, total: int) -> None:
+def _ignore(done: int, total: int) -> None:
     pass
 
 
 def mean_of(models: Sequence[Model], config: Config) -> Model:
-    """Return the model that predicts the mean of what models of the same ids predict."""
-    share = np.float32(1 / np.sqrt(len(models)))
+    """Return the model that predicts the mean of the predictions of models with the same ids."""
+    scale = np.float32(1 / np.sqrt(len(models)))  # of both factors, so 1 / N of their product
     factors = {
-        name: np.concatenate([model.tables[name] for model in models], axis=1) * share
-        for name in ("user_factors", "item_factors")
+        name: np.concatenate([model.tables[name] for model in models], axis=1) * scale
+        for name in _FACTORS
     }
-    biases = {name: _mean([m.tables[name] for m in models]) for name in _BIASES}
+    biases = {name: _mean([model.tables[name] for model in models]) for name in _BIASES}
     mu = float(np.mean([model.mu for model in models]))
     return replace(models[0].with_tables(factors | biases), mu=mu, config=config)
 
 
-_BIASES = ("user_biases", "item_biases")
-
-
-def _mean(tables: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    mean: NDArray[np.float64] = np.mean(tables, axis=0, dtype=np.float64)
+def _mean(tables: list[Floats]) -> Floats:
+    mean: Doubles = np.mean(tables, axis=0, dtype=np.float64)
     return mean.astype(np.float32)

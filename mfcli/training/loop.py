@@ -1,4 +1,4 @@
-"""Training: epochs one after another, each validated, and what they come to."""
+"""The training loop: run epochs, validate each, stop early, and detect divergence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, TrainingError
+from mfcli.errors import ConfigError, Param, Text, TrainingError
 from mfcli.model import NAMES, Model, initial_model
 from mfcli.splits import Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
@@ -22,23 +22,28 @@ from mfcli.training.checkpoints import (
     Checkpoint,
     Keeper,
 )
-from mfcli.training.engines import Engine, Plan, Progress, make_engine, make_plan, training_memory
+from mfcli.training.engine import Engine
+from mfcli.training.factory import make_engine
 from mfcli.training.history import HISTORY_FILE, Epoch, History
+from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
+from mfcli.types import Progress
 
 MODEL_FOLDER = "model"
+
+_MODELS = 3  # held by the loop: the initial model, the best one and the last one
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A trained model and how it got there.
+    """A trained model and the history of its training.
 
     Attributes
     ----------
     model : Model
     history : History
     epoch : int
-        The one that the model is of, from 1; 0 for the last.
+        Epoch of the model, counted from 1; 0 for the last one.
     """
 
     model: Model
@@ -57,7 +62,7 @@ class Fit:
         Raises
         ------
         ArtifactError
-            If it cannot be written.
+            If they cannot be written.
         """
         folder = Path(folder)
         dataclasses.replace(self.model, losses=self.losses).save(folder / MODEL_FOLDER)
@@ -65,22 +70,22 @@ class Fit:
 
 
 class Diverged(TrainingError):
-    """The error grew beyond the scale of the ratings, or is no number any more.
+    """The error is larger than the scale of the ratings allows, or is no longer finite.
 
     Attributes
     ----------
     best : Fit or None
-        The model after the epoch with the least validation error, and the history up to it; None
-        if the first epoch diverged.
+        The model of the epoch with the least validation error, and the history up to it; None if
+        the first epoch diverged.
     """
 
-    def __init__(self, message: str, best: Fit | None) -> None:
-        super().__init__(message)
+    def __init__(self, rule: Text, *, remedy: Text, best: Fit | None) -> None:
+        super().__init__(rule, remedy=remedy)
         self.best = best
 
 
 def check_writable(folder: Path) -> None:
-    """Find out before training whether its results could be written to a folder.
+    """Check before training that its results can be written to a folder.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def check_writable(folder: Path) -> None:
 
 
 def start(split: Split, config: Config) -> Model:
-    """Return the model that training starts from: its weights are drawn from the seed."""
+    """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
     return initial_model(split.train, split.scale, config, split.hash, rng)
 
@@ -108,45 +113,52 @@ def fit(
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
-    """Train the model on a split.
+    """Train a model on a split.
 
     Parameters
     ----------
     split : Split
-        Trained on `train`; validated on `valid`, or on `test` where it has none.
+        The model is trained on `train`, and validated on `valid`, or on `test` if there is no
+        `valid`.
     config : Config
-        With `patience`, training ends when the validation error has not fallen for so many epochs,
-        and the model is that of the best epoch.
+        With `patience`, training stops when the validation error has not improved for that number
+        of epochs, and the model is that of the best epoch.
     threads : int, optional
-        For the fast engine, the cores by default; the result does not depend on it.
+        Number of threads, by default one per core. The result does not depend on it.
     resume : Checkpoint, optional
-        To go on from. The result is the same bits as without the interruption.
+        State to continue from. The result has the same bits as without the interruption.
     keeper : Keeper, optional
         Writes checkpoints.
     on_plan : callable, optional
-        Told, before training, which engine is used and why.
+        Called before training with the plan.
     on_epoch : callable, optional
-        Told each epoch when it has ended.
+        Called after each epoch.
     on_progress : callable, optional
-        Told the ratings done within an epoch, and all of them.
+        Called within an epoch with the number of ratings done and of all ratings.
+
+    Returns
+    -------
+    Fit
 
     Raises
     ------
     ConfigError
-        If the config asks an engine for what it cannot do, or for early stopping on a split that
-        has no validation ratings: a model chosen on test ratings is not tested any more.
+        If the engine cannot train with the config, or if the config asks for early stopping and the
+        split has no validation ratings: choosing a model on the test ratings biases the test.
     ArtifactError
-        If the checkpoint is of another split or config.
+        If the checkpoint is from another split or config.
     LimitError
         If there is not enough memory.
     Diverged
-        If the error grows beyond all bounds.
+        If the error grows without bound.
     """
     if config.patience and split.valid is None and not config.stop_on_test:
         raise ConfigError(
-            f"patience {config.patience} needs validation ratings to stop by; split with"
-            " --valid 0.1, or stop by the test ratings with --stop-on-test"
-        )
+            "requires validation ratings",
+            param=Param("patience", config.patience),
+            remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
+                    Param("stop_on_test", True)],
+        )  # fmt: skip
     plan = make_plan(split.train, config)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
@@ -163,15 +175,16 @@ def fit(
 
 
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
-    """Refuse what cannot fit; the split itself is mapped and takes no memory of its own."""
+    """Refuse training that does not fit in memory. The split is memory-mapped and needs none."""
     train, rows = split.train, len(split.train.users) + len(split.train.items)
-    models = 3 * 4 * rows * (config.width + 1)  # to start from, the best one, the last one
+    models = _MODELS * 4 * rows * (config.width + 1)
     need = models + sum(training_memory(plan, len(train), rows, config).values())
-    check_memory(need, f"training with k {config.k}", "lower --k, or train on fewer ratings")
+    remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
+    check_memory(need, f"training with k {config.k}", remedy)
 
 
 def _members(config: Config) -> list[Config]:
-    """Return the config of each member of an ensemble: the same but for the seed."""
+    """Return the config of each member of an ensemble; they differ in their seeds."""
     return [
         dataclasses.replace(config, seed=config.seed + number, ensemble=1)
         for number in range(config.ensemble)
@@ -179,7 +192,7 @@ def _members(config: Config) -> list[Config]:
 
 
 class _Run:
-    """A training under way."""
+    """A training in progress."""
 
     def __init__(
         self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
@@ -188,33 +201,33 @@ class _Run:
         starts = [start(split, member) for member in _members(config)]
         self._start = starts[0]
         _, held_out = split.held_out
-        self.engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
-        self.epochs: list[Epoch] = []
+        self._engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
+        self._epochs: list[Epoch] = []
         self._best, self._best_epoch, self._least = self._start, 0, math.inf
         if resume:
-            self.engine.restore(resume.state)
+            self._engine.restore(resume.state)
             for epoch in resume.history.epochs():
                 self._add(epoch)
-            self._best = self.engine.model().with_tables(resume.best)
+            self._best = self._engine.model().with_tables(resume.best)
 
     def next(self, on_progress: Progress) -> Epoch:
         """Run the next epoch and validate it."""
-        begin, number = time.perf_counter(), len(self.epochs) + 1
-        with np.errstate(all="ignore"):  # what is no number any more is told below
-            losses = self.engine.run_epoch(number, on_progress)
-            validation = self.engine.validate()
+        begin, number = time.perf_counter(), len(self._epochs) + 1
+        with np.errstate(all="ignore"):  # infinite and undefined losses are handled below
+            losses = self._engine.run_epoch(number, on_progress)
+            validation = self._engine.validate()
         epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin)
-        if self._is_wild(epoch):
+        if self._has_diverged(epoch):
             raise self._diverged(number)
         if self._add(epoch):
-            self._best = self.engine.model()
+            self._best = self._engine.model()
         return epoch
 
     def _add(self, epoch: Epoch) -> bool:
-        """Note an epoch; return whether it is better than all before it."""
-        self.epochs.append(epoch)
+        """Record an epoch; return whether it is better than all before it."""
+        self._epochs.append(epoch)
         rmse = math.sqrt(epoch.val_mse)
-        if epoch.epoch == self._config.first_averaged:  # what came before is another model
+        if epoch.epoch == self._config.first_averaged:  # earlier models are not averages
             self._best_epoch, self._least = 0, math.inf
         better = not self._best_epoch or rmse < self._least - self._config.min_delta
         if better:
@@ -222,55 +235,54 @@ class _Run:
         return better
 
     def is_done(self) -> bool:
-        """Whether all epochs are done, or no better one is to be expected."""
-        if len(self.epochs) >= self._config.epochs:
+        """Return whether all epochs are done, or the error has stopped improving."""
+        done, patience = len(self._epochs), self._config.patience
+        if done >= self._config.epochs:
             return True
-        patience, done = self._config.patience, len(self.epochs)
         since = max(self._best_epoch, self._config.first_averaged)
         return patience is not None and done - since >= patience
 
     def result(self) -> Fit:
-        """Return the model as it is, or with patience the best one."""
-        history = History.of(self.epochs)
+        """Return the last model, or with patience the best one."""
+        history = History.of(self._epochs)
         if self._config.patience:
             return Fit(self._best, history, self._best_epoch)
-        return Fit(self.engine.model(), history, len(history))
+        return Fit(self._engine.model(), history, len(history))
 
     def checkpoint(self) -> Checkpoint:
-        history = History.of(self.epochs)
-        state, best = self.engine.state(), self._best.tables
+        history = History.of(self._epochs)
+        state, best = self._engine.state(), self._best.tables
         return Checkpoint(self._config, self._split.hash, history, state, best)
 
-    def _is_wild(self, epoch: Epoch) -> bool:
-        """Whether the error is no number, or larger than that of any prediction on the scale."""
+    def _has_diverged(self, epoch: Epoch) -> bool:
+        """Return whether the error is not finite, or larger than any error on the rating scale."""
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
         if self._config.optimizer == "gibbs":
-            most = math.inf  # one sample may be far off, and the next one not
+            most = math.inf  # a single sample may be far off, but the next one need not be
         numbers = dataclasses.astuple(epoch)
         return not all(map(math.isfinite, numbers)) or max(epoch.mse, epoch.val_mse) > most
 
     def _diverged(self, number: int) -> Diverged:
-        best = None
-        kept = "no epoch before it was sound"
-        if self.epochs:
+        best, kept = None, "no epoch before it can be kept"
+        if self._epochs:
             at = self._best_epoch
-            best = Fit(self._best, History.of(self.epochs[:at]), at)
-            kept = f"epoch {at}, the best one before, is kept"
-        return Diverged(
-            f"training diverged at epoch {number} ({self._culprit()}); {kept}; try"
-            f" {' or '.join(self._remedies())}",
-            best,
-        )
+            best = Fit(self._best, History.of(self._epochs[:at]), at)
+            kept = f"epoch {at}, the best epoch so far, was kept"
+        gibbs = self._config.optimizer == "gibbs"
+        cause = "gibbs" if gibbs else f"lr {self._config.lr:g}"
+        rule = f"training diverged at epoch {number} ({cause}); {kept}"
+        return Diverged(rule, remedy=self._remedy(), best=best)
 
-    def _culprit(self) -> str:
-        return "gibbs" if self._config.optimizer == "gibbs" else f"lr {self._config.lr:g}"
-
-    def _remedies(self) -> list[str]:
+    def _remedy(self) -> Text:
         config = self._config
         if config.optimizer == "gibbs":
-            return ["a lower --k", "ratings without outliers"]
+            return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
-        remedies = [f"--lr {rate:g}"] if rate else ["another --reg or --batch-size"]
-        return remedies + (
-            [f"fewer than {config.blocks} blocks"] if (config.blocks or 1) > 1 else []
-        )
+        remedy: list[str | Param]
+        if rate:
+            remedy = ["try ", Param("lr", float(f"{rate:g}"))]
+        else:
+            remedy = ["try another ", Param("reg"), " or ", Param("batch_size")]
+        if (config.blocks or 1) > 1:
+            remedy += [" or fewer ", Param("blocks"), f" than {config.blocks}"]
+        return remedy

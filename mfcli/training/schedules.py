@@ -1,16 +1,15 @@
-"""How the learning rate and the momentum go from the first epoch to the last.
+"""Learning rate and momentum from the first epoch to the last.
 
-Both are the same within an epoch, unless the learning rate changes at every step. After the
-warm-up, the way from the value at the start to the one at the end is gone in the shape of the
-schedule::
+Both are constant within an epoch, unless the learning rate changes at every step. After the
+warm-up, they change from the initial to the final value in the shape of the schedule::
 
-    constant      no step of it
-    exponential   by the same factor each epoch or step
+    constant      not at all
+    exponential   by the same factor at each epoch or step
     cosine        slowly, fast, slowly (I. Loshchilov and F. Hutter, "SGDR", ICLR 2017, equation 5)
-    step          by the same factor after each quarter of the epochs
+    step          by the same factor after each quarter of the schedule
 
-The factor is one of the learning rate, and of 1 - momentum: 1 / (1 - momentum) is how many steps a
-gradient lasts.
+The factor applies to the learning rate, and to 1 - momentum: a gradient has an effect for about
+1 / (1 - momentum) steps.
 """
 
 from __future__ import annotations
@@ -21,28 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.config import Config
+from mfcli.types import Doubles
 
-Doubles = NDArray[np.float64]
-
-_DROPS = 3  # between the quarters
+_DROPS = 3  # of the shape "step": between four quarters
 
 
-class Pace(NamedTuple):
+class Rates(NamedTuple):
     """The learning rate and the momentum of an epoch."""
 
     lr: float
     momentum: float
 
 
-def pace(config: Config, epoch: int) -> Pace:
+def rates(config: Config, epoch: int) -> Rates:
     """Return the learning rate and the momentum of an epoch, counted from 1."""
     number = np.array([epoch - 1])
-    lr = float(_rates(config, number, config.warmup, config.epochs)[0])
+    lr = float(_learning_rates(config, number, config.warmup, config.epochs)[0])
     if config.momentum_schedule == "constant" or epoch <= config.warmup:
-        return Pace(lr, config.momentum)  # not 1 - (1 - momentum), which is another number
+        return Rates(lr, config.momentum)  # 1 - (1 - momentum) would be rounded differently
     rest, last = 1.0 - config.momentum, 1.0 - config.momentum_end
-    done = _done(number, config.warmup, config.epochs)
-    return Pace(lr, 1.0 - float(_between(config.momentum_schedule, rest, last, done)[0]))
+    done = _completed(number, config.warmup, config.epochs)
+    return Rates(lr, 1.0 - float(_between(config.momentum_schedule, rest, last, done)[0]))
 
 
 def step_rates(config: Config, epoch: int, steps: int) -> Doubles:
@@ -53,33 +51,33 @@ def step_rates(config: Config, epoch: int, steps: int) -> Doubles:
     config : Config
     epoch : int
     steps : int
-        In every epoch.
+        Number of steps in each epoch.
 
     Returns
     -------
     float64 array, shape (steps,)
-        All are that of the epoch unless the config has a rate for each step.
+        All equal, unless the config changes the learning rate at every step.
     """
     if config.lr_every == "epoch":
-        return np.full(steps, pace(config, epoch).lr)
+        return np.full(steps, rates(config, epoch).lr)
     numbers = np.arange((epoch - 1) * steps, epoch * steps)
-    return _rates(config, numbers, config.warmup * steps, config.epochs * steps)
+    return _learning_rates(config, numbers, config.warmup * steps, config.epochs * steps)
 
 
-def _rates(config: Config, numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
-    """Return the learning rates of some of so many epochs or steps, counted from 0."""
-    done = _done(numbers, warmup, total)
+def _learning_rates(config: Config, numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
+    """Return the learning rates of some epochs or steps, counted from 0, of `total`."""
+    done = _completed(numbers, warmup, total)
     falling = _between(config.lr_schedule, config.lr, config.lr * config.lr_end, done)
     return np.where(numbers < warmup, config.lr * (numbers + 1) / (warmup + 1), falling)
 
 
-def _done(numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
-    """Return the share of the way after the warm-up that has been gone."""
+def _completed(numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
+    """Return the fraction of the schedule, which starts after the warm-up, that is completed."""
     return np.clip((numbers - warmup) / max(total - warmup - 1, 1), 0.0, 1.0)
 
 
 def _between(shape: str, start: float, end: float, done: Doubles) -> Doubles:
-    """Return the value at each share of the way."""
+    """Return the value at each completed fraction of the schedule."""
     if shape == "constant":
         return np.full(len(done), start)
     if shape == "cosine":

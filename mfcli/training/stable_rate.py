@@ -1,4 +1,4 @@
-"""Finding a learning rate that does not diverge, by trying it on a few hundred steps."""
+"""Finds a learning rate that does not diverge, by trying rates on a few hundred steps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model
-from mfcli.training.engines import Plan, make_engine
+from mfcli.training.factory import make_engine
+from mfcli.training.plan import Plan
 
 _STEPS = 300  # at least
-_TRIES = 60  # halvings; by then the rate is zero for float32
-_WORSE = 1.5  # times the error of the mean: an error above that is no progress
+_TRIES = 60  # halvings; after that the rate is zero in float32
+_WORSE = 1.5  # times the variance of the ratings, the error of predicting their mean
 
 
 def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> float | None:
@@ -23,16 +24,16 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
     Parameters
     ----------
     start : Model
-        With the weights to start from.
+        Initial model.
     train : Ratings
     config : Config
-        With the rate that diverged, and the engine that it did with.
+        With the learning rate and the engine that diverged.
     threads : int
 
     Returns
     -------
     float or None
-        None if there is no such rate, because something else is wrong.
+        None if no rate is stable, because the cause is something else.
     """
     size = min(len(train), _STEPS * config.batch_size)
     rows = np.random.default_rng(config.seed).permutation(len(train))[:size]

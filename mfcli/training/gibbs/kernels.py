@@ -1,163 +1,80 @@
-"""Compiled kernels of Gibbs sampling: the rows of one side, given those of the other.
+"""Compiled kernels of Gibbs sampling: draw the rows of one side, given those of the other.
 
-A row is ``x_u = (b_u, p_u)``, one of the other side ``(b_i, q_i)``.  Let ``z_i = (1, q_i)``.  Given
-the other side, noise of precision ``a_u c_i`` and a Gaussian prior of precision ``L`` and mean
-``m_u``, the ratings ``r_ui = mu + b_i + x_u . z_i + noise`` of user u make x_u Gaussian, with::
+A row is ``x_u = (b_u, p_u)``, and a row of the other side ``(b_i, q_i)``. Let ``z_i = (1, q_i)``.
+The ratings of user u are ``r_ui = mu + b_i + x_u . z_i + noise``. Given the other side, noise of
+precision ``a_u c_i`` and a Gaussian prior of precision L and mean m_u, x_u is Gaussian with::
 
     precision  P = L + a_u sum_i c_i z_i z_i^T
-    mean       P^-1 (L m_u + a_u sum_i c_i (r_ui - mu - b_i) z_i)
+    mean       P^-1 h,  where  h = L m_u + a_u sum_i c_i (r_ui - mu - b_i) z_i
 
-With ``P = U^T U`` and standard normal ``e``, ``U^-1 (U^-T h + e)`` is such a row, h the bracket
-above (R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix factorization using Markov chain
-Monte Carlo", ICML 2008, equations 11 to 13, with the biases as one more factor).
+If ``P = U^T U`` with U upper triangular, and e is standard normal, then ``U^-1 (U^-T h + e)`` is a
+draw: its mean is ``U^-1 U^-T h = P^-1 h``, its covariance ``U^-1 U^-T = P^-1`` (R. Salakhutdinov
+and A. Mnih, "Bayesian probabilistic matrix factorization using Markov chain Monte Carlo", ICML
+2008, equations 11 to 13, with the biases as one more factor).
 
-The prior mean may be ``m_u = m + sum_i y_i`` over the items i that user u has rated.  Given the
-rows, ``y_i`` with a prior of precision I is Gaussian too.  Where L is diagonal, with entries
-``l_f``, its columns f are independent: with residuals ``d_u = x_u - m_u`` and n users of i::
+The prior mean may be ``m_u = m + sum_i y_i`` over the items i that user u has rated. Given the
+rows, the effect y_i, which has a prior of precision I, is Gaussian too. If L is diagonal with
+entries l_f, its columns f are independent. With residuals ``d_u = x_u - m_u``, sums over the users
+of i, and n of these users::
 
     precision  1 + n l_f
     mean       l_f (n y_if + sum_u d_uf) / (1 + n l_f)
 
-and a change of ``y_i`` is taken out of the residuals of these users at once.
+A change of y_i is subtracted from the residuals of these users at once.
+
+In the kernels, `mine` are the rows of the side that is drawn and `theirs` those of the other side.
+The ratings of row u are those from ``starts[u]`` to ``starts[u + 1] - 1``: rows of the other side
+in `others` and their values in `ratings`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
-from mfcli.training.sgd.kernels import compiled, inlined
+from mfcli.storage import array_type, inlined, kernel
 
-Doubles = NDArray[np.float64]
-
-_TOGETHER = 4  # ratings added to the precision at once: it is read and written less often
 LANES = 4  # columns of effects drawn together
 
+_TOGETHER = 4  # ratings added to the precision at once, so that it is read and written less often
 
-class Side(NamedTuple):
-    """The ratings of one side, row by row.
-
-    Attributes
-    ----------
-    starts : int64 array, shape (n + 1,)
-        Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``.
-    others : int32 array, shape (ratings,)
-        Rows of the other side.
-    ratings : float32 array, shape (ratings,)
-    """
-
-    starts: NDArray[np.int64]
-    others: NDArray[np.int32]
-    ratings: NDArray[np.float32]
+_INT = types.intp
+_FLOAT = types.float64
+_STARTS = array_type(types.int64, 1)
+_OTHERS = array_type(types.int32, 1)
+_RATINGS = array_type(types.float32, 1)
+_READ_ROWS = array_type(types.int32, 1, readonly=True)
+_READ_RATINGS = array_type(types.float32, 1, readonly=True)
+_DOUBLES = array_type(types.float64, 1)
+_MATRIX = array_type(types.float64, 2)
+_SIDE = _STARTS, _OTHERS, _RATINGS, _FLOAT, _MATRIX, _MATRIX
 
 
-class SamplingKernels(NamedTuple):
-    """Compiled functions; all release the GIL and do the rows ``first`` to ``last - 1``.
-
-    Attributes
-    ----------
-    sort : callable
-        ``(rows, others, ratings, places, sorted_others, sorted_ratings)``: put the ratings of each
-        row one after another, from ``places[row]`` on, which moves to their end.
-    draw : callable
-        ``(first, last, starts, others, ratings, mu, mine, theirs, roots, alphas, precision, shifts,
-        normals)``: draw rows of `mine` (float64, shape (n, k + 1)) that have ratings. The noise has
-        precision ``alphas[row] roots[other]^2``; ``shifts[row]`` is ``L m``; `shifts` and `normals`
-        have the shape of `mine`.
-    square_errors : callable
-        ``(first, last, starts, others, ratings, mu, mine, theirs, sums)``: set ``sums[row]`` to the
-        sum of the squared errors of its ratings.
-    draw_effects : callable
-        ``(starts, others, effects, residuals, precisions, normals)``: draw `LANES` columns of all
-        effects, and take them out of the residuals; `starts` and `others` tell the rows of each
-        effect. Float64 arrays; `effects` and `normals` have shape (m, LANES).
-    gram : callable
-        ``(first, last, rows, out)``: set `out` to the sum of ``x x^T`` over rows x.
-    multiply : callable
-        ``(first, last, rows, matrix, out)``: set rows of `out` to those of `rows` times `matrix`.
-    """
-
-    sort: Callable[..., None]
-    draw: Callable[..., None]
-    square_errors: Callable[..., None]
-    draw_effects: Callable[..., None]
-    gram: Callable[..., None]
-    multiply: Callable[..., None]
-
-
-def _sort(
+@kernel(_READ_ROWS, _READ_ROWS, _READ_RATINGS, _STARTS, _OTHERS, _RATINGS)
+def sort_by_row(
     rows: Any, others: Any, ratings: Any, places: Any, sorted_others: Any, sorted_ratings: Any
 ) -> None:
+    """Copy the ratings of each row, in order, from ``places[row]`` on; move it to their end."""
     for n in range(len(rows)):
         place = places[rows[n]]
         places[rows[n]] = place + 1
         sorted_others[place], sorted_ratings[place] = others[n], ratings[n]
 
 
-@inlined
-def _sum_up(
-    start: Any, stop: Any, others: Any, ratings: Any, mu: Any, theirs: Any, roots: Any,
-    p: Any, h: Any, z: Any,
-) -> None:  # fmt: skip
-    """Set the upper half of `p` to the sum of ``c z z^T``, and `h` to that of ``c z`` x targets."""
-    d = len(h)
-    p[:], h[:] = 0.0, 0.0
-    for some in range(start, stop, _TOGETHER):
-        for n in range(_TOGETHER):
-            if some + n < stop:
-                other = others[some + n]
-                root = roots[other]
-                target = root * (np.float64(ratings[some + n]) - mu - theirs[other, 0])
-                z[n, 0] = root
-                for f in range(1, d):
-                    z[n, f] = root * theirs[other, f]
-                for f in range(d):
-                    h[f] += target * z[n, f]
-            else:
-                z[n] = 0.0
-        for f in range(d):
-            a, b, c, e = z[0, f], z[1, f], z[2, f], z[3, f]
-            for g in range(f, d):
-                p[f, g] += (a * z[0, g] + b * z[1, g]) + (c * z[2, g] + e * z[3, g])
-
-
-@inlined
-def _factor(p: Any, h: Any) -> None:
-    """Replace P by the upper U with ``P = U^T U``, and h by ``U^-T h``."""
-    d = len(h)
-    for f in range(d):
-        pivot = 1.0 / math.sqrt(p[f, f])
-        for g in range(f, d):
-            p[f, g] *= pivot
-        h[f] *= pivot
-        for i in range(f + 1, d):
-            share = p[f, i]
-            h[i] -= share * h[f]
-            for g in range(i, d):
-                p[i, g] -= share * p[f, g]
-
-
-@inlined
-def _solve(p: Any, h: Any, normal: Any, row: Any) -> None:
-    """Set a row to ``U^-1 (h + normal)``."""
-    d = len(h)
-    for f in range(d - 1, -1, -1):
-        total = h[f] + normal[f]
-        for g in range(f + 1, d):
-            total -= p[f, g] * row[g]
-        row[f] = total / p[f, f]
-
-
-def _draw(
+@kernel(_INT, _INT, *_SIDE, _DOUBLES, _DOUBLES, _MATRIX, _MATRIX, _MATRIX)
+def draw_rows(
     first: Any, last: Any, starts: Any, others: Any, ratings: Any, mu: Any, mine: Any, theirs: Any,
     roots: Any, alphas: Any, precision: Any, shifts: Any, normals: Any,
 ) -> None:  # fmt: skip
+    """Draw those of the rows ``first`` to ``last - 1`` of `mine` that have ratings.
+
+    `mine` has shape (n, k + 1), as have `shifts`, the products ``L m_u``, and `normals`, standard
+    normal variates. The noise has precision ``alphas[row] roots[other]^2``; `precision` is L. All
+    are float64.
+    """
     d = mine.shape[1]
     p, h, z = np.empty((d, d)), np.empty(d), np.empty((_TOGETHER, d))
     for row in range(first, last):
@@ -174,10 +91,12 @@ def _draw(
         _solve(p, h, normals[row], mine[row])
 
 
-def _square_errors(
+@kernel(_INT, _INT, *_SIDE, _DOUBLES)
+def square_errors(
     first: Any, last: Any, starts: Any, others: Any, ratings: Any, mu: Any, mine: Any, theirs: Any,
     sums: Any,
 ) -> None:  # fmt: skip
+    """Set ``sums[row]`` to the sum of the squared errors of the ratings of a row."""
     d = mine.shape[1]
     for row in range(first, last):
         total = 0.0
@@ -190,9 +109,15 @@ def _square_errors(
         sums[row] = total
 
 
-def _draw_effects(
+@kernel(_STARTS, _OTHERS, _MATRIX, _MATRIX, _DOUBLES, _MATRIX)
+def draw_effects(
     starts: Any, others: Any, effects: Any, residuals: Any, precisions: Any, normals: Any
 ) -> None:
+    """Draw `LANES` columns of all effects, and subtract their changes from the residuals.
+
+    `starts` and `others` give the rows that each effect applies to. `effects` and `normals` have
+    shape (m, LANES), `residuals` (n, LANES); `precisions` are the l_f. All are float64.
+    """
     sums = np.empty(LANES)
     for one in range(len(effects)):
         start, stop = starts[one], starts[one + 1]
@@ -212,56 +137,59 @@ def _draw_effects(
                 residuals[others[n], f] += sums[f]
 
 
-def _gram(first: Any, last: Any, rows: Any, out: Any) -> None:
-    """Products of rows in a fixed order, which a BLAS does not promise."""
-    out[:] = 0.0
-    for row in range(first, last):
-        for f in range(rows.shape[1]):
-            share = rows[row, f]
-            for g in range(rows.shape[1]):
-                out[f, g] += share * rows[row, g]
+@inlined
+def _sum_up(
+    start: Any, stop: Any, others: Any, ratings: Any, mu: Any, theirs: Any, roots: Any,
+    p: Any, h: Any, z: Any,
+) -> None:  # fmt: skip
+    """Sum over the ratings of a row, with ``c = root^2`` and targets ``t = r - mu - b``.
+
+    Set the upper triangle of `p` to the sum of ``c z z^T``, and `h` to the sum of ``c t z``. `z` is
+    scratch, for rows that are already multiplied by their root.
+    """
+    d = len(h)
+    p[:], h[:] = 0.0, 0.0
+    for some in range(start, stop, _TOGETHER):
+        for n in range(_TOGETHER):
+            if some + n < stop:
+                other = others[some + n]
+                root = roots[other]
+                target = root * (np.float64(ratings[some + n]) - mu - theirs[other, 0])
+                z[n, 0] = root
+                for f in range(1, d):
+                    z[n, f] = root * theirs[other, f]
+                for f in range(d):
+                    h[f] += target * z[n, f]
+            else:  # zeros add nothing
+                z[n] = 0.0
+        for f in range(d):
+            a, b, c, e = z[0, f], z[1, f], z[2, f], z[3, f]
+            for g in range(f, d):
+                p[f, g] += (a * z[0, g] + b * z[1, g]) + (c * z[2, g] + e * z[3, g])
 
 
-def _multiply(first: Any, last: Any, rows: Any, matrix: Any, out: Any) -> None:
-    for row in range(first, last):
-        out[row] = 0.0
-        for f in range(matrix.shape[0]):
-            share = rows[row, f]
-            for g in range(matrix.shape[1]):
-                out[row, g] += share * matrix[f, g]
+@inlined
+def _factor(p: Any, h: Any) -> None:
+    """Replace P by its Cholesky factor U, where ``P = U^T U``, and h by ``U^-T h``."""
+    d = len(h)
+    for f in range(d):
+        pivot = 1.0 / math.sqrt(p[f, f])
+        for g in range(f, d):
+            p[f, g] *= pivot
+        h[f] *= pivot
+        for i in range(f + 1, d):  # subtract the outer product of row f from the rest
+            share = p[f, i]
+            h[i] -= share * h[f]
+            for g in range(i, d):
+                p[i, g] -= share * p[f, g]
 
 
-_INT = types.intp
-_FLOAT = types.float64
-_LONGS = types.Array(types.int64, 1, "C")
-_INTS = types.Array(types.int32, 1, "C")
-_RATINGS = types.Array(types.float32, 1, "C")
-_COLUMN = types.Array(types.int32, 1, "C", readonly=True)
-_VALUES = types.Array(types.float32, 1, "C", readonly=True)
-_DOUBLES = types.Array(types.float64, 1, "C")
-_MATRIX = types.Array(types.float64, 2, "C")
-
-
-@functools.cache
-def sampling_kernels() -> SamplingKernels:
-    """Compile the kernels, or load them from the cache on disk."""
-    side = _LONGS, _INTS, _RATINGS, _FLOAT, _MATRIX, _MATRIX
-    return SamplingKernels(
-        compiled(_sort, _COLUMN, _COLUMN, _VALUES, _LONGS, _INTS, _RATINGS),
-        compiled(_draw, _INT, _INT, *side, _DOUBLES, _DOUBLES, _MATRIX, _MATRIX, _MATRIX),
-        compiled(_square_errors, _INT, _INT, *side, _DOUBLES),
-        compiled(_draw_effects, _LONGS, _INTS, _MATRIX, _MATRIX, _DOUBLES, _MATRIX),
-        compiled(_gram, _INT, _INT, _MATRIX, _MATRIX),
-        compiled(_multiply, _INT, _INT, _MATRIX, _MATRIX, _MATRIX),
-    )
-
-
-def make_side(
-    rows: NDArray[np.int32], others: NDArray[np.int32], ratings: NDArray[np.float32], count: int
-) -> Side:
-    """Sort ratings by the rows of one side, of which there are `count`; a row's stay in order."""
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
-    side = Side(starts, np.empty(len(rows), np.int32), np.empty(len(rows), np.float32))
-    sampling_kernels().sort(rows, others, ratings, starts[:-1].copy(), side.others, side.ratings)
-    return side
+@inlined
+def _solve(p: Any, h: Any, normal: Any, row: Any) -> None:
+    """Set a row to ``U^-1 (h + normal)`` (back substitution)."""
+    d = len(h)
+    for f in range(d - 1, -1, -1):
+        total = h[f] + normal[f]
+        for g in range(f + 1, d):
+            total -= p[f, g] * row[g]
+        row[f] = total / p[f, f]

@@ -1,11 +1,12 @@
-"""The priors of rows: a Gaussian whose mean and covariance are drawn, too.
+"""The priors of rows: a Gaussian distribution whose mean and covariance are drawn as well.
 
-A row of user u comes from ``N(m + sum_i y_i, L^-1)``, where the sum is over the items i that u has
-rated: which items these are tells something about u, whatever the ratings. An item's row has a sum
-over the users that have rated it. Such priors are in R. Salakhutdinov and A. Mnih, "Probabilistic
-matrix factorization", NIPS 2007, section 4; Y. Koren, "Factorization meets the neighborhood", KDD
-2008, calls it implicit feedback (SVD++); J. Simm et al., "Macau: scalable Bayesian multi-relational
-factorization with side information using MCMC", MLSP 2017, sample from such a model.
+The row of user u has the prior ``N(m + sum_i y_i, L^-1)``, where the sum is over the items i that u
+has rated: which items a user chose to rate says something about the user, apart from the ratings.
+The row of an item has a sum over the users that rated it. Such priors are in R. Salakhutdinov and
+A. Mnih, "Probabilistic matrix factorization", NIPS 2007, section 4. Y. Koren, "Factorization meets
+the neighborhood", KDD 2008, calls this implicit feedback (SVD++). J. Simm et al., "Macau: scalable
+Bayesian multi-relational factorization with side information using MCMC", MLSP 2017, sample from
+such a model.
 """
 
 from __future__ import annotations
@@ -16,45 +17,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.storage import each
-from mfcli.training.gibbs.kernels import LANES, Doubles, sampling_kernels
-from mfcli.training.gibbs.low_rank import gram, multiplied
-from mfcli.training.gibbs.sides import Half
+from mfcli.training.gibbs.kernels import LANES, draw_effects
+from mfcli.training.gibbs.products import gram, multiplied
+from mfcli.training.gibbs.sides import RatingsByRow
+from mfcli.types import Doubles
 
-_PRIOR_ROWS = 2.0  # beta_0: rows of the mean that the prior stands for
-_STRENGTH = 1000.0  # precision of an effect: the mean of its prior, and where it starts
+_PRIOR_ROWS = 2.0  # number of rows that the prior of the mean counts for: beta_0
+_STRENGTH = 1000.0  # precision of effects: the mean of its prior, and its initial value
 
 
 class Effects:
-    """What each row of the other side adds to the prior means of the rows that it has rated.
+    """What each row of the other side adds to the prior means of the rows that have rated it.
 
     A column f of the effects has a Gaussian prior of precision l_f, which has a Gamma prior of mean
-    1000 and one degree of freedom.
+    1000 with one degree of freedom.
 
     Parameters
     ----------
-    own, other : Half
-        Of the rows, and of the side that has the effects.
+    mine, theirs : RatingsByRow
+        By the rows that have the prior, and by the rows that have the effects.
     width : int
-        Values of a row, k + 1.
+        Number of values of a row, k + 1.
 
     Attributes
     ----------
     effects : float64 array, shape (m, width)
+    strengths : float64 array, shape (width,)
+        The l_f.
     sums : float64 array, shape (n, width)
-        What the effects add to the prior mean of each row.
+        Sum of the effects in the prior mean of each row.
     """
 
-    def __init__(self, own: Half, other: Half, width: int) -> None:
-        self._threads, self._own_seen, self._other = own.threads, own.seen, other
-        self.effects = np.zeros((len(other.counts), width))
+    def __init__(self, mine: RatingsByRow, theirs: RatingsByRow, width: int) -> None:
+        self._threads, self._rated, self._theirs = mine.threads, mine.rated, theirs
+        self.effects = np.zeros((len(theirs.counts), width))
         self.strengths = np.full(width, _STRENGTH)
-        self.sums = np.zeros((len(own.counts), width))
+        self.sums = np.zeros((len(mine.counts), width))
 
     def draw(self, rows: Doubles, precision: Doubles, rng: np.random.Generator) -> None:
-        """Draw the effects and the precisions of their priors anew, given the rows.
+        """Draw the effects and the precisions of their priors, given the rows.
 
-        With S the diagonal matrix of the l_f and ``S^-1/2 L S^-1/2 = V D V^T``, effects and
-        residuals times ``S^1/2 V`` have priors of precision I and D, so that columns are apart.
+        Let S be the diagonal matrix of the l_f, and ``S^-1/2 L S^-1/2 = V D V^T``. Multiplied by
+        ``S^1/2 V``, effects have a prior of precision I and residuals one of precision D, so that
+        columns are independent.
 
         Parameters
         ----------
@@ -72,36 +77,36 @@ class Effects:
         self._draw_columns(effects, residuals, precisions, normals)
         self.effects[:] = multiplied(effects, back, self._threads)
         self.sums[:] = rows - multiplied(residuals, back, self._threads)
-        self.sums[~self._own_seen] = 0.0
-        shape = (1 + self._other.seen.sum()) / 2
+        self.sums[~self._rated] = 0.0
+        shape = (1 + self._theirs.rated.sum()) / 2
         rates = (1 / _STRENGTH + np.square(self.effects).sum(axis=0)) / 2
         self.strengths[:] = rng.gamma(shape, size=len(rates)) / rates
 
     def _draw_columns(
         self, effects: Doubles, residuals: Doubles, precisions: Doubles, normals: Doubles
     ) -> None:
-        """Draw effects in place, and take them out of the residuals, some columns to a task."""
+        """Draw effects and update residuals in place, `LANES` columns per task."""
         width = effects.shape[1]
-        starts, others, _ = self._other.side
+        starts, others, _ = self._theirs.arrays
 
         def task(number: int) -> None:
             columns = slice(number * LANES, min((number + 1) * LANES, width))
             drawn, left, *given = (
-                _lanes(array[..., columns]) for array in (effects, residuals, precisions, normals)
+                _padded(array[..., columns]) for array in (effects, residuals, precisions, normals)
             )
-            sampling_kernels().draw_effects(starts, others, drawn, left, *given)
+            draw_effects(starts, others, drawn, left, *given)
             for array, made in ((effects, drawn), (residuals, left)):
                 array[:, columns] = made[:, : columns.stop - columns.start]
 
         each(task, -(-width // LANES), self._threads)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return all that is drawn, by name; not copied."""
+        """Return all arrays that are drawn, by name; not copied."""
         return {"effects": self.effects, "strengths": self.strengths, "sums": self.sums}
 
 
-def _lanes(columns: Doubles) -> Doubles:
-    """Return a copy of columns, filled up with zeros to as many as the kernel takes."""
+def _padded(columns: Doubles) -> Doubles:
+    """Return a copy of columns, padded with zeros to `LANES` columns."""
     out = np.zeros((*columns.shape[:-1], LANES))
     out[..., : columns.shape[-1]] = columns
     return out
@@ -110,17 +115,17 @@ def _lanes(columns: Doubles) -> Doubles:
 def draw_prior(
     rows: Doubles, rng: np.random.Generator, threads: int = 1
 ) -> tuple[Doubles, Doubles]:
-    """Draw the precision and the mean of a Gaussian that rows may have come from.
+    """Draw the precision and the mean of the Gaussian distribution of rows.
 
-    The prior of both is Normal-Wishart with mean 0 standing for two rows, d degrees of freedom and
-    the identity as scale (Salakhutdinov and Mnih, equation 14).
+    The prior of both is Normal-Wishart: the mean is 0 and counts for two rows, with d degrees of
+    freedom and the identity as scale (Salakhutdinov and Mnih, ICML 2008, equation 14).
 
     Parameters
     ----------
     rows : float64 array, shape (n, d)
     rng : Generator
     threads : int
-        Do not change the result.
+        Does not change the result.
 
     Returns
     -------
@@ -140,7 +145,7 @@ def draw_prior(
 def _wishart(inverse_scale: Doubles, freedom: int, rng: np.random.Generator) -> Doubles:
     """Draw from a Wishart distribution (M. S. Bartlett's decomposition, 1933)."""
     d = len(inverse_scale)
-    root = np.linalg.inv(np.linalg.cholesky(inverse_scale)).T  # its product with root^T: the scale
+    root = np.linalg.inv(np.linalg.cholesky(inverse_scale)).T  # root root^T is the scale
     lower = np.tril(rng.standard_normal((d, d)), -1)
     lower[np.diag_indices(d)] = np.sqrt(rng.chisquare(freedom - np.arange(d)))
     factor = root @ lower

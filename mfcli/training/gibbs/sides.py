@@ -1,88 +1,130 @@
-"""The ratings of each side, row by row, in tasks of about the same size."""
+"""The training ratings sorted by user and by item, and the tasks that work through them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.storage import each
-from mfcli.training.gibbs.kernels import Side, make_side
+from mfcli.training.gibbs.kernels import sort_by_row
+from mfcli.types import Counts, Floats, Mask, Rows
 
-_TASK = 1 << 15  # load of one task, in ratings
+_TASK = 1 << 15  # cost of one task, in ratings
 
 
 @dataclass(frozen=True)
-class Half:
-    """The ratings of a side.
+class RatingsByRow:
+    """The ratings sorted by the rows of one side.
 
     Attributes
     ----------
-    side : Side
-    counts : int64 array, shape (n,)
-        Ratings of each row.
+    starts : int64 array, shape (n + 1,)
+        Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``.
+    others : int32 array, shape (ratings,)
+        Rows of the other side.
+    ratings : float32 array, shape (ratings,)
     bounds : list of int
-        Row at which each task begins, and the end of the last one.
+        First row of each task, and the end of the last one.
     threads : int
-        That do the tasks; they do not change the result.
+        Number of tasks done at the same time; does not change the result.
     """
 
-    side: Side
-    counts: NDArray[np.int64]
+    starts: Counts
+    others: Rows
+    ratings: Floats
     bounds: list[int]
     threads: int
 
     @property
-    def seen(self) -> NDArray[np.bool_]:
+    def arrays(self) -> tuple[Counts, Rows, Floats]:
+        """`starts`, `others` and `ratings`, as the kernels take them."""
+        return self.starts, self.others, self.ratings
+
+    @functools.cached_property
+    def counts(self) -> Counts:
+        """Number of ratings of each row."""
+        return np.diff(self.starts)
+
+    @functools.cached_property
+    def rated(self) -> Mask:
         """Which rows have ratings."""
         return self.counts > 0
 
     def each(self, task: Callable[[int, int], None]) -> None:
-        """Do a task for the rows from a first one to before a last one, until all are done."""
+        """Call a task with the first row and the end of each piece of all rows."""
         bounds = self.bounds
         each(lambda n: task(bounds[n], bounds[n + 1]), len(bounds) - 1, self.threads)
 
 
-class Halves(NamedTuple):
+class BothSides(NamedTuple):
     """The same ratings by user and by item.
 
     Attributes
     ----------
-    users, items : Half
+    users, items : RatingsByRow
     unit : float
-        The ratings are in this unit: their standard deviation.
+        Standard deviation of the ratings, which are divided by it.
     """
 
-    users: Half
-    items: Half
+    users: RatingsByRow
+    items: RatingsByRow
     unit: float
 
 
-def make_halves(ratings: Ratings, k: int, threads: int) -> Halves:
+def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
     """Sort ratings by their users, and by their items.
 
     Parameters
     ----------
     ratings : Ratings
     k : int
-        Factors of the rows: with more of them a row costs more, beside its ratings.
+        Number of factors, on which the cost of a row depends.
     threads : int
-        See `Half`.
+        See `RatingsByRow`.
     """
     unit = float(ratings.rating.std(dtype=np.float64)) or 1.0
     user, item, rating = ratings.user, ratings.item, ratings.rating / np.float32(unit)
-    users = _half(make_side(user, item, rating, len(ratings.users)), k, threads)
-    items = _half(make_side(item, user, rating, len(ratings.items)), k, threads)
-    return Halves(users, items, unit)
+    users = sorted_by_row(user, item, rating, len(ratings.users))
+    items = sorted_by_row(item, user, rating, len(ratings.items))
+    return BothSides(
+        RatingsByRow(*users, _task_bounds(users[0], k), threads),
+        RatingsByRow(*items, _task_bounds(items[0], k), threads),
+        unit,
+    )
 
 
-def _half(side: Side, k: int, threads: int) -> Half:
-    counts = np.diff(side.starts)
-    load = np.cumsum(counts + k)  # k^3 / 3 operations for a row that is factored, k^2 / 2 a rating
-    marks = np.arange(_TASK, load[-1], _TASK)
-    bounds = np.unique(np.concatenate([[0], np.searchsorted(load, marks), [len(counts)]]))
-    return Half(side, counts, bounds.tolist(), threads)
+def sorted_by_row(
+    rows: Rows, others: Rows, ratings: Floats, count: int
+) -> tuple[Counts, Rows, Floats]:
+    """Sort ratings by the rows of one side, of which there are `count`; keep the order within a
+    row.
+
+    Returns
+    -------
+    starts, others, ratings : arrays
+        See `RatingsByRow`.
+    """
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
+    sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
+    sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
+    return starts, sorted_others, sorted_ratings
+
+
+def _task_bounds(starts: Counts, k: int) -> list[int]:
+    """Cut the rows into tasks of about the same cost.
+
+    A rating costs k^2 / 2 operations and a row k^3 / 3, to factor its precision: as much as k
+    ratings, roughly.
+    """
+    counts = np.diff(starts)
+    cost = np.cumsum(counts + k)
+    marks = np.arange(_TASK, cost[-1], _TASK)
+    bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, marks), [len(counts)]]))
+    found: list[int] = bounds.tolist()
+    return found

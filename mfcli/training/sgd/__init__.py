@@ -1,1 +1,1 @@
-"""The fast engine: Keras's SGD updates, made only where a batch needs them."""
+"""SGD with momentum by compiled kernels, with the updates of Keras."""

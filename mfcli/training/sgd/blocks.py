@@ -1,48 +1,53 @@
 """The order of an epoch: ratings in blocks, blocks in strata, batches numbered in advance.
 
-Users and items are dealt into P groups each, so that the ratings fall into P x P blocks. Stratum s
-of an epoch holds the P blocks of user group g and item group (g + s) mod P: no two of them share a
-row, so they may run at the same time without a lock. Each block's ratings are shuffled and cut into
-batches of about the same size, and the batches of a stratum's blocks are interleaved evenly and
-numbered. Whatever runs at
-the same time, the result is that of a serial run over the batches in the order of their numbers
-(R. Gemulla et al., "Large-scale matrix factorization with distributed stochastic gradient descent",
-KDD 2011, for the strata). With P = 1 it is a plain shuffled epoch, its last batch smaller than
-the others if the ratings do not divide.
+Users and items are partitioned into P groups each, so that the ratings fall into P x P blocks.
+Stratum s of an epoch consists of the P blocks of user group g and item group (g + s) mod P. No two
+of them share a row, so they may run at the same time without a lock. The ratings of each block are
+shuffled and cut into batches of about the same size. The batches of a stratum's blocks are
+interleaved evenly and numbered. Whatever runs at the same time, the result is that of a serial run
+over the batches in the order of their numbers. (Strata are from R. Gemulla et al., "Large-scale
+matrix factorization with distributed stochastic gradient descent", KDD 2011.) With P = 1 this is a
+plain shuffled epoch, whose last batch is smaller than the others if the batch size does not divide
+the ratings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError
-from mfcli.training.sgd.kernels import RATING, Records, shared_kernels, shuffle
+from mfcli.storage import array_type, kernel
+from mfcli.training.sgd.rows import RATING, Records
+from mfcli.training.sgd.shuffle import shuffle
+from mfcli.types import Counts
 
-CACHE = 1 << 21  # bytes of tables that a block should touch: a usual second-level cache
-MOST_GROUPS = 64
-_LEAST_BATCHES = 32  # in a block, on average
+_BALANCED = 64  # rows per group that are placed one by one
+_MOST_STEPS = 2**31  # step numbers are int32
 
 
 @dataclass(frozen=True)
 class Block:
-    """Ratings of one user group and one item group.
+    """The ratings of one user group and one item group.
 
     Attributes
     ----------
     number : int
-        Names the block's random order.
+        Determines the random order, together with seed and epoch.
     stratum, user_group, item_group : int
     records : array of RATING
         In the order of the ratings file.
     steps : int32 array, shape (batches,)
-        The number of each batch's step within the epoch, ascending.
+        Step of each batch within the epoch, ascending.
     bounds : int64 array, shape (batches + 1,)
-        Where each batch begins in the shuffled records, and the last one ends.
+        Batch n is ``[bounds[n], bounds[n + 1])`` of the shuffled records.
     """
 
     number: int
@@ -54,7 +59,7 @@ class Block:
     bounds: NDArray[np.int64]
 
     def shuffle(self, out: Records, seed: int, epoch: int) -> Records:
-        """Put the ratings into the random order of an epoch, at the start of `out`."""
+        """Copy the records, in the random order of an epoch, to the start of `out`; return it."""
         order = out[: len(self.records)]
         shuffle(self.records, order, np.random.default_rng([seed, epoch, self.number]))
         return order
@@ -67,11 +72,11 @@ class Blocks:
     Attributes
     ----------
     groups : int
-        P.
+        P, the number of user groups and of item groups.
     blocks : list of Block
         Stratum by stratum.
     sizes : int32 array, shape (steps,)
-        Ratings in the batch of each step.
+        Batch size of each step.
     """
 
     groups: int
@@ -84,7 +89,7 @@ class Blocks:
 
     @property
     def longest(self) -> int:
-        """Ratings in the largest block."""
+        """Number of ratings in the largest block."""
         return max(len(block.records) for block in self.blocks)
 
     def serial(self, seed: int, epoch: int) -> Iterator[Records]:
@@ -98,37 +103,15 @@ class Blocks:
 
 
 def records(ratings: Ratings) -> Records:
-    """Copy the columns of ratings into one array, a record a rating."""
+    """Copy the columns of ratings into one array with a record per rating."""
     made = np.empty(len(ratings), RATING)
     for name in ("user", "item", "rating"):
         made[name] = getattr(ratings, name)
     return made
 
 
-def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
-    """Choose P from the data alone: the least power of two with which a block's rows fit a cache.
-
-    Parameters
-    ----------
-    train : Ratings
-    row_bytes : int
-        Of a row of a table with all that an engine keeps beside it.
-    batch_size : int
-        A block should have at least 32 batches.
-    """
-    tables = (len(train.users) + len(train.items)) * row_bytes
-    groups = 1
-    while (
-        groups * CACHE < tables
-        and groups < MOST_GROUPS
-        and len(train) >= (2 * groups) ** 2 * _LEAST_BATCHES * batch_size
-    ):
-        groups *= 2
-    return groups
-
-
 def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
-    """Deal ratings into blocks and number their batches.
+    """Partition ratings into blocks and number their batches.
 
     Raises
     ------
@@ -137,29 +120,35 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
     """
     if groups > min(len(train.users), len(train.items)):
         raise ConfigError(
-            f"blocks must be at most the number of users and of items, got {groups} for"
-            f" {len(train.users)} users and {len(train.items)} items"
+            f"must be at most the number of users and of items ({len(train.users)} and"
+            f" {len(train.items)})",
+            param="blocks",
+            value=groups,
         )
-    if len(train) // batch_size + groups**2 >= 2**31:
+    if len(train) // batch_size + groups**2 >= _MOST_STEPS:
         raise ConfigError(
-            f"an epoch must have fewer than 2^31 steps; raise batch_size {batch_size}"
+            "must give fewer than 2^31 steps per epoch",
+            param="batch_size",
+            value=batch_size,
+            remedy="use a larger one",
         )
-    user_group, item_group = _deal(train.users.counts, groups), _deal(train.items.counts, groups)
+    user_group = _balanced_groups(train.users.counts, groups)
+    item_group = _balanced_groups(train.items.counts, groups)
     counts = np.zeros((groups, groups), np.int64)
-    shared_kernels().count_blocks(train.user, train.item, user_group, item_group, counts)
+    count_blocks(train.user, train.item, user_group, item_group, counts)
     ends = np.cumsum(counts).reshape(groups, groups)
     ordered = np.empty(len(train), RATING)
-    shared_kernels().fill_blocks(
+    fill_blocks(
         train.user, train.item, train.rating, user_group, item_group, ends - counts, ordered
     )
     return _numbered(ordered, ends, counts, batch_size)
 
 
-def _deal(counts: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
-    """Deal rows into groups of about the same number of ratings.
+def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
+    """Assign rows to groups with about the same number of ratings.
 
-    The rows with the most ratings go, one by one, to the group that has the least; the many small
-    ones are dealt out forth and back.
+    Each of the rows with the most ratings goes to the group that has the fewest. The many rows with
+    few ratings are assigned in turn: to groups 0 to P - 1, then P - 1 to 0, and so on.
     """
     order = np.argsort(-counts, kind="stable")
     turns = np.arange(len(order)) // groups
@@ -167,38 +156,48 @@ def _deal(counts: NDArray[np.int64], groups: int) -> NDArray[np.int32]:
     group = np.empty(len(order), np.int32)
     group[order] = np.where(turns % 2, groups - 1 - place, place)
     load = np.zeros(groups, np.int64)
-    for row in order[: 64 * groups]:
+    for row in order[: _BALANCED * groups]:
         group[row] = np.argmin(load)
         load[group[row]] += counts[row]
     return group
 
 
-def _numbered(
-    ordered: Records, ends: NDArray[np.int64], counts: NDArray[np.int64], batch_size: int
-) -> Blocks:
+def _numbered(ordered: Records, ends: Counts, counts: Counts, batch_size: int) -> Blocks:
+    """Cut the blocks into batches and number them.
+
+    Parameters
+    ----------
+    ordered : array of RATING
+        The ratings block by block.
+    ends, counts : int64 arrays, shape (strata, user groups)
+        End of each block in `ordered`, and its number of ratings.
+    batch_size : int
+    """
     groups, first = len(counts), 0
     blocks = []
     sizes = np.empty(int((-(-counts // batch_size)).sum()), np.int32)
     for stratum in range(groups):
-        bounds = [_bounds(int(n), batch_size, groups) for n in counts[stratum]]
-        steps = _interleave([len(own) - 1 for own in bounds], first)
-        for user, (own, numbers) in enumerate(zip(bounds, steps, strict=True)):
-            number, end = stratum * groups + user, ends[stratum, user]
-            part = ordered[end - own[-1] : end]
-            blocks.append(
-                Block(number, stratum, user, (user + stratum) % groups, part, numbers, own)
+        cuts = [_bounds(int(n), batch_size, groups) for n in counts[stratum]]
+        numbers = _interleave([len(bounds) - 1 for bounds in cuts], first)
+        for user, (bounds, steps) in enumerate(zip(cuts, numbers, strict=True)):
+            number, item, end = (
+                stratum * groups + user,
+                (user + stratum) % groups,
+                ends[stratum, user],
             )
-            sizes[numbers] = np.diff(own)
-        first += sum(map(len, steps))
+            part = ordered[end - bounds[-1] : end]
+            blocks.append(Block(number, stratum, user, item, part, steps, bounds))
+            sizes[steps] = np.diff(bounds)
+        first += sum(map(len, numbers))
     return Blocks(groups, blocks, sizes)
 
 
 def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
     """Cut a block into batches.
 
-    With one block the last batch takes what is left, as in Keras. With many, so many small batches
-    would count: a lone rating makes a step as long as a whole batch does. The ratings are then
-    spread evenly.
+    With one block the last batch takes the rest, as in Keras. Many blocks would have many such
+    small batches, and a step with one rating moves its rows as much as a step with a full batch. So
+    their ratings are spread evenly over the batches.
     """
     batches = -(-ratings // batch_size)
     if groups == 1:
@@ -207,8 +206,46 @@ def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
 
 
 def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
-    """Number the batches of blocks that run at the same time, spreading each block's evenly."""
+    """Number the batches of a stratum so that those of each block are spread evenly.
+
+    A block with n batches has them at the times (0.5, 1.5, ...) / n.
+    """
     times = np.concatenate([(np.arange(n) + 0.5) / n for n in counts if n] or [np.empty(0)])
     steps = np.empty(len(times), np.int32)
     steps[np.argsort(times, kind="stable")] = np.arange(first, first + len(times))
     return np.split(steps, np.cumsum(counts)[:-1])
+
+
+_ROWS = array_type(types.int32, 1, readonly=True)
+_RATINGS = array_type(types.float32, 1, readonly=True)
+_COUNTS = array_type(types.int64, 2)
+
+
+@kernel(_ROWS, _ROWS, _ROWS, _ROWS, _COUNTS)
+def count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts: Any) -> None:
+    """Add the ratings of each block to ``counts[stratum, user group]`` (int64).
+
+    `user` and `item` are int32 columns of the ratings; `user_group` and `item_group` (int32) are
+    the groups of the rows. Stratum s of user group g has the item group ``(g + s) % groups``.
+    """
+    groups = counts.shape[0]
+    for n in range(len(user)):
+        g = user_group[user[n]]
+        counts[(item_group[item[n]] - g) % groups, g] += 1
+
+
+@kernel(_ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _COUNTS, array_type(numba.from_dtype(RATING), 1))
+def fill_blocks(
+    user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, places: Any, out: Any
+) -> None:
+    """Copy the ratings to `out`, block by block.
+
+    Those of a block start at ``places[stratum, user group]`` (int64), which is moved to their end.
+    """
+    groups = places.shape[0]
+    for n in range(len(user)):
+        g = user_group[user[n]]
+        stratum = (item_group[item[n]] - g) % groups
+        place = places[stratum, g]
+        places[stratum, g] = place + 1
+        out[place].user, out[place].item, out[place].rating = user[n], item[n], rating[n]

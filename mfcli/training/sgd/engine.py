@@ -1,4 +1,4 @@
-"""The fast engine: Keras's updates of SGD, made only where a batch needs them.
+"""The fast engine: the SGD updates of Keras, computed only where a batch needs them.
 
 The mathematics is in `kernels.py`, the order of the batches in `blocks.py`.
 """
@@ -10,37 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.errors import ConfigError
-from mfcli.model import TABLES, Model
+from mfcli.errors import ConfigError, Param
+from mfcli.model import Model
 from mfcli.storage import each
-from mfcli.training.engines import Losses, Progress, take_over
-from mfcli.training.schedules import pace, step_rates
+from mfcli.training.engine import Losses, take_over
+from mfcli.training.plan import variant_of
+from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Block, Blocks, records
-from mfcli.training.sgd.kernels import (
-    CHUNK,
+from mfcli.training.sgd.kernels import CHUNK, kernels_for
+from mfcli.training.sgd.powers import Powers, make_costs, make_powers, quadratic
+from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
     USER_ONE,
-    Descent,
-    Doubles,
-    Floats,
-    Powers,
-    change_pace,
-    kernels_for,
-    kind_of,
-    make_costs,
-    make_powers,
+    Records,
+    Sgd,
+    change_rates,
     pack,
     pack_regs,
-    shared_kernels,
     unpack,
 )
 from mfcli.training.sgd.workers import Advance, run_blocks
+from mfcli.types import Doubles, Floats, Progress
 
-_NONE = dict.fromkeys(TABLES, 0.0)
-_PIECE = 1 << 24  # values of rows touched between two looks at Ctrl-C: some 20 ms
-_ROWS = 1 << 16  # rows brought up to date by one task
+_PIECE = (
+    1 << 24
+)  # values of rows updated in one call of a kernel: about 20 ms, then Ctrl-C is noticed
+_ROWS = 1 << 16  # rows that one task finishes
 _SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
 
 
@@ -50,9 +48,9 @@ class FastEngine:
     Parameters
     ----------
     start : Model
-        Its tables are copied.
+        Its tables are copied. All tables have the same penalty, except for penalties per rating.
     blocks : Blocks
-        Of the training ratings.
+        The training ratings.
     held_out : Ratings
         To validate on.
     threads : int
@@ -61,58 +59,43 @@ class FastEngine:
     Raises
     ------
     ConfigError
-        If there is no closed form for the config.
+        If the kernels cannot train with the config.
     """
 
     def __init__(self, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> None:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
-        reg, kind = config.table_regs["user_factors"], kind_of(config)  # one for all tables
-        self._descent = Descent(*pace(config, 1), reg, config.nesterov)
-        self._kernels = kernels_for(config.k, kind.penalised, kind.nesterov, kind.rated)
-        self._regs = pack_regs(config.rating_regs, kind) if kind.rated else pack_regs(_NONE, kind)
-        self._rated = kind.rated
+        self._variant = variant_of(config)
+        self._kernels = kernels_for(self._variant)
+        self._sgd = _sgd(config, 1)
         self._make_tables()
-        self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._descent)
-        self._items = pack(start.item_factors, start.item_biases, ITEM_ONE, self._descent)
+        self._regs = pack_regs(config.rating_regs, self._variant)
+        self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._sgd)
+        self._items = pack(start.item_factors, start.item_biases, ITEM_ONE, self._sgd)
         self._held_out = records(held_out)
-        values = self._users[0].size + self._items[0].size  # of the rows that a rating touches
+        values = self._users[0].size + self._items[0].size  # of the rows that a rating updates
         self._piece = max(1, _PIECE // values // config.batch_size)  # batches
         self._workers = min(threads, blocks.groups)
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
 
-    def _make_tables(self) -> None:
-        self._powers = _powers(self._descent, len(self._blocks.sizes))
-        self._costs = make_costs(self._descent, self._blocks.sizes)
-
-    def _keep_pace(self, epoch: int) -> None:
-        """Turn rows of the epoch before to the rate and the momentum of this one."""
-        before, now = (
-            self._descent._replace(rate=lr, momentum=momentum)
-            for lr, momentum in (pace(self._start.config, max(e, 1)) for e in (epoch - 1, epoch))
-        )
-        if before != now:
-            change_pace(self._users, USER_ONE, before, now)
-            change_pace(self._items, ITEM_ONE, before, now)
-        if self._descent != now:
-            self._descent = now
-            self._make_tables()
-
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
-        self._keep_pace(epoch)
-        reg, ratings = self._descent.reg or float(self._rated), self._blocks.ratings
-        at_rest = self._quadratic(self._costs.start) if self._descent.reg else 0.0
-        losses = np.zeros((len(self._blocks.sizes), 2))
-        rates = step_rates(self._start.config, epoch, len(losses))
+        self._prepare(epoch)
+        steps, ratings = len(self._blocks.sizes), self._blocks.ratings
+        idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
+        losses = np.zeros((steps, 2))
+        rates_of_steps = step_rates(self._start.config, epoch, steps)
 
         def learn(block: Block, worker: int, advance: Advance) -> None:
-            self._learn(block, worker, epoch, rates, losses, advance)
+            order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
+            self._run_batches(block, order, rates_of_steps, losses, advance)
 
         run_blocks(self._blocks, learn, self._workers, on_progress)
         self._finish(self._users, USER_ONE)
         self._finish(self._items, ITEM_ONE)
-        squares, moved = map(float, losses.sum(axis=0))
-        return Losses((squares + reg * (at_rest + moved)) / ratings, squares / ratings)
+        squares, change = map(float, losses.sum(axis=0))
+        # the change of the penalty of tables lacks the factor reg, that of ratings contains it
+        reg = self._sgd.reg or float(self._variant.rating_reg)
+        return Losses((squares + reg * (idle + change)) / ratings, squares / ratings)
 
     def validate(self) -> Losses:
         chunks = -(-len(self._held_out) // CHUNK)
@@ -127,19 +110,6 @@ class FastEngine:
         each(task, chunks, self._threads)
         mse = float(sums.sum()) / len(self._held_out)
         return Losses(mse + self._penalty(), mse)
-
-    def _penalty(self) -> float:
-        """Return what is added to the mean squared error of the held-out ratings."""
-        if self._descent.reg:
-            return self._descent.reg * self._quadratic(_SQUARES)
-        if not self._rated:
-            return 0.0
-        total = 0.0
-        sides = ((self._users, "user"), (self._items, "item"))
-        for regs, (rows, name) in zip(self._regs, sides, strict=True):
-            of_row = np.square(rows[:, 0], dtype=np.float64) @ regs.astype(np.float64)
-            total += float(of_row[self._held_out[name]].sum())
-        return total / len(self._held_out)
 
     def model(self) -> Model:
         user_factors, user_biases = unpack(self._users, self._start.k, USER_ONE)
@@ -159,29 +129,43 @@ class FastEngine:
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
         take_over(self.state(), state)
 
-    def _learn(
+    def _make_tables(self) -> None:
+        self._powers = _powers(self._sgd, len(self._blocks.sizes))
+        self._costs = make_costs(self._sgd, self._blocks.sizes)
+
+    def _prepare(self, epoch: int) -> None:
+        """Adapt rows and tables from the rates of the previous epoch to those of this one.
+
+        The rows may come from a checkpoint, so the previous rates are not those of the tables.
+        """
+        before, now = (_sgd(self._start.config, max(number, 1)) for number in (epoch - 1, epoch))
+        if before != now:
+            change_rates(self._users, USER_ONE, before, now)
+            change_rates(self._items, ITEM_ONE, before, now)
+        if self._sgd != now:
+            self._sgd = now
+            self._make_tables()
+
+    def _run_batches(
         self,
         block: Block,
-        worker: int,
-        epoch: int,
-        rates: Doubles,
+        order: Records,
+        rates_of_steps: Doubles,
         losses: Doubles,
         advance: Advance,
     ) -> None:
-        """Shuffle a block while it is in the cache, and train on it piece by piece."""
-        order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
-        bounds, piece = block.bounds, self._piece
-        for first in range(0, len(block.steps), piece):
-            last = min(first + piece, len(block.steps))
+        """Train on the shuffled records of a block, some batches at a time."""
+        for first in range(0, len(block.steps), self._piece):
+            last = min(first + self._piece, len(block.steps))
             self._kernels.run_batches(
-                order, first, last, block.steps, bounds, self._users, self._items,
-                self._powers, self._costs.slopes, rates,
+                order, first, last, block.steps, block.bounds, self._users, self._items,
+                self._powers, self._costs.slopes, rates_of_steps,
                 np.float32(self._start.mu), self._regs, losses,
             )  # fmt: skip
-            advance(int(bounds[last] - bounds[first]))
+            advance(int(block.bounds[last] - block.bounds[first]))
 
     def _finish(self, rows: Floats, one: int) -> None:
-        """Bring all rows of a side to the end of the epoch."""
+        """Make all rows of one side current at the end of the epoch."""
 
         def task(part: int) -> None:
             first, last = part * _ROWS, min((part + 1) * _ROWS, len(rows))
@@ -191,18 +175,46 @@ class FastEngine:
 
         each(task, -(-len(rows) // _ROWS), self._threads)
 
+    def _penalty(self) -> float:
+        """Return the penalty in the loss of the held-out ratings."""
+        if self._sgd.reg:
+            return self._sgd.reg * self._quadratic(_SQUARES)
+        if not self._variant.rating_reg:
+            return 0.0
+        total = 0.0
+        sides = ((self._users, "user"), (self._items, "item"))
+        for regs, (rows, name) in zip(self._regs, sides, strict=True):
+            penalties = np.square(rows[:, 0], dtype=np.float64) @ regs.astype(np.float64)
+            total += float(penalties[self._held_out[name]].sum())
+        return total / len(self._held_out)
+
     def _quadratic(self, weights: Doubles) -> float:
-        """Sum a quadratic form over the rows of both sides; see `kernels.make_costs`."""
+        """Return the sum of a quadratic form over the rows of both sides."""
         total = 0.0
         for rows, one in ((self._users, USER_ONE), (self._items, ITEM_ONE)):
             sums = np.empty(len(rows))
-            shared_kernels().penalty_at_rest(rows, one, weights, sums)
+            quadratic(rows, one, weights, sums)
             total += float(sums.sum())
         return total
 
 
-def _powers(descent: Descent, steps: int) -> Powers:
+def _sgd(config: Config, epoch: int) -> Sgd:
+    """Return the parameters of an epoch. All tables have one penalty."""
+    return Sgd(*rates(config, epoch), config.table_regs["user_factors"], config.nesterov)
+
+
+def _powers(sgd: Sgd, steps: int) -> Powers:
     try:
-        return make_powers(descent, steps)
+        return make_powers(sgd, steps)
     except ValueError as error:
-        raise ConfigError(f"{error} Change reg or lr a little, or use --engine keras") from error
+        raise ConfigError(
+            str(error),
+            remedy=[
+                "change ",
+                Param("lr"),
+                " or ",
+                Param("reg"),
+                " slightly, or use ",
+                Param("engine", "keras"),
+            ],
+        ) from error

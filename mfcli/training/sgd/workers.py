@@ -1,8 +1,8 @@
-"""Threads for compiled code that releases the GIL.
+"""Threads that train on the blocks of an epoch.
 
-A block may start as soon as its user group and its item group have been through the strata before
-it, so that no thread waits for a whole stratum. Two blocks of the same group never run at once and
-always run in the same order, hence the result does not depend on which thread was first.
+A block may start as soon as all blocks of the earlier strata with the same user group or item group
+are done, so that no thread waits for a whole stratum. Two blocks of the same group never run at the
+same time and always run in the same order. So the result does not depend on the timing of threads.
 """
 
 from __future__ import annotations
@@ -11,47 +11,47 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from mfcli.training.engines import Progress
 from mfcli.training.sgd.blocks import Block, Blocks
+from mfcli.types import Progress
 
-_GLANCE = 0.1  # seconds between two reports of progress, and two looks at Ctrl-C
+_INTERVAL = 0.1  # seconds between two reports of progress, which also notice Ctrl-C
 
 Advance = Callable[[int], None]
-"""Told how many more ratings are done; raises if the work is to stop."""
+"""Called with the number of further ratings that are done; raises to stop the worker."""
 
 Learn = Callable[[Block, int, Advance], None]
-"""Learns a block as worker number 0, 1, ..."""
+"""Trains on a block as worker number 0, 1, ..."""
 
 
 class _Stopped(Exception):
-    """Ends a worker whose work is not wanted any more."""
+    """Stops a worker after an error or Ctrl-C."""
 
 
-class _Strata:
-    """Hands out the blocks of an epoch, each when it may run."""
+class _Queue:
+    """Hands out the blocks of an epoch as soon as they may run."""
 
     def __init__(self, blocks: Blocks) -> None:
         self.total, self.done, self.stopped = blocks.ratings, 0, False
         self._waiting = list(blocks.blocks)  # stratum by stratum
-        self._sight = 2 * blocks.groups  # those further on cannot be ready yet
+        self._window = 2 * blocks.groups  # no block after these can be ready
         self._users, self._items = [0] * blocks.groups, [0] * blocks.groups  # strata done
         self._changed = threading.Condition()
 
     def take(self) -> Block | None:
-        """Wait for a block that may run; None when there are no more."""
+        """Wait for a block that may run; return None if there are no more."""
         with self._changed:
             while self._waiting and not self.stopped:
-                for position, block in enumerate(self._waiting[: self._sight]):
-                    if self._ready(block):
+                for position, block in enumerate(self._waiting[: self._window]):
+                    if self._is_ready(block):
                         return self._waiting.pop(position)
                 self._changed.wait()
         return None
 
-    def _ready(self, block: Block) -> bool:
+    def _is_ready(self, block: Block) -> bool:
         return self._users[block.user_group] == block.stratum == self._items[block.item_group]
 
-    def put_back(self, block: Block) -> None:
-        """Let the blocks of the next stratum have this one's groups."""
+    def finish(self, block: Block) -> None:
+        """Release the groups of a block for the next stratum."""
         with self._changed:
             self._users[block.user_group] += 1
             self._items[block.item_group] += 1
@@ -70,50 +70,50 @@ class _Strata:
 
 
 def run_blocks(blocks: Blocks, learn: Learn, workers: int, on_progress: Progress) -> None:
-    """Learn every block of an epoch once.
+    """Train on every block of an epoch once.
 
     Parameters
     ----------
     blocks : Blocks
     learn : callable
     workers : int
-        Threads; the caller's own does the work if there is one only.
+        Number of threads; a single worker runs in the calling thread.
     on_progress : callable
-        Told the ratings done, and all of them, now and then.
+        Called at intervals with the number of ratings done and of all ratings.
     """
-    strata = _Strata(blocks)
+    queue = _Queue(blocks)
     if workers == 1:
-        _work_alone(strata, learn, on_progress)
+        _work_alone(queue, learn, on_progress)
         return
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(_work, strata, learn, number) for number in range(workers)]
+        futures = [pool.submit(_work, queue, learn, number) for number in range(workers)]
         try:
-            while wait(futures, timeout=_GLANCE).not_done:
-                on_progress(strata.done, strata.total)
+            while wait(futures, timeout=_INTERVAL).not_done:
+                on_progress(queue.done, queue.total)
         except BaseException:
-            strata.stop()
+            queue.stop()
             raise
     for future in futures:
         future.result()
 
 
-def _work_alone(strata: _Strata, learn: Learn, on_progress: Progress) -> None:
+def _work_alone(queue: _Queue, learn: Learn, on_progress: Progress) -> None:
     def advance(ratings: int) -> None:
-        strata.advance(ratings)
-        on_progress(strata.done, strata.total)
+        queue.advance(ratings)
+        on_progress(queue.done, queue.total)
 
-    while block := strata.take():
+    while block := queue.take():
         learn(block, 0, advance)
-        strata.put_back(block)
+        queue.finish(block)
 
 
-def _work(strata: _Strata, learn: Learn, number: int) -> None:
+def _work(queue: _Queue, learn: Learn, number: int) -> None:
     try:
-        while block := strata.take():
-            learn(block, number, strata.advance)
-            strata.put_back(block)
+        while block := queue.take():
+            learn(block, number, queue.advance)
+            queue.finish(block)
     except _Stopped:
         pass
     except BaseException:
-        strata.stop()
+        queue.stop()
         raise

@@ -1,4 +1,4 @@
-"""Sampling from the posterior: each draw by its formula, the mean of all as one model."""
+"""Gibbs sampling: draws follow their formulas, and the model is the mean of the samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import Outcome
 from planted import make_ratings, planted_split
 from test_checkpoints import assert_same, stopped_after
 
-import mfcli.training.gibbs.low_rank
+import mfcli.training.gibbs.products
 import mfcli.training.gibbs.sides
 from mfcli.config import Config
 from mfcli.errors import ConfigError
@@ -21,9 +21,10 @@ from mfcli.model import Model
 from mfcli.splits import Split, assembled, read_split
 from mfcli.training import fit
 from mfcli.training.gibbs.engine import GibbsEngine
-from mfcli.training.gibbs.kernels import make_side, sampling_kernels
-from mfcli.training.gibbs.low_rank import gram, multiplied, truncated
-from mfcli.training.gibbs.sides import make_halves
+from mfcli.training.gibbs.kernels import draw_rows, square_errors
+from mfcli.training.gibbs.low_rank import truncated
+from mfcli.training.gibbs.products import gram, multiplied
+from mfcli.training.gibbs.sides import sort_ratings, sorted_by_row
 from mfcli.training.loop import start
 
 GIBBS = Config(k=3, epochs=6, optimizer="gibbs")
@@ -35,31 +36,31 @@ def predict(model: Model) -> np.ndarray:
     return model.predict_rows(user, item).reshape(shape)
 
 
-def test_a_side_has_the_ratings_of_each_row_in_order() -> None:
+def test_the_ratings_of_each_row_are_in_order() -> None:
     rows, others = np.array([2, 0, 2, 2], np.int32), np.array([5, 6, 4, 3], np.int32)
     ratings = np.array([1, 2, 3, 4], np.float32)
-    side = make_side(rows, others, ratings, 3)
-    assert side.starts.tolist() == [0, 1, 1, 4]
-    assert side.others.tolist() == [6, 5, 4, 3]
-    assert side.ratings.tolist() == [2, 1, 3, 4]
+    starts, sorted_others, sorted_ratings = sorted_by_row(rows, others, ratings, 3)
+    assert starts.tolist() == [0, 1, 1, 4]
+    assert sorted_others.tolist() == [6, 5, 4, 3]
+    assert sorted_ratings.tolist() == [2, 1, 3, 4]
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 33])
 def test_rows_are_drawn_by_the_formula(k: int) -> None:
-    """The obvious twin: the posterior's precision and mean with NumPy, row by row."""
+    """The posterior's precision and mean are computed with NumPy, row by row."""
     rng = np.random.default_rng(k)
     n, m, d = 9, 7, k + 1
     user, item = (a.astype(np.int32) for a in np.nonzero(rng.random((n, m)) < 0.6))
     keep = user != 4  # a user without ratings
     user, item = user[keep], item[keep]
     rating = rng.normal(3, 1, len(user)).astype(np.float32)
-    side = make_side(user, item, rating, n)
+    side = sorted_by_row(user, item, rating, n)
     mine, theirs, normals = (rng.normal(size=(rows, d)) for rows in (n, m, n))
     root = rng.normal(size=(d, d))
     precision, shifts, mu = root @ root.T + np.eye(d), rng.normal(size=(n, d)), 2.9
     alphas, roots = rng.uniform(0.5, 2, n), rng.uniform(0.5, 2, m)
     drawn, args = mine.copy(), (roots, alphas, precision, shifts, normals)
-    sampling_kernels().draw(0, n, *side, mu, drawn, theirs, *args)
+    draw_rows(0, n, *side, mu, drawn, theirs, *args)
     for u in range(n):
         items = item[user == u]
         z, own = theirs[items].copy(), rating[user == u].astype(np.float64)
@@ -77,9 +78,9 @@ def test_squared_errors_are_those_of_the_rows() -> None:
     rng = np.random.default_rng(0)
     user, item = np.array([0, 0, 2], np.int32), np.array([1, 0, 1], np.int32)
     rating = np.array([3, 4, 5], np.float32)
-    side = make_side(user, item, rating, 3)
+    side = sorted_by_row(user, item, rating, 3)
     x, y, sums = rng.normal(size=(3, 4)), rng.normal(size=(2, 4)), np.empty(3)
-    sampling_kernels().square_errors(0, 3, *side, 3.5, x, y, sums)
+    square_errors(0, 3, *side, 3.5, x, y, sums)
     predicted = 3.5 + x[user, 0] + y[item, 0] + (x[user, 1:] * y[item, 1:]).sum(axis=1)
     np.testing.assert_allclose(sums, np.bincount(user, (predicted - rating) ** 2, 3))
 
@@ -111,14 +112,14 @@ def test_products_are_those_of_numpy() -> None:
 
 
 def test_samples_vary_as_the_posterior_does() -> None:
-    """One user and one item rated n times over: the mean of its ratings, +- noise / sqrt n."""
+    """The mean of n predictions has the standard deviation noise / sqrt(n)."""
     rng = np.random.default_rng(7)
     user, item = (a.ravel() for a in np.indices((40, 50)))
     rating = 3 + rng.normal(0, 0.5, len(user))
     ratings = make_ratings(user, item, rating, users=40, items=50)
     split = assembled({"train": ratings, "test": ratings}, ratings.scale(), {})
     config = replace(GIBBS, k=1, epochs=300, average=0)
-    engine = GibbsEngine(start(split, config), make_halves(split.train, config.k, 1), split.test)
+    engine = GibbsEngine(start(split, config), sort_ratings(split.train, config.k, 1), split.test)
     noise, first = [], []
     for epoch in range(1, 301):
         engine.run_epoch(epoch, lambda done, total: None)
@@ -131,7 +132,7 @@ def test_samples_vary_as_the_posterior_does() -> None:
 
 
 def test_the_model_is_the_mean_of_the_samples() -> None:
-    """With no more users than factors nothing is cut off."""
+    """With no more users than factors, the truncation loses nothing."""
     split = planted_split(Config(), users=5, items=40, share=0.7)
     config = replace(GIBBS, k=5)
     samples = [fit(split, replace(config, epochs=n, average=0)).model for n in (4, 5, 6)]
@@ -141,17 +142,17 @@ def test_the_model_is_the_mean_of_the_samples() -> None:
     assert mean.k == 5
 
 
-def with_strangers() -> Split:
-    """A user and an item have no training rating."""
+def with_unrated_rows() -> Split:
+    """Return a split in which one user and one item have no training rating."""
     split = planted_split(Config(seed=3))
     keep = (split.train.user != 0) & (split.train.item != 0)
     return assembled({"train": split.train.take(keep), "test": split.test}, split.scale, {})
 
 
-def test_who_has_no_rating_is_predicted_like_a_row_that_stands_for_it() -> None:
-    """A user like the mean of the users, an item like the mean of the items' prior."""
-    split, config = with_strangers(), replace(GIBBS, engine="fast", average=0)
-    engine = GibbsEngine(start(split, config), make_halves(split.train, config.k, 1), split.test)
+def test_rows_without_ratings_are_predicted_like_typical_rows() -> None:
+    """A user is like the mean of the users, an item like the mean of the items' prior."""
+    split, config = with_unrated_rows(), replace(GIBBS, engine="fast", average=0)
+    engine = GibbsEngine(start(split, config), sort_ratings(split.train, config.k, 1), split.test)
     for epoch in range(1, 4):
         engine.run_epoch(epoch, lambda done, total: None)
     model, state = engine.model(), engine.state()
@@ -170,11 +171,11 @@ def test_who_has_no_rating_is_predicted_like_a_row_that_stands_for_it() -> None:
     [{}, {"ensemble": 2}, {"average": 0.4}, {"prior": "shared", "noise": "shared"}],
     ids=str,
 )
-def test_it_goes_on_and_threads_do_not_matter(
+def test_a_resumed_training_and_any_threads_give_the_same_bits(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mfcli.training.gibbs.sides, "_TASK", 64)  # several tasks of so few ratings
-    monkeypatch.setattr(mfcli.training.gibbs.low_rank, "_ROWS", 16)
+    monkeypatch.setattr(mfcli.training.gibbs.sides, "_TASK", 64)  # several tasks for few ratings
+    monkeypatch.setattr(mfcli.training.gibbs.products, "_ROWS", 16)
     config = replace(GIBBS, **settings)
     split = planted_split(config)
     whole = fit(split, config, threads=1)
@@ -201,7 +202,7 @@ def test_other_seeds_give_other_samples() -> None:
     assert 0.001 < np.abs(one - two).mean() < 0.3
 
 
-def test_it_predicts_real_ratings_better_than_descent(real_split: Path) -> None:
+def test_gibbs_predicts_real_ratings_better_than_sgd(real_split: Path) -> None:
     split = read_split(real_split)
     sampled = fit(split, Config(k=6, epochs=120, optimizer="gibbs"))
     careful = Config(k=30, epochs=30, batch_size=32, lr=0.05, lr_schedule="cosine", reg=0.1)
@@ -210,7 +211,7 @@ def test_it_predicts_real_ratings_better_than_descent(real_split: Path) -> None:
     assert errors[0] < errors[1] - 0.005
 
 
-def test_what_was_rated_and_who_is_erratic_make_it_better(real_split: Path) -> None:
+def test_implicit_priors_and_noise_per_user_improve_predictions(real_split: Path) -> None:
     split = read_split(real_split)
     plain = Config(k=4, epochs=60, optimizer="gibbs", prior="shared", noise="shared")
     tries = plain, replace(plain, prior="implicit"), replace(plain, prior="implicit", noise="user")
@@ -220,7 +221,7 @@ def test_what_was_rated_and_who_is_erratic_make_it_better(real_split: Path) -> N
 
 
 def test_patience_begins_with_the_average() -> None:
-    """A single sample is no better model, however lucky it is."""
+    """A single sample before the average never counts as the best epoch."""
     split = planted_split(Config(valid=0.2))
     config = replace(GIBBS, epochs=20, average=0.5, patience=2)
     fitted = fit(split, config)
@@ -247,10 +248,10 @@ def test_few_ratings_do_not_diverge(seed: int) -> None:
     assert fitted.losses["val_mse"] < 1
 
 
-def test_it_has_one_engine() -> None:
-    with pytest.raises(ConfigError, match="gibbs runs with engine fast only, got keras"):
+def test_gibbs_has_one_engine() -> None:
+    with pytest.raises(ConfigError, match=r"engine must be fast or auto .* gibbs, got 'keras'"):
         Config(optimizer="gibbs", engine="keras")
-    with pytest.raises(ConfigError, match="average must be at least 0, or -1"):
+    with pytest.raises(ConfigError, match=r"average must be at least 0 and at most 1, got -0\.5"):
         Config(average=-0.5)
 
 

@@ -1,4 +1,4 @@
-"""Priors and noise of sampling: what is drawn has the distribution that the formulas say."""
+"""Priors and noise of Gibbs sampling: draws have the distributions of their formulas."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import numpy as np
 import pytest
 from planted import make_ratings
 
-from mfcli.training.gibbs.kernels import LANES, sampling_kernels
-from mfcli.training.gibbs.noise import Noise, draw_freedom
+from mfcli.training.gibbs.kernels import LANES, draw_effects
+from mfcli.training.gibbs.noise import UserNoise, draw_freedom
 from mfcli.training.gibbs.priors import Effects, draw_prior
-from mfcli.training.gibbs.sides import Halves, make_halves
+from mfcli.training.gibbs.sides import BothSides, sort_ratings
 
 USERS, ITEMS = 30, 6
 
 
-def rated(seed: int) -> tuple[Halves, np.ndarray]:
-    """Ratings of some pairs, and which pairs these are, shape (users, items)."""
+def rated(seed: int) -> tuple[BothSides, np.ndarray]:
+    """Return ratings of some pairs, and which pairs these are, shape (users, items)."""
     rng = np.random.default_rng(seed)
     pairs = rng.random((USERS, ITEMS)) < 0.5
     pairs[3], pairs[:, 2] = False, False  # a user and an item without ratings
     user, item = np.nonzero(pairs)
     ratings = make_ratings(user, item, rng.normal(size=len(user)), users=USERS, items=ITEMS)
-    return make_halves(ratings, 4, threads=2), pairs
+    return sort_ratings(ratings, 4, threads=2), pairs
 
 
 def test_columns_of_effects_are_drawn_by_the_formula() -> None:
-    """The obvious twin: one effect after another, each given the residuals as they are."""
-    halves, pairs = rated(2)
+    """The formula is computed with NumPy, one effect after another."""
+    sides, pairs = rated(2)
     rng = np.random.default_rng(3)
     effects, normals = rng.normal(size=(2, ITEMS, LANES))
     residuals, precisions = rng.normal(size=(USERS, LANES)), rng.uniform(0.5, 5, LANES)
     drawn, left = effects.copy(), residuals.copy()
-    side = halves.items.side
-    sampling_kernels().draw_effects(side.starts, side.others, drawn, left, precisions, normals)
+    starts, others, _ = sides.items.arrays
+    draw_effects(starts, others, drawn, left, precisions, normals)
     for i in range(ITEMS):
         n = pairs[:, i].sum()
         own = residuals[pairs[:, i]] + effects[i]
@@ -46,14 +46,14 @@ def test_columns_of_effects_are_drawn_by_the_formula() -> None:
 
 
 def test_effects_have_the_distribution_of_a_regression() -> None:
-    """Rows X Y + noise of precision L, Y of precision S: a Gaussian that is known as a whole."""
-    halves, pairs = rated(4)
+    """Effects Y of rows ``X Y + noise`` have a Gaussian distribution that is known in full."""
+    sides, pairs = rated(4)
     rng, d = np.random.default_rng(5), 5
-    seen = halves.items.seen
+    seen = sides.items.rated
     root = rng.normal(size=(d, d))
     precision, strengths = root @ root.T + np.eye(d), rng.uniform(1, 20, d)
     rows = rng.normal(size=(USERS, d))
-    effects, draws = Effects(halves.users, halves.items, d), []
+    effects, draws = Effects(sides.users, sides.items, d), []
     for _ in range(3000):
         effects.strengths[:] = strengths
         effects.draw(rows, precision, rng)
@@ -69,17 +69,17 @@ def test_effects_have_the_distribution_of_a_regression() -> None:
     assert not effects.effects[~seen].any()
 
 
-def test_the_strengths_of_effects_are_found() -> None:
+def test_the_strengths_of_effects_are_recovered() -> None:
     rng = np.random.default_rng(6)
     user, item = (a.ravel() for a in np.indices((40, 300)))
     pairs = rng.random(len(user)) < 0.3
     ratings = make_ratings(user[pairs], item[pairs], pairs[pairs], users=40, items=300)
-    halves = make_halves(ratings, 1, threads=1)
+    sides = sort_ratings(ratings, 1, threads=1)
     planted = rng.normal(0, [0.05, 0.5], size=(40, 2))
     x = np.zeros((300, 40))
     x[item[pairs], user[pairs]] = 1
     rows = x @ planted + rng.normal(0, 0.1, (300, 2))
-    effects, found = Effects(halves.items, halves.users, 2), []
+    effects, found = Effects(sides.items, sides.users, 2), []
     for epoch in range(400):
         effects.draw(rows, 100 * np.eye(2), rng)
         if epoch > 100:
@@ -88,20 +88,20 @@ def test_the_strengths_of_effects_are_found() -> None:
 
 
 @pytest.mark.parametrize("freedom", [2.0, 8.0, 100.0])
-def test_degrees_of_freedom_are_found(freedom: float) -> None:
+def test_degrees_of_freedom_are_recovered(freedom: float) -> None:
     rng = np.random.default_rng(7)
     weights = rng.gamma(freedom / 2, 2 / freedom, 2000)
     drawn = [draw_freedom(weights, rng) for _ in range(300)]
     assert np.exp(np.log(drawn).mean()) == pytest.approx(freedom, rel=0.15)
 
 
-def test_the_noise_of_each_user_is_found() -> None:
+def test_the_noise_of_each_user_is_recovered() -> None:
     rng = np.random.default_rng(8)
     counts = rng.integers(20, 400, 300)
     counts[7] = 0
     scale = np.where(np.arange(300) < 100, 2.0, 0.5)
     squares = scale**2 * rng.chisquare(np.maximum(counts, 1)) * (counts > 0)
-    own, shared = Noise(counts, of_users=True), Noise(counts, of_users=False)
+    own, shared = UserNoise(counts, per_user=True), UserNoise(counts, per_user=False)
     found = []
     for epoch in range(300):
         own.draw(squares, rng)

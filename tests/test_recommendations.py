@@ -1,4 +1,4 @@
-"""Rankings against the obvious way: score everything, sort, leave out."""
+"""Rankings equal those of a slow way: score all items, remove rated ones, sort."""
 
 from __future__ import annotations
 

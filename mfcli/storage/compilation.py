@@ -1,0 +1,126 @@
+"""Compilation of kernels with Numba, and its cache on disk.
+
+Numba notices a change in the file of a cached function, but not in the files of the functions that
+it calls. It hashes closure variables into the key of a cache entry, however. Each kernel therefore
+gets one more closure variable: a digest of everything that its code is made of.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import linecache
+from collections.abc import Callable, Iterator
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+import numba
+from numba import types
+
+
+def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
+    """Return the type of a contiguous array; arguments that are only read may be read-only."""
+    return types.Array(dtype, dimensions, "C", readonly=readonly)
+
+
+def kernel(*arguments: types.Type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make the decorated function a kernel for arguments of the given types.
+
+    It is compiled, or loaded from the cache, when it is first called. Kernels release the
+    interpreter's lock and return nothing.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        made = functools.cache(lambda: compiled(function, *arguments))
+
+        @functools.wraps(function)
+        def call(*values: Any) -> None:
+            made()(*values)
+
+        return call
+
+    return decorate
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile the decorated function into its callers, where flags are constants."""
+    return numba.njit(forceinline=True)(function)
+
+
+def compiled(function: Callable[..., None], *arguments: types.Type) -> Callable[..., None]:
+    """Compile a kernel for arguments of the given types, or load it from the cache.
+
+    The cache may only save time. Numba raises RuntimeError if there is no folder to write to,
+    OSError if a file cannot be read or written, and any error if a damaged file is unpickled. On
+    any error, compile without the cache; an error in the function itself is then raised again.
+
+    Parameters
+    ----------
+    function : callable
+        If it is made by another function, its closure variables must be plain values: they are part
+        of the cache key.
+    *arguments : Numba types
+    """
+    signature = types.void(*arguments)
+    made: Callable[..., None]
+    try:
+        made = numba.njit(signature, nogil=True, cache=True)(_keyed(function))
+    except Exception:
+        made = numba.njit(signature, nogil=True)(function)
+    return made
+
+
+def _keyed(function: Any) -> FunctionType:
+    """Return a copy of a function that has a digest of its sources as one more closure variable."""
+    code = function.__code__
+    keyed = code.replace(co_freevars=(*code.co_freevars, "sources_digest"))
+    cells = (*(function.__closure__ or ()), CellType(sources_digest(function)))
+    return FunctionType(keyed, function.__globals__, closure=cells)
+
+
+def sources_digest(function: Callable[..., Any]) -> str:
+    """Return a digest of what the compiled code of a function is made of.
+
+    These are the source files of all functions of the same top-level package that it can call,
+    directly or not, and the values of the constants that these functions use.
+    """
+    parts = set()
+    for called in _reachable(function):
+        parts.add("".join(linecache.getlines(called.__code__.co_filename, called.__globals__)))
+        for name, value in _globals(called):
+            if isinstance(value, (bool, int, float, str, tuple)):
+                parts.add(f"{name} = {value!r}")
+    return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
+
+
+def _reachable(function: Any) -> set[FunctionType]:
+    """Return a function and the functions of its package that it can call."""
+    package = function.__module__.partition(".")[0]
+    found: set[FunctionType] = set()
+    waiting = [function]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found.add(current)
+            values = (value for _, value in _globals(current) if isinstance(value, FunctionType))
+            waiting += [v for v in values if v.__module__.partition(".")[0] == package]
+    return found
+
+
+def _globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of the global variables that a function uses.
+
+    Functions that Numba or a decorator has wrapped are unwrapped.
+    """
+    for name in sorted(set(_names(function.__code__))):
+        if name in function.__globals__:
+            yield name, inspect.unwrap(function.__globals__[name])
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that code uses, including the code of functions defined in it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)

@@ -1,0 +1,103 @@
+"""What every engine offers, and what engines share.
+
+An engine trains a model in place, one epoch at a time. The epoch loop (`loop.py`) does not know
+which engine it runs. For the same seed, all SGD engines start from the same weights and see the
+same batches in the same order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.data import Ratings
+from mfcli.errors import ArtifactError
+from mfcli.model import Model
+from mfcli.types import Progress
+
+
+class Losses(NamedTuple):
+    """The losses of an epoch, as Keras reports them.
+
+    Those of training are means over the ratings, each predicted before the step that it is part of.
+
+    Attributes
+    ----------
+    loss : float
+        Mean squared error plus the L2 penalty.
+    mse : float
+        Mean squared error.
+    """
+
+    loss: float
+    mse: float
+
+
+class Engine(Protocol):
+    """Trains a model in place, one epoch at a time."""
+
+    def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
+        """Train on all ratings once, in the order of this epoch (counted from 1).
+
+        `on_progress` is called with the number of ratings done in this epoch and of all ratings.
+        """
+
+    def validate(self) -> Losses:
+        """Return the losses of the current model on the held-out ratings."""
+
+    def model(self) -> Model:
+        """Return the current model."""
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays that training depends on between two epochs, by name; not copied."""
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Continue from a state.
+
+        Raises
+        ------
+        ArtifactError
+            If it is not a state of this engine with this model.
+        """
+
+
+def take_over(target: dict[str, NDArray[Any]], state: dict[str, NDArray[Any]]) -> None:
+    """Copy the arrays of a state into those of an engine.
+
+    Raises
+    ------
+    ArtifactError
+        If names, types or shapes differ.
+    """
+    if set(target) != set(state) or any(
+        state[name].shape != array.shape or state[name].dtype != array.dtype
+        for name, array in target.items()
+    ):
+        raise ArtifactError("the checkpoint does not fit this model", remedy="start training again")
+    for name, array in target.items():
+        np.copyto(array, state[name])
+
+
+def held_out_losses(model: Model, held_out: Ratings) -> Losses:
+    """Return the losses of a model of SGD or Adam on held-out ratings."""
+    mse = held_out_mse(model, held_out)
+    return Losses(mse + _penalty(model, held_out), mse)
+
+
+def held_out_mse(model: Model, held_out: Ratings) -> float:
+    """Return the mean squared error of a model on held-out ratings."""
+    predicted = model.predict_rows(held_out.user, held_out.item)
+    return float(np.mean(np.square(predicted - held_out.rating), dtype=np.float64))
+
+
+def _penalty(model: Model, held_out: Ratings) -> float:
+    """Return the penalty of the tables, plus the mean penalty of the rows of each rating."""
+    total = 0.0
+    for name, table in model.tables.items():
+        squares = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
+        rows = held_out.user if name.startswith("user") else held_out.item
+        total += model.config.table_regs[name] * float(squares.sum())
+        total += model.config.rating_regs[name] * float(squares[rows].mean())
+    return total

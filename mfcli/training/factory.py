@@ -1,0 +1,72 @@
+"""Builds the engine of a plan.
+
+Engines are imported inside functions, because TensorFlow takes seconds to load and only the Keras
+engine needs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from mfcli.data import Ratings
+from mfcli.model import Model
+from mfcli.training.averaging import Averaging
+from mfcli.training.engine import Engine
+from mfcli.training.ensemble import Ensemble
+from mfcli.training.plan import Plan
+
+
+def make_engine(
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> Engine:
+    """Build the engine of a plan. Several initial models give an ensemble.
+
+    Parameters
+    ----------
+    plan : Plan
+    starts : sequence of Model
+        Initial models, which differ in their seeds and weights only; not changed.
+    train, held_out : Ratings
+        To train and to validate on.
+    threads : int
+        Not used by Keras; does not change the result.
+    """
+    config = starts[0].config
+    build = _gibbs_engines if config.optimizer == "gibbs" else _descent_engines
+    engines = build(plan, starts, train, held_out, threads if len(starts) == 1 else 1)
+    if len(engines) == 1:
+        return engines[0]
+    config = dataclasses.replace(config, ensemble=len(engines))
+    return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
+
+
+def _gibbs_engines(
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> list[Engine]:
+    from mfcli.training.gibbs.engine import GibbsEngine
+    from mfcli.training.gibbs.sides import sort_ratings
+
+    ratings = sort_ratings(train, starts[0].k, threads)
+    return [GibbsEngine(start, ratings, held_out) for start in starts]
+
+
+def _descent_engines(
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> list[Engine]:
+    from mfcli.training.sgd.blocks import make_blocks
+
+    config = starts[0].config
+    blocks = make_blocks(train, plan.groups, config.batch_size)
+    engines: list[Engine]
+    if plan.engine == "fast":
+        from mfcli.training.sgd.engine import FastEngine
+
+        engines = [FastEngine(start, blocks, held_out, threads) for start in starts]
+    else:
+        from mfcli.training.keras import KerasEngine
+
+        engines = [KerasEngine(start, blocks, held_out) for start in starts]
+    if not config.averaged:
+        return engines
+    return [Averaging(engine, config.first_averaged, held_out) for engine in engines]

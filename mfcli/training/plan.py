@@ -1,0 +1,150 @@
+"""How a model will be trained: its engine, blocks and memory, from data and settings alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mfcli.config import Config
+from mfcli.data import Ratings
+from mfcli.errors import ConfigError, Param, Text
+from mfcli.training.sgd.rows import RATING, Variant, make_variant
+
+_CACHE = 1 << 21  # bytes of rows that a block should touch: a common second-level cache
+_MOST_GROUPS = 64
+_LEAST_BATCHES = 32  # per block, on average
+
+_GIBBS_KEPT = 5  # times k float64 values per row of each chain
+_GIBBS_USED = 7  # times k float64 values per row while one chain is drawn
+_KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
+
+
+class Plan(NamedTuple):
+    """How a model will be trained.
+
+    Attributes
+    ----------
+    engine : str
+        "fast" or "keras".
+    groups : int
+        Number of user groups and of item groups: there are groups x groups blocks.
+    reason : str
+        The choice and its reason, in words.
+    """
+
+    engine: str
+    groups: int
+    reason: str
+
+
+def make_plan(train: Ratings, config: Config) -> Plan:
+    """Choose the engine and the blocks.
+
+    Raises
+    ------
+    ConfigError
+        If the config asks for the fast engine, which cannot train with the other settings.
+    """
+    if config.optimizer == "gibbs":
+        return Plan("fast", 1, "sampling from the posterior (gibbs), one sample per epoch")
+    obstacle, remedy = _obstacle(config)
+    if obstacle and config.engine == "fast":
+        raise ConfigError(f"engine fast cannot train this: {obstacle}", remedy=remedy)
+    engine = {"auto": "keras" if obstacle else "fast"}.get(config.engine, config.engine)
+    why = {
+        "fast": "the same updates as Keras",
+        "keras": "as requested" if config.engine == "keras" else obstacle,
+    }[engine]
+    row_bytes = 4 * row_size(config)
+    groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
+    size = (len(train.users) + len(train.items)) * row_bytes / 1e6
+    blocks = "as requested" if config.blocks else f"for tables of {size:.1f} MB"
+    return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
+
+
+def variant_of(config: Config) -> Variant:
+    """Return the variant of the SGD kernels for a config."""
+    return make_variant(
+        config.k,
+        table_reg=any(config.table_regs.values()),
+        nesterov=config.nesterov,
+        rating_reg=any(config.rating_regs.values()),
+    )
+
+
+def row_size(config: Config) -> int:
+    """Return the number of float32 values in a row of the SGD kernels."""
+    return variant_of(config).stride
+
+
+def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
+    """Choose the number of groups from the data alone.
+
+    It is the least power of two with which the rows of a block fit in the cache. A block should
+    have at least 32 batches.
+
+    Parameters
+    ----------
+    train : Ratings
+    row_bytes : int
+        Size of a row with everything that the engine stores next to the weights.
+    batch_size : int
+    """
+    tables = (len(train.users) + len(train.items)) * row_bytes
+    groups = 1
+    while (
+        groups * _CACHE < tables
+        and groups < _MOST_GROUPS
+        and len(train) >= (2 * groups) ** 2 * _LEAST_BATCHES * batch_size
+    ):
+        groups *= 2
+    return groups
+
+
+def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:
+    """Estimate the memory that an engine needs in addition to the split, in bytes.
+
+    Parameters
+    ----------
+    plan : Plan
+    n_ratings : int
+        Number of training ratings.
+    n_rows : int
+        Number of users and items.
+    config : Config
+
+    Returns
+    -------
+    dict of int
+        `records` for the ratings, `shuffle` for the ratings in random order, and `tables` for the
+        rows of users and items with everything that is stored next to them.
+    """
+    if config.optimizer == "gibbs":
+        records = 2 * n_ratings * (RATING.itemsize - 4)  # sorted by user and by item
+        width = (_GIBBS_KEPT * config.ensemble + _GIBBS_USED) * config.k
+        return {"records": records, "shuffle": 0, "tables": n_rows * width * 8}
+    width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
+    records = n_ratings * RATING.itemsize
+    shuffle = records // plan.groups if plan.engine == "fast" else records
+    tables = n_rows * width * 4 * config.ensemble
+    if config.averaged:
+        tables += n_rows * (config.k + 1) * 8 * config.ensemble
+    return {"records": records, "shuffle": shuffle, "tables": tables}
+
+
+def _obstacle(config: Config) -> tuple[str, Text]:
+    """Return why the fast engine cannot train with a config, and what to do; empty if it can."""
+    keras, per_rating = Param("engine", "keras"), Param("reg_scope", "rating")
+    if config.optimizer != "sgd":
+        return "adam has no closed form for rows without ratings", ["use ", keras]
+    if len(set(config.table_regs.values())) > 1:
+        return (
+            "whole tables have different penalties (penalties per rating may differ)",
+            ["use ", per_rating, " or ", keras],
+        )
+    if config.lr_every == "step" and any(config.table_regs.values()):
+        return (
+            "a learning rate that changes at every step has no closed form with a penalty on whole"
+            " tables (a penalty per rating has)",
+            ["use ", per_rating, ", ", Param("lr_every", "epoch"), " or ", keras],
+        )
+    return "", ""

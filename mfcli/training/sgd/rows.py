@@ -1,0 +1,193 @@
+"""The rows that the SGD kernels work on: their layout, packing and unpacking.
+
+A row holds the state of one user or item in a contiguous, aligned stretch of float32 values. It
+consists of two or three planes of equal width:
+
+    w   the weights
+    s   the pending velocity (see `kernels.py`)
+    x   with Nesterov momentum only, the weights less momentum times velocity
+
+The lanes of `w` are ``(1, b_u, p_u...)`` for a user and ``(b_i, 1, q_i...)`` for an item, so that
+one dot product gives ``b_u + b_i + p_u . q_i``, the prediction less `mu`. The lane of the constant
+one needs no velocity. In the plane `s`, it holds the bits of an int32: the step of the epoch up to
+which the row is current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.types import Floats
+
+Records: TypeAlias = NDArray[np.void]
+"""An array of `RATING`."""
+
+RATING = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4")])
+USER_ONE = 0  # the lane of a user's row that is always one
+ITEM_ONE = 1  # the lane of an item's row that is always one
+LINE = 16  # float32 values in a cache line
+
+_FACTORS = 2  # the lane of the first factor
+_UNROLLED = 32  # planes of up to this many lanes are kept in registers
+
+
+class Sgd(NamedTuple):
+    """Parameters of stochastic gradient descent in one epoch.
+
+    Attributes
+    ----------
+    lr : float
+        Learning rate.
+    momentum : float
+        In [0, 1).
+    reg : float
+        Weight, in the loss, of the sum of all squared weights of the tables.
+    nesterov : bool
+        Whether the momentum is Nesterov's.
+    """
+
+    lr: float
+    momentum: float
+    reg: float
+    nesterov: bool
+
+    @property
+    def decay(self) -> float:
+        """The decrease of a weight in one step because of the penalty, as a fraction: ``a``."""
+        return 2.0 * self.lr * self.reg
+
+
+class Variant(NamedTuple):
+    """What the kernels are compiled for; see `make_variant`.
+
+    Attributes
+    ----------
+    width : int
+        Lanes in a plane of a row, including padding.
+    lanes : int
+        Lanes processed at once; divides `width`.
+    stride : int
+        Lanes in a row.
+    table_reg : bool
+        Whether whole tables are penalized at every step.
+    nesterov : bool
+        Whether the momentum is Nesterov's.
+    rating_reg : bool
+        Whether each rating penalizes the rows that it updates.
+    """
+
+    width: int
+    lanes: int
+    stride: int
+    table_reg: bool
+    nesterov: bool
+    rating_reg: bool
+
+
+def make_variant(
+    k: int, *, table_reg: bool = False, nesterov: bool = False, rating_reg: bool = False
+) -> Variant:
+    """Choose the layout of rows with `k` factors.
+
+    A plane that fits 8, 16 or 32 lanes is one vector. A longer one consists of vectors of 16 lanes.
+    """
+    used = k + _FACTORS
+    lanes = next((n for n in (8, 16, 32) if used <= n <= _UNROLLED), LINE)
+    width = -(-used // lanes) * lanes
+    return Variant(width, lanes, (2 + nesterov) * width, table_reg, nesterov, rating_reg)
+
+
+def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd) -> Floats:
+    """Lay out the tables of one side as rows with velocity zero.
+
+    Parameters
+    ----------
+    factors : float32 array, shape (n, k)
+    biases : float32 array, shape (n,)
+    one : int
+        `USER_ONE` or `ITEM_ONE`.
+    sgd : Sgd
+
+    Returns
+    -------
+    float32 array, shape (n, 2 or 3, width)
+    """
+    count, k = factors.shape
+    variant = make_variant(k, nesterov=sgd.nesterov)
+    rows = _aligned((count, variant.stride // variant.width, variant.width))
+    rows[:, 0, one] = 1.0
+    rows[:, 0, _bias(one)] = biases
+    rows[:, 0, _FACTORS : _FACTORS + k] = factors
+    rows[:, 1] = np.float32(-sgd.decay) * rows[:, 0]  # s = b v - a w with v = 0
+    rows[:, 1, one] = 0.0  # the bits of step zero
+    rows[:, 2:] = rows[:, :1]  # x = w - b v with v = 0
+    return rows
+
+
+def unpack(rows: Floats, k: int, one: int) -> tuple[Floats, Floats]:
+    """Return copies of the factors and the biases of one side; see `pack`."""
+    factors = rows[:, 0, _FACTORS : _FACTORS + k].copy()
+    return factors, rows[:, 0, _bias(one)].copy()
+
+
+def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:
+    """Lay out the penalties per rating like the weights of a row.
+
+    Parameters
+    ----------
+    regs : mapping of str to float
+        Penalties of user_factors, item_factors, user_biases and item_biases.
+    variant : Variant
+
+    Returns
+    -------
+    float32 array, shape (2, width)
+        For users and for items; zero in the lane of the constant one.
+    """
+    rows = _aligned((2, variant.width))
+    for row, side, one in ((0, "user", USER_ONE), (1, "item", ITEM_ONE)):
+        rows[row, _FACTORS:] = regs[f"{side}_factors"]
+        rows[row, _bias(one)] = regs[f"{side}_biases"]
+    return rows
+
+
+def change_rates(rows: Floats, one: int, before: Sgd, after: Sgd) -> None:
+    """Adapt rows at the end of an epoch to the learning rate and momentum of the next one.
+
+    The weights w and velocities v stay the same; what is stored is ``s = b v - a w``, and a and b
+    change. So ``s' = (b' / b) (s + a w) - a' w``.
+
+    Parameters
+    ----------
+    rows : float32 array, shape (n, 2 or 3, width)
+        Changed in place.
+    one : int
+        `USER_ONE` or `ITEM_ONE`.
+    before, after : Sgd
+        They differ in learning rate and momentum only.
+    """
+    ratio = after.momentum / before.momentum if before.momentum else 0.0
+    w = rows[:, 0]
+    velocity = np.float32(ratio) * (rows[:, 1] + np.float32(before.decay) * w)  # b' v
+    rows[:, 1] = velocity - np.float32(after.decay) * w
+    rows[:, 1, one] = 0.0  # the bits of step zero
+    if after.nesterov:  # x = w - b v, where b v = s + a w
+        rows[:, 2] = w - (rows[:, 1] + np.float32(after.decay) * w)
+        rows[:, 2, one] = 1.0
+
+
+def _bias(one: int) -> int:
+    """Return the lane of the bias: the constant one and the bias are lanes 0 and 1."""
+    return USER_ONE + ITEM_ONE - one
+
+
+def _aligned(shape: tuple[int, ...]) -> Floats:
+    """Return zeros that begin with a cache line."""
+    size = int(np.prod(shape))
+    memory = np.zeros(size + LINE, dtype=np.float32)
+    skip = -memory.ctypes.data % (4 * LINE) // 4
+    return memory[skip : skip + size].reshape(shape)

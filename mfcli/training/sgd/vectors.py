@@ -1,0 +1,277 @@
+"""Vectors of float32 values inside compiled code.
+
+Rows are read and written as whole vectors by explicit instructions. The order of every sum and each
+fused multiply-add is then part of the program. Results are therefore the same bits on machines with
+registers of any width, and speed does not depend on whether the compiler can prove that two rows do
+not overlap.
+
+Addresses are pointers to float32 values, and offsets count float32 values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+
+class _Vector(types.Type):
+    """The type, inside compiled code, of a vector of `lanes` float32 values."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"Vector({lanes})")
+
+
+class _VectorModel(models.PrimitiveModel):
+    """How Numba represents a vector in LLVM."""
+
+    def __init__(self, manager: Any, vector: _Vector) -> None:
+        super().__init__(manager, vector, _llvm(vector))  # type: ignore[no-untyped-call]
+
+
+register_model(_Vector)(_VectorModel)
+
+_POINTER = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
+_I32 = ir.IntType(32)
+_F32 = ir.FloatType()
+_CACHE_LINE = 64  # bytes
+
+
+def _operation(define: Callable[..., Any]) -> Any:
+    """Make the decorated function an operation of compiled code.
+
+    The function takes the types of the operands. It returns the signature of the operation and a
+    function that emits its instructions. Operands that are constants have literal types.
+    """
+    return intrinsic(prefer_literal=True)(define)
+
+
+# ---------------------------------------------------------------------------
+# Parts of the operations
+
+
+def _llvm(vector: _Vector) -> ir.VectorType:
+    return ir.VectorType(_F32, vector.lanes)
+
+
+def _alignment(vector: _Vector) -> int:
+    """Return the alignment of a vector in memory: rows begin at a multiple of a cache line."""
+    return min(_CACHE_LINE, 4 * vector.lanes)
+
+
+def _address(builder: Any, base: Any, offset: Any, kind: Any) -> Any:
+    """Return the address of a value of LLVM type `kind` at an offset from a base address."""
+    return builder.bitcast(builder.gep(base, [offset], source_etype=_F32), kind.as_pointer())
+
+
+def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    """Broadcast an LLVM scalar over a vector."""
+    undefined = ir.Constant(ir.VectorType(scalar.type, 1), ir.Undefined)
+    single = builder.insert_element(undefined, scalar, _I32(0))
+    zeros = ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
+    return builder.shuffle_vector(single, undefined, zeros)
+
+
+def _result(*operands: Any) -> Any:
+    """Return the type of a result: a vector if any operand is one."""
+    return next((kind for kind in operands if isinstance(kind, _Vector)), types.float32)
+
+
+def _broadcast(builder: Any, signature: Any, values: Any) -> list[Any]:
+    """Broadcast the scalars among the operands if the result is a vector."""
+    result = signature.return_type
+    return [
+        _splat(builder, value, result.lanes) if kind != result else value
+        for kind, value in zip(signature.args, values, strict=True)
+    ]
+
+
+def _call(builder: Any, name: str, result: Any, values: list[Any]) -> Any:
+    """Call an intrinsic function of LLVM."""
+    kind = ir.FunctionType(result, [value.type for value in values])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    return builder.call(function, values)
+
+
+# ---------------------------------------------------------------------------
+# Memory
+
+
+@_operation
+def pointer(typing: Any, array: Any) -> Any:
+    """Return the address of the first value of an array, whatever its type, as float32."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.bitcast(data, _F32.as_pointer())
+
+    return _POINTER(array), emit
+
+
+@_operation
+def load(typing: Any, base: Any, offset: Any, like: Any) -> Any:
+    """Read a vector as long as `like`; the offset is a multiple of its length."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(builder, args[0], args[1], _llvm(like))
+        return builder.load(address, align=_alignment(like), typ=_llvm(like))
+
+    return like(base, types.intp, like), emit
+
+
+@_operation
+def store(typing: Any, base: Any, offset: Any, vector: Any) -> Any:
+    """Write a vector; the offset is a multiple of its length."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(builder, args[0], args[1], _llvm(vector))
+        builder.store(args[2], address, align=_alignment(vector))
+        return context.get_dummy_value()
+
+    return types.void(base, types.intp, vector), emit
+
+
+@_operation
+def load_int(typing: Any, base: Any, offset: Any) -> Any:
+    """Read an int32 that is stored among float32 values."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_address(builder, args[0], args[1], _I32), align=4, typ=_I32)
+
+    return types.int32(base, types.intp), emit
+
+
+@_operation
+def float_of_bits(typing: Any, integer: Any) -> Any:
+    """Return the float32 with the bits of an int32, to store the integer among float32 values."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _F32)
+
+    return types.float32(types.int32), emit
+
+
+@_operation
+def copy(typing: Any, target: Any, to: Any, source: Any, at: Any, size: Any) -> Any:
+    """Copy record number `at` of `source` to record number `to` of `target`.
+
+    A record has `size` values of 4 bytes; `size` must be a constant.
+    """
+    values = size.literal_value
+    record = ir.IntType(32 * values)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        to, at = (builder.mul(number, number.type(values)) for number in (args[1], args[3]))
+        value = builder.load(_address(builder, args[2], at, record), align=4, typ=record)
+        builder.store(value, _address(builder, args[0], to, record), align=4)
+        return context.get_dummy_value()
+
+    return types.void(target, types.intp, source, types.intp, size), emit
+
+
+@_operation
+def prefetch(typing: Any, base: Any, offset: Any) -> Any:
+    """Ask for the cache line of a value that will be written soon."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _address(builder, args[0], args[1], ir.IntType(8))
+        to_write, keep, data = _I32(1), _I32(3), _I32(1)
+        name = f"llvm.prefetch.{address.type.intrinsic_name}"
+        _call(builder, name, ir.VoidType(), [address, to_write, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(base, types.intp), emit
+
+
+# ---------------------------------------------------------------------------
+# Arithmetic
+
+
+@_operation
+def fma(typing: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return ``x * y + z``, rounded once; scalars are broadcast."""
+    result = _result(x, y, z)
+    shape = f"v{result.lanes}f32" if isinstance(result, _Vector) else "f32"
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = _broadcast(builder, signature, args)
+        return _call(builder, f"llvm.fma.{shape}", values[0].type, values)
+
+    return result(x, y, z), emit
+
+
+@_operation
+def mul(typing: Any, x: Any, y: Any) -> Any:
+    """Return ``x * y``; scalars are broadcast."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fmul(*_broadcast(builder, signature, args))
+
+    return _result(x, y)(x, y), emit
+
+
+@_operation
+def add(typing: Any, x: Any, y: Any) -> Any:
+    """Return ``x + y``; scalars are broadcast."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*_broadcast(builder, signature, args))
+
+    return _result(x, y)(x, y), emit
+
+
+@_operation
+def zeros(typing: Any, lanes: Any) -> Any:
+    """Return a vector of zeros; `lanes` must be a constant."""
+    vector = _Vector(lanes.literal_value)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(_llvm(vector), [0.0] * vector.lanes)
+
+    return vector(lanes), emit
+
+
+@_operation
+def choose(typing: Any, condition: Any, x: Any, y: Any) -> Any:
+    """Return the vector `x` if a scalar condition holds, otherwise `y`."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return x(types.boolean, x, y), emit
+
+
+@_operation
+def replace(typing: Any, vector: Any, lane: Any, scalar: Any) -> Any:
+    """Set one lane of a vector to a scalar; there may be no such lane."""
+    lanes = vector.lanes
+    numbers = ir.Constant(ir.VectorType(_I32, lanes), list(range(lanes)))
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        here = builder.icmp_signed("==", numbers, _splat(builder, args[1], lanes))
+        return builder.select(here, _splat(builder, args[2], lanes), args[0])
+
+    return vector(vector, types.int32, types.float32), emit
+
+
+@_operation
+def total(typing: Any, vector: Any) -> Any:
+    """Return the sum of the lanes: add the upper half to the lower until one lane is left."""
+
+    def part(builder: Any, value: Any, start: int, stop: int) -> Any:
+        pick = ir.Constant(ir.VectorType(_I32, stop - start), list(range(start, stop)))
+        return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), pick)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, lanes = args[0], vector.lanes
+        while lanes > 1:
+            low, high = part(builder, value, 0, lanes // 2), part(builder, value, lanes // 2, lanes)
+            value, lanes = builder.fadd(low, high), lanes // 2
+        return builder.extract_element(value, _I32(0))
+
+    return types.float32(vector), emit

@@ -1,0 +1,166 @@
+"""Kernels are compiled once, and again if anything that they are made of has changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.training import fit
+from mfcli.training.sgd.kernels import kernels_for
+from mfcli.training.sgd.rows import make_variant
+
+TOY = {
+    "toy/__init__.py": "",
+    "toy/numbers.py": "ADDED = 1\n",
+    "toy/helpers.py": """
+from mfcli.storage import inlined
+from toy.numbers import ADDED
+
+@inlined
+def change(x):
+    return x + ADDED
+""",
+    "toy/kernels.py": """
+from numba import types
+from mfcli.storage import array_type, inlined, kernel
+from toy.helpers import change
+
+@inlined
+def twice(x):
+    return change(change(x))
+
+@kernel(array_type(types.int64, 1))
+def fill(out):
+    for n in range(len(out)):
+        out[n] = twice(n)
+""",
+}
+
+RUN_TOY = """
+import numpy as np
+from toy.kernels import fill
+out = np.zeros(3, np.int64)
+fill(out)
+print(*out)
+"""
+
+SHUFFLE = """
+import numpy as np
+from mfcli.training.sgd.rows import RATING
+from mfcli.training.sgd.shuffle import shuffle
+records, out = np.zeros((2, 9), RATING)
+records["user"] = np.arange(9)
+shuffle(records, out, np.random.default_rng(0))
+print(*out["user"])
+"""
+
+
+def run(script: str, cache: Path, *paths: Path) -> str:
+    """Run a script in a new process that has a cache folder; return what it prints."""
+    path = os.pathsep.join(map(str, paths))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        cwd=cache.parent,  # Python looks there first
+        env={"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.strip()
+
+
+def stored(cache: Path) -> dict[Path, int]:
+    """Return the compiled functions in a cache folder, and when they were written."""
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_a_change_in_another_file_compiles_again(tmp_path: Path) -> None:
+    for name, text in TOY.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    cache = tmp_path / "cache"
+    assert run(RUN_TOY, cache, tmp_path, ROOT) == "2 3 4"
+    before = stored(cache)
+    assert run(RUN_TOY, cache, tmp_path, ROOT) == "2 3 4"
+    assert stored(cache) == before != {}
+    edit(tmp_path / "toy/helpers.py", "x + ADDED", "x + 10 * ADDED")
+    assert run(RUN_TOY, cache, tmp_path, ROOT) == "20 21 22"
+    edit(tmp_path / "toy/numbers.py", "ADDED = 1", "ADDED = 3")
+    assert run(RUN_TOY, cache, tmp_path, ROOT) == "60 61 62"
+
+
+def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> None:
+    """In a copy of the package, records are copied from another place."""
+    shutil.copytree(ROOT / "mfcli", tmp_path / "mfcli", ignore=shutil.ignore_patterns("*cache*"))
+    cache = tmp_path / "cache"
+    order = run(SHUFFLE, cache, tmp_path)
+    before = stored(cache)
+    assert run(SHUFFLE, cache, tmp_path) == order
+    assert stored(cache) == before != {}
+    edit(
+        tmp_path / "mfcli/training/sgd/vectors.py",
+        "for number in (args[1], args[3])",
+        "for number in (args[1], args[1])",
+    )
+    assert run(SHUFFLE, cache, tmp_path) != order
+
+
+TRAIN = """
+from planted import planted_split
+from mfcli.config import Config
+from mfcli.training import fit
+from mfcli.training.sgd.kernels import kernels_for
+from mfcli.training.sgd.rows import make_variant
+config = Config(k=9, epochs=1)
+fit(planted_split(config), config)
+stats = kernels_for(make_variant(9)).run_batches.stats
+print(len(stats.cache_hits), len(stats.cache_misses))
+"""
+
+
+def test_training_compiles_once(tmp_path: Path) -> None:
+    paths = tmp_path / "cache", Path(__file__).parent, ROOT
+    assert run(TRAIN, *paths) == "0 1"
+    before = stored(tmp_path / "cache")
+    assert run(TRAIN, *paths) == "1 0"
+    assert stored(tmp_path / "cache") == before
+
+
+def test_without_a_cache_folder_training_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    kernels_for.cache_clear()
+    config = Config(k=9, epochs=1)
+    fit(planted_split(config), config)
+    stats = kernels_for(make_variant(9)).run_batches.stats  # type: ignore[attr-defined]
+    assert not stats.cache_hits
+    kernels_for.cache_clear()
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.load", lambda *_: None)
+    config = Config(k=5, epochs=1)
+    split = planted_split(config)
+    expected = fit(split, config).model
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", fail)
+    kernels_for.cache_clear()
+    found = fit(split, config).model
+    kernels_for.cache_clear()
+    for name, table in expected.tables.items():
+        assert table.tobytes() == found.tables[name].tobytes()

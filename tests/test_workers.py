@@ -1,0 +1,45 @@
+"""Workers train on the blocks of an epoch without two of them sharing a row."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.training.sgd.blocks import Block, make_blocks
+from mfcli.training.sgd.workers import Advance, run_blocks
+
+
+def test_an_error_in_a_worker_reaches_the_caller() -> None:
+    blocks = make_blocks(planted_split(Config()).train, 4, 8)
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        if block.stratum == 2:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_blocks(blocks, learn, 3, lambda done, total: None)
+
+
+def test_a_stratum_waits_for_its_groups() -> None:
+    blocks = make_blocks(planted_split(Config()).train, 5, 4)
+    lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[Block]()
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        own = {("user", block.user_group), ("item", block.item_group)}
+        with lock:
+            assert not running & own
+            running.update(own)
+            seen.append(block)
+        advance(len(block.records))
+        with lock:
+            running.difference_update(own)
+
+    run_blocks(blocks, learn, 4, lambda done, total: None)
+    assert len(seen) == 25
+    for side in ("user_group", "item_group"):
+        for group in range(5):
+            strata = [block.stratum for block in seen if getattr(block, side) == group]
+            assert strata == sorted(strata)
