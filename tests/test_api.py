@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def test_importing_loads_nothing_until_it_is_used() -> None:
     assert set(mfcli.__all__) == set(dir(mfcli))
     for name in mfcli.__all__:
         assert getattr(mfcli, name) is not None
-    with pytest.raises(AttributeError, match="module 'mfcli' has no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="mfcli attribute nonsense"):
         mfcli.nonsense  # noqa: B018
 
 
@@ -52,9 +53,14 @@ def test_the_package_says_that_it_has_types() -> None:
 
 
 def test_names_are_those_that_type_checkers_see() -> None:
-    text = Path(mfcli.__file__).read_text()
-    for name, home in mfcli._HOMES.items():
-        assert f"from mfcli.{home} import {name} as {name}\n" in text
+    stub = ast.parse(Path(mfcli.__file__).with_suffix(".pyi").read_text())
+    names = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom)
+             for alias in node.names}  # fmt: skip
+    assert names | {"__version__"} == set(mfcli.__all__)
+
+
+def test_the_version_is_text() -> None:
+    assert mfcli.__version__ == "0.1.0"
 
 
 def test_predictions_are_by_raw_ids(model: mfcli.Model) -> None:

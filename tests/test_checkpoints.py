@@ -350,7 +350,7 @@ def test_an_interruption_prints_how_to_resume(
     last = err.splitlines()[-1]
     kept = len(read_checkpoint(tmp_path / "o/checkpoint").history)
     assert last == (
-        f"note: stopped; the checkpoint after epoch {kept} is kept; go on with: mfcli train"
+        f"note: stopped; the last checkpoint is after epoch {kept}; resume: mfcli train"
         f" --resume --split {real_split} --out o"
     )
     assert not (tmp_path / "o/model").exists()
@@ -361,7 +361,7 @@ def test_a_finished_training_can_be_extended(run: Run, real_split: Path) -> None
     assert run("train", *options, "--epochs", 3, "--out", "a", "-q").code == 0
     done = run("train", "--split", real_split, "--resume", "--epochs", 5, "--out", "a")
     assert done.code == 0, done.err
-    assert "note: going on after epoch 3" in done.err
+    assert "note: resuming after epoch 3" in done.err
     assert [line[:9] for line in done.err.splitlines()[2:]] == ["epoch 4/5", "epoch 5/5"]
     run("train", *options, "--epochs", 5, "--out", "b", "-q")
     assert result(Path("a")) == result(Path("b"))

@@ -15,10 +15,14 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 from planted import planted_ratings
+from typer.models import ArgumentInfo
 
 from mfcli import __version__
-from mfcli.cli import app as cli
+from mfcli.cli.main import PANELS
+from mfcli.cli.options import with_options
+from mfcli.cli.spelling import spelled
 from mfcli.config import Config
+from mfcli.errors import Param
 from mfcli.splits import split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -115,7 +119,7 @@ def test_check_prints_what_it_found(run: Run, real_csv: Path) -> None:
     Path("bad.csv").write_text("user,item,rating\n1,2,x\n1,3,4\n")
     assert run("check", "bad.csv").err.startswith("error: bad.csv:2: rating must be")
     done = run("check", "bad.csv", "--on-bad-row", "skip")
-    assert "rows left out: rating" in done.out
+    assert "rows skipped: rating" in done.out
     assert run("check").code == 2
 
 
@@ -133,9 +137,9 @@ def test_split_prints_a_table(run: Run, real_csv: Path) -> None:
 
 def test_a_validation_part_silences_the_note(trained: Run, real_split: Path) -> None:
     short = ["--epochs", 1, "--k", 2, "--out", "o"]
-    assert "note: epochs are validated on the test ratings" in trained("train", *short).err
+    assert "note: validation uses the test ratings" in trained("train", *short).err
     assert "note:" not in trained("train", *short, "--quiet").err
-    assert "note: epochs" not in trained("train", *short, "--split", real_split).err
+    assert "note: validation" not in trained("train", *short, "--split", real_split).err
 
 
 def test_settings_come_from_defaults_file_and_options(run: Run, real_csv: Path) -> None:
@@ -163,7 +167,7 @@ def test_evaluate_prints_and_writes(trained: Run) -> None:
 
 def test_evaluate_rankings(trained: Run) -> None:
     done = trained("evaluate", "--ranking", "--at", 5, "--relevant", 3, "--threads", 1)
-    assert "The first 5 of each ranking; relevant: rated 3 or more" in done.out
+    assert "Rankings, first 5 items; relevant: rated 3 or more" in done.out
     for words in ("NDCG", "hit rate", "coverage", "popularity", "most popular", "damped biases"):
         assert words in done.out
     written = json.loads(Path("metrics.json").read_text())
@@ -216,58 +220,183 @@ def test_plot_names_runs_apart(trained: Run) -> None:
     assert Path("x/p.svg").is_file()
 
 
+COMMANDS = [command for commands in PANELS.values() for command in commands]
+
+
+def shown(run: Run, monkeypatch: pytest.MonkeyPatch, command: str, width: int) -> list[str]:
+    """Return the lines of a command's help."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = run(*command.split(), "--help")
+    assert done.code == 0
+    return done.out.splitlines()
+
+
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out == f"mfcli {__version__}\n"
-    for command in cli.COMMANDS:
+    for command in COMMANDS:
         assert run(command.__name__.replace("_", "-"), "--help").code == 0
 
 
-def test_every_option_has_help() -> None:
-    for command in cli.COMMANDS:
+def test_every_option_has_help_a_panel_and_no_column_of_defaults() -> None:
+    for command in COMMANDS:
         assert command.__doc__
-        for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
+        signature = inspect.signature(with_options(command))
+        for name, parameter in signature.parameters.items():
             if name != "ctx":
                 info = parameter.annotation.__metadata__[0]
-                assert str(info.help).endswith("."), (command.__name__, name)
+                text = str(info.help).partition(" [dim]")[0]
+                assert text.endswith("."), (command.__name__, name)
+                assert "`" not in text
+                assert info.show_default is False
+                assert isinstance(info, ArgumentInfo) or info.rich_help_panel
+
+
+def test_commands_are_in_panels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(run, monkeypatch, "", 80)
+    titles = [line.split()[1] for line in lines if line.startswith("╭─")]
+    assert titles == ["Options", "Prepare", "Train", "Evaluate", "Use", "Inspect"]
+
+
+def test_options_are_in_panels(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(run, monkeypatch, "train", 100)
+    titles = [line.strip("╭─╮ ") for line in lines if line.startswith("╭─")]
+    assert titles == [
+        "Model",
+        "Descent",
+        "Sampling",
+        "Schedules and averaging",
+        "Run",
+        "Input and output",
+    ]
+    text = "\n".join(lines)
+    for words in ("[default: same as --reg]", "[default: never]", "--nesterov", "--no-nesterov"):
+        assert words in text
+    assert "split.json" not in text
+
+
+@pytest.mark.parametrize("command", [one.__name__.replace("_", "-") for one in COMMANDS])
+def test_options_take_three_lines_at_most(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    lines = shown(run, monkeypatch, command, 100)
+    wrapped = 0
+    for line in lines[lines.index("") + 1 if "" in lines else 0 :]:
+        wrapped = 0 if "--" in line[:5] or line[0] in "╭╰" else wrapped + 1
+        assert wrapped <= 2, line
+
+
+def test_a_setting_is_reset_with_the_word_none(trained: Run) -> None:
+    Path("mfcli.toml").write_text("patience = 1\nblocks = 2\n")
+    assert "needs validation ratings" in trained("train", "--epochs", 1).err
+    done = trained("train", "--epochs", 1, "--patience", "none", "--blocks", "none", "--json")
+    assert done.code == 0, done.err
+    config = json.loads(done.out)["config"]
+    assert "patience" not in config
+    assert config["blocks"] == 1
+    assert trained("train", "--epochs", "none").err == (
+        "error: --epochs must be a whole number, got 'none'\n"
+    )
+
+
+def test_a_file_is_overridden_by_both_forms_of_a_flag(trained: Run) -> None:
+    Path("mfcli.toml").write_text("nesterov = true\n")
+    options = ["--epochs", 1, "--json"]
+    assert json.loads(trained("train", *options).out)["config"]["nesterov"] is True
+    done = trained("train", *options, "--no-nesterov")
+    assert json.loads(done.out)["config"]["nesterov"] is False
+
+
+UNUSED = [
+    (["--optimizer", "gibbs", "--lr", "0.1"], "--lr is not used with --optimizer gibbs"),
+    (["--optimizer", "gibbs", "--blocks", "2"], "--blocks is not used with --optimizer gibbs"),
+    (["--optimizer", "adam", "--noise", "user"], "--noise is not used with --optimizer adam"),
+    (["--min-delta", "0.1"], "--min-delta is not used without --patience; omit it, or set"),
+    (["--no-stop-on-test"], "--stop-on-test is not used without --patience"),
+    (["--lr-every", "epoch"], "--lr-every is not used with --lr-schedule constant"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), UNUSED, ids=[" ".join(u[0]) for u in UNUSED])
+def test_options_without_effect_are_refused(trained: Run, options: list[str], message: str) -> None:
+    done = trained("train", *options)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {message}"), done.err
+
+
+def test_settings_of_a_file_without_effect_are_ignored(trained: Run) -> None:
+    Path("mfcli.toml").write_text('noise = "user"\nmin_delta = 0.1\nfolds = 3\n')
+    done = trained("train", "--epochs", 1, "--json")
+    assert done.code == 0, done.err
+    assert not {"noise", "min_delta", "folds"} & set(json.loads(done.out)["config"])
+
+
+@pytest.mark.parametrize(
+    ("param", "text"),
+    [
+        (Param("valid"), "--valid"),
+        (Param("valid", 0.1), "--valid 0.1"),
+        (Param("patience", None), "--patience none"),
+        (Param("columns.timestamp", ""), "--time-col ''"),
+        (Param("columns.user"), "--user-col"),
+        (Param("force", True), "--force"),
+        (Param("clip", False), "--no-clip"),
+        (Param("out", Path("my runs/a")), "--out 'my runs/a'"),
+        (Param("on_bad_row", "skip"), "--on-bad-row skip"),
+    ],
+)
+def test_parameters_are_spelled_as_options(param: Param, text: str) -> None:
+    assert spelled(param) == text
+
+
+def test_out_of_split(run: Run, real_csv: Path) -> None:
+    assert run("split", real_csv, "--out", "a").code == 0
+    assert run("split", real_csv, "--split", "b").code == 0
+    assert (Path("a/split.json")).read_bytes() == (Path("b/split.json")).read_bytes()
 
 
 USAGE = [
     (["split", "data.csv", "--test", "0"], "--test must be above 0 and below 1, got 0.0"),
     (["split", "data.csv", "--test", "1.2"], "--test must be above 0 and below 1, got 1.2"),
     (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
-    (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "test and valid must leave"),
+    (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "--test and --valid must leave"),
     (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last or mean"),
     (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),
-    (["train", "--k", "x"], "Invalid value for '--k': Input should be a valid integer"),
+    (["train", "--k", "x"], "--k must be a whole number, got 'x'"),
     (["train", "--lr", "nan"], "--lr must be above 0 and at most 1e+06, got nan"),
     (["train", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    (["train", "--optimizer", "adam", "--nesterov"], "nesterov belongs to optimizer sgd"),
+    (
+        ["train", "--optimizer", "adam", "--nesterov"],
+        "--nesterov is not used with --optimizer adam",
+    ),
     (
         ["train", "--optimizer", "adam", "--engine", "fast"],
-        "optimizer adam runs with engine keras only",
+        "--engine must be keras or auto with --optimizer adam, got 'fast'",
     ),
     (
         ["train", "--optimizer", "gibbs", "--engine", "keras"],
-        "optimizer gibbs runs with engine fast",
+        "--engine must be fast or auto with --optimizer gibbs, got 'keras'",
     ),
-    (["train", "--lr-end", "0.1"], "lr_end needs a schedule; choose lr_schedule"),
-    (["train", "--warmup", "15"], "warmup must be below epochs, got 15 of 15"),
-    (["tune", "--trials", "0"], "Invalid value for '--trials'"),
+    (
+        ["train", "--lr-end", "0.1"],
+        "--lr-end is not used with --lr-schedule constant; omit it, or change --lr-schedule",
+    ),
+    (["train", "--warmup", "15"], "--warmup must be below --epochs, got 15 of 15 epochs"),
+    (["tune", "--trials", "0"], "--trials must be at least 1, got 0"),
     (["tune", "--plot", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
     (["train", "--unknown"], "No such option: --unknown"),
     (["plot", "history.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
     (["plot", "metrics.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
-    (["plot", "metrics.json", "--rmse"], "--rmse does not go with metrics.json; leave it out"),
+    (["plot", "metrics.json", "--rmse"], "--rmse is not used with metrics.json"),
     (
         ["plot", "history.json", "metrics.json"],
-        "metrics.json: holds metrics, which are drawn alone",
+        "metrics.json: metrics are plotted one file at a time",
     ),
-    (["evaluate", "--at", "5"], "--at does not go with rating errors alone; give --ranking"),
+    (["evaluate", "--at", "5"], "--at is not used without --ranking; omit it, or add --ranking"),
     (["evaluate", "--ranking", "--at", "0"], "--at must be at least 1 and at most 1000, got 0"),
     (["evaluate", "--ranking", "--on", "train"], "rankings leave out the train ratings"),
     (["evaluate", "--resamples", "-1"], "--resamples must be at least 0"),
-    (["compare", "metrics.json"], "name two runs or more"),
+    (["compare", "metrics.json"], "name at least two runs"),
     (["nonsense"], "No such command 'nonsense'."),
 ]
 
@@ -302,7 +431,7 @@ FAULTS = [
     (["evaluate", "--on", "none.csv"], "none.csv: cannot be read: No such file or directory"),
     (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
     (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),
-    (["plot", "other.json"], "other.json: is no training history: it has no list 'loss'"),
+    (["plot", "other.json"], "other.json: is not a training history: it has no list 'loss'"),
     (["plot", "bad.json"], "bad.json: has no format number, got None; evaluate again"),
     (
         ["evaluate", "--ranking", "--relevant", "9"],

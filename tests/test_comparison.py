@@ -116,7 +116,7 @@ def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None
     saved("b", measured(split, 3))
     shown = run("compare", "a", "b/metrics.json")
     assert shown.code == 0, shown.err
-    for words in ("test ratings", "RMSE by user", "Differences to a", "95% interval"):
+    for words in ("test ratings", "RMSE by user", "Differences from a", "95% interval"):
         assert words in shown.out
     result = json.loads(run("compare", "a", "b", "--json").out)
     assert [row["name"] for row in result["runs"]] == ["a", "b"]
@@ -131,7 +131,7 @@ def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path])
     Path("empty").mkdir()
     Path("history.json").write_text('{"loss": [1]}')
     for args, code, message in (
-        (["a"], 2, "name two runs or more, such as: mfcli compare runs/a runs/b"),
+        (["a"], 2, "name at least two runs, such as: mfcli compare runs/a runs/b"),
         (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),
         (
             ["a", "empty"],

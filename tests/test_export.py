@@ -346,8 +346,11 @@ def test_the_command_writes_and_replaces_an_export(trained: Run, tf: Any, name: 
     done = trained("export", "--format", name)
     size = sum(p.stat().st_size for p in (target, *target.rglob("*")) if p.is_file())
     assert done.out == f"{target}: 30 users, 20 items, k 4, {size:,} bytes\n"
-    rows = "note: it takes rows, the positions of ids in model/users.arrow and items.arrow"
-    assert done.err == (f"{rows}; or --raw-ids\n" if FORMATS[name].write_for_ids else "")
+    rows = (
+        "note: the model takes row numbers, the positions of ids in model/users.arrow and"
+        " items.arrow"
+    )
+    assert done.err == (f"{rows}; see --raw-ids\n" if FORMATS[name].write_for_ids else "")
     first = contents(target)
     again = trained("export", "--format", name, "--json", "--quiet")
     assert again.err == ""

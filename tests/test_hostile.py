@@ -14,7 +14,8 @@ import pytest
 from conftest import Outcome
 from planted import planted_split
 
-from mfcli.cli.output import cell, printable
+from mfcli.cli.formatting import printable
+from mfcli.cli.tables import cell
 from mfcli.config import Config
 from mfcli.data import guarded, read_vocabulary
 from mfcli.data.tables import guarded_text

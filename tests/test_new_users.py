@@ -302,8 +302,8 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 
 NOTES = (
-    "note: left out 2 ratings of 2 items without training ratings\n"
-    "note: left 1 user without a rating, whose predictions are mu + b_i\n"
+    "note: ignored 2 ratings of 2 items without training ratings\n"
+    "note: 1 user without usable ratings: the predictions are mu + b_i\n"
 )
 
 
@@ -354,7 +354,7 @@ def test_many_users_need_an_output_file(folder: Run) -> None:
     done = folder("fold-in", "many.csv")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "error: 1,001 users are too many to show; write what is recommended to them with --out"
+        "error: 1,001 users are too many for a table; write the recommendations with --out"
         " FILE, or --out - for CSV on stdout\n"
     )
     assert folder("fold-in", "many.csv", "--out", "r.csv").out == "r.csv: 10,010 rows\n"
@@ -363,7 +363,7 @@ def test_many_users_need_an_output_file(folder: Run) -> None:
 def test_every_command_accepts_an_extended_model(folder: Run) -> None:
     done = folder("fold-in", "new.csv", "--extend", "more")
     assert done.out == "more: 63 users, 3 of them from 3 ratings\n"
-    text = "note: more: the ids of its users are text now, as the new ones are\n"
+    text = "note: more: user ids are text now, because some new ids are\n"
     assert done.err == NOTES + text
     before, after = Model.load(Path("model")), Model.load(Path("more"))
     assert (after.config, after.split_hash) == (before.config, before.split_hash)
@@ -415,7 +415,7 @@ def test_recommend_excludes_pairs_in_rated_files(folder: Run) -> None:
     refused = folder(*user, "--include-rated", "--decimal", ",")
     assert (refused.code, refused.err) == (
         2,
-        "error: --decimal does not go with recommend without --rated; leave it out\n",
+        "error: --decimal is not used without --rated; omit it\n",
     )
 
 
@@ -429,8 +429,8 @@ def test_reading_options_apply(folder: Run) -> None:
     assert json.loads(done.out)["folded_in"]["ratings"] == 2
     scale = Model.load(Path("model")).scale
     assert done.err == (
-        "note: left out 1 row for its rating\n"
-        "note: ratings go from 1.5 to 20; the model was trained on"
+        "note: skipped 1 row: invalid rating\n"
+        "note: ratings range from 1.5 to 20; the model was trained on"
         f" {scale.min:g} to {scale.max:g}\n"
     )
     assert folder("fold-in", "odd.csv", *options, "--on-bad-row", "skip", "-q").err == ""
@@ -448,11 +448,11 @@ FAULTS = [
     (["new.csv", "--model", "none"], 1, "none: holds no model; train one with: mfcli train"),
     (["new.csv", "--extend", "full"], 1, "full: holds files that mfcli did not write"),
     (["new.csv", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
-    (["new.csv", "--n", "0"], 2, "Invalid value for '--n'"),
+    (["new.csv", "--n", "0"], 2, "--n must be at least 1, got 0"),
     (["new.csv", "--items", "none.txt"], 1, "none.txt: cannot be read: No such file"),
-    ([], 2, "Missing argument 'ratings'"),
+    ([], 2, "Missing argument 'FILE'"),
     *(
-        (["new.csv", "--extend", "e", *option], 2, f"{option[0]} does not go with --extend")
+        (["new.csv", "--extend", "e", *option], 2, f"{option[0]} is not used with --extend")
         for option in (
             ["--n", "3"],
             ["--items", "items.txt"],
@@ -502,5 +502,5 @@ def test_a_model_without_a_recorded_error_is_refused(run: Run, ready: Path) -> N
     done = run("fold-in", ready / "new.csv", "--model", "bare")
     assert (done.code, done.err) == (
         1,
-        "error: bare: does not say its validation error; train again\n",
+        "error: bare: has no validation error; train again\n",
     )

@@ -391,9 +391,13 @@ REFUSED = [
     (["--user", "100", "--item", "x", "--strict"], 1, "item 'x' is not among the model's 40 items"),
     ([], 2, "name a file of pairs, or users with --user and items with --item"),
     (["--user", "1"], 2, "name a file of pairs, or users with --user and items with --item"),
-    (["named.csv", "--user", "1"], 2, "--user does not go with the file named.csv; leave it out"),
-    (["named.csv", "--json"], 2, "--json goes with --out FILE; without it the pairs are on stdout"),
-    (["named.csv", "--json", "--out", "-"], 2, "--json does not go with --out -, which is CSV; le"),
+    (["named.csv", "--user", "1"], 2, "--user is not used with the file named.csv; omit one of"),
+    (["named.csv", "--json"], 2, "--json requires --out FILE, because the pairs are printed"),
+    (
+        ["named.csv", "--json", "--out", "-"],
+        2,
+        "--json cannot be used with --out -, which prints CSV",
+    ),
     (["named.csv", "--out", "x.txt"], 2, "x.txt: must end in .csv or .parquet, or be -"),
     (["named.csv", "--model", "none"], 1, "none: holds no model; train one with: mfcli train"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -11,13 +12,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import Outcome
 
+from mfcli.config import Config, settings_in
 from mfcli.evaluation.baselines import Baseline
 from mfcli.splits import read_split
 
@@ -72,8 +75,8 @@ def test_a_published_split(run: Run, data: Path) -> None:
     done = run("split", "--train", "u1.base", "--test", "u1.test", "--json")
     assert json.loads(done.out)["ratings"] == {"all": 1000, "train": 800, "test": 200}
     for args, message in (
-        (["--train", "u1.base"], "--train goes with --test FILE"),
-        (["--test", "u1.test", data], "--test u1.test is no share"),
+        (["--train", "u1.base"], "--train requires --test FILE"),
+        (["--test", "u1.test", data], "--test u1.test is not a fraction"),
         (["--train", "u1.base", "--test", "u1.test", data], "and no other file of ratings"),
     ):
         refused = run("split", *args)
@@ -92,7 +95,7 @@ def test_every_strategy_is_trained_and_evaluated(run: Run, data: Path, strategy:
 
 def test_filters_are_shown(run: Run, data: Path) -> None:
     done = run("split", data, "--min-user", 12, "--min-item", 12)
-    assert "users filtered out" in done.out
+    assert "users dropped" in done.out
     assert read_split(Path("split")).strategy["removed"]["users"] > 0
 
 
@@ -100,7 +103,7 @@ def test_bad_rows_are_listed_in_the_split(run: Run, data: Path) -> None:
     data.write_text(data.read_text() + "1,2,x,3\n1\n")
     assert run("split", data).code == 1
     done = run("split", data, "--on-bad-row", "skip")
-    assert "rows left out: rating" in done.out
+    assert "rows skipped: rating" in done.out
     assert Path("split/rejected.csv").read_text().splitlines()[1].startswith(f"{data},1002,")
     read_split(Path("split"))
     Path("split/rejected.csv").write_text("")
@@ -266,12 +269,12 @@ def test_options_that_would_do_nothing_are_refused(
 ) -> None:
     done = run("split", *options)
     assert done.code == 2
-    assert "does not go with" in done.err
+    assert "is not used with" in done.err
 
 
 def test_the_split_is_no_place_for_a_model(run: Run, data: Path) -> None:
     run("split", data)
-    assert "is the folder of the split" in run("train", "--out", "split").err
+    assert "is the split folder" in run("train", "--out", "split").err
 
 
 def test_a_fold_alone_says_what_is_missing(run: Run, data: Path) -> None:
@@ -289,3 +292,45 @@ def test_other_ratings_are_read_as_told(run: Run, data: Path) -> None:
     options = ["--user-col", "who", "--decimal", ",", "--on-bad-row", "skip", "--json"]
     done = run("evaluate", "--on", "new.csv", *options)
     assert json.loads(done.out)["protocol"]["ratings"] == 1
+
+
+def training_settings(record: Any) -> Iterator[dict[str, Any]]:
+    """Yield every settings of a training in a JSON value."""
+    if isinstance(record, list):
+        for value in record:
+            yield from training_settings(value)
+    if isinstance(record, dict):
+        for name, value in record.items():
+            if name in ("config", "settings", "training") and "k" in value:
+                yield value
+            else:
+                yield from training_settings(value)
+
+
+def test_records_hold_the_settings_that_were_used(run: Run, data: Path) -> None:
+    """What only the split used is in split.json and nowhere else."""
+    run("split", data, "--test", "0.5", "--valid", "0.1")
+    record = json.loads(Path("split/split.json").read_text())["strategy"]
+    assert (record["test"], record["valid"]) == (0.5, 0.1)
+    options = ["--epochs", 2, "--k", 3, "--json", "-q", "--out"]
+    printed = [json.loads(run("train", *options, out).out) for out in "ab"]
+    for out in "ab":
+        assert run("evaluate", "--model", f"{out}/model", "-q").code == 0
+    files = ("a/model/model.json", "a/metrics.json")
+    written = [json.loads(Path(file).read_text()) for file in files]
+    shown = json.loads(run("show", "a", "--json").out)["artifacts"]
+    found = [list(training_settings(record)) for record in (*printed, *written, shown)]
+    assert [len(settings) for settings in found] == [1, 1, 1, 1, 2]
+    for settings in itertools.chain(*found):
+        assert {"k", "lr", "epochs", "seed"} <= set(settings)
+        assert set(settings) <= set(settings_in("training"))
+        assert not {"prior", "noise", "patience", "min_delta", "lr_end", "lr_every"} & set(settings)
+    compared = json.loads(run("compare", "a", "b", "--json").out)
+    for row in compared["runs"]:
+        assert not {"test", "valid", "strategy"} & set(row["settings"])
+
+
+@pytest.mark.parametrize("strategy", ["temporal", "leave-last-out"])
+def test_a_split_without_random_choices_uses_no_seed(strategy: str) -> None:
+    assert "seed" not in Config(strategy=strategy).used("split")
+    assert "seed" in Config().used("split")

@@ -168,9 +168,9 @@ def test_similar_items_and_users(trained: Run) -> None:
 
 REFUSED = [
     (["recommend"], 2, "name users with --user, --users FILE or --all"),
-    (["recommend", "--all"], 2, "--all goes with --out FILE"),
+    (["recommend", "--all"], 2, "--all requires --out FILE"),
     (["recommend", "--user", "x1"], 1, "user 'x1' is not among the model's 60 users"),
-    (["recommend", "--user", "1", "--n", "0"], 2, "Invalid value for '--n'"),
+    (["recommend", "--user", "1", "--n", "0"], 2, "--n must be at least 1, got 0"),
     (["recommend", "--user", "1", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
     (["recommend", "--users", "none.txt"], 1, "none.txt: cannot be read: No such file"),
     (["recommend", "--user", "1", "--titles", "bad.csv"], 1, "bad.csv: has no title column"),

@@ -71,14 +71,14 @@ def test_a_single_epoch_has_the_first_value() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr_end": 0.5}, "lr_end requires a schedule; choose lr_schedule or omit lr_end"),
-        ({"momentum_end": 0.5}, "momentum_end requires a schedule"),
         (
-            {"momentum_schedule": "step", "momentum": 0.0},
-            "requires a momentum above 0",
+            {"lr_end": 0.5},
+            "lr_end is not used with lr_schedule='constant'; omit it, or change lr_schedule",
         ),
+        ({"momentum_end": 0.5}, "momentum_end is not used with momentum_schedule='constant'"),
+        ({"momentum_schedule": "step", "momentum": 0.0}, "requires a momentum above 0"),
         ({"warmup": 15}, "warmup must be below epochs, got 15 of 15 epochs"),
-        ({"lr_every": "step"}, "lr_every='step' requires a schedule or a warmup"),
+        ({"lr_every": "step"}, "lr_every is not used with lr_schedule='constant'"),
         ({"lr_schedule": "linear"}, "lr_schedule must be constant or exponential or"),
         ({"average": 1.5}, "average must be at least 0 and at most 1, got 1.5"),
     ],

@@ -277,7 +277,10 @@ def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:
     assert trained["val_mse"] ** 0.5 == pytest.approx(result["rmse"])
     again = run("tune", "--space", "space.toml")
     assert again.code == 1
-    assert "mfcli.toml: already exists; choose another" in again.err
+    assert (
+        "mfcli.toml: already exists; choose another --out, or overwrite it with --force"
+        in again.err
+    )
 
 
 def test_other_changed_settings_are_written_too(run: Run, real_csv: Path, quick_init: None) -> None:

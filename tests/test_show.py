@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from typer.testing import CliRunner
 
 from mfcli import __version__
-from mfcli.cli import app, output
+from mfcli.cli import app, formatting
 from mfcli.config import SETTINGS, Config
 from mfcli.data import read_ratings
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
@@ -118,7 +118,7 @@ split: split
 │ column of rating                       │                      rating │
 │ column of timestamp                    │                   timestamp │
 │ rows read                              │                          19 │
-│ rows left out                          │                           1 │
+│ rows skipped                           │                           1 │
 │ duplicates merged                      │                           1 │
 │ strategy                               │                      random │
 │ strategy: test                         │                         0.2 │
@@ -127,7 +127,7 @@ split: split
 │ users                                  │                           5 │
 │ items                                  │                           4 │
 │ ratings                                │                          18 │
-│ rows left out: rating                  │                           1 │
+│ rows skipped: rating                   │                           1 │
 │ density                                │                    90.0000% │
 │ mean of train                          │                      2.8333 │
 │ scale                                  │              1 to 5, step 1 │
@@ -152,17 +152,16 @@ model: model
 │ scale         │                                    1 to 5, step 1 │
 │ parameters    │                                                27 │
 │ size on disk  │                                           SIZE-IT │
-│ split         │                       HASH-OF-IT--, that of split │
+│ split         │                      HASH-OF-IT-- (same as split) │
 │ last loss     │                                            1.7100 │
 │ last mse      │                                            1.4100 │
 │ last val_loss │                                            1.5100 │
 │ last val_mse  │                                            1.2100 │
 │ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
 └───────────────┴───────────────────────────────────────────────────┘
-default settings: optimizer sgd, ensemble 1, batch_size 128, lr 0.08,
+default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128,
 momentum 0.9, nesterov false, reg_scope table, lr_schedule constant,
-lr_every epoch, warmup 0, momentum_schedule constant, engine auto,
-seed 0
+warmup 0, momentum_schedule constant, engine auto, seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
@@ -178,7 +177,7 @@ history.json: history
 ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━┩
 │ epochs                         │       3 │
 │ time                           │     1 s │
-│ time of an epoch               │ 0.333 s │
+│ time per epoch                 │ 0.333 s │
 │ best epoch, by validation RMSE │       2 │
 │ validation RMSE by epoch       │     █▁▅ │
 └────────────────────────────────┴─────────┘
@@ -194,70 +193,70 @@ history.json: lists
 │ seconds         │ 0.5000 │      - │        - │ 0.2500 │
 └─────────────────┴────────┴────────┴──────────┴────────┘
 metrics.json: metrics
-┏━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃                           ┃                       value ┃
-┡━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ measured on               │     4 test ratings, clipped │
-│ RMSE                      │                      1.6323 │
-│ MAE                       │                      1.4479 │
-│ R2                        │                     -0.2181 │
-│ RMSE of damped biases     │        1.5571 (gain -4.83%) │
-│ RMSE of the training mean │       1.4814 (gain -10.19%) │
-│ RMSE, warm                │          1.6323 (4 ratings) │
-│ RMSE, unseen user         │               - (0 ratings) │
-│ RMSE, unseen item         │               - (0 ratings) │
-│ RMSE, unseen both         │               - (0 ratings) │
-│ split                     │ HASH-OF-IT--, that of split │
-│ k                         │              2 (default 10) │
-│ reg                       │            0.01 (default 0) │
-│ epochs                    │              3 (default 15) │
-│ written by                │                 mfcli V.V.V │
-└───────────────────────────┴─────────────────────────────┘
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                           ┃                        value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ measured on               │      4 test ratings, clipped │
+│ RMSE                      │                       1.6323 │
+│ MAE                       │                       1.4479 │
+│ R2                        │                      -0.2181 │
+│ RMSE of damped biases     │         1.5571 (gain -4.83%) │
+│ RMSE of the training mean │        1.4814 (gain -10.19%) │
+│ RMSE, warm                │           1.6323 (4 ratings) │
+│ RMSE, unseen user         │                - (0 ratings) │
+│ RMSE, unseen item         │                - (0 ratings) │
+│ RMSE, unseen both         │                - (0 ratings) │
+│ split                     │ HASH-OF-IT-- (same as split) │
+│ k                         │               2 (default 10) │
+│ reg                       │             0.01 (default 0) │
+│ epochs                    │               3 (default 15) │
+│ written by                │                  mfcli V.V.V │
+└───────────────────────────┴──────────────────────────────┘
 """
 
 FOLDS = """\
 split: split
-┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃                       ┃                       value ┃
-┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ source                │            data.csv, 0.2 kB │
-│ sha256 of the source  │                965acda8e91d │
-│ format                │ text, separator ',', header │
-│ column of user        │                        user │
-│ column of item        │                        item │
-│ column of rating      │                      rating │
-│ column of timestamp   │                   timestamp │
-│ rows read             │                          19 │
-│ rows left out         │                           1 │
-│ duplicates merged     │                           1 │
-│ strategy              │                      k-fold │
-│ strategy: valid       │                           0 │
-│ seed                  │                           3 │
-│ users                 │                           5 │
-│ items                 │                           4 │
-│ ratings               │                          18 │
-│ rows left out: rating │                           1 │
-│ density               │                    90.0000% │
-│ mean                  │                      2.7778 │
-│ scale                 │              1 to 5, step 1 │
-│ folds                 │                           2 │
-│ hash                  │                HASH-OF-IT-- │
-│ written by            │                 mfcli V.V.V │
-└───────────────────────┴─────────────────────────────┘
+┏━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                      ┃                       value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ source               │            data.csv, 0.2 kB │
+│ sha256 of the source │                965acda8e91d │
+│ format               │ text, separator ',', header │
+│ column of user       │                        user │
+│ column of item       │                        item │
+│ column of rating     │                      rating │
+│ column of timestamp  │                   timestamp │
+│ rows read            │                          19 │
+│ rows skipped         │                           1 │
+│ duplicates merged    │                           1 │
+│ strategy             │                      k-fold │
+│ strategy: valid      │                           0 │
+│ seed                 │                           3 │
+│ users                │                           5 │
+│ items                │                           4 │
+│ ratings              │                          18 │
+│ rows skipped: rating │                           1 │
+│ density              │                    90.0000% │
+│ mean                 │                      2.7778 │
+│ scale                │              1 to 5, step 1 │
+│ folds                │                           2 │
+│ hash                 │                HASH-OF-IT-- │
+│ written by           │                 mfcli V.V.V │
+└──────────────────────┴─────────────────────────────┘
 metrics.json: metrics
-┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃                       ┃                                                 value ┃
-┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ folds                 │                                                     2 │
-│ RMSE                  │                     1.7966, standard deviation 0.4149 │
-│ MAE                   │                     1.5586, standard deviation 0.5936 │
-│ R2                    │                    -0.3701, standard deviation 0.0845 │
-│ RMSE of damped biases │                     1.6109, standard deviation 0.2866 │
-│ fold 1                │ RMSE 2.0900, split HASH-FOLD-1-, that of split/fold-1 │
-│ fold 2                │ RMSE 1.5032, split HASH-FOLD-2-, that of split/fold-2 │
-│ k                     │                                        3 (default 10) │
-│ written by            │                                           mfcli V.V.V │
-└───────────────────────┴───────────────────────────────────────────────────────┘
+┏━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                       ┃                                                  value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ folds                 │                                                      2 │
+│ RMSE                  │                      1.7966, standard deviation 0.4149 │
+│ MAE                   │                      1.5586, standard deviation 0.5936 │
+│ R2                    │                     -0.3701, standard deviation 0.0845 │
+│ RMSE of damped biases │                      1.6109, standard deviation 0.2866 │
+│ fold 1                │ RMSE 2.0900, split HASH-FOLD-1- (same as split/fold-1) │
+│ fold 2                │ RMSE 1.5032, split HASH-FOLD-2- (same as split/fold-2) │
+│ k                     │                                         3 (default 10) │
+│ written by            │                                            mfcli V.V.V │
+└───────────────────────┴────────────────────────────────────────────────────────┘
 .: 2 folds, validation RMSE
 ┏━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━┳━━━━━━┳━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━┓
 ┃ fold ┃ epochs ┃  first ┃   best ┃ at epoch ┃   last ┃ time ┃ largest weight ┃        split ┃
@@ -270,7 +269,7 @@ changed settings: k 3
 
 
 def test_the_page_of_a_working_folder(work: Run) -> None:
-    size = output.size(sum(path.stat().st_size for path in Path("model").iterdir()))
+    size = formatting.size(sum(path.stat().st_size for path in Path("model").iterdir()))
     expected = PAGE.replace("HASH-OF-IT--", split_hash(Path("split"))[:12])
     expected = expected.replace("V.V.V", __version__)
     done = work("show")
@@ -397,7 +396,7 @@ def test_a_model_of_another_split_is_marked(work: Run, planted: Path) -> None:
     own = json.loads(Path("model/model.json").read_text())["split"][:12]
     done = work("show", "model", "metrics.json", "runs/a")
     assert done.code == 0
-    assert done.out.count(f"{own}, not that of split ({other})") == 3
+    assert done.out.count(f"{own} (not split, which is {other})") == 3
     shutil.rmtree("split")
     assert f" {own} │" in work("show", "model").out
     Path("runs/split").mkdir()
@@ -591,7 +590,7 @@ def test_text_from_files_is_harmless(work: Run, capfd: pytest.CaptureFixture[str
 
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=200), st.integers(1, 60))
 def test_a_sparkline_follows_the_values(values: list[float], width: int) -> None:
-    line = output.sparkline(values, width)
+    line = formatting.sparkline(values, width)
     assert len(line) == min(len(values), width)
     assert line[0] == "▁" or len(set(values)) > 1
     if len(values) <= width and len(set(values)) > 1:
@@ -604,8 +603,8 @@ def test_a_sparkline_follows_the_values(values: list[float], width: int) -> None
 
 @given(st.text())
 def test_printable_text_is_unchanged(text: str) -> None:
-    shown = output.printable(text)
-    assert output.printable(shown) == shown
+    shown = formatting.printable(text)
+    assert formatting.printable(shown) == shown
     assert shown == text or not text.isprintable()
 
 

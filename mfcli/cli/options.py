@@ -1,171 +1,245 @@
-"""The options, each defined once, and the settings they come to."""
+"""How a command gets its options from its signature.
+
+A parameter that is annotated with a `Group` stands for several options, which arrive as one
+object::
+
+    def check(
+        ratings: Annotated[list[str], typer.Argument(help="...")],
+        settings: Annotated[Settings, SettingsGroup("k", "reg", panel="Training cost")],
+        reading: ReadingOptions,
+        screen: ScreenOptions,
+    ) -> None: ...
+
+`with_options` makes the function that Typer sees, with one parameter per option.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+import dataclasses
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
 import typer
+from rich.markup import escape
+from typer.models import ParameterInfo
 
-from mfcli.config import CONFIG_FILE, SETTINGS, Config, checked, read_settings
-from mfcli.errors import ConfigError, UsageError
+from mfcli.cli.settings import (
+    NO_SETTINGS,
+    SettingOption,
+    Settings,
+    read_options,
+    setting_options,
+    setting_parameter,
+)
+from mfcli.config import CONFIG_FILE
+from mfcli.errors import UsageError
+
+FILES = "Input and output"
+"""Panel of files, folders and formats."""
+
+Command: TypeAlias = Callable[..., None]
 
 
-def setting(name: str, *flags: str) -> Any:
-    """Make the option of a setting: help, rule and choices come from its one definition."""
-    setting = SETTINGS[name]
-    rule, text = setting.rule, setting.help
-    words = "" if rule.choices or not str(rule) else f" ({rule})"
-    return typer.Option(
-        *flags,
-        help=f"{text.rstrip('.')}{words}.",
-        callback=_check,
-        autocompletion=(lambda: list(rule.choices)) if rule.choices else None,
+class Call(NamedTuple):
+    """A command line.
+
+    Attributes
+    ----------
+    given : frozenset of str
+        Names of the parameters that are on it.
+    settings : Settings
+    """
+
+    given: frozenset[str]
+    settings: Settings
+
+
+class Group:
+    """Several options that a command takes as one object."""
+
+    settings: Collection[SettingOption] = ()
+    """Settings among the options."""
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """Return the other options."""
+        return []
+
+    def collect(self, call: Call, values: dict[str, Any]) -> Any:
+        """Make the object from the values of `parameters`."""
+        raise NotImplementedError
+
+
+class SettingsGroup(Group):
+    """Settings, which arrive as `Settings`.
+
+    Parameters
+    ----------
+    *names : str
+        Of settings, or of stages for all settings of a stage.
+    panel : str
+        Heading for all of them; if empty, each has its own.
+    changes : mapping
+        What else is special about some settings, by name: fields of `SettingOption`.
+    may_be_unused : bool
+        Do not refuse options that have no effect because of the other settings.
+    """
+
+    def __init__(
+        self,
+        *names: str,
+        panel: str = "",
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+        may_be_unused: bool = False,
+    ) -> None:
+        self.settings = [
+            option._replace(**(changes or {}).get(option.name, {}))
+            for option in setting_options(names, panel)
+        ]
+        self._may_be_unused = may_be_unused
+
+    def collect(self, call: Call, values: dict[str, Any]) -> Settings:
+        if not self._may_be_unused:
+            call.settings.refuse_unused()
+        return call.settings
+
+
+class FieldsGroup(Group):
+    """The fields of a dataclass, each annotated with its option.
+
+    Parameters
+    ----------
+    cls : type
+    *names : str
+        Of the fields; all by default. The others keep their defaults.
+    """
+
+    def __init__(self, cls: type, *names: str) -> None:
+        self._cls, self._names = cls, names
+
+    def parameters(self) -> list[inspect.Parameter]:
+        hints = get_type_hints(self._cls, include_extras=True)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return [
+            inspect.Parameter(field.name, kind, default=field.default, annotation=hints[field.name])
+            for field in dataclasses.fields(self._cls)
+            if not self._names or field.name in self._names
+        ]
+
+    def collect(self, call: Call, values: dict[str, Any]) -> Any:
+        return self._cls(**values)
+
+
+class _GivenGroup(Group):
+    def collect(self, call: Call, values: dict[str, Any]) -> frozenset[str]:
+        return call.given
+
+
+Given = Annotated[frozenset[str], _GivenGroup()]
+"""Names of the parameters that are on the command line."""
+
+
+_CONFIG = inspect.Parameter(
+    "config",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Settings file (TOML). Options on the command line override it.",
+            show_default=f"{CONFIG_FILE} if it exists",
+            rich_help_panel=FILES,
+        ),
+    ],
+)
+_CONTEXT = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+_LAST_PANELS = ("Data", "Run", FILES)
+_LAST = ("config", "json", "quiet")
+
+
+def with_options(command: Command) -> Command:
+    """Return the function that Typer makes a command of.
+
+    It has one parameter per option; those of groups are collected before `command` is called.
+    """
+    groups: dict[str, Group] = {}
+    parameters: list[inspect.Parameter] = []
+    settings: list[SettingOption] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        group = _group_of(parameter)
+        if group:
+            groups[parameter.name] = group
+            settings += group.settings
+            parameters += [*group.parameters(), *map(setting_parameter, group.settings)]
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    if settings:
+        parameters.append(_CONFIG)
+
+    def run(ctx: typer.Context, **values: Any) -> None:
+        file = values.pop(_CONFIG.name, None)
+        options = {option.name: values.pop(option.name) for option in settings}
+        read = read_options(settings, options, file) if settings else None
+        call = Call(_given(ctx), read or NO_SETTINGS)
+        for name, group in groups.items():
+            own = {parameter.name: values.pop(parameter.name) for parameter in group.parameters()}
+            values[name] = group.collect(call, own)
+        command(**values)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    shown = [_CONTEXT, *map(_styled, sorted(parameters, key=_place))]
+    run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # functions have it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
+    return run
+
+
+def _group_of(parameter: inspect.Parameter) -> Group | None:
+    return next((one for one in get_args(parameter.annotation) if isinstance(one, Group)), None)
+
+
+def _given(ctx: typer.Context) -> frozenset[str]:
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    return frozenset(n for n, source in sources.items() if source and source.name == "COMMANDLINE")
+
+
+def _place(parameter: inspect.Parameter) -> tuple[int, int]:
+    """Return a key that puts the panels and options that most commands share last."""
+    panel, name = _info(parameter).rich_help_panel, parameter.name
+    return (
+        _LAST_PANELS.index(panel) + 1 if panel in _LAST_PANELS else 0,
+        _LAST.index(name) + 1 if name in _LAST else 0,
     )
 
 
-def _check(param: typer.CallbackParam, value: Any) -> Any:
-    name = str(param.name)
-    try:
-        return checked(name, value)
-    except ConfigError as error:
-        option = f"--{name.replace('_', '-')}"
-        raise UsageError(error.phrase(lambda param: option)) from None
+def _info(parameter: inspect.Parameter) -> ParameterInfo:
+    return next(one for one in get_args(parameter.annotation) if isinstance(one, ParameterInfo))
 
 
-def _check_test(param: typer.CallbackParam, value: str) -> Any:
-    """Return the share as a number; any other text is the name of a file."""
-    try:
-        share = float(value)
-    except ValueError:
+def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Put the default into the help text, which wraps better than a column of defaults."""
+    type_, info = get_args(parameter.annotation)[0], copy.copy(_info(parameter))
+    default = info.show_default if isinstance(info.show_default, str) else parameter.default
+    if str(default) and default not in (None, False, inspect.Parameter.empty):
+        info.help = f"{info.help} [dim]{escape(f'[default: {default}]')}[/dim]"
+    info.show_default = False
+    if info.min is not None:
+        info.callback, info.min = _at_least(parameter.name, info.min), None
+    if info.metavar is None:
+        info.metavar = "INT" if int in (type_, *get_args(type_)) else ""
+    annotation = cast(Any, Annotated)[type_, info]
+    return parameter.replace(annotation=annotation)
+
+
+def _at_least(name: str, low: float) -> Callable[[Any], Any]:
+    """Return a callback that checks a bound; Typer would show it in a column of its own."""
+
+    def check(value: Any) -> Any:
+        if value is not None and not value >= low:
+            raise UsageError(f"must be at least {low:g}", param=name, value=value)
         return value
-    return _check(param, share)
 
-
-def _use_config(ctx: typer.Context, path: Path | None) -> Path | None:
-    """Let the settings of a file take the place of the defaults."""
-    if path is None and CONFIG_FILE.is_file():
-        path = CONFIG_FILE
-    if path is not None and not ctx.resilient_parsing:
-        ctx.default_map = read_settings(path)
-    return path
-
-
-def settings_of(ctx: typer.Context) -> Config:
-    """Defaults, then the file's settings, then the options of this command."""
-    options = {name: value for name, value in ctx.params.items() if name in SETTINGS}
-    if isinstance(options.get("test"), str):
-        del options["test"]  # a file, not a share
-    try:
-        return Config(**{**(ctx.default_map or {}), **options})
-    except ConfigError as error:
-        raise UsageError(str(error)) from None
-
-
-def given_settings(ctx: typer.Context) -> set[str]:
-    """Return the settings that stand on the command line or in a file, defaults left out."""
-    sources = {name: ctx.get_parameter_source(name) for name in SETTINGS}
-    return {
-        name
-        for name, source in sources.items()
-        if source is not None and source.name in ("COMMANDLINE", "DEFAULT_MAP")
-    }
-
-
-def refuse(
-    ctx: typer.Context, names: Iterable[str], what: str, remedy: str = "leave it out"
-) -> None:
-    """Refuse options that have been given but would do nothing."""
-    for name in names:
-        source = ctx.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"--{name.replace('_', '-')} does not go with {what}; {remedy}")
-
-
-K = Annotated[int, setting("k")]
-Reg = Annotated[float, setting("reg")]
-RegUser = Annotated[float | None, setting("reg_user")]
-RegItem = Annotated[float | None, setting("reg_item")]
-RegUserBias = Annotated[float | None, setting("reg_user_bias")]
-RegItemBias = Annotated[float | None, setting("reg_item_bias")]
-RegScope = Annotated[str, setting("reg_scope")]
-Epochs = Annotated[int, setting("epochs")]
-Patience = Annotated[int | None, setting("patience")]
-MinDelta = Annotated[float, setting("min_delta")]
-StopOnTest = Annotated[bool, setting("stop_on_test", "--stop-on-test/--no-stop-on-test")]
-BatchSize = Annotated[int, setting("batch_size")]
-LearningRate = Annotated[float, setting("lr")]
-Momentum = Annotated[float, setting("momentum")]
-LrSchedule = Annotated[str, setting("lr_schedule")]
-LrEnd = Annotated[float, setting("lr_end")]
-LrEvery = Annotated[str, setting("lr_every")]
-Warmup = Annotated[int, setting("warmup")]
-MomentumSchedule = Annotated[str, setting("momentum_schedule")]
-MomentumEnd = Annotated[float, setting("momentum_end")]
-Average = Annotated[float | None, setting("average")]
-Nesterov = Annotated[bool, setting("nesterov", "--nesterov/--no-nesterov")]
-Optimizer = Annotated[str, setting("optimizer")]
-Prior = Annotated[str, setting("prior")]
-Noise = Annotated[str, setting("noise")]
-EngineName = Annotated[str, setting("engine")]
-BlockCount = Annotated[int | None, setting("blocks")]
-EnsembleSize = Annotated[int, setting("ensemble")]
-Seed = Annotated[int, setting("seed")]
-StrategyName = Annotated[str, setting("strategy")]
-Test = Annotated[
-    str,
-    typer.Option(
-        callback=_check_test,
-        help=f"{SETTINGS['test'].help.rstrip('.')}"
-        f" ({SETTINGS['test'].rule}); with --train, a file.",
-    ),
-]
-Cut = Annotated[str | None, setting("cut")]
-Folds = Annotated[int, setting("folds")]
-MinUser = Annotated[int, setting("min_user")]
-MinItem = Annotated[int, setting("min_item")]
-OnBadRow = Annotated[str, setting("on_bad_row")]
-Decimal = Annotated[str, setting("decimal")]
-Valid = Annotated[float, setting("valid")]
-Duplicates = Annotated[str, setting("duplicates")]
-Clip = Annotated[bool, setting("clip", "--clip/--no-clip")]
-Damping = Annotated[float, setting("damping")]
-Resamples = Annotated[int, setting("resamples")]
-At = Annotated[int, setting("at")]
-Relevant = Annotated[float, setting("relevant")]
-
-SettingsOut = Annotated[Path, typer.Option("--out", help="Settings file to write.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over an older settings file.")]
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        help="Settings in TOML; options go before them.",
-        show_default=f"{CONFIG_FILE}, if there is one",
-        callback=_use_config,
-        is_eager=True,
-    ),
-]
-SplitFolder = Annotated[Path, typer.Option("--split", help="Folder of the split.")]
-ModelFolder = Annotated[Path, typer.Option("--model", help="Folder of the model.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Threads; the result is the same with any number.",
-        show_default="the cores",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
-UserColumn = Annotated[
-    str | None,
-    typer.Option("--user-col", help="Column of the user ids; a position without header."),
-]
-ItemColumn = Annotated[str | None, typer.Option("--item-col", help="Column of the item ids.")]
-RatingColumn = Annotated[str | None, typer.Option("--rating-col", help="Column of the ratings.")]
-TimeColumn = Annotated[
-    str | None, typer.Option("--time-col", help="Column of the times; '' leaves them out.")
-]
+    return check

@@ -6,20 +6,21 @@ from .files import (
     read_settings as read_settings,
     read_toml as read_toml,
     settings_text as settings_text,
-    training_command as training_command,
     write_settings as write_settings,
 )
-from .settings import (
+from .metadata import (
     DATA as DATA,
-    DEFAULTS as DEFAULTS,
     EVALUATION as EVALUATION,
-    OPTIMIZERS as OPTIMIZERS,
-    SETTINGS as SETTINGS,
     SPLIT as SPLIT,
     STAGES as STAGES,
     TRAINING as TRAINING,
-    Config as Config,
     Setting as Setting,
+)
+from .settings import (
+    DEFAULTS as DEFAULTS,
+    OPTIMIZERS as OPTIMIZERS,
+    SETTINGS as SETTINGS,
+    Config as Config,
     checked as checked,
     seconds_of as seconds_of,
     settings_in as settings_in,

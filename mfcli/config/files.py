@@ -1,16 +1,15 @@
-"""Settings files: TOML, read strictly and written with a reason above each setting."""
+"""Settings files (TOML)."""
 
 from __future__ import annotations
 
 import json
-import shlex
 import textwrap
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mfcli.config.settings import Config, checked, known
+from mfcli.config.settings import Config, checked
 from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.storage import check_writable_file, replacing_file
 
@@ -20,7 +19,7 @@ _WIDTH = 88  # columns of a comment
 
 
 class Chosen(NamedTuple):
-    """The value of a setting and the reason for it; without a reason no comment is written."""
+    """The value of a setting and the reason for it, which becomes a comment unless it is empty."""
 
     name: str
     value: Any
@@ -53,10 +52,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     table = read_toml(path)
     try:
-        settings = {name: known(name, value) for name, value in table.items()}
+        settings = {name: checked(name, value) for name, value in table.items()}
         Config(**settings)
     except ConfigError as error:
-        raise ConfigError(str(error), place=path) from None  # a file spells names as Python does
+        raise ConfigError(str(error), place=path) from None  # a file has the names of Python
     return settings
 
 
@@ -110,8 +109,3 @@ def write_settings(path: Path, text: str) -> None:
     """
     with replacing_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def training_command(path: Path) -> str:
-    """Return the command that trains with a settings file."""
-    return "mfcli train" + ("" if path == CONFIG_FILE else f" --config {shlex.quote(str(path))}")

@@ -6,130 +6,81 @@ import dataclasses
 import datetime
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mfcli.config.rules import Rule
+from mfcli.config.metadata import (
+    DATA,
+    EVALUATION,
+    SPLIT,
+    TRAINING,
+    Conditions,
+    Setting,
+    setting,
+)
 from mfcli.errors import ConfigError, Param
 
-DATA, SPLIT, TRAINING, EVALUATION = STAGES = ("data", "split", "training", "evaluation")
-"""The stages that a setting may belong to."""
-
 OPTIMIZERS = ("sgd", "adam", "gibbs")
-_DESCENT = ("sgd", "adam")
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is known about a setting.
-
-    Attributes
-    ----------
-    name : str
-    type : type
-        int, float, bool or str.
-    default : object
-    help : str
-        One sentence. Names of other settings are in backticks.
-    unset : str
-        What None stands for; empty if the setting cannot be None.
-    rule : Rule
-    stages : tuple of str
-        The `STAGES` that use the setting.
-    panel : str
-        Heading under which help lists it.
-    optimizers : tuple of str
-        The optimizers that use it.
-    ends_training : bool
-        Whether it only determines when training ends, so that a resumed training may change it.
-    when : callable
-        Whether a config uses it, apart from stage and optimizer.
-    """
-
-    name: str
-    type: type
-    default: Any
-    help: str
-    unset: str
-    rule: Rule
-    stages: tuple[str, ...]
-    panel: str
-    optimizers: tuple[str, ...]
-    ends_training: bool
-    when: Callable[[Config], bool]
-
-    def is_used(self, config: Config, stage: str) -> bool:
-        """Return whether a stage uses the setting, given the other settings."""
-        if stage not in self.stages:
-            return False
-        if stage == TRAINING and config.optimizer not in self.optimizers:
-            return False
-        return self.when(config)
+def _optimizer_in(*optimizers: str) -> Conditions:
+    return {"optimizer": lambda c: c.optimizer in optimizers}
 
 
-def _setting(
-    default: Any,
-    help: str,
-    stages: str | tuple[str, ...],
-    panel: str,
-    *,
-    unset: str = "",
-    optimizers: tuple[str, ...] = OPTIMIZERS,
-    ends_training: bool = False,
-    when: Callable[[Config], bool] = lambda config: True,
-    **rule: Any,
-) -> Any:
-    metadata = {
-        "help": help,
-        "unset": unset,
-        "rule": Rule(**rule),
-        "stages": (stages,) if isinstance(stages, str) else stages,
-        "panel": panel,
-        "optimizers": optimizers,
-        "ends_training": ends_training,
-        "when": when,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _model(default: Any, help: str, **extra: Any) -> Any:
-    return _setting(default, help, TRAINING, "Model", **extra)
-
-
-def _descent(default: Any, help: str, **extra: Any) -> Any:
-    return _setting(default, help, TRAINING, "Descent", **({"optimizers": _DESCENT} | extra))
-
-
-def _reg(table: str) -> Any:
-    return _descent(None, f"L2 penalty of the {table}.", unset="same as `reg`", low=0, high=1e6)
-
-
-def _sampling(default: str, help: str, *choices: str) -> Any:
-    return _setting(default, help, TRAINING, "Sampling", optimizers=("gibbs",), choices=choices)
-
-
-def _schedule(default: Any, help: str, **extra: Any) -> Any:
-    extra = {"optimizers": _DESCENT} | extra
-    return _setting(default, help, TRAINING, "Schedules and averaging", **extra)
-
-
-def _ending(default: Any, help: str, **extra: Any) -> Any:
-    return _setting(default, help, TRAINING, "Run", ends_training=True, **extra)
-
-
-def _splitting(default: Any, help: str, **extra: Any) -> Any:
-    return _setting(default, help, SPLIT, "Split", **extra)
+_SGD = _optimizer_in("sgd")
+_DESCENT = _optimizer_in("sgd", "adam")
+_GIBBS = _optimizer_in("gibbs")
+_PATIENCE: Conditions = {"patience": lambda c: c.patience is not None}
+_TEMPORAL: Conditions = {"strategy": lambda c: c.strategy == "temporal"}
+_FOLDS: Conditions = {"strategy": lambda c: c.strategy == "k-fold"}
+_TEST: Conditions = {
+    "strategy": lambda c: c.strategy not in ("k-fold", "leave-last-out"),
+    "cut": lambda c: c.cut is None,
+}
+_SEED: Mapping[str, Conditions] = {
+    SPLIT: {"strategy": lambda c: c.strategy not in ("leave-last-out", "temporal")},
+    TRAINING: {},
+    EVALUATION: {"resamples": lambda c: c.resamples > 0},
+}
 
 
 def _reading(default: str, help: str, *choices: str) -> Any:
-    return _setting(default, help, DATA, "Data", choices=choices)
+    return setting(default, help, DATA, "Data", choices=choices)
+
+
+def _splitting(default: Any, help: str, **extra: Any) -> Any:
+    return setting(default, help, SPLIT, "Split", **extra)
+
+
+def _model(default: Any, help: str, **extra: Any) -> Any:
+    return setting(default, help, TRAINING, "Model", **extra)
+
+
+def _descent(default: Any, help: str, when: Conditions = _DESCENT, **extra: Any) -> Any:
+    return setting(default, help, TRAINING, "Descent", when=when, **extra)
+
+
+def _penalty(table: str) -> Any:
+    return _descent(None, f"L2 penalty: {table}.", unset="same as `reg`", low=0, high=1e6)
+
+
+def _sampling(default: str, help: str, *choices: str) -> Any:
+    return setting(default, help, TRAINING, "Sampling", when=_GIBBS, choices=choices)
+
+
+def _schedule(default: Any, help: str, when: Conditions = _DESCENT, **extra: Any) -> Any:
+    return setting(default, help, TRAINING, "Schedules and averaging", when=when, **extra)
+
+
+def _run(default: Any, help: str, **extra: Any) -> Any:
+    return setting(default, help, TRAINING, "Run", **extra)
 
 
 def _evaluation(default: Any, help: str, **extra: Any) -> Any:
-    return _setting(default, help, EVALUATION, "Evaluation", **extra)
+    return setting(default, help, EVALUATION, "Evaluation", **extra)
 
 
 @dataclass(frozen=True)
@@ -142,231 +93,228 @@ class Config:
         If a value has the wrong type or breaks its rule, or two settings contradict each other.
     """
 
-    decimal: str = _reading(".", "Decimal mark in text files.", ".", ",")
-    on_bad_row: str = _reading(
-        "stop", "Invalid rows: stop, or skip them and list them in rejected.csv.", "stop", "skip"
-    )
+    decimal: str = _reading(".", "Decimal mark of numbers in text files (. or ,).", ".", ",")
     duplicates: str = _reading(
         "keep-last",
-        "Repeated pairs of a user and an item: keep-last, mean or error.",
+        "Repeated user-item pairs: keep-last, mean or error.",
         "keep-last",
         "mean",
         "error",
     )
+    on_bad_row: str = _reading(
+        "stop",
+        "Invalid rows: stop, or skip (mfcli split lists them in rejected.csv).",
+        "stop",
+        "skip",
+    )
 
     strategy: str = _splitting(
         "random",
-        "Held-out ratings: random, per-user, leave-last-out, temporal, cold-user or k-fold.",
+        "What to hold out: random, per-user, leave-last-out, temporal, cold-user or k-fold.",
         choices=("random", "per-user", "leave-last-out", "temporal", "cold-user", "k-fold"),
     )
-    test: float = _splitting(
-        0.2,
-        "Fraction held out for testing.",
-        when=lambda c: c.strategy not in ("k-fold", "leave-last-out") and c.cut is None,
-        above=0,
-        below=1,
-    )
+    test: float = _splitting(0.2, "Fraction held out for testing.", when=_TEST, above=0, below=1)
     valid: float = _splitting(0.0, "Fraction held out for validation.", low=0, below=1)
     cut: str | None = _splitting(
         None,
-        "Date from which ratings are held out (temporal only), such as 2015-01-01.",
-        unset="by `test`",
-        when=lambda c: c.strategy == "temporal",
+        "Hold out the ratings from this date on, as in 2015-01-01 (temporal).",
+        unset="set by `test`",
+        when=_TEMPORAL,
+        contradicts="strategy",
     )
-    folds: int = _splitting(
-        5, "Number of folds (k-fold only).", when=lambda c: c.strategy == "k-fold", low=2, high=100
-    )
+    folds: int = _splitting(5, "Number of folds (k-fold).", when=_FOLDS, low=2, high=100)
     min_user: int = _splitting(1, "Drop users with fewer ratings.", low=1)
     min_item: int = _splitting(1, "Drop items with fewer ratings.", low=1)
 
-    k: int = _model(10, "Number of factors of each user and item.", low=1)
+    k: int = _model(10, "Number of factors per user and item.", low=1)
     optimizer: str = _model(
         "sgd",
-        "sgd or adam (descent), or gibbs (sampling from the posterior).",
+        "sgd or adam (gradient descent), or gibbs (sampling).",
         choices=OPTIMIZERS,
     )
-    ensemble: int = _model(
-        1, "Average this many models with different seeds into one with more factors.", low=1
-    )
+    ensemble: int = _model(1, "Average this many models, trained with different seeds.", low=1)
 
-    batch_size: int = _descent(128, "Ratings per step.", low=1)
     lr: float = _descent(0.08, "Learning rate.", above=0, high=1e6)
+    batch_size: int = _descent(128, "Ratings per step.", low=1)
     momentum: float = _descent(0.9, "Momentum of sgd; beta_1 of adam.", low=0, below=1)
-    nesterov: bool = _descent(False, "Use Nesterov momentum (sgd only).", optimizers=("sgd",))
-    reg: float = _descent(0.0, "L2 penalty; see `reg_scope`.", low=0, high=1e6)
-    reg_user: float | None = _reg("user factors")
-    reg_item: float | None = _reg("item factors")
-    reg_user_bias: float | None = _reg("user biases")
-    reg_item_bias: float | None = _reg("item biases")
+    nesterov: bool = _descent(
+        False, "Use Nesterov momentum (sgd).", when=_SGD, contradicts="optimizer"
+    )
+    reg: float = _descent(
+        0.0,
+        "L2 penalty (see `reg_scope`).",
+        when=_DESCENT | {"reg_item_bias": lambda c: None in c.own_regs.values()},
+        low=0,
+        high=1e6,
+    )
+    reg_user: float | None = _penalty("user factors")
+    reg_item: float | None = _penalty("item factors")
+    reg_user_bias: float | None = _penalty("user biases")
+    reg_item_bias: float | None = _penalty("item biases")
     reg_scope: str = _descent(
         "table",
-        "Penalize whole tables at each step as Keras does (table), or the rows of each rating in"
-        " the batch (rating).",
+        "Penalize whole tables, as in Keras (table), or only the rows of each rating (rating).",
         choices=("table", "rating"),
     )
 
     prior: str = _sampling(
         "implicit",
-        "Prior of the rows: shared by all, or implicit, which depends on who rated what.",
+        "Prior of the factors: shared, or implicit (depends on who rated what).",
         "implicit",
         "shared",
     )
     noise: str = _sampling(
-        "user", "Noise of the ratings: shared, or user, one noise level per user.", "user", "shared"
+        "user", "Noise level of the ratings: shared, or one per user (user).", "user", "shared"
     )
 
     lr_schedule: str = _schedule(
         "constant",
-        "Change of the learning rate: constant, exponential, cosine or step.",
+        "Learning rate over the epochs: constant, exponential, cosine or step.",
         choices=_SHAPES,
     )
     lr_end: float = _schedule(
         0.02,
         "Final learning rate, as a fraction of `lr`.",
-        when=lambda c: c.lr_schedule != "constant",
+        when=_DESCENT | {"lr_schedule": lambda c: c.lr_schedule != "constant"},
+        contradicts="lr_schedule",
         above=0,
         high=1,
     )
     lr_every: str = _schedule(
         "epoch",
         "Update the learning rate every epoch or every step.",
+        when=_DESCENT | {"lr_schedule": lambda c: c.lr_schedule != "constant" or c.warmup > 0},
+        contradicts="lr_schedule",
         choices=("epoch", "step"),
     )
     warmup: int = _schedule(
-        0, "Epochs in which the learning rate rises to `lr` before the schedule starts.", low=0
+        0, "Epochs of linear warm-up to `lr` before the schedule starts.", low=0
     )
     momentum_schedule: str = _schedule(
         "constant",
-        "Change of the momentum: constant, exponential, cosine or step.",
+        "Momentum over the epochs: constant, exponential, cosine or step.",
         choices=_SHAPES,
     )
     momentum_end: float = _schedule(
         0.0,
         "Final momentum.",
-        when=lambda c: c.momentum_schedule != "constant",
+        when=_DESCENT | {"momentum_schedule": lambda c: c.momentum_schedule != "constant"},
+        contradicts="momentum_schedule",
         low=0,
         below=1,
     )
     average: float | None = _schedule(
         None,
-        "Fraction of the epochs, the last ones, whose weights (gibbs: predictions) are averaged.",
+        "Average the model over this final fraction of the epochs.",
         unset="0; 0.9 with gibbs",
-        optimizers=OPTIMIZERS,
+        when={},
         low=0,
         high=1,
     )
 
-    epochs: int = _ending(15, "Passes over the training ratings.", low=1)
-    patience: int | None = _ending(
+    epochs: int = _run(15, "Passes over the training ratings.", ends_training=True, low=1)
+    patience: int | None = _run(
         None,
-        "Stop after N epochs without improvement and keep the best epoch.",
+        "Stop after N epochs without improvement; keep the best epoch.",
         unset="never",
+        ends_training=True,
         low=1,
     )
-    min_delta: float = _ending(
+    min_delta: float = _run(
         0.0,
         "Smallest decrease in validation RMSE that counts as improvement.",
-        when=lambda c: c.patience is not None,
+        when=_PATIENCE,
+        ends_training=True,
         low=0,
     )
-    stop_on_test: bool = _ending(
+    stop_on_test: bool = _run(
         False,
         "Allow early stopping on the test ratings if there are no validation ratings.",
-        when=lambda c: c.patience is not None,
+        when=_PATIENCE,
+        ends_training=True,
     )
-    engine: str = _setting(
+    engine: str = _run(
         "auto",
-        "fast (compiled, sgd only), keras, or auto: fast where possible.",
-        TRAINING,
-        "Run",
-        optimizers=_DESCENT,
+        "fast (compiled), keras, or auto (fast where possible).",
         choices=("auto", "fast", "keras"),
     )
-    blocks: int | None = _setting(
+    blocks: int | None = _run(
         None,
-        "Groups of users and of items that train in parallel.",
-        TRAINING,
-        "Run",
+        "Groups of users and items that train in parallel.",
         unset="chosen from the data",
-        optimizers=_DESCENT,
+        when=_DESCENT,
         low=1,
     )
-    seed: int = _setting(
-        0,
-        "Seed of the split, the initial weights, the shuffles and the intervals.",
-        (SPLIT, TRAINING, EVALUATION),
-        "Run",
-        low=0,
-    )
+    seed: int = setting(0, "Random seed.", _SEED, "Run", low=0)
 
     clip: bool = _evaluation(True, "Clip predictions to the rating scale.")
     damping: float = _evaluation(
-        5.0, "Damping of the bias baseline, in ratings at the mean.", low=0
+        5.0, "Damping of the bias baseline (number of ratings at the mean).", low=0
     )
     resamples: int = _evaluation(
-        1000, "Bootstrap resamples of the users for 95% intervals; 0 for none.", low=0, high=100_000
+        1000, "Bootstrap resamples for 95% intervals; 0 for no intervals.", low=0, high=100_000
     )
     at: int = _evaluation(10, "Ranking cutoff.", low=1, high=1000)
-    relevant: float = _evaluation(4.0, "Smallest rating that counts as relevant in rankings.")
+    relevant: float = _evaluation(4.0, "Lowest rating that counts as relevant in rankings.")
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
             object.__setattr__(self, name, checked(name, getattr(self, name)))
-        self._check_split()
-        self._check_optimizer()
+        if self.cut is not None:
+            seconds_of(self.cut)
+        self._check_fractions()
+        self._check_contradictions()
+        self._check_engine()
         self._check_schedules()
 
-    def _check_split(self) -> None:
+    def _check_fractions(self) -> None:
         if self.test + self.valid >= 1:
-            raise ConfigError(
-                f"test and valid must leave ratings to train on: {self.test:g} + {self.valid:g}"
-                " is not below 1"
-            )
-        if self.cut is not None:
-            if self.strategy != "temporal":
-                raise ConfigError(
-                    f"requires strategy temporal, got {self.strategy}",
-                    param="cut",
-                    remedy="omit one of them",
-                )
-            seconds_of(self.cut)
+            rule = f" must leave ratings to train on: {self.test:g} + {self.valid:g} is not below 1"
+            raise ConfigError([Param("test"), " and ", Param("valid"), rule])
 
-    def _check_optimizer(self) -> None:
-        if self.nesterov and self.optimizer != "sgd":
-            raise ConfigError(
-                f"requires optimizer sgd, got {self.optimizer}",
-                param="nesterov",
-                remedy="omit one of them",
-            )
+    def _check_contradictions(self) -> None:
+        for name, known in SETTINGS.items():
+            is_set = getattr(self, name) != known.default
+            if known.contradicts and is_set and known.obstacle(self) == known.contradicts:
+                self.refuse_unused(name)
+
+    def _check_engine(self) -> None:
         only = {"adam": "keras", "gibbs": "fast"}.get(self.optimizer, self.engine)
         if self.engine not in ("auto", only):
             raise ConfigError(
-                f"must be {only} or auto with optimizer {self.optimizer}",
+                [f"must be {only} or auto with ", Param("optimizer", self.optimizer)],
                 param="engine",
                 value=self.engine,
             )
 
     def _check_schedules(self) -> None:
-        for name in ("lr", "momentum"):
-            shape, end = f"{name}_schedule", f"{name}_end"
-            if getattr(self, shape) == "constant" and not _is_default(self, end):
-                raise ConfigError(
-                    "requires a schedule",
-                    param=end,
-                    remedy=["choose ", Param(shape), " or omit ", Param(end)],
-                )
-        if self.lr_every == "step" and self.lr_schedule == "constant" and not self.warmup:
-            raise ConfigError(
-                "requires a schedule or a warmup",
-                param=Param("lr_every", "step"),
-                remedy=["choose ", Param("lr_schedule")],
-            )
         if self.momentum_schedule != "constant" and not self.momentum:
-            raise ConfigError("requires a momentum above 0, got 0", param="momentum_schedule")
+            raise ConfigError(
+                ["requires a ", Param("momentum"), " above 0, got 0"], param="momentum_schedule"
+            )
         if self.warmup >= self.epochs:
             raise ConfigError(
-                f"must be below epochs, got {self.warmup} of {self.epochs} epochs", param="warmup"
+                ["must be below ", Param("epochs"), f", got {self.warmup} of {self.epochs} epochs"],
+                param="warmup",
             )
+
+    def refuse_unused(self, name: str) -> None:
+        """Refuse a setting that no stage uses because of the other settings.
+
+        Raises
+        ------
+        ConfigError
+        """
+        other = SETTINGS[name].obstacle(self)
+        if not other:
+            return
+        value = getattr(self, other)
+        shown = Param(other) if value is None else Param(other, value)
+        raise ConfigError(
+            [f"is not used with{'out' if value is None else ''} ", shown],
+            param=name,
+            remedy=[f"omit it, or {'set' if value is None else 'change'} ", Param(other)],
+        )
 
     def used(self, *stages: str) -> dict[str, Any]:
         """Return the settings that some stages use, as plain values, for records.
@@ -380,8 +328,8 @@ class Config:
         """
         values = {
             name: self._resolved(name)
-            for name, setting in SETTINGS.items()
-            if any(setting.is_used(self, stage) for stage in stages)
+            for name, known in SETTINGS.items()
+            if any(known.is_used(self, stage) for stage in stages)
         }
         return {name: value for name, value in values.items() if value is not None}
 
@@ -392,13 +340,13 @@ class Config:
 
     @property
     def needs_length(self) -> bool:
-        """Whether what an epoch does depends on the number of epochs."""
+        """Whether an epoch depends on the total number of epochs."""
         shapes = {self.lr_schedule, self.momentum_schedule}
         return shapes != {"constant"} or self.averaged > 0
 
     @property
     def averaged(self) -> float:
-        """Fraction of the epochs, the last ones, that are averaged."""
+        """Fraction of the epochs, counted from the end, that are averaged."""
         if self.average is not None:
             return self.average
         return _GIBBS_AVERAGE if self.optimizer == "gibbs" else 0.0
@@ -415,9 +363,14 @@ class Config:
         return self.k * self.ensemble
 
     @property
+    def own_regs(self) -> dict[str, float | None]:
+        """The penalty that is set for each table, by its name; None if `reg` applies."""
+        return {table: getattr(self, name) for table, name in _TABLE_REGS.items()}
+
+    @property
     def regs(self) -> dict[str, float]:
         """The penalty of each table, by its name."""
-        own = {table: getattr(self, name) for table, name in _TABLE_REGS.items()}
+        own = self.own_regs
         return {table: self.reg if value is None else value for table, value in own.items()}
 
     @property
@@ -439,14 +392,12 @@ _TABLE_REGS = {
 }
 
 _TYPES = {"int": int, "float": float, "bool": bool, "str": str}
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-_BITS = 128  # of a whole number; NumPy takes no larger seed
 
 SETTINGS = {
     field.name: Setting(
-        field.name,
-        _TYPES[str(field.type).removesuffix(" | None")],
-        field.default,
+        name=field.name,
+        type=_TYPES[str(field.type).removesuffix(" | None")],
+        default=field.default,
         **field.metadata,
     )
     for field in dataclasses.fields(Config)
@@ -456,11 +407,7 @@ SETTINGS = {
 
 def settings_in(stage: str) -> tuple[str, ...]:
     """Return the names of the settings of a stage."""
-    return tuple(name for name, setting in SETTINGS.items() if stage in setting.stages)
-
-
-def _is_default(config: Config, name: str) -> bool:
-    return bool(getattr(config, name) == SETTINGS[name].default)
+    return tuple(name for name, known in SETTINGS.items() if stage in known.stages)
 
 
 def checked(name: str, value: Any) -> Any:
@@ -469,34 +416,10 @@ def checked(name: str, value: Any) -> Any:
     Raises
     ------
     ConfigError
-        If the type is wrong or the value breaks the setting's rule.
-    """
-    setting = SETTINGS[name]
-    if value is None and setting.unset:
-        return None
-    if setting.type is str and isinstance(value, datetime.date):
-        value = value.isoformat()  # TOML has dates
-    if type(value) is int and value.bit_length() > _BITS:
-        raise ConfigError(f"must have at most {_BITS} bits", param=name, value=value)
-    if setting.type is float and type(value) is int:
-        value = float(value)
-    if type(value) is not setting.type:
-        raise ConfigError(f"must be {_WORDS[setting.type]}", param=name, value=value)
-    if not setting.rule.allows(value):
-        raise ConfigError(f"must be {str(setting.rule) or 'finite'}", param=name, value=value)
-    return value
-
-
-def known(name: str, value: Any) -> Any:
-    """Return the checked value of a setting whose name comes from outside.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such setting, or as `checked`.
+        If there is no such setting, the type is wrong or the value breaks the setting's rule.
     """
     if name in SETTINGS:
-        return checked(name, value)
+        return SETTINGS[name].checked(value)
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     remedy = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(SETTINGS)}"
     raise ConfigError(f"unknown key {name!r}", remedy=remedy)

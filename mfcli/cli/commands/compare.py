@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from mfcli.cli import output
-from mfcli.cli.inputs import run_names
-from mfcli.cli.options import AsJson
+from mfcli import evaluation
+from mfcli.cli.formatting import interval, plain
+from mfcli.cli.options import FILES
+from mfcli.cli.run_names import run_names
+from mfcli.cli.screen import JsonOption
+from mfcli.cli.tables import cell, print_table, table as make_table
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,68 +23,71 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Run folders or metrics.json files; the first is compared to."),
+        typer.Argument(
+            metavar="RUN", help="Run folders or metrics.json files. The first is the baseline."
+        ),
     ],
+    screen: JsonOption,
     any_protocol: Annotated[
         bool,
-        typer.Option("--any-protocol", help="Even if they were measured in different ways."),
+        typer.Option(
+            "--any-protocol",
+            help="Compare even if the runs were evaluated in different ways.",
+            rich_help_panel=FILES,
+        ),
     ] = False,
-    json: AsJson = False,
 ) -> None:
-    """Put runs beside one another: what was set differently, and what came of it."""
-    from mfcli.evaluation import compare as compare_runs, metrics_file, read_metrics
-
+    """Compare runs: different settings, metrics, and differences with intervals."""
     if len(runs) < 2:
-        raise UsageError("name two runs or more, such as: mfcli compare runs/a runs/b")
-    files = [metrics_file(path) for path in runs]
-    read = [read_metrics(file) for file in files]
+        raise UsageError("name at least two runs, such as: mfcli compare runs/a runs/b")
+    files = [evaluation.metrics_file(path) for path in runs]
+    read = [evaluation.read_metrics(file) for file in files]
     named = dict(zip(run_names(files), read, strict=True))
-    comparison = compare_runs(named, any_protocol=any_protocol)
+    comparison = evaluation.compare(named, any_protocol=any_protocol)
     result = comparison.as_dict()
     for row, file in zip(result["runs"], files, strict=True):
         row["file"] = str(file)
-    output.show(result, json, lambda: _tables(comparison))
+    screen.show(result, lambda: _print(comparison))
 
 
-def _tables(comparison: Comparison) -> None:
-    output.print_table(_runs_table(comparison))
-    output.print_table(_differences_table(comparison))
+def _print(comparison: Comparison) -> None:
+    print_table(_runs_table(comparison))
+    print_table(_differences_table(comparison))
 
 
 def _runs_table(comparison: Comparison) -> Table:
-    """A row for each run: what was set differently, and the measures, the best in bold."""
-    from mfcli.evaluation import MEASURES
-
-    settings = comparison.settings
-    shown = [name for name in comparison.measures if MEASURES[name].is_brief]
+    """One row per run: the settings that differ, and the measures, the best in bold."""
+    settings, measures = comparison.settings, evaluation.MEASURES
+    shown = [name for name in comparison.measures if measures[name].is_brief]
     protocol = next(iter(comparison.runs.values())).protocols[0]
     title = f"{protocol.ratings:,} {protocol.on} ratings"
-    table = output.table(title, "run", *settings, *(MEASURES[name].label for name in shown))
+    table = make_table(title, "run", *settings, *(measures[name].label for name in shown))
     for number, name in enumerate(comparison.runs):
-        own = (str(column[number]) for column in settings.values())
-        values = (_measure(comparison, measure, number) for measure in shown)
-        table.add_row(output.cell(name), *map(output.cell, own), *values)
+        values = (cell(_setting(column[number])) for column in settings.values())
+        table.add_row(cell(name), *values, *(_measure(comparison, m, number) for m in shown))
     return table
 
 
-def _measure(comparison: Comparison, measure: str, number: int) -> str:
-    from mfcli.evaluation import MEASURES
+def _setting(value: object) -> str:
+    return "-" if value is None else plain(value)
 
-    text = MEASURES[measure].text(comparison.measures[measure][number])
+
+def _measure(comparison: Comparison, measure: str, number: int) -> str:
+    text = evaluation.MEASURES[measure].text(comparison.measures[measure][number])
     return f"[bold]{text}[/bold]" if number in comparison.best(measure) else text
 
 
 def _differences_table(comparison: Comparison) -> Table:
-    """A row for each run but the first: its errors less those of the first."""
-    from mfcli.evaluation import MEASURES
-
+    """One row per run after the first: its measures minus those of the first."""
     first, *others = comparison.runs
     shown = [name for name in ("rmse", "ndcg") if name in comparison.measures]
-    columns = [column for name in shown for column in (MEASURES[name].label, "95% interval")]
-    table = output.table(f"Differences to {first}", "run", *columns)
+    columns = [
+        column for name in shown for column in (evaluation.MEASURES[name].label, "95% interval")
+    ]
+    table = make_table(f"Differences from {first}", "run", *columns)
     for run in others:
-        cells = (cell for name in shown for cell in _difference(comparison, name, run))
-        table.add_row(output.cell(run), *cells)
+        cells = (text for name in shown for text in _difference(comparison, name, run))
+        table.add_row(cell(run), *cells)
     return table
 
 
@@ -89,5 +95,4 @@ def _difference(comparison: Comparison, measure: str, run: str) -> tuple[str, st
     difference = comparison.difference(measure, run)
     if difference is None:
         return "-", "-"
-    ends = difference.interval
-    return f"{difference.value:+.4f}", f"{ends[0]:+.4f} to {ends[1]:+.4f}" if ends else "-"
+    return f"{difference.value:+.4f}", interval(difference.interval, "+.4f")

@@ -3,71 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mfcli.cli import output
-from mfcli.cli.options import AsJson, ModelFolder, Quiet
-
-if TYPE_CHECKING:
-    from mfcli.model import Model
+from mfcli import export as exporting, model as models
+from mfcli.cli.formatting import count
+from mfcli.cli.options import FILES
+from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.shared_options import ModelFolder
 
 
 def _formats() -> list[str]:
-    from mfcli.export import FORMATS
-
-    return list(FORMATS)
+    return list(exporting.FORMATS)
 
 
 def export(
     format: Annotated[
         str,
         typer.Option(
+            "--format",
+            metavar="NAME",
             help="keras, savedmodel, npz, csv, parquet, libmf or vectors.",
             autocompletion=_formats,
+            rich_help_panel=FILES,
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File or folder to write.",
-            show_default="export/model.keras, export/savedmodel/1, export/model.npz, export/csv,"
-            " export/parquet, export/libmf or export/vectors",
-        ),
-    ] = None,
-    model: ModelFolder = Path("model"),
+    screen: ScreenOptions,
     raw_ids: Annotated[
         bool,
         typer.Option(
-            "--raw-ids", help="keras and savedmodel: a model that takes ids, in place of rows."
+            "--raw-ids",
+            help="keras and savedmodel: write a model that takes ids, not row numbers.",
+            rich_help_panel=FILES,
         ),
     ] = False,
-    json: AsJson = False,
-    quiet: Quiet = False,
+    model: ModelFolder = Path("model"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="File or folder to write.",
+            show_default="export/model.keras, export/savedmodel/1, export/model.npz, export/csv,"
+            " export/parquet, export/libmf or export/vectors",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
 ) -> None:
-    """Write the model in a format of other programs."""
-    from mfcli.export import FORMATS, check_request, export as write
-    from mfcli.model import Model
-
-    target = check_request(format, out, raw_ids)
-    trained = Model.load(model)
-    with output.bar(f"writing {target}", quiet):
-        size = write(trained, format, target, raw_ids=raw_ids)
-    result = {
-        "out": str(target),
-        "format": format,
-        "users": len(trained.users),
-        "items": len(trained.items),
-        "k": trained.k,
-        "bytes": size,
-    }
-    if FORMATS[format].write_for_ids and not raw_ids:
+    """Export a model for other programs."""
+    target = exporting.check_request(format, out, raw_ids)
+    trained = models.Model.load(model)
+    with screen.bar(f"writing {target}"):
+        size = exporting.export(trained, format, target, raw_ids=raw_ids)
+    users, items = len(trained.users), len(trained.items)
+    result = {"out": str(target), "format": format, "users": users, "items": items}
+    result |= {"k": trained.k, "bytes": size}
+    if exporting.FORMATS[format].write_for_ids and not raw_ids:
         ids = f"{model}/users.arrow and items.arrow"
-        output.note(f"it takes rows, the positions of ids in {ids}; or --raw-ids", quiet)
-    output.show(result, json, lambda: print(f"{target}: {_summary(trained, size)}"))
-
-
-def _summary(model: Model, size: int) -> str:
-    users, items = output.count(model.users, "user"), output.count(model.items, "item")
-    return f"{users}, {items}, k {model.k}, {size:,} bytes"
+        screen.note(f"the model takes row numbers, the positions of ids in {ids}; see --raw-ids")
+    line = (
+        f"{target}: {count(users, 'user')}, {count(items, 'item')}, k {trained.k}, {size:,} bytes"
+    )
+    screen.show(result, lambda: print(line))

@@ -8,45 +8,50 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli.cli import output
-from mfcli.cli.options import AsJson, Quiet
+from mfcli import fetch as fetching
+from mfcli.cli.options import FILES
+from mfcli.cli.screen import ScreenOptions
 
 if TYPE_CHECKING:
     from mfcli.fetch import Fetched
 
 
 def _archives() -> list[str]:
-    from mfcli.fetch import NAMES
-
-    return list(NAMES)
+    return list(fetching.NAMES)
 
 
 def fetch(
     name: Annotated[
         str,
         typer.Argument(
+            metavar="NAME",
             help="ml-latest-small, ml-100k, ml-1m, ml-10m, ml-20m, ml-25m or ml-32m.",
             autocompletion=_archives,
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder to unpack it in.")] = Path(),
+    screen: ScreenOptions,
     base: Annotated[
         str | None,
-        typer.Option(help="Address of a mirror.", show_default="GroupLens's own"),
+        typer.Option(
+            "--base",
+            metavar="URL",
+            help="Address of a mirror.",
+            show_default="GroupLens",
+            rich_help_panel=FILES,
+        ),
     ] = None,
-    json: AsJson = False,
-    quiet: Quiet = False,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder to unpack into.", rich_help_panel=FILES),
+    ] = Path(),
 ) -> None:
-    """Download a MovieLens data set from GroupLens, checked and unpacked."""
-    from mfcli.fetch import fetch_movielens
-
-    with output.byte_bar(f"fetching {name}", quiet) as on_progress:
-        fetched = fetch_movielens(name, out, base=base, on_progress=on_progress)
-    output.show(fetched.as_dict(), json, lambda: _fetched_lines(fetched))
+    """Download, verify and unpack a MovieLens data set from GroupLens."""
+    with screen.byte_bar(f"fetching {name}") as on_progress:
+        fetched = fetching.fetch_movielens(name, out, base=base, on_progress=on_progress)
+    screen.show(fetched.as_dict(), lambda: _print(fetched))
 
 
-def _fetched_lines(fetched: Fetched) -> None:
-    """Print where the ratings and their terms of use are, what to cite, and the next command."""
+def _print(fetched: Fetched) -> None:
     print(f"{fetched.ratings}: the ratings ({fetched.bytes / 1e6:,.1f} MB compressed)")
     print(f"Terms of use: {fetched.terms}")
     print(f"Please cite: {fetched.citation}")

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mfcli.cli import output
-from mfcli.cli.options import AsJson, Force, SettingsOut, SplitFolder
-from mfcli.config import CONFIG_FILE
+from mfcli import config, search, splits
+from mfcli.cli.screen import JsonOption
+from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder
+from mfcli.cli.spelling import training_command
 
 
 def init(
+    screen: JsonOption,
     split: SplitFolder = Path("split"),
-    out: SettingsOut = CONFIG_FILE,
+    out: SettingsFile = config.CONFIG_FILE,
     force: Force = False,
-    json: AsJson = False,
 ) -> None:
-    """Write settings recommended for a split, each with its reason."""
-    from mfcli.config import check_new, settings_text, training_command, write_settings
-    from mfcli.search import advise, title_of
-    from mfcli.splits import folds_of, read_split
-
-    check_new(out, force)
-    parts = read_split(next(iter(folds_of(split)), split))
-    settings = advise(parts)
-    text = settings_text(title_of(parts), settings)
-    write_settings(out, text)
-    result = {"settings": {name: value for name, value, _ in settings}, "file": str(out)}
-    output.show(result, json, lambda: print(f"{text}\n{out}: next: {training_command(out)}"))
+    """Write a settings file with recommended settings for a split."""
+    config.check_new(out, force)
+    parts = splits.read_split(next(iter(splits.folds_of(split)), split))
+    advice = search.advise(parts)
+    text = config.settings_text(search.title_of(parts), advice)
+    config.write_settings(out, text)
+    result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
+    screen.show(result, lambda: print(f"{text}\n{out}: next: {training_command(out)}"))

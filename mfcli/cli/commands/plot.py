@@ -2,77 +2,85 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mfcli.cli import output
-from mfcli.cli.inputs import run_names
-from mfcli.cli.options import AsJson, refuse
+from mfcli import evaluation, plots, training
+from mfcli.cli.formatting import count
+from mfcli.cli.options import FILES, Given
+from mfcli.cli.run_names import run_names
+from mfcli.cli.screen import JsonOption, Screen
+from mfcli.cli.shared_options import refuse
 from mfcli.errors import UsageError
+
+_PANEL = "Plot"
 
 
 def plot(
-    ctx: typer.Context,
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="history.json files, run folders, or Keras histories as JSON; or one metrics.json."
+            metavar="FILE",
+            help="history.json files, run folders or Keras histories (JSON); or one metrics.json.",
         ),
     ],
+    given: Given,
+    screen: JsonOption,
+    rmse: Annotated[
+        bool, typer.Option("--rmse", help="Plot RMSE instead of MSE.", rich_help_panel=_PANEL)
+    ] = False,
+    seconds: Annotated[
+        bool,
+        typer.Option(
+            "--seconds",
+            help="Plot the validation error against time instead of epochs.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    title: Annotated[
+        str, typer.Option(metavar="TEXT", help="Title of the figure.", rich_help_panel=_PANEL)
+    ] = "",
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="PNG, SVG or PDF to write.",
-            show_default="beside the file; history.png here for several",
+            metavar="FILE",
+            help="PNG, SVG or PDF file to write.",
+            show_default="next to the file; ./history.png for several files",
+            rich_help_panel=FILES,
         ),
     ] = None,
-    rmse: Annotated[bool, typer.Option("--rmse", help="Draw RMSE in place of MSE.")] = False,
-    seconds: Annotated[
-        bool, typer.Option("--seconds", help="Draw validation errors against seconds, not epochs.")
-    ] = False,
-    title: Annotated[str, typer.Option(help="A line above the picture.")] = "",
-    json: AsJson = False,
 ) -> None:
-    """Draw training histories, or where the error of a model is."""
-    import logging
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # not a word about its own cache
-    from mfcli.evaluation import is_metrics
-    from mfcli.training import HISTORY_FILE
-
-    paths = [path / HISTORY_FILE if path.is_dir() else path for path in files]
-    target = out or (
-        paths[0].with_suffix(".png") if len(paths) == 1 else Path(HISTORY_FILE).with_suffix(".png")
-    )
-    metrics = [path for path in paths if is_metrics(path)]
+    """Plot training histories, or the error of a model by groups of ratings."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs that it builds a font cache
+    paths = [path / training.HISTORY_FILE if path.is_dir() else path for path in files]
+    several = Path(training.HISTORY_FILE)
+    target = out or (paths[0] if len(paths) == 1 else several).with_suffix(".png")
+    metrics = [path for path in paths if evaluation.is_metrics(path)]
     if not metrics:
-        _plot_histories(paths, target, rmse, seconds, title, json)
+        _plot_histories(paths, target, rmse, seconds, title, screen)
     elif len(paths) == 1:
-        refuse(ctx, ("rmse", "seconds"), f"{paths[0]}")
-        _plot_metrics(paths[0], target, title, json)
+        refuse(given, ("rmse", "seconds"), f"with {paths[0]}, which holds metrics", "omit it")
+        _plot_metrics(paths[0], target, title, screen)
     else:
-        raise UsageError(f"{metrics[0]}: holds metrics, which are drawn alone; name no other file")
+        raise UsageError(
+            f"{metrics[0]}: metrics are plotted one file at a time; omit the other files"
+        )
 
 
 def _plot_histories(
-    paths: list[Path], target: Path, rmse: bool, seconds: bool, title: str, json: bool
+    paths: list[Path], target: Path, rmse: bool, seconds: bool, title: str, screen: Screen
 ) -> None:
-    from mfcli.plots import plot_histories
-    from mfcli.training import History
-
-    runs = dict(zip(run_names(paths), map(History.read, paths), strict=True))
-    plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
+    runs = dict(zip(run_names(paths), map(training.History.read, paths), strict=True))
+    plots.plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
-    output.show(result, json, lambda: print(f"{target}: {output.count(runs, 'run')}"))
+    screen.show(result, lambda: print(f"{target}: {count(len(runs), 'run')}"))
 
 
-def _plot_metrics(path: Path, target: Path, title: str, json: bool) -> None:
-    from mfcli.evaluation import read_metrics
-    from mfcli.plots import plot_metrics
-
-    panels = plot_metrics(read_metrics(path), target, title=title)
+def _plot_metrics(path: Path, target: Path, title: str, screen: Screen) -> None:
+    panels = plots.plot_metrics(evaluation.read_metrics(path), target, title=title)
     result = {"picture": str(target), "panels": panels}
-    output.show(result, json, lambda: print(f"{target}: {output.count(panels, 'panel')}"))
+    screen.show(result, lambda: print(f"{target}: {count(len(panels), 'panel')}"))

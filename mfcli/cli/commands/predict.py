@@ -12,105 +12,116 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from mfcli.cli import output
-from mfcli.cli.options import (
-    AsJson,
-    Clip,
-    ConfigFile,
-    ItemColumn,
-    ModelFolder,
-    Quiet,
-    Threads,
-    UserColumn,
-    refuse,
-    settings_of,
-)
-from mfcli.cli.rankings import Out, check_out, give
-from mfcli.config import Config
+from mfcli import model as models, predict as prediction, storage
+from mfcli.cli.formatting import count
+from mfcli.cli.options import Given, SettingsGroup
+from mfcli.cli.recommending import Out, check_out, print_rows
+from mfcli.cli.screen import Screen, ScreenOptions
+from mfcli.cli.settings import Settings
+from mfcli.cli.shared_options import ItemColumn, ModelFolder, Threads, UserColumn, refuse
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.predict import PairCounts
+    from mfcli.predict import PairCounts, Predictor
+
+_PANEL = "Predictions"
 
 
 def predict(
-    ctx: typer.Context,
+    *,
     pairs: Annotated[
         str | None,
-        typer.Argument(help="File of pairs, read as for split; ratings are not needed."),
+        typer.Argument(
+            metavar="FILE",
+            help="File of user-item pairs, read as by mfcli split; it needs no ratings.",
+        ),
     ] = None,
     user: Annotated[
-        list[str] | None, typer.Option("--user", help="Id of a user; several times for several.")
+        list[str] | None,
+        typer.Option("--user", metavar="ID", help="User id; repeatable.", rich_help_panel=_PANEL),
     ] = None,
     item: Annotated[
-        list[str] | None, typer.Option("--item", help="Id of an item; several times for several.")
+        list[str] | None,
+        typer.Option("--item", metavar="ID", help="Item id; repeatable.", rich_help_panel=_PANEL),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse users and items that the model does not know.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail if the model does not know a user or an item.",
+            rich_help_panel=_PANEL,
+        ),
     ] = False,
-    clip: Clip = Config.clip,
-    model: ModelFolder = Path("model"),
-    out: Out = None,
+    settings: Annotated[Settings, SettingsGroup("clip", panel=_PANEL)],
+    given: Given,
+    screen: ScreenOptions,
     user_col: UserColumn = None,
     item_col: ItemColumn = None,
     threads: Threads = None,
-    config: ConfigFile = None,
-    json: AsJson = False,
-    quiet: Quiet = False,
+    model: ModelFolder = Path("model"),
+    out: Out = None,
 ) -> None:
-    """Predict the ratings of pairs of a user and an item."""
-    from mfcli.model import Model
-    from mfcli.predict import Predictor, predict_file, predict_named
-    from mfcli.storage import cores
+    """Predict the ratings of user-item pairs.
 
-    _check_request(ctx, pairs, user, item, out, json)
-    predictor = Predictor(Model.load(model), clip=settings_of(ctx).clip)
+    The pairs are the rows of a file, or all combinations of --user and --item.
+    """
+    _check_request(given, pairs, out, screen)
+    predictor = prediction.Predictor(models.Model.load(model), clip=settings.config.clip)
     if pairs is None:
-        table, counts = predict_named(predictor, user or [], item or [], strict=strict)
-        _note_unknown(counts, quiet)
-        give(table, "predictions", out, json, vars(counts))
+        table, counts = prediction.predict_named(predictor, user or [], item or [], strict=strict)
+        _note_unknown(counts, screen)
+        print_rows(table, "predictions", out, screen, vars(counts))
         return
     columns = {role: name for role, name in (("user", user_col), ("item", item_col)) if name}
-    with output.byte_bar(f"predicting {pairs}", quiet) as on_progress, _target(out, strict) as to:
-        counts = predict_file(
-            predictor,
-            pairs,
-            to,
-            columns=columns,
-            strict=strict,
-            threads=threads or cores(),
-            on_progress=on_progress,
-        )
-    _note_unknown(counts, quiet)
-    if isinstance(to, Path):
-        line = f"{to}: {output.count(range(counts.pairs), 'pair')}"
-        output.show({"out": str(to), **vars(counts)}, json, lambda: print(line))
+    with _target(out, strict) as target:
+        counts = _predict_file(predictor, pairs, target, columns, strict, threads, screen)
+    _note_unknown(counts, screen)
+    if isinstance(target, Path):
+        line = f"{target}: {count(counts.pairs, 'pair')}"
+        screen.show({"out": str(target), **vars(counts)}, lambda: print(line))
 
 
-def _check_request(
-    ctx: typer.Context,
-    pairs: str | None,
-    user: list[str] | None,
-    item: list[str] | None,
-    out: Path | None,
-    json: bool,
-) -> None:
-    if pairs is None and not (user and item):
+def _check_request(given: Given, pairs: str | None, out: Path | None, screen: Screen) -> None:
+    if pairs is None and not given >= {"user", "item"}:
         raise UsageError("name a file of pairs, or users with --user and items with --item")
     if pairs is not None:
-        refuse(ctx, ("user", "item"), f"the file {pairs}")
-        if json and out is None:
-            raise UsageError("--json goes with --out FILE; without it the pairs are on stdout")
+        refuse(given, ("user", "item"), f"with the file {pairs}", "omit one of them")
+        if screen.json and out is None:
+            raise UsageError("--json requires --out FILE, because the pairs are printed to stdout")
     else:
-        refuse(ctx, ("user_col", "item_col", "threads"), "--user and --item")
-    if json and str(out) == "-":
-        raise UsageError("--json does not go with --out -, which is CSV; leave one out")
+        refuse(given, ("user_col", "item_col", "threads"), "with --user and --item", "omit it")
+    if screen.json and str(out) == "-":
+        raise UsageError("--json cannot be used with --out -, which prints CSV; omit one of them")
     check_out(out)
+
+
+def _predict_file(
+    predictor: Predictor,
+    pairs: str,
+    target: Path | BinaryIO,
+    columns: dict[str, str],
+    strict: bool,
+    threads: int | None,
+    screen: Screen,
+) -> PairCounts:
+    with screen.byte_bar(f"predicting {pairs}") as on_progress:
+        return prediction.predict_file(
+            predictor,
+            pairs,
+            target,
+            columns=columns,
+            strict=strict,
+            threads=threads or storage.cores(),
+            on_progress=on_progress,
+        )
 
 
 @contextmanager
 def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
-    """Give the file, or the standard output; if nothing may be written in vain, only in the end."""
+    """Yield the file to write to, or standard output.
+
+    If unknown ids are errors, nothing reaches standard output before all pairs are predicted.
+    """
     if out is not None and str(out) != "-":
         yield out
         return
@@ -124,6 +135,6 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
     sys.stdout.flush()
 
 
-def _note_unknown(counts: PairCounts, quiet: bool) -> None:
+def _note_unknown(counts: PairCounts, screen: Screen) -> None:
     if str(counts):
-        output.note(str(counts), quiet)
+        screen.note(str(counts))

@@ -7,137 +7,86 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli.cli.inputs import columns_of, place_for_rejected, read_files
-from mfcli.cli.options import (
-    AsJson,
-    ConfigFile,
-    Decimal,
-    ItemColumn,
-    ModelFolder,
-    OnBadRow,
-    Quiet,
-    RatingColumn,
-    SplitFolder,
-    Threads,
-    TimeColumn,
-    UserColumn,
-    refuse,
-    settings_of,
-)
-from mfcli.cli.rankings import (
-    Items,
-    MinCount,
-    N,
-    Out,
-    Titles,
-    allowed_items,
-    check_out,
-    give,
-    rated_in_training,
-    titled,
-)
-from mfcli.config import Config
-from mfcli.errors import UsageError
+from mfcli import model as models, predict as prediction, splits
+from mfcli.cli.options import Given
+from mfcli.cli.reading import Reading, ReadingGroup
+from mfcli.cli.recommending import ListingOptions, check_out
+from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
+from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from mfcli.data import Ratings
     from mfcli.model import Model
 
-_READING = ("user_col", "item_col", "rating_col", "time_col", "decimal", "on_bad_row")
+_PANEL = "Users"
+_READING = ReadingGroup("duplicates")
 
 
 def recommend(
-    ctx: typer.Context,
+    *,
     user: Annotated[
-        list[str] | None, typer.Option("--user", help="Id of a user; several times for several.")
+        list[str] | None,
+        typer.Option("--user", metavar="ID", help="User id; repeatable.", rich_help_panel=_PANEL),
     ] = None,
-    users: Annotated[Path | None, typer.Option("--users", help="File of user ids, one a line.")] = (
-        None
-    ),
-    everyone: Annotated[bool, typer.Option("--all", help="For all users; needs --out.")] = False,
-    n: N = 10,
-    include_rated: Annotated[
-        bool, typer.Option("--include-rated", help="Also what a user has rated in training.")
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            "--users",
+            metavar="FILE",
+            help="File with one user id per line.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    everyone: Annotated[
+        bool,
+        typer.Option("--all", help="All users; requires --out.", rich_help_panel=_PANEL),
     ] = False,
+    given: Given,
+    listing: ListingOptions,
+    reading: Annotated[Reading, _READING],
+    screen: ScreenOptions,
     rated: Annotated[
         list[str] | None,
         typer.Option(
             "--rated",
-            help="File of ratings, as for split, to leave out too; several times for several.",
+            metavar="FILE",
+            help="Also omit items that are rated in this file; repeatable.",
+            rich_help_panel="Recommendations",
         ),
     ] = None,
-    items: Items = None,
-    min_count: MinCount = 0,
-    titles: Titles = None,
+    threads: Threads = None,
     model: ModelFolder = Path("model"),
     split: SplitFolder = Path("split"),
-    threads: Threads = None,
-    out: Out = None,
-    on_bad_row: OnBadRow = Config.on_bad_row,
-    user_col: UserColumn = None,
-    item_col: ItemColumn = None,
-    rating_col: RatingColumn = None,
-    time_col: TimeColumn = None,
-    decimal: Decimal = Config.decimal,
-    config: ConfigFile = None,
-    json: AsJson = False,
-    quiet: Quiet = False,
 ) -> None:
-    """Recommend the items with the highest predicted ratings."""
-    from mfcli.model import Model, Rated, top_items
-    from mfcli.storage import cores
+    """Recommend the items with the highest predicted ratings.
 
-    _check_request(user, users, everyone, out)
-    if not rated:
-        refuse(ctx, _READING, "recommend without --rated")
-    trained = Model.load(model)
-    known = [] if include_rated else [rated_in_training(trained, model, split)]
-    if rated:
-        columns = columns_of(user_col, item_col, rating_col, time_col)
-        known.append(_rated_in(rated, trained, columns, settings_of(ctx), quiet))
-    ranking = top_items(
-        trained,
-        _wanted_users(trained, user, users, everyone),
-        n,
-        exclude=Rated.of(*known) if known else None,
-        candidates=allowed_items(trained, items, min_count),
-        threads=threads or cores(),
-    )
-    table = ranking.table(trained.users, trained.items, "user", "prediction")
-    give(titled(table, trained, titles), "recommendations", out, json)
-
-
-def _check_request(
-    user: list[str] | None, users: Path | None, everyone: bool, out: Path | None
-) -> None:
+    Items that a user has rated in training are omitted.
+    """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
-    if everyone and out is None:
-        raise UsageError("--all goes with --out FILE, or --out - for CSV on stdout")
-    check_out(out)
+    if everyone and listing.out is None:
+        raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
+    check_out(listing.out)
+    if not rated:
+        refuse(given, _READING.names, "without --rated", "omit it")
+    trained = models.Model.load(model)
+    known = [] if listing.include_rated else [_rated_in_training(trained, model, split)]
+    if rated:
+        known.append(reading.read(rated, screen).within(trained.users, trained.items))
+    wanted = (
+        prediction.all_rows(trained.users)
+        if everyone
+        else prediction.listed_rows(trained.users, "user", user or [], users)
+    )
+    exclude = models.Rated.of(*known) if known else None
+    table = listing.recommend(trained, wanted, exclude, threads)
+    listing.print(table, "recommendations", screen)
 
 
-def _rated_in(
-    names: list[str], model: Model, columns: dict[str, str], settings: Config, quiet: bool
-) -> Ratings:
-    """Read what files of ratings name, in the rows of the model."""
-    with place_for_rejected(settings) as rejected:
-        read = read_files(names, columns, settings, quiet, rejected)
-    return read.within(model.users, model.items)
-
-
-def _wanted_users(
-    model: Model, user: list[str] | None, users: Path | None, everyone: bool
-) -> NDArray[np.int32]:
-    import numpy as np
-    import pyarrow as pa
-
-    from mfcli.data import find_rows, read_ids
-
-    if everyone:
-        return np.arange(len(model.users), dtype=np.int32)
-    parts = [pa.array(user or [], pa.string()), *([read_ids(users)] if users else [])]
-    return find_rows(model.users, pa.concat_arrays(parts), "user")
+def _rated_in_training(model: Model, folder: Path, split: Path) -> Ratings:
+    """Return the training ratings, in the rows of the model."""
+    parts = splits.read_split(split)
+    remedy = ("use ", Param("include_rated", True), " to recommend anyway")
+    models.check_same_split(model, parts.hash, folder, split, remedy)
+    return parts.train.within(model.users, model.items)

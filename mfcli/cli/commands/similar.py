@@ -7,32 +7,31 @@ from typing import Annotated
 
 import typer
 
-from mfcli.cli.options import AsJson, ModelFolder
-from mfcli.cli.rankings import MinCount, N, Titles, give, titled
+from mfcli import model as models, predict as prediction
+from mfcli.cli.options import FieldsGroup
+from mfcli.cli.recommending import Listing
+from mfcli.cli.screen import JsonOption
+from mfcli.cli.shared_options import ModelFolder
 
 
 def similar(
-    name: Annotated[str, typer.Argument(metavar="ID", help="Id of an item, or of a user.")],
-    users: Annotated[bool, typer.Option("--users", help="Of users, not of items.")] = False,
-    n: N = 10,
-    min_count: MinCount = 0,
-    titles: Titles = None,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Item id (user id with --users).")],
+    listing: Annotated[Listing, FieldsGroup(Listing, "n", "min_count", "titles")],
+    screen: JsonOption,
+    users: Annotated[
+        bool,
+        typer.Option("--users", help="List similar users.", rich_help_panel="Recommendations"),
+    ] = False,
     model: ModelFolder = Path("model"),
-    json: AsJson = False,
 ) -> None:
-    """Show the items whose factors have the highest cosine to those of an item."""
-    import pyarrow as pa
-
-    from mfcli.data import find_rows
-    from mfcli.model import Model, similar as nearest
-
-    trained = Model.load(model)
+    """List the items whose factors are most similar (cosine) to those of an item."""
+    trained = models.Model.load(model)
+    what = "user" if users else "item"
     vocabulary = trained.users if users else trained.items
     factors = trained.user_factors if users else trained.item_factors
-    row = find_rows(vocabulary, pa.array([name]), "user" if users else "item")
-    allowed = vocabulary.counts >= min_count
-    table = nearest(factors, row, n, allowed).table(vocabulary, vocabulary, "of", "cosine")
-    table = table.drop_columns(["of"])
+    row = prediction.listed_rows(vocabulary, what, [name])
+    ranking = models.similar(factors, row, listing.n, vocabulary.counts >= listing.min_count)
+    table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
     if users:
         table = table.rename_columns(["rank", "user", "cosine"])
-    give(table if users else titled(table, trained, titles), "similar", None, json)
+    listing.print(table, "similar", screen)

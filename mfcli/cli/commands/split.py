@@ -2,121 +2,104 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli.cli import output
-from mfcli.cli.inputs import columns_of, place_for_rejected, read_files
-from mfcli.cli.options import (
-    AsJson,
-    ConfigFile,
-    Cut,
-    Decimal,
-    Duplicates,
-    Folds,
-    ItemColumn,
-    MinItem,
-    MinUser,
-    OnBadRow,
-    Quiet,
-    RatingColumn,
-    Seed,
-    SplitFolder,
-    StrategyName,
-    Test,
-    TimeColumn,
-    UserColumn,
-    Valid,
-    refuse,
-    settings_of,
-)
-from mfcli.cli.split_facts import split_facts
-from mfcli.config import Config
+from mfcli import splits
+from mfcli.cli.options import FILES, Given, SettingsGroup
+from mfcli.cli.reading import Reading, ReadingOptions
+from mfcli.cli.screen import Screen, ScreenOptions
+from mfcli.cli.settings import Settings
+from mfcli.cli.shared_options import refuse
+from mfcli.cli.split_values import split_values
+from mfcli.cli.tables import print_table, value_table
+from mfcli.config import SPLIT
 from mfcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mfcli.splits import Folds, Split
+
+_NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
+_TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
 
 
 def split(
-    ctx: typer.Context,
+    settings: Annotated[
+        Settings, SettingsGroup(SPLIT, changes={"test": _TEST}, may_be_unused=True)
+    ],
+    reading: ReadingOptions,
+    given: Given,
+    screen: ScreenOptions,
     ratings: Annotated[
         list[str] | None,
         typer.Argument(
-            help="CSV, TSV, u.data, ratings.dat or Parquet, packed or not; several, or a folder of"
-            " part files, or - for the standard input."
+            metavar="FILE",
+            help="CSV, TSV, u.data, ratings.dat or Parquet files, also compressed; folders of part"
+            " files; or - for standard input.",
         ),
     ] = None,
-    split: SplitFolder = Path("split"),
-    strategy: StrategyName = Config.strategy,
-    test: Test = str(Config.test),
-    valid: Valid = Config.valid,
-    cut: Cut = Config.cut,
-    folds: Folds = Config.folds,
     train: Annotated[
         str | None,
-        typer.Option(help="With --test FILE, a published split: its training ratings."),
+        typer.Option(
+            metavar="FILE",
+            help="Training ratings of a published split; requires --test FILE.",
+            rich_help_panel="Split",
+        ),
     ] = None,
-    min_user: MinUser = Config.min_user,
-    min_item: MinItem = Config.min_item,
-    seed: Seed = Config.seed,
-    duplicates: Duplicates = Config.duplicates,
-    on_bad_row: OnBadRow = Config.on_bad_row,
-    user_col: UserColumn = None,
-    item_col: ItemColumn = None,
-    rating_col: RatingColumn = None,
-    time_col: TimeColumn = None,
-    decimal: Decimal = Config.decimal,
-    config: ConfigFile = None,
-    json: AsJson = False,
-    quiet: Quiet = False,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "--split",
+            metavar="DIR",
+            help="Folder to write the split to.",
+            rich_help_panel=FILES,
+        ),
+    ] = Path("split"),
 ) -> None:
-    """Split ratings into parts to train and to test on."""
-    from mfcli.splits import split as split_ratings, split_given, write_split
+    """Split ratings into training, test and validation parts."""
+    _check_request(settings, given, ratings, train)
+    with reading.rejected() as rejected:
+        made = _make(settings, reading, ratings or [], train, rejected, screen)
+        manifest = splits.write_split(out, made, rejected)
+    screen.show(manifest, lambda: _print(manifest, out))
 
-    settings = settings_of(ctx)
+
+def _check_request(
+    settings: Settings, given: Given, ratings: list[str] | None, train: str | None
+) -> None:
     if train is None:
-        _check_strategy(ctx, settings)
-    columns = columns_of(user_col, item_col, rating_col, time_col)
-    with place_for_rejected(settings) as rejected:
-        read = partial(
-            read_files, columns=columns, settings=settings, rejected=rejected, quiet=quiet
-        )
-        if train is not None:
-            _check_given(ctx, ratings, test)
-            made = split_given(read([train]), read([test]), settings)
-            manifest = write_split(split, made, rejected)
-        else:
-            whole = split_ratings(read(_named(ratings, test)), settings)
-            manifest = write_split(split, whole, rejected)
-    output.show(manifest, json, lambda: _split_table(manifest, split))
+        settings.refuse_unused()
+        if settings.file is not None:
+            raise UsageError(
+                f"--test {settings.file} is not a fraction; to name a file of test ratings, give"
+                " --train too"
+            )
+        if not ratings:
+            raise UsageError("name a file of ratings, such as: mfcli split data.csv")
+        return
+    if ratings or settings.file is None:
+        raise UsageError("--train requires --test FILE and no other file of ratings")
+    refuse(given, _NOT_WITH_TRAIN, "with --train", "omit it")
 
 
-def _named(ratings: list[str] | None, test: Any) -> list[str]:
-    """Return the files to split."""
-    if isinstance(test, str):
-        raise UsageError(
-            f"--test {test} is no share; with a file of test ratings, give --train too"
-        )
-    if not ratings:
-        raise UsageError("name a file of ratings, such as: mfcli split data.csv")
-    return ratings
+def _make(
+    settings: Settings,
+    reading: Reading,
+    ratings: list[str],
+    train: str | None,
+    rejected: Path | None,
+    screen: Screen,
+) -> Split | Folds:
+    if train is None:
+        return splits.split(reading.read_listing(ratings, rejected, screen), settings.config)
+    known = reading.read_listing([train], rejected, screen)
+    held_out = reading.read_listing([str(settings.file)], rejected, screen)
+    return splits.split_given(known, held_out, settings.config)
 
 
-def _check_given(ctx: typer.Context, ratings: list[str] | None, test: Any) -> None:
-    if ratings or not isinstance(test, str):
-        raise UsageError("--train goes with --test FILE and no other file of ratings")
-    refuse(ctx, ("strategy", "cut", "folds", "min_user", "min_item"), "a published split")
-
-
-def _check_strategy(ctx: typer.Context, settings: Config) -> None:
-    """Refuse options that the strategy does not use."""
-    unused = [] if settings.strategy == "k-fold" else ["folds"]
-    if settings.strategy in ("k-fold", "leave-last-out") or settings.cut:
-        unused.append("test")
-    refuse(ctx, unused, f"--cut {settings.cut}" if settings.cut else settings.strategy)
-
-
-def _split_table(manifest: dict[str, Any], folder: Path) -> None:
+def _print(manifest: dict[str, Any], folder: Path) -> None:
     title = f"{folder}: {manifest['source']['name']}, strategy {manifest['strategy']['name']}"
-    output.print_table(output.facts(title, split_facts(manifest)))
+    print_table(value_table(title, split_values(manifest)))

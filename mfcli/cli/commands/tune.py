@@ -3,195 +3,164 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import MofNCompleteColumn, TextColumn
 
-from mfcli.cli import output
-from mfcli.cli.options import (
-    AsJson,
-    ConfigFile,
-    Force,
-    Quiet,
-    Seed,
-    SettingsOut,
-    SplitFolder,
-    Threads,
-    Valid,
-    refuse,
-    settings_of,
-)
-from mfcli.config import CONFIG_FILE, Config
+from mfcli import config as configs, plots, search as searching, splits, storage
+from mfcli.cli.options import FILES, Given, SettingsGroup
+from mfcli.cli.screen import Screen, ScreenOptions, warn
+from mfcli.cli.search_lines import print_search, trial_lines
+from mfcli.cli.settings import Settings
+from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
+from mfcli.cli.spelling import spelled
+from mfcli.errors import LimitError, TrainingError
 
 if TYPE_CHECKING:
-    from mfcli.search import Attempt, Candidate, Search
+    from mfcli.config import Config
+    from mfcli.search import Candidate, Search
     from mfcli.splits import Split
 
-_CUT = "validating on {:,} ratings cut from the training ratings; the split has none of its own"
-_INIT = "validation RMSE with the settings of mfcli init: {:.4f}"
-_BETTER = "the settings of mfcli init do better; to have them: mfcli init --force"
-_FAILED = "{} of the trials could not be trained: {}"
+_PANEL = "Search"
+_VALID = {
+    "help": "Fraction of the training ratings to validate on, if the split has no others.",
+    "default": "0.1",
+}
 
 
 def tune(
-    ctx: typer.Context,
-    trials: Annotated[int, typer.Option(min=1, help="Trials, those in --storage included.")] = 100,
+    *,
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of trials, including those in --storage.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = 100,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0, help="Time after which to stop.", show_default="no limit"),
+        typer.Option(
+            min=0,
+            metavar="FLOAT",
+            help="Stop after this time.",
+            show_default="no limit",
+            rich_help_panel=_PANEL,
+        ),
     ] = None,
     space: Annotated[
         Path | None,
         typer.Option(
-            "--space", help="What to choose from, in TOML.", show_default="SGD with penalties"
+            metavar="FILE",
+            help="Values and ranges to choose from (TOML).",
+            show_default="sgd with penalties",
+            rich_help_panel=_PANEL,
         ),
     ] = None,
-    storage: Annotated[
+    store: Annotated[
         Path | None,
-        typer.Option("--storage", help="SQLite file to keep the search in, and to go on from."),
+        typer.Option(
+            "--storage",
+            metavar="FILE",
+            help="SQLite file that keeps the search, so that it can be resumed.",
+            rich_help_panel=_PANEL,
+        ),
     ] = None,
+    settings: Annotated[
+        Settings, SettingsGroup("valid", "seed", panel=_PANEL, changes={"valid": _VALID})
+    ],
+    given: Given,
+    screen: ScreenOptions,
+    threads: Threads = None,
     split: SplitFolder = Path("split"),
-    valid: Valid = Config.valid,
-    out: SettingsOut = CONFIG_FILE,
+    out: SettingsFile = configs.CONFIG_FILE,
     force: Force = False,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Picture of the search, PNG, SVG or PDF.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Plot the search to a PNG, SVG or PDF file.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
-    threads: Threads = None,
-    seed: Seed = Config.seed,
-    config: ConfigFile = None,
-    json: AsJson = False,
-    quiet: Quiet = False,
 ) -> None:
-    """Search for the settings with the least validation error."""
-    from mfcli.config import check_new
-    from mfcli.search import Search, space_for, with_validation
-    from mfcli.splits import read_split
-    from mfcli.storage import cores
+    """Search for the settings with the lowest validation error and write them to a file.
 
-    settings = settings_of(ctx)
-    check_new(out, force)
+    The test ratings are not used.
+    """
+    configs.check_new(out, force)
     if plot:
-        from mfcli.plots import check_suffix
-        from mfcli.storage import check_writable_file
-
-        check_suffix(plot)
-        check_writable_file(plot)
-    whole = read_split(split)
-    if whole.valid is not None:
-        refuse(ctx, ("valid",), "a split that has validation ratings of its own")
-    parts = with_validation(whole, settings)
-    if whole.valid is None:
-        output.note(_CUT.format(len(parts.test)), quiet)
-    search = Search(parts, settings, space_for(parts, space), storage, threads or cores())
-    advised = _advised(parts, settings, threads, quiet)
-    rival = None if space else advised  # a space is to be chosen from, whatever else there is
-    with _trial_lines(search, trials, quiet) as on_trial:
+        plots.check_suffix(plot)
+        storage.check_writable_file(plot)
+    parts = _with_validation(split, settings.config, given, screen)
+    options = searching.space_for(parts, space)
+    search = searching.Search(parts, settings.config, options, store, threads or storage.cores())
+    advised = _try_recommended(parts, settings.config, threads, screen)
+    rival = None if space else advised  # a space limits the search to what it contains
+    limit = math.inf if minutes is None else 60 * minutes
+    with trial_lines(search, trials, screen) as on_trial:
         try:
-            search.run(trials, 60 * minutes if minutes is not None else math.inf, on_trial)
+            search.run(trials, limit, on_trial)
         except BaseException:
             if search.best:
                 _write(search, rival, out, plot)
-                output.note(f"stopped; {out} has the best of {len(search.attempts)} trials", False)
+                warn(f"stopped; {out} has the best of {len(search.attempts)} trials")
             raise
     result = _write(search, rival, out, plot)
     result["recommended_rmse"] = advised.rmse if advised else None
-    output.show(result, json, lambda: _tables(search, result, rival, out, plot))
+    screen.show(result, lambda: print_search(search, result, rival))
     if search.failures:
-        output.note(_FAILED.format(len(search.failures), search.failures[0]), quiet)
+        failures = f"{len(search.failures)} trials failed"
+        screen.note(f"{failures}, the first one because: {search.failures[0]}")
     if space and advised and advised.rmse < result["rmse"]:
-        output.note(_BETTER, quiet)
+        screen.note("the settings of mfcli init are better; to use them: mfcli init --force")
 
 
-def _advised(parts: Split, settings: Config, threads: int | None, quiet: bool) -> Candidate | None:
-    """Train with the settings of `mfcli init`, unless that takes long or fails."""
-    from mfcli.errors import LimitError, TrainingError
-    from mfcli.search import LARGE, recommended_candidate, recommended_config
+def _with_validation(split: Path, config: Config, given: Given, screen: Screen) -> Split:
+    whole = splits.read_split(split)
+    if whole.valid is not None:
+        refuse(given, ("valid",), f"with {split}, which has validation ratings", "omit it")
+    parts = searching.with_validation(whole, config)
+    if whole.valid is None:
+        screen.note(
+            f"validating on {len(parts.test):,} of the training ratings, because the split has no"
+            " validation ratings"
+        )
+    return parts
 
-    if len(parts.train) >= LARGE:
+
+def _try_recommended(
+    parts: Split, config: Config, threads: int | None, screen: Screen
+) -> Candidate | None:
+    """Train with the settings of `mfcli init`, unless there are too many ratings or it fails."""
+    if len(parts.train) >= searching.LARGE:
         return None
-    epochs = recommended_config(parts, settings).epochs
+    epochs = searching.recommended_config(parts, config).epochs
     columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
     try:
-        with output.bar("trying", quiet, *columns) as (_, advance):
+        with screen.bar("trying", *columns) as (_, advance):
             advance(0, epochs)
-            candidate = recommended_candidate(
+            candidate = searching.recommended_candidate(
                 parts,
-                settings,
+                config,
                 threads=threads,
                 on_epoch=lambda epoch: advance(epoch.epoch, epochs),
             )
     except (LimitError, TrainingError) as error:
-        output.note(f"cannot train with the settings of mfcli init: {error}", quiet)
+        screen.note(f"cannot train with the settings of mfcli init: {error.phrase(spelled)}")
         return None
-    output.note(_INIT.format(candidate.rmse), quiet)
+    screen.note(f"validation RMSE with the settings of mfcli init: {candidate.rmse:.4f}")
     return candidate
 
 
-@contextmanager
-def _trial_lines(search: Search, trials: int, quiet: bool) -> Iterator[Any]:
-    """Print a line for each trial that is better than all before, above a bar."""
-    columns = (MofNCompleteColumn(), TextColumn("trials"))
-    with output.bar("searching", quiet, *columns) as (console, advance):
-
-        def on_trial(attempt: Attempt) -> None:
-            if attempt is search.best and not quiet:
-                console.print(_line(attempt), soft_wrap=True)
-            advance(len(search.attempts), trials)
-
-        advance(len(search.attempts), trials)
-        yield on_trial
-
-
-def _line(attempt: Attempt) -> str:
-    settings = ", ".join(f"{name} {_short(value)}" for name, value in attempt.settings.items())
-    return f"trial {attempt.number}: validation RMSE {attempt.rmse:.4f} ({settings})"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _write(search: Search, rival: Candidate | None, out: Path, plot: Path | None) -> dict[str, Any]:
-    """Write the best settings and the picture, and return the result."""
-    from mfcli.config import settings_text, write_settings
-    from mfcli.search import better_candidate, found_candidate, summary
-
-    found = found_candidate(search)
-    winner = better_candidate(found, rival)
-    write_settings(out, settings_text(f"{winner.title}.", winner.settings))
-    result = summary(search, winner)
+    """Write the best settings and the plot; return the result."""
+    found = searching.found_candidate(search)
+    winner = searching.better_candidate(found, rival)
+    configs.write_settings(out, configs.settings_text(f"{winner.title}.", winner.settings))
+    result = searching.summary(search, winner)
     if plot:
-        from mfcli.plots import plot_search
-
-        plot_search(search.attempts, result["importances"], plot, title=found.title)
+        plots.plot_search(search.attempts, result["importances"], plot, title=found.title)
     return result | {"file": str(out), "picture": str(plot) if plot else None}
-
-
-def _tables(
-    search: Search, result: dict[str, Any], rival: Candidate | None, out: Path, plot: Path | None
-) -> None:
-    from mfcli.config import training_command
-    from mfcli.search import importance_of, settings_from
-
-    best = search.best
-    assert best  # a search without one has raised
-    title = (
-        f"Trial {best.number}, the best of {result['trials']} ({result['pruned']} pruned):"
-        f" validation RMSE {best.rmse:.4f}"
-    )
-    rows = output.table(title, "setting", "value", "importance")
-    for name, value in settings_from(best.settings, search.base).items():
-        share = importance_of(name, result["importances"])
-        rows.add_row(name, _short(value), "" if share is None else f"{share:.0%}")
-    output.print_table(rows)
-    if rival and rival.rmse < best.rmse:
-        print(f"The settings of mfcli init do better, validation RMSE {rival.rmse:.4f}:")
-        print(", ".join(f"{name} {_short(value)}" for name, value in rival.values.items()))
-    if plot:
-        print(f"{plot}: the search")
-    print(f"{out}: next: {training_command(out)}")

@@ -1,0 +1,290 @@
+"""Tables of what `mfcli show` found in files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rich.table import Table
+
+from mfcli import evaluation
+from mfcli.cli.formatting import (
+    count,
+    digits,
+    duration,
+    plain,
+    printable,
+    scale,
+    size,
+    sparkline,
+    words,
+)
+from mfcli.cli.split_values import split_values
+from mfcli.cli.tables import cell, print_table, table as make_table, value_table
+from mfcli.config import SETTINGS
+
+if TYPE_CHECKING:
+    from mfcli.evaluation import Measure
+
+_HASH = 12  # characters of a hash that are shown
+_WIDTH = 60  # columns of the longest curve
+_REPEATED = ("model", "history")  # shown as one row per fold
+
+_ERRORS = ("rmse", "mae", "r2")
+
+Facts: TypeAlias = dict[str, Any]
+
+
+def print_artifacts(versions: Mapping[str, str | None], artifacts: list[Facts]) -> None:
+    """Print tables of all artifacts; a line in place of those that are damaged.
+
+    Parameters
+    ----------
+    versions : mapping of str
+        By package; None if it is not installed.
+    artifacts : list of dict
+        What `mfcli.show.facts_of` returned.
+    """
+    numbers = {name: version or "not installed" for name, version in versions.items()}
+    print_table(value_table("Versions", numbers))
+    folds: dict[str, dict[int, dict[str, Facts]]] = {}
+    for facts in artifacts:
+        if facts["fold"] and facts["kind"] in _REPEATED:
+            run = folds.setdefault(str(Path(facts["path"]).parent.parent), {})
+            run.setdefault(facts["fold"], {})[facts["kind"]] = facts
+        else:
+            _print_one(facts)
+    for name, run in folds.items():
+        _print_folds(name, run)
+
+
+def _print_one(facts: Facts) -> None:
+    if "error" in facts:
+        print(f"error: {printable(facts['error'])}")
+        return
+    for table in _TABLES[facts["kind"]](facts):
+        print_table(table)
+
+
+def _settings_tables(facts: Facts) -> list[Table]:
+    table = make_table(f"{facts['path']}: settings", "", "value", "default")
+    for name, value in facts["settings"].items():
+        default = "the same" if name not in facts["changed"] else plain(SETTINGS[name].default)
+        table.add_row(name, cell(plain(value)), default)
+    return [table]
+
+
+def _split_tables(facts: Facts) -> list[Table]:
+    source, strategy = facts["source"], facts["strategy"]
+    rows = _source_facts(source) if source else {"source": "ratings in memory"}
+    rows["strategy"] = strategy["name"]
+    for name, value in strategy.items():
+        if name not in ("name", "folds", "removed"):
+            rows[name if name in ("seed", "fold") else f"strategy: {name}"] = plain(value)
+    rows |= split_values(facts)
+    rows |= {"hash": facts["hash"][:_HASH], "written by": _writers(facts)}
+    return [value_table(f"{facts['path']}: split", rows)]
+
+
+def _source_facts(source: Facts) -> dict[str, str]:
+    files = f" in {source['files']:,} files" if source["files"] > 1 else ""
+    return {
+        "source": f"{source['name']}, {size(source['bytes'])}{files}",
+        "sha256 of the source": source["sha256"][:_HASH],
+        "format": source["format"],
+        **{f"column of {role}": name for role, name in source["columns"].items()},
+        "rows read": f"{source['rows']:,}",
+        "rows skipped": f"{sum(source['rejected'].values()):,}",
+        "duplicates merged": f"{source['duplicates']:,}",
+    }
+
+
+def _model_tables(facts: Facts) -> list[Table]:
+    config, unrated = facts["config"], facts["unrated"]
+    rows = {"k": str(facts["k"])} | _changed_facts(facts)
+    for side in ("users", "items"):
+        rows[side] = f"{facts[side]:,} ({unrated[side]:,} without a training rating)"
+    rows["mu"] = f"{facts['mu']:.4f}"
+    rows["scale"] = scale(*(facts["scale"][end] for end in ("min", "max", "step")))
+    rows |= _size_facts(facts)
+    rows["split"] = _split_text(facts)
+    rows |= {f"last {name}": digits(loss) for name, loss in facts["losses"].items()}
+    rows["written by"] = _writers(facts)
+    table = value_table(f"{facts['path']}: model", rows)
+    same = {n: plain(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
+    table.caption = cell(f"default settings: {words(same)}")
+    table.caption_justify = "left"
+    return [table, _weights_table(facts)]
+
+
+def _keras_tables(facts: Facts) -> list[Table]:
+    rows = {name: f"{facts[name]:,}" for name in ("k", "users", "items")}
+    rows |= {"mu": f"{facts['mu']:.4f}"} | _size_facts(facts) | {"written by": _writers(facts)}
+    return [value_table(f"{facts['path']}: Keras model", rows), _weights_table(facts)]
+
+
+def _size_facts(facts: Facts) -> dict[str, str]:
+    return {"parameters": f"{facts['parameters']:,}", "size on disk": size(facts["bytes"])}
+
+
+def _weights_table(facts: Facts) -> Table:
+    columns = ("", "shape", "largest", "root mean square", "zero rows")
+    table = make_table(f"{facts['path']}: weights", *columns)
+    for name, weights in facts["tables"].items():
+        rows, width = weights["shape"]
+        zero = f"{weights['zero_rows']:,} ({weights['zero_rows'] / max(rows, 1):.1%})"
+        numbers = (digits(weights[of]) for of in ("largest", "root_mean_square"))
+        table.add_row(name, f"{rows:,} x {width:,}", *numbers, zero)
+    return table
+
+
+def _history_tables(facts: Facts) -> list[Table]:
+    curve, seconds = facts["curve"], facts["seconds"]
+    rows = {"epochs": f"{facts['epochs']:,}"}
+    if seconds is not None:
+        rows["time"] = duration(seconds)
+        rows["time per epoch"] = duration(seconds / facts["epochs"])
+    rows[f"best epoch, by {curve['what']}"] = f"{curve['best_epoch']:,}"
+    rows[f"{curve['what']} by epoch"] = sparkline(curve["values"], _WIDTH)
+    table = make_table(f"{facts['path']}: lists", "", "first", "best", "at epoch", "last")
+    for name, course in {curve["what"]: curve, **facts["lists"]}.items():
+        table.add_row(cell(name), *_course_cells(course))
+    return [value_table(f"{facts['path']}: history", rows), table]
+
+
+def _course_cells(course: Facts) -> list[str]:
+    best, epoch = ("-", "-")
+    if course["best"] is not None:
+        best, epoch = digits(course["best"]), f"{course['best_epoch']:,}"
+    return [digits(course["first"]), best, epoch, digits(course["last"])]
+
+
+def _metrics_tables(facts: Facts) -> list[Table]:
+    rows = _folds_metrics(facts) if "folds" in facts else _metrics_facts(facts)
+    rows["written by"] = _writers(facts)
+    return [value_table(f"{facts['path']}: metrics", rows)]
+
+
+def _metrics_facts(facts: Facts) -> dict[str, str]:
+    protocol = facts["protocol"]
+    clipped = "clipped" if protocol["clip"] else "not clipped"
+    rows = {"measured on": f"{protocol['ratings']:,} {protocol['on']} ratings, {clipped}"}
+    rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _errors()}
+    for name, label in {"biases": "damped biases", "mean": "the training mean"}.items():
+        baseline = facts["baselines"][name]
+        rmse = _optional(baseline["measures"]["rmse"])
+        rows[f"RMSE of {label}"] = f"{rmse} (gain {baseline['gain']:.2%})"
+    for name, group in facts["groups"].items():
+        rows[f"RMSE, {name.replace('_', ' ')}"] = (
+            f"{_optional(group['rmse'])} ({group['ratings']:,} ratings)"
+        )
+    return rows | {"split": _split_text(facts)} | _changed_facts(facts)
+
+
+def _folds_metrics(facts: Facts) -> dict[str, str]:
+    rmse = evaluation.MEASURES["rmse"]
+    rows = {"folds": f"{len(facts['folds'])}"}
+    rows |= {one.label: _spread(facts, one) for one in _errors() if one.name in facts["measures"]}
+    rows[f"{rmse.label} of damped biases"] = _spread(facts["baselines"]["biases"], rmse)
+    for number, fold in enumerate(facts["folds"], start=1):
+        text = f"{rmse.label} {rmse.text(fold['measures'][rmse.name])}"
+        rows[f"fold {number}"] = f"{text}, split {_split_text(fold)}"
+    return rows | _changed_facts(facts["folds"][0])
+
+
+def _errors() -> list[Measure]:
+    found = evaluation.measures_of(evaluation.RATING_ERROR)
+    return [measure for name, measure in found.items() if name in _ERRORS]
+
+
+def _spread(facts: Facts, measure: Measure) -> str:
+    mean = measure.text(facts["measures"].get(measure.name))
+    deviation = measure.text(facts["standard_deviations"].get(measure.name))
+    return f"{mean}, standard deviation {deviation}"
+
+
+_TABLES = {
+    "settings": _settings_tables,
+    "split": _split_tables,
+    "model": _model_tables,
+    "keras": _keras_tables,
+    "history": _history_tables,
+    "metrics": _metrics_tables,
+}
+
+
+def _print_folds(run: str, folds: Mapping[int, Mapping[str, Facts]]) -> None:
+    """Print the models and histories of a k-fold training, one row per fold."""
+    parts = [part for fold in folds.values() for part in fold.values()]
+    title = f"{run}: {count(len(folds), 'fold')}"
+    for curve in [part["curve"] for part in parts if "curve" in part][:1]:
+        title += f", {curve['what']}"
+    columns = ("epochs", "first", "best", "at epoch", "last", "time", "largest weight", "split")
+    table = make_table(title, "fold", *columns)
+    for number, fold in folds.items():
+        cells = (*_fold_history(fold.get("history", {})), *_fold_model(fold.get("model", {})))
+        table.add_row(str(number), *cells)
+    table.caption = "\n".join(map(cell, _fold_settings(folds)))
+    table.caption_justify = "left"
+    print_table(table)
+    for part in parts:
+        if "error" in part:
+            _print_one(part)
+
+
+def _fold_history(history: Facts) -> list[str]:
+    if "curve" not in history:
+        return ["-"] * 6
+    seconds = history["seconds"]
+    time = "-" if seconds is None else duration(seconds)
+    return [f"{history['epochs']:,}", *_course_cells(history["curve"]), time]
+
+
+def _fold_model(model: Facts) -> list[str]:
+    if "tables" not in model:
+        return ["-"] * 2
+    beside = model["split_beside"]
+    split = ("" if beside["same"] else "not ") + beside["path"] if beside else "-"
+    largest = max(weights["largest"] for weights in model["tables"].values())
+    return [digits(largest), cell(split)]
+
+
+def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
+    """List the settings that are not defaults; once, if they are the same for all folds."""
+    lines = {}
+    for number, fold in folds.items():
+        model = fold.get("model", {})
+        if "config" in model:
+            changed = {name: plain(model["config"][name]) for name in model["changed"]}
+            lines[number] = words(changed) or "none"
+    if len(set(lines.values())) == 1:
+        return [f"changed settings: {next(iter(lines.values()))}"]
+    return [f"fold {number}, changed settings: {line}" for number, line in lines.items()]
+
+
+def _changed_facts(facts: Facts) -> dict[str, str]:
+    """List the settings that are not defaults, with the defaults."""
+    rows = {}
+    for name in facts["changed"]:
+        default = plain(SETTINGS[name].default) if name in SETTINGS else "unknown"
+        rows[name] = f"{plain(facts['config'][name])} (default {default})"
+    return rows
+
+
+def _split_text(facts: Facts) -> str:
+    """Return the hash of the split that a run belongs to, compared with the nearest split."""
+    digest, beside = str(facts["split"])[:_HASH], facts["split_beside"]
+    if beside is None:
+        return digest
+    if beside["same"]:
+        return f"{digest} (same as {beside['path']})"
+    return f"{digest} (not {beside['path']}, which is {beside['hash'][:_HASH]})"
+
+
+def _writers(facts: Facts) -> str:
+    return words(facts["written_by"])
+
+
+def _optional(value: float | None) -> str:
+    return "-" if value is None else digits(value)

@@ -1,0 +1,74 @@
+"""Numbers, times, sizes and outside text as text to print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+from unicodedata import category
+
+_LEVELS = "▁▂▃▄▅▆▇█"
+
+
+def duration(seconds: float) -> str:
+    """Format a time span, such as "5 min 03 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.3g} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def count(number: int, noun: str) -> str:
+    """Format a count, such as "1 user" or "2,000 users"."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
+def size(count: int) -> str:
+    """Format a number of bytes."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def scale(low: float, high: float, step: float | None) -> str:
+    """Format a rating scale."""
+    return f"{low:g} to {high:g}" + (f", step {step:g}" if step else "")
+
+
+def interval(ends: tuple[float, float] | None, form: str = ".4f") -> str:
+    """Format an interval; "-" if there is none."""
+    return "-" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
+
+
+def digits(value: float) -> str:
+    """Format a number with four decimals, or with four digits if it is very small or large."""
+    return f"{value:.4f}" if value == 0 or 0.01 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def plain(value: Any) -> str:
+    """Format the value of a setting or record."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
+
+def words(values: Mapping[str, Any]) -> str:
+    """List names and values in one line."""
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def printable(text: str) -> str:
+    """Escape characters that would control the terminal."""
+    return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Draw values as columns of different heights; several values share a column by their mean."""
+    columns = min(len(values), width)
+    ends = [len(values) * column // columns for column in range(columns + 1)]
+    means = [math.fsum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
+    least, range_ = min(means), (max(means) - min(means)) or 1
+    return "".join(_LEVELS[round((mean - least) / range_ * 7)] for mean in means)

@@ -1,0 +1,96 @@
+"""Tables of what `mfcli evaluate` measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from mfcli import evaluation
+from mfcli.cli.formatting import interval
+from mfcli.cli.tables import print_table, table as make_table
+
+if TYPE_CHECKING:
+    from mfcli.evaluation import FoldMetrics, Metrics
+
+_INTERVAL = "95% interval"
+
+
+def print_metrics(metrics: Metrics, out: Path) -> None:
+    """Print the metrics of one model."""
+    print_table(_errors_table(metrics, out))
+    print_table(_groups_table(metrics))
+    if metrics.protocol.ranked_users is not None:
+        print_table(_ranking_table(metrics))
+
+
+def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
+    """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
+    rmse = evaluation.MEASURES["rmse"]
+    names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
+    shown = [evaluation.MEASURES[name] for name in names]
+    title = f"{out}: {len(over.folds)} folds, each on its {over.protocols[0].on} ratings"
+    labels = [measure.label for measure in shown]
+    table = make_table(title, "", *labels, f"{rmse.label} of damped biases")
+
+    def add(
+        name: str, model: Mapping[str, float | None], biases: Mapping[str, float | None]
+    ) -> None:
+        cells = (measure.text(model[measure.name]) for measure in shown)
+        table.add_row(name, *cells, rmse.text(biases[rmse.name]))
+
+    for number, fold in enumerate(over.folds, start=1):
+        add(f"fold {number}", fold.measures, fold.baselines["biases"].measures)
+    table.add_section()
+    biases = over.baselines["biases"]
+    add("mean", over.measures, biases.measures)
+    add("standard deviation", over.standard_deviations, biases.standard_deviations)
+    ends = (interval(over.intervals.get(name)) for name in names)
+    table.add_row(f"{_INTERVAL} of the mean", *ends, "-")
+    print_table(table)
+
+
+def _errors_table(metrics: Metrics, out: Path) -> Table:
+    protocol = metrics.protocol
+    clipped = "clipped" if protocol.settings["clip"] else "not clipped"
+    title = f"{out}: {protocol.ratings:,} {protocol.on} ratings, predictions {clipped}"
+    biases = f"damped biases ({protocol.settings['damping']:g})"
+    table = make_table(title, "", "model", _INTERVAL, biases, "training mean")
+    names = ("biases", "mean")
+    _add_measures(table, metrics, evaluation.RATING_ERROR, names)
+    others = [metrics.baselines[name] for name in names]
+    table.add_section()
+    table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
+    table.add_row(_INTERVAL, "", "", *(interval(other.gain_interval, ".2%") for other in others))
+    return table
+
+
+def _groups_table(metrics: Metrics) -> Table:
+    rmse = evaluation.MEASURES["rmse"]
+    title = f"{rmse.label} for known and unseen users and items"
+    table = make_table(title, "", "ratings", rmse.label)
+    for name, group in metrics.groups.items():
+        table.add_row(name.replace("_", " "), f"{group.ratings:,}", rmse.text(group.rmse))
+    return table
+
+
+def _ranking_table(metrics: Metrics) -> Table:
+    protocol = metrics.protocol
+    title = (
+        f"Rankings, first {protocol.settings['at']} items; relevant: rated"
+        f" {protocol.settings['relevant']:g} or more ({protocol.relevant_share:.1%} of the ratings,"
+        f" {protocol.ranked_users:,} users)"
+    )
+    table = make_table(title, "", "model", _INTERVAL, "most popular", "damped biases")
+    _add_measures(table, metrics, evaluation.RANKING, ("popular", "biases"))
+    return table
+
+
+def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[str, ...]) -> None:
+    """Add one row per measure of a kind: the model, its interval, and baselines."""
+    for name, measure in evaluation.measures_of(kind).items():
+        others = [metrics.baselines[other].measures[name] for other in baselines]
+        model, *rest = map(measure.text, [metrics.measures[name], *others])
+        table.add_row(measure.label, model, interval(metrics.intervals.get(name)), *rest)

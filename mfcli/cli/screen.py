@@ -1,0 +1,87 @@
+"""What commands print: results on stdout, notes and progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from mfcli import storage
+from mfcli.cli.formatting import printable
+from mfcli.cli.options import FILES, FieldsGroup
+
+Advance = Callable[[int, int], None]
+"""Called with the amount done and the total."""
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Prints what a command has to say, as its options ask."""
+
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=FILES)
+    ] = False
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Hide progress and notes.", rich_help_panel=FILES),
+    ] = False
+
+    def show(self, result: dict[str, Any], table: Callable[[], None]) -> None:
+        """Print a result as JSON, or call the function that prints it as a table."""
+        if self.json:
+            print(storage.json_text(result), end="")
+        else:
+            table()
+
+    def note(self, text: str) -> None:
+        if not self.quiet:
+            warn(text)
+
+    @contextmanager
+    def bar(self, what: str, *columns: ProgressColumn) -> Iterator[tuple[Console, Advance]]:
+        """Show a progress bar if stderr is a terminal.
+
+        Yields
+        ------
+        console : Console
+            Prints above the bar.
+        advance : callable
+            Moves the bar.
+        """
+        console = Console(stderr=True, highlight=False)
+        if self.quiet or not sys.stderr.isatty():
+            yield console, lambda done, total: None
+            return
+        name = TextColumn("{task.description}", markup=False)
+        with Progress(name, BarColumn(), *columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield console, lambda done, total: bar.update(task, completed=done, total=total)
+
+    @contextmanager
+    def byte_bar(self, what: str) -> Iterator[Advance]:
+        """Show a progress bar that counts bytes; yield what moves it."""
+        with self.bar(what, DownloadColumn(), TimeRemainingColumn()) as (_, advance):
+            yield advance
+
+
+def warn(text: str) -> None:
+    """Print a note on stderr, even if `--quiet` is given."""
+    print(f"note: {printable(text)}", file=sys.stderr)
+
+
+ScreenOptions = Annotated[Screen, FieldsGroup(Screen)]
+JsonOption = Annotated[Screen, FieldsGroup(Screen, "json")]
+"""For commands that show no progress and no notes."""

@@ -1,0 +1,184 @@
+"""Options of the settings, made from what `SETTINGS` knows about each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from mfcli.cli.spelling import help_text, option_of, spelled
+from mfcli.config import (
+    CONFIG_FILE,
+    DEFAULTS,
+    SETTINGS,
+    STAGES,
+    TRAINING,
+    Config,
+    read_settings,
+    settings_in,
+)
+from mfcli.errors import ConfigError, UsageError
+
+_METAVARS = {int: "INT", float: "FLOAT", str: "NAME", bool: ""}
+_SPECIAL_METAVARS = {"cut": "DATE", "decimal": "CHAR"}
+
+
+class SettingOption(NamedTuple):
+    """A setting that a command takes as an option.
+
+    Attributes
+    ----------
+    name : str
+    panel : str
+        Heading under which help lists it.
+    or_file : bool
+        Whether a text that is not a number is the name of a file.
+    help, default : str
+        What help says in place of the setting's own texts, if not empty.
+    """
+
+    name: str
+    panel: str
+    or_file: bool = False
+    help: str = ""
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a command: defaults, then the settings file, then the options.
+
+    Attributes
+    ----------
+    config : Config
+    given : frozenset of str
+        Names of the settings that are on the command line or in the file.
+    options : frozenset of str
+        Names of the settings that are on the command line.
+    file : str or None
+        The file that was given in place of a setting.
+    """
+
+    config: Config
+    given: frozenset[str]
+    options: frozenset[str]
+    file: str | None = None
+
+    def refuse_unused(self) -> None:
+        """Refuse options that have no effect because of the other settings.
+
+        Raises
+        ------
+        UsageError
+        """
+        for name in SETTINGS:
+            if name in self.options:
+                try:
+                    self.config.refuse_unused(name)
+                except ConfigError as error:
+                    raise _usage_error(error) from None
+
+
+NO_SETTINGS = Settings(DEFAULTS, frozenset(), frozenset())
+
+
+def setting_options(names: Iterable[str], panel: str = "") -> list[SettingOption]:
+    """List settings by name, and all settings of each stage that is named.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of settings or stages.
+    panel : str
+        Heading for all of them; if empty, each has the heading of its stage.
+    """
+    return [
+        SettingOption(one, panel or _panel(one, name))
+        for name in names
+        for one in (settings_in(name) if name in STAGES else [name])
+    ]
+
+
+def _panel(name: str, stage: str) -> str:
+    """Return the heading of a setting; that of the stage if the setting belongs to several."""
+    is_shared = len(SETTINGS[name].stages) > 1 and stage in STAGES and stage != TRAINING
+    return stage.capitalize() if is_shared else SETTINGS[name].panel
+
+
+def setting_parameter(option: SettingOption) -> inspect.Parameter:
+    """Return the parameter of a setting: None, or the text that is on the command line."""
+    setting = SETTINGS[option.name]
+    flag, choices = option_of(option.name), list(setting.rule.choices)
+    is_flag = setting.type is bool
+    metavar = _SPECIAL_METAVARS.get(option.name, _METAVARS[setting.type])
+    info = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if is_flag else flag,
+        help=option.help or help_text(setting.help),
+        metavar=f"{metavar}|FILE" if option.or_file else metavar,
+        autocompletion=(lambda: choices) if choices else None,
+        show_default=option.default or help_text(setting.unset) or _shown(setting.default) or False,
+        rich_help_panel=option.panel,
+    )
+    kind = inspect.Parameter.KEYWORD_ONLY
+    type_ = Annotated[bool | None, info] if is_flag else Annotated[str | None, info]
+    return inspect.Parameter(option.name, kind, default=None, annotation=type_)
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return "on" if default else ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def read_options(
+    options: Iterable[SettingOption], values: Mapping[str, Any], file: Path | None
+) -> Settings:
+    """Read the settings file and the options.
+
+    Parameters
+    ----------
+    options : iterable of SettingOption
+    values : mapping
+        By name, the text of each option, a bool for flags; None if it is not given.
+    file : Path, optional
+        By default `CONFIG_FILE`, if there is one.
+
+    Raises
+    ------
+    ConfigError
+        If the file is invalid.
+    UsageError
+        If an option is.
+    """
+    if file is None and CONFIG_FILE.is_file():
+        file = CONFIG_FILE
+    base = read_settings(file) if file else {}
+    texts = {option.name: values[option.name] for option in options}
+    other = [one.name for one in options if one.or_file and not _is_number(texts[one.name])]
+    name_of_file = texts.pop(other[0]) if other else None
+    try:
+        parsed = {name: _parsed(name, text) for name, text in texts.items() if text is not None}
+        config = Config(**base | parsed)
+    except ConfigError as error:
+        raise _usage_error(error) from None
+    return Settings(config, frozenset(base | parsed), frozenset(parsed), name_of_file)
+
+
+def _parsed(name: str, text: str | bool) -> Any:
+    return text if isinstance(text, bool) else SETTINGS[name].parsed(text)
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        float(text or "0")
+    except ValueError:
+        return False
+    return True
+
+
+def _usage_error(error: ConfigError) -> UsageError:
+    return UsageError(error.phrase(spelled))

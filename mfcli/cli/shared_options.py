@@ -1,0 +1,79 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mfcli.cli.options import FILES
+from mfcli.cli.spelling import option_of
+from mfcli.errors import UsageError
+
+SplitFolder = Annotated[
+    Path, typer.Option("--split", metavar="DIR", help="Split folder.", rich_help_panel=FILES)
+]
+ModelFolder = Annotated[
+    Path, typer.Option("--model", metavar="DIR", help="Model folder.", rich_help_panel=FILES)
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of threads. It does not change the result.",
+        show_default="all cores",
+        rich_help_panel="Run",
+    ),
+]
+SettingsFile = Annotated[
+    Path,
+    typer.Option("--out", metavar="FILE", help="Settings file to write.", rich_help_panel=FILES),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Overwrite an existing settings file.", rich_help_panel=FILES),
+]
+UserColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--user-col",
+        metavar="COLUMN",
+        help="User id column (name, or position from 1 without a header).",
+        show_default="detected",
+        rich_help_panel="Data",
+    ),
+]
+ItemColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--item-col",
+        metavar="COLUMN",
+        help="Item id column.",
+        show_default="detected",
+        rich_help_panel="Data",
+    ),
+]
+
+
+def refuse(given: Collection[str], names: Collection[str], context: str, remedy: str) -> None:
+    """Refuse options that have no effect.
+
+    Parameters
+    ----------
+    given : collection of str
+        Names of the parameters that are on the command line.
+    names : collection of str
+        Those that have no effect.
+    context : str
+        Why, such as "with --extend".
+    remedy : str
+
+    Raises
+    ------
+    UsageError
+    """
+    for name in names:
+        if name in given:
+            raise UsageError(f"{option_of(name)} is not used {context}", remedy=remedy)

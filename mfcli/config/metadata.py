@@ -1,0 +1,156 @@
+"""What is known about each setting: type, default, rule, help text, and when it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from mfcli.config.rules import Rule
+from mfcli.errors import ConfigError
+
+DATA, SPLIT, TRAINING, EVALUATION = STAGES = ("data", "split", "training", "evaluation")
+"""The stages that a setting may belong to."""
+
+Conditions: TypeAlias = dict[str, Callable[[Any], bool]]
+"""Conditions on a `Config`, by the setting that an error names if the condition does not hold."""
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_BITS = 128  # of a whole number; NumPy takes no larger seed
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known about a setting.
+
+    Attributes
+    ----------
+    name : str
+    type : type
+        int, float, bool or str.
+    default : object
+    help : str
+        One sentence. Names of other settings are in backticks.
+    unset : str
+        What None stands for; empty if the setting cannot be None.
+    rule : Rule
+    panel : str
+        Heading under which help lists it.
+    conditions : mapping of Conditions
+        By stage that uses the setting: what must hold for the setting to have an effect there.
+    contradicts : str
+        A name in `conditions`. If its condition does not hold, a `Config` refuses values other
+        than the default; all other unused values are ignored.
+    ends_training : bool
+        Whether it only determines when training ends, so that a resumed training may change it.
+    """
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    unset: str
+    rule: Rule
+    panel: str
+    conditions: Mapping[str, Conditions]
+    contradicts: str
+    ends_training: bool
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The `STAGES` that may use the setting."""
+        return tuple(self.conditions)
+
+    def is_used(self, config: Any, stage: str) -> bool:
+        """Return whether a stage uses the setting, given the other settings."""
+        return stage in self.conditions and not self._obstacle(config, stage)
+
+    def obstacle(self, config: Any) -> str:
+        """Return the other setting because of which no stage uses this one; empty if one does."""
+        obstacles = [self._obstacle(config, stage) for stage in self.conditions]
+        return obstacles[0] if all(obstacles) else ""
+
+    def _obstacle(self, config: Any, stage: str) -> str:
+        conditions = self.conditions[stage].items()
+        return next((name for name, holds in conditions if not holds(config)), "")
+
+    def checked(self, value: Any) -> Any:
+        """Return a value, converted to the type of the setting.
+
+        Raises
+        ------
+        ConfigError
+            If the type is wrong or the value breaks the rule.
+        """
+        if value is None and self.unset:
+            return None
+        if self.type is str and isinstance(value, datetime.date):
+            value = value.isoformat()  # TOML has dates
+        if type(value) is int and value.bit_length() > _BITS:
+            raise ConfigError(f"must have at most {_BITS} bits", param=self.name, value=value)
+        if self.type is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.type:
+            raise ConfigError(f"must be {_WORDS[self.type]}", param=self.name, value=value)
+        if not self.rule.allows(value):
+            raise ConfigError(f"must be {str(self.rule) or 'finite'}", param=self.name, value=value)
+        return value
+
+    def parsed(self, text: str) -> Any:
+        """Return the value that a text stands for; "none" is None for settings that can be None.
+
+        Raises
+        ------
+        ConfigError
+            As `checked`.
+        """
+        if self.unset and text.lower() == "none":
+            return None
+        try:
+            value = self.type(text)
+        except ValueError:
+            value = text
+        return self.checked(value)
+
+
+def setting(
+    default: Any,
+    help: str,
+    stages: str | Mapping[str, Conditions],
+    panel: str,
+    *,
+    unset: str = "",
+    when: Conditions | None = None,
+    contradicts: str = "",
+    ends_training: bool = False,
+    **rule: Any,
+) -> Any:
+    """Declare a field of `Config` as a setting.
+
+    Parameters
+    ----------
+    default : object
+    help : str
+    stages : str or mapping of Conditions
+        The only stage, or several stages, each with its conditions.
+    panel : str
+    unset : str
+    when : Conditions, optional
+        The conditions of the only stage.
+    contradicts : str
+    ends_training : bool
+    **rule
+        Arguments of `Rule`.
+    """
+    metadata = {
+        "help": help,
+        "unset": unset,
+        "rule": Rule(**rule),
+        "panel": panel,
+        "conditions": {stages: when or {}} if isinstance(stages, str) else stages,
+        "contradicts": contradicts,
+        "ends_training": ends_training,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
