@@ -249,7 +249,7 @@ def test_few_ratings_do_not_diverge(seed: int) -> None:
 
 
 def test_gibbs_has_one_engine() -> None:
-    with pytest.raises(ConfigError, match=r"engine must be fast or auto with .*'gibbs', got 'keras'"):
+    with pytest.raises(ConfigError, match=r"engine must be fast or auto .*'gibbs', got 'keras'"):
         Config(optimizer="gibbs", engine="keras")
     with pytest.raises(ConfigError, match=r"average must be at least 0 and at most 1, got -0\.5"):
         Config(average=-0.5)

@@ -1,4 +1,4 @@
-"""Each strategy's law, on ratings of any shape."""
+"""The law of each strategy, for ratings of any shape; k-fold splits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,25 @@ import pytest
 from hypothesis import assume, given, settings, strategies as st
 from planted import make_ratings
 
+import mfcli
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.errors import ArtifactError, ConfigError, DataError
-from mfcli.splits import Split, folds_of, read_split, split, split_given, write_folds
-from mfcli.splits.strategies import STRATEGIES, core
-from mfcli.storage import write_manifest
+from mfcli.splits import (
+    Folds,
+    Split,
+    folds_of,
+    read_folds,
+    read_split,
+    split,
+    split_given,
+    write_split,
+)
+from mfcli.splits.filters import core
+from mfcli.splits.records import FoldRecord
+from mfcli.splits.strategies import STRATEGIES
+from mfcli.storage import write_record
+from mfcli.storage.records import sealed_text
 
 
 @st.composite
@@ -72,7 +85,7 @@ def test_parts_are_disjoint_complete_and_seeded(
 
 @settings(max_examples=100, deadline=None)
 @given(some_ratings(), SHARES)
-def test_per_user_holds_out_a_share_of_each(ratings: Ratings, share: float) -> None:
+def test_per_user_holds_out_a_fraction_of_each(ratings: Ratings, share: float) -> None:
     made = made_or_refused(ratings, Config(strategy="per-user", test=share))
     held = Counter(made.test.user.tolist())
     for user, count in Counter(ratings.user.tolist()).items():
@@ -111,7 +124,7 @@ def test_temporal_can_cut_at_a_date() -> None:
         Config(strategy="temporal", cut="soon")
     with pytest.raises(ConfigError, match="cut is not used with strategy='random'"):
         Config(cut="1970-01-02")
-    with pytest.raises(DataError, match="no test rating of 4; choose a cut that is earlier"):
+    with pytest.raises(DataError, match="no test rating of 4; choose an earlier cut, and check"):
         split(ratings, Config(strategy="temporal", cut="1999-01-01"))
 
 
@@ -137,7 +150,7 @@ def test_times_are_needed(name: str) -> None:
 @given(some_ratings(), st.integers(1, 4), st.integers(1, 4))
 def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_item: int) -> None:
     rows = set(range(len(ratings)))
-    while True:  # the obvious way
+    while True:  # the simple way
         users = Counter(ratings.user[n] for n in rows)
         items = Counter(ratings.item[n] for n in rows)
         gone = {
@@ -149,7 +162,7 @@ def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_i
             break
         rows -= gone
     if not rows:
-        with pytest.raises(DataError, match="lower --min-user or --min-item"):
+        with pytest.raises(DataError, match="lower min_user or min_item"):
             core(ratings, min_user, min_item)
         return
     kept = core(ratings, min_user, min_item)
@@ -160,14 +173,14 @@ def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_i
     assert [kept.users.ids[int(u)].as_py() for u in kept.user] == raw
 
 
-def test_filters_say_what_went() -> None:
+def test_filters_record_what_they_removed() -> None:
     user, item = np.array([0, 0, 0, 1, 1, 1, 2]), np.array([0, 1, 2, 0, 1, 2, 3])
     ratings = make_ratings(user, item, np.arange(7), users=3, items=4)
     record = split(ratings, Config(min_user=2)).strategy
     assert record["removed"] == {"users": 1, "items": 1, "ratings": 1}
 
 
-def test_a_published_split_is_taken_as_it_is() -> None:
+def test_a_published_split_is_kept() -> None:
     train = make_ratings(np.arange(20) % 4, np.arange(20) // 4, np.arange(20), users=4, items=5)
     test = make_ratings(np.array([3, 9]), np.array([9, 0]), np.array([50, 51]), users=10, items=10)
     made = split_given(train, test, Config(valid=0.1))
@@ -190,7 +203,10 @@ def test_folds_share_one_copy_and_test_every_rating_once(tmp_path: Path, valid: 
     rng = np.random.default_rng(0)
     pairs = rng.choice(30 * 20, 203, replace=False)
     ratings = make_ratings(pairs // 20, pairs % 20, np.arange(203), users=30, items=20)
-    write_folds(tmp_path / "split", ratings, Config(folds=4, valid=valid, seed=3))
+    write_split(
+        tmp_path / "split",
+        split(ratings, Config(strategy="k-fold", folds=4, valid=valid, seed=3)),
+    )
     arrow = sorted(path.name for path in (tmp_path / "split").rglob("*.arrow"))
     assert arrow == ["items.arrow", "ratings.arrow", "users.arrow"]
     folds = [read_split(folder) for folder in folds_of(tmp_path / "split")]
@@ -212,13 +228,22 @@ def test_folds_share_one_copy_and_test_every_rating_once(tmp_path: Path, valid: 
 
 
 LIES = [
-    ({"ends": [0, 10, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
-    ({"ends": [0, 5, 5, 15, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
-    ({"ends": [1, 5, 10, 15, 20]}, "split.json: is damaged (its folds are no ranges); split again"),
-    ({"ends": []}, "split.json: is damaged (its folds are no ranges); split again"),
-    ({"ends": [0, 5, 10, 15, 21]}, "split: does not hold the ratings it should; split again"),
-    ({"ends": [0, -5]}, "split.json: entry 2 of ends must be a whole number from 0, got -5;"),
-    ({"strategy": {"name": "k-fold", "folds": 4, "valid": 0.9}}, "split: leaves fold 1 nothing to"),
+    ({"ends": [0, 10, 20]}, "split.json: has 2 folds, but strategy.folds is 4; split again"),
+    ({"ends": [0, 5, 5, 15, 20]}, "split.json: is damaged (its folds are not ranges); split again"),
+    (
+        {"ends": [1, 5, 10, 15, 20]},
+        "split.json: is damaged (its folds are not ranges); split again",
+    ),
+    ({"ends": []}, "split.json: is damaged (its folds are not ranges); split again"),
+    (
+        {"ends": [0, 5, 10, 15, 21]},
+        "split: ratings.arrow does not have the number of ratings in split.json; split ",
+    ),
+    ({"ends": [0, -5]}, "split.json: ends[1] must be a whole number >= 0, got -5;"),
+    (
+        {"strategy": {"name": "k-fold", "folds": 4, "valid": 0.9}},
+        "split.json: leaves no rating to train on (strategy.valid is 0.9); split again",
+    ),
     (
         {"strategy": {"name": "k-fold", "folds": 4}},
         "split.json: has no strategy.valid; split again",
@@ -231,30 +256,102 @@ LIES = [
 
 
 @pytest.mark.parametrize(("lie", "message"), LIES)
-def test_folds_that_cannot_be_are_refused(
-    tmp_path: Path, lie: dict[str, object], message: str
-) -> None:
+def test_impossible_folds_are_refused(tmp_path: Path, lie: dict[str, object], message: str) -> None:
     ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
-    write_folds(tmp_path / "split", ratings, Config(folds=4))
+    write_split(tmp_path / "split", split(ratings, Config(strategy="k-fold", folds=4)))
     path = tmp_path / "split" / "split.json"
     told = json.loads(path.read_text()) | lie
     del told["digest"]
-    write_manifest(path, told)
+    path.write_text(sealed_text(told))
     with pytest.raises(ArtifactError) as caught:
         read_split(tmp_path / "split" / "fold-1")
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("fold", [0, 5, 10**9])
-def test_a_fold_that_is_none_is_refused(tmp_path: Path, fold: int) -> None:
+def test_unknown_folds_are_refused(tmp_path: Path, fold: int) -> None:
     ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
-    write_folds(tmp_path / "split", ratings, Config(folds=4))
-    write_manifest(tmp_path / "split" / "fold-1" / "split.json", {"format": 1, "fold": fold})
+    write_split(tmp_path / "split", split(ratings, Config(strategy="k-fold", folds=4)))
+    write_record(tmp_path / "split" / "fold-1" / "split.json", FoldRecord(fold=fold))
     with pytest.raises(ArtifactError, match=f"has no fold {fold}; split again"):
         read_split(tmp_path / "split" / "fold-1")
 
 
-def test_too_many_folds_are_refused(tmp_path: Path) -> None:
+def test_folds_are_a_sequence_of_splits_from_python(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = rng.choice(30 * 20, 203, replace=False)
+    ratings = make_ratings(pairs // 20, pairs % 20, np.arange(203), users=30, items=20)
+    config = Config(strategy="k-fold", folds=4, valid=0.1, seed=3)
+    folds = mfcli.split(ratings, config)
+    assert isinstance(folds, Folds)
+    assert len(folds) == 4
+    assert [len(fold.test) for fold in folds] == [50, 51, 51, 51]
+    assert set.union(*(ids(fold.test) for fold in folds)) == ids(ratings)
+    assert ids(folds[-1].test) == ids(folds[3].test)
+    assert [ids(fold.test) for fold in folds[1:3]] == [ids(folds[1].test), ids(folds[2].test)]
+    assert folds[0].strategy == {
+        "name": "k-fold", "folds": 4, "valid": 0.1, "seed": 3, "fold": 1
+    }  # fmt: skip
+    with pytest.raises(IndexError):
+        folds[4]
+    assert not folds[0].hash
+
+    manifest = write_split(tmp_path / "split", folds)
+    read = read_folds(tmp_path / "split")
+    assert read.hash == manifest["hash"]
+    for made, again, folder in zip(folds, read, folds_of(tmp_path / "split"), strict=True):
+        other = read_split(folder)
+        assert (again.hash, again.strategy) == (other.hash, other.strategy)
+        for name, part in made.parts.items():
+            for same in (again.parts[name], other.parts[name]):
+                assert ids(same) == ids(part)
+                assert same.users.counts.tolist() == part.users.counts.tolist()
+
+
+def test_one_split_is_not_folds(tmp_path: Path) -> None:
+    ratings = make_ratings(np.arange(20), np.arange(20), np.arange(20), users=20, items=20)
+    write_split(tmp_path / "one", split(ratings, Config()))
+    assert folds_of(tmp_path / "one") == []
+    with pytest.raises(ArtifactError, match="one: holds one split, not folds"):
+        read_folds(tmp_path / "one")
+    write_split(tmp_path / "many", split(ratings, Config(strategy="k-fold")))
+    with pytest.raises(ArtifactError, match="fold-1: holds one split, not folds"):
+        read_folds(tmp_path / "many" / "fold-1")
+
+
+def test_folds_leave_ratings_to_train_on() -> None:
+    ratings = make_ratings(np.arange(10), np.arange(10), np.arange(10), users=10, items=10)
+    with pytest.raises(DataError, match=r"2 folds and valid=0\.6 leave nothing .*; lower valid"):
+        split(ratings, Config(strategy="k-fold", folds=2, valid=0.6))
+
+
+@pytest.mark.parametrize(
+    ("config", "used"),
+    [
+        (Config(test=0.5, valid=0.1), {"name": "random", "test": 0.5, "valid": 0.1, "seed": 0}),
+        (Config(strategy="leave-last-out"), {"name": "leave-last-out", "valid": 0, "seed": 0}),
+        (
+            Config(strategy="temporal", cut="1970-01-02", seed=2),
+            {"name": "temporal", "cut": "1970-01-02", "valid": 0, "seed": 2},
+        ),
+        (
+            Config(strategy="k-fold", folds=2),
+            {"name": "k-fold", "folds": 2, "valid": 0, "seed": 0},
+        ),
+    ],
+)
+def test_records_hold_the_settings_that_were_used(
+    tmp_path: Path, config: Config, used: dict[str, object]
+) -> None:
+    made = make_ratings(np.arange(20) % 5, np.arange(20), np.arange(20), users=5, items=20)
+    ratings = replace(made, timestamp=np.arange(20) * 8000)
+    manifest = write_split(tmp_path / "split", split(ratings, config))
+    assert manifest["strategy"] == used
+    assert manifest["format"] == 2
+    assert json.loads((tmp_path / "split" / "split.json").read_text())["strategy"] == used
+
+
+def test_too_many_folds_are_refused() -> None:
     ratings = make_ratings(np.arange(3), np.arange(3), np.arange(3), users=3, items=3)
-    with pytest.raises(DataError, match="3 ratings do not make 5 folds"):
-        write_folds(tmp_path / "split", ratings, Config())
+    with pytest.raises(DataError, match="3 ratings are too few for 5 folds; lower folds"):
+        split(ratings, Config(strategy="k-fold"))
