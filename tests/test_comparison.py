@@ -191,6 +191,10 @@ def test_damaged_metrics_are_an_error_or_read(
         ({"measures": {"rmse": None}}, "has no measures.rmse"),
         ({"measures": {"rmse": "x"}}, "measures['rmse'] must be a number or null, got 'x'"),
         ({"baselines": {}}, "has no baselines.mean"),
+        (
+            {"baselines": {"mean": {"measures": {"rmse": 1}, "intervals": {}}}},
+            "has no baselines.mean.gain",
+        ),
         ({"training": "\ud800"}, "must contain valid Unicode"),
         ({"protocol": {}}, "has no protocol.on"),
         ({"draws": {"rmse": ["x"]}}, "draws['rmse'][0] must be a number, got 'x'"),

@@ -21,6 +21,7 @@ from mfcli.evaluation import (
     FoldMetrics,
     Measure,
     Metrics,
+    accumulation,
     evaluate,
     measures_of,
     read_metrics,
@@ -150,6 +151,20 @@ def test_threads_and_seeds(sparse: Split, model: Model) -> None:
     assert other["measures"] == one["measures"]
     assert other["intervals"]["rmse"] != one["intervals"]["rmse"]
     assert any(other["intervals"].get(m) != one["intervals"].get(m) for m in measures_of(RANKING))
+
+
+def test_pieces_are_added_up(sparse: Split, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = evaluate(model, sparse, RAW)
+    monkeypatch.setattr(accumulation, "_CHUNK", 7)
+    pieces = [evaluate(model, sparse, RAW, threads=threads) for threads in (1, 3)]
+    assert pieces[0] == pieces[1]
+    assert pieces[0].measures == pytest.approx(whole.measures)
+    assert pieces[0].rmse_raw == pytest.approx(whole.rmse_raw)
+    for one, two in zip(
+        pieces[0].breakdown.user_activity, whole.breakdown.user_activity, strict=True
+    ):
+        assert (one.low, one.ratings) == (two.low, two.ratings)
+        assert one.rmse == pytest.approx(two.rmse)
 
 
 def test_without_resamples_there_are_no_intervals(sparse: Split, model: Model) -> None:
@@ -284,7 +299,9 @@ def test_intervals_contain_the_truth_as_often_as_they_promise() -> None:
         nothing = start(parts, Config(k=1))
         nothing = replace(nothing, mu=0.0, users=ratings.users, items=ratings.items)
         zero = {name: table * 0 for name, table in nothing.tables.items()}
-        metrics: Metrics = evaluate(nothing.with_tables(zero), parts, replace(RAW, resamples=200))
+        metrics: Metrics = evaluate(
+            nothing.with_tables(zero), parts, replace(RAW, resamples=200), threads=1
+        )
         low, high = metrics.intervals["rmse"] or (0.0, 0.0)
         missed += not low < math.sqrt(1.25) < high
     assert 3 <= missed <= 25

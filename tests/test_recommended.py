@@ -13,7 +13,7 @@ from conftest import Outcome
 from planted import planted_ratings, planted_split
 
 from mfcli.config import Config, read_config
-from mfcli.search import advise
+from mfcli.search import advise, recommended
 from mfcli.splits import Split, read_split, split
 from mfcli.training import fit
 
@@ -30,6 +30,13 @@ def test_it_fits_small_data() -> None:
     assert settings["k"] == 5
     assert all(reason for *_, reason in advise(parts))
     fit(parts, replace(Config(**settings), epochs=3))  # type: ignore[arg-type]
+
+
+def test_large_data_needs_fewer_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recommended, "_LARGE", 100)
+    epochs = next(one for one in advise(planted_split(Config())) if one.name == "epochs")
+    assert epochs.value == 100
+    assert epochs.reason.endswith("an epoch takes seconds.")
 
 
 @pytest.mark.parametrize(("step", "least"), [(1.0, 0.0), (20.0, -10.0)])

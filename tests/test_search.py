@@ -18,6 +18,7 @@ from mfcli.config import Config, read_config
 from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
 from mfcli.plots import plot_search
 from mfcli.search import (
+    Attempt,
     Search,
     default_space,
     found_candidate,
@@ -127,6 +128,28 @@ def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: P
             Search(*other, path)
 
 
+def test_an_interrupted_search_continues(split: Split, tmp_path: Path) -> None:
+    def interrupt(attempt: Attempt) -> None:
+        if attempt.number == 3:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "search.db"
+    with pytest.raises(KeyboardInterrupt):
+        Search(split, Config(), SPACE, path, threads=2).run(ROUND, on_trial=interrupt)
+    again = Search(split, Config(), SPACE, path)
+    assert [attempt.number for attempt in again.attempts] == [1, 2, 3]
+    again.run(ROUND)
+    assert len(again.attempts) == ROUND
+    assert not again.failures
+
+
+def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:
+    some = Search(split, Config(), SPACE | {"epochs": Choice((100_000,))})
+    with pytest.raises(TrainingError, match="no trial was completed; raise minutes or trials"):
+        some.run(5, seconds=0.2)
+    assert not some.attempts
+
+
 def test_searched_settings_may_differ_from_those_in_the_storage(
     split: Split, tmp_path: Path
 ) -> None:
@@ -196,7 +219,7 @@ def test_failures_have_reasons(split: Split) -> None:
 def test_too_few_training_ratings() -> None:
     whole = planted_split(Config())
     few = replace(whole, train=whole.train.take(np.arange(len(whole.train)) < 4))
-    with pytest.raises(DataError, match="leaves no valid rating of 4; raise --valid"):
+    with pytest.raises(DataError, match="leaves no valid rating of 4; raise valid"):
         with_validation(few, Config())
 
 
