@@ -210,7 +210,7 @@ def test_small_decreases_are_not_improvements(real_split: Path) -> None:
 def test_early_stopping_on_test_ratings_needs_permission() -> None:
     config = Config(patience=3)
     split = planted_split(Config())
-    with pytest.raises(ConfigError, match="patience 3 needs validation ratings to stop by; split"):
+    with pytest.raises(ConfigError, match="patience=3 requires validation ratings; split"):
         fit(split, config)
     assert fit(split, replace(config, stop_on_test=True)).epoch > 0
 
