@@ -19,7 +19,7 @@ from mfcli.errors import ArtifactError
 from mfcli.evaluation import FoldMetrics, Metrics, compare, evaluate, read_metrics
 from mfcli.evaluation.bootstrap import interval
 from mfcli.splits import Split
-from mfcli.storage import write_manifest
+from mfcli.storage.records import sealed_text
 from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
@@ -174,8 +174,8 @@ def test_damaged_metrics_are_an_error_or_read(
     for _ in range(150):
         value = mutated(good, rng)
         seal = isinstance(value, dict) and "inf" not in json.dumps(value).lower()
-        write = write_manifest if seal else lambda path, value: path.write_text(json.dumps(value))
-        write(Path("bad.json"), value)
+        text = sealed_text if seal else json.dumps
+        Path("bad.json").write_text(text(value))
         for args in (["a", "bad.json"], ["bad.json", "a"]):
             done = run("compare", *args, "--any-protocol")
             assert done.code in (0, 1)
@@ -206,7 +206,7 @@ def test_records_are_checked(
     path = saved("a", measured(split, 2, replace(CONFIG, resamples=5))) / "metrics.json"
     value = json.loads(path.read_text())
     del value["digest"]
-    write_manifest(path, value | change)
+    path.write_text(sealed_text(value | change))
     with pytest.raises(ArtifactError) as caught:
         read_metrics(path)
     assert str(caught.value).startswith(f"{path}: {message}")
@@ -228,7 +228,7 @@ def test_breakdowns_are_checked(
     value = json.loads(path.read_text())
     del value["digest"]
     value["breakdown"] |= change
-    write_manifest(path, value)
+    path.write_text(sealed_text(value))
     with pytest.raises(ArtifactError, match=message):
         read_metrics(path)
 
@@ -245,6 +245,6 @@ def test_folds_are_checked(split: Split, saved: Callable[..., Path]) -> None:
         ({"measures": {}}, "has no measures.rmse"),
     ]
     for change, message in changes:
-        write_manifest(path, value | change)
+        path.write_text(sealed_text(value | change))
         with pytest.raises(ArtifactError, match=message):
             read_metrics(path)

@@ -132,6 +132,7 @@ def test_valid_fields_are_accepted(tmp_path: Path, more: dict[str, Any]) -> None
             "scale.labels['b']['d'] must be a whole number >= 0, got -1",
         ),
         ({"counts": {str(n): n - 2 for n in range(9, -1, -1)}}, "counts['1'] must be a whole"),
+        ({"counts": {"a\n": "x"}}, "counts['a\\n'] must be a whole number, got 'x'"),
         ({"name": {"long": "x" * 10_000}}, "name must be text, got {'long': 'xxxxxxxxxxxx..."),
     ],
 )

@@ -28,7 +28,7 @@ from mfcli.model import Model
 from mfcli.show import changed, facts_of, find, versions
 from mfcli.show.installed import LIBRARIES
 from mfcli.splits import read_split, split, split_hash, write_split
-from mfcli.storage import json_text, write_manifest
+from mfcli.storage import json_text, records
 from mfcli.storage.records import _seal
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -572,7 +572,7 @@ def test_text_from_files_is_harmless(work: Run, capfd: pytest.CaptureFixture[str
     manifest = json.loads(Path("split/split.json").read_text())
     manifest["source"] |= {"name": evil, "columns": {evil: evil}}
     del manifest["digest"]
-    write_manifest(Path("split/split.json"), manifest)
+    Path("split/split.json").write_text(records.sealed_text(manifest))
     Path("history.json").write_text(json_text({"loss": [1], evil: [1]}))
     Path("metrics.json").write_text(json.dumps({"folds": evil, "format": 1, "mfcli": evil}))
     Path("mfcli.toml").write_text('cut = "[b]\\u001b"\nstrategy = "temporal"\n')

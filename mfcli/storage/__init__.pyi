@@ -12,15 +12,6 @@ from .compilation import (
     kernel as kernel,
 )
 from .digests import check_files as check_files, sha256 as sha256
-from .fields import check_fields as check_fields
-from .files import (
-    check_digests as check_digests,
-    check_format as check_format,
-    check_seal as check_seal,
-    read_manifest as read_manifest,
-    write_manifest as write_manifest,
-    write_sealed as write_sealed,
-)
 from .locks import locked as locked
 from .memory import check_memory as check_memory
 from .records import (
