@@ -40,7 +40,6 @@ import hashlib
 import json
 import re
 import reprlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 
@@ -48,6 +47,7 @@ import msgspec
 
 from mfcli import __version__
 from mfcli.errors import ArtifactError, Text
+from mfcli.storage.validation import converted
 
 _MOST_BYTES = 1 << 26  # no record is larger
 _HUGE = 1e300  # no number in a record is larger
@@ -143,12 +143,9 @@ def to_section(path: Path, value: dict[str, Any], kind: type[T], *, remedy: Text
         If a field is missing or has the wrong type.
     """
     try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        rule = _rule(str(error), value, kind)
-    except UnicodeEncodeError as error:  # JSON can escape halves of characters, UTF-8 cannot
-        rule = f"must contain valid Unicode, got {reprlib.repr(error.object)}"
-    raise ArtifactError(rule, place=path, remedy=remedy)
+        return converted(value, kind)
+    except ValueError as error:
+        raise ArtifactError(str(error), place=path, remedy=remedy) from error
 
 
 def read_json(path: Path, *, remedy: Text = _REMEDY) -> dict[str, Any]:
@@ -278,71 +275,3 @@ def _finite(text: str) -> float:
 
 def _refused(text: str) -> Any:
     raise OverflowError(f"numbers must be finite and below 1e300, got {reprlib.repr(text)}")
-
-
-_WORDS = {
-    "array": "a list",
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "null": "null",
-    "object": "an object",
-    "str": "text",
-}
-_PLACE = re.compile(r"(.*?)(?: - at `(?:key` in `)?\$([^`]*)`)?", re.DOTALL)
-_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
-_EXPECTED = re.compile(r"Expected `([^`]+)`([^,]*).*", re.DOTALL)
-
-
-def _rule(text: str, value: dict[str, Any], kind: Any) -> str:
-    """Phrase an error of msgspec, which writes "Expected `int`, got `str` - at `$.ratings.all`"."""
-    found = _PLACE.fullmatch(text)
-    message, path = (found[1], found[2] or "") if found else (text, "")
-    *_, (name, entry) = [("", value), *_steps(text, path, value, kind)]
-    if missing := _MISSING.fullmatch(message):
-        return f"has no {name}.{missing[1]}" if name else f"has no {missing[1]}"
-    if expected := _EXPECTED.fullmatch(message):
-        words = " or ".join(_WORDS.get(word, word) for word in expected[1].split(" | "))
-        return f"{name} must be {words}{expected[2]}, got {reprlib.repr(entry)}"
-    return f"{name}: {message}" if name else message
-
-
-def _steps(text: str, path: str, value: dict[str, Any], kind: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values along a path such as ".ratings[...][3]", the innermost last."""
-    name: str = ""
-    entry: Any = value
-    for field, index in _STEP.findall(path):
-        if index == "...":
-            key = _faulty_key(text, entry, value, kind)
-            name, entry = f"{name}[{reprlib.repr(key)}]", entry[key]
-        elif index:
-            name, entry = f"{name}[{index}]", entry[int(index)]
-        else:
-            name, entry = f"{name}.{field}".removeprefix("."), entry[field]
-        yield name, entry
-
-
-def _faulty_key(text: str, entries: dict[str, Any], value: dict[str, Any], kind: Any) -> str:
-    """Find the entry that breaks a rule; msgspec does not name it.
-
-    Keeps the half of the entries that gives the same error until one is left. `entries` is an
-    object within `value`; it is changed.
-    """
-    left = list(entries.items())
-    while len(left) > 1:
-        half = left[: len(left) // 2]
-        entries.clear()
-        entries.update(half)
-        left = half if _error(value, kind) == text else left[len(half) :]
-    entries.clear()
-    entries.update(left)
-    return left[0][0]
-
-
-def _error(value: dict[str, Any], kind: Any) -> str:
-    try:
-        msgspec.convert(value, kind)
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        return str(error)
-    return ""
