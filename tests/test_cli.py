@@ -83,9 +83,7 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     assert "total" in first.out
     assert "runs/a/model and runs/a/history.json: validation RMSE" in first.out
     plan, *lines = first.err.splitlines()
-    assert (
-        plan == "note: engine fast (it makes Keras's own updates), blocks 1 (for tables of 1.2 MB)"
-    )
+    assert plan == "note: engine fast (the same updates as Keras), blocks 1 (for tables of 1.2 MB)"
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
         assert words in lines[0]
@@ -287,7 +285,7 @@ def test_options_take_three_lines_at_most(
 
 def test_a_setting_is_reset_with_the_word_none(trained: Run) -> None:
     Path("mfcli.toml").write_text("patience = 1\nblocks = 2\n")
-    assert "needs validation ratings" in trained("train", "--epochs", 1).err
+    assert "requires validation ratings" in trained("train", "--epochs", 1).err
     done = trained("train", "--epochs", 1, "--patience", "none", "--blocks", "none", "--json")
     assert done.code == 0, done.err
     config = json.loads(done.out)["config"]
