@@ -292,7 +292,7 @@ def test_tune_then_train(run: Run, real_csv: Path, quick_init: None) -> None:
     result = json.loads(done.out)
     assert (result["trials"], result["file"], result["picture"]) == (3, "mfcli.toml", "s.png")
     assert result["recommended_rmse"] < result["rmse"]
-    assert "the settings of mfcli init do better" in done.err
+    assert "the settings of mfcli init are better" in done.err
     assert Path("s.png").stat().st_size > 10_000
     found = read_config(Path("mfcli.toml"))
     assert found == replace(Config(), **result["settings"])
@@ -326,7 +326,7 @@ def test_without_a_space_the_settings_of_init_compete(
     Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\nrelevant = 3.0\n")
     done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
     assert done.code == 0, done.err
-    assert "The settings of mfcli init do better, validation RMSE 0." in done.out
+    assert "The settings of mfcli init are better, validation RMSE 0." in done.out
     assert done.out.count("relevant ") == 1
     found = read_config(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
