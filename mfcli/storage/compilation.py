@@ -85,10 +85,11 @@ def sources_digest(function: Callable[..., Any]) -> str:
     These are the source files of all functions of the same top-level package that it can call,
     directly or not, and the values of the constants that these functions use.
     """
-    parts = set()
-    for called in _reachable(function):
-        parts.add("".join(linecache.getlines(called.__code__.co_filename, called.__globals__)))
-        for name, value in _globals(called):
+    functions = _reachable(function)
+    files = {called.__code__.co_filename: called.__globals__ for called in functions}
+    parts = {"".join(linecache.getlines(file, scope)) for file, scope in files.items()}
+    for called in functions:
+        for name, value in _globals(called).items():
             if isinstance(value, (bool, int, float, str, tuple)):
                 parts.add(f"{name} = {value!r}")
     return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
@@ -103,19 +104,22 @@ def _reachable(function: Any) -> set[FunctionType]:
         current = waiting.pop()
         if current not in found:
             found.add(current)
-            values = (value for _, value in _globals(current) if isinstance(value, FunctionType))
-            waiting += [v for v in values if v.__module__.partition(".")[0] == package]
+            waiting += [
+                value
+                for value in _globals(current).values()
+                if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == package
+            ]
     return found
 
 
-def _globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of the global variables that a function uses.
+@functools.cache
+def _globals(function: FunctionType) -> dict[str, Any]:
+    """Return the global variables that a function uses.
 
     Functions that Numba or a decorator has wrapped are unwrapped.
     """
-    for name in sorted(set(_names(function.__code__))):
-        if name in function.__globals__:
-            yield name, inspect.unwrap(function.__globals__[name])
+    scope = function.__globals__
+    return {n: inspect.unwrap(scope[n]) for n in set(_names(function.__code__)) if n in scope}
 
 
 def _names(code: CodeType) -> Iterator[str]:
