@@ -52,7 +52,7 @@ class FoldedInSection(Section):
 
 
 class ModelRecord(Record):
-    """What `model.json` says.
+    """The fields of `model.json`.
 
     Attributes
     ----------

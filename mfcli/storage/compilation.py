@@ -12,10 +12,11 @@ import hashlib
 import inspect
 import linecache
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numba
+import numpy as np
 from numba import types
 
 
@@ -82,40 +83,43 @@ def _keyed(function: Any) -> FunctionType:
 def sources_digest(function: Callable[..., Any]) -> str:
     """Return a digest of what the compiled code of a function is made of.
 
-    These are the source files of all functions of the same top-level package that it can call,
-    directly or not, and the values of the constants that these functions use.
+    Starting from the function, follow the global names that code uses, within its top-level
+    package. The digest covers the source file of each function and class found in this way, and the
+    value of each constant, so a new file is covered as soon as a kernel uses something in it.
     """
-    parts = set()
-    for called in _reachable(function):
-        parts.add("".join(linecache.getlines(called.__code__.co_filename, called.__globals__)))
-        for name, value in _globals(called):
-            if isinstance(value, (bool, int, float, str, tuple)):
+    package, waiting = _package(function), [function]
+    found: set[Any] = set()
+    parts: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        parts.add("".join(linecache.getlines(inspect.getfile(current))))
+        for name, value in _globals(current) if isinstance(current, FunctionType) else ():
+            if isinstance(value, (FunctionType, type)) and _package(value) == package:
+                waiting.append(value)
+            elif isinstance(value, (bool, int, float, str, tuple, np.generic)):
                 parts.add(f"{name} = {value!r}")
     return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
 
 
-def _reachable(function: Any) -> set[FunctionType]:
-    """Return a function and the functions of its package that it can call."""
-    package = function.__module__.partition(".")[0]
-    found: set[FunctionType] = set()
-    waiting = [function]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            values = (value for _, value in _globals(current) if isinstance(value, FunctionType))
-            waiting += [v for v in values if v.__module__.partition(".")[0] == package]
-    return found
+def _package(value: Any) -> str:
+    return str(value.__module__).partition(".")[0]
 
 
 def _globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Yield the names and values of the global variables that a function uses.
 
-    Functions that Numba or a decorator has wrapped are unwrapped.
+    The code says `helpers.change` as the two names "helpers" and "change", so every name is also
+    looked up in every module among the variables. Functions that Numba or a decorator has wrapped
+    are unwrapped.
     """
-    for name in sorted(set(_names(function.__code__))):
-        if name in function.__globals__:
-            yield name, inspect.unwrap(function.__globals__[name])
+    names, scope = set(_names(function.__code__)), function.__globals__
+    modules = (scope[name] for name in names & scope.keys())
+    for place in (scope, *(vars(value) for value in modules if isinstance(value, ModuleType))):
+        for name in names & place.keys():
+            yield name, inspect.unwrap(place[name])
 
 
 def _names(code: CodeType) -> Iterator[str]:

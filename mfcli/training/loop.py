@@ -268,8 +268,8 @@ class _Run:
             at = self._best_epoch
             best = Fit(self._best, History.of(self._epochs[:at]), at)
             kept = f"epoch {at}, the best epoch so far, was kept"
-        gibbs = self._config.optimizer == "gibbs"
-        cause = "gibbs" if gibbs else f"lr {self._config.lr:g}"
+        config = self._config
+        cause = "gibbs" if config.optimizer == "gibbs" else f"lr {config.lr:g}"
         rule = f"training diverged at epoch {number} ({cause}); {kept}"
         return Diverged(rule, remedy=self._remedy(), best=best)
 
@@ -278,11 +278,9 @@ class _Run:
         if config.optimizer == "gibbs":
             return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
-        remedy: list[str | Param]
+        remedy: list[str | Param] = ["try another ", Param("reg"), " or ", Param("batch_size")]
         if rate:
             remedy = ["try ", Param("lr", float(f"{rate:g}"))]
-        else:
-            remedy = ["try another ", Param("reg"), " or ", Param("batch_size")]
         if (config.blocks or 1) > 1:
             remedy += [" or fewer ", Param("blocks"), f" than {config.blocks}"]
         return remedy

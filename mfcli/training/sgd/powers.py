@@ -172,7 +172,7 @@ def _fill_costs(step: Any, weight: Any, sizes: Any, out: Any) -> None:
 def quadratic(rows: Any, one: Any, weights: Any, sums: Any) -> None:
     """Set ``sums[row]`` (float64) to a quadratic form of each row.
 
-    It is the sum over all lanes, except for that of the constant one, of ``w w``, ``x x``, ``x s``
+    It is the sum over all lanes, except the lane of the constant one, of ``w w``, ``x x``, ``x s``
     and ``s s``, times the four `weights` (float64). The weights (1, 0, 0, 0) give the sum of the
     squared weights; `Costs.start` gives the penalty of an idle row, not yet multiplied by reg.
     """
