@@ -31,7 +31,7 @@ from mfcli.types import Floats
 
 CHECKPOINT_FOLDER = "checkpoint"
 _RECORD, _STATE = "checkpoint.json", "state.npz"
-NAMES = (_RECORD, _STATE)
+CHECKPOINT_FILES = (_RECORD, _STATE)
 """The files of a checkpoint folder."""
 
 _MOST_LOST = 60.0  # seconds of training that an interruption may lose
@@ -146,7 +146,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         If the folder holds other files or cannot be written.
     """
     best = {f"{_BEST}{name}": table for name, table in checkpoint.best.items()}
-    with replacing_folder(folder, NAMES) as temporary:
+    with replacing_folder(folder, CHECKPOINT_FILES) as temporary:
         write_arrays(temporary / _STATE, checkpoint.state | best)
         record = CheckpointRecord(
             settings=checkpoint.config.used("training"),

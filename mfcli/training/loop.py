@@ -13,15 +13,10 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, Param, Text, TrainingError
-from mfcli.model import NAMES, Model, initial_model
+from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
-from mfcli.training.checkpoints import (
-    CHECKPOINT_FOLDER,
-    NAMES as CHECKPOINT_NAMES,
-    Checkpoint,
-    Keeper,
-)
+from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
 from mfcli.training.factory import make_engine
 from mfcli.training.history import HISTORY_FILE, Epoch, History
@@ -91,8 +86,8 @@ def check_writable(folder: Path) -> None:
     ------
     ArtifactError
     """
-    check_replaceable(folder / MODEL_FOLDER, NAMES)
-    check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_NAMES)
+    check_replaceable(folder / MODEL_FOLDER, MODEL_FILES)
+    check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_FILES)
     check_writable_file(folder / HISTORY_FILE)
 
 
