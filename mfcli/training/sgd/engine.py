@@ -9,7 +9,6 @@ import numpy as np
 
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.errors import ConfigError, Param
 from mfcli.model import Model
 from mfcli.storage import each
 from mfcli.training.engine import Losses, State, copy_state
@@ -17,7 +16,7 @@ from mfcli.training.plan import variant_of
 from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Block, Blocks, records
 from mfcli.training.sgd.kernels import CHUNK, kernels_for
-from mfcli.training.sgd.powers import Powers, make_costs, make_powers, quadratic
+from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
@@ -125,7 +124,7 @@ class FastEngine:
         copy_state(state, self.state())
 
     def _make_tables(self) -> None:
-        self._powers = _powers(self._sgd, len(self._blocks.sizes))
+        self._powers = make_powers(self._sgd, len(self._blocks.sizes))
         self._costs = make_costs(self._sgd, self._blocks.sizes)
 
     def _prepare(self, epoch: int) -> None:
@@ -196,12 +195,3 @@ class FastEngine:
 def _sgd(config: Config, epoch: int) -> Sgd:
     """Return the parameters of an epoch. All tables have one penalty."""
     return Sgd(*rates(config, epoch), config.table_regs["user_factors"], config.nesterov)
-
-
-def _powers(sgd: Sgd, steps: int) -> Powers:
-    try:
-        return make_powers(sgd, steps)
-    except ValueError as error:
-        slightly = ["change ", Param("lr"), " or ", Param("reg"), " slightly"]
-        remedy = [*slightly, ", or use ", Param("engine", "keras")]
-        raise ConfigError(str(error), remedy=remedy) from error
