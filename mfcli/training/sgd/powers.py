@@ -30,7 +30,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from mfcli.errors import ConfigError, Param
+from mfcli.errors import ConfigError, Param, Text
 from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.sgd.rows import Sgd
 from mfcli.training.sgd.vectors import fma, pointer
@@ -94,8 +94,8 @@ def make_powers(sgd: Sgd, steps: int) -> Powers:
     """
     rest = 1.0 - sgd.decay
     if sgd.nesterov and abs(rest) < _SINGULAR:
-        slightly = ["change ", Param("lr"), " or ", Param("reg"), " slightly"]
-        remedy = [*slightly, ", or use ", Param("engine", "keras")]
+        keras = Param("engine", "keras")
+        remedy: Text = ["change ", Param("lr"), " or ", Param("reg"), " slightly, or use ", keras]
         raise ConfigError("2 lr reg must not be 1 with Nesterov momentum", remedy=remedy)
     step, _ = _one_step(sgd)
     limit = _last_power(sgd, steps)
