@@ -12,7 +12,7 @@ Floats: TypeAlias = NDArray[np.float32]
 """Weights, ratings and predictions."""
 
 Doubles: TypeAlias = NDArray[np.float64]
-"""Sums, statistics and whatever needs double precision."""
+"""Sums, statistics and other numbers that need double precision."""
 
 Rows: TypeAlias = NDArray[np.int32]
 """Row numbers of users or items, counted from 0; -1 for an unknown id."""
@@ -21,6 +21,7 @@ Counts: TypeAlias = NDArray[np.int64]
 """Numbers of ratings."""
 
 Mask: TypeAlias = NDArray[np.bool_]
+"""Whether each row or rating is selected."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the amount done and the total, in ratings, bytes, users or epochs."""

@@ -28,9 +28,17 @@ from toy.numbers import ADDED
 def change(x):
     return x + ADDED
 """,
+    "toy/pairs.py": """
+from typing import NamedTuple
+
+class Pair(NamedTuple):
+    first: int
+    second: int
+""",
     "toy/kernels.py": """
 from numba import types
 from mfcli.storage import array_type, inlined, kernel
+from toy import pairs
 from toy.helpers import change
 
 @inlined
@@ -40,7 +48,7 @@ def twice(x):
 @kernel(array_type(types.int64, 1))
 def fill(out):
     for n in range(len(out)):
-        out[n] = twice(n)
+        out[n] = pairs.Pair(twice(n), 7).first
 """,
 }
 
@@ -101,6 +109,8 @@ def test_a_change_in_another_file_compiles_again(tmp_path: Path) -> None:
     assert run(RUN_TOY, cache, tmp_path, ROOT) == "20 21 22"
     edit(tmp_path / "toy/numbers.py", "ADDED = 1", "ADDED = 3")
     assert run(RUN_TOY, cache, tmp_path, ROOT) == "60 61 62"
+    edit(tmp_path / "toy/pairs.py", "first: int\n    second: int", "second: int\n    first: int")
+    assert run(RUN_TOY, cache, tmp_path, ROOT) == "7 7 7"
 
 
 def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> None:

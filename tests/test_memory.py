@@ -87,7 +87,7 @@ def test_training_that_cannot_fit_is_refused(
     done = run("train", "--split", real_split, "--k", 20)
     assert done.code == 1
     assert done.err.splitlines()[-1].startswith("error: training with k 20 needs about 0.0")
-    assert done.err.endswith("0.00 GB are free; lower --k, or train on fewer ratings\n")
+    assert done.err.endswith("0.00 GB are free; use a smaller --k or fewer ratings\n")
     assert not Path("model").exists()
 
 

@@ -1,7 +1,7 @@
 from .factorization import TABLES as TABLES
 from .folder import (
     KERAS_FILE as KERAS_FILE,
-    NAMES as NAMES,
+    MODEL_FILES as MODEL_FILES,
     check_same_split as check_same_split,
     read_model_record as read_model_record,
 )
@@ -11,11 +11,7 @@ from .keras_file import (
     write_keras_file as write_keras_file,
 )
 from .model import Model as Model, initial_model as initial_model
-from .network import (
-    ROW_PENALTY_LAYER as ROW_PENALTY_LAYER,
-    Layer as Layer,
-    Network as Network,
-)
+from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
 from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
 from .recommendations import (
     Rated as Rated,

@@ -31,7 +31,7 @@ from mfcli.storage import (
 KERAS_FILE = "model.keras"
 _RECORD = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
-NAMES = (_RECORD, KERAS_FILE, *_VOCABULARIES)
+MODEL_FILES = (_RECORD, KERAS_FILE, *_VOCABULARIES)
 """The files of a model folder."""
 
 _REMEDY = "train again"
@@ -52,7 +52,7 @@ class FoldedInSection(Section):
 
 
 class ModelRecord(Record):
-    """What `model.json` says.
+    """The fields of `model.json`.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class StoredModel(Factorization):
         ArtifactError
             If the folder holds other files or cannot be written.
         """
-        with replacing_folder(Path(folder), NAMES) as temporary:
+        with replacing_folder(Path(folder), MODEL_FILES) as temporary:
             write_keras_file(temporary / KERAS_FILE, self.network(), self.tables)
             write_vocabulary(temporary / "users.arrow", self.users)
             write_vocabulary(temporary / "items.arrow", self.items)

@@ -213,10 +213,6 @@ def _read_table(file: h5py.File, name: str, shape: tuple[int, int]) -> Floats:
     return table
 
 
-def _matrix(table: Floats) -> Floats:
-    return table.reshape(len(table), -1)
-
-
 def _weights(tables: Mapping[str, Floats], groups: Mapping[str, str]) -> memoryview:
     """Build an HDF5 file in memory, because HDF5 does not report a full disk reliably."""
     content = io.BytesIO()
@@ -226,7 +222,8 @@ def _weights(tables: Mapping[str, Floats], groups: Mapping[str, str]) -> memoryv
             variables = file.create_group(f"layers/{group}/vars")
             variables.attrs["name"] = name
             if name in tables:
-                variables.create_dataset("0", data=_matrix(tables[name]))
+                table = tables[name]
+                variables.create_dataset("0", data=table.reshape(len(table), -1))
     return content.getbuffer()
 
 

@@ -169,8 +169,8 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
 def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) -> Ranking:
     """Rank the rows of a table by the cosine of their factors with those of given rows.
 
-    A given row is not in its own ranking. Rows of zeros, which have no training ratings, are in
-    none, and neither are rows for which `allowed` is false.
+    A row is not in its own ranking. Rows of zeros, which have no training ratings, and rows that
+    are not allowed are in no ranking.
 
     Parameters
     ----------

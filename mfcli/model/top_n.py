@@ -21,9 +21,8 @@ def select_top(scores: Any, items: Any, best: Any) -> None:
     ----------
     scores : float32 array, shape (b, n_items)
     items : int32 array, shape (b, n)
-        Set to the columns of the highest scores, best first; of equal scores the lower column
-        first.
-        -infinity is never selected, and leaves the initial value.
+        Set to the columns of the highest scores, best first; of equal scores, the lower column
+        first. -infinity is never selected and leaves the initial value.
     best : float32 array, shape (b, n)
         Filled with -infinity; set to the scores.
     """
@@ -31,7 +30,7 @@ def select_top(scores: Any, items: Any, best: Any) -> None:
     for row in range(scores.shape[0]):
         for item in range(scores.shape[1]):
             score = scores[row, item]
-            if n == 0 or not score > best[row, n - 1]:
+            if n == 0 or not score > best[row, n - 1]:  # most scores: one comparison
                 continue
             place = n - 1
             while place > 0 and score > best[row, place - 1]:

@@ -12,7 +12,14 @@ import numpy as np
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config, read_settings
 from mfcli.errors import ArtifactError, ConfigError, MfcliError, Spell
 from mfcli.evaluation import FoldMetrics, Metrics, read_metrics
-from mfcli.model import KERAS_FILE, NAMES, Model, read_keras_file, read_model_record, read_outline
+from mfcli.model import (
+    KERAS_FILE,
+    MODEL_FILES,
+    Model,
+    read_keras_file,
+    read_model_record,
+    read_outline,
+)
 from mfcli.show.finding import SPLIT_FOLDER, Artifact, fold_number
 from mfcli.splits import describe_split, split_hash
 from mfcli.storage import record_values
@@ -85,7 +92,7 @@ def _model(folder: Path) -> dict[str, Any]:
         "mu": model.mu,
         "scale": model.scale._asdict(),
         **_tables(model.tables),
-        "bytes": _size(folder / name for name in NAMES),
+        "bytes": _size(folder / name for name in MODEL_FILES),
         "split": model.split_hash,
         "split_beside": _split_beside(folder.parent, model.split_hash),
         "losses": record.losses,

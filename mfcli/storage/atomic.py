@@ -109,7 +109,7 @@ def check_writable_file(target: Path) -> None:
 
 @contextlib.contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Raise an `ArtifactError` that names the target for errors of the system."""
+    """Convert errors of the system to an `ArtifactError` that names the target."""
     try:
         yield
     except OSError as error:

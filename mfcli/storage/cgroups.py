@@ -59,7 +59,7 @@ def text(path: Path) -> str:
 
 
 def _groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
-    """Yield the version and folder of this process's groups and of those around them."""
+    """Yield the version and folder of the groups of this process and of the groups around them."""
     for line in text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):

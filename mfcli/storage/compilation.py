@@ -12,10 +12,11 @@ import hashlib
 import inspect
 import linecache
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numba
+import numpy as np
 from numba import types
 
 
@@ -82,44 +83,50 @@ def _keyed(function: Any) -> FunctionType:
 def sources_digest(function: Callable[..., Any]) -> str:
     """Return a digest of what the compiled code of a function is made of.
 
-    These are the source files of all functions of the same top-level package that it can call,
-    directly or not, and the values of the constants that these functions use.
+    Starting from the function, follow the global names that code uses, within its top-level
+    package. The digest covers the source file of each function and class found in this way, and the
+    value of each constant, so a new file is covered as soon as a kernel uses something in it.
     """
-    functions = _reachable(function)
-    files = {called.__code__.co_filename: called.__globals__ for called in functions}
-    parts = {"".join(linecache.getlines(file, scope)) for file, scope in files.items()}
-    for called in functions:
-        for name, value in _globals(called).items():
-            if isinstance(value, (bool, int, float, str, tuple)):
+    package, waiting = _package(function), [function]
+    found: set[Any] = set()
+    parts: set[str] = set()
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.add(current)
+        parts.add(_source(inspect.getfile(current)))
+        for name, value in _globals(current) if isinstance(current, FunctionType) else ():
+            if isinstance(value, (FunctionType, type)) and _package(value) == package:
+                waiting.append(value)
+            elif isinstance(value, (bool, int, float, str, tuple, np.generic)):
                 parts.add(f"{name} = {value!r}")
     return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()
 
 
-def _reachable(function: Any) -> set[FunctionType]:
-    """Return a function and the functions of its package that it can call."""
-    package = function.__module__.partition(".")[0]
-    found: set[FunctionType] = set()
-    waiting = [function]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
-            found.add(current)
-            waiting += [
-                value
-                for value in _globals(current).values()
-                if isinstance(value, FunctionType) and value.__module__.partition(".")[0] == package
-            ]
-    return found
+@functools.cache
+def _source(file: str) -> str:
+    return "".join(linecache.getlines(file))
+
+
+def _package(value: Any) -> str:
+    return str(value.__module__).partition(".")[0]
 
 
 @functools.cache
-def _globals(function: FunctionType) -> dict[str, Any]:
-    """Return the global variables that a function uses.
+def _globals(function: FunctionType) -> tuple[tuple[str, Any], ...]:
+    """Return the names and values of the global variables that a function uses.
 
-    Functions that Numba or a decorator has wrapped are unwrapped.
+    The code says `helpers.change` as the two names "helpers" and "change", so every name is also
+    looked up in every module among the variables. Functions that Numba or a decorator has wrapped
+    are unwrapped.
     """
-    scope = function.__globals__
-    return {n: inspect.unwrap(scope[n]) for n in set(_names(function.__code__)) if n in scope}
+    names, scope = set(_names(function.__code__)), function.__globals__
+    modules = (scope[name] for name in names & scope.keys())
+    places = (scope, *(vars(value) for value in modules if isinstance(value, ModuleType)))
+    return tuple(
+        (name, inspect.unwrap(place[name])) for place in places for name in names & place.keys()
+    )
 
 
 def _names(code: CodeType) -> Iterator[str]:

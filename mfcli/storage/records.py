@@ -1,10 +1,10 @@
 """Typed JSON records: `split.json`, `model.json`, `checkpoint.json`, `metrics.json`, ...
 
-A record is an object with these fields beside its own:
+Every record has these fields:
 
-    format    the version of its layout, a number
+    format    number of its layout
     mfcli     the version of mfcli that wrote it
-    digest    SHA-256 of everything else that it says
+    digest    SHA-256 of all other fields
 
 Within a format, later versions of mfcli may add fields, so unknown fields are ignored. A change
 that makes older readers wrong needs a new format number.
@@ -204,7 +204,7 @@ def _check_format(path: Path, value: dict[str, Any], reads: int, remedy: Text) -
 
 
 def _check_seal(path: Path, value: dict[str, Any], remedy: Text) -> None:
-    """Refuse an object whose digest is missing or does not match what the object says."""
+    """Refuse an object whose digest is missing or does not match its other fields."""
     try:
         is_sound = value.get(_DIGEST) == _seal(value)
     except RecursionError:
@@ -231,7 +231,7 @@ def sealed_text(value: dict[str, Any]) -> str:
 
 
 def _seal(value: dict[str, Any]) -> str:
-    """Digest what an object says, in any order and layout, without its digest."""
+    """Return the digest of all other fields of an object, whatever their order."""
     others = {name: entry for name, entry in value.items() if name != _DIGEST}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -8,14 +8,11 @@ wider optima and better generalization", UAI 2018). Training itself does not cha
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.model import TABLES, Model
-from mfcli.training.engine import Engine, Losses, held_out_losses, take_over
+from mfcli.training.engine import Engine, Losses, State, copy_state, held_out_losses
 from mfcli.types import Progress
 
 _PREFIX = "average."
@@ -59,13 +56,13 @@ class Averaging:
         means = {name: (sums / count).astype(np.float32) for name, sums in self._sums.items()}
         return model.with_tables(means)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         return self._engine.state() | self._averages()
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        take_over(self._averages(), {n: a for n, a in state.items() if n.startswith(_PREFIX)})
+    def restore(self, state: State) -> None:
+        copy_state({n: a for n, a in state.items() if n.startswith(_PREFIX)}, self._averages())
         self._engine.restore({n: a for n, a in state.items() if not n.startswith(_PREFIX)})
 
-    def _averages(self) -> dict[str, NDArray[Any]]:
+    def _averages(self) -> State:
         sums = {f"{_PREFIX}{name}": sums for name, sums in self._sums.items()}
         return {f"{_PREFIX}count": self._count, **sums}

@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.config import SETTINGS, Config, settings_in
 from mfcli.errors import ArtifactError, ConfigError, Param
@@ -26,11 +25,13 @@ from mfcli.storage import (
     write_arrays,
     write_record,
 )
+from mfcli.training.engine import State
 from mfcli.training.history import Epoch, History
+from mfcli.types import Floats
 
 CHECKPOINT_FOLDER = "checkpoint"
 _RECORD, _STATE = "checkpoint.json", "state.npz"
-NAMES = (_RECORD, _STATE)
+CHECKPOINT_FILES = (_RECORD, _STATE)
 """The files of a checkpoint folder."""
 
 _MOST_LOST = 60.0  # seconds of training that an interruption may lose
@@ -39,12 +40,9 @@ _LEAST_INTERVAL = 1.0  # seconds
 _BEST = "best_"  # prefix of the best epoch's tables
 _REMEDY = "train again"
 
-State: TypeAlias = dict[str, NDArray[Any]]
-"""Arrays by name."""
-
 
 class CheckpointRecord(Record):
-    """What `checkpoint.json` says.
+    """The fields of `checkpoint.json`.
 
     Attributes
     ----------
@@ -68,7 +66,7 @@ class CheckpointRecord(Record):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training between two epochs.
+    """The state of a training between two epochs.
 
     Attributes
     ----------
@@ -87,7 +85,7 @@ class Checkpoint:
     split_hash: str
     history: History
     state: State
-    best: State
+    best: dict[str, Floats]
 
     def check(self, config: Config, split_hash: str) -> None:
         """Refuse to continue with another split or other settings.
@@ -148,7 +146,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         If the folder holds other files or cannot be written.
     """
     best = {f"{_BEST}{name}": table for name, table in checkpoint.best.items()}
-    with replacing_folder(folder, NAMES) as temporary:
+    with replacing_folder(folder, CHECKPOINT_FILES) as temporary:
         write_arrays(temporary / _STATE, checkpoint.state | best)
         record = CheckpointRecord(
             settings=checkpoint.config.used("training"),

@@ -1,13 +1,13 @@
 """What every engine offers, and what engines share.
 
-An engine trains a model in place, one epoch at a time. The epoch loop (`loop.py`) does not know
-which engine it runs. For the same seed, all SGD engines start from the same weights and see the
-same batches in the same order.
+An engine holds the weights and changes them, one epoch at a time. The epoch loop (`loop.py`) does
+not know which engine it runs. For the same seed, all SGD engines start from the same weights and
+see the same batches in the same order.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,14 @@ from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.types import Progress
 
+State: TypeAlias = dict[str, NDArray[Any]]
+"""The arrays that training depends on between two epochs, by name."""
+
 
 class Losses(NamedTuple):
     """The losses of an epoch, as Keras reports them.
 
-    Those of training are means over the ratings, each predicted before the step that it is part of.
+    Training losses are means over the ratings, each predicted before the step that uses it.
 
     Attributes
     ----------
@@ -50,10 +53,10 @@ class Engine(Protocol):
     def model(self) -> Model:
         """Return the current model."""
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays that training depends on between two epochs, by name; not copied."""
+    def state(self) -> State:
+        """Return the state; arrays are not copied."""
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: State) -> None:
         """Continue from a state.
 
         Raises
@@ -63,8 +66,8 @@ class Engine(Protocol):
         """
 
 
-def take_over(target: dict[str, NDArray[Any]], state: dict[str, NDArray[Any]]) -> None:
-    """Copy the arrays of a state into those of an engine.
+def copy_state(state: State, target: State) -> None:
+    """Copy the arrays of a state to those of an engine.
 
     Raises
     ------

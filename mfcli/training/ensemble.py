@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model
 from mfcli.storage import each
-from mfcli.training.engine import Engine, Losses, held_out_mse
+from mfcli.training.engine import Engine, Losses, State, held_out_mse
 from mfcli.types import Doubles, Floats, Progress
 
 _FACTORS = ("user_factors", "item_factors")
@@ -69,14 +67,14 @@ class Ensemble:
     def model(self) -> Model:
         return mean_of([member.model() for member in self._members], self._config)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         return {
             f"{number}.{name}": array
             for number, member in enumerate(self._members)
             for name, array in member.state().items()
         }
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: State) -> None:
         for number, member in enumerate(self._members):
             prefix = f"{number}."
             part = {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}

@@ -52,7 +52,7 @@ class Epoch:
 
 
 class HistoryRecord(Record, omit_defaults=True):
-    """What `history.json` says: one list per measure, one entry per epoch."""
+    """The fields of `history.json`: lists with one entry per epoch."""
 
     FORMAT = 2
 

@@ -7,28 +7,26 @@ import os
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.storage import stderr_held
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with (
-    stderr_held()
-):  # TensorFlow prints a page about processors and graphics cards when it is imported
+with stderr_held():  # TensorFlow prints a page about the hardware when it is imported
     import keras
     import tensorflow as tf
 
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import ROW_PENALTY_LAYER, TABLES, Model, Network
-from mfcli.training.engine import Losses, held_out_losses, take_over
+from mfcli.training.engine import Losses, State, copy_state, held_out_losses
 from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Blocks
 from mfcli.training.sgd.rows import Records
 from mfcli.types import Doubles, Progress
 
 _INTERVAL = 32  # steps between two reports of progress
+_MOMENTUM = {"sgd": "momentum", "adam": "beta_1"}  # what the optimizers of Keras call it
 
 
 class KerasEngine:
@@ -69,12 +67,12 @@ class KerasEngine:
             {n: t[:, 0] if n.endswith("biases") else t for n, t in tables.items()}
         )
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: State) -> None:
         arrays = {name: array.copy() for name, array in self.state().items()}
-        take_over(arrays, state)
+        copy_state(state, arrays)
         for name, variable in self._variables().items():
             variable.assign(arrays[name])
 
@@ -88,7 +86,7 @@ class KerasEngine:
         """Set the learning rate and the momentum of an epoch."""
         optimizer = self._network.optimizer
         optimizer.learning_rate, momentum = rates(self._start.config, epoch)
-        name = "beta_1" if self._start.config.optimizer == "adam" else "momentum"
+        name = _MOMENTUM[self._start.config.optimizer]
         if getattr(optimizer, name) != momentum:  # a constant of the compiled step
             setattr(optimizer, name, momentum)
             self._network.make_train_function(force=True)
@@ -152,9 +150,9 @@ class _PenalizedEmbedding(keras.layers.Embedding):  # type: ignore[misc]
 
 def optimizer(config: Config) -> Any:
     """Return the Keras optimizer of a config."""
-    if config.optimizer == "adam":
-        return keras.optimizers.Adam(config.lr, beta_1=config.momentum)
-    return keras.optimizers.SGD(config.lr, momentum=config.momentum, nesterov=config.nesterov)
+    make = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[config.optimizer]
+    more = {"nesterov": config.nesterov} if config.optimizer == "sgd" else {}
+    return make(config.lr, **{_MOMENTUM[config.optimizer]: config.momentum}, **more)
 
 
 class _StepRates(keras.callbacks.Callback):  # type: ignore[misc]

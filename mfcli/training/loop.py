@@ -13,15 +13,10 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, Param, Text, TrainingError
-from mfcli.model import NAMES, Model, initial_model
+from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
-from mfcli.training.checkpoints import (
-    CHECKPOINT_FOLDER,
-    NAMES as CHECKPOINT_NAMES,
-    Checkpoint,
-    Keeper,
-)
+from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
 from mfcli.training.factory import make_engine
 from mfcli.training.history import HISTORY_FILE, Epoch, History
@@ -91,8 +86,8 @@ def check_writable(folder: Path) -> None:
     ------
     ArtifactError
     """
-    check_replaceable(folder / MODEL_FOLDER, NAMES)
-    check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_NAMES)
+    check_replaceable(folder / MODEL_FOLDER, MODEL_FILES)
+    check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_FILES)
     check_writable_file(folder / HISTORY_FILE)
 
 
@@ -268,8 +263,8 @@ class _Run:
             at = self._best_epoch
             best = Fit(self._best, History.of(self._epochs[:at]), at)
             kept = f"epoch {at}, the best epoch so far, was kept"
-        gibbs = self._config.optimizer == "gibbs"
-        cause = "gibbs" if gibbs else f"lr {self._config.lr:g}"
+        config = self._config
+        cause = "gibbs" if config.optimizer == "gibbs" else f"lr {config.lr:g}"
         rule = f"training diverged at epoch {number} ({cause}); {kept}"
         return Diverged(rule, remedy=self._remedy(), best=best)
 
@@ -278,11 +273,9 @@ class _Run:
         if config.optimizer == "gibbs":
             return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
-        remedy: list[str | Param]
+        remedy: list[str | Param] = ["try another ", Param("reg"), " or ", Param("batch_size")]
         if rate:
             remedy = ["try ", Param("lr", float(f"{rate:g}"))]
-        else:
-            remedy = ["try another ", Param("reg"), " or ", Param("batch_size")]
         if (config.blocks or 1) > 1:
             remedy += [" or fewer ", Param("blocks"), f" than {config.blocks}"]
         return remedy

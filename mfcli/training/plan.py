@@ -49,11 +49,12 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     obstacle, remedy = _obstacle(config)
     if obstacle and config.engine == "fast":
         raise ConfigError(f"engine fast cannot train this: {obstacle}", remedy=remedy)
-    engine = {"auto": "keras" if obstacle else "fast"}.get(config.engine, config.engine)
-    why = {
-        "fast": "the same updates as Keras",
-        "keras": "as requested" if config.engine == "keras" else obstacle,
-    }[engine]
+    if config.engine == "keras":
+        engine, why = "keras", "as requested"
+    elif obstacle:
+        engine, why = "keras", obstacle
+    else:
+        engine, why = "fast", "the same updates as Keras"
     row_bytes = 4 * row_size(config)
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
     size = (len(train.users) + len(train.items)) * row_bytes / 1e6
@@ -135,7 +136,7 @@ def _obstacle(config: Config) -> tuple[str, Text]:
     """Return why the fast engine cannot train with a config, and what to do; empty if it can."""
     keras, per_rating = Param("engine", "keras"), Param("reg_scope", "rating")
     if config.optimizer != "sgd":
-        return "adam has no closed form for rows without ratings", ["use ", keras]
+        return f"{config.optimizer} has no closed form for rows without ratings", ["use ", keras]
     if len(set(config.table_regs.values())) > 1:
         return (
             "whole tables have different penalties (penalties per rating may differ)",

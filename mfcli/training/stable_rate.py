@@ -9,9 +9,10 @@ import numpy as np
 
 from mfcli.config import Config
 from mfcli.data import Ratings
+from mfcli.errors import ConfigError
 from mfcli.model import Model
 from mfcli.training.factory import make_engine
-from mfcli.training.plan import Plan
+from mfcli.training.plan import make_plan
 
 _STEPS = 300  # at least
 _TRIES = 60  # halvings; after that the rate is zero in float32
@@ -27,7 +28,8 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
         Initial model.
     train : Ratings
     config : Config
-        With the learning rate and the engine that diverged.
+        With the learning rate that diverged. The rates are tried with the fast engine if it can
+        train with the other settings.
     threads : int
 
     Returns
@@ -38,15 +40,20 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
     size = min(len(train), _STEPS * config.batch_size)
     rows = np.random.default_rng(config.seed).permutation(len(train))[:size]
     sample = train.take(np.sort(rows))
+    quick = dataclasses.replace(config, engine="auto", blocks=1, warmup=0, lr_every="epoch")
     for tries in range(1, _TRIES):
-        slower = dataclasses.replace(config, lr=config.lr / 2**tries, warmup=0, lr_every="epoch")
+        slower = dataclasses.replace(quick, lr=config.lr / 2**tries)
         if _is_stable(dataclasses.replace(start, config=slower), sample, threads):
             return slower.lr
     return None
 
 
 def _is_stable(start: Model, sample: Ratings, threads: int) -> bool:
-    engine = make_engine(Plan(start.config.engine, 1, ""), [start], sample, sample, threads)
+    try:
+        plan = make_plan(sample, start.config)
+        engine = make_engine(plan, [start], sample, sample, threads)
+    except ConfigError:  # the fast engine cannot use this rate, but perhaps a lower one
+        return False
     most = _WORSE * float(sample.rating.var(dtype=np.float64)) + 1e-6
     epochs = -(-_STEPS * start.config.batch_size // len(sample))
     for epoch in range(1, epochs + 1):

@@ -62,7 +62,7 @@ def fold_in(
     check_out(listing.out)
     if extend is not None:
         refuse(given, _NOT_WITH_EXTEND, "with --extend", "omit one of them")
-        storage.check_replaceable(extend, models.NAMES)
+        storage.check_replaceable(extend, models.MODEL_FILES)
     trained = models.Model.load(model)
     read = reading.read(ratings, screen)
     folded = models.fold_in(trained, read, _noise(trained, model), replace=replace)

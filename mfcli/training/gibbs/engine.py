@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.model import Model
-from mfcli.training.engine import Losses, held_out_mse, take_over
+from mfcli.training.engine import Losses, State, copy_state, held_out_mse
 from mfcli.training.gibbs.kernels import draw_rows, square_errors
 from mfcli.training.gibbs.low_rank import truncated
 from mfcli.training.gibbs.noise import UserNoise
@@ -117,7 +116,7 @@ class GibbsEngine:
             }
         )
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         samples = {"sample": self._sample, "mean": self._mean}
         rows = {
             f"{name}.{side}": getattr(s, side) for name, s in samples.items() for side in _SIDES
@@ -130,8 +129,8 @@ class GibbsEngine:
         means = {"item_mean": self._item_mean, "mu": self._mu, "count": self._count}
         return rows | effects | self._noise.state() | means
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        take_over(self.state(), state)
+    def restore(self, state: State) -> None:
+        copy_state(state, self.state())
 
     def _draw(
         self, side: int, alphas: Doubles, roots: Doubles, rng: np.random.Generator

@@ -22,9 +22,9 @@ of i, and n of these users::
 
 A change of y_i is subtracted from the residuals of these users at once.
 
-In the kernels, `mine` are the rows of the side that is drawn and `theirs` those of the other side.
-The ratings of row u are those from ``starts[u]`` to ``starts[u + 1] - 1``: rows of the other side
-in `others` and their values in `ratings`.
+In the kernels, `mine` are the rows of the side that is drawn and `theirs` the rows of the other
+side. Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``: `others` gives their rows of the
+other side, and `ratings` their values.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def draw_rows(
     first: Any, last: Any, starts: Any, others: Any, ratings: Any, mu: Any, mine: Any, theirs: Any,
     roots: Any, alphas: Any, precision: Any, shifts: Any, normals: Any,
 ) -> None:  # fmt: skip
-    """Draw those of the rows ``first`` to ``last - 1`` of `mine` that have ratings.
+    """Draw the rows `first` to ``last - 1`` of `mine` that have ratings.
 
     `mine` has shape (n, k + 1), as have `shifts`, the products ``L m_u``, and `normals`, standard
     normal variates. The noise has precision ``alphas[row] roots[other]^2``; `precision` is L. All
@@ -79,10 +79,11 @@ def draw_rows(
     p, h, z = np.empty((d, d)), np.empty(d), np.empty((_TOGETHER, d))
     for row in range(first, last):
         start, stop = starts[row], starts[row + 1]
-        if start == stop:
+        if start == stop:  # the model does not use rows without ratings
             continue
         _sum_up(start, stop, others, ratings, mu, theirs, roots, p, h, z)
         alpha = alphas[row]
+        # P = L + a sum_i c_i z_i z_i^T  and  h = L m_u + a sum_i c_i (r_ui - mu - b_i) z_i
         for f in range(d):
             h[f] = shifts[row, f] + alpha * h[f]
             for g in range(f, d):
@@ -123,7 +124,7 @@ def draw_effects(
         start, stop = starts[one], starts[one + 1]
         if start == stop:
             continue
-        for f in range(LANES):
+        for f in range(LANES):  # n y_f + sum_u d_uf
             sums[f] = (stop - start) * effects[one, f]
         for n in range(start, stop):
             for f in range(LANES):
@@ -131,7 +132,7 @@ def draw_effects(
         for f in range(LANES):
             precision = 1.0 + (stop - start) * precisions[f]
             drawn = precisions[f] * sums[f] / precision + normals[one, f] / math.sqrt(precision)
-            sums[f], effects[one, f] = effects[one, f] - drawn, drawn
+            sums[f], effects[one, f] = effects[one, f] - drawn, drawn  # minus the change of y_f
         for n in range(start, stop):
             for f in range(LANES):
                 residuals[others[n], f] += sums[f]
@@ -162,7 +163,7 @@ def _sum_up(
                     h[f] += target * z[n, f]
             else:  # zeros add nothing
                 z[n] = 0.0
-        for f in range(d):
+        for f in range(d):  # p += z^T z; only the upper triangle is used
             a, b, c, e = z[0, f], z[1, f], z[2, f], z[3, f]
             for g in range(f, d):
                 p[f, g] += (a * z[0, g] + b * z[1, g]) + (c * z[2, g] + e * z[3, g])
@@ -186,7 +187,7 @@ def _factor(p: Any, h: Any) -> None:
 
 @inlined
 def _solve(p: Any, h: Any, normal: Any, row: Any) -> None:
-    """Set a row to ``U^-1 (h + normal)`` (back substitution)."""
+    """Set a row to ``U^-1 (h + normal)`` by back substitution; `h` is ``U^-T h`` already."""
     d = len(h)
     for f in range(d - 1, -1, -1):
         total = h[f] + normal[f]

@@ -48,6 +48,6 @@ def _spectrum(products: Doubles) -> tuple[Doubles, Doubles]:
 
 
 def _inverse(values: Doubles) -> Doubles:
-    """Return the inverse of singular values; zero for those that are zero except for rounding."""
+    """Return the inverses of singular values, or zero where they are zero up to rounding."""
     least = _ROUNDING * values.max(initial=0.0)
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > least)

@@ -8,11 +8,10 @@ al., "Robust Bayesian matrix factorisation", AISTATS 2011. a and f are drawn as 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mfcli.training.engine import State
 from mfcli.types import Counts, Doubles
 
 _PRIOR = 1.0  # twice the shape and twice the rate of the prior of the precision
@@ -59,7 +58,7 @@ class UserNoise:
         shape, rate = _PRIOR + self._counts.sum(), _PRIOR + float((self.weights * squares).sum())
         self.precision[0] = rng.gamma(shape / 2, 2 / rate)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         """Return all arrays that are drawn, by name; not copied."""
         return {"alpha": self.precision, "weights": self.weights, "freedom": self.freedom}
 

@@ -11,12 +11,10 @@ such a model.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.storage import each
+from mfcli.training.engine import State
 from mfcli.training.gibbs.kernels import LANES, draw_effects
 from mfcli.training.gibbs.products import gram, multiplied
 from mfcli.training.gibbs.sides import RatingsByRow
@@ -100,7 +98,7 @@ class Effects:
 
         each(task, -(-width // LANES), self._threads)
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         """Return all arrays that are drawn, by name; not copied."""
         return {"effects": self.effects, "strengths": self.strengths, "sums": self.sums}
 

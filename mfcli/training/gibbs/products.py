@@ -52,14 +52,14 @@ def _gram(first: Any, last: Any, rows: Any, out: Any) -> None:
     out[:] = 0.0
     for row in range(first, last):
         for f in range(rows.shape[1]):
-            share = rows[row, f]
+            share = rows[row, f]  # the inner loop is along a row, so that it can be vectorized
             for g in range(rows.shape[1]):
                 out[f, g] += share * rows[row, g]
 
 
 @kernel(_INT, _INT, _MATRIX, _MATRIX, _MATRIX)
 def _multiply(first: Any, last: Any, rows: Any, matrix: Any, out: Any) -> None:
-    """Set the rows of `out` from `first` to ``last - 1`` to those of `rows` times `matrix`."""
+    """Set the rows `first` to ``last - 1`` of `out` to the product of `rows` and `matrix`."""
     for row in range(first, last):
         out[row] = 0.0
         for f in range(matrix.shape[0]):

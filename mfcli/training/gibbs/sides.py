@@ -101,8 +101,7 @@ def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
 def sorted_by_row(
     rows: Rows, others: Rows, ratings: Floats, count: int
 ) -> tuple[Counts, Rows, Floats]:
-    """Sort ratings by the rows of one side, of which there are `count`; keep the order within a
-    row.
+    """Sort ratings by the `count` rows of one side, keeping the order within each row.
 
     Returns
     -------
@@ -126,5 +125,4 @@ def _task_bounds(starts: Counts, k: int) -> list[int]:
     cost = np.cumsum(counts + k)
     marks = np.arange(_TASK, cost[-1], _TASK)
     bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, marks), [len(counts)]]))
-    found: list[int] = bounds.tolist()
-    return found
+    return [int(bound) for bound in bounds]

@@ -119,19 +119,12 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
         If there are more groups than users or items, or more steps than can be numbered.
     """
     if groups > min(len(train.users), len(train.items)):
-        raise ConfigError(
-            f"must be at most the number of users and of items ({len(train.users)} and"
-            f" {len(train.items)})",
-            param="blocks",
-            value=groups,
-        )
+        most = f"{len(train.users)} and {len(train.items)}"
+        rule = f"must be at most the number of users and of items ({most})"
+        raise ConfigError(rule, param="blocks", value=groups)
     if len(train) // batch_size + groups**2 >= _MOST_STEPS:
-        raise ConfigError(
-            "must give fewer than 2^31 steps per epoch",
-            param="batch_size",
-            value=batch_size,
-            remedy="use a larger one",
-        )
+        rule = "must give fewer than 2^31 steps per epoch"
+        raise ConfigError(rule, param="batch_size", value=batch_size, remedy="use a larger one")
     user_group = _balanced_groups(train.users.counts, groups)
     item_group = _balanced_groups(train.items.counts, groups)
     counts = np.zeros((groups, groups), np.int64)
@@ -180,11 +173,8 @@ def _numbered(ordered: Records, ends: Counts, counts: Counts, batch_size: int) -
         cuts = [_bounds(int(n), batch_size, groups) for n in counts[stratum]]
         numbers = _interleave([len(bounds) - 1 for bounds in cuts], first)
         for user, (bounds, steps) in enumerate(zip(cuts, numbers, strict=True)):
-            number, item, end = (
-                stratum * groups + user,
-                (user + stratum) % groups,
-                ends[stratum, user],
-            )
+            number, item = stratum * groups + user, (user + stratum) % groups
+            end = ends[stratum, user]
             part = ordered[end - bounds[-1] : end]
             blocks.append(Block(number, stratum, user, item, part, steps, bounds))
             sizes[steps] = np.diff(bounds)
@@ -206,9 +196,9 @@ def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
 
 
 def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
-    """Number the batches of a stratum so that those of each block are spread evenly.
+    """Number the batches of a stratum so that the batches of each block are spread evenly.
 
-    A block with n batches has them at the times (0.5, 1.5, ...) / n.
+    The n batches of a block have the times (0.5, 1.5, ...) / n and are numbered in order of time.
     """
     times = np.concatenate([(np.arange(n) + 0.5) / n for n in counts if n] or [np.empty(0)])
     steps = np.empty(len(times), np.int32)
@@ -240,7 +230,7 @@ def fill_blocks(
 ) -> None:
     """Copy the ratings to `out`, block by block.
 
-    Those of a block start at ``places[stratum, user group]`` (int64), which is moved to their end.
+    A block starts at ``places[stratum, user group]`` (int64), which is moved to its end.
     """
     groups = places.shape[0]
     for n in range(len(user)):

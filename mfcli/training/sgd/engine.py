@@ -5,22 +5,18 @@ The mathematics is in `kernels.py`, the order of the batches in `blocks.py`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.errors import ConfigError, Param
 from mfcli.model import Model
 from mfcli.storage import each
-from mfcli.training.engine import Losses, take_over
+from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.plan import variant_of
 from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Block, Blocks, records
 from mfcli.training.sgd.kernels import CHUNK, kernels_for
-from mfcli.training.sgd.powers import Powers, make_costs, make_powers, quadratic
+from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
@@ -35,9 +31,7 @@ from mfcli.training.sgd.rows import (
 from mfcli.training.sgd.workers import Advance, run_blocks
 from mfcli.types import Doubles, Floats, Progress
 
-_PIECE = (
-    1 << 24
-)  # values of rows updated in one call of a kernel: about 20 ms, then Ctrl-C is noticed
+_PIECE = 1 << 24  # values updated in one call of a kernel: about 20 ms, then Ctrl-C is noticed
 _ROWS = 1 << 16  # rows that one task finishes
 _SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
 
@@ -123,14 +117,14 @@ class FastEngine:
             }
         )
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> State:
         return {"users": self._users, "items": self._items}
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        take_over(self.state(), state)
+    def restore(self, state: State) -> None:
+        copy_state(state, self.state())
 
     def _make_tables(self) -> None:
-        self._powers = _powers(self._sgd, len(self._blocks.sizes))
+        self._powers = make_powers(self._sgd, len(self._blocks.sizes))
         self._costs = make_costs(self._sgd, self._blocks.sizes)
 
     def _prepare(self, epoch: int) -> None:
@@ -201,20 +195,3 @@ class FastEngine:
 def _sgd(config: Config, epoch: int) -> Sgd:
     """Return the parameters of an epoch. All tables have one penalty."""
     return Sgd(*rates(config, epoch), config.table_regs["user_factors"], config.nesterov)
-
-
-def _powers(sgd: Sgd, steps: int) -> Powers:
-    try:
-        return make_powers(sgd, steps)
-    except ValueError as error:
-        raise ConfigError(
-            str(error),
-            remedy=[
-                "change ",
-                Param("lr"),
-                " or ",
-                Param("reg"),
-                " slightly, or use ",
-                Param("engine", "keras"),
-            ],
-        ) from error

@@ -30,6 +30,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
+from mfcli.errors import ConfigError, Param, Text
 from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.sgd.rows import Sgd
 from mfcli.training.sgd.vectors import fma, pointer
@@ -87,13 +88,15 @@ def make_powers(sgd: Sgd, steps: int) -> Powers:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If momentum is Nesterov's and ``2 lr reg`` is 1 or very close to it: weights are
         ``(x + s) / (1 - 2 lr reg)``.
     """
     rest = 1.0 - sgd.decay
     if sgd.nesterov and abs(rest) < _SINGULAR:
-        raise ValueError("2 lr reg must not be 1 with Nesterov momentum")
+        keras = Param("engine", "keras")
+        remedy: Text = ["change ", Param("lr"), " or ", Param("reg"), " slightly, or use ", keras]
+        raise ConfigError("2 lr reg must not be 1 with Nesterov momentum", remedy=remedy)
     step, _ = _one_step(sgd)
     limit = _last_power(sgd, steps)
     near, far = np.empty((NEAR + 1, 4)), np.empty((limit // NEAR + 1, 4))
@@ -172,7 +175,7 @@ def _fill_costs(step: Any, weight: Any, sizes: Any, out: Any) -> None:
 def quadratic(rows: Any, one: Any, weights: Any, sums: Any) -> None:
     """Set ``sums[row]`` (float64) to a quadratic form of each row.
 
-    It is the sum over all lanes, except for that of the constant one, of ``w w``, ``x x``, ``x s``
+    It is the sum over all lanes, except the lane of the constant one, of ``w w``, ``x x``, ``x s``
     and ``s s``, times the four `weights` (float64). The weights (1, 0, 0, 0) give the sum of the
     squared weights; `Costs.start` gives the penalty of an idle row, not yet multiplied by reg.
     """

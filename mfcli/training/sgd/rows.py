@@ -11,6 +11,9 @@ The lanes of `w` are ``(1, b_u, p_u...)`` for a user and ``(b_i, 1, q_i...)`` fo
 one dot product gives ``b_u + b_i + p_u . q_i``, the prediction less `mu`. The lane of the constant
 one needs no velocity. In the plane `s`, it holds the bits of an int32: the step of the epoch up to
 which the row is current.
+
+Between two epochs, ``s = b v - a w`` and ``x = w - b v``. Code that adds to `w` there must subtract
+`a` times as much from `s`, and add as much to `x`.
 """
 
 from __future__ import annotations

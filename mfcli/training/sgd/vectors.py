@@ -176,7 +176,7 @@ def copy(typing: Any, target: Any, to: Any, source: Any, at: Any, size: Any) -> 
 
 @_operation
 def prefetch(typing: Any, base: Any, offset: Any) -> Any:
-    """Ask for the cache line of a value that will be written soon."""
+    """Prefetch the cache line of a value that will be written soon."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = _address(builder, args[0], args[1], ir.IntType(8))
@@ -248,7 +248,7 @@ def choose(typing: Any, condition: Any, x: Any, y: Any) -> Any:
 
 @_operation
 def replace(typing: Any, vector: Any, lane: Any, scalar: Any) -> Any:
-    """Set one lane of a vector to a scalar; there may be no such lane."""
+    """Set one lane of a vector to a scalar; without such a lane, change nothing."""
     lanes = vector.lanes
     numbers = ir.Constant(ir.VectorType(_I32, lanes), list(range(lanes)))
 
