@@ -25,12 +25,13 @@ from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.data import Layout, Vocabulary, open_sources, parquet, strict, text as text_reader
+from mfcli.data import Layout, Vocabulary, open_sources
+from mfcli.data.formats import parquet, strict_text as strict, text as text_reader
+from mfcli.data.formats.text import TextPiece
 from mfcli.data.pair_files import _TextPairs
-from mfcli.data.text import TextPiece
 from mfcli.errors import DataError
 from mfcli.model import Model
-from mfcli.predict import pair_files as predicting, predictor as predictors
+from mfcli.predict import predicted_files as predicting, predictor as predictors
 from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]

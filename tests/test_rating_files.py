@@ -235,7 +235,7 @@ def test_duplicates_can_be_an_error(tmp_path: Path) -> None:
 
 
 def test_a_file_can_have_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.text._BLOCK", 100)
+    monkeypatch.setattr("mfcli.data.formats.text._BLOCK", 100)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"user": rng.integers(0, 50, 900), "item": np.arange(900), "rating": 1.0})
     path = tmp_path / "data.csv"
@@ -245,7 +245,7 @@ def test_a_file_can_have_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_quotes_after_many_plain_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.text._BLOCK", 50)
+    monkeypatch.setattr("mfcli.data.formats.text._BLOCK", 50)
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
     path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mfcli.data import Ratings, read_ratings, strict, text
-from mfcli.data.layout import find_layout
+from mfcli.data import Ratings, read_ratings
+from mfcli.data.formats import strict_text as strict, text
+from mfcli.data.formats.layout import find_layout
+from mfcli.data.formats.text import Quotes, text_pieces
 from mfcli.data.sources import open_sources
-from mfcli.data.text import Quotes, text_pieces
 from mfcli.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data.conversions import to_arrow_mask, to_numpy
+from mfcli.data.arrow_arrays import to_arrow_mask, to_numpy
 from mfcli.errors import UnknownIdError
 from mfcli.types import Counts, Rows
 
@@ -67,8 +67,8 @@ def places(values: pa.Array, among: pa.Array) -> Rows:
     """Return the positions of values among distinct values of the same type; -1 if absent."""
     found = pc.index_in(values, value_set=among)
     # `fill_null` would import pandas.
-    known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)
-    return np.where(known, to_numpy(found, np.int32), np.int32(-1))
+    known = to_numpy(pc.is_valid(found).cast(pa.int32()))
+    return np.where(known, to_numpy(found), np.int32(-1))
 
 
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:

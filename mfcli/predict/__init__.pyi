@@ -1,4 +1,3 @@
-from .counts import PairCounts as PairCounts
 from .item_lists import (
     all_rows as all_rows,
     candidates as candidates,
@@ -6,5 +5,6 @@ from .item_lists import (
     with_titles as with_titles,
 )
 from .named_pairs import predict_named as predict_named
-from .pair_files import predict_file as predict_file
+from .pair_counts import PairCounts as PairCounts
+from .predicted_files import predict_file as predict_file
 from .predictor import Predictor as Predictor

@@ -30,7 +30,7 @@ class Predicted(NamedTuple):
 
     @property
     def column(self) -> pa.Array:
-        return to_arrow(self.ratings, pa.float32())
+        return to_arrow(self.ratings)
 
 
 class Predictor:
@@ -83,5 +83,5 @@ class _Finder:
     def _found(self, ids: pa.DictionaryArray) -> Rows:
         texts = ids.dictionary.cast(pa.string()).to_pylist()
         distinct = np.array([self._rows.get(text, -1) for text in texts], np.int32)
-        found: Rows = distinct[to_numpy(ids.indices, np.int32)]
+        found: Rows = distinct[to_numpy(ids.indices)]
         return found
