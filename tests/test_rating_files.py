@@ -209,6 +209,14 @@ def test_parquet_faults(tmp_path: Path, frame: dict[str, list[object]], message:
         read_ratings(path)
 
 
+def test_places_of_parquet_count_the_rows_that_are_skipped(tmp_path: Path) -> None:
+    table = pd.DataFrame({"user": [1, 1, 2, 1, 1], "item": [1] * 5, "rating": [1.0] * 5})
+    table.loc[[0, 2], "rating"] = np.inf
+    table.to_parquet(tmp_path / "data")
+    with pytest.raises(DataError, match="data: row 4: user 1 has rated item 1 before"):
+        read_ratings(tmp_path / "data", on_bad_row="skip", duplicates="error")
+
+
 DUPLICATES = "user,item,rating,ts\n1,2,3,1\n9,9,1,1\n1,2,4,2\n1,2,2,3\n"
 
 

@@ -38,7 +38,7 @@ from .table_files import (
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,
-    places as places,
+    positions as positions,
     united as united,
     unknown_id as unknown_id,
 )

@@ -43,7 +43,7 @@ class Fault(NamedTuple):
 
 
 OnFault = Callable[[int, Fault, Sequence[str]], None]
-"""Called with the number of a line, the fault and the fields; raises an error, or skips the line."""
+"""Called with the number of a line, the fault and the fields; raises an error or skips the line."""
 
 
 @dataclass

@@ -115,8 +115,6 @@ class _TextPairs:
         needed = range(len(self._layout.names)) if whole else positions
         self._columns = piece.parse(dict.fromkeys(needed, pa.string()))
         self.user, self.item = (self._columns[position] for position in positions)
-        if len(self.user) != np.count_nonzero(self._filled):
-            raise Refused
         if empty_ids(self.user).any() or empty_ids(self.item).any():
             raise Refused
 

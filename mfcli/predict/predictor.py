@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Vocabulary, places, to_arrow, to_numpy
+from mfcli.data import Vocabulary, positions, to_arrow, to_numpy
 from mfcli.model import Model
 from mfcli.types import Floats, Rows
 
@@ -78,7 +78,7 @@ class _Finder:
         if self._rows:
             return self._found(ids.dictionary_encode())
         same = ids.type == self._ids.type
-        return places(ids, self._ids) if same else places(ids.cast(pa.string()), self._texts)
+        return positions(ids, self._ids) if same else positions(ids.cast(pa.string()), self._texts)
 
     def _found(self, ids: pa.DictionaryArray) -> Rows:
         texts = ids.dictionary.cast(pa.string()).to_pylist()
