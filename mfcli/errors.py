@@ -14,7 +14,7 @@ A message is one line: place, rule, value, remedy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -50,10 +50,19 @@ class Param:
         return f"{name}={self.value!r}" if self.has_value else name
 
 
-Text: TypeAlias = str | Param | Iterable[str | Param]
+Text: TypeAlias = "str | Param | Sequence[Text]"
 """A text, or its pieces one after another; parameters are spelled when the text is shown."""
 
 Spell: TypeAlias = Callable[[Param], str]
+
+
+def phrased(text: Text, spell: Spell) -> str:
+    """Return a text with its parameters spelled."""
+    if isinstance(text, str):
+        return text
+    if isinstance(text, Param):
+        return spell(text)
+    return "".join(phrased(piece, spell) for piece in text)
 
 
 class MfcliError(Exception):
@@ -111,17 +120,9 @@ class MfcliError(Exception):
         place = "" if self.place is None else f"{self.place}: "
         name = f"{spell(self.param)} " if self.param else ""
         value = "" if self.value is _MISSING else f", got {_shown(self.value)}"
-        remedy = _spelled(self.remedy, spell)
-        text = f"{place}{name}{_spelled(self.rule, spell)}{value}"
+        remedy = phrased(self.remedy, spell)
+        text = f"{place}{name}{phrased(self.rule, spell)}{value}"
         return f"{text}; {remedy}" if remedy else text
-
-
-def _spelled(text: Text, spell: Spell) -> str:
-    if isinstance(text, str):
-        return text
-    if isinstance(text, Param):
-        return spell(text)
-    return "".join(piece if isinstance(piece, str) else spell(piece) for piece in text)
 
 
 def _shown(value: object) -> str:

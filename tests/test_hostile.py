@@ -18,7 +18,7 @@ from mfcli.cli.formatting import printable
 from mfcli.cli.tables import cell
 from mfcli.config import Config
 from mfcli.data import guarded, read_vocabulary
-from mfcli.data.tables import guarded_text
+from mfcli.data.table_files import guarded_text
 from mfcli.errors import ArtifactError
 from mfcli.splits import read_split, write_split
 from mfcli.splits.records import hash_of

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,16 +22,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Outcome
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.data import Layout, Vocabulary, open_sources, parquet, strict, text as text_reader
+from mfcli.data import Layout, Vocabulary
+from mfcli.data.formats import parquet, strict_text as strict, text as text_reader
+from mfcli.data.formats.text import TextPiece
 from mfcli.data.pair_files import _TextPairs
-from mfcli.data.text import TextPiece
+from mfcli.data.sources import File
 from mfcli.errors import DataError
 from mfcli.model import Model
-from mfcli.predict import pair_files as predicting, predictor as predictors
+from mfcli.predict import predicted_files as predicting, predictor as predictors
 from mfcli.training.loop import start
 
 Run = Callable[..., Outcome]
@@ -442,14 +445,32 @@ def test_a_closed_pipe_ends_it_quietly(ready: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_rows_and_lines_that_do_not_agree_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A prediction must never be written to another line."""
-    with open_sources([Path(__file__)]) as files:
-        columns = {"user": 0, "item": 1}
-        layout = Layout(files[0], "text", ",", ".", False, 0, ["1", "2"], columns)
-    pairs = _TextPairs(TextPiece(layout, b"a,b\n\nc,d\n"), whole=False)
+def pairs_of(data: bytes, separator: str = ",") -> _TextPairs:
+    file = File(Path("pairs"), "pairs", "")
+    columns = {"user": 0, "item": 1}
+    layout = Layout(file, "text", separator, ".", False, 0, ["1", "2"], columns)
+    return _TextPairs(TextPiece(layout, data), whole=False)
+
+
+def test_blank_lines_are_not_pairs() -> None:
+    pairs = pairs_of(b"a,b\n\nc,d\n")
     assert (pairs.user.to_pylist(), pairs.item.to_pylist()) == (["a", "c"], ["b", "d"])
-    texts = pa.array(["a", "b", "c"])
-    monkeypatch.setattr(TextPiece, "parse", lambda piece, types: dict.fromkeys(types, texts))
-    with pytest.raises(text_reader.Refused):
-        _TextPairs(TextPiece(layout, b"a,b\nc,d\n"), whole=False)
+
+
+LETTERS = ["a", "b", ",", ",", '"', "\r", "\n", "\n", "\ufeff", "\0", " ", ":", "::", "\x1f"]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(LETTERS), max_size=14), st.sampled_from([",", "::"]))
+def test_every_line_gets_one_value(letters: list[str], separator: str) -> None:
+    """A prediction must never be written to another line."""
+    data = ("".join(letters) + "\n").encode()
+    if separator == "," and b'"' in data:
+        assume(text_reader._end_of_rows(data, ",") == len(data))  # as in every piece
+    try:
+        pairs = pairs_of(data, separator)
+    except text_reader.Refused:
+        return
+    values = pa.array(range(1000, 1000 + len(pairs.user)))
+    made = b"".join(bytes(part) for part in pairs.as_text(values))
+    assert re.findall(rb"\d+", made) == [b"%d" % value for value in values.to_pylist()]

@@ -209,6 +209,14 @@ def test_parquet_faults(tmp_path: Path, frame: dict[str, list[object]], message:
         read_ratings(path)
 
 
+def test_places_of_parquet_count_the_rows_that_are_skipped(tmp_path: Path) -> None:
+    table = pd.DataFrame({"user": [1, 1, 2, 1, 1], "item": [1] * 5, "rating": [1.0] * 5})
+    table.loc[[0, 2], "rating"] = np.inf
+    table.to_parquet(tmp_path / "data")
+    with pytest.raises(DataError, match="data: row 4: user 1 has rated item 1 before"):
+        read_ratings(tmp_path / "data", on_bad_row="skip", duplicates="error")
+
+
 DUPLICATES = "user,item,rating,ts\n1,2,3,1\n9,9,1,1\n1,2,4,2\n1,2,2,3\n"
 
 
@@ -235,7 +243,7 @@ def test_duplicates_can_be_an_error(tmp_path: Path) -> None:
 
 
 def test_a_file_can_have_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.text._BLOCK", 100)
+    monkeypatch.setattr("mfcli.data.formats.text._BLOCK", 100)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"user": rng.integers(0, 50, 900), "item": np.arange(900), "rating": 1.0})
     path = tmp_path / "data.csv"
@@ -245,7 +253,7 @@ def test_a_file_can_have_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_quotes_after_many_plain_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.data.text._BLOCK", 50)
+    monkeypatch.setattr("mfcli.data.formats.text._BLOCK", 50)
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
     path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings, strategies as st
 from planted import make_ratings
 
 import mfcli
-from mfcli.config import Config
+from mfcli.config import SETTINGS, Config
 from mfcli.data import Ratings
 from mfcli.errors import ArtifactError, ConfigError, DataError
 from mfcli.splits import (
@@ -64,6 +64,10 @@ def made_or_refused(ratings: Ratings, config: Config) -> Split:
 def ids(part: Ratings) -> set[float]:
     """Ratings are numbered, so that their value names them."""
     return set(part.rating.tolist())
+
+
+def test_every_choice_of_the_setting_is_a_strategy() -> None:
+    assert {*SETTINGS["strategy"].rule.choices} == {*STRATEGIES, "k-fold"}
 
 
 SHARES = st.floats(0.1, 0.4)

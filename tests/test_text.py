@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from mfcli.data import Ratings, read_ratings, strict, text
-from mfcli.data.layout import find_layout
+from mfcli.data import Ratings, read_ratings
+from mfcli.data.formats import strict_text as strict, text
+from mfcli.data.formats.layout import find_layout
+from mfcli.data.formats.text import Quotes, text_pieces
 from mfcli.data.sources import open_sources
-from mfcli.data.text import Quotes, text_pieces
 from mfcli.errors import DataError
 
 
@@ -120,6 +121,23 @@ def test_faults_are_skipped_after_the_rows_that_are_read(
         f"{tmp_path / 'data'}:202: rating must be a finite number, got 'x';"
         " skip invalid rows with on_bad_row='skip'"
     )
+
+
+@pytest.mark.usefixtures("fast")
+@pytest.mark.parametrize("separator", [",", "::"])
+def test_a_byte_order_mark_within_a_text_is_part_of_an_id(tmp_path: Path, separator: str) -> None:
+    """Even at the start of a piece, where Arrow would skip it."""
+    lines = ["user,item,rating", "\ufeff7,1,3", "8,1,4", "\ufeff7,2,5"]
+    text = "".join(line.replace(",", separator) + "\n" for line in lines)
+    (tmp_path / "data").write_text(text, encoding="utf-8")
+    read = triples(read_ratings(tmp_path / "data"))
+    assert read == [("\ufeff7", 1, 3.0), ("8", 1, 4.0), ("\ufeff7", 2, 5.0)]
+
+
+def test_a_byte_order_mark_alone_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("user,item,rating\n\ufeff\n8,1,4\n", encoding="utf-8")
+    with pytest.raises(DataError, match="data:2: must have 3 fields like the first line, got 1"):
+        read_ratings(tmp_path / "data")
 
 
 def test_single_colons_do_not_separate(tmp_path: Path) -> None:

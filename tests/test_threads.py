@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from machines import machine
 
-from mfcli.storage import cores, each, threads
+from mfcli.storage import cores, each, in_order, threads
 
 
 @pytest.fixture
@@ -88,6 +89,29 @@ def test_errors_of_tasks_are_raised(workers: int) -> None:
 
     with pytest.raises(RuntimeError, match="0"):
         each(fail, 2, workers)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_pieces_stay_in_order_and_few_are_in_memory(workers: int) -> None:
+    read: list[int] = []
+
+    def pieces() -> Iterator[tuple[int, int]]:
+        for number in range(20):
+            read.append(number)
+            yield number, 10 * number
+
+    for count, (result, position) in enumerate(in_order(pieces(), str, workers)):
+        assert (result, position) == (str(count), 10 * count)
+        assert len(read) <= count + workers + 2
+    assert read == list(range(20))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_errors_of_pieces_are_raised_in_their_turn(workers: int) -> None:
+    results = in_order([("1", 1), ("x", 2), ("3", 3)], int, workers)
+    assert next(results) == (1, 1)
+    with pytest.raises(ValueError, match="'x'"):
+        next(results)
 
 
 def test_this_machine_has_processors() -> None:

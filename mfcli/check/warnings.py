@@ -1,4 +1,4 @@
-"""The rules that warn about ratings. They read the facts and nothing else."""
+"""Warnings about ratings; each follows from the facts, and one also from k."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mfcli.check.facts import Facts
 from mfcli.check.rating_values import RatingValues
 from mfcli.check.times import UNITS, Times
 from mfcli.config import Config
-from mfcli.errors import Param, Spell, Text
+from mfcli.errors import Param, Spell, Text, phrased
 
 _FEW = 1000  # ratings
 _MANY_DUPLICATES = 0.01  # of the rows
@@ -49,18 +49,14 @@ class DataWarning:
         spell : callable
             Spells a parameter.
         """
-        return f"{self.what}: {self.value}; {self._remedy(spell)}"
+        return f"{self.what}: {self.value}; {phrased(self.remedy, spell)}"
 
     def as_dict(self, spell: Spell) -> dict[str, str]:
-        return {"what": self.what, "value": self.value, "remedy": self._remedy(spell)}
-
-    def _remedy(self, spell: Spell) -> str:
-        pieces = [self.remedy] if isinstance(self.remedy, str | Param) else self.remedy
-        return "".join(piece if isinstance(piece, str) else spell(piece) for piece in pieces)
+        return {"what": self.what, "value": self.value, "remedy": phrased(self.remedy, spell)}
 
 
 def warnings_of(facts: Facts, config: Config) -> Iterator[DataWarning]:
-    """Yield the warnings that follow from the facts of a facts."""
+    """Yield the warnings that follow from facts about ratings, and from k."""
     yield from _about_rows(facts)
     yield from _about_values(facts)
     yield from _about_marks(facts.values)

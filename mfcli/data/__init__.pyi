@@ -1,18 +1,18 @@
+from .arrow_arrays import to_arrow as to_arrow, to_numpy as to_numpy, to_texts as to_texts
 from .arrow_files import (
     read_ratings_arrow as read_ratings_arrow,
     read_vocabulary as read_vocabulary,
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
-from .conversions import to_arrow as to_arrow, to_numpy as to_numpy, to_texts as to_texts
-from .frames import ratings_from as ratings_from
-from .ids import Ids as Ids, id_array as id_array
-from .layout import (
+from .formats.layout import (
     PAIRS as PAIRS,
     Layout as Layout,
     find_layout as find_layout,
     is_number as is_number,
 )
+from .frames import ratings_from as ratings_from
+from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (
     PairPiece as PairPiece,
     header_with as header_with,
@@ -26,10 +26,10 @@ from .ratings import (
     Source as Source,
     concatenated as concatenated,
 )
+from .row_places import place_of as place_of
 from .side_tables import read_ids as read_ids, read_titles as read_titles
 from .sources import open_sources as open_sources
-from .strict import line_of as line_of
-from .tables import (
+from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
     guarded as guarded,
@@ -38,7 +38,7 @@ from .tables import (
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,
-    places as places,
+    positions as positions,
     united as united,
     unknown_id as unknown_id,
 )

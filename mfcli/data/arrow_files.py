@@ -1,6 +1,6 @@
 """Ratings and vocabularies on disk, as Arrow IPC files (Feather v2).
 
-They are not compressed, so that reading maps them into memory. pandas, polars, R and DuckDB read
+They are not compressed, so that they can be mapped into memory. pandas, polars, R and DuckDB read
 the same files.
 """
 
@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data.conversions import one_array, to_arrow, to_numpy
+from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
 from mfcli.data.ratings import Ratings
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
 from mfcli.types import Rows
 
 _COLUMNS = {
-    "user": (pa.int32(), np.int32),
-    "item": (pa.int32(), np.int32),
-    "rating": (pa.float32(), np.float32),
-    "timestamp": (pa.int64(), np.int64),
+    "user": pa.int32(),
+    "item": pa.int32(),
+    "rating": pa.float32(),
+    "timestamp": pa.int64(),
 }
 _REMEDY = "create it again"
 
@@ -30,10 +30,7 @@ _REMEDY = "create it again"
 def write_ratings(path: Path, ratings: Ratings) -> None:
     """Write the columns of ratings as one record batch."""
     columns = {name: getattr(ratings, name) for name in _COLUMNS}
-    _write(
-        path,
-        {name: to_arrow(c, _COLUMNS[name][0]) for name, c in columns.items() if c is not None},
-    )
+    _write(path, {name: to_arrow(c) for name, c in columns.items() if c is not None})
 
 
 def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Ratings:
@@ -47,13 +44,13 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
     """
     table = _read(path)
     columns = {
-        name: to_numpy(_column(path, table, name, (kind,)), dtype)
-        for name, (kind, dtype) in _COLUMNS.items()
+        name: to_numpy(_column(path, table, name, (kind,)))
+        for name, kind in _COLUMNS.items()
         if name in table.column_names or name != "timestamp"
     }
     _check_rows(path, "user", columns["user"], users)
     _check_rows(path, "item", columns["item"], items)
-    # A sum is finite only if all its terms are, and it needs no array of its own.
+    # A sum of float64 is finite only if all its terms are; it needs no array of flags.
     if not np.isfinite(np.sum(columns["rating"], dtype=np.float64)):
         raise ArtifactError("ratings must be finite", place=path, remedy=_REMEDY)
     return Ratings(
@@ -68,7 +65,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     """Write the ids and counts of a vocabulary as one record batch."""
-    _write(path, {"id": vocabulary.ids, "count": to_arrow(vocabulary.counts, pa.int64())})
+    _write(path, {"id": vocabulary.ids, "count": to_arrow(vocabulary.counts)})
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
@@ -82,7 +79,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """
     table = _read(path)
     ids = _column(path, table, "id", (pa.int64(), pa.string()))
-    counts = to_numpy(_column(path, table, "count", (pa.int64(),)), np.int64)
+    counts = to_numpy(_column(path, table, "count", (pa.int64(),)))
     if len(ids.unique()) != len(ids):
         raise ArtifactError("ids must be distinct", place=path, remedy=_REMEDY)
     return Vocabulary(ids, counts)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from mfcli.data.collector import Collector
+from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
-from mfcli.data.layout import find_columns
+from mfcli.data.faults import Fault
+from mfcli.data.formats.layout import check_distinct, find_columns
+from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
-from mfcli.data.typed_columns import sound_columns
-from mfcli.errors import DataError, Param
+from mfcli.errors import DataError
 
 _PLACE = "table"
 
@@ -44,17 +45,17 @@ def ratings_from(
         If a column is missing or has the wrong type, or for the first invalid row.
     """
     names, column = _columns_of(table)
-    places = find_columns(_PLACE, names, columns)
-    found = {role: names[place] for role, place in places.items()}
-    _check_distinct(names, found, columns)
-    arrays = {role: column(place) for role, place in places.items()}
+    positions = find_columns(_PLACE, names, columns)
+    check_distinct(_PLACE, names, positions)
+    found = {role: names[position] for role, position in positions.items()}
+    arrays = {role: column(position) for role, position in positions.items()}
     collected = Collector()
-    collected.add(sound_columns(_PLACE, found, arrays, 0, None, ""))
+    collected.add(rating_piece(sound_columns(_PLACE, found, arrays, _stop)))
     rows = len(arrays["rating"])
     if not rows:
         raise DataError("holds no rating", place=_PLACE)
     ratings, merged = merge_duplicates(
-        collected.ratings(text=False), duplicates, lambda row: f"{_PLACE}: row {row + 1}"
+        collected.ratings(text=False), duplicates, lambda row: _place(row + 1)
     )
     source = Source(
         name=_PLACE,
@@ -71,17 +72,25 @@ def ratings_from(
     return replace(ratings, source=source)
 
 
+def _place(row: int) -> str:
+    return f"{_PLACE}: row {row}"
+
+
+def _stop(row: int, fault: Fault, fields: Sequence[str]) -> None:
+    raise fault.error(_place(row), "")
+
+
 def _columns_of(table: Any) -> tuple[list[str], Callable[[int], pa.Array | pa.ChunkedArray]]:
     """Return the names of the columns, and a function that returns the column at a position.
 
     The levels of a pandas index that have a name are columns too.
     """
     if hasattr(table, "iloc"):  # pandas, which need not be imported for this
-        series = [table.iloc[:, place] for place in range(len(table.columns))]
+        series = [table.iloc[:, position] for position in range(len(table.columns))]
         levels = [level for level in table.index.names if level is not None]
         series += [table.index.get_level_values(level) for level in levels]
         names = [str(name) for name in [*table.columns, *levels]]
-        return names, lambda place: _from_pandas(series[place], names[place])
+        return names, lambda position: _from_pandas(series[position], names[position])
     if not isinstance(table, pa.Table):
         if not hasattr(table, "__arrow_c_stream__"):
             raise DataError(
@@ -97,7 +106,7 @@ def _from_pandas(series: Any, name: str) -> pa.Array | pa.ChunkedArray:
         return pa.Array.from_pandas(series)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         row, kinds = _first_other_type(series)
-        place = f"{_PLACE}: row {row + 1}" if kinds else _PLACE
+        place = _place(row + 1) if kinds else _PLACE
         mixed = f" of one type, got {kinds}" if kinds else ""
         raise DataError(
             f"column {name!r} must hold values{mixed or ' that Arrow can read'}",
@@ -113,15 +122,3 @@ def _first_other_type(series: Any) -> tuple[int, str]:
         if kind is not kinds[0]:
             return row, f"{kinds[0].__name__} and {kind.__name__}"
     return 0, ""
-
-
-def _check_distinct(
-    names: list[str], found: Mapping[str, str], chosen: Mapping[str, str] | None
-) -> None:
-    for role, name in found.items():
-        if names.count(name) > 1:
-            raise DataError(
-                f"has several columns {name!r}",
-                place=_PLACE,
-                remedy=["rename them, or choose another with ", Param(f"columns.{role}")],
-            )

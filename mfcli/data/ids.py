@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mfcli.data.conversions import one_array, text_bounds, to_mask
+from mfcli.data.arrow_arrays import one_array, text_bounds
 from mfcli.errors import DataError
 from mfcli.types import Mask
 
@@ -89,20 +88,6 @@ def integers_if_exact(ids: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         return ids
     return whole if whole.cast(pa.string()).equals(ids) else ids
-
-
-def missing_ids(ids: pa.Array) -> Mask:
-    """Mark ids that are null.
-
-    Parameters
-    ----------
-    ids : Arrow array of int64 or string, length n
-
-    Returns
-    -------
-    bool array, shape (n,)
-    """
-    return to_mask(pc.is_null(ids))
 
 
 def empty_ids(ids: pa.Array) -> Mask:

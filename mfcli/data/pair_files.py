@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -17,21 +17,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mfcli.data.conversions import (
-    one_array,
-    text_bounds,
-    to_arrow,
-    to_arrow_mask,
-    to_texts,
-)
-from mfcli.data.ids import empty_ids, id_column, missing_ids
-from mfcli.data.layout import Layout
-from mfcli.data.parallel import in_order
-from mfcli.data.parquet import ParquetPiece, parquet_pieces, parquet_schema
-from mfcli.data.strict import plain_pairs
-from mfcli.data.tables import csv_rows
-from mfcli.data.text import LONGEST, Quotes, Refused, TextPiece, has_lone_return, read_text
+from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_arrow_mask, to_texts
+from mfcli.data.checked_columns import sound_columns
+from mfcli.data.faults import Fault
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.parquet import ParquetPiece, parquet_pieces, parquet_schema
+from mfcli.data.formats.quotes import Quotes
+from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.text import LONGEST, Refused, TextPiece, has_lone_return, read_text
+from mfcli.data.ids import empty_ids
+from mfcli.data.table_files import csv_rows
 from mfcli.errors import DataError, Param
+from mfcli.storage import in_order
 
 _LINE_FEED, _RETURN = b"\n\r"
 
@@ -85,7 +82,11 @@ def read_pairs(
     if layout.format == "parquet":
         pieces = parquet_pieces(layout.file)
         return in_order(pieces, lambda piece: work(_TablePairs(layout, piece)), threads)
-    strictly = partial(plain_pairs, layout, utf8=whole)
+
+    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(layout.place(line), "correct the line")
+
+    strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=whole)
     return read_text(layout, lambda piece: work(_TextPairs(piece, whole)), strictly, threads)
 
 
@@ -114,8 +115,6 @@ class _TextPairs:
         needed = range(len(self._layout.names)) if whole else positions
         self._columns = piece.parse(dict.fromkeys(needed, pa.string()))
         self.user, self.item = (self._columns[position] for position in positions)
-        if len(self.user) != np.count_nonzero(self._filled):
-            raise Refused
         if empty_ids(self.user).any() or empty_ids(self.item).any():
             raise Refused
 
@@ -127,7 +126,7 @@ class _TextPairs:
         """
         if not len(column):
             return []
-        offsets = to_arrow(np.concatenate([[0], self._ends]).astype(np.int32), pa.int32())
+        offsets = to_arrow(np.concatenate([[0], self._ends]).astype(np.int32))
         lines = pa.Array.from_buffers(
             pa.binary(), len(self._ends), [None, offsets.buffers()[1], pa.py_buffer(self._data)]
         )
@@ -171,11 +170,6 @@ def _content(values: pa.Array) -> memoryview:
 class _TablePairs:
     """Pairs in rows of Parquet.
 
-    Parameters
-    ----------
-    layout : Layout
-    piece : ParquetPiece
-
     Raises
     ------
     DataError
@@ -183,27 +177,13 @@ class _TablePairs:
     """
 
     def __init__(self, layout: Layout, piece: ParquetPiece) -> None:
-        self._layout, self._piece = layout, piece
-        self.user, self.item = (self._ids(role) for role in ("user", "item"))
+        def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
+            raise fault.error(layout.place(row), "correct the row")
 
-    def _ids(self, role: str) -> pa.Array:
-        layout, position = self._layout, self._layout.columns[role]
-        column = one_array(self._piece.table.column(position))
-        ids = id_column(column)
-        if ids is None:
-            name = layout.names[position]
-            raise DataError(
-                f"column {name!r} must hold integer or text ids, got {column.type}",
-                place=layout.file,
-            )
-        missing = missing_ids(ids)
-        bad = missing | empty_ids(ids)
-        if bad.any():
-            row = int(np.argmax(bad))
-            rule = f"{role} is missing" if missing[row] else f"{role} id must not be empty"
-            place = f"{layout.file}: row {self._piece.before + row + 1}"
-            raise DataError(rule, place=place, remedy="correct the row")
-        return ids
+        self._layout, self._table = layout, piece.table
+        columns = {role: piece.table.column(n) for role, n in layout.columns.items()}
+        ids = sound_columns(layout.file, layout.roles, columns, on_fault, piece.before)
+        self.user, self.item = ids["user"], ids["item"]
 
     def as_text(self, column: pa.Array) -> list[Any]:
         """Return the rows as lines of CSV, with a field appended.
@@ -213,10 +193,10 @@ class _TablePairs:
         DataError
             If there is a column that CSV cannot hold.
         """
-        return [_csv(self._layout, self._piece.table.append_column("", column))]
+        return [_csv(self._layout, self._table.append_column("", column))]
 
     def as_table(self, name: str, column: pa.Array) -> pa.Table:
-        return self._piece.table.append_column(name, column)
+        return self._table.append_column(name, column)
 
 
 def _csv(layout: Layout, table: pa.Table) -> bytes:

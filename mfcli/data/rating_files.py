@@ -1,4 +1,4 @@
-"""Reads files of ratings of any layout, piece by piece; only numbered columns stay in memory."""
+"""Reads files of ratings in any format, piece by piece; only numbered columns stay in memory."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mfcli.data.collector import Collector, Columns
-from mfcli.data.conversions import to_numpy
+from mfcli.data.arrow_arrays import to_numpy
+from mfcli.data.checked_columns import parquet_columns, whole_seconds
 from mfcli.data.duplicates import merge_duplicates
+from mfcli.data.faults import Fault, OnFault, Rejects
+from mfcli.data.formats.layout import Layout, find_layout
+from mfcli.data.formats.parquet import parquet_rows
+from mfcli.data.formats.strict_text import plain_ratings
+from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
-from mfcli.data.layout import Layout, find_layout
-from mfcli.data.parquet import parquet_pieces, parquet_rows
+from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
+from mfcli.data.row_places import place_of
 from mfcli.data.sources import digest, open_sources
-from mfcli.data.strict import Fault, Rejects, line_of, plain_ratings
-from mfcli.data.text import Refused, TextPiece, read_text
-from mfcli.data.typed_columns import sound_columns, whole_seconds
 from mfcli.errors import DataError, Param, Text
 from mfcli.storage import check_memory
 from mfcli.types import Progress
@@ -31,7 +33,6 @@ _HEAD = 1 << 16  # bytes by which the length of lines is estimated
 _BYTES = 40  # smallest memory per rating while it is read and split
 _PARSERS = 4  # threads that parse
 _HASHED = pa.dictionary(pa.int32(), pa.string())
-_SKIP: Text = ["skip invalid rows with ", Param("on_bad_row", "skip")]
 
 
 def read_ratings(
@@ -93,7 +94,7 @@ def read_ratings(
             bytes=sum(file.bytes for file in files),
             sha256=sha256.result(),
             format=str(layouts[0]),
-            columns={role: layouts[0].names[n] for role, n in layouts[0].columns.items()},
+            columns=layouts[0].roles,
             rows=sum(reader.rows),
             duplicates=merged,
             rejected=dict(sorted(rejects.counts.items())) if rejects else {},
@@ -152,8 +153,8 @@ class _Reader:
         collected = Collector()
         total, before = sum(layout.file.bytes for layout in self.layouts), 0
         for number, layout in enumerate(self.layouts):
-            read = _read_text if layout.format == "text" else _read_parquet
-            for piece, position in read(layout, self.rejects):
+            on_fault = partial(self._on_fault, layout)
+            for piece, position in _READERS[layout.format](layout, on_fault):
                 collected.add(piece)
                 self.rows[number] += len(piece)
                 on_progress(min(before + position, total), total)
@@ -167,10 +168,13 @@ class _Reader:
     def place(self, row: int) -> str:
         """Return the file and line of a rating, given its position from 0."""
         number = int(np.searchsorted(np.cumsum(self.rows), row, side="right"))
-        layout, row = self.layouts[number], row - sum(self.rows[:number])
-        if layout.format == "text":
-            return f"{layout.file}:{line_of(layout, row)}"
-        return f"{layout.file}: row {row + 1}"
+        return place_of(self.layouts[number], row - sum(self.rows[:number]))
+
+    def _on_fault(self, layout: Layout, line: int, fault: Fault, fields: Sequence[str]) -> None:
+        if self.rejects is None:
+            remedy: Text = ["skip invalid rows with ", Param("on_bad_row", "skip")]
+            raise fault.error(layout.place(line), remedy)
+        self.rejects.add(layout.file, line, fault, (layout.separator or ",").join(fields))
 
 
 def _check_alike(first: Layout, other: Layout) -> None:
@@ -184,37 +188,31 @@ def _check_alike(first: Layout, other: Layout) -> None:
         )
 
 
-def _read_text(layout: Layout, rejects: Rejects | None) -> Iterator[tuple[Columns, int]]:
-    def on_fault(line: int, fault: Fault, row: list[str]) -> None:
-        if rejects is None:
-            raise fault.error(f"{layout.file}:{line}", _SKIP)
-        rejects.add(layout.file, line, fault, layout.separator.join(row))
-
-    strictly = partial(plain_ratings, layout, on_fault=on_fault)
-    return read_text(layout, _parsed, strictly, _PARSERS)
+def _read_text(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
+    return read_text(layout, _parsed, partial(plain_ratings, layout, on_fault=on_fault), _PARSERS)
 
 
-def _parsed(piece: TextPiece) -> Columns:
+def _parsed(piece: TextPiece) -> RatingPiece:
     """Parse a piece of text; refuse it if a field is empty or has another type."""
-    places = piece.layout.columns
+    columns = piece.layout.columns
     types: dict[int, pa.DataType | None] = {
-        places["user"]: _HASHED,
-        places["item"]: _HASHED,
-        places["rating"]: pa.float32(),
+        columns["user"]: _HASHED,
+        columns["item"]: _HASHED,
+        columns["rating"]: pa.float32(),
     }
-    if "timestamp" in places:
-        types[places["timestamp"]] = None  # numbers or dates, as Arrow finds
+    if "timestamp" in columns:
+        types[columns["timestamp"]] = None  # numbers or dates, as Arrow finds
     parsed = piece.parse(types)
-    user, item, rating = (parsed[places[role]] for role in ("user", "item", "rating"))
+    user, item, rating = (parsed[columns[role]] for role in ("user", "item", "rating"))
     if user.null_count or item.null_count or rating.null_count:
         raise Refused
     if empty_ids(user.dictionary).any() or empty_ids(item.dictionary).any():
         raise Refused
-    values = to_numpy(rating, np.float32)
+    values = to_numpy(rating)
     if not np.isfinite(values).all():
         raise Refused
-    times = _times(parsed[places["timestamp"]]) if "timestamp" in places else None
-    return Columns(user, item, values, times)
+    times = _times(parsed[columns["timestamp"]]) if "timestamp" in columns else None
+    return RatingPiece(user, item, values, times)
 
 
 def _times(column: pa.Array) -> NDArray[np.int64]:
@@ -224,11 +222,12 @@ def _times(column: pa.Array) -> NDArray[np.int64]:
         raise Refused from error
     if seconds is None or seconds.null_count:
         raise Refused
-    return to_numpy(seconds, np.int64)
+    return to_numpy(seconds)
 
 
-def _read_parquet(layout: Layout, rejects: Rejects | None) -> Iterator[tuple[Columns, int]]:
-    names = {role: layout.names[position] for role, position in layout.columns.items()}
-    for piece, position in parquet_pieces(layout.file, list(names.values())):
-        columns = {role: piece.table[name] for role, name in names.items()}
-        yield sound_columns(layout.file, names, columns, piece.before, rejects, _SKIP), position
+def _read_parquet(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
+    return ((rating_piece(columns), at) for columns, at in parquet_columns(layout, on_fault))
+
+
+_READERS = {"text": _read_text, "parquet": _read_parquet}
+"""The reader of each format. Each yields pieces, with the number of bytes read so far."""

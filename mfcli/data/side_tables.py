@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from mfcli.data.conversions import one_array, to_texts
-from mfcli.data.layout import ALIASES
+from mfcli.data.arrow_arrays import one_array, to_texts
+from mfcli.data.formats.layout import ALIASES
 from mfcli.errors import DataError
 
 _TITLES = ("title", "name")

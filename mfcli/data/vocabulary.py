@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data.conversions import to_arrow_mask, to_numpy
+from mfcli.data.arrow_arrays import to_arrow_mask, to_numpy
 from mfcli.errors import UnknownIdError
 from mfcli.types import Counts, Rows
 
@@ -49,7 +49,7 @@ class Vocabulary:
             known, ids = known.cast(pa.string()), ids.cast(pa.string())
         elif ids is known:
             return np.arange(len(known), dtype=np.int32)
-        return places(ids, known)
+        return positions(ids, known)
 
     def counting(self, rows: Rows) -> Vocabulary:
         """Return the same ids with the number of times that each row occurs in `rows`."""
@@ -63,12 +63,12 @@ class Vocabulary:
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
 
 
-def places(values: pa.Array, among: pa.Array) -> Rows:
+def positions(values: pa.Array, among: pa.Array) -> Rows:
     """Return the positions of values among distinct values of the same type; -1 if absent."""
     found = pc.index_in(values, value_set=among)
     # `fill_null` would import pandas.
-    known = to_numpy(pc.is_valid(found).cast(pa.int32()), np.int32)
-    return np.where(known, to_numpy(found, np.int32), np.int32(-1))
+    known = to_numpy(pc.is_valid(found).cast(pa.int32()))
+    return np.where(known, to_numpy(found), np.int32(-1))
 
 
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:

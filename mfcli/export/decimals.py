@@ -23,4 +23,4 @@ def nine_digits(values: Floats) -> pa.Array:
     wide = values.astype(np.float64)
     size = np.abs(np.where(wide == 0, 1, wide))
     scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
-    return to_arrow(np.rint(wide * scale) / scale, pa.float64())
+    return to_arrow(np.rint(wide * scale) / scale)

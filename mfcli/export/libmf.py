@@ -33,7 +33,7 @@ def write_libmf(folder: Path, model: Model) -> None:
         for letter, rows in (("p", users), ("q", items)):
             pacsv.write_csv(_lines(letter, rows), file, _STYLE)
     for name, ids in (("users", model.users.ids), ("items", model.items.ids)):
-        numbers = to_arrow(np.arange(len(ids), dtype=np.int32), pa.int32())
+        numbers = to_arrow(np.arange(len(ids), dtype=np.int32))
         (folder / f"{name}.csv").write_bytes(csv_bytes(pa.table({"row": numbers, "id": ids})))
 
 

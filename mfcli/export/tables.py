@@ -43,7 +43,7 @@ def _tables(model: Model, column: Callable[[Floats], pa.Array]) -> dict[str, pa.
         name: pa.table(
             {
                 "id": vocabulary.ids,
-                "count": to_arrow(vocabulary.counts, pa.int64()),
+                "count": to_arrow(vocabulary.counts),
                 "bias": column(biases),
                 **{f"factor_{number}": column(c) for number, c in enumerate(factors.T, 1)},
             }
@@ -53,4 +53,4 @@ def _tables(model: Model, column: Callable[[Floats], pa.Array]) -> dict[str, pa.
 
 
 def _unchanged(values: Floats) -> pa.Array:
-    return to_arrow(values, pa.float32())
+    return to_arrow(values)

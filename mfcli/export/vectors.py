@@ -44,7 +44,7 @@ def write_vectors(folder: Path, model: Model) -> None:
     users, items = rating_vectors(model)
     sides = {"users": (model.users.ids, users), "items": (model.items.ids, items)}
     for name, (ids, rows) in sides.items():
-        numbers = to_arrow(rows[:-1].ravel(), pa.float32())
+        numbers = to_arrow(rows[:-1].ravel())
         lists = pa.FixedSizeListArray.from_arrays(numbers, rows.shape[1])
         table = pa.table({"id": ids, "vector": lists})
         pq.write_table(table, folder / f"{name}.parquet", use_dictionary=False)

@@ -16,7 +16,7 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
 from mfcli.model.network import Network
-from mfcli.splits import ScaleSection, scale_section
+from mfcli.splits import ScaleSection
 from mfcli.storage import (
     Record,
     Section,
@@ -159,7 +159,7 @@ class StoredModel(Factorization):
         return ModelRecord(
             settings=self.config.used("training"),
             mu=self.mu,
-            scale=scale_section(self.scale),
+            scale=ScaleSection(*self.scale),
             users=len(self.users),
             items=len(self.items),
             split=self.split_hash,

@@ -1,10 +1,10 @@
-from .counts import PairCounts as PairCounts
-from .item_lists import (
+from .named_pairs import predict_named as predict_named
+from .pair_counts import PairCounts as PairCounts
+from .predicted_files import predict_file as predict_file
+from .predictor import Predictor as Predictor
+from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,
     listed_rows as listed_rows,
     with_titles as with_titles,
 )
-from .named_pairs import predict_named as predict_named
-from .pair_files import predict_file as predict_file
-from .predictor import Predictor as Predictor

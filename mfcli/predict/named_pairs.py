@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.data import Vocabulary, find_rows, to_arrow, to_texts
-from mfcli.predict.counts import PairCounts
+from mfcli.predict.pair_counts import PairCounts
 from mfcli.predict.predictor import Predictor
 from mfcli.types import Rows
 
@@ -42,7 +42,7 @@ def predict_named(
         find_rows(model.items, item, "item")
     first = np.repeat(np.arange(len(users), dtype=np.int32), len(items))
     second = np.tile(np.arange(len(items), dtype=np.int32), len(users))
-    user, item = user.take(to_arrow(first, pa.int32())), item.take(to_arrow(second, pa.int32()))
+    user, item = user.take(to_arrow(first)), item.take(to_arrow(second))
     predicted = predict(user, item)
     counts.add(model, predicted.user, predicted.item)
     columns = {
@@ -54,4 +54,4 @@ def predict_named(
 
 
 def _known_ids(vocabulary: Vocabulary, rows: Rows, ids: pa.Array) -> pa.Array:
-    return ids if (rows < 0).any() else vocabulary.ids.take(to_arrow(rows, pa.int32()))
+    return ids if (rows < 0).any() else vocabulary.ids.take(to_arrow(rows))

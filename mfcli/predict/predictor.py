@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Vocabulary, places, to_arrow, to_numpy
+from mfcli.data import Vocabulary, positions, to_arrow, to_numpy
 from mfcli.model import Model
 from mfcli.types import Floats, Rows
 
@@ -30,7 +30,7 @@ class Predicted(NamedTuple):
 
     @property
     def column(self) -> pa.Array:
-        return to_arrow(self.ratings, pa.float32())
+        return to_arrow(self.ratings)
 
 
 class Predictor:
@@ -78,10 +78,10 @@ class _Finder:
         if self._rows:
             return self._found(ids.dictionary_encode())
         same = ids.type == self._ids.type
-        return places(ids, self._ids) if same else places(ids.cast(pa.string()), self._texts)
+        return positions(ids, self._ids) if same else positions(ids.cast(pa.string()), self._texts)
 
     def _found(self, ids: pa.DictionaryArray) -> Rows:
         texts = ids.dictionary.cast(pa.string()).to_pylist()
         distinct = np.array([self._rows.get(text, -1) for text in texts], np.int32)
-        found: Rows = distinct[to_numpy(ids.indices, np.int32)]
+        found: Rows = distinct[to_numpy(ids.indices)]
         return found

@@ -13,6 +13,6 @@ from .parts import (
     assembled as assembled,
     check_parts as check_parts,
 )
-from .records import ScaleSection as ScaleSection, scale_section as scale_section
+from .records import ScaleSection as ScaleSection
 from .splitting import split as split, split_given as split_given
 from .strategies import at_random as at_random

@@ -27,9 +27,9 @@ from mfcli.splits.records import (
     MOST_FOLDS,
     REJECTED,
     FoldRecord,
+    ScaleSection,
     SplitRecord,
     hash_of,
-    scale_section,
     strategy_section,
 )
 from mfcli.storage import (
@@ -53,6 +53,7 @@ _NAMES = (
     *(f"{part}.arrow" for part in PARTS),
     *(f"fold-{fold}" for fold in range(1, MOST_FOLDS + 1)),
 )
+_FILES_ONLY = ("format", "files", "ends")  # not part of a description
 _REMEDY = "split again"
 
 
@@ -131,7 +132,7 @@ def _record(split: Split | Folds, files: dict[str, str]) -> SplitRecord:
         ratings=counts,
         density=counts["all"] / (len(ratings.users) * len(ratings.items)),
         mean=ratings.mean,
-        scale=scale_section(split.scale),
+        scale=ScaleSection(*split.scale),
         files=files,
         hash=hash_of(files),
         **extra,
@@ -257,9 +258,6 @@ def describe_split(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name not in _FILES_ONLY}
 
 
-_FILES_ONLY = ("format", "files", "ends")  # not part of a description
-
-
 def split_hash(folder: Path) -> str:
     """Return the hash of a split, a k-fold split or one of its folds, without its ratings.
 
@@ -293,9 +291,8 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
 def _read_record(folder: Path) -> SplitRecord | FoldRecord:
     path = folder / _RECORD
     if not path.is_file():
-        raise ArtifactError(
-            "holds no split", place=folder, remedy="make one with: mfcli split data.csv"
-        )
+        remedy = "make one with: mfcli split data.csv"
+        raise ArtifactError("holds no split", place=folder, remedy=remedy)
     value = read_json(path, remedy=_REMEDY)
     if "fold" in value:
         return to_record(path, value, FoldRecord, remedy=_REMEDY)

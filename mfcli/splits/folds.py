@@ -12,9 +12,10 @@ import numpy as np
 
 from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Source
-from mfcli.errors import DataError, Param
+from mfcli.errors import DataError, Param, Text
 from mfcli.splits.filters import filtered
 from mfcli.splits.parts import Split, assembled
+from mfcli.splits.strategies import used_settings
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,10 @@ def make_folds(ratings: Ratings, config: Config) -> Folds:
     order = np.random.default_rng(config.seed).permutation(len(kept))
     ends: list[int] = (np.arange(config.folds + 1) * len(kept) // config.folds).tolist()
     if leaves_nothing(config.valid, ends):
-        raise DataError(
-            [
-                f"{config.folds} folds and ",
-                Param("valid", config.valid),
-                " leave nothing to train on",
-            ],
-            remedy=["lower ", Param("valid")],
-        )
-    strategy = {"name": "k-fold", "folds": config.folds, "valid": config.valid}
-    strategy |= {"seed": config.seed} | removed
-    return Folds(kept.take(order), ends, kept.scale(), strategy)
+        valid = Param("valid", config.valid)
+        rule: Text = [f"{config.folds} folds and ", valid, " leave nothing to train on"]
+        raise DataError(rule, remedy=["lower ", Param("valid")])
+    return Folds(kept.take(order), ends, kept.scale(), used_settings(config, removed))
 
 
 def validation_size(fraction: float, ratings: int) -> int:
@@ -123,10 +117,10 @@ def leaves_nothing(valid: float, ends: Sequence[int]) -> bool:
 
 def fold_hash(whole: str, fold: int) -> str:
     """Return the hash of a fold, given the hash of its k-fold split and its number from 1."""
-    return digest({"fold": str(fold), "of": whole})
+    return hash_of_entries({"fold": str(fold), "of": whole})
 
 
-def digest(entries: dict[str, str]) -> str:
-    """Return the SHA-256 of names and their values, in any order."""
+def hash_of_entries(entries: dict[str, str]) -> str:
+    """Return the SHA-256 of names and their values; their order does not matter."""
     lines = [f"{value}  {name}\n" for name, value in sorted(entries.items())]
     return hashlib.sha256("".join(lines).encode(errors="backslashreplace")).hexdigest()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from mfcli.data import Scale, Source
-from mfcli.splits.folds import digest, leaves_nothing
+from mfcli.data import Source
+from mfcli.splits.folds import hash_of_entries, leaves_nothing
 from mfcli.storage import Record, Section, Whole
 
 MOST_FOLDS = 100
@@ -98,12 +98,7 @@ class FoldRecord(Record):
 
 def hash_of(files: dict[str, str]) -> str:
     """Return the hash of a split, given the digests of its files."""
-    return digest({name: value for name, value in files.items() if name != REJECTED})
-
-
-def scale_section(scale: Scale) -> ScaleSection:
-    """Return a scale as a part of a record."""
-    return ScaleSection(scale.min, scale.max, scale.step)
+    return hash_of_entries({name: value for name, value in files.items() if name != REJECTED})
 
 
 def strategy_section(strategy: dict[str, Any]) -> StrategySection:

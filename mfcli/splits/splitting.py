@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.config import DEFAULTS, Config, seconds_of
+from mfcli.config import DEFAULTS, Config
 from mfcli.data import Ratings, Scale, concatenated
 from mfcli.errors import DataError
 from mfcli.splits.filters import filtered
 from mfcli.splits.folds import Folds, make_folds
 from mfcli.splits.parts import Split, assembled, check_parts
-from mfcli.splits.strategies import STRATEGIES, Strategy, since, temporal
+from mfcli.splits.strategies import Strategy, at_random, strategies_of, used_settings
 
 
 def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
@@ -40,11 +40,11 @@ def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
         return make_folds(ratings, config)
     kept, removed = filtered(ratings, config)
     rng = np.random.default_rng(config.seed)
-    rule, validation_rule = _rules(config)
-    held = rule(kept, config.test, rng)
+    for_test, for_valid = strategies_of(config)
+    held = for_test(kept, config.test, rng)
     parts = {"train": kept.take(~held), "test": kept.take(held)}
-    strategy = _used(config) | removed
-    return _with_validation(parts, kept.scale(), validation_rule, config, rng, strategy)
+    used = used_settings(config, removed)
+    return _with_validation(parts, kept.scale(), for_valid, config, rng, used)
 
 
 def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
@@ -69,38 +69,25 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
         raise DataError(rule, remedy="remove them from one of the files")
     first = np.arange(len(both)) < len(train)
     parts = {"train": both.take(first), "test": both.take(~first)}
-    strategy = {"name": "given", "valid": config.valid, "seed": config.seed}
-    rng, rule_of_valid = np.random.default_rng(config.seed), STRATEGIES["random"]
-    return _with_validation(parts, both.scale(), rule_of_valid, config, rng, strategy)
-
-
-def _used(config: Config) -> dict[str, Any]:
-    """Return the name of the strategy and the settings that it uses, apart from filters."""
-    used = config.used("split")
-    names = ("test", "cut", "valid", "seed")
-    return {"name": config.strategy} | {name: used[name] for name in names if name in used}
-
-
-def _rules(config: Config) -> tuple[Strategy, Strategy]:
-    """Return the strategies for the test ratings and for the validation ratings."""
-    strategy = STRATEGIES[config.strategy]
-    return (since(seconds_of(config.cut)), temporal) if config.cut else (strategy, strategy)
+    used = {"name": "given", "valid": config.valid, "seed": config.seed}
+    rng = np.random.default_rng(config.seed)
+    return _with_validation(parts, both.scale(), at_random, config, rng, used)
 
 
 def _with_validation(
     parts: dict[str, Ratings],
     scale: Scale,
-    rule: Strategy,
+    strategy: Strategy,
     config: Config,
     rng: np.random.Generator,
-    strategy: dict[str, Any],
+    used: dict[str, Any],
 ) -> Split:
     """Take the validation ratings from the training ratings, and assemble the parts."""
     total = sum(map(len, parts.values()))
     if config.valid and len(parts["train"]):
         train = parts["train"]
-        # The fraction is of all ratings, but `rule` takes a fraction of the training ratings.
-        held = rule(train, min(config.valid * total / len(train), 1.0), rng)
+        # `valid` is a fraction of all ratings, but a strategy takes one of the training ratings.
+        held = strategy(train, min(config.valid * total / len(train), 1.0), rng)
         parts = parts | {"train": train.take(~held), "valid": train.take(held)}
-    check_parts(parts, total, strategy)
-    return assembled(parts, scale, strategy)
+    check_parts(parts, total, used)
+    return assembled(parts, scale, used)

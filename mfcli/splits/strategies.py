@@ -3,16 +3,18 @@
 A strategy is a function of ratings that returns a mask, true for the ratings that are held out.
 Validation ratings are held out from the training ratings by the same strategy. To add one, write
 the function, enter it in `STRATEGIES`, and add its name to the choices of the setting `strategy`.
+(The strategy "k-fold" makes several splits; it is in `folds.py`.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.config import Config, seconds_of
 from mfcli.data import Ratings
 from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Mask, Rows
@@ -60,7 +62,7 @@ def temporal(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mas
     return np.asarray(time > cut)
 
 
-def since(cut: int) -> Strategy:
+def _since(cut: int) -> Strategy:
     """Return the strategy that holds out the ratings from a time on, in seconds since 1970."""
 
     def strategy(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
@@ -86,6 +88,27 @@ STRATEGIES: dict[str, Strategy] = {
     "cold-user": cold_user,
 }
 """The strategies that make one split, by name."""
+
+
+def strategies_of(config: Config) -> tuple[Strategy, Strategy]:
+    """Return the strategies for the test ratings and for the validation ratings."""
+    if config.cut:  # a second cut at the same time would hold out nothing
+        return _since(seconds_of(config.cut)), temporal
+    return STRATEGIES[config.strategy], STRATEGIES[config.strategy]
+
+
+def used_settings(config: Config, removed: dict[str, Any]) -> dict[str, Any]:
+    """Return the name of the strategy and the settings that were used, for records.
+
+    Parameters
+    ----------
+    config : Config
+    removed : dict
+        What filters removed, with their settings; empty if there were none.
+    """
+    used = {"name": config.strategy} | config.used("split")
+    unrecorded = ("strategy", "min_user", "min_item")
+    return {name: value for name, value in used.items() if name not in unrecorded} | removed
 
 
 def _ranks(sorted_user: Rows) -> tuple[Counts, Counts]:

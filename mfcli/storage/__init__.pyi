@@ -28,4 +28,4 @@ from .records import (
     write_record as write_record,
 )
 from .streams import stderr_held as stderr_held
-from .threads import cores as cores, each as each
+from .threads import cores as cores, each as each, in_order as in_order

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from mfcli.storage import cgroups
 
 ROOT = Path("/")
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
 
 def cores(root: Path = ROOT) -> int:
@@ -46,3 +51,39 @@ def each(task: Callable[[int], None], count: int, threads: int) -> None:
     with ThreadPoolExecutor(min(threads, count)) as pool:
         for _ in pool.map(task, range(count)):  # raises what a task has raised
             pass
+
+
+def in_order(
+    pieces: Iterable[tuple[Piece, int]], work: Callable[[Piece], Result], threads: int
+) -> Iterator[tuple[Result, int]]:
+    """Yield what `work` makes of each piece, while the next pieces are worked on.
+
+    Parameters
+    ----------
+    pieces : iterable of (piece, int)
+        Pieces, each with the number of bytes read so far. At most `threads` + 2 of them are in
+        memory.
+    work : callable
+        Must release Python's lock for several threads to help.
+    threads : int
+
+    Yields
+    ------
+    result, int
+        In the order of the pieces, each with its number of bytes. An error of `work` is raised when
+        it is the turn of its piece.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        pending: deque[tuple[Future[Result], int]] = deque()
+        try:
+            for piece, position in pieces:
+                pending.append((pool.submit(work, piece), position))
+                if len(pending) > threads + 1:
+                    future, done = pending.popleft()
+                    yield future.result(), done
+            while pending:
+                future, done = pending.popleft()
+                yield future.result(), done
+        finally:
+            for future, _ in pending:
+                future.cancel()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from mfcli.data.conversions import one_array
+from mfcli.data.arrow_arrays import one_array
 from mfcli.errors import UsageError
 from mfcli.storage import replacing_file
 

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mfcli.data.parquet import parquet_schema
+from mfcli.data.formats.parquet import parquet_schema
 from mfcli.data.sources import File
 from mfcli.errors import DataError, Param
 
@@ -62,6 +62,15 @@ class Layout:
     names: list[str]
     columns: dict[str, int]
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """The name of the column of each role."""
+        return {role: self.names[column] for role, column in self.columns.items()}
+
+    def place(self, number: int) -> str:
+        """Return a line of a text, or a row of Parquet, from 1, as the place in a message."""
+        return f"{self.file}:{number}" if self.format == "text" else f"{self.file}: row {number}"
+
     def __str__(self) -> str:
         if self.format == "parquet":
             return "parquet"
@@ -100,7 +109,7 @@ def find_layout(
     if head[:4] == _PARQUET:
         names = list(parquet_schema(file).names)
         columns = find_columns(file, names, chosen, needed)
-        _check_distinct(file, names, columns)
+        check_distinct(file, names, columns)
         return Layout(file, "parquet", "", ".", True, 0, names, columns)
     blank, line = _first_line(file, head)
     separator = _separator(line, decimal)
@@ -229,10 +238,12 @@ def _missing(place: object, role: str, wanted: str | None, names: Sequence[str])
     )
 
 
-def _check_distinct(file: File, names: list[str], columns: Mapping[str, int]) -> None:
-    """Refuse Parquet columns that cannot be read by name."""
-    for position in columns.values():
-        if names.count(names[position]) > 1:
+def check_distinct(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
+    """Refuse columns of roles that share their exact name with others."""
+    for role, column in columns.items():
+        if names.count(names[column]) > 1:
             raise DataError(
-                f"has several columns {names[position]!r}", place=file, remedy="rename them"
+                f"has several columns {names[column]!r}",
+                place=place,
+                remedy=["rename them, or choose another with ", Param(f"columns.{role}")],
             )

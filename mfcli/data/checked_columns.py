@@ -1,17 +1,18 @@
-"""Columns of ratings that have a type, from Parquet or from a table in memory."""
+"""Checks columns that have a type, from Parquet or from a table in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data.collector import Columns
-from mfcli.data.conversions import one_array, to_arrow_mask, to_mask, to_numpy
+from mfcli.data.arrow_arrays import one_array, to_arrow_mask, to_mask, to_numpy
+from mfcli.data.faults import Fault, OnFault
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.parquet import parquet_pieces
 from mfcli.data.ids import empty_ids, id_column
-from mfcli.data.strict import Fault, Rejects
 from mfcli.errors import DataError, Param, Text
 from mfcli.types import Mask
 
@@ -27,11 +28,10 @@ def sound_columns(
     place: object,
     names: Mapping[str, str],
     columns: Mapping[str, pa.Array | pa.ChunkedArray],
-    before: int,
-    rejects: Rejects | None,
-    remedy: Text,
-) -> Columns:
-    """Check columns and convert them to a common form; skip faulty rows if there are rejects.
+    on_fault: OnFault,
+    before: int = 0,
+) -> dict[str, pa.Array]:
+    """Check columns and convert them to a common form, without the faulty rows.
 
     Parameters
     ----------
@@ -41,17 +41,20 @@ def sound_columns(
         The name of the column of each role.
     columns : mapping of Arrow array
         By role.
+    on_fault : callable
+        Called for each faulty row.
     before : int
         Number of rows before them.
-    rejects : Rejects, optional
-        Collects faulty rows; without it the first one is an error.
-    remedy : Text
-        What to do about a faulty row, besides correcting it.
+
+    Returns
+    -------
+    dict of Arrow array
+        By role: ids as int64 or string, ratings as float32, times as int64 (seconds since 1970).
 
     Raises
     ------
     DataError
-        If a column has the wrong type, or for the first faulty row.
+        If a column has the wrong type.
     """
     plain = {role: _plain(place, role, names[role], column) for role, column in columns.items()}
     faulty = {role: _faulty(role, column) for role, column in plain.items()}
@@ -59,19 +62,24 @@ def sound_columns(
     for row in np.flatnonzero(bad).tolist():
         role = next(role for role in faulty if faulty[role][row])
         fault = _fault(role, names[role], plain[role][row].as_py())
-        if rejects is None:
-            raise fault.error(f"{place}: row {before + row + 1}", remedy)
-        shown = ",".join(str(column[row].as_py()) for column in plain.values())
-        rejects.add(place, before + row + 1, fault, shown)
+        on_fault(before + row + 1, fault, [str(column[row].as_py()) for column in plain.values()])
     if bad.any():
-        plain = {role: column.filter(to_arrow_mask(~bad)) for role, column in plain.items()}
-    times = plain.get("timestamp")
-    return Columns(
-        user=plain["user"],
-        item=plain["item"],
-        rating=to_numpy(plain["rating"], np.float32),
-        timestamp=None if times is None else to_numpy(times, np.int64),
-    )
+        return {role: column.filter(to_arrow_mask(~bad)) for role, column in plain.items()}
+    return plain
+
+
+def parquet_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str, pa.Array], int]]:
+    """Read the columns of the roles from Parquet, piece by piece.
+
+    Yields
+    ------
+    columns, int
+        As `sound_columns`, and about how many bytes of the file have been read.
+    """
+    names = layout.roles
+    for piece, position in parquet_pieces(layout.file, list(names.values())):
+        columns = {role: piece.table[name] for role, name in names.items()}
+        yield sound_columns(layout.file, names, columns, on_fault, piece.before), position
 
 
 def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -95,9 +103,7 @@ def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArr
 
 
 def _ratings(column: pa.Array) -> pa.Array | None:
-    kind = column.type
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return column.cast(pa.float32(), safe=False) if number else None
+    return column.cast(pa.float32(), safe=False) if _is_number(column.type) else None
 
 
 def whole_seconds(column: pa.Array) -> pa.Array | None:
@@ -119,15 +125,19 @@ def whole_seconds(column: pa.Array) -> pa.Array | None:
         return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     if pa.types.is_floating(kind):
         column = pc.floor(column)
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return column.cast(pa.int64()) if number or pa.types.is_null(kind) else None
+    return column.cast(pa.int64()) if _is_number(kind) or pa.types.is_null(kind) else None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _faulty(role: str, column: pa.Array) -> Mask:
     """Mark the rows whose value is missing, empty or not finite."""
     faulty = to_mask(pc.is_null(column))
     if role == "rating":
-        faulty |= ~np.isfinite(to_numpy(column, np.float32))
+        faulty |= ~np.isfinite(to_numpy(column))
     elif role != "timestamp":
         faulty |= empty_ids(column)
     return faulty

@@ -1,7 +1,8 @@
-"""Collects pieces of ratings into `Ratings`: numbers the ids and joins the columns."""
+"""Pieces of ratings, and how they are joined: ids are numbered, columns concatenated."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mfcli.data.conversions import to_arrow, to_numpy, to_texts
+from mfcli.data.arrow_arrays import to_arrow, to_numpy, to_texts
 from mfcli.data.ids import integers_if_exact
 from mfcli.data.ratings import Ratings
 from mfcli.data.vocabulary import Vocabulary
@@ -17,7 +18,7 @@ from mfcli.types import Floats, Rows
 
 
 @dataclass(frozen=True)
-class Columns:
+class RatingPiece:
     """A piece of ratings without faults.
 
     Attributes
@@ -39,8 +40,19 @@ class Columns:
         return len(self.rating)
 
 
+def rating_piece(columns: Mapping[str, pa.Array]) -> RatingPiece:
+    """Return checked columns, by role, as a piece."""
+    times = columns.get("timestamp")
+    return RatingPiece(
+        user=columns["user"],
+        item=columns["item"],
+        rating=to_numpy(columns["rating"]),
+        timestamp=None if times is None else to_numpy(times),
+    )
+
+
 class Collector:
-    """Collects pieces of ratings."""
+    """Collects pieces of ratings into `Ratings`."""
 
     def __init__(self) -> None:
         self._users, self._items = _Numbering(), _Numbering()
@@ -48,7 +60,7 @@ class Collector:
             name: [] for name in ("user", "item", "rating", "timestamp")
         }
 
-    def add(self, piece: Columns) -> None:
+    def add(self, piece: RatingPiece) -> None:
         self._columns["user"].append(self._users.numbers(piece.user))
         self._columns["item"].append(self._items.numbers(piece.item))
         self._columns["rating"].append(piece.rating)
@@ -91,7 +103,7 @@ class _Numbering:
             ids = ids.dictionary_encode()
         distinct, rows = self._alike(ids.dictionary).to_pylist(), self.rows
         numbers = np.array([rows.setdefault(raw, len(rows)) for raw in distinct], np.int32)
-        found: Rows = numbers[to_numpy(ids.indices, np.int32)]
+        found: Rows = numbers[to_numpy(ids.indices)]
         return found
 
     def _alike(self, ids: pa.Array) -> pa.Array:
@@ -108,6 +120,6 @@ class _Numbering:
     def vocabulary(self, rows: Rows, text: bool) -> Vocabulary:
         raw = list(self.rows)
         is_text = self.type == pa.string()
-        ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64), pa.int64())
+        ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64))
         counts = np.bincount(rows, minlength=len(ids)).astype(np.int64)
         return Vocabulary(integers_if_exact(ids) if text else ids, counts)

@@ -11,91 +11,18 @@ import datetime
 import io
 import itertools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from mfcli.data.layout import Layout
-from mfcli.data.tables import guarded_text
-from mfcli.data.text import TextPiece
+from mfcli.data.faults import Fault, OnFault
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.text import TextPiece
 from mfcli.errors import DataError, Param, Text
 
 _ROWS = 1 << 15  # rows of a piece
 _TO_UTF8 = "convert the file, as with iconv"
-
-
-class Fault(NamedTuple):
-    """What is wrong with a row.
-
-    Attributes
-    ----------
-    kind : str
-        One word: fields, user, item, rating, timestamp or encoding.
-    rule : str
-    got : object, optional
-        The value that breaks the rule.
-    hint : Text
-        What the reason may be.
-    """
-
-    kind: str
-    rule: str
-    got: Any = None
-    hint: Text = ""
-
-    @property
-    def reason(self) -> str:
-        return self.rule if self.got is None else f"{self.rule}, got {self.got!r}"
-
-    def error(self, place: str, remedy: Text) -> DataError:
-        """Return the fault as an error.
-
-        Parameters
-        ----------
-        place : str
-            The file and line.
-        remedy : Text
-            What else helps, besides the hint.
-        """
-        texts = [text for text in (self.hint, remedy) if text]
-        pieces = [[text] if isinstance(text, str | Param) else [*text] for text in texts]
-        joined = [*itertools.chain(*([*piece, "; "] for piece in pieces))][:-1]
-        return DataError(self.reason, place=place, remedy=joined)
-
-
-@dataclass
-class Rejects:
-    """Rows that are skipped.
-
-    Attributes
-    ----------
-    path : Path, optional
-        CSV file that lists them: file, line, reason and the row.
-    counts : Counter
-        Number of rows by kind of fault.
-    """
-
-    path: Path | None
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def add(self, file: object, line: int, fault: Fault, row: str) -> None:
-        self.counts[fault.kind] += 1
-        if self.path is None:
-            return
-        first = not self.path.exists()
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            writer = csv.writer(out)
-            if first:
-                writer.writerow(["file", "line", "reason", "row"])
-            writer.writerow([str(file), line, fault.reason, guarded_text(row)])
-
-
-OnFault = Callable[[int, Fault, list[str]], None]
-"""Called with the line, the fault and the fields of a row; raises an error, or skips the row."""
 
 
 def plain_ratings(
@@ -127,23 +54,23 @@ def plain_ratings(
         separator=",",
         decimal=".",
         names=roles,
-        columns={role: place for place, role in enumerate(roles)},
+        columns={role: column for column, role in enumerate(roles)},
     )
     rows = (
-        [_PLAIN[role](row[place], layout.decimal) for role, place in layout.columns.items()]
+        [_PLAIN[role](row[column], layout.decimal) for role, column in layout.columns.items()]
         for _, row in _sound_rows(layout, first, on_fault)
     )
     return _pieces(plain, rows, position)
 
 
 def plain_pairs(
-    layout: Layout, first: int, position: int, *, utf8: bool
+    layout: Layout, first: int, position: int, on_fault: OnFault, *, utf8: bool
 ) -> Iterator[tuple[TextPiece, int]]:
     """Write the rows of a text as plain text, with all columns as they are.
 
     Parameters
     ----------
-    layout, first, position
+    layout, first, position, on_fault
         As for `plain_ratings`.
     utf8 : bool
         Whether all columns must be UTF-8 text.
@@ -156,13 +83,9 @@ def plain_pairs(
     Raises
     ------
     DataError
-        For the first row with a fault.
+        For the first row that is not UTF-8 text but must be.
     """
-
-    def stop(line: int, fault: Fault, row: list[str]) -> None:
-        raise fault.error(f"{layout.file}:{line}", "correct the line")
-
-    rows = _sound_rows(layout, first, stop)
+    rows = _sound_rows(layout, first, on_fault)
     checked = (_checked_utf8(layout, line, row) if utf8 else row for line, row in rows)
     return _pieces(layout, checked, position)
 
@@ -170,11 +93,11 @@ def plain_pairs(
 def _checked_utf8(layout: Layout, line: int, row: list[str]) -> list[str]:
     if any(map(_is_not_utf8, row)):
         rule = "must be UTF-8 text to become Parquet"
-        raise DataError(rule, place=f"{layout.file}:{line}", remedy=_TO_UTF8)
+        raise DataError(rule, place=layout.place(line), remedy=_TO_UTF8)
     return row
 
 
-def line_of(layout: Layout, row: int) -> int:
+def text_line(layout: Layout, row: int) -> int:
     """Return the line of a row without faults, given its position from 0 among such rows."""
     rows = _sound_rows(layout, 0, lambda line, fault, row: None)
     return next(line for line, _ in itertools.islice(rows, row, None))
@@ -190,7 +113,7 @@ def _pieces(
 
 
 def _plain_text(separator: str, rows: list[list[str]]) -> bytes:
-    """Write rows so that all fields can be read again; quotes are used only where needed."""
+    """Write rows so that the same fields are read again; quotes are used only where needed."""
     if separator != "::":
         special = {separator, '"', "\r", "\n"}  # csv.writer would not quote a carriage return
         rows = [[_quoted(field, special) for field in fields] for fields in rows]
@@ -248,8 +171,8 @@ def _fault(layout: Layout, row: list[str]) -> Fault | None:
     if len(row) != len(layout.names):
         rule = f"must have {len(layout.names)} fields like the first line"
         return Fault("fields", rule, len(row))
-    for role, position in layout.columns.items():
-        text = row[position]
+    for role, column in layout.columns.items():
+        text = row[column]
         if _is_not_utf8(text):
             return Fault("encoding", f"{role} must be UTF-8 text", hint=_TO_UTF8)
         fault = _FAULTS[role](role, text, layout.decimal)

@@ -2,7 +2,7 @@
 
 A text is cut into pieces of whole rows, which Arrow parses on several threads. A piece is refused
 if it is not certain where its rows or fields end, or if a field does not have the type that is
-needed. The strict reader (`strict.py`) then takes over; it names the faulty line.
+needed. The strict reader (`strict_text.py`) then takes over; it names the faulty line.
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar, cast
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from numpy.typing import NDArray
 
-from mfcli.data.conversions import one_array
-from mfcli.data.layout import Layout
-from mfcli.data.parallel import in_order
+from mfcli.data.arrow_arrays import one_array
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.quotes import Quotes
 from mfcli.errors import DataError
-from mfcli.types import Mask
+from mfcli.storage import in_order
 
 LONGEST = 1 << 26  # bytes within which a row must end
 _BLOCK = 1 << 23  # bytes of a piece
-_QUOTE, _LINE_FEED, _RETURN = b'"\n\r'
 _UNIT = b"\x1f"  # replaces "::", since Arrow takes single characters as separators
 
 
@@ -94,6 +91,8 @@ class TextPiece:
     ) -> dict[int, pa.Array]:
         """Parse with Arrow; with a stride of 2, there is an empty column between any two."""
         quoted = self.layout.separator != "::" and b'"' in data
+        if data.startswith(codecs.BOM_UTF8):
+            data = b"\n" + data  # Arrow would drop the mark, but ignores blank lines
         # Columns are named by position, since names may repeat.
         names = [str(n) for n in range(stride * (len(self.layout.names) - 1) + 1)]
         kinds = {names[stride * place]: kind for place, kind in types.items()}
@@ -247,58 +246,6 @@ def _end_of_rows(data: bytes, separator: str) -> int:
             return line_feed + 1
         line_feed = data.rfind(b"\n", 0, opening)
     return 0
-
-
-class Quotes:
-    """Knows which places of a text are inside quoted fields.
-
-    A quote opens a field only at its start, or directly after a quote that has just closed it: two
-    quotes in a quoted field stand for one. Any other quote is part of the text. If all quotes
-    alternate in this way, as they usually do, every second one opens.
-
-    Parameters
-    ----------
-    data : bytes
-        Starts at the start of a row.
-    separator : str
-        A single character.
-    """
-
-    def __init__(self, data: bytes, separator: str) -> None:
-        letters = np.frombuffer(data, np.uint8)
-        self._places = np.flatnonzero(letters == _QUOTE)
-        before = letters[self._places - 1]
-        starts = (before == ord(separator)) | (before == _LINE_FEED) | (before == _RETURN)
-        starts |= self._places == 0
-        adjacent = (before == _QUOTE) & (self._places > 0)
-        if (starts | adjacent)[::2].all():
-            opens = np.arange(len(starts)) % 2 == 0
-        else:
-            opens = _follow(starts, adjacent)
-        self._is_open = np.concatenate([[False], opens])  # by the number of quotes before a place
-
-    def opening(self, place: int) -> int | None:
-        """Return the position of the quote that opens the field around a place, if any."""
-        number = int(np.searchsorted(self._places, place))
-        return int(self._places[number - 1]) if self._is_open[number] else None
-
-    def outside(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the places that are not inside a quoted field; they must be ascending."""
-        kept: NDArray[np.intp] = places[~self._is_open[np.searchsorted(self._places, places)]]
-        return kept
-
-
-def _follow(starts: Mask, adjacent: Mask) -> Mask:
-    """Return which quotes open a field, or open it again, going from one quote to the next."""
-    opens = np.empty(len(starts), np.bool_)
-    is_open = has_closed = False
-    pairs = zip(starts.tolist(), adjacent.tolist(), strict=True)
-    for number, (starts_field, follows_quote) in enumerate(pairs):
-        was_open = is_open
-        is_open = not was_open and (starts_field or (follows_quote and has_closed))
-        has_closed = was_open
-        opens[number] = is_open
-    return opens
 
 
 def has_lone_return(data: bytes) -> bool:

@@ -23,15 +23,15 @@ from mfcli.data import (
     find_layout,
     header_with,
     is_number,
-    line_of,
     open_sources,
+    place_of,
     read_pairs,
     schema_with,
     unknown_id,
 )
 from mfcli.errors import DataError, Param
 from mfcli.model import Model
-from mfcli.predict.counts import PairCounts
+from mfcli.predict.pair_counts import PairCounts
 from mfcli.predict.predictor import Predicted, Predictor
 from mfcli.storage import replacing_file
 from mfcli.types import Progress
@@ -145,7 +145,7 @@ def _check_first(layout: Layout, done: _Done) -> None:
         user, item = Param("columns.user"), Param("columns.item")
         raise DataError(
             f"names no known user or item, got {', '.join(map(repr, names))}",
-            place=f"{layout.file}:{line_of(layout, 0)}",
+            place=place_of(layout, 0),
             remedy=[
                 *("if these are names of columns, choose with ", user, " and ", item),
                 *("; if not, choose positions with ", Param("columns.user", "1"), " and "),
@@ -164,13 +164,7 @@ def _check_known(model: Model, layout: Layout, done: _Done, before: int) -> None
     role = "user" if unknown_user[row] else "item"
     vocabulary = model.users if role == "user" else model.items
     raw = getattr(done.piece, role)[row].as_py()
-    raise unknown_id(vocabulary, raw, role, _place(layout, before + row))
-
-
-def _place(layout: Layout, row: int) -> str:
-    if layout.format == "text":
-        return f"{layout.file}:{line_of(layout, row)}"
-    return f"{layout.file}: row {row + 1}"
+    raise unknown_id(vocabulary, raw, role, place_of(layout, before + row))
 
 
 class _Sink(Protocol):

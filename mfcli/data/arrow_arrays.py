@@ -16,19 +16,9 @@ from numpy.typing import NDArray
 from mfcli.types import Mask
 
 
-def to_numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
-    """View a column of numbers without nulls as an array.
-
-    Parameters
-    ----------
-    column : Arrow array, length n
-    dtype : NumPy type
-        The type of the column.
-
-    Returns
-    -------
-    array, shape (n,)
-    """
+def to_numpy(column: pa.Array) -> NDArray[Any]:
+    """View a column of numbers without nulls as an array of the same type."""
+    dtype = column.type.to_pandas_dtype()  # a NumPy type
     if not len(column):
         return np.empty(0, dtype)
     values = np.frombuffer(column.buffers()[1], dtype)
@@ -37,14 +27,14 @@ def to_numpy(column: pa.Array, dtype: Any) -> NDArray[Any]:
 
 def to_mask(column: pa.Array) -> Mask:
     """Return a boolean column without nulls as an array, one byte per value."""
-    mask: Mask = to_numpy(column.cast(pa.int8()), np.int8).astype(np.bool_)
+    mask: Mask = to_numpy(column.cast(pa.int8())).astype(np.bool_)
     return mask
 
 
-def to_arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """View an array as a column of a type."""
+def to_arrow(values: NDArray[Any]) -> pa.Array:
+    """View an array of numbers as a column of the same type."""
     buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
 
 
 def to_arrow_mask(mask: Mask) -> pa.Array:

@@ -1,0 +1,73 @@
+"""Faulty rows: the errors about them, and the list of rows that are skipped."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mfcli.data.table_files import guarded_text
+from mfcli.errors import DataError, Text
+
+
+class Fault(NamedTuple):
+    """What is wrong with a row.
+
+    Attributes
+    ----------
+    kind : str
+        One word: fields, user, item, rating, timestamp or encoding.
+    rule : str
+    got : object, optional
+        The value that breaks the rule.
+    hint : Text
+        What the reason may be.
+    """
+
+    kind: str
+    rule: str
+    got: Any = None
+    hint: Text = ""
+
+    @property
+    def reason(self) -> str:
+        return self.rule if self.got is None else f"{self.rule}, got {self.got!r}"
+
+    def error(self, place: str, remedy: Text) -> DataError:
+        """Return the fault as an error, with what helps besides the hint."""
+        both = [self.hint, "; ", remedy] if self.hint and remedy else self.hint or remedy
+        return DataError(self.reason, place=place, remedy=both)
+
+
+OnFault = Callable[[int, Fault, Sequence[str]], None]
+"""Called with the number of a line, the fault and the fields; raises an error or skips the line."""
+
+
+@dataclass
+class Rejects:
+    """Rows that are skipped.
+
+    Attributes
+    ----------
+    path : Path, optional
+        CSV file that lists them: file, line, reason and the row.
+    counts : Counter
+        Number of rows by kind of fault.
+    """
+
+    path: Path | None
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, file: object, line: int, fault: Fault, row: str) -> None:
+        self.counts[fault.kind] += 1
+        if self.path is None:
+            return
+        first = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
+            writer = csv.writer(out)
+            if first:
+                writer.writerow(["file", "line", "reason", "row"])
+            writer.writerow([str(file), line, fault.reason, guarded_text(row)])

@@ -1,0 +1,1 @@
+"""The formats of files with ratings or pairs: how each is recognized and read."""

@@ -1,0 +1,33 @@
+"""Finds the line of a row again, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mfcli.data.checked_columns import parquet_columns
+from mfcli.data.faults import Fault
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.strict_text import text_line
+
+
+def place_of(layout: Layout, row: int) -> str:
+    """Return the file and line of a row, given its position among the rows without faults."""
+    find = text_line if layout.format == "text" else _parquet_row
+    return layout.place(find(layout, row))
+
+
+def _parquet_row(layout: Layout, row: int) -> int:
+    faulty: list[int] = []
+
+    def on_fault(number: int, fault: Fault, fields: Sequence[str]) -> None:
+        faulty.append(number)
+
+    sound = 0
+    for columns, _ in parquet_columns(layout, on_fault):
+        sound += len(columns["user"])
+        if sound > row:
+            break
+    number = row + 1
+    for skipped in faulty:  # ascending
+        number += skipped <= number
+    return number
