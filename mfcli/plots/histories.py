@@ -113,28 +113,16 @@ def _draw(axes: Axes, runs: list[_Run], panel: _Panel, *, both: bool) -> None:
         if validation:
             heights = panel.heights(validation)
             name = f"{prefix}validation" if both else run.name
-            _draw_line(axes, run, heights, color=color, label=name)
-            _mark_best(axes, run, heights, color)
+            best = min(range(len(heights)), key=heights.__getitem__)
+            label = f"{name} (best {measure_text('mse', heights[best])})"
+            _draw_line(axes, run, heights, color=color, label=label)
+            place = run.places[best], heights[best]
+            axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
 
 
 def _draw_line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
     marker = "o" if len(heights) == 1 else ""  # a line of one point is invisible
     axes.plot(run.places, heights, marker=marker, linewidth=1.6, **style)
-
-
-def _mark_best(axes: Axes, run: _Run, heights: list[float], color: str) -> None:
-    best = min(range(len(heights)), key=heights.__getitem__)
-    place = (run.places[best], heights[best])
-    axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
-    axes.annotate(
-        measure_text("mse", heights[best]),
-        place,
-        textcoords="offset points",
-        xytext=(0, -14),
-        ha="center",
-        fontsize="small",
-        color=color,
-    )
 
 
 def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
@@ -146,4 +134,3 @@ def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
     else:
         axes.set_xlabel(EPOCH)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.margins(y=0.12)  # room for the annotation below the best epoch

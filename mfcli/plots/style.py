@@ -35,12 +35,12 @@ def measure_text(name: str, value: float) -> str:
 
 
 def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Make the horizontal axis logarithmic, with several plainly written ticks.
+    """Make the horizontal axis logarithmic, with a few ticks such as 0.05, 0.1 and 0.2.
 
-    By default, matplotlib labels only powers of ten, or crowds the axis if it is short.
+    By default, matplotlib labels only powers of ten, or crowds a short axis.
     """
     ratio = max(values) / min(values)
-    digits = (1, 2, 3, 5) if ratio < 20 else (1, 3) if ratio < 1000 else (1,)
+    digits = (1, 2, 5) if ratio < 30 else (1, 3) if ratio < 1000 else (1,)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=digits))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
