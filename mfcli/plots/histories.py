@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import MEASURES
 from mfcli.plots.canvas import check_suffix, new_figure, save
-from mfcli.plots.style import COLORS, EPOCH, SECONDS, finish, measure_text, set_log_scale
+from mfcli.plots.style import COLORS, finish, set_log_scale
 from mfcli.training import MSE_NAMES, History
 
 
@@ -114,7 +114,7 @@ def _draw(axes: Axes, runs: list[_Run], panel: _Panel, *, both: bool) -> None:
             heights = panel.heights(validation)
             name = f"{prefix}validation" if both else run.name
             best = min(range(len(heights)), key=heights.__getitem__)
-            label = f"{name} (best {measure_text('mse', heights[best])})"
+            label = f"{name} (best {MEASURES['mse'].text(heights[best])})"
             _draw_line(axes, run, heights, color=color, label=label)
             place = run.places[best], heights[best]
             axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
@@ -129,8 +129,8 @@ def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
     axes.set_ylabel(panel.label)
     if seconds:
         set_log_scale(axes, [place for run in runs for place in run.places])
-        axes.set_xlabel(SECONDS)
+        axes.set_xlabel("Training time (seconds)")
         axes.set_ylabel(f"Validation {panel.label}")
     else:
-        axes.set_xlabel(EPOCH)
+        axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

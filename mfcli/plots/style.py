@@ -8,8 +8,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mfcli.evaluation import MEASURES
-
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colors that people with color blindness can tell apart (M. Okabe and K. Ito, 2008)."""
 
@@ -18,20 +16,6 @@ SEQUENCE = "viridis"  # color map for the order of trials
 
 REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
 """The style of lines to compare with."""
-
-EPOCH, SECONDS = "Epoch", "Training time (seconds)"
-VALIDATION_RMSE = f"Validation {MEASURES['rmse'].label}"
-
-
-def measure_label(name: str) -> str:
-    """Return the axis label of a measure with its unit."""
-    measure = MEASURES[name]
-    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
-
-
-def measure_text(name: str, value: float) -> str:
-    """Format a value of a measure."""
-    return MEASURES[name].text(value)
 
 
 def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
