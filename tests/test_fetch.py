@@ -1,4 +1,4 @@
-"""Fetching MovieLens from a local server that fails in every way a server can."""
+"""Fetch MovieLens from a local server that fails in many ways."""
 
 from __future__ import annotations
 
@@ -184,13 +184,9 @@ def test_only_the_complete_folder_remains(site: Site, tmp_path: Path) -> None:
     fetched = fetch(site, tmp_path / "new" / "data")
     folder = tmp_path / "new" / "data" / "ml-1m"
     check_whole(folder.parent)
-    assert fetched == Fetched(
-        folder,
-        folder / "ratings.dat",
-        f"{folder}/README and https://grouplens.org/datasets/movielens/",
-        archives.CITATION,
-        len(site.pages[ZIP]),
-    )
+    terms = f"{folder}/README and https://grouplens.org/datasets/movielens/"
+    size = len(site.pages[ZIP])
+    assert fetched == Fetched(folder, folder / "ratings.dat", terms, archives.CITATION, size)
     assert fetched.as_dict()["ratings"] == str(folder / "ratings.dat")
     assert "10.1145/2827872" in fetched.citation
     assert folder.stat().st_mode & 0o055, "as readable as any folder made here"
@@ -267,15 +263,11 @@ def test_a_file_or_a_dangling_link_is_refused_and_an_empty_folder_is_filled(
     site: Site, tmp_path: Path
 ) -> None:
     target = tmp_path / "ml-1m"
-    target.write_text("mine")
-    with pytest.raises(ArtifactError, match="already exists"):
-        fetch(site, tmp_path)
-    assert target.read_text() == "mine"
-    target.unlink()
-    target.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ArtifactError, match="already exists"):
-        fetch(site, tmp_path)
-    target.unlink()
+    for make in (lambda: target.write_text("mine"), lambda: target.symlink_to("nowhere")):
+        make()
+        with pytest.raises(ArtifactError, match="already exists"):
+            fetch(site, tmp_path)
+        target.unlink()  # it is still there
     target.mkdir()
     fetch(site, tmp_path)
     check_whole(tmp_path)
@@ -284,28 +276,22 @@ def test_a_file_or_a_dangling_link_is_refused_and_an_empty_folder_is_filled(
 SIZE = len(packed(FILES))
 
 
-@pytest.mark.parametrize(
-    ("name", "there", "answers", "requested"),
-    [
-        ("ml-1m.zip", lambda data: data, [], []),
-        ("ml-1m.zip", lambda data: data[:-1], [], [None]),
-        (PART, lambda data: data, [], []),
-        (PART, lambda data: data[:20_000], [], ["bytes=20000-"]),
-        (PART, lambda data: data[:20_000], [whole], ["bytes=20000-"]),
-        (PART, lambda data: bytes(SIZE), [], [f"bytes={SIZE}-", None]),
-        (PART, lambda data: bytes(SIZE + 4), [], [f"bytes={SIZE + 4}-", None]),
-        ("none", bytes, [broken_after(30_000)], [None, "bytes=30000-"]),
-        ("none", bytes, [without_length], [None]),
-    ],
-)
-def test_only_missing_bytes_are_requested(
-    site: Site,
-    tmp_path: Path,
-    name: str,
-    there: Callable[[bytes], bytes],
-    answers: list[Answer],
-    requested: list[str | None],
-) -> None:
+CASES: list[tuple[str, Callable[[bytes], bytes], list[Answer], list[str | None]]] = [
+    ("ml-1m.zip", lambda data: data, [], []),
+    ("ml-1m.zip", lambda data: data[:-1], [], [None]),
+    (PART, lambda data: data, [], []),
+    (PART, lambda data: data[:20_000], [], ["bytes=20000-"]),
+    (PART, lambda data: data[:20_000], [whole], ["bytes=20000-"]),
+    (PART, lambda data: bytes(SIZE), [], [f"bytes={SIZE}-", None]),
+    (PART, lambda data: bytes(SIZE + 4), [], [f"bytes={SIZE + 4}-", None]),
+    ("none", bytes, [broken_after(30_000)], [None, "bytes=30000-"]),
+    ("none", bytes, [without_length], [None]),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_missing_bytes_are_requested(site: Site, tmp_path: Path, case: Any) -> None:
+    name, there, answers, requested = case
     (tmp_path / name).write_bytes(there(site.pages[ZIP]))
     site.due[ZIP] = list(answers)
     calls: list[tuple[int, int]] = []
@@ -525,16 +511,12 @@ def test_a_full_disk(site: Site, tmp_path: Path) -> None:
 # Names and addresses
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("ml-1M", r"one of ml-latest-small, ml-100k, .*, got 'ml-1M'; did you mean ml-1m\?"),
-        ("../evil", r"got '\.\./evil'$"),
-    ],
-)
-def test_unknown_names(tmp_path: Path, name: str, words: str) -> None:
+def test_unknown_names(tmp_path: Path) -> None:
+    words = r"one of ml-latest-small, ml-100k, .*, got 'ml-1M'; did you mean ml-1m\?"
     with pytest.raises(UsageError, match=words):
-        fetch_movielens(name, tmp_path)
+        fetch_movielens("ml-1M", tmp_path)
+    with pytest.raises(UsageError, match=r"got '\.\./evil'$"):
+        fetch_movielens("../evil", tmp_path)
 
 
 def test_invalid_addresses(tmp_path: Path) -> None:
