@@ -171,17 +171,17 @@ def test_damaged_metrics_are_an_error_or_read(
     good = json.loads((folder / "metrics.json").read_text())
     del good["digest"]
     rng, refused = random.Random(0), 0
-    for _ in range(150):
+    for number in range(150):
         value = mutated(good, rng)
         seal = isinstance(value, dict) and "inf" not in json.dumps(value).lower()
         text = sealed_text if seal else json.dumps
         Path("bad.json").write_text(text(value))
-        for args in (["a", "bad.json"], ["bad.json", "a"]):
-            done = run("compare", *args, "--any-protocol")
-            assert done.code in (0, 1)
-            assert done.code == 0 or done.err.count("\n") == 1
-            refused += done.code
-    assert refused > 80
+        args = ["a", "bad.json"] if number % 2 else ["bad.json", "a"]
+        done = run("compare", *args, "--any-protocol")
+        assert done.code in (0, 1)
+        assert done.code == 0 or done.err.count("\n") == 1
+        refused += done.code
+    assert refused > 40
 
 
 @pytest.mark.parametrize(

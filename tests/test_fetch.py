@@ -1,4 +1,4 @@
-"""Fetching MovieLens from a local server that fails in every way a server can."""
+"""Fetch MovieLens from a local server that fails in many ways."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import random
+import shutil
 import socket
-import stat
 import threading
 import time
 import zipfile
@@ -21,7 +21,7 @@ import pytest
 from conftest import Outcome
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
-from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens, unpack
+from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens
 from mfcli.storage import read_record, write_record
 
 RATINGS = random.Random(7).randbytes(60_000)
@@ -33,17 +33,11 @@ PAUSES = download.PAUSES
 Answer = Callable[["Handler", bytes], None]
 
 
-def packed(files: dict[str, bytes], **attributes: Any) -> bytes:
-    """Make an archive; attributes go to the last member."""
+def packed(files: dict[str, bytes]) -> bytes:
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
-            member = zipfile.ZipInfo(name)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            if name == list(files)[-1]:
-                for key, value in attributes.items():
-                    setattr(member, key, value)
-            archive.writestr(member, data)
+            archive.writestr(name, data)
     return whole.getvalue()
 
 
@@ -55,32 +49,20 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         site, wanted = self.server, self.headers.get("Range")
         site.requests.append((self.path, wanted))
-        page = site.pages.get(self.path)
-        due = site.due.get(self.path)
+        page, due = site.pages.get(self.path), site.due.get(self.path)
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         if due:
             due.pop(0)(self, page or b"")
-        elif page is None:
-            status(404)(self, b"")
-        elif wanted is None:
-            self.reply(200, page)
+        elif page is None or start > max(0, len(page) - 1):
+            self.reply(404 if page is None else 416, b"")
         else:
-            self.serve_range(page, int(wanted.removeprefix("bytes=").removesuffix("-")))
+            self.reply(206 if start else 200, page[start:])
 
-    def serve_range(self, page: bytes, start: int) -> None:
-        if start >= len(page):
-            self.reply(416, b"")
-        else:
-            span = f"bytes {start}-{len(page) - 1}/{len(page)}"
-            self.reply(206, page[start:], span=span)
-
-    def reply(
-        self, code: int, body: bytes, length: int | None = None, span: str = "", to: str = ""
-    ) -> None:
+    def reply(self, code: int, body: bytes, length: int | None = None, to: str = "") -> None:
         self.send_response(code)
         self.send_header("Content-Length", str(len(body) if length is None else length))
-        for key, value in {"Content-Range": span, "Location": to}.items():
-            if value:
-                self.send_header(key, value)
+        if to:
+            self.send_header("Location", to)
         self.end_headers()
         self.wfile.write(body)
 
@@ -170,14 +152,6 @@ def without_length(handler: Handler, page: bytes) -> None:
     handler.wfile.write(page)
 
 
-def from_byte_9(code: int, span: str, more: bytes = b"") -> Answer:
-    def answer(handler: Handler, page: bytes) -> None:
-        given = span.format(last=len(page) - 1, size=len(page))
-        handler.reply(code, page[9:] + more, span=given)
-
-    return answer
-
-
 # What a fetch leaves behind
 
 
@@ -210,36 +184,20 @@ def test_only_the_complete_folder_remains(site: Site, tmp_path: Path) -> None:
     fetched = fetch(site, tmp_path / "new" / "data")
     folder = tmp_path / "new" / "data" / "ml-1m"
     check_whole(folder.parent)
-    assert fetched == Fetched(
-        folder,
-        folder / "ratings.dat",
-        f"{folder}/README and https://grouplens.org/datasets/movielens/",
-        archives.CITATION,
-        len(site.pages[ZIP]),
-    )
+    terms = f"{folder}/README and https://grouplens.org/datasets/movielens/"
+    size = len(site.pages[ZIP])
+    assert fetched == Fetched(folder, folder / "ratings.dat", terms, archives.CITATION, size)
     assert fetched.as_dict()["ratings"] == str(folder / "ratings.dat")
     assert "10.1145/2827872" in fetched.citation
     assert folder.stat().st_mode & 0o055, "as readable as any folder made here"
     assert site.requests == [(ZIP, None)]
 
 
-@pytest.mark.parametrize(
-    ("name", "member"),
-    [
-        ("ml-latest-small", "ml-latest-small/ratings.csv"),
-        ("ml-100k", "ml-100k/u.data"),
-        ("ml-1m", "ml-1m/ratings.dat"),
-        ("ml-10m", "ml-10M100K/ratings.dat"),
-        ("ml-20m", "ml-20m/ratings.csv"),
-        ("ml-25m", "ml-25m/ratings.csv"),
-        ("ml-32m", "ml-32m/ratings.csv"),
-    ],
-)
+@pytest.mark.parametrize(("name", "member"), archives.RATINGS.items())
 def test_every_archive_has_its_ratings_file(
     site: Site, tmp_path: Path, name: str, member: str
 ) -> None:
-    assert name in NAMES
-    site.put(packed({member.partition("/")[0] + "/": b"", member: b"1,2,3\n"}), name)
+    site.put(packed({member.partition("/")[0] + "/README.txt": b"", member: b"1,2,3\n"}), name)
     fetched = fetch(site, tmp_path, name)
     assert fetched.ratings == tmp_path / member
     assert fetched.ratings.read_bytes() == b"1,2,3\n"
@@ -249,7 +207,7 @@ def test_every_archive_has_its_ratings_file(
 def test_progress_counts_the_bytes_received_and_then_unpacked(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (download, unpack):
+    for module in (download, movielens):
         monkeypatch.setattr(module, "CHUNK", 5_000)
     calls: list[tuple[int, int]] = []
     fetch(site, tmp_path, on_progress=lambda *call: calls.append(call))
@@ -273,13 +231,7 @@ def test_a_complete_folder_is_kept_without_a_request(site: Site, tmp_path: Path)
     assert (tmp_path / "ml-1m" / "notes.txt").read_text() == "mine"
 
 
-def damage(folder: Path) -> None:
-    record = folder / movielens.RECORD
-    record.write_text(record.read_text().replace("60000", "59999"))
-
-
-def another(folder: Path) -> None:
-    """Make it a complete data set of another name."""
+def of_another_name(folder: Path) -> None:
     record = read_record(folder / movielens.RECORD, movielens.FetchRecord)
     write_record(folder / movielens.RECORD, msgspec.structs.replace(record, name="ml-20m"))
 
@@ -290,10 +242,9 @@ def another(folder: Path) -> None:
         lambda folder: (folder / "ratings.dat").write_bytes(RATINGS[:-1]),
         lambda folder: (folder / "more" / "a.txt").unlink(),
         lambda folder: (folder / movielens.RECORD).unlink(),
-        damage,
-        another,
+        lambda folder: (folder / movielens.RECORD).write_text("{}"),
+        of_another_name,
     ],
-    ids=["shorter", "a file lost", "record lost", "record damaged", "another data set"],
 )
 def test_an_incomplete_folder_is_refused_and_left(
     site: Site, tmp_path: Path, change: Callable[[Path], object]
@@ -312,59 +263,35 @@ def test_a_file_or_a_dangling_link_is_refused_and_an_empty_folder_is_filled(
     site: Site, tmp_path: Path
 ) -> None:
     target = tmp_path / "ml-1m"
-    target.write_text("mine")
-    with pytest.raises(ArtifactError, match="already exists"):
-        fetch(site, tmp_path)
-    assert target.read_text() == "mine"
-    target.unlink()
-    target.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ArtifactError, match="already exists"):
-        fetch(site, tmp_path)
-    target.unlink()
+    for make in (lambda: target.write_text("mine"), lambda: target.symlink_to("nowhere")):
+        make()
+        with pytest.raises(ArtifactError, match="already exists"):
+            fetch(site, tmp_path)
+        target.unlink()  # it is still there
     target.mkdir()
     fetch(site, tmp_path)
     check_whole(tmp_path)
 
 
 SIZE = len(packed(FILES))
-REST = "bytes {start}-{last}/{size}"
 
 
-@pytest.mark.parametrize(
-    ("name", "there", "answers", "requested"),
-    [
-        ("ml-1m.zip", lambda data: data, [], []),
-        ("ml-1m.zip", lambda data: data[:-1], [], [None]),
-        (PART, lambda data: data, [], []),
-        (PART, lambda data: data[:20_000], [], ["bytes=20000-"]),
-        (PART, lambda data: data[:20_000], [whole], ["bytes=20000-"]),
-        (PART, lambda data: bytes(SIZE), [], [f"bytes={SIZE}-", None]),
-        (PART, lambda data: bytes(SIZE + 4), [], [f"bytes={SIZE + 4}-", None]),
-        *(
-            (PART, lambda data: data[:9], [answer], ["bytes=9-", None])
-            for answer in (
-                from_byte_9(206, "bytes 0-{last}/{size}"),
-                from_byte_9(206, "bytes 9-{last}/*"),
-                from_byte_9(206, "bytes 9-10/{size}"),
-                from_byte_9(206, "bytes"),
-                from_byte_9(206, ""),
-                from_byte_9(206, "bytes 9-{last}/{size}", b"more"),
-                from_byte_9(203, "bytes 9-{last}/{size}"),
-            )
-        ),
-        ("none", bytes, [lambda handler, page: handler.serve_range(page, 100)], [None, None]),
-        ("none", bytes, [broken_after(30_000)], [None, "bytes=30000-"]),
-        ("none", bytes, [without_length], [None]),
-    ],
-)
-def test_only_missing_bytes_are_requested(
-    site: Site,
-    tmp_path: Path,
-    name: str,
-    there: Callable[[bytes], bytes],
-    answers: list[Answer],
-    requested: list[str | None],
-) -> None:
+CASES: list[tuple[str, Callable[[bytes], bytes], list[Answer], list[str | None]]] = [
+    ("ml-1m.zip", lambda data: data, [], []),
+    ("ml-1m.zip", lambda data: data[:-1], [], [None]),
+    (PART, lambda data: data, [], []),
+    (PART, lambda data: data[:20_000], [], ["bytes=20000-"]),
+    (PART, lambda data: data[:20_000], [whole], ["bytes=20000-"]),
+    (PART, lambda data: bytes(SIZE), [], [f"bytes={SIZE}-", None]),
+    (PART, lambda data: bytes(SIZE + 4), [], [f"bytes={SIZE + 4}-", None]),
+    ("none", bytes, [broken_after(30_000)], [None, "bytes=30000-"]),
+    ("none", bytes, [without_length], [None]),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_only_missing_bytes_are_requested(site: Site, tmp_path: Path, case: Any) -> None:
+    name, there, answers, requested = case
     (tmp_path / name).write_bytes(there(site.pages[ZIP]))
     site.due[ZIP] = list(answers)
     calls: list[tuple[int, int]] = []
@@ -393,19 +320,16 @@ def test_temporary_failures_are_tried_again(
     assert files.keys() < listing(tmp_path)
 
 
-def test_the_number_of_attempts_is_limited_and_a_part_stays(site: Site, tmp_path: Path) -> None:
-    site.due[ZIP] = [broken_after(500)] * 9  # later answers ignore the range
-    refused(site, tmp_path, DataError, f"ended after 500 of {SIZE:,} bytes; try again later")
-    assert len(site.ranges()) == 3
-    assert (tmp_path / PART).read_bytes() == site.pages[ZIP][:500]
-
-
-def test_pauses_grow(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attempts_are_limited_their_pauses_grow_and_a_part_stays(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(download, "PAUSES", PAUSES)
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    site.due[ZIP] = [status(503)] * 9
-    refused(site, tmp_path, DataError, "HTTP status 503")
+    site.due[ZIP] = [broken_after(500)] * 9  # later answers ignore the range
+    refused(site, tmp_path, DataError, f"ended after 500 of {SIZE:,} bytes; try again later")
+    assert len(site.ranges()) == 4
+    assert (tmp_path / PART).read_bytes() == site.pages[ZIP][:500]
     assert slept == list(PAUSES) == sorted(set(slept))
 
 
@@ -462,48 +386,20 @@ def test_a_missing_page_is_requested_once(site: Site, tmp_path: Path) -> None:
     assert site.ranges() == [None]
 
 
-@pytest.mark.parametrize("answer", [whole, without_length])
-def test_the_size_of_a_download_is_limited(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer
-) -> None:
-    monkeypatch.setattr(download, "LARGEST", 10_000)
-    monkeypatch.setattr(download, "CHUNK", 1_000)
-    site.due[ZIP] = [answer]
-    refused(site, tmp_path, DataError, "must have at most 10,000 bytes")
-    part = tmp_path / PART
-    assert not part.exists() or part.stat().st_size <= 11_000
-
-
 # Redirects
 
 
-def test_redirects_keep_the_range_and_their_number_is_limited(site: Site, tmp_path: Path) -> None:
+def test_redirects_are_followed_to_a_limit(site: Site, tmp_path: Path) -> None:
     site.pages["/mirror.zip"] = site.pages[ZIP]
     site.due[ZIP] = [redirect("/mirror.zip")]
     (tmp_path / PART).write_bytes(site.pages[ZIP][:9])
     fetch(site, tmp_path / "elsewhere" / "..")
     assert ("/mirror.zip", "bytes=9-") in site.requests
     check_whole(tmp_path)
-    for number in range(20):
-        site.due[f"/{number}.zip"] = [redirect(f"/{number + 1}.zip")]
-    site.due[ZIP] = [redirect("/0.zip")]
-    site.requests.clear()
     (tmp_path / "new").mkdir()
-    refused(site, tmp_path / "new", DataError, "too many redirects")
-    assert len(site.ranges()) == 6
-
-
-@pytest.mark.parametrize(
-    ("to", "words"),
-    [
-        ("https://127.0.0.1:9/ml-1m.zip", "must not redirect from http to 'https:"),
-        ("ftp://127.0.0.1:9/ml-1m.zip", "must not redirect from http to 'ftp:"),
-        ("file:///etc/passwd", "HTTP status 302"),
-    ],
-)
-def test_redirects_keep_the_scheme(site: Site, tmp_path: Path, to: str, words: str) -> None:
-    site.due[ZIP] = [redirect(to)]
-    refused(site, tmp_path, DataError, words)
+    for to in ("/ml-1m.zip", "file:///etc/passwd"):
+        site.due[ZIP] = [redirect(to)] * 20
+        refused(site, tmp_path / "new", DataError, "HTTP status 302 .a redirect was not followed")
 
 
 # Digests
@@ -513,8 +409,6 @@ def test_a_wrong_digest_removes_the_part(site: Site, tmp_path: Path) -> None:
     site.pages[ZIP] = b"changed"
     words = r"/ml-1m\.zip: must have the SHA256 [0-9a-f]{64}, got .*try again"
     refused(site, tmp_path, DataError, words)
-    site.due[ZIP] = [lambda handler, page: handler.reply(200, page, length=len(page) - 1)]
-    refused(site, tmp_path, DataError, "must have the SHA256")
     assert listing(tmp_path) == set()
 
 
@@ -524,20 +418,17 @@ def test_the_pinned_digests() -> None:
 
 
 @pytest.mark.parametrize("form", ["MD5 (a.zip) = {}\n", "{}  a.zip\n", "{}", "{}\r\n"])
-@pytest.mark.parametrize("case", [str.lower, str.upper])
-def test_a_published_md5_in_every_form(
-    site: Site, tmp_path: Path, form: str, case: Callable[[str], str]
-) -> None:
-    data = site.put(packed({"ml-latest-small/ratings.csv": b"x"}), "ml-latest-small")
-    page = "/ml-latest-small.zip.md5"
-    site.pages[page] = form.format(case(hashlib.md5(data).hexdigest())).encode()
-    fetch(site, tmp_path, "ml-latest-small")
-    assert (tmp_path / "ml-latest-small" / "ratings.csv").read_bytes() == b"x"
+def test_a_published_md5_in_every_form(site: Site, tmp_path: Path, form: str) -> None:
+    name, page = "ml-latest-small", "/ml-latest-small.zip.md5"
+    digest = hashlib.md5(site.put(packed({f"{name}/ratings.csv": b"x"}), name)).hexdigest()
+    for number, text in enumerate((digest, digest.upper())):
+        site.pages[page] = form.format(text).encode()
+        fetched = fetch(site, tmp_path / str(number), name)
+        assert fetched.ratings.read_bytes() == b"x"
     site.pages[page] = form.format("0" * 32).encode()
-    refused(site, made(tmp_path), DataError, "must have the MD5 0{32}, got", name="ml-latest-small")
+    refused(site, made(tmp_path), DataError, "must have the MD5 0{32}, got", name=name)
     site.pages[page], site.requests = b"<html>" + b"0" * 64, []
-    words = r"zip\.md5: must hold an MD5, got '<html>0"
-    refused(site, tmp_path / "new", DataError, words, name="ml-latest-small")
+    refused(site, tmp_path / "new", DataError, r"md5: must hold an MD5, got '<html>0", name=name)
     assert site.ranges() == []
 
 
@@ -549,69 +440,38 @@ def made(folder: Path) -> Path:
 # Damaged and malicious archives
 
 
-def declared(size: int) -> bytes:
-    """Make an archive of a file that has 12,347 bytes and declares another size."""
-    data = packed({**FILES, "ml-1m/lie": RATINGS[:12_347]})
-    true, false = (12_347).to_bytes(4, "little"), size.to_bytes(4, "little")
-    head, tail = data.rindex(true), data.index(true)
-    assert data.count(true) == 2
-    assert head != tail
-    return data.replace(true, false)
-
-
-def encrypted() -> bytes:
-    data = bytearray(packed(SAFE))
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    return bytes(data)
-
-
-LINK = (stat.S_IFLNK | 0o777) << 16
-DEVICE = (stat.S_IFCHR | 0o600) << 16
 SAFE = {"ml-1m/ratings.dat": RATINGS}
-PLAIN = "is not a plain path"
-UNSAFE = {
-    "parent": (packed({**SAFE, "ml-1m/../../evil": b"x"}), f"'ml-1m/../../evil' {PLAIN}"),
-    "parent first": (packed({**SAFE, "../evil": b"x"}), r"'../evil' is not in ml-1m/"),
-    "absolute": (packed({**SAFE, "/tmp/evil": b"x"}), r"'/tmp/evil' is not in ml-1m/"),
-    "beside": (packed({**SAFE, "evil": b"x"}), "'evil' is not in ml-1m/"),
-    "in its place": (packed({**SAFE, "ml-1m": b"x"}), "'ml-1m' is not in ml-1m/"),
+RULE = "must be a valid and safe zip archive"
+PLAIN = r"it must hold ml-1m/ratings\.dat, plain paths and at most"
+BAD = {
+    "parent": (packed({**SAFE, "ml-1m/../../evil": b"x"}), PLAIN),
+    "absolute": (packed({**SAFE, "ml-1m//tmp/evil": b"x"}), PLAIN),
     "backslash": (packed({**SAFE, "ml-1m/..\\evil": b"x"}), PLAIN),
     "drive": (packed({**SAFE, "ml-1m/C:evil": b"x"}), PLAIN),
-    "dot": (packed({**SAFE, "ml-1m/./evil": b"x"}), PLAIN),
-    "double": (packed({**SAFE, "ml-1m//evil": b"x"}), PLAIN),
-    "escape": (packed({**SAFE, "ml-1m/\x1b[2J": b"x"}), rf"'ml-1m/\\x1b\[2J' {PLAIN}"),
-    "folder": (packed({**SAFE, "ml-1m/../": b""}), PLAIN),
-    "link": (packed({**SAFE, "ml-1m/a": b"/etc"}, external_attr=LINK), "is a link or a device"),
-    "device": (packed({**SAFE, "ml-1m/a": b""}, external_attr=DEVICE), "is a link or a device"),
-    "lzma": (packed({**SAFE, "ml-1m/a": b""}, compress_type=zipfile.ZIP_LZMA), "is encrypted or"),
-    "encrypted": (encrypted(), "is encrypted or"),
-    "twice": (packed({**SAFE, "ml-1m/RATINGS.dat": b""}), "holds a file twice"),
-    "bomb": (packed({**SAFE, "ml-1m/a": bytes(9_000_000)}), "bytes unpack to 9,060,000"),
-    "declares less": (declared(300), "CRC"),
-    "declares more": (declared(20_000), "'ml-1m/lie' does not have the size that it declares"),
+    "escape": (packed({**SAFE, "ml-1m/\x1b[2J": b"x"}), PLAIN),
+    "no ratings": (packed({"ml-1m/README": b"x"}), PLAIN),
+    "encrypted": (packed(SAFE).replace(b"\x14\0\0\0\x08", b"\x14\0\1\0\x08"), "is encrypted"),
     "no zip": (b"<html>Sorry</html>", "is not a zip file"),
     "nothing": (b"", "is not a zip file"),
     "half": (packed(FILES)[:30_000], "is not a zip file"),
-    "no ratings": (packed({"ml-1m/README": b"x"}), "does not hold ml-1m/ratings.dat"),
     "damaged": (packed(FILES).replace(RATINGS[5_000:5_100], bytes(100)), "CRC"),
 }
 
 
-@pytest.mark.parametrize("kind", UNSAFE)
+@pytest.mark.parametrize("kind", BAD)
 def test_bad_archives_are_refused_and_removed(site: Site, tmp_path: Path, kind: str) -> None:
-    data, words = UNSAFE[kind]
+    data, words = BAD[kind]
     site.put(data)
-    folder = made(tmp_path)
-    refused(site, folder, DataError, f"must be a valid and safe zip archive: .*{words}")
+    refused(site, made(tmp_path), DataError, f"{RULE}: .*{words}")
     assert listing(tmp_path) == set()
 
 
 def test_the_unpacked_size_is_limited(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = site.put(packed({**FILES, "ml-1m/zeros": bytes(100_000)}))
-    monkeypatch.setattr(unpack, "LARGEST", len(data) + 1)
-    refused(site, tmp_path, DataError, "bytes unpack to")
+    site.put(packed({**FILES, "ml-1m/zeros": bytes(100_000)}))
+    monkeypatch.setattr(movielens, "LARGEST", 100_000)
+    refused(site, tmp_path, DataError, "at most 100,000 bytes")
 
 
 def test_a_bad_archive_of_the_user_is_left(site: Site, tmp_path: Path) -> None:
@@ -620,8 +480,9 @@ def test_a_bad_archive_of_the_user_is_left(site: Site, tmp_path: Path) -> None:
     assert listing(tmp_path) == {"ml-1m.zip"}
 
 
-def test_what_macos_adds_is_not_unpacked(site: Site, tmp_path: Path) -> None:
-    site.put(packed({**FILES, "__MACOSX/._ml-1m": b"x"}))
+def test_what_is_outside_the_folder_is_not_unpacked(site: Site, tmp_path: Path) -> None:
+    others = ("__MACOSX/._ml-1m", "../evil", "/tmp/evil", "evil", "ml-1m")
+    site.put(packed({**FILES, **dict.fromkeys(others, b"x")}))
     fetch(site, tmp_path)
     check_whole(tmp_path)
 
@@ -650,46 +511,27 @@ def test_a_full_disk(site: Site, tmp_path: Path) -> None:
 # Names and addresses
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("ml-1M", r"one of ml-latest-small, ml-100k, .*, got 'ml-1M'; did you mean ml-1m\?"),
-        ("ml-latest-smal", r"did you mean ml-latest-small\?"),
-        ("../evil", r"got '\.\./evil'$"),
-    ],
-)
-def test_unknown_names(tmp_path: Path, name: str, words: str) -> None:
+def test_unknown_names(tmp_path: Path) -> None:
+    words = r"one of ml-latest-small, ml-100k, .*, got 'ml-1M'; did you mean ml-1m\?"
     with pytest.raises(UsageError, match=words):
-        fetch_movielens(name, tmp_path)
+        fetch_movielens("ml-1M", tmp_path)
+    with pytest.raises(UsageError, match=r"got '\.\./evil'$"):
+        fetch_movielens("../evil", tmp_path)
 
 
-@pytest.mark.parametrize(
-    "base",
-    [
-        "files.grouplens.org",
-        "ftp://files.grouplens.org/",
-        "file:///etc/",
-        "http://",
-        "http://a b/",
-        "http://a/\n",
-        "http://[",
-        "http://a:port/",
-        "http://a/?query=",
-        "http://a/#part",
-        "http://bücher/",
-        "",
-    ],
-)
-def test_invalid_addresses(tmp_path: Path, base: str) -> None:
-    with pytest.raises(UsageError, match="base must be an http or https address"):
-        fetch_movielens("ml-1m", tmp_path, base=base)
+def test_invalid_addresses(tmp_path: Path) -> None:
+    words = "a.org ftp://a/ file:///etc/ http:// http://[ http://a:x/ http://a/?q= http://a/#b"
+    for base in (*words.split(), "http://b\u00fccher/", "http://a b/", "http://a/\n", ""):
+        with pytest.raises(UsageError, match="base must be an http or https address"):
+            fetch_movielens("ml-1m", tmp_path, base=base)
 
 
-@pytest.mark.parametrize("base", ["/sets", "/sets/"])
-def test_an_address_with_or_without_a_slash(site: Site, tmp_path: Path, base: str) -> None:
+def test_an_address_with_or_without_a_slash(site: Site, tmp_path: Path) -> None:
     site.pages = {f"/sets{path}": page for path, page in site.pages.items()}
-    fetch_movielens("ml-1m", tmp_path, base=f"{site.base}{base}")
-    check_whole(tmp_path)
+    for slash in ("", "/"):
+        fetch_movielens("ml-1m", tmp_path / f"a{slash}", base=f"{site.base}/sets{slash}")
+        check_whole(tmp_path / "a")
+        shutil.rmtree(tmp_path / "a")
 
 
 # The command

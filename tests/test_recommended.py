@@ -62,7 +62,7 @@ def test_init_then_train(run: Run, real_split: Path) -> None:
     done = run("init", "--split", real_split)
     assert done.code == 0
     assert done.out.endswith("mfcli.toml: next: mfcli train\n")
-    trained = run("train", "--split", real_split, "--epochs", 100, "--k", 8, "--json")
+    trained = run("train", "--split", real_split, "--epochs", 40, "--k", 8, "--json")
     careful = Config(k=30, epochs=30, batch_size=32, lr=0.05, lr_schedule="cosine", reg=0.1)
     other = fit(read_split(real_split), replace(careful, reg_scope="rating"))
     assert json.loads(trained.out)["val_mse"] < other.losses["val_mse"] - 0.01

@@ -1,4 +1,4 @@
-"""One pass over the ratings that accumulates the errors of a model and of the baselines."""
+"""Accumulate the errors of a model and of the baselines in one pass over the ratings."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class ErrorSums:
     Attributes
     ----------
     users : BinnedSums
-        By user: the columns of all predictors, and `error`, that of the model.
+        By user: the columns of all predictors, and `error`, the sum of the model's errors.
     breakdown : BreakdownSums
         Of the model.
     clipped, raw : float
-        Squared errors of the model's predictions, clipped to the rating scale and not clipped.
+        Sums of the model's squared errors, with predictions clipped to the rating scale or not.
     """
 
     users: BinnedSums
@@ -81,8 +81,8 @@ def accumulate(
 ) -> ErrorSums:
     """Sum the errors over ratings.
 
-    Chunks of ratings are dealt to a fixed number of lanes. Each lane is summed in order, and then
-    the lanes are, so that the sums do not depend on the number of threads.
+    Chunks of ratings are distributed over a fixed number of lanes. The sums within a lane and then
+    over the lanes are taken in order, so they do not depend on the number of threads.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def accumulate(
         Clip predictions to the model's rating scale.
     threads : int
     on_progress : callable
-        Called with the number of ratings processed and of all ratings.
+        Called with the number of ratings processed and the total.
     """
     predictors = _Predictors(model, split, ratings, baseline, clip)
     chunks = list(_chunks(len(ratings)))

@@ -53,7 +53,8 @@ class Bootstrap:
         -------
         float64 array, shape (s, resamples)
             Sums over n_users users drawn with replacement. Shape (s, 0) if there are fewer than two
-            users, because one user says nothing about others.
+            users, because the variation between users is then
+            unknown.
         """
         count = rows.shape[1]
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
@@ -72,7 +73,7 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measures and their values in each resample of the users.
+    """Measures, with their values in each resample of the users.
 
     Attributes
     ----------

@@ -171,7 +171,7 @@ class BreakdownSums:
         error = predicted - rating
         squared = np.square(error)
         self._items.add(item, squared=squared, error=error)
-        group = _unseen(self._activity[user]) + 2 * _unseen(self._popularity[item])
+        group = (self._activity[user] == 0) + 2 * (self._popularity[item] == 0)  # index in GROUPS
         self._groups.add(group, squared=squared)
         pair = {"rating": rating, "predicted": predicted}
         self._values.add(self._value_bins.of(rating), squared=squared, **pair)
@@ -247,11 +247,6 @@ class BreakdownSums:
             )
             for month in np.flatnonzero(sums.counts)
         ]
-
-
-def _unseen(counts: Counts) -> Counts:
-    unseen: Counts = (counts == 0).astype(np.int64)
-    return unseen
 
 
 def month_of(seconds: NDArray[np.int64]) -> NDArray[np.int64]:

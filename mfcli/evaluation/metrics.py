@@ -12,21 +12,12 @@ import numpy as np
 from mfcli.errors import ArtifactError
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.breakdown import Breakdown, GroupError
+from mfcli.splits import ScaleSection
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
 from mfcli.types import Doubles
 
-FORMAT = 2
-
 Settings: TypeAlias = dict[str, bool | int | float | str]
 """Values of settings by name."""
-
-
-class RatingScale(Section):
-    """The scale of the ratings, as `mfcli.data.Scale`."""
-
-    min: float
-    max: float
-    step: float | None
 
 
 class Protocol(Section):
@@ -45,7 +36,7 @@ class Protocol(Section):
         How the split was made.
     settings : dict
         The settings that the evaluation used; `at` and `relevant` only for rankings.
-    scale : RatingScale
+    scale : ScaleSection
     ranked_users : int or None
         Users with relevant items; None without rankings.
     relevant_share : float or None
@@ -65,7 +56,7 @@ class Protocol(Section):
     trained_on: str
     strategy: dict[str, Any]
     settings: Settings
-    scale: RatingScale
+    scale: ScaleSection
     ranked_users: Whole | None
     relevant_share: float | None
     level: float
@@ -95,7 +86,24 @@ class BaselineMetrics(Section):
     gain_interval: Interval | None = None
 
 
-class Metrics(Record):
+class _MetricsRecord(Record):
+    """What the metrics of one model and of several folds share."""
+
+    FORMAT = 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as plain values, without the draws."""
+        values = record_values(self)
+        del values["draws"]
+        return {"format": self.FORMAT, **values}
+
+    def write(self, path: Path) -> None:
+        """Write the metrics as JSON, replacing the file atomically."""
+        with replacing_file(path) as temporary:
+            write_record(temporary, self)
+
+
+class Metrics(_MetricsRecord):
     """The metrics of one model.
 
     Attributes
@@ -118,8 +126,6 @@ class Metrics(Record):
     draws : dict of list of float
         The measures of the model in each resample of the users.
     """
-
-    FORMAT = FORMAT
 
     protocol: Protocol
     training: Settings
@@ -147,14 +153,6 @@ class Metrics(Record):
         """The protocol of each evaluation."""
         return [self.protocol]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the metrics as plain values, without the draws."""
-        return _plain(self)
-
-    def write(self, path: Path) -> None:
-        """Write the metrics as JSON, replacing the file atomically."""
-        _write(path, self)
-
 
 class Averages(Section):
     """Means and sample standard deviations of measures over folds."""
@@ -163,7 +161,7 @@ class Averages(Section):
     standard_deviations: dict[str, float]
 
 
-class FoldMetrics(Record):
+class FoldMetrics(_MetricsRecord):
     """The metrics of the models of a k-fold split, each on its own fold.
 
     Attributes
@@ -179,8 +177,6 @@ class FoldMetrics(Record):
     draws : dict of list of float
         The means over the folds of their draws.
     """
-
-    FORMAT = FORMAT
 
     measures: dict[str, float]
     standard_deviations: dict[str, float]
@@ -237,14 +233,6 @@ class FoldMetrics(Record):
         """The settings that the training of each fold used."""
         return self.folds[0].training
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the metrics as plain values, without the draws."""
-        return _plain(self)
-
-    def write(self, path: Path) -> None:
-        """Write the metrics as JSON, replacing the file atomically."""
-        _write(path, self)
-
 
 def _check_present(field: str, measures: Mapping[str, float | None]) -> None:
     """Check the one measure that every reader needs; others may be missing or undefined."""
@@ -285,14 +273,3 @@ def rounded(draws: Mapping[str, Doubles]) -> dict[str, list[float]]:
 def _without_draws(metrics: Metrics) -> Metrics:
     values = {name: getattr(metrics, name) for name in metrics.__struct_fields__}
     return Metrics(**(values | {"draws": {}}))
-
-
-def _plain(metrics: Metrics | FoldMetrics) -> dict[str, Any]:
-    values = record_values(metrics)
-    del values["draws"]
-    return {"format": FORMAT, **values}
-
-
-def _write(path: Path, metrics: Metrics | FoldMetrics) -> None:
-    with replacing_file(path) as temporary:
-        write_record(temporary, metrics)

@@ -1,4 +1,4 @@
-"""Measure a model on ratings, beside simple baselines."""
+"""Measure a model and simple baselines on ratings."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ from mfcli.evaluation.metrics import (
     BaselineMetrics,
     Metrics,
     Protocol,
-    RatingScale,
     Settings,
     rounded,
 )
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.model import Model
-from mfcli.splits import PARTS, Split
+from mfcli.splits import PARTS, Split, scale_section
 from mfcli.storage import cores
 from mfcli.types import Progress
 
@@ -55,7 +54,7 @@ def evaluate(
     ----------
     model : Model
     split : Split
-        The baselines are fitted to its training ratings, and rankings leave these out. Ids are
+        The baselines are fitted to its training ratings, and rankings omit these. Ids are
         matched, not rows, so it may differ from the split that the model was trained on.
     config : Config
         Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at` and
@@ -67,8 +66,8 @@ def evaluate(
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
-        Called with the number of ratings measured and of all ratings; then with the number of users
-        ranked and of all users to rank.
+        Called with the number of ratings measured and the total, then with the number of users
+        ranked and the total.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def _protocol(
         trained_on=model.split_hash,
         strategy=split.strategy,
         settings=_settings(config, rankings is not None),
-        scale=RatingScale(**model.scale._asdict()),
+        scale=scale_section(model.scale),
         ranked_users=rankings.users if rankings else None,
         relevant_share=rankings.relevant_share if rankings else None,
         level=LEVEL,

@@ -21,8 +21,8 @@ from mfcli.evaluation.bootstrap import Bootstrap, Measured
 from mfcli.evaluation.ranking_measures import (
     ITEM_FORMULAS,
     SUM_FORMULAS,
+    SUM_TERMS,
     USER_FORMULAS,
-    USER_TERMS,
     RankedHits,
 )
 from mfcli.types import Counts, Doubles, Mask, Progress, Rows
@@ -75,7 +75,7 @@ def measure_rankings(
     ratings : Ratings
         To measure on; any vocabularies.
     train : Ratings
-        Whose pairs are not recommended; any vocabularies.
+        Its pairs are not recommended; any vocabularies.
     baseline : Baseline
         Fitted to `train`.
     at : int
@@ -85,7 +85,7 @@ def measure_rankings(
     bootstrap : Bootstrap
         Its threads also rank.
     on_progress : callable, optional
-        Called with the number of users ranked and of all users to rank.
+        Called with the number of users ranked and the total.
 
     Raises
     ------
@@ -215,7 +215,7 @@ class _RankingSums:
 
     def __init__(self, liked: _Liked, at: int, popularity: Doubles) -> None:
         self._liked, self._at, self._popularity = liked, at, popularity
-        self._terms = USER_FORMULAS | USER_TERMS
+        self._terms = USER_FORMULAS | SUM_TERMS
         self._rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user
         self._recommended: Mask = np.zeros(len(popularity), np.bool_)
 

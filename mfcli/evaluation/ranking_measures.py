@@ -85,7 +85,7 @@ USER_FORMULAS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
 }
 """The value of a measure for each user, shape (m,); the measure is the mean over users."""
 
-USER_TERMS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
+SUM_TERMS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
     "popularities": lambda ranked: (ranked.popularity * ranked.is_item).sum(axis=1),
     "items": lambda ranked: ranked.is_item.sum(axis=1),
 }

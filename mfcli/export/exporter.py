@@ -1,4 +1,4 @@
-"""Exports: their place, what they may replace, and their record."""
+"""Write exports: where they go, what they may replace, and their record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from mfcli.errors import ArtifactError, Param, UsageError
-from mfcli.export.formats import FORMATS, Format, Write
+from mfcli.export.formats import FORMATS, Write
 from mfcli.model import Model
 from mfcli.storage import (
     Record,
@@ -128,7 +128,7 @@ def _is_marked(path: Path) -> bool:
 
 def _write_folder(out: Path, model: Model, format: str, write: Write) -> None:
     """Write a folder. It may replace an export in any format, but no other files of these names."""
-    names = _folder_names(list(FORMATS.values()))
+    names = {name for one in FORMATS.values() for name in (*one.files, Path(one.record).name)}
     check_replaceable(out, names)
     has_record = any((out / chosen.record).is_file() for chosen in FORMATS.values())
     if not has_record and out.is_dir() and any(out.iterdir()):
@@ -138,12 +138,6 @@ def _write_folder(out: Path, model: Model, format: str, write: Write) -> None:
         record = temporary / FORMATS[format].record
         record.parent.mkdir(exist_ok=True)
         write_record(record, _record(model, format))
-
-
-def _folder_names(formats: list[Format]) -> set[str]:
-    """Return all names that the folders of exports may contain."""
-    files = {name for one in formats for name in one.files}
-    return files | {Path(one.record).name for one in formats}
 
 
 def _record(model: Model, format: str) -> ExportRecord:

@@ -1,7 +1,8 @@
 """The table of export formats.
 
-To add a format, write a module with a function that writes a model to a path, and add an entry to
-`FORMATS`. The command line, the checks and the tests read the table.
+To add a format, write a module with a function that writes a model to a path, add an entry to
+`FORMATS`, and name the format in the help of `mfcli export`. A format is a zip archive, which a
+comment marks as an export, or a folder, which a record marks.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Format:
     Attributes
     ----------
     out : Path
-        Default place: a file if it has a suffix, otherwise a folder.
+        Default place: a zip archive if it has a suffix, otherwise a folder.
     write : callable
     files : tuple of str
         For a folder: all names that may be in it.

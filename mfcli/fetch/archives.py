@@ -1,8 +1,6 @@
-"""The MovieLens archives that can be fetched, their digests, and what to cite."""
+"""The MovieLens archives that can be fetched, and what to cite."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 BASE = "https://files.grouplens.org/datasets/movielens/"
 TERMS = "https://grouplens.org/datasets/movielens/"
@@ -11,28 +9,20 @@ CITATION = (
     " ACM TiiS 5, 4: 19:1-19:19. https://doi.org/10.1145/2827872"
 )
 
-
-class Archive(NamedTuple):
-    """A folder in a zip file, with its ratings file and the file that states the terms of use."""
-
-    folder: str
-    ratings: str
-    readme: str
-
-
-ARCHIVES = {
-    "ml-latest-small": Archive("ml-latest-small", "ratings.csv", "README.txt"),
-    "ml-100k": Archive("ml-100k", "u.data", "README"),
-    "ml-1m": Archive("ml-1m", "ratings.dat", "README"),
-    "ml-10m": Archive("ml-10M100K", "ratings.dat", "README.html"),
-    "ml-20m": Archive("ml-20m", "ratings.csv", "README.txt"),
-    "ml-25m": Archive("ml-25m", "ratings.csv", "README.txt"),
-    "ml-32m": Archive("ml-32m", "ratings.csv", "README.txt"),
+RATINGS = {
+    "ml-latest-small": "ml-latest-small/ratings.csv",
+    "ml-100k": "ml-100k/u.data",
+    "ml-1m": "ml-1m/ratings.dat",
+    "ml-10m": "ml-10M100K/ratings.dat",
+    "ml-20m": "ml-20m/ratings.csv",
+    "ml-25m": "ml-25m/ratings.csv",
+    "ml-32m": "ml-32m/ratings.csv",
 }
-NAMES = tuple(ARCHIVES)
+"""The ratings file of each archive, in the one folder that the archive holds."""
 
-# GroupLens may replace ml-latest-small, so the MD5 beside that archive counts. The other archives
-# are fixed. Their MD5 is published too; these digests of the same files are harder to forge.
+NAMES = tuple(RATINGS)
+
+# GroupLens may replace ml-latest-small; the MD5 beside that archive counts. The others are fixed.
 SHA256 = {
     "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",

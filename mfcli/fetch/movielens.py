@@ -1,6 +1,6 @@
 """Fetch a MovieLens data set into a folder.
 
-A download that breaks leaves NAME.zip.part, and the next run continues it. The archive is unpacked
+A download that breaks leaves NAME.zip.part, and the next run resumes it. The archive is unpacked
 beside its folder, which appears in one rename when it is complete; then the archive is deleted.
 """
 
@@ -10,15 +10,16 @@ import contextlib
 import difflib
 import hashlib
 import re
+import tempfile
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, Param, UsageError
-from mfcli.fetch.archives import ARCHIVES, BASE, CITATION, NAMES, SHA256, TERMS, Archive
-from mfcli.fetch.download import MIRROR, download, on_disk, read_page
-from mfcli.fetch.unpack import unpack
+from mfcli.fetch.archives import BASE, CITATION, NAMES, RATINGS, SHA256, TERMS
+from mfcli.fetch.download import CHUNK, MIRROR, download
 from mfcli.storage import (
     Record,
     Whole,
@@ -30,6 +31,12 @@ from mfcli.storage import (
 from mfcli.types import Progress
 
 RECORD = ".fetched.json"
+LARGEST = 4 << 30  # bytes; ml-32m unpacks to less than 1 GB
+
+_ADDRESS = re.compile(r"https?://(\[[\da-f:]+\]|[\w.-]+)(:\d+)?(/[^?#\s]*)?", re.A | re.I)
+
+_PLAIN = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*")  # a relative path that stays in its folder
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
 class FetchRecord(Record):
@@ -45,21 +52,7 @@ class FetchRecord(Record):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A data set on disk.
-
-    Attributes
-    ----------
-    folder : Path
-        Everything that the archive holds.
-    ratings : Path
-        The ratings file in it.
-    terms : str
-        Where to read the terms of use.
-    citation : str
-        What to cite in publications.
-    bytes : int
-        Size of the archive.
-    """
+    """A data set on disk: its folder and ratings file, and the size of the archive in bytes."""
 
     folder: Path
     ratings: Path
@@ -89,7 +82,7 @@ def fetch_movielens(
         Where to put the folder of the data set.
     base : str, optional
         Address (http or https) of a mirror that has NAME.zip; by default GroupLens.
-    on_progress : callable
+    on_progress : callable, optional
         Called with bytes done and in total, first of the download, then of the unpacking.
 
     Raises
@@ -101,42 +94,35 @@ def fetch_movielens(
     ArtifactError
         If the folder cannot be written, or another one is in its place.
     """
-    archive, address = _archive(name), _address(BASE if base is None else base, name)
-    folder, zipped = out / archive.folder, out / f"{name}.zip"
-    if not _is_complete(folder, name):
-        check_replaceable(folder, ())
-        source = _obtain(name, address, zipped, on_progress)
-        _unpack(source, archive, name, address, folder, on_progress)
-        with on_disk(zipped):
-            zipped.unlink(missing_ok=True)
-            _part(zipped).unlink(missing_ok=True)
-    size = read_record(folder / RECORD, FetchRecord).bytes
-    terms = f"{folder / archive.readme} and {TERMS}"
-    return Fetched(folder, folder / archive.ratings, terms, CITATION, size)
-
-
-def _archive(name: str) -> Archive:
-    if name in ARCHIVES:
-        return ARCHIVES[name]
-    close = difflib.get_close_matches(name, NAMES, n=1)
-    remedy = f"did you mean {close[0]}?" if close else ""
-    raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
-
-
-def _address(base: str, name: str) -> str:
-    try:
-        valid = re.fullmatch(r"(?i)https?://[!-~]+", base) and urlsplit(base).port != 0
-    except ValueError:
-        valid = False
-    if not valid or "?" in base or "#" in base:
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        remedy = f"did you mean {close[0]}?" if close else ""
+        raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
+    if base is not None and not _ADDRESS.fullmatch(base):
         rule = f"must be an http or https address, such as {BASE}"
         raise UsageError(rule, param="base", value=base)
-    return f"{base.rstrip('/')}/{name}.zip"
+    address = f"{(base or BASE).rstrip('/')}/{name}.zip"
+    ratings, part = out / RATINGS[name], out / f"{name}.zip.part"
+    folder = ratings.parent
+    try:
+        if not _is_complete(folder, name):
+            check_replaceable(folder, ())
+            _install(folder, name, address, part, on_progress)
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot be read or written: {error.strerror or error}",
+            place=error.filename or part,
+            remedy=["use another ", Param("out")],
+        ) from error
+    size = read_record(folder / RECORD, FetchRecord).bytes
+    terms = f"{next(folder.glob('README*'), folder)} and {TERMS}"
+    return Fetched(folder, ratings, terms, CITATION, size)
 
 
 def _is_complete(folder: Path, name: str) -> bool:
     """Return whether the data set is there; anything else in its place is an error."""
-    if not folder.is_symlink() and (not folder.exists() or _is_empty(folder)):
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if not folder.is_symlink() and (is_empty or not folder.exists()):
         return False
     with contextlib.suppress(MfcliError, OSError):
         record = read_record(folder / RECORD, FetchRecord)
@@ -150,60 +136,74 @@ def _is_complete(folder: Path, name: str) -> bool:
     )
 
 
-def _is_empty(folder: Path) -> bool:
-    with on_disk(folder):
-        return folder.is_dir() and not any(folder.iterdir())
+def _install(folder: Path, name: str, address: str, part: Path, on_progress: Progress) -> None:
+    """Unpack the archive, which is downloaded unless a file with its digest is there."""
+    algorithm = "sha256" if name in SHA256 else "md5"
+    digest = SHA256.get(name) or _published_md5(f"{address}.md5")
+    archives = part.with_suffix(""), part
+    source = next((p for p in archives if p.is_file() and _digest(p, algorithm) == digest), None)
+    if not source:
+        source = part
+        download(address, part, on_progress)
+    try:
+        if (found := _digest(source, algorithm)) != digest:
+            rule = f"must have the {algorithm.upper()} {digest}, got {found}"
+            raise DataError(rule, place=address, remedy="try again")
+        with replacing_folder(folder, ()) as new:
+            files = _unpack(source, address, RATINGS[name], new, on_progress)
+            size = source.stat().st_size
+            record = FetchRecord(name=name, address=address, bytes=size, files=files)
+            write_record(new / RECORD, record)
+    except DataError:  # a new attempt downloads the archive again
+        part.unlink(missing_ok=True)
+        raise
+    for path in archives:
+        path.unlink(missing_ok=True)
 
 
-def _part(zipped: Path) -> Path:
-    return zipped.with_name(f"{zipped.name}.part")
-
-
-def _obtain(name: str, address: str, zipped: Path, on_progress: Progress) -> Path:
-    """Return a file with the digest of the archive: one that is there, or a new download."""
-    algorithm, digest = _expected(name, address)
-    part = _part(zipped)
-    for path in (zipped, part):
-        if path.is_file() and _digest(path, algorithm) == digest:
-            return path
-    download(address, part, on_progress)
-    found = _digest(part, algorithm)
-    if found != digest:
-        part.unlink()
-        rule = f"must have the {algorithm.upper()} {digest}, got {found}"
-        raise DataError(rule, place=address, remedy="try again")
-    return part
-
-
-def _expected(name: str, address: str) -> tuple[str, str]:
-    """Return the algorithm and the digest that the archive must have."""
-    if name in SHA256:
-        return "sha256", SHA256[name]
-    beside = f"{address}.md5"
-    text = read_page(beside)  # "MD5 (NAME) = DIGEST" or "DIGEST  NAME"
-    match = re.search(r"\b[0-9a-fA-F]{32}\b", text)
-    if not match:
-        raise DataError("must hold an MD5", place=beside, value=text[:40], remedy=MIRROR)
-    return "md5", match[0].lower()
+def _published_md5(address: str) -> str:
+    """Download an MD5, from a line such as "MD5 (NAME) = DIGEST"."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page"
+        download(address, page, lambda done, total: None)
+        text = page.read_text("latin-1")
+    if match := re.search(r"\b[0-9a-fA-F]{32}\b", text):
+        return match[0].lower()
+    raise DataError("must hold an MD5", place=address, value=text[:40], remedy=MIRROR)
 
 
 def _digest(path: Path, algorithm: str) -> str:
-    with on_disk(path), path.open("rb") as file:
-        made = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
-        return made.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _unpack(
-    source: Path, archive: Archive, name: str, address: str, folder: Path, on_progress: Progress
-) -> None:
-    """Unpack into the folder; delete a download that cannot be used."""
-    size = source.stat().st_size
+    archive: Path, address: str, ratings: str, out: Path, on_progress: Progress
+) -> dict[str, int]:
+    """Unpack the folder of the ratings file; return the sizes of its files by their paths.
+
+    One archive has no pinned digest, so a mirror may send anything: paths must stay in the folder,
+    links become plain files, and the size is limited.
+    """
+    root, _, required = ratings.partition("/")
+    done = 0
     try:
-        with replacing_folder(folder, ()) as new:
-            files = unpack(source, address, archive.folder, archive.ratings, new, on_progress)
-            record = FetchRecord(name=name, address=address, bytes=size, files=files)
-            write_record(new / RECORD, record)
-    except DataError:
-        if source.suffix == ".part":
-            source.unlink(missing_ok=True)
-        raise
+        with zipfile.ZipFile(archive) as source:
+            inside = [m for m in source.infolist() if m.filename.startswith(f"{root}/")]
+            files = {m.filename[len(root) + 1 :]: m.file_size for m in inside if not m.is_dir()}
+            total = sum(files.values())
+            if total > LARGEST or required not in files or not all(map(_PLAIN.fullmatch, files)):
+                rule = f"it must hold {ratings}, plain paths and at most {LARGEST:,} bytes"
+                raise ValueError(rule)
+            for path in files:
+                target = out / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # zipfile reads at most the declared number of bytes, and checks their CRC
+                with source.open(f"{root}/{path}") as packed, target.open("wb") as file:
+                    while piece := packed.read(CHUNK):
+                        done += file.write(piece)
+                        on_progress(done, total)
+    except _DAMAGE as error:
+        rule = f"must be a valid and safe zip archive: {error}"
+        raise DataError(rule, place=address, remedy=MIRROR) from error
+    return files

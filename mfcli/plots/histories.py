@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import MEASURES
 from mfcli.plots.canvas import check_suffix, new_figure, save
-from mfcli.plots.style import COLORS, EPOCH, SECONDS, finish, measure_text, set_log_scale
+from mfcli.plots.style import COLORS, finish, set_log_scale
 from mfcli.training import MSE_NAMES, History
 
 
@@ -113,8 +113,11 @@ def _draw(axes: Axes, runs: list[_Run], panel: _Panel, *, both: bool) -> None:
         if validation:
             heights = panel.heights(validation)
             name = f"{prefix}validation" if both else run.name
-            _draw_line(axes, run, heights, color=color, label=name)
-            _mark_best(axes, run, heights, color)
+            best = min(range(len(heights)), key=heights.__getitem__)
+            label = f"{name} (best {MEASURES['mse'].text(heights[best])})"
+            _draw_line(axes, run, heights, color=color, label=label)
+            place = run.places[best], heights[best]
+            axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
 
 
 def _draw_line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
@@ -122,28 +125,12 @@ def _draw_line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> Non
     axes.plot(run.places, heights, marker=marker, linewidth=1.6, **style)
 
 
-def _mark_best(axes: Axes, run: _Run, heights: list[float], color: str) -> None:
-    best = min(range(len(heights)), key=heights.__getitem__)
-    place = (run.places[best], heights[best])
-    axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
-    axes.annotate(
-        measure_text("mse", heights[best]),
-        place,
-        textcoords="offset points",
-        xytext=(0, -14),
-        ha="center",
-        fontsize="small",
-        color=color,
-    )
-
-
 def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
     axes.set_ylabel(panel.label)
     if seconds:
         set_log_scale(axes, [place for run in runs for place in run.places])
-        axes.set_xlabel(SECONDS)
+        axes.set_xlabel("Training time (seconds)")
         axes.set_ylabel(f"Validation {panel.label}")
     else:
-        axes.set_xlabel(EPOCH)
+        axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.margins(y=0.12)  # room for the annotation below the best epoch

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from mfcli.errors import ArtifactError, Param
 from mfcli.evaluation import (
+    MEASURES,
     ActivityError,
     CalibrationPoint,
     FoldMetrics,
@@ -20,7 +21,9 @@ from mfcli.evaluation import (
     Residuals,
 )
 from mfcli.plots.canvas import check_suffix, new_figure, save
-from mfcli.plots.style import MAIN, REFERENCE, finish, measure_label, measure_text, set_title
+from mfcli.plots.style import MAIN, REFERENCE, finish, set_title
+
+_RMSE = MEASURES["rmse"]
 
 
 def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") -> list[str]:
@@ -73,7 +76,7 @@ def _rmse(metrics: Metrics) -> float:
 
 
 def _title(metrics: Metrics) -> str:
-    protocol, rmse = metrics.protocol, measure_text("rmse", _rmse(metrics))
+    protocol, rmse = metrics.protocol, _RMSE.text(_rmse(metrics))
     return f"RMSE {rmse} on {protocol.ratings:,} {protocol.on} ratings"
 
 
@@ -108,8 +111,8 @@ def _draw_activity(axes: Axes, rows: list[ActivityError], overall: float, whose:
 
 def _draw_overall(axes: Axes, overall: float) -> None:
     """Draw the error on all ratings, and label the axis of errors."""
-    axes.axhline(overall, label=f"all ratings: {measure_text('rmse', overall)}", **REFERENCE)
-    axes.set_ylabel(measure_label("rmse"))
+    axes.axhline(overall, label=f"all ratings: {_RMSE.text(overall)}", **REFERENCE)
+    axes.set_ylabel(f"{_RMSE.label} ({_RMSE.unit})")
 
 
 def _draw_ratings(axes: Axes, rows: list[RatingError], overall: float) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from mfcli.evaluation import MEASURES
 from mfcli.plots.canvas import check_suffix, new_figure, save
 from mfcli.plots.style import (
     ACCENT,
     MAIN,
     OTHER,
     SEQUENCE,
-    VALIDATION_RMSE,
     finish,
     set_log_scale,
     set_title,
@@ -22,6 +22,7 @@ from mfcli.plots.style import (
 from mfcli.search import Attempt
 
 _COLUMNS = 4
+_LABEL = f"Validation {MEASURES['rmse'].label}"
 _FEW = 6  # up to this many distinct values have a tick each
 _WIDE = 10  # a larger ratio of the largest to the smallest value needs a logarithmic axis
 _SHOWN = 95  # percentile of the errors at which the vertical axes end
@@ -60,7 +61,7 @@ def plot_search(
         axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
         _draw_setting(axes, complete, name, top)
         if place % _COLUMNS == 0:
-            axes.set_ylabel(VALIDATION_RMSE)
+            axes.set_ylabel(_LABEL)
     if title:
         figure.suptitle(title, parse_math=False)
     save(figure, out)
@@ -82,7 +83,7 @@ def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
     axes.step([t.number for t in complete], best, where="post", color=ACCENT, label="best so far")
     set_title(axes, "Trials")
     axes.set_xlabel("Trial")
-    axes.set_ylabel(VALIDATION_RMSE)
+    axes.set_ylabel(_LABEL)
     finish(axes, legend=True)
 
 

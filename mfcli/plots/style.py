@@ -8,8 +8,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mfcli.evaluation import MEASURES
-
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colors that people with color blindness can tell apart (M. Okabe and K. Ito, 2008)."""
 
@@ -19,28 +17,14 @@ SEQUENCE = "viridis"  # color map for the order of trials
 REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
 """The style of lines to compare with."""
 
-EPOCH, SECONDS = "Epoch", "Training time (seconds)"
-VALIDATION_RMSE = f"Validation {MEASURES['rmse'].label}"
-
-
-def measure_label(name: str) -> str:
-    """Return the axis label of a measure with its unit."""
-    measure = MEASURES[name]
-    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
-
-
-def measure_text(name: str, value: float) -> str:
-    """Format a value of a measure."""
-    return MEASURES[name].text(value)
-
 
 def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
-    """Make the horizontal axis logarithmic, with several plainly written ticks.
+    """Make the horizontal axis logarithmic, with a few ticks such as 0.05, 0.1 and 0.2.
 
-    By default, matplotlib labels only powers of ten, or crowds the axis if it is short.
+    By default, matplotlib labels only powers of ten, or crowds a short axis.
     """
     ratio = max(values) / min(values)
-    digits = (1, 2, 3, 5) if ratio < 20 else (1, 3) if ratio < 1000 else (1,)
+    digits = (1, 2, 5) if ratio < 30 else (1, 3) if ratio < 1000 else (1,)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=digits))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))

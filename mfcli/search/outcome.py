@@ -1,4 +1,4 @@
-"""What a search found: the settings to write, beside those that `mfcli init` recommends."""
+"""The outcome of a search, and the settings of `mfcli init` to compare it with."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The search for settings: parallel trials, pruned if they are hopeless, without test ratings.
+"""Search for settings in parallel trials; hopeless ones are pruned, and test ratings are not used.
 
 Trials run in rounds. What a round tries, and which of its trials are pruned, depends only on the
 rounds before it, and the sampler is seeded for each round. So the search is the same for any number
-of threads, and a search that was stopped between two rounds continues from its storage as if it had
-never stopped.
+of threads, and a search that was stopped between two rounds resumes from its storage with the same
+results.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from mfcli.search.trials import Attempt
 from mfcli.splits import Split
 from mfcli.training import Diverged, Epoch, fit
 
-ROUND = 8  # trials of a round; none knows the results of the others
+ROUND = 8  # trials in a round; none depends on the results of the others
 LARGE = 2_000_000  # from this many training ratings on, one trial at a time uses all threads
 
 _TENTHS = 10  # of the epochs of a trial; after each, it is compared with earlier trials
-_STARTED = 2  # tenths that no trial is pruned before
+_STARTED = 2  # tenths that every trial runs before it may be pruned
 _STUDY, _REASON, _CURVE = "mfcli", "reason", "curve"
 _URL_CHARACTERS = "?#%"  # in a file name, SQLAlchemy would read them as parts of a URL
 _IDENTITY = {
@@ -57,10 +57,10 @@ class Search:
     split : Split
         With validation ratings; see `with_validation`.
     base : Config
-        For the settings that are not in the space.
+        Settings that are not in the space.
     space : Space
     storage : Path, optional
-        SQLite file that the search is saved in, and continued from if the file exists.
+        SQLite file that stores the search; if it exists, the search resumes from it.
     threads : int
         Trials that run in parallel; with `LARGE` data, the threads of one trial.
 
@@ -229,7 +229,7 @@ class Search:
     def _train(
         self, values: dict[str, Any], medians: list[float], workers: int
     ) -> list[float] | Exception:
-        """Return the validation RMSE after each tenth of the epochs, or why there is none."""
+        """Return the validation RMSE after each tenth of the epochs, or the error of the trial."""
         curve: list[float] = []
 
         def on_epoch(epoch: Epoch) -> None:
@@ -323,7 +323,7 @@ class _Pruned(Exception):
 
 
 class _OutOfTime(Exception):
-    """The search is to stop."""
+    """The search must stop."""
 
 
 @contextmanager

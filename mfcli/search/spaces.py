@@ -41,7 +41,7 @@ Space: TypeAlias = dict[str, Range | Choice]
 
 
 def default_space(deviation: float) -> Space:
-    """Return a space in which gradient descent does well.
+    """Return a space that suits gradient descent.
 
     Parameters
     ----------

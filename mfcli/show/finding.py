@@ -47,7 +47,7 @@ def find(path: Path) -> list[Artifact]:
     Raises
     ------
     ArtifactError
-        If there is no such thing, or the path cannot be read.
+        If there is nothing to show, or the path cannot be read.
     """
     try:
         found = _in_folder(path) if path.is_dir() else _of_file(path)
@@ -123,7 +123,7 @@ def _of_file(path: Path) -> list[Artifact]:
 
 
 def _kind_of_json(path: Path) -> str | None:
-    """Tell a history from metrics by its content, or by the usual name if it is damaged."""
+    """Distinguish histories and metrics by content, or by the usual name if the file is damaged."""
     usual = {HISTORY_FILE: "history", METRICS_FILE: "metrics"}.get(path.name)
     try:
         value = read_json(path)
