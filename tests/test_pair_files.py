@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Outcome
+from conftest import Run
 from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
@@ -32,8 +32,6 @@ from mfcli.errors import DataError
 from mfcli.model import Model
 from mfcli.predict import pair_files as predicting, predictor as predictors
 from mfcli.training.loop import start
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
