@@ -1,11 +1,11 @@
-"""Data and helpers that the tests share. Small sets, one TensorFlow process."""
+"""Fixtures that the tests share."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 import typer.testing
@@ -18,19 +18,24 @@ from mfcli.splits import split, write_split
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
-# Typer builds all commands anew for each call; building them once makes calls in tests faster
+# Typer builds all commands for each call; building them once makes tests faster.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 class Outcome(NamedTuple):
+    """The result of a command: its exit status, and what it printed."""
+
     code: int
     out: str
     err: str
 
 
+Run: TypeAlias = Callable[..., Outcome]
+"""Runs a command, given its words; see `run`."""
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line in an empty folder, within this process."""
     monkeypatch.chdir(tmp_path)
 
@@ -60,3 +65,11 @@ def real_split(real_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("real") / "split"
     write_split(folder, split(read_ratings(real_csv), Config(valid=0.1)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def keras_module() -> Any:
+    """The Keras engine, which is imported without the messages of TensorFlow."""
+    from mfcli.training import keras as engine
+
+    return engine

@@ -1,4 +1,4 @@
-"""Rating errors of arrays, for tests."""
+"""Rating errors computed from arrays."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Fuzz the readers for as long as you like, guided by coverage.
+"""Fuzz the readers of ratings, guided by coverage.
 
     pip install atheris
     python tests/fuzz_reading.py -max_total_time=60
 
-Every input must be ratings or one clear error; anything else ends the run with the input. The suite
-does the same with Hypothesis, in `test_sources.py`.
+Every input must give ratings or an error of one line; any other result stops the run and saves the
+input. `test_sources.py` does the same with Hypothesis.
 """
 
 from __future__ import annotations

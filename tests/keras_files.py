@@ -1,4 +1,4 @@
-"""Keras files in a form that can be compared, and the network built with Keras's functional API."""
+"""The network built with Keras's own API, and contents of Keras files that tests compare."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mfcli.model import Model
 
 
 def plain(value: Any) -> Any:
-    """Leave out what names objects of one process, and what not all versions of Keras write."""
+    """Drop the fields that vary between processes or between versions of Keras."""
     dropped = {"shared_object_id", "optional", "quantization_config", "ragged", "compile_config"}
     dropped |= {"oov_method", "salt"}
     if isinstance(value, dict):
         return {name: plain(entry) for name, entry in value.items() if name not in dropped}
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
-        return plain(value[0])  # the output layers, in a list of their own or not
+        return plain(value[0])  # some versions put the output layers into another list
     return [plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 def layout(path: Path) -> dict[str, Any]:
-    """List the groups, names and table shapes of a Keras file's weights."""
+    """Return the shapes of the tables and the attributes of the groups in a Keras file."""
     import h5py
 
     found: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Fake `proc` and `sys` folders."""
+"""Copies of the folders in which Linux reports its memory and processors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
-    """Write files, by their paths relative to `root`; return `root`."""
+    """Write files, given by path relative to `root`, and return `root`."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Generated ratings."""
+"""Generated ratings, some of them from a known model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make_ratings(
 def planted_ratings(
     users: int = 60, items: int = 40, k: int = 3, share: float = 0.5, seed: int = 1
 ) -> tuple[Ratings, np.ndarray]:
-    """Return ratings of a known model without noise, and the matrix of all its ratings."""
+    """Return the ratings of a known model for random pairs, and for all pairs, without noise."""
     rng = np.random.default_rng(seed)
     truth = 3 + rng.normal(0, 0.5, (users, 1)) + rng.normal(0, 0.5, (1, items))
     truth = truth + rng.normal(0, 0.6, (users, k)) @ rng.normal(0, 0.6, (k, items))
@@ -38,7 +38,7 @@ def planted_ratings(
 
 
 def long_tailed(n: int, users: int, items: int, seed: int = 0) -> Ratings:
-    """Return ratings of which few users and few items have most; their values are 0, 1, ..."""
+    """Return ratings 0, 1, ..., most of which belong to few users and few items."""
     rng = np.random.default_rng(seed)
     user = (users * rng.random(n) ** 2).astype(int)
     item = (items * rng.random(n) ** 3).astype(int)

@@ -1,4 +1,4 @@
-"""`import mfcli`: the nouns and verbs of the command line, from Python."""
+"""The Python API: what `import mfcli` offers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def split() -> mfcli.Split:
 
 @pytest.fixture(scope="module")
 def model(split: mfcli.Split) -> mfcli.Model:
-    """With users 100, 101, ... and items "i0", "i1", ..."""
+    """A model of users 100, 101, ... and items "i0", "i1", ..."""
     made = start(split, mfcli.Config(k=3))
     users = Vocabulary(pa.array(np.arange(100, 160)), made.users.counts)
     items = Vocabulary(pa.array([f"i{n}" for n in range(40)]), made.items.counts)
@@ -48,11 +48,11 @@ def test_importing_loads_nothing_until_it_is_used() -> None:
         mfcli.nonsense  # noqa: B018
 
 
-def test_the_package_says_that_it_has_types() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert (Path(mfcli.__file__).parent / "py.typed").is_file()
 
 
-def test_names_are_those_that_type_checkers_see() -> None:
+def test_type_checkers_see_the_same_names() -> None:
     stub = ast.parse(Path(mfcli.__file__).with_suffix(".pyi").read_text())
     names = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom)
              for alias in node.names}  # fmt: skip
@@ -73,21 +73,21 @@ def test_predictions_are_by_raw_ids(model: mfcli.Model) -> None:
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series, pa.array, tuple])
-def test_any_kind_of_sequence(model: mfcli.Model, kind: Callable[..., Any]) -> None:
+def test_ids_may_be_any_kind_of_sequence(model: mfcli.Model, kind: Callable[..., Any]) -> None:
     ids = [101, 102, 103]
     np.testing.assert_array_equal(
         model.predict(kind(ids), kind(["i1", "i2", "i3"])), model.predict(ids, ["i1", "i2", "i3"])
     )
 
 
-def test_the_unknown_add_nothing(model: mfcli.Model) -> None:
+def test_unknown_ids_add_nothing_to_a_prediction(model: mfcli.Model) -> None:
     unknown = model.predict([7, 101], ["i3", "nothing"], clip=False)
     assert unknown[0] == pytest.approx(model.mu + model.item_biases[3])
     assert unknown[1] == pytest.approx(model.mu + model.user_biases[1])
 
 
 @pytest.mark.parametrize("ids", [1.5, [1.5], [None], [True], ["a", 3], [1, None], [[1]]])
-def test_other_ids_are_refused(model: mfcli.Model, ids: Any) -> None:
+def test_ids_of_other_types_are_refused(model: mfcli.Model, ids: Any) -> None:
     with pytest.raises(mfcli.MfcliError, match="ids must be integers or text, got "):
         model.predict(ids, "i1")
 

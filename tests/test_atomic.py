@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contents import names
 
 from mfcli.errors import ArtifactError
 from mfcli.storage import (
@@ -18,10 +19,6 @@ from mfcli.storage import (
     replacing_file,
     replacing_folder,
 )
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def write_json(target: Path, value: dict[str, Any]) -> None:

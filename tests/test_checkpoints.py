@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import planted_split
 
 from mfcli.config import SETTINGS, Config
@@ -35,8 +34,6 @@ from mfcli.training import (
 from mfcli.training.checkpoints import write_checkpoint
 from mfcli.training.loop import start
 from mfcli.training.stable_rate import stable_rate
-
-Run = Callable[..., Outcome]
 
 CASES: list[dict[str, Any]] = [
     {},

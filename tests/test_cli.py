@@ -9,11 +9,11 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
+from conftest import Run
+from contents import snapshot
 from planted import planted_ratings
 from typer.models import ArgumentInfo
 
@@ -27,8 +27,6 @@ from mfcli.splits import split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
-Run = Callable[..., Outcome]
-
 
 @pytest.fixture
 def trained(run: Run) -> Run:
@@ -41,10 +39,6 @@ def trained(run: Run) -> Run:
     Fit(model, History.of([Epoch(n, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)])).write(Path())
     assert run("evaluate", "-q").code == 0
     return run
-
-
-def snapshot(folder: Path = Path()) -> dict[str, bytes]:
-    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_the_four_lines_in_a_folder_with_a_data_csv(tmp_path: Path, real_csv: Path) -> None:

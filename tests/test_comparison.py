@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import planted_split
 
 from mfcli.config import Config
@@ -22,7 +22,6 @@ from mfcli.splits import Split
 from mfcli.storage.records import sealed_text
 from mfcli.training.loop import start
 
-Run = Callable[..., Outcome]
 CONFIG = Config(resamples=100)
 
 

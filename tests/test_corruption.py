@@ -23,7 +23,7 @@ TIMES = 1000
 
 
 def plain(value: Any) -> Any:
-    """Reduce what was read to plain values that compare bit by bit."""
+    """Convert an artifact to plain values, which are compared bit by bit."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, Model | Split | Checkpoint | History):
@@ -89,7 +89,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
-def test_damage_is_an_error_or_changes_nothing(folder: Path, name: str) -> None:
+def test_damage_is_an_error_or_has_no_effect(folder: Path, name: str) -> None:
     path, read, rng = folder / name, ARTIFACTS[name], random.Random(name)
     data, sound = path.read_bytes(), plain(read(folder))
     refused = 0

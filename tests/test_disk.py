@@ -1,4 +1,4 @@
-"""Full disks, quotas, read-only and removed folders: one line, and the old results stay."""
+"""Quotas, read-only folders and removed folders: errors of one line, and the old results stay."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from contents import snapshot
 from typer.testing import CliRunner
 
 from mfcli.cli import app
@@ -23,7 +24,7 @@ from mfcli.storage import replacing_file, replacing_folder
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, real_split: Path) -> Path:
-    """A folder after all stages, which run in this process because that is faster."""
+    """A folder in which all stages have run, in this process because that is faster."""
     folder = tmp_path_factory.mktemp("made")
     shutil.copytree(real_split, folder / "split")
     with contextlib.chdir(folder):
@@ -54,10 +55,6 @@ def mfcli(
     )
 
 
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_quota_leaves_the_old_results(made: Path, words: str) -> None:
     before = snapshot(made)
@@ -77,7 +74,7 @@ def test_a_quota_leaves_the_old_results(made: Path, words: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 @pytest.mark.parametrize("words", COMMANDS)
-def test_a_read_only_folder(made: Path, words: str) -> None:
+def test_a_read_only_folder_keeps_the_old_results(made: Path, words: str) -> None:
     before = snapshot(made)
     folders = [made, *(path for path in made.rglob("*") if path.is_dir())]
     for path in folders:
@@ -93,7 +90,7 @@ def test_a_read_only_folder(made: Path, words: str) -> None:
     assert snapshot(made) == before
 
 
-def test_a_folder_that_is_removed_during_the_work(tmp_path: Path) -> None:
+def test_a_folder_that_is_removed_during_a_write(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b.json"
     gone = "cannot be written: No such file"
     with pytest.raises(ArtifactError, match=f"b.json: {gone}"), replacing_file(target) as temporary:
@@ -109,7 +106,7 @@ def test_a_folder_that_is_removed_during_the_work(tmp_path: Path) -> None:
 def test_files_are_flushed_before_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder that holds their names is flushed after it."""
+    """The folder is flushed after the rename, because it holds the names."""
     events: list[str] = []
     fsync, rename = os.fsync, Path.replace
 

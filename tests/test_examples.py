@@ -1,5 +1,4 @@
-"""The benchmark runs. Other scripts of examples/ run in test_readme, test_recipes,
-test_new_users and test_disk."""
+"""The benchmark runs; other tests run the other scripts in examples/."""
 
 from __future__ import annotations
 

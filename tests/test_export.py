@@ -8,7 +8,6 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, Outcome
+from conftest import ROOT, Run
 from keras_files import keras_twin, layout, plain
 
 from mfcli.cli.commands.export import export as command
@@ -26,8 +25,6 @@ from mfcli.data import Scale, Vocabulary
 from mfcli.export import FORMATS, export
 from mfcli.export.vectors import rating_vectors
 from mfcli.model import Model
-
-Run = Callable[..., Outcome]
 
 INTEGERS = [-1, 0, 1, 42, 7, 858, 50, 2**53 + 1, 2**63 - 1, -(2**63), *range(100, 120)]
 TEXTS = [
@@ -522,6 +519,9 @@ def test_the_documented_exports_are_read_as_shown(
             assert len(shown) >= 2
             for number in shown:
                 assert np.abs(ratings - number).min() < 1e-3
+            if "argsort" in block:
+                assert shown == pytest.approx(np.sort(ratings)[: -len(shown) - 1 : -1], abs=1e-3)
+                assert len(shown) == 10
     assert [language for language, _ in blocks].count("py") == 2
     for version in (1, 2):
         assert Path(f"export/savedmodel/{version}/saved_model.pb").is_file()

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Outcome
+from conftest import Run
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
 from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens
@@ -537,7 +537,7 @@ def test_an_address_with_or_without_a_slash(site: Site, tmp_path: Path) -> None:
 # The command
 
 
-def test_the_command_prints_the_next_command(site: Site, run: Callable[..., Outcome]) -> None:
+def test_the_command_prints_the_next_command(site: Site, run: Run) -> None:
     done = run("fetch", "ml-1m", "--base", site.base, "--out", "my data")
     assert done.code == 0
     assert done.out.startswith("my data/ml-1m/ratings.dat: the ratings (")

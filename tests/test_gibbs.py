@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import make_ratings, planted_split
 from test_checkpoints import assert_same, stopped_after
 
@@ -255,13 +254,13 @@ def test_gibbs_has_one_engine() -> None:
         Config(average=-0.5)
 
 
-def test_options_of_descent_are_refused(run: Callable[..., Outcome], real_split: Path) -> None:
+def test_options_of_descent_are_refused(run: Run, real_split: Path) -> None:
     done = run("train", "--optimizer", "gibbs", "--lr", "0.1", "--split", real_split)
     assert done.code == 2
     assert "--lr is not used with --optimizer gibbs" in done.err
 
 
-def test_options_of_sampling_are_refused(run: Callable[..., Outcome], real_split: Path) -> None:
+def test_options_of_sampling_are_refused(run: Run, real_split: Path) -> None:
     done = run("train", "--prior", "implicit", "--split", real_split)
     assert done.code == 2
     assert "--prior is not used with --optimizer sgd" in done.err

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import planted_split
 
 from mfcli.cli.formatting import printable
@@ -26,7 +25,6 @@ from mfcli.storage import records, sha256
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
-Run = Callable[..., Outcome]
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x1b[31m"
 
 

@@ -34,14 +34,6 @@ np.save(sys.argv[3], ratings)
 """
 
 
-@pytest.fixture(scope="module")
-def keras_module() -> Any:
-    """The Keras engine, which is imported without the messages of TensorFlow."""
-    from mfcli.training import keras as engine
-
-    return engine
-
-
 def test_a_process_without_mfcli_predicts_the_same(tmp_path: Path) -> None:
     config = Config(k=5, reg=1e-3)
     model = start(planted_split(config), config)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from contents import names
 
 from mfcli.errors import ArtifactError
 from mfcli.storage import locked
@@ -19,10 +20,6 @@ with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
 """
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_lock_excludes_other_processes_and_dies_with_its_own(tmp_path: Path) -> None:

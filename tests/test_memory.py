@@ -5,18 +5,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
+from conftest import Run
 from machines import machine
 
 from mfcli.errors import LimitError
 from mfcli.storage import check_memory, memory as limits
 from mfcli.storage.memory import available_memory
 
-Run = Callable[..., Outcome]
 GB = 1 << 30
 
 

@@ -22,12 +22,9 @@ def model() -> Model:
     return start(planted_split(config), config)
 
 
-@pytest.fixture(scope="module")
-def keras() -> Any:
-    """Keras by way of the engine, which hides TensorFlow's messages."""
-    from mfcli.training import keras as engine
-
-    return engine.keras
+@pytest.fixture
+def keras(keras_module: Any) -> Any:
+    return keras_module.keras
 
 
 def test_the_layers_hold_all_parameters(model: Model) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import ROOT, Outcome
+from conftest import ROOT, Run
+from contents import rows_of
 from hypothesis import given, settings, strategies as st
 from planted import make_ratings, planted_ratings, planted_split
 
@@ -27,8 +25,6 @@ from mfcli.model.new_users import UserDistribution
 from mfcli.splits import split as split_ratings, write_split
 from mfcli.training import Fit, fit
 from mfcli.training.loop import Epoch, History, start
-
-Run = Callable[..., Outcome]
 
 
 def rmse_of(predicted: np.ndarray, ratings: Ratings) -> float:
@@ -295,10 +291,6 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(ready: Path, run: Run, tmp_path: Path) -> Run:
     shutil.copytree(ready, tmp_path, dirs_exist_ok=True)
     return run
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 NOTES = (

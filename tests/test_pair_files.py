@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Outcome
+from conftest import Run
 from hypothesis import assume, given, settings, strategies as st
 from planted import planted_split
 
@@ -35,8 +35,6 @@ from mfcli.errors import DataError
 from mfcli.model import Model
 from mfcli.predict import predicted_files as predicting, predictor as predictors
 from mfcli.training.loop import start
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")

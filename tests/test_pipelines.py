@@ -1,4 +1,4 @@
-"""Stages together: folds, published splits, bad rows, interruptions."""
+"""Several stages in a row: folds, published splits, invalid rows, interruptions."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 
 from mfcli.config import Config, settings_in
 from mfcli.evaluation.baselines import Baseline
 from mfcli.splits import read_split
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture
@@ -99,7 +97,7 @@ def test_filters_are_shown(run: Run, data: Path) -> None:
     assert read_split(Path("split")).strategy["removed"]["users"] > 0
 
 
-def test_bad_rows_are_listed_in_the_split(run: Run, data: Path) -> None:
+def test_invalid_rows_are_listed_in_the_split(run: Run, data: Path) -> None:
     data.write_text(data.read_text() + "1,2,x,3\n1\n")
     assert run("split", data).code == 1
     done = run("split", data, "--on-bad-row", "skip")
@@ -114,7 +112,7 @@ def command(*args: object) -> list[str]:
     return [sys.executable, "-m", "mfcli", *map(str, args)]
 
 
-def test_the_standard_input(tmp_path: Path, data: Path) -> None:
+def test_a_split_of_standard_input(tmp_path: Path, data: Path) -> None:
     done = subprocess.run(
         command("split", "-", "--json"), input=data.read_bytes(), cwd=tmp_path, capture_output=True
     )
@@ -148,7 +146,9 @@ def test_a_limit_on_file_sizes_leaves_the_old_split(tmp_path: Path, real_csv: Pa
     assert visible(tmp_path) == ["split"]
 
 
-def test_killed_at_any_moment_the_old_split_stays(tmp_path: Path, real_csv: Path) -> None:
+def test_a_killed_split_leaves_the_old_one_or_a_complete_new_one(
+    tmp_path: Path, real_csv: Path
+) -> None:
     subprocess.run(command("split", real_csv), cwd=tmp_path, check=True, capture_output=True)
     hashes = {read_split(tmp_path / "split").hash}
     rng = random.Random(0)
@@ -159,7 +159,7 @@ def test_killed_at_any_moment_the_old_split_stays(tmp_path: Path, real_csv: Path
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        if seed:  # the first is left to finish
+        if seed:  # the first one may finish
             time.sleep(rng.uniform(0.2, 0.9))
             process.send_signal(signal.SIGKILL)
         process.wait()
@@ -180,7 +180,7 @@ def wait_for_handlers(process: int) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs the caught signals")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_no_temporary_files_are_left(
+def test_an_interruption_leaves_no_temporary_files(
     tmp_path: Path, real_csv: Path, stop: signal.Signals
 ) -> None:
     for wait in (0.0, 0.15, 0.3, 0.45):
@@ -200,7 +200,7 @@ def test_interrupted_no_temporary_files_are_left(
         assert visible(tmp_path) in ([], ["split"])
 
 
-def test_a_model_is_measured_on_a_split_of_other_users(run: Run, data: Path) -> None:
+def test_a_model_is_evaluated_on_a_split_of_other_users(run: Run, data: Path) -> None:
     run("split", data)
     run("train", "--epochs", 1, "-q")
     Path("q.csv").write_text("user,item,rating\n" + "".join(f"{n},{n},3\n" for n in range(55, 75)))
@@ -232,7 +232,7 @@ def test_folds_must_leave_training_ratings(run: Run, data: Path) -> None:
     assert done.err == ("error: 2 folds and --valid 0.5 leave nothing to train on; lower --valid\n")
 
 
-def test_no_model_is_replaced_if_another_result_cannot_be(run: Run, data: Path) -> None:
+def test_no_model_is_replaced_unless_all_results_can_be(run: Run, data: Path) -> None:
     run("split", data, "--strategy", "k-fold", "--folds", 2)
     assert run("train", "--epochs", 1, "-q").code == 0
     Path("fold-2/model/mine.txt").write_text("mine")
@@ -264,20 +264,18 @@ def test_a_published_split_counts_both_files(run: Run) -> None:
         ["--train", "data.csv", "--test", "data.csv", "--strategy", "random"],
     ],
 )
-def test_options_that_would_do_nothing_are_refused(
-    run: Run, data: Path, options: list[str]
-) -> None:
+def test_options_without_effect_are_refused(run: Run, data: Path, options: list[str]) -> None:
     done = run("split", *options)
     assert done.code == 2
     assert "is not used with" in done.err
 
 
-def test_the_split_is_no_place_for_a_model(run: Run, data: Path) -> None:
+def test_a_model_cannot_be_written_into_the_split(run: Run, data: Path) -> None:
     run("split", data)
     assert "is the split folder" in run("train", "--out", "split").err
 
 
-def test_a_fold_alone_says_what_is_missing(run: Run, data: Path) -> None:
+def test_a_fold_without_its_split_is_refused(run: Run, data: Path) -> None:
     run("split", data, "--strategy", "k-fold")
     Path("split/fold-2").rename("alone")
     assert (
@@ -285,7 +283,7 @@ def test_a_fold_alone_says_what_is_missing(run: Run, data: Path) -> None:
     )
 
 
-def test_other_ratings_are_read_as_told(run: Run, data: Path) -> None:
+def test_reading_options_apply_to_other_ratings(run: Run, data: Path) -> None:
     run("split", data)
     run("train", "--epochs", 1, "-q")
     Path("new.csv").write_text("who;item;rating\n1;2;3,5\n1;3;x\n")
@@ -295,7 +293,7 @@ def test_other_ratings_are_read_as_told(run: Run, data: Path) -> None:
 
 
 def training_settings(record: Any) -> Iterator[dict[str, Any]]:
-    """Yield every settings of a training in a JSON value."""
+    """Yield the settings of every training in a JSON value."""
     if isinstance(record, list):
         for value in record:
             yield from training_settings(value)
@@ -308,7 +306,7 @@ def training_settings(record: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_records_hold_the_settings_that_were_used(run: Run, data: Path) -> None:
-    """What only the split used is in split.json and nowhere else."""
+    """Settings that only the split used are in split.json and nowhere else."""
     run("split", data, "--test", "0.5", "--valid", "0.1")
     record = json.loads(Path("split/split.json").read_text())["strategy"]
     assert (record["test"], record["valid"]) == (0.5, 0.1)

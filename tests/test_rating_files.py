@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from contents import triples
 from hypothesis import given, settings, strategies as st
 
-from mfcli.data import Ratings, read_ratings
+from mfcli.data import read_ratings
 from mfcli.errors import DataError
 
 ROWS = [("7", "10", 3.5, 100), ("7", "20", 4.0, 101), ("8", "10", 0.5, 102)]
@@ -24,12 +25,6 @@ def write(folder: Path, content: str | bytes, name: str = "data.csv") -> Path:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-def triples(ratings: Ratings) -> list[tuple[object, object, float]]:
-    users, items = ratings.users.ids.to_pylist(), ratings.items.ids.to_pylist()
-    rows = zip(ratings.user, ratings.item, ratings.rating, strict=True)
-    return [(users[u], items[i], float(r)) for u, i, r in rows]
 
 
 EXPECTED = [(7, 10, 3.5), (7, 20, 4.0), (8, 10, 0.5)]

@@ -2,7 +2,7 @@
 
 The exports of examples/README.md run in test_export.py.
 
-`python tests/test_readme.py --sessions` runs the sessions and writes what they show now into the
+`python tests/test_readme.py` runs the sessions and writes what they show now into the
 documents, and the pictures that they make into examples/.
 """
 

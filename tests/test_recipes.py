@@ -1,4 +1,4 @@
-"""The recipes run on data in the layout in which it is published."""
+"""The recipes run on small data in the layouts of the published data sets."""
 
 from __future__ import annotations
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import Outcome
+from conftest import Run
+from contents import rows_of
 from hypothesis import given, settings, strategies as st
 from planted import planted_split
 
@@ -23,8 +21,6 @@ from mfcli.model import Model, Rated, similar, top_items
 from mfcli.splits import Split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
-
-Run = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +106,6 @@ def trained(run: Run, split: Split, model: Model) -> Run:
         "movieId,title,genres\n" + "".join(f'{n},"Film, {n} [x]",g\n' for n in range(40))
     )
     return run
-
-
-def rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
 
 
 def test_recommend_shows_a_table_with_titles(trained: Run) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import planted_ratings, planted_split
 
 from mfcli.config import Config, read_config
 from mfcli.search import advise, recommended
 from mfcli.splits import Split, read_split, split
 from mfcli.training import fit
-
-Run = Callable[..., Outcome]
 
 
 def advised(parts: Split) -> dict[str, object]:

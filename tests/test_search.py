@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Run
 from planted import planted_split
 
 import mfcli.search.recommended
@@ -32,8 +31,6 @@ from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space
 from mfcli.splits import Split
 from mfcli.training import fit
-
-Run = Callable[..., Outcome]
 
 SPACE: Space = {
     "reg_scope": Choice(("rating",)),

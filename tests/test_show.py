@@ -15,7 +15,7 @@ from unicodedata import category
 import h5py
 import numpy as np
 import pytest
-from conftest import Outcome
+from conftest import Outcome, Run
 from hypothesis import HealthCheck, given, settings, strategies as st
 from typer.testing import CliRunner
 
@@ -33,7 +33,6 @@ from mfcli.storage.records import _seal
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
-Run = Callable[..., Outcome]
 USERS, ITEMS = 5, 4
 CONFIG = Config(k=2, reg=0.01, epochs=3, valid=0.1)
 

@@ -18,19 +18,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from contents import triples
 from hypothesis import given, settings, strategies as st
 
-from mfcli.data import Ratings, read_ratings
+from mfcli.data import read_ratings
 from mfcli.errors import DataError, MfcliError
 
 TEXT = b"user,item,rating,ts\n1,2,3.5,7\n1,3,4,8\n9,2,1,9\n"
 EXPECTED = [(1, 2, 3.5), (1, 3, 4.0), (9, 2, 1.0)]
-
-
-def triples(ratings: Ratings) -> list[tuple[object, object, float]]:
-    users, items = ratings.users.ids.to_pylist(), ratings.items.ids.to_pylist()
-    rows = zip(ratings.user, ratings.item, ratings.rating, strict=True)
-    return [(users[u], items[i], float(r)) for u, i, r in rows]
 
 
 PACK: dict[str, Callable[[bytes], bytes]] = {

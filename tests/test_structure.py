@@ -1,4 +1,4 @@
-"""Dependencies go one way, and nothing heavy is loaded where it is not needed."""
+"""Imports point downward only, and nothing heavy is loaded unless it is needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAYERS = [
     {"plots"},
     {"cli"},
 ]
-"""Packages and top-level modules; each imports only from the layers above its own line."""
+"""Packages and top-level modules, from the bottom; each imports only from the lines above."""
 
 HOMES: dict[str, set[str]] = {
     "tensorflow": {"training.keras", "export.saved_model"},
@@ -42,11 +42,14 @@ HOMES: dict[str, set[str]] = {
     "msgspec": {"storage"},
     "filelock": {"storage"},
 }
-"""The packages, or modules, that import a library."""
+"""The packages, or modules, that may import a library."""
+
+IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
+"""The libraries that a single module imports, so that little changes if they do."""
 
 
 class Import(NamedTuple):
-    """An import of one name, wherever in a file it stands.
+    """An import of one name, anywhere in a file.
 
     Attributes
     ----------
@@ -63,7 +66,7 @@ class Import(NamedTuple):
 
 
 def modules() -> dict[str, Path]:
-    """Return the modules by name, without "mfcli."; packages by their own name."""
+    """Return the file of each module and package by name, without "mfcli."."""
     found = {}
     for path in sorted((ROOT / "mfcli").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT / "mfcli").with_suffix("").parts)
@@ -76,7 +79,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def imports() -> list[Import]:
-    """Return all imports from mfcli itself; `from mfcli import data` imports the package."""
+    """Return all imports within mfcli; in `from mfcli import data`, "data" is the name."""
     found = []
     for source, path in modules().items():
         for node in ast.walk(parsed(path)):
@@ -127,7 +130,7 @@ def test_packages_import_only_from_the_layers_below() -> None:
             assert inside or layer(target) < layer(one.source), one
 
 
-def test_packages_use_only_the_interfaces_of_one_another() -> None:
+def test_packages_use_only_the_interfaces_of_others() -> None:
     for one in imports():
         if one.target and package(one.target) != package(one.source):
             assert one.target == package(one.target), one
@@ -135,7 +138,7 @@ def test_packages_use_only_the_interfaces_of_one_another() -> None:
                 assert one.name in interface(one.target), one
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_there_are_no_import_cycles() -> None:
     known, homes = modules(), {name: interface(name) for name in PACKAGES}
     graph: dict[str, set[str]] = {name: set() for name in known}
     for one in imports():
@@ -149,17 +152,29 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
     list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules
 
 
+def libraries(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return set(map(package, names))
+
+
 def test_heavy_imports_have_one_home() -> None:
+    users: dict[str, list[str]] = {library: [] for library in HOMES}
     for name, path in modules().items():
-        for node in ast.walk(parsed(path)):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for imported in {one.partition(".")[0] for one in names}:
-                homes = HOMES.get(imported, {name})
-                assert name in homes or package(name) in homes, f"{name} imports {imported}"
+        for library in libraries(path) & HOMES.keys():
+            users[library].append(name)
+            homes = HOMES[library]
+            assert name in homes or package(name) in homes, f"{name} imports {library}"
+    for library in IN_ONE_MODULE:
+        assert len(users[library]) == 1, f"{library} is imported by {users[library]}"
 
 
-def test_the_lower_bounds_are_the_versions_that_are_tested() -> None:
+def test_the_oldest_supported_versions_are_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     bounds = {line.partition(",")[0].replace(">=", "==") for line in project["dependencies"]}
     tested = (ROOT / "tests" / "lowest.txt").read_text(encoding="utf-8").splitlines()
@@ -177,7 +192,7 @@ finally:
 
 
 def loaded(folder: Path, *args: str) -> set[str]:
-    """Run a command in a process of its own; return the top-level modules it loaded."""
+    """Run a command in a new process; return the top-level modules that it loaded."""
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *args], cwd=folder, capture_output=True, text=True
     )
@@ -196,7 +211,7 @@ def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
     assert not loaded(tmp_path, *args) & HEAVY
 
 
-def test_no_stage_loads_what_it_does_not_need(tmp_path: Path, real_csv: Path) -> None:
+def test_commands_load_only_what_they_need(tmp_path: Path, real_csv: Path) -> None:
     (tmp_path / "new.csv").write_text("user,item,rating\nanna,1,4\nanna,x,3\n")
     stages = [
         (["split", str(real_csv)], {"matplotlib", "h5py", "numba"}),

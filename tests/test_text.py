@@ -10,20 +10,15 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from contents import triples
 from hypothesis import given, settings, strategies as st
 
-from mfcli.data import Ratings, read_ratings
+from mfcli.data import read_ratings
 from mfcli.data.formats import strict_text as strict, text
 from mfcli.data.formats.layout import find_layout
 from mfcli.data.formats.text import Quotes, text_pieces
 from mfcli.data.sources import open_sources
 from mfcli.errors import DataError
-
-
-def triples(ratings: Ratings) -> list[tuple[object, object, float]]:
-    users, items = ratings.users.ids.to_pylist(), ratings.items.ids.to_pylist()
-    rows = zip(ratings.user, ratings.item, ratings.rating, strict=True)
-    return [(users[u], items[i], float(r)) for u, i, r in rows]
 
 
 @pytest.fixture
