@@ -84,7 +84,7 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     assert "runs/a/model and runs/a/history.json: validation RMSE" in first.out
     plan, *lines = first.err.splitlines()
     assert (
-        plan == "note: engine fast (it makes Keras's own updates), blocks 1 (for tables of 1.2 MB)"
+        plan == "note: engine fast (the same updates as Keras), blocks 1 (for tables of 1.2 MB)"
     )
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
     for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
@@ -359,7 +359,7 @@ USAGE = [
     (["split", "data.csv", "--test", "1.2"], "--test must be above 0 and below 1, got 1.2"),
     (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
     (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "--test and --valid must leave"),
-    (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last or mean"),
+    (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last, mean or error"),
     (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),
     (["train", "--k", "x"], "--k must be a whole number, got 'x'"),

@@ -303,7 +303,7 @@ def rows_of(text: str) -> list[dict[str, str]]:
 
 NOTES = (
     "note: ignored 2 ratings of 2 items without training ratings\n"
-    "note: 1 user without usable ratings: the predictions are mu + b_i\n"
+    "note: 1 user without usable ratings: predicting the mean and the items' biases\n"
 )
 
 
