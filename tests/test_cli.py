@@ -351,7 +351,10 @@ USAGE = [
     (["split", "data.csv", "--test", "1.2"], "--test must be above 0 and below 1, got 1.2"),
     (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
     (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "--test and --valid must leave"),
-    (["split", "data.csv", "--duplicates", "first"], "--duplicates must be keep-last or mean"),
+    (
+        ["split", "data.csv", "--duplicates", "first"],
+        "--duplicates must be keep-last, mean or error",
+    ),
     (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),
     (["train", "--k", "x"], "--k must be a whole number, got 'x'"),

@@ -295,7 +295,7 @@ def folder(ready: Path, run: Run, tmp_path: Path) -> Run:
 
 NOTES = (
     "note: ignored 2 ratings of 2 items without training ratings\n"
-    "note: 1 user without usable ratings: the predictions are mu + b_i\n"
+    "note: 1 user without usable ratings: predicting the mean and the items' biases\n"
 )
 
 

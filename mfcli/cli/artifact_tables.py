@@ -70,9 +70,16 @@ def _print_one(facts: Facts) -> None:
 def _settings_tables(facts: Facts) -> list[Table]:
     table = make_table(f"{facts['path']}: settings", "", "value", "default")
     for name, value in facts["settings"].items():
-        default = "the same" if name not in facts["changed"] else plain(SETTINGS[name].default)
+        default = _default(name) if name in facts["changed"] else "the same"
         table.add_row(name, cell(plain(value)), default)
     return [table]
+
+
+def _default(name: str) -> str:
+    """Return the default of a setting, or what it stands for."""
+    if name not in SETTINGS:
+        return "unknown"
+    return SETTINGS[name].unset.replace("`", "") or plain(SETTINGS[name].default)
 
 
 def _split_tables(facts: Facts) -> list[Table]:
@@ -114,7 +121,6 @@ def _model_tables(facts: Facts) -> list[Table]:
     table = value_table(f"{facts['path']}: model", rows)
     same = {n: plain(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
     table.caption = cell(f"default settings: {words(same)}")
-    table.caption_justify = "left"
     return [table, _weights_table(facts)]
 
 
@@ -226,7 +232,6 @@ def _print_folds(run: str, folds: Mapping[int, Mapping[str, Facts]]) -> None:
         cells = (*_fold_history(fold.get("history", {})), *_fold_model(fold.get("model", {})))
         table.add_row(str(number), *cells)
     table.caption = "\n".join(map(cell, _fold_settings(folds)))
-    table.caption_justify = "left"
     print_table(table)
     for part in parts:
         if "error" in part:
@@ -265,11 +270,8 @@ def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
 
 def _changed_facts(facts: Facts) -> dict[str, str]:
     """List the settings that are not defaults, with the defaults."""
-    rows = {}
-    for name in facts["changed"]:
-        default = plain(SETTINGS[name].default) if name in SETTINGS else "unknown"
-        rows[name] = f"{plain(facts['config'][name])} (default {default})"
-    return rows
+    config = facts["config"]
+    return {n: f"{plain(config[n])} (default: {_default(n)})" for n in facts["changed"]}
 
 
 def _split_text(facts: Facts) -> str:

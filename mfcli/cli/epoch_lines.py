@@ -1,4 +1,4 @@
-"""What is printed while a model is trained."""
+"""The layers of a model, and one line per epoch while it is trained."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import model as models
 from mfcli.cli.formatting import duration
-from mfcli.cli.screen import Advance, Screen
+from mfcli.cli.screen import Screen
 from mfcli.cli.tables import print_table, table as make_table
 
 if TYPE_CHECKING:
     from mfcli.config import Config
     from mfcli.splits import Split
     from mfcli.training import Epoch
+    from mfcli.types import Progress
 
 
 def print_network(split: Split, config: Config) -> None:
@@ -34,7 +35,7 @@ def print_network(split: Split, config: Config) -> None:
 @contextmanager
 def epoch_lines(
     split: Split, config: Config, screen: Screen
-) -> Iterator[tuple[Callable[[Epoch], None], Advance]]:
+) -> Iterator[tuple[Callable[[Epoch], None], Progress]]:
     """Print one line per epoch on stderr, above a bar that follows the current epoch.
 
     Yields
@@ -44,16 +45,16 @@ def epoch_lines(
     """
     ratings = len(split.train)
     seconds: list[float] = []
-    with screen.bar("this epoch", MofNCompleteColumn(), TextColumn("ratings")) as (bar, advance):
+    columns = (MofNCompleteColumn(), TextColumn("ratings"))
+    with screen.bar("this epoch", *columns, at_once=False) as (console, advance):
 
         def on_epoch(epoch: Epoch) -> None:
             seconds.append(epoch.seconds)
             left = (config.epochs - epoch.epoch) * sum(seconds) / len(seconds)
             if not screen.quiet:
-                bar.print(_line(epoch, config.epochs, ratings, left), soft_wrap=True)
+                console.print(_line(epoch, config.epochs, ratings, left), soft_wrap=True)
             advance(0, ratings)
 
-        advance(0, ratings)
         yield on_epoch, advance
 
 

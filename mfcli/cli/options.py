@@ -26,7 +26,7 @@ import typer
 from rich.markup import escape
 from typer.models import ParameterInfo
 
-from mfcli.cli.settings import (
+from mfcli.cli.setting_options import (
     NO_SETTINGS,
     SettingOption,
     Settings,
@@ -150,7 +150,7 @@ _CONFIG = inspect.Parameter(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="Settings file (TOML). Options on the command line override it.",
+            help="Settings file (TOML). Command-line options override it.",
             show_default=f"{CONFIG_FILE} if it exists",
             rich_help_panel=FILES,
         ),

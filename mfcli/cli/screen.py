@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    Progress,
+    Progress as ProgressBar,
     ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -23,13 +23,13 @@ from mfcli import storage
 from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, FieldsGroup
 
-Advance = Callable[[int, int], None]
-"""Called with the amount done and the total."""
+if TYPE_CHECKING:
+    from mfcli.types import Progress
 
 
 @dataclass(frozen=True)
 class Screen:
-    """Prints what a command has to say, as its options ask."""
+    """Print results, notes and progress, as the options ask."""
 
     json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=FILES)
@@ -51,8 +51,17 @@ class Screen:
             warn(text)
 
     @contextmanager
-    def bar(self, what: str, *columns: ProgressColumn) -> Iterator[tuple[Console, Advance]]:
+    def bar(
+        self, what: str, *columns: ProgressColumn, at_once: bool = True
+    ) -> Iterator[tuple[Console, Progress]]:
         """Show a progress bar if stderr is a terminal.
+
+        Parameters
+        ----------
+        what : str
+        *columns : ProgressColumn
+        at_once : bool
+            Show the bar before it moves. Nothing can be printed to stdout while it is shown.
 
         Yields
         ------
@@ -66,12 +75,22 @@ class Screen:
             yield console, lambda done, total: None
             return
         name = TextColumn("{task.description}", markup=False)
-        with Progress(name, BarColumn(), *columns, console=console, transient=True) as bar:
-            task = bar.add_task(what, total=None)
-            yield console, lambda done, total: bar.update(task, completed=done, total=total)
+        bar = ProgressBar(name, BarColumn(), *columns, console=console, transient=True)
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.start()  # does nothing if it is shown
+            bar.update(task, completed=done, total=total)
+
+        try:
+            if at_once:
+                bar.start()
+            yield console, advance
+        finally:
+            bar.stop()
 
     @contextmanager
-    def byte_bar(self, what: str) -> Iterator[Advance]:
+    def byte_bar(self, what: str) -> Iterator[Progress]:
         """Show a progress bar that counts bytes; yield what moves it."""
         with self.bar(what, DownloadColumn(), TimeRemainingColumn()) as (_, advance):
             yield advance

@@ -1,8 +1,8 @@
-"""What is printed while and after settings are searched for."""
+"""The lines and the table of a search for settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import search as searching
+from mfcli.cli.formatting import words
 from mfcli.cli.screen import Screen
 from mfcli.cli.spelling import training_command
 from mfcli.cli.tables import print_table, table as make_table
@@ -62,16 +63,22 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
         table.add_row(name, _short(value), "" if share is None else f"{share:.0%}")
     print_table(table)
     if rival and rival.rmse < best.rmse:
-        print(f"The settings of mfcli init are better, validation RMSE {rival.rmse:.4f}:")
-        print(", ".join(f"{name} {_short(value)}" for name, value in rival.values.items()))
+        better = f"better (validation RMSE {rival.rmse:.4f}) and were written instead"
+        print(f"The settings of mfcli init are {better}:")
+        print(_words(rival.values))
     if result["picture"]:
         print(f"{result['picture']}: the search")
     print(f"{out}: next: {training_command(out)}")
 
 
 def _line(attempt: Attempt) -> str:
-    settings = ", ".join(f"{name} {_short(value)}" for name, value in attempt.settings.items())
-    return f"trial {attempt.number}: validation RMSE {attempt.rmse:.4f} ({settings})"
+    return (
+        f"trial {attempt.number}: validation RMSE {attempt.rmse:.4f} ({_words(attempt.settings)})"
+    )
+
+
+def _words(settings: Mapping[str, Any]) -> str:
+    return words({name: _short(value) for name, value in settings.items()})
 
 
 def _short(value: Any) -> str:

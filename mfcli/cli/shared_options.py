@@ -35,26 +35,6 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Overwrite an existing settings file.", rich_help_panel=FILES),
 ]
-UserColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--user-col",
-        metavar="COLUMN",
-        help="User id column (name, or position from 1 without a header).",
-        show_default="detected",
-        rich_help_panel="Data",
-    ),
-]
-ItemColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--item-col",
-        metavar="COLUMN",
-        help="Item id column.",
-        show_default="detected",
-        rich_help_panel="Data",
-    ),
-]
 
 
 def refuse(given: Collection[str], names: Collection[str], context: str, remedy: str) -> None:

@@ -17,7 +17,7 @@ _PIPE_WIDTH = 100  # columns if stdout is not a terminal
 
 def table(title: str, *columns: str) -> Table:
     """Make a table; all columns but the first are right-aligned."""
-    made = Table(title=cell(title), title_justify="left", header_style="bold")
+    made = Table(title=cell(title), header_style="bold")
     for number, column in enumerate(columns):
         made.add_column(cell(column), justify="right" if number else "left")
     return made
@@ -37,5 +37,12 @@ def cell(text: Any) -> str:
 
 
 def print_table(table: Table) -> None:
+    """Print a table; its title and caption may be wider than the table."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    Console(highlight=False, width=width).print(table)
+    console = Console(highlight=False, width=width)
+    title, caption, table.title, table.caption = table.title, table.caption, None, None
+    if title:
+        console.print(title, style="table.title")
+    console.print(table)
+    if caption:
+        console.print(caption, style="table.caption")

@@ -14,11 +14,9 @@ from .metadata import (
     SPLIT as SPLIT,
     STAGES as STAGES,
     TRAINING as TRAINING,
-    Setting as Setting,
 )
 from .settings import (
     DEFAULTS as DEFAULTS,
-    OPTIMIZERS as OPTIMIZERS,
     SETTINGS as SETTINGS,
     Config as Config,
     checked as checked,

@@ -129,20 +129,9 @@ def setting(
 ) -> Any:
     """Declare a field of `Config` as a setting.
 
-    Parameters
-    ----------
-    default : object
-    help : str
-    stages : str or mapping of Conditions
-        The only stage, or several stages, each with its conditions.
-    panel : str
-    unset : str
-    when : Conditions, optional
-        The conditions of the only stage.
-    contradicts : str
-    ends_training : bool
-    **rule
-        Arguments of `Rule`.
+    The arguments are attributes of `Setting`, but for `stages` and `when`, which give the
+    conditions (`stages` is either a mapping, or one stage with the conditions `when`), and for
+    the arguments of `Rule`.
     """
     metadata = {
         "help": help,

@@ -31,7 +31,7 @@ class Rule:
         """Describe the rule in words that follow "must be"."""
         if self.choices:
             words = [word if word[0].isalnum() else repr(word) for word in self.choices]
-            return " or ".join(words)
+            return f"{', '.join(words[:-1])} or {words[-1]}"
         bounds = [
             (self.low, "at least"),
             (self.above, "above"),

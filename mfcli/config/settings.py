@@ -8,6 +8,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mfcli.config.metadata import (
@@ -21,7 +22,6 @@ from mfcli.config.metadata import (
 )
 from mfcli.errors import ConfigError, Param
 
-OPTIMIZERS = ("sgd", "adam", "gibbs")
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
 
@@ -47,40 +47,15 @@ _SEED: Mapping[str, Conditions] = {
 }
 
 
-def _reading(default: str, help: str, *choices: str) -> Any:
-    return setting(default, help, DATA, "Data", choices=choices)
-
-
-def _splitting(default: Any, help: str, **extra: Any) -> Any:
-    return setting(default, help, SPLIT, "Split", **extra)
-
-
-def _model(default: Any, help: str, **extra: Any) -> Any:
-    return setting(default, help, TRAINING, "Model", **extra)
-
-
-def _descent(default: Any, help: str, when: Conditions = _DESCENT, **extra: Any) -> Any:
-    return setting(default, help, TRAINING, "Descent", when=when, **extra)
-
-
-def _penalty(table: str) -> Any:
-    return _descent(None, f"L2 penalty: {table}.", unset="same as `reg`", low=0, high=1e6)
-
-
-def _sampling(default: str, help: str, *choices: str) -> Any:
-    return setting(default, help, TRAINING, "Sampling", when=_GIBBS, choices=choices)
-
-
-def _schedule(default: Any, help: str, when: Conditions = _DESCENT, **extra: Any) -> Any:
-    return setting(default, help, TRAINING, "Schedules and averaging", when=when, **extra)
-
-
-def _run(default: Any, help: str, **extra: Any) -> Any:
-    return setting(default, help, TRAINING, "Run", **extra)
-
-
-def _evaluation(default: Any, help: str, **extra: Any) -> Any:
-    return setting(default, help, EVALUATION, "Evaluation", **extra)
+_reading = partial(setting, stages=DATA, panel="Data")
+_splitting = partial(setting, stages=SPLIT, panel="Split")
+_model = partial(setting, stages=TRAINING, panel="Model")
+_descent = partial(setting, stages=TRAINING, panel="Descent", when=_DESCENT)
+_penalty = partial(_descent, None, unset="same as `reg`", low=0, high=1e6)
+_sampling = partial(setting, stages=TRAINING, panel="Sampling", when=_GIBBS)
+_schedule = partial(setting, stages=TRAINING, panel="Schedules and averaging", when=_DESCENT)
+_run = partial(setting, stages=TRAINING, panel="Run")
+_evaluation = partial(setting, stages=EVALUATION, panel="Evaluation")
 
 
 @dataclass(frozen=True)
@@ -93,19 +68,18 @@ class Config:
         If a value has the wrong type or breaks its rule, or two settings contradict each other.
     """
 
-    decimal: str = _reading(".", "Decimal mark of numbers in text files (. or ,).", ".", ",")
+    decimal: str = _reading(
+        ".", "Decimal mark of numbers in text files (. or ,).", choices=(".", ",")
+    )
     duplicates: str = _reading(
         "keep-last",
         "Repeated user-item pairs: keep-last, mean or error.",
-        "keep-last",
-        "mean",
-        "error",
+        choices=("keep-last", "mean", "error"),
     )
     on_bad_row: str = _reading(
         "stop",
         "Invalid rows: stop, or skip (mfcli split lists them in rejected.csv).",
-        "stop",
-        "skip",
+        choices=("stop", "skip"),
     )
 
     strategy: str = _splitting(
@@ -117,7 +91,7 @@ class Config:
     valid: float = _splitting(0.0, "Fraction held out for validation.", low=0, below=1)
     cut: str | None = _splitting(
         None,
-        "Hold out the ratings from this date on, as in 2015-01-01 (temporal).",
+        "Hold out the ratings from this date on, such as 2015-01-01 (temporal).",
         unset="set by `test`",
         when=_TEMPORAL,
         contradicts="strategy",
@@ -130,7 +104,7 @@ class Config:
     optimizer: str = _model(
         "sgd",
         "sgd or adam (gradient descent), or gibbs (sampling).",
-        choices=OPTIMIZERS,
+        choices=("sgd", "adam", "gibbs"),
     )
     ensemble: int = _model(1, "Average this many models, trained with different seeds.", low=1)
 
@@ -147,10 +121,10 @@ class Config:
         low=0,
         high=1e6,
     )
-    reg_user: float | None = _penalty("user factors")
-    reg_item: float | None = _penalty("item factors")
-    reg_user_bias: float | None = _penalty("user biases")
-    reg_item_bias: float | None = _penalty("item biases")
+    reg_user: float | None = _penalty("L2 penalty: user factors.")
+    reg_item: float | None = _penalty("L2 penalty: item factors.")
+    reg_user_bias: float | None = _penalty("L2 penalty: user biases.")
+    reg_item_bias: float | None = _penalty("L2 penalty: item biases.")
     reg_scope: str = _descent(
         "table",
         "Penalize whole tables, as in Keras (table), or only the rows of each rating (rating).",
@@ -160,11 +134,12 @@ class Config:
     prior: str = _sampling(
         "implicit",
         "Prior of the factors: shared, or implicit (depends on who rated what).",
-        "implicit",
-        "shared",
+        choices=("implicit", "shared"),
     )
     noise: str = _sampling(
-        "user", "Noise level of the ratings: shared, or one per user (user).", "user", "shared"
+        "user",
+        "Noise level of the ratings: shared, or one per user (user).",
+        choices=("user", "shared"),
     )
 
     lr_schedule: str = _schedule(

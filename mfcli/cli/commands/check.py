@@ -10,9 +10,9 @@ from rich.table import Table
 from mfcli import check as checking
 from mfcli.cli.formatting import duration, scale, size
 from mfcli.cli.options import SettingsGroup
-from mfcli.cli.reading import ReadingOptions
+from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
-from mfcli.cli.settings import Settings
+from mfcli.cli.setting_options import Settings
 from mfcli.cli.spelling import spelled
 from mfcli.cli.tables import print_table, table as make_table, value_table
 

@@ -19,6 +19,8 @@ from mfcli.errors import UsageError
 if TYPE_CHECKING:
     from mfcli.evaluation import Comparison
 
+_MOST_COLUMNS = 3  # of settings beside the measures; more have a table of their own
+
 
 def compare(
     runs: Annotated[
@@ -51,25 +53,36 @@ def compare(
 
 
 def _print(comparison: Comparison) -> None:
-    print_table(_runs_table(comparison))
+    settings = {
+        name: [cell("-" if value is None else plain(value)) for value in values]
+        for name, values in comparison.settings.items()
+    }
+    if len(settings) > _MOST_COLUMNS:
+        print_table(_settings_table(comparison, settings))
+        settings = {}
+    print_table(_runs_table(comparison, settings))
     print_table(_differences_table(comparison))
 
 
-def _runs_table(comparison: Comparison) -> Table:
-    """One row per run: the settings that differ, and the measures, the best in bold."""
-    settings, measures = comparison.settings, evaluation.MEASURES
+def _settings_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table:
+    """One row per setting that differs, one column per run."""
+    table = make_table("Settings that differ", "", *comparison.runs)
+    for name, values in settings.items():
+        table.add_row(name, *values)
+    return table
+
+
+def _runs_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table:
+    """One row per run: settings that differ, and the measures, the best in bold."""
+    measures = evaluation.MEASURES
     shown = [name for name in comparison.measures if measures[name].is_brief]
     protocol = next(iter(comparison.runs.values())).protocols[0]
     title = f"{protocol.ratings:,} {protocol.on} ratings"
     table = make_table(title, "run", *settings, *(measures[name].label for name in shown))
     for number, name in enumerate(comparison.runs):
-        values = (cell(_setting(column[number])) for column in settings.values())
+        values = (column[number] for column in settings.values())
         table.add_row(cell(name), *values, *(_measure(comparison, m, number) for m in shown))
     return table
-
-
-def _setting(value: object) -> str:
-    return "-" if value is None else plain(value)
 
 
 def _measure(comparison: Comparison, measure: str, number: int) -> str:

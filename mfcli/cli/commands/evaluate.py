@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +11,11 @@ from rich.progress import TimeRemainingColumn
 from mfcli import evaluation, model as models, splits, storage
 from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.options import FILES, Given, SettingsGroup
-from mfcli.cli.reading import Reading, ReadingOptions
-from mfcli.cli.screen import Screen, ScreenOptions
-from mfcli.cli.settings import Settings
+from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
-from mfcli.config import EVALUATION, Config
+from mfcli.config import EVALUATION
 from mfcli.errors import Param
 
 if TYPE_CHECKING:
@@ -73,16 +72,24 @@ def evaluate(
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
     target = out or model.parent / "metrics.json"
     storage.check_writable_file(target)
-    measure = partial(
-        _evaluate,
-        on=on,
-        reading=reading,
-        config=settings.config,
-        any_split=any_split,
-        ranking=ranking,
-        threads=threads,
-        screen=screen,
-    )
+
+    def measure(split: Path, model: Path) -> Metrics:
+        parts, trained = splits.read_split(split), models.Model.load(model)
+        if not any_split:
+            remedy = ("use ", Param("any_split", True), " to evaluate anyway")
+            models.check_same_split(trained, parts.hash, model, split, remedy)
+        ratings = on if on in splits.PARTS else reading.read([on], screen)
+        with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
+            return evaluation.evaluate(
+                trained,
+                parts,
+                settings.config,
+                on=ratings,
+                ranking=ranking,
+                threads=threads,
+                on_progress=on_progress,
+            )
+
     folds = splits.folds_of(split)
     if folds:
         metrics = [measure(fold, model.parent / fold.name / model.name) for fold in folds]
@@ -93,32 +100,3 @@ def evaluate(
         one = measure(split, model)
         one.write(target)
         screen.show(one.as_dict(), lambda: print_metrics(one, target))
-
-
-def _evaluate(
-    split: Path,
-    model: Path,
-    on: str,
-    reading: Reading,
-    config: Config,
-    any_split: bool,
-    ranking: bool,
-    threads: int | None,
-    screen: Screen,
-) -> Metrics:
-    parts = splits.read_split(split)
-    trained = models.Model.load(model)
-    if not any_split:
-        remedy = ("use ", Param("any_split", True), " to evaluate anyway")
-        models.check_same_split(trained, parts.hash, model, split, remedy)
-    ratings = on if on in splits.PARTS else reading.read([on], screen)
-    with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
-        return evaluation.evaluate(
-            trained,
-            parts,
-            config,
-            on=ratings,
-            ranking=ranking,
-            threads=threads,
-            on_progress=on_progress,
-        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import fetch as fetching
+from mfcli.cli.formatting import size
 from mfcli.cli.options import FILES
 from mfcli.cli.screen import ScreenOptions
 
@@ -52,7 +53,7 @@ def fetch(
 
 
 def _print(fetched: Fetched) -> None:
-    print(f"{fetched.ratings}: the ratings ({fetched.bytes / 1e6:,.1f} MB compressed)")
+    print(f"{fetched.ratings}: the ratings ({size(fetched.bytes)} compressed)")
     print(f"Terms of use: {fetched.terms}")
     print(f"Please cite: {fetched.citation}")
     print(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")

@@ -9,9 +9,10 @@ import typer
 
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
+from mfcli.cli.item_lists import LISTING, Listing, ListingOptions
 from mfcli.cli.options import FILES, Given
-from mfcli.cli.reading import ReadingOptions
-from mfcli.cli.recommending import LISTING, Listing, ListingOptions, check_out
+from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.shared_options import ModelFolder, Threads, refuse
 from mfcli.errors import ArtifactError, UsageError
@@ -103,7 +104,7 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
         screen.note(f"ignored {ratings} of {items} without training ratings")
     if folded.empty_users:
         users = count(folded.empty_users, "user")
-        screen.note(f"{users} without usable ratings: the predictions are mu + b_i")
+        screen.note(f"{users} without usable ratings: predicting the mean and the items' biases")
     given, known = folded.rated.scale(), folded.model.scale
     if given.min < known.min or given.max > known.max:
         screen.note(

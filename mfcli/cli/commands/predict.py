@@ -15,14 +15,15 @@ import typer
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.options import Given, SettingsGroup
-from mfcli.cli.recommending import Out, check_out, print_rows
+from mfcli.cli.reading_options import ColumnOptions
+from mfcli.cli.row_output import Out, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
-from mfcli.cli.settings import Settings
-from mfcli.cli.shared_options import ItemColumn, ModelFolder, Threads, UserColumn, refuse
+from mfcli.cli.setting_options import Settings
+from mfcli.cli.shared_options import ModelFolder, Threads, refuse
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.predict import PairCounts, Predictor
+    from mfcli.predict import PairCounts
 
 _PANEL = "Predictions"
 
@@ -55,8 +56,7 @@ def predict(
     settings: Annotated[Settings, SettingsGroup("clip", panel=_PANEL)],
     given: Given,
     screen: ScreenOptions,
-    user_col: UserColumn = None,
-    item_col: ItemColumn = None,
+    reading: ColumnOptions,
     threads: Threads = None,
     model: ModelFolder = Path("model"),
     out: Out = None,
@@ -72,9 +72,19 @@ def predict(
         _note_unknown(counts, screen)
         print_rows(table, "predictions", out, screen, vars(counts))
         return
-    columns = {role: name for role, name in (("user", user_col), ("item", item_col)) if name}
-    with _target(out, strict) as target:
-        counts = _predict_file(predictor, pairs, target, columns, strict, threads, screen)
+    with (
+        _target(out, strict) as target,
+        screen.byte_bar(f"predicting {pairs}") as on_progress,
+    ):
+        counts = prediction.predict_file(
+            predictor,
+            pairs,
+            target,
+            columns=reading.columns,
+            strict=strict,
+            threads=threads or storage.cores(),
+            on_progress=on_progress,
+        )
     _note_unknown(counts, screen)
     if isinstance(target, Path):
         line = f"{target}: {count(counts.pairs, 'pair')}"
@@ -93,27 +103,6 @@ def _check_request(given: Given, pairs: str | None, out: Path | None, screen: Sc
     if screen.json and str(out) == "-":
         raise UsageError("--json cannot be used with --out -, which prints CSV; omit one of them")
     check_out(out)
-
-
-def _predict_file(
-    predictor: Predictor,
-    pairs: str,
-    target: Path | BinaryIO,
-    columns: dict[str, str],
-    strict: bool,
-    threads: int | None,
-    screen: Screen,
-) -> PairCounts:
-    with screen.byte_bar(f"predicting {pairs}") as on_progress:
-        return prediction.predict_file(
-            predictor,
-            pairs,
-            target,
-            columns=columns,
-            strict=strict,
-            threads=threads or storage.cores(),
-            on_progress=on_progress,
-        )
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import model as models, predict as prediction, splits
+from mfcli.cli.item_lists import ListingOptions
 from mfcli.cli.options import Given
-from mfcli.cli.reading import Reading, ReadingGroup
-from mfcli.cli.recommending import ListingOptions, check_out
+from mfcli.cli.reading_options import Reading, ReadingGroup
+from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.errors import Param, UsageError

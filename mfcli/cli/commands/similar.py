@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from mfcli import model as models, predict as prediction
+from mfcli.cli.item_lists import Listing
 from mfcli.cli.options import FieldsGroup
-from mfcli.cli.recommending import Listing
 from mfcli.cli.screen import JsonOption
 from mfcli.cli.shared_options import ModelFolder
 

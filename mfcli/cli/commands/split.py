@@ -9,9 +9,9 @@ import typer
 
 from mfcli import splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
-from mfcli.cli.reading import Reading, ReadingOptions
+from mfcli.cli.reading_options import Reading, ReadingOptions
 from mfcli.cli.screen import Screen, ScreenOptions
-from mfcli.cli.settings import Settings
+from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import refuse
 from mfcli.cli.split_values import split_values
 from mfcli.cli.tables import print_table, value_table

@@ -15,7 +15,7 @@ from mfcli.cli.epoch_lines import epoch_lines, print_network
 from mfcli.cli.formatting import count, duration
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.screen import Screen, ScreenOptions, warn
-from mfcli.cli.settings import Settings
+from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
 from mfcli.config import TRAINING, Config
 from mfcli.errors import UsageError
@@ -113,7 +113,7 @@ class _Run:
         """Train on a split folder, write the results, and return a summary."""
         parts, config = splits.read_split(split), self.settings.config
         if checkpoint:
-            config = training.resumed(checkpoint, config, set(self.settings.given))
+            config = training.resumed(checkpoint, config, self.settings.given)
         fitted = self._fit(parts, config, out, checkpoint)
         fitted.write(out)
         summary = _summary(fitted, out)
@@ -126,6 +126,7 @@ class _Run:
 
         def on_plan(plan: Plan) -> None:
             self._announce(parts, config, checkpoint, plan)
+            on_progress(0, len(parts.train))
 
         with epoch_lines(parts, config, self.screen) as (on_epoch, on_progress):
             try:

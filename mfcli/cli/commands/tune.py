@@ -13,7 +13,7 @@ from mfcli import config as configs, plots, search as searching, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.screen import Screen, ScreenOptions, warn
 from mfcli.cli.search_lines import print_search, trial_lines
-from mfcli.cli.settings import Settings
+from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
 from mfcli.errors import LimitError, TrainingError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PANEL = "Search"
 _VALID = {
-    "help": "Fraction of the training ratings to validate on, if the split has no others.",
+    "help": "Fraction of the training ratings to validate on, if the split has no validation part.",
     "default": "0.1",
 }
 

@@ -1,4 +1,4 @@
-"""Options for lists of items, and how the lists are made and printed."""
+"""Options for lists of items, and how the lists are made."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import data, model as models, predict as prediction, storage
-from mfcli.cli.formatting import count
+from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.options import FILES, FieldsGroup
+from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
-from mfcli.cli.tables import cell, print_table, table as make_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,17 +20,6 @@ if TYPE_CHECKING:
     from mfcli.types import Rows
 
 _PANEL = "Recommendations"
-
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        metavar="FILE",
-        help="CSV or Parquet file to write; - for CSV on stdout.",
-        show_default="a table",
-        rich_help_panel=FILES,
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -92,62 +80,13 @@ class Listing:
         )
         return ranking.table(model.users, model.items, "user", "prediction")
 
-    def with_titles(self, table: pa.Table) -> pa.Table:
-        """Add the titles of the items; empty where there is none."""
-        return prediction.with_titles(table, self.titles) if self.titles else table
-
     def print(
         self, table: pa.Table, name: str, screen: Screen, facts: dict[str, Any] | None = None
     ) -> None:
-        print_rows(self.with_titles(table), name, self.out, screen, facts)
+        """Print or write a table of items, with their titles."""
+        titled = prediction.with_titles(table, self.titles) if self.titles else table
+        print_rows(titled, name, self.out, screen, facts)
 
 
 LISTING = FieldsGroup(Listing)
 ListingOptions = Annotated[Listing, LISTING]
-
-
-def check_out(out: Path | None) -> None:
-    """Refuse a file of an unknown type before any work."""
-    if out is not None and str(out) != "-":
-        data.check_table_suffix(out)
-
-
-def print_rows(
-    table: pa.Table,
-    name: str,
-    out: Path | None,
-    screen: Screen,
-    facts: dict[str, Any] | None = None,
-) -> None:
-    """Write a table to a file or to stdout, or print it.
-
-    Parameters
-    ----------
-    table : Table
-    name : str
-        Its key in JSON.
-    out : Path, optional
-    screen : Screen
-    facts : dict, optional
-        Other values for JSON.
-    """
-    if out is not None and str(out) == "-":
-        print(data.csv_bytes(data.guarded(table)).decode(), end="")
-        return
-    if out is not None:
-        data.write_table(out, table)
-    if screen.json:
-        result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
-        screen.show((facts or {}) | result, lambda: None)
-    elif out is not None:
-        print(f"{out}: {count(len(table), 'row')}")
-    else:
-        _print_table(table)
-
-
-def _print_table(rows: pa.Table) -> None:
-    table = make_table("", *rows.column_names)
-    for row in rows.to_pylist():
-        cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values())
-        table.add_row(*map(cell, cells))
-    print_table(table)

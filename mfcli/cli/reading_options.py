@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,53 +12,43 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfcli import data
-from mfcli.cli.options import Call, Group
+from mfcli.cli.options import Call, FieldsGroup
 from mfcli.cli.screen import Screen
-from mfcli.cli.settings import setting_options
-from mfcli.cli.shared_options import ItemColumn, UserColumn
-from mfcli.config import DATA, Config, settings_in
+from mfcli.cli.setting_options import setting_options
+from mfcli.config import DATA, DEFAULTS, Config, settings_in
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
 
-RatingColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--rating-col",
-        metavar="COLUMN",
-        help="Rating column.",
-        show_default="detected",
-        rich_help_panel="Data",
-    ),
-]
-TimeColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--time-col",
-        metavar="COLUMN",
-        help="Timestamp column; '' to ignore timestamps.",
-        show_default="detected",
-        rich_help_panel="Data",
-    ),
-]
-
 _ROLES = {"user_col": "user", "item_col": "item", "rating_col": "rating", "time_col": "timestamp"}
+
+
+def _column(option: str, help: str) -> Any:
+    return typer.Option(
+        option, metavar="COLUMN", help=help, show_default="detected", rich_help_panel="Data"
+    )
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read files of ratings.
+    """How to read files of ratings; `config` has `decimal`, `duplicates` and `on_bad_row`."""
 
-    Attributes
-    ----------
-    columns : dict of str
-        Columns that were named, by role.
-    config : Config
-        For `decimal`, `duplicates` and `on_bad_row`.
-    """
+    user_col: Annotated[
+        str | None,
+        _column("--user-col", "User id column (name, or position from 1 without a header)."),
+    ] = None
+    item_col: Annotated[str | None, _column("--item-col", "Item id column.")] = None
+    rating_col: Annotated[str | None, _column("--rating-col", "Rating column.")] = None
+    time_col: Annotated[
+        str | None, _column("--time-col", "Timestamp column; '' to ignore timestamps.")
+    ] = None
+    config: Config = DEFAULTS
 
-    columns: dict[str, str]
-    config: Config
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that were named, by role."""
+        named = {role: getattr(self, field) for field, role in _ROLES.items()}
+        return {role: name for role, name in named.items() if name is not None}
 
     @contextmanager
     def rejected(self) -> Iterator[Path | None]:
@@ -88,7 +77,7 @@ class Reading:
             )
 
 
-class ReadingGroup(Group):
+class ReadingGroup(FieldsGroup):
     """The options for reading ratings, which arrive as `Reading`.
 
     Parameters
@@ -98,25 +87,18 @@ class ReadingGroup(Group):
     """
 
     def __init__(self, *without: str) -> None:
-        names = [name for name in settings_in(DATA) if name not in without]
-        self.settings = setting_options(names)
+        super().__init__(Reading, *_ROLES)
+        self.settings = setting_options(name for name in settings_in(DATA) if name not in without)
 
     @property
     def names(self) -> list[str]:
         """The names of all its options."""
         return [*_ROLES, *(option.name for option in self.settings)]
 
-    def parameters(self) -> list[inspect.Parameter]:
-        options = (UserColumn, ItemColumn, RatingColumn, TimeColumn)
-        kind = inspect.Parameter.KEYWORD_ONLY
-        return [
-            inspect.Parameter(name, kind, default=None, annotation=option)
-            for name, option in zip(_ROLES, options, strict=True)
-        ]
-
     def collect(self, call: Call, values: dict[str, Any]) -> Reading:
-        columns = {_ROLES[name]: value for name, value in values.items() if value is not None}
-        return Reading(columns, call.settings.config)
+        return Reading(**values, config=call.settings.config)
 
 
 ReadingOptions = Annotated[Reading, ReadingGroup()]
+ColumnOptions = Annotated[Reading, FieldsGroup(Reading, "user_col", "item_col")]
+"""For files of pairs, which have no ratings."""

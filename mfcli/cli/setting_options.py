@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from mfcli import data
 from mfcli.cli.spelling import help_text, option_of, spelled
 from mfcli.config import (
     CONFIG_FILE,
@@ -55,17 +56,17 @@ class Settings:
     Attributes
     ----------
     config : Config
-    given : frozenset of str
-        Names of the settings that are on the command line or in the file.
-    options : frozenset of str
+    given : set of str
+        Names of the settings that are on the command line or in the settings file.
+    options : list of str
         Names of the settings that are on the command line.
     file : str or None
         The file that was given in place of a setting.
     """
 
     config: Config
-    given: frozenset[str]
-    options: frozenset[str]
+    given: set[str]
+    options: list[str]
     file: str | None = None
 
     def refuse_unused(self) -> None:
@@ -75,15 +76,14 @@ class Settings:
         ------
         UsageError
         """
-        for name in SETTINGS:
-            if name in self.options:
-                try:
-                    self.config.refuse_unused(name)
-                except ConfigError as error:
-                    raise _usage_error(error) from None
+        try:
+            for name in self.options:
+                self.config.refuse_unused(name)
+        except ConfigError as error:
+            raise _usage_error(error) from None
 
 
-NO_SETTINGS = Settings(DEFAULTS, frozenset(), frozenset())
+NO_SETTINGS = Settings(DEFAULTS, set(), [])
 
 
 def setting_options(names: Iterable[str], panel: str = "") -> list[SettingOption]:
@@ -157,15 +157,15 @@ def read_options(
     if file is None and CONFIG_FILE.is_file():
         file = CONFIG_FILE
     base = read_settings(file) if file else {}
-    texts = {option.name: values[option.name] for option in options}
-    other = [one.name for one in options if one.or_file and not _is_number(texts[one.name])]
-    name_of_file = texts.pop(other[0]) if other else None
+    texts = {one.name: values[one.name] for one in options if values[one.name] is not None}
+    files = [one.name for one in options if one.or_file and not _is_number(texts.get(one.name))]
+    file_in_place = texts.pop(files[0]) if files else None
     try:
-        parsed = {name: _parsed(name, text) for name, text in texts.items() if text is not None}
+        parsed = {name: _parsed(name, text) for name, text in texts.items()}
         config = Config(**base | parsed)
     except ConfigError as error:
         raise _usage_error(error) from None
-    return Settings(config, frozenset(base | parsed), frozenset(parsed), name_of_file)
+    return Settings(config, set(base | parsed), list(parsed), file_in_place)
 
 
 def _parsed(name: str, text: str | bool) -> Any:
@@ -173,11 +173,7 @@ def _parsed(name: str, text: str | bool) -> Any:
 
 
 def _is_number(text: str | None) -> bool:
-    try:
-        float(text or "0")
-    except ValueError:
-        return False
-    return True
+    return not text or data.is_number(text, ".")
 
 
 def _usage_error(error: ConfigError) -> UsageError:
