@@ -29,7 +29,7 @@ from mfcli.evaluation.metrics import (
 )
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.model import Model
-from mfcli.splits import PARTS, Split, scale_section
+from mfcli.splits import PARTS, ScaleSection, Split
 from mfcli.storage import cores
 from mfcli.types import Progress
 
@@ -174,7 +174,7 @@ def _protocol(
         trained_on=model.split_hash,
         strategy=split.strategy,
         settings=_settings(config, rankings is not None),
-        scale=scale_section(model.scale),
+        scale=ScaleSection(*model.scale),
         ranked_users=rankings.users if rankings else None,
         relevant_share=rankings.relevant_share if rankings else None,
         level=LEVEL,
