@@ -64,7 +64,7 @@ class Activity:
     count : int
     ids : IdForms
     quantiles : dict of int
-        By percentage of them: the largest number of ratings up to there, in ascending order.
+        Percentiles of the number of ratings, by percentage.
     single : int
         Number of them with only one rating.
     single_share : float
