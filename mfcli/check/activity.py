@@ -16,7 +16,7 @@ QUANTILES = (0, 25, 50, 75, 90, 99, 100)
 
 @dataclass(frozen=True)
 class IdExamples:
-    """Ids with a peculiarity: their number, and one or two of them."""
+    """How many ids have a certain form, and one or two of them."""
 
     count: int
     example: str
@@ -27,7 +27,7 @@ _NONE = IdExamples(0, "")
 
 @dataclass(frozen=True)
 class IdForms:
-    """The forms of the ids of users or items. All attributes after `type` are for text ids.
+    """The forms of the ids of users or items. Attributes after `type` apply to text ids only.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Activity:
     count : int
     ids : IdForms
     quantiles : dict of int
-        By percentage: that part of them has at most this number of ratings.
+        Percentiles of the number of ratings, by percentage.
     single : int
         Number of them with only one rating.
     single_share : float

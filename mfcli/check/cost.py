@@ -58,7 +58,7 @@ def cost_of(ratings: Ratings, config: Config) -> Cost | None:
 def _nanoseconds(stride: int) -> float:
     """Estimate the time per rating: straight lines through the measured points.
 
-    The lines pass through 13 ns at 32 values, 15 at 64 and 60 at 224. Their slopes increase, so the
-    largest of them is the right one everywhere.
+    The lines pass through 13 ns at 32 values, 15 at 64 and 60 at 224. Their slopes increase, so
+    the estimate is the maximum of the lines.
     """
     return max(13.0, 13 + (stride - 32) / 16, 15 + (stride - 64) * 9 / 32)

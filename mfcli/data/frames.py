@@ -25,7 +25,7 @@ def ratings_from(
     columns: Mapping[str, str] | None = None,
     duplicates: str = "keep-last",
 ) -> Ratings:
-    """Take ratings from a table in memory; it is checked as a file is.
+    """Read ratings from a table in memory, with the same checks as for a file.
 
     Parameters
     ----------

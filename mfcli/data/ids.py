@@ -20,7 +20,7 @@ from mfcli.errors import DataError
 from mfcli.types import Mask
 
 Ids: TypeAlias = int | str | Sequence[int] | Sequence[str] | NDArray[Any] | Any
-"""Raw ids of users or items: one, or several in anything that Arrow takes, as a pandas Series."""
+"""Raw ids of users or items: one, or several in any form that Arrow takes (list, Series, ...)."""
 
 
 def id_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | None:

@@ -60,7 +60,7 @@ class File:
         Raises
         ------
         DataError
-            If it cannot be opened, or its compressed data is damaged, also within the block.
+            If it cannot be opened, or if damaged compressed data is found within the block.
         """
         try:
             with pa.OSFile(str(self.path)) as raw, self._decompressed(raw) as stream:

@@ -57,7 +57,7 @@ class Vocabulary:
         return replace(self, counts=counts)
 
     def without_empty(self, rows: Rows) -> tuple[Vocabulary, Rows]:
-        """Drop the ids with a count of zero; return also `rows` in the new numbering."""
+        """Drop the ids with a count of zero, and also return `rows` in the new numbering."""
         full = self.counts > 0
         number = np.cumsum(full, dtype=np.int32) - 1
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
@@ -72,7 +72,7 @@ def positions(values: pa.Array, among: pa.Array) -> Rows:
 
 
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:
-    """Append the ids that only `second` has; return also the new rows of all its ids.
+    """Append the ids that only `second` has, and also return the new rows of all its ids.
 
     Ids of different types become text.
     """

@@ -1,6 +1,6 @@
 """Predictions for the pairs in a file of any size.
 
-Several pieces of the file are worked on at the same time; they are written in the file's order.
+Pieces of the file are predicted in parallel and written in the order of the file.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _predict(
     threads: int,
     on_progress: Progress,
 ) -> PairCounts:
-    """Predict all pieces; `guessed` tells that no column was chosen."""
+    """Predict all pieces; `guessed` is whether no column was chosen."""
     counts, total = PairCounts(), layout.file.bytes
 
     def work(piece: PairPiece) -> _Done:

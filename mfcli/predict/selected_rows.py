@@ -1,4 +1,4 @@
-"""Users to recommend to, items to choose from, and titles of the items."""
+"""The rows of users to recommend to and of items to choose from; titles of items."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A strategy is a function of ratings that returns a mask, true for the ratings that are held out.
 Validation ratings are held out from the training ratings by the same strategy. To add one, write
 the function, enter it in `STRATEGIES`, and add its name to the choices of the setting `strategy`.
-(The strategy "k-fold" makes several splits; it is in `folds.py`.)
+If it has a new setting, enter that in `records.StrategySection` too. The strategy "k-fold" makes
+several splits; it is in `folds.py`.
 """
 
 from __future__ import annotations

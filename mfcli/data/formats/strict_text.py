@@ -30,8 +30,8 @@ def plain_ratings(
 ) -> Iterator[tuple[TextPiece, int]]:
     """Write the ratings of a text as plain text: only the needed columns, as plain numbers.
 
-    The fast reader takes all that is written here, also if it refuses the original: blank lines,
-    digits of other scripts, times that are written in several ways.
+    The fast reader can parse this text even if it refuses the original because of blank lines,
+    digits of other scripts, or times written in several ways.
 
     Parameters
     ----------
