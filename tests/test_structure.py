@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pprint
 import subprocess
 import sys
 import tomllib
@@ -46,6 +47,11 @@ HOMES: dict[str, set[str]] = {
 
 IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
 """The libraries that a single module imports, so that little changes if they do."""
+
+# fmt: off
+INTERFACES = {}
+# fmt: on
+"""The names that each package offers to other packages and to Python."""
 
 
 class Import(NamedTuple):
@@ -115,6 +121,24 @@ def interface(name: str) -> dict[str, str]:
 
 
 PACKAGES = sorted(path.parent.name for path in (ROOT / "mfcli").glob("*/__init__.py"))
+
+
+def interfaces() -> dict[str, list[str]]:
+    return {name: sorted(interface(name)) for name in PACKAGES}
+
+
+def list_interfaces() -> None:
+    """Write the interfaces into this file."""
+    path = Path(__file__)
+    before, start, rest = path.read_text(encoding="utf-8").partition("INTERFACES = ")
+    end = rest.index("# fmt: on")
+    listed = pprint.pformat(interfaces(), width=98, compact=True).replace("'", '"')
+    path.write_text(f"{before}{start}{listed}\n{rest[end:]}", encoding="utf-8")
+
+
+def test_every_package_offers_what_is_listed() -> None:
+    """After a deliberate change, list the interfaces with `python tests/test_structure.py`."""
+    assert interfaces() == INTERFACES
 
 
 def test_every_package_has_a_layer() -> None:
@@ -232,3 +256,7 @@ def test_commands_load_only_what_they_need(tmp_path: Path, real_csv: Path) -> No
     ]
     for args, light in stages:
         assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light), args
+
+
+if __name__ == "__main__":
+    list_interfaces()
