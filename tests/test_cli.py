@@ -23,7 +23,7 @@ from mfcli.cli.options import with_options
 from mfcli.cli.spelling import spelled
 from mfcli.config import Config
 from mfcli.errors import Param
-from mfcli.splits import split, write_split
+from mfcli.splits import read_split, split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -33,8 +33,6 @@ def trained(run: Run) -> Run:
     """A small folder after split and train, without the cost of training."""
     made = split(planted_ratings()[0], Config())
     write_split(Path("split"), made)
-    from mfcli.splits import read_split
-
     model = start(read_split(Path("split")), Config(k=3))
     Fit(model, History.of([Epoch(n, 1.0, 1.0, 1.0, 1.0, 1.0) for n in (1, 2)])).write(Path())
     assert run("evaluate", "-q").code == 0
@@ -172,6 +170,23 @@ def test_metrics_are_written_beside_the_model(trained: Run) -> None:
     Path("model").rename("runs/model")
     assert "runs/metrics.json: " in trained("evaluate", "--model", "runs/model").out
     assert trained("compare", "runs", "metrics.json").code == 0
+
+
+def test_compare_lists_many_settings_in_a_table_of_their_own(trained: Run) -> None:
+    config = Config(k=4, lr=0.1, batch_size=64, momentum=0.5)
+    model = start(read_split(Path("split")), config)
+    Fit(model, History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path("other"))
+    assert trained("evaluate", "--model", "other/model", "-q").code == 0
+    lines = trained("compare", "metrics.json", "other").out.splitlines()
+    assert lines[0] == "Settings that differ"
+    table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines[4:8]]
+    assert table == [
+        ["k", "3", "4"],
+        ["lr", "0.08", "0.1"],
+        ["batch_size", "128", "64"],
+        ["momentum", "0.9", "0.5"],
+    ]
+    assert "…" not in "".join(lines)
 
 
 def test_plot_draws_metrics(trained: Run) -> None:
@@ -458,8 +473,6 @@ def test_faults_are_one_line_and_status_1(trained: Run, args: list[str], message
 
 
 def test_a_split_with_a_validation_part_can_be_evaluated_on_it(run: Run, real_csv: Path) -> None:
-    from mfcli.splits import read_split
-
     run("split", real_csv, "--valid", "0.1")
     parts = read_split(Path("split"))
     Fit(start(parts, Config()), History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path())

@@ -158,9 +158,8 @@ model: model
 │ last val_mse  │                                            1.2100 │
 │ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
 └───────────────┴───────────────────────────────────────────────────┘
-default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128,
-momentum 0.9, nesterov false, reg_scope table, lr_schedule constant,
-warmup 0, momentum_schedule constant, engine auto, seed 0
+default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128, momentum 0.9, nesterov false,
+reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, engine auto, seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
@@ -462,7 +461,7 @@ def test_damage_is_reported_in_its_place(
     assert errors[0].startswith(f"error: {message}")
     damaged = name.partition("/")[0]
     for place, kind in KINDS.items():
-        assert (f"\n{place}: {kind} " in done.out) != (place == damaged)
+        assert (f"\n{place}: {kind}\n" in done.out) != (place == damaged)
     result = json.loads(work("show", "--json").out)
     assert [a["kind"] for a in result["artifacts"] if "error" in a] == [KINDS[damaged]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pprint
 import subprocess
 import sys
 import tomllib
@@ -46,6 +47,52 @@ HOMES: dict[str, set[str]] = {
 
 IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
 """The libraries that a single module imports, so that little changes if they do."""
+
+# fmt: off
+INTERFACES: dict[str, list[str]] = {
+ "check": ["Report", "check"],
+ "cli": ["app"],
+ "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
+            "SPLIT", "STAGES", "TRAINING", "check_new", "checked", "read_config", "read_settings",
+            "read_toml", "seconds_of", "settings_in", "settings_text", "write_settings"],
+ "data": ["Ids", "Layout", "PAIRS", "PairPiece", "Ratings", "Scale", "Source", "Vocabulary",
+          "check_table_suffix", "concatenated", "csv_bytes", "find_layout", "find_rows",
+          "guarded", "header_with", "id_array", "is_number", "open_sources", "place_of",
+          "positions", "ratings_from", "read_ids", "read_pairs", "read_ratings",
+          "read_ratings_arrow", "read_titles", "read_vocabulary", "schema_with", "to_arrow",
+          "to_numpy", "to_texts", "united", "unknown_id", "write_ratings", "write_table",
+          "write_vocabulary"],
+ "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "FoldMetrics",
+                "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError", "RANKING",
+                "RATING_ERROR", "RatingError", "Residuals", "compare", "evaluate", "is_metrics",
+                "looks_like_metrics", "measures_of", "metrics_file", "read_metrics"],
+ "export": ["FORMATS", "check_request", "export"],
+ "fetch": ["Fetched", "NAMES", "fetch_movielens"],
+ "model": ["FoldedUsers", "KERAS_FILE", "MODEL_FILES", "Model", "Network", "ROW_PENALTY_LAYER",
+           "Rated", "TABLES", "check_same_split", "extended", "fold_in", "initial_model",
+           "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
+           "top_of_order", "write_keras_file"],
+ "plots": ["check_suffix", "plot_histories", "plot_metrics", "plot_search"],
+ "predict": ["PairCounts", "Predictor", "all_rows", "candidates", "listed_rows", "predict_file",
+             "predict_named", "with_titles"],
+ "search": ["Attempt", "Candidate", "LARGE", "Search", "advise", "better_candidate",
+            "default_space", "found_candidate", "importance_of", "read_space",
+            "recommended_candidate", "recommended_config", "settings_from", "space_for",
+            "summary", "title_of", "with_validation"],
+ "show": ["Artifact", "changed", "facts_of", "find", "versions"],
+ "splits": ["Folds", "PARTS", "ScaleSection", "Split", "assembled", "at_random", "check_parts",
+            "describe_split", "folds_of", "read_folds", "read_split", "split", "split_given",
+            "split_hash", "write_split"],
+ "storage": ["Record", "Section", "Whole", "array_type", "check_files", "check_memory",
+             "check_replaceable", "check_writable_file", "compiled", "cores", "each", "in_order",
+             "inlined", "json_text", "kernel", "locked", "parse_json", "read_json", "read_record",
+             "record_values", "replacing_file", "replacing_folder", "sha256", "stderr_held",
+             "to_record", "to_section", "write_arrays", "write_record"],
+ "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
+              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
+              "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}
+# fmt: on
+"""The names that each package offers to other packages and to Python."""
 
 
 class Import(NamedTuple):
@@ -115,6 +162,25 @@ def interface(name: str) -> dict[str, str]:
 
 
 PACKAGES = sorted(path.parent.name for path in (ROOT / "mfcli").glob("*/__init__.py"))
+
+
+def interfaces() -> dict[str, list[str]]:
+    return {name: sorted(interface(name)) for name in PACKAGES}
+
+
+def list_interfaces() -> None:
+    """Write the interfaces into this file."""
+    path = Path(__file__)
+    before, start, rest = path.read_text(encoding="utf-8").partition("# fmt: off\n")
+    end = rest.index("# fmt: on")
+    listed = pprint.pformat(interfaces(), width=98, compact=True).replace("'", '"')
+    literal = f"INTERFACES: dict[str, list[str]] = {{\n {listed[1:]}\n"
+    path.write_text(f"{before}{start}{literal}{rest[end:]}", encoding="utf-8")
+
+
+def test_every_package_offers_what_is_listed() -> None:
+    """After a deliberate change, list the interfaces with `python tests/test_structure.py`."""
+    assert interfaces() == INTERFACES
 
 
 def test_every_package_has_a_layer() -> None:
@@ -232,3 +298,7 @@ def test_commands_load_only_what_they_need(tmp_path: Path, real_csv: Path) -> No
     ]
     for args, light in stages:
         assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light), args
+
+
+if __name__ == "__main__":
+    list_interfaces()

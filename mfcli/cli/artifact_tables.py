@@ -271,7 +271,7 @@ def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
 def _changed_facts(facts: Facts) -> dict[str, str]:
     """List the settings that are not defaults, with the defaults."""
     config = facts["config"]
-    return {n: f"{plain(config[n])} (default: {_default(n)})" for n in facts["changed"]}
+    return {n: f"{plain(config[n])} (default {_default(n)})" for n in facts["changed"]}
 
 
 def _split_text(facts: Facts) -> str:
