@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, Param
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
 from mfcli.storage import read_json, to_record
 
@@ -29,7 +29,7 @@ def metrics_file(path: Path) -> Path:
         raise ArtifactError(
             f"contains no {METRICS_FILE}",
             place=path,
-            remedy=f"create it with: mfcli evaluate --model {path / 'model'}",
+            remedy=["create it with: mfcli evaluate ", Param("model", str(path / "model"))],
         )
     return file
 
