@@ -89,8 +89,8 @@ def test_texts_get_another_field(ready: Run, model: Model, separator: str, heade
         f"{line}{separator}{value}" for line, value in zip(own, expected(model), strict=True)
     ]
     assert done.err == (
-        "note: 1 of 5 pairs has an unknown user, 1 an unknown item; such an id adds nothing to the"
-        " mean and the other side's bias\n"
+        "note: 1 of 5 pairs has an unknown user, 1 an unknown item; their predictions use only the"
+        " mean and known biases\n"
     )
 
 

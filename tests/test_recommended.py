@@ -58,7 +58,7 @@ def test_init_then_train(run: Run, real_split: Path) -> None:
     """It is better than SGD with a schedule, penalties per rating and many factors."""
     done = run("init", "--split", real_split)
     assert done.code == 0
-    assert done.out.endswith("mfcli.toml: next: mfcli train\n")
+    assert done.out.endswith("wrote mfcli.toml; next: mfcli train\n")
     trained = run("train", "--split", real_split, "--epochs", 40, "--k", 8, "--json")
     careful = Config(k=30, epochs=30, batch_size=32, lr=0.05, lr_schedule="cosine", reg=0.1)
     other = fit(read_split(real_split), replace(careful, reg_scope="rating"))
@@ -74,7 +74,7 @@ def test_an_existing_file_is_kept(run: Run, real_split: Path) -> None:
     )
     assert Path("mfcli.toml").read_text(encoding="utf-8") == "k = 3\n"
     assert run("init", "--split", real_split, "--out", "other.toml").out.endswith(
-        "other.toml: next: mfcli train --config other.toml\n"
+        "wrote other.toml; next: mfcli train --config other.toml\n"
     )
     assert run("init", "--split", real_split, "--force").code == 0
     assert read_config(Path("mfcli.toml")).optimizer == "gibbs"

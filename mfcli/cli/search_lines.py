@@ -68,7 +68,7 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
         print(_words(rival.values))
     if result["picture"]:
         print(f"{result['picture']}: the search")
-    print(f"{out}: next: {training_command(out)}")
+    print(f"wrote {out}; next: {training_command(out)}")
 
 
 def _line(attempt: Attempt) -> str:

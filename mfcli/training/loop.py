@@ -224,7 +224,8 @@ class _Run:
         rmse = math.sqrt(epoch.val_mse)
         if epoch.epoch == self._config.first_averaged:  # earlier models are not averages
             self._best_epoch, self._least = 0, math.inf
-        better = not self._best_epoch or rmse < self._least - self._config.min_delta
+        least_gain = 0.0 if self._config.patience is None else self._config.min_delta
+        better = not self._best_epoch or rmse < self._least - least_gain
         if better:
             self._best_epoch, self._least = epoch.epoch, rmse
         return better

@@ -23,4 +23,4 @@ def init(
     text = config.settings_text(search.title_of(parts), advice)
     config.write_settings(out, text)
     result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
-    screen.show(result, lambda: print(f"{text}\n{out}: next: {training_command(out)}"))
+    screen.show(result, lambda: print(f"{text}\nwrote {out}; next: {training_command(out)}"))
