@@ -131,3 +131,10 @@ def test_equal_ratings(split: Split, model: Model) -> None:
     assert metrics.measures["r2"] is None
     assert metrics.measures["rmse"] == 0
     assert metrics.breakdown.rating[0].ratings == len(split.test)
+
+
+def test_timestamps_in_milliseconds_have_no_months(split: Split, model: Model) -> None:
+    """They would be of the year 39996, which is not a month like 2001-09."""
+    when = np.full(len(split.test), 1_200_000_000_000, np.int64)
+    odd = replace(split.test, timestamp=when)
+    assert evaluate(model, split, CONFIG, on=odd).breakdown.month is None

@@ -8,6 +8,8 @@ import pytest
 from planted import planted_split
 
 from mfcli.config import Config
+from mfcli.errors import ConfigError
+from mfcli.splits import split
 from mfcli.training import Diverged, fit, loop
 from mfcli.training.engine import Losses
 from mfcli.training.gibbs.engine import GibbsEngine
@@ -39,3 +41,9 @@ def test_gibbs_has_no_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     message = divergence(Config(k=3, optimizer="gibbs"))
     assert "training diverged at epoch 1 (gibbs)" in message
     assert message.endswith("; try a smaller k or remove outliers from the ratings")
+
+
+def test_folds_are_trained_one_by_one() -> None:
+    folds = split(planted_split(Config()).train, Config(strategy="k-fold", folds=3))
+    with pytest.raises(ConfigError, match="split must be one split, got 3 folds; train on each"):
+        fit(folds)  # type: ignore[arg-type]  # the error under test

@@ -269,3 +269,24 @@ def test_what_is_written_is_what_is_read(
     expected = {(user, item): rating for user, item, rating in rows}
     read = {(str(u), str(i)): r for u, i, r in triples(read_ratings(path))}
     assert read == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "roles"),
+    [
+        ({"item": "4", "rating": "4"}, "item and rating"),
+        ({"user": "2"}, "user and item"),
+        ({"timestamp": "3"}, "rating and timestamp"),
+    ],
+)
+def test_a_column_has_one_role(tmp_path: Path, columns: dict[str, str], roles: str) -> None:
+    (tmp_path / "data").write_text("1,7,3.5,900\n2,8,4.0,901\n")
+    with pytest.raises(DataError, match=rf"column '\d' cannot be both {roles}; choose with "):
+        read_ratings(tmp_path / "data", columns=columns)
+
+
+def test_a_column_that_has_another_role_is_not_the_timestamp(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("7,3.5,1,900\n8,4.0,2,901\n")
+    read = read_ratings(tmp_path / "data", columns={"user": "1", "item": "4", "rating": "2"})
+    assert read.timestamp is None
+    assert read.rating.tolist() == [3.5, 4.0]

@@ -58,7 +58,7 @@ _run = partial(setting, stages=TRAINING, panel="Run")
 _evaluation = partial(setting, stages=EVALUATION, panel="Evaluation")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The settings of all stages.
 

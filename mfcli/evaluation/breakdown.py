@@ -21,6 +21,7 @@ _TENTHS = 10
 _CALIBRATION = 20  # bins of the predicted ratings
 _RESIDUALS = 60  # bins of rating less prediction
 _MOST_VALUES = 20  # distinct ratings that have a bin each
+_FIRST_MONTH, _END_OF_MONTHS = -12 * 1969, 12 * 8030  # of the years 1 to 9999, from 1970
 _MOST_ROWS = 1200  # rows of a list; timestamps that span more months are not in seconds
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
@@ -257,12 +258,16 @@ def month_of(seconds: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def months_of(seconds: NDArray[np.int64] | None) -> range:
-    """Return the months that timestamps span; empty if they are missing or not in seconds."""
+    """Return the months that timestamps span; empty if they are missing or not in seconds.
+
+    Timestamps in other units span too many months, or have years of five digits.
+    """
     if seconds is None or not len(seconds):
         return range(0)
     ends = np.array([seconds.min(), seconds.max()])
     first, last = month_of(ends).tolist()
-    return range(first, last + 1) if last - first < _MOST_ROWS else range(0)
+    is_plausible = last - first < _MOST_ROWS and first >= _FIRST_MONTH and last < _END_OF_MONTHS
+    return range(first, last + 1) if is_plausible else range(0)
 
 
 def _value_bins(scale: Scale) -> Bins:

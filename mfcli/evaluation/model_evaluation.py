@@ -34,7 +34,7 @@ from mfcli.storage import cores
 from mfcli.types import Progress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
-AVERAGING = "over ratings; user_rmse and ranking measures over users"
+AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
 CANDIDATES = "all items that the user has not rated in training"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, Param, Text, TrainingError
 from mfcli.model import MODEL_FILES, Model, initial_model
-from mfcli.splits import Split
+from mfcli.splits import Folds, Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
@@ -147,6 +147,12 @@ def fit(
     Diverged
         If the error grows without bound.
     """
+    if isinstance(split, Folds):
+        raise ConfigError(
+            f"must be one split, got {len(split)} folds",
+            param="split",
+            remedy="train on each of the folds",
+        )
     if config.patience and split.valid is None and not config.stop_on_test:
         raise ConfigError(
             "requires validation ratings",

@@ -195,7 +195,8 @@ def find_columns(
     Raises
     ------
     DataError
-        If a needed or chosen column is missing, or a name fits several columns.
+        If a needed or chosen column is missing, a name fits several columns, or a column has two
+        roles.
     """
     lower = [name.lower() for name in names]
     columns = {}
@@ -214,14 +215,38 @@ def find_columns(
             columns[role] = names.index(wanted) if wanted in names else found[0]
         elif role != "timestamp" or wanted:
             raise _missing(place, role, wanted, names)
+    _check_roles(place, names, columns)
     return columns
+
+
+def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
+    """Refuse a column that has two roles."""
+    roles: dict[int, str] = {}
+    for role, position in columns.items():
+        other = roles.setdefault(position, role)
+        if other != role:
+            raise DataError(
+                f"column {names[position]!r} cannot be both {other} and {role}",
+                place=place,
+                remedy=[
+                    "choose with ",
+                    Param(f"columns.{other}"),
+                    " and ",
+                    Param(f"columns.{role}"),
+                ],
+            )
 
 
 def _positions(
     file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
 ) -> dict[str, int]:
-    """Return the columns of a text without a header, by default in the order of the roles."""
+    """Return the columns of a text without a header, by default in the order of the roles.
+
+    Timestamps are optional: there are none if another role has their default column.
+    """
     defaults = dict(zip(ALIASES, names, strict=False)) | dict(chosen or {})
+    if "timestamp" not in (chosen or {}) and defaults.get("timestamp") in (chosen or {}).values():
+        defaults["timestamp"] = ""
     if len(names) < len(needed):
         rule = f"must have {len(needed)} fields ({', '.join(needed)})"
         raise DataError(rule, place=f"{file}:1", value=len(names))
