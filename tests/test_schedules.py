@@ -79,7 +79,7 @@ def test_a_single_epoch_has_the_first_value() -> None:
         ({"momentum_schedule": "step", "momentum": 0.0}, "requires a momentum above 0"),
         ({"warmup": 15}, "warmup must be below epochs, got 15 of 15 epochs"),
         ({"lr_every": "step"}, "lr_every is not used with lr_schedule='constant'"),
-        ({"lr_schedule": "linear"}, "lr_schedule must be constant or exponential or"),
+        ({"lr_schedule": "linear"}, "lr_schedule must be constant, exponential, cosine or step"),
         ({"average": 1.5}, "average must be at least 0 and at most 1, got 1.5"),
     ],
 )

@@ -333,7 +333,7 @@ def test_without_a_space_the_settings_of_init_compete(
     Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\nrelevant = 3.0\n")
     done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
     assert done.code == 0, done.err
-    assert "The settings of mfcli init are better, validation RMSE 0." in done.out
+    assert "The settings of mfcli init are better (validation RMSE 0." in done.out
     assert done.out.count("relevant ") == 1
     found = read_config(Path("mfcli.toml"))
     assert (found.optimizer, found.epochs, found.k, found.seed) == ("gibbs", 40, 4, 2)
