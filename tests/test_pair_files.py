@@ -309,7 +309,7 @@ def test_users_and_items_without_training_ratings_are_counted(ready: Run, model:
     Path("pairs.csv").write_text(lines())
     done = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "--json")
     assert json.loads(done.out)["unrated_users"] == 1
-    assert "1 an unknown item, 1 a user without training ratings; such" in done.err
+    assert "1 an unknown item, 1 a user without training ratings; their" in done.err
     quiet = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "-q")
     assert (quiet.out, quiet.err) == ("p.csv: 5 pairs\n", "")
 
