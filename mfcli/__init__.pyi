@@ -1,6 +1,6 @@
 from .config import Config as Config
 from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
-from .errors import MfcliError as MfcliError
+from .errors import MfcliError as MfcliError, MfcliWarning as MfcliWarning
 from .evaluation import Metrics as Metrics, evaluate as evaluate
 from .model import Model as Model
 from .splits import (

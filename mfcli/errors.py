@@ -9,11 +9,14 @@
     ├── LimitError      the machine: not enough memory
     └── TrainingError   the training itself
 
+`MfcliWarning` is about data that was read, but perhaps not as its owner means it.
+
 A message is one line: place, rule, value, remedy.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -65,10 +68,10 @@ def phrased(text: Text, spell: Spell) -> str:
     return "".join(phrased(piece, spell) for piece in text)
 
 
-class MfcliError(Exception):
-    """Base class of all errors that a user can fix.
+class Message(Exception):
+    """A message in parts.
 
-    ``str(error)`` spells parameters as in Python; `phrase` takes another spelling.
+    ``str(message)`` spells parameters as in Python; `phrase` takes another spelling.
 
     Parameters
     ----------
@@ -90,8 +93,6 @@ class MfcliError(Exception):
     >>> str(DataError("has no times", place="a.csv", remedy=["use ", Param("strategy", "random")]))
     "a.csv: has no times; use strategy='random'"
     """
-
-    exit_code = 1
 
     def __init__(
         self,
@@ -132,6 +133,12 @@ def _shown(value: object) -> str:
         return "an integer with too many digits"
 
 
+class MfcliError(Message):
+    """Base class of all errors that a user can fix."""
+
+    exit_code = 1
+
+
 class UsageError(MfcliError):
     """The command line asks for something impossible."""
 
@@ -160,3 +167,18 @@ class LimitError(MfcliError):
 
 class TrainingError(MfcliError):
     """Training cannot continue."""
+
+
+class MfcliWarning(Message, UserWarning):
+    """Data was read, but perhaps not as its owner means it."""
+
+
+def warn(rule: Text, *, place: object = None, value: object = _MISSING, remedy: Text = "") -> None:
+    """Issue an `MfcliWarning`; the command line prints it in one line on stderr.
+
+    Parameters
+    ----------
+    rule, place, value, remedy
+        As in `Message`.
+    """
+    warnings.warn(MfcliWarning(rule, place=place, value=value, remedy=remedy), stacklevel=2)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -30,7 +33,7 @@ from mfcli.cli.commands.tune import tune
 from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
-from mfcli.errors import MfcliError
+from mfcli.errors import MfcliError, MfcliWarning
 
 for library in ("OPENBLAS", "MKL"):
     # mfcli runs its own threads, see mfcli/storage/threads.py
@@ -85,7 +88,8 @@ class Commands(TyperGroup):
 
     def _run(self, *args: Any, **extra: Any) -> Any:
         try:
-            return super().main(*args, **{**extra, "standalone_mode": False})
+            with _printed_warnings():
+                return super().main(*args, **{**extra, "standalone_mode": False})
         except MfcliError as error:
             _fail(error.phrase(spelled), error.exit_code)
         except TyperException as error:
@@ -98,9 +102,31 @@ class Commands(TyperGroup):
             _fail(f"standard output cannot be written: {error.strerror}", 1)
 
 
+@contextmanager
+def _printed_warnings() -> Iterator[None]:
+    """Print each `MfcliWarning` in one line, even if `--quiet` is given."""
+
+    others = warnings.showwarning
+
+    def show(message: Warning | str, *details: Any, **more: Any) -> None:
+        if isinstance(message, MfcliWarning):
+            _print_line("warning", message.phrase(spelled))
+        else:
+            others(message, *details, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MfcliWarning)
+        warnings.showwarning = show
+        yield
+
+
 def _fail(message: str, status: int) -> NoReturn:
-    print("error:", printable(" ".join(message.split())), file=sys.stderr)
+    _print_line("error", message)
     sys.exit(status)
+
+
+def _print_line(kind: str, message: str) -> None:
+    print(f"{kind}:", printable(" ".join(message.split())), file=sys.stderr)
 
 
 app = typer.Typer(
