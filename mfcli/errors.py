@@ -1,7 +1,7 @@
 """Errors, grouped by who can fix them.
 
     MfcliError
-    ├── UsageError      the command line; exit status 2
+    ├── UsageError      the command line, or an argument of Python; exit status 2
     ├── ConfigError     a setting, or the file that it comes from
     ├── DataError       a file or table of ratings
     ├── UnknownIdError  a user or an item that the model does not know
@@ -140,7 +140,7 @@ class MfcliError(Message):
 
 
 class UsageError(MfcliError):
-    """The command line asks for something impossible."""
+    """The command line, or an argument in Python, asks for something impossible."""
 
     exit_code = 2
 
@@ -167,6 +167,18 @@ class LimitError(MfcliError):
 
 class TrainingError(MfcliError):
     """Training cannot continue."""
+
+
+def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None:
+    """Refuse an argument of another type.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not isinstance(value, kind):
+        rule = f"must have the type {kind.__name__}, got {type(value).__name__}"
+        raise UsageError(rule, param=param, remedy=remedy)
 
 
 class MfcliWarning(Message, UserWarning):

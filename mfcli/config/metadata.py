@@ -86,6 +86,8 @@ class Setting:
         """
         if value is None and self.unset:
             return None
+        if getattr(value, "ndim", None) == 0:
+            value = value.item()  # a number of NumPy
         if self.type is str and isinstance(value, datetime.date):
             value = value.isoformat()  # TOML has dates
         if type(value) is int and value.bit_length() > _BITS:

@@ -73,7 +73,8 @@ class Config:
     )
     duplicates: str = _reading(
         "keep-last",
-        "Repeated user-item pairs: keep-last, mean or error.",
+        "Repeated user-item pairs: keep-last (the latest; without timestamps, the last row), mean"
+        " or error.",
         choices=("keep-last", "mean", "error"),
     )
     on_bad_row: str = _reading(

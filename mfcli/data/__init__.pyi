@@ -38,6 +38,7 @@ from .table_files import (
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,
+    found_as_text as found_as_text,
     positions as positions,
     united as united,
     unknown_id as unknown_id,

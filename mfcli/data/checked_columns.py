@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,8 @@ from mfcli.data.arrow_arrays import one_array, to_arrow_mask, to_mask, to_numpy
 from mfcli.data.faults import Fault, OnFault
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parquet import parquet_pieces
-from mfcli.data.ids import empty_ids, id_column
+from mfcli.data.ids import empty_ids, id_column, id_rule
+from mfcli.data.times import IGNORE, time_column
 from mfcli.errors import DataError, Param, Text
 from mfcli.types import Mask
 
@@ -49,7 +51,8 @@ def sound_columns(
     Returns
     -------
     dict of Arrow array
-        By role: ids as int64 or string, ratings as float32, times as int64 (seconds since 1970).
+        By role: ids as int64 or string, ratings as float32, times as int64 (numbers in a unit that
+        is not known yet) or timestamp[s].
 
     Raises
     ------
@@ -61,8 +64,8 @@ def sound_columns(
     bad = np.logical_or.reduce(list(faulty.values()))
     for row in np.flatnonzero(bad).tolist():
         role = next(role for role in faulty if faulty[role][row])
-        fault = _fault(role, names[role], plain[role][row].as_py())
-        on_fault(before + row + 1, fault, [str(column[row].as_py()) for column in plain.values()])
+        fault = _fault(role, names[role], _value(columns[role], row))
+        on_fault(before + row + 1, fault, [str(_value(c, row)) for c in columns.values()])
     if bad.any():
         return {role: column.filter(to_arrow_mask(~bad)) for role, column in plain.items()}
     return plain
@@ -83,49 +86,37 @@ def parquet_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[st
 
 
 def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return ids as int64 or string, ratings as float32, and times as int64; nulls stay."""
-    column = one_array(column)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    convert = {"rating": _ratings, "timestamp": whole_seconds}.get(role, id_column)
+    """Return ids as int64 or string, ratings as float32, and times as in `time_column`.
+
+    Nulls stay, and values of which a role can make nothing become null.
+    """
+    convert = {"rating": _ratings, "timestamp": _times}.get(role, id_column)
     try:
-        plain = convert(column)
+        plain = convert(one_array(column))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         plain = None
     if plain is None:
-        hint: Text = ["ignore times with ", Param("columns.timestamp", "")]
         raise DataError(
             f"column {name!r} must hold {_NEEDED[role]}, got {column.type}",
             place=place,
-            remedy=hint if role == "timestamp" else "",
+            remedy=IGNORE
+            if role == "timestamp"
+            else ["choose another with ", Param(f"columns.{role}")],
         )
     return plain
 
 
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def _ratings(column: pa.Array) -> pa.Array | None:
+    column = _decoded(column)
     return column.cast(pa.float32(), safe=False) if _is_number(column.type) else None
 
 
-def whole_seconds(column: pa.Array) -> pa.Array | None:
-    """Return times as whole seconds since 1970; None if the column has another type.
-
-    Parameters
-    ----------
-    column : Arrow array of numbers, dates or timestamps
-        Numbers are seconds, rounded down.
-
-    Raises
-    ------
-    pyarrow.ArrowInvalid
-        If a time does not fit 64 bits or is not a number.
-    """
-    kind = column.type
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        # Not safe: fractions of seconds are cut off.
-        return column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-    if pa.types.is_floating(kind):
-        column = pc.floor(column)
-    return column.cast(pa.int64()) if _is_number(kind) or pa.types.is_null(kind) else None
+def _times(column: pa.Array) -> pa.Array | None:
+    return time_column(_decoded(column))
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -143,10 +134,21 @@ def _faulty(role: str, column: pa.Array) -> Mask:
     return faulty
 
 
-def _fault(role: str, name: str, value: object) -> Fault:
+def _value(column: pa.Array | pa.ChunkedArray, row: int) -> Any:
+    """Return a value as it is in the source; text if Python has no such value."""
+    try:
+        return column[row].as_py()
+    except (ValueError, OverflowError):  # nanoseconds, years beyond 9999
+        return str(column[row])
+
+
+def _fault(role: str, name: str, value: Any) -> Fault:
     what = role if name.lower() == role else f"{role} (column {name!r})"
-    if value is None:
-        return Fault(role, f"{what} is missing")
-    if role == "rating":
-        return Fault(role, f"{what} must be a finite number", value)
-    return Fault(role, f"{what} id must not be empty")
+    if role in ("user", "item"):
+        rule, shown = id_rule(value)
+        return Fault(role, f"{what} {rule}", shown)
+    hint = IGNORE if role == "timestamp" else ""
+    if value is None or (role == "timestamp" and value != value):
+        return Fault(role, f"{what} is null", hint=hint)
+    rule = "must be seconds or an ISO 8601 date" if hint else "must be a finite number"
+    return Fault(role, f"{what} {rule}", value, hint)

@@ -4,32 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from mfcli.data.ratings import Ratings
 from mfcli.errors import DataError, Param
-from mfcli.types import Counts
+from mfcli.types import Counts, Mask
 
 
-def merge_duplicates(
-    ratings: Ratings, rule: str, place: Callable[[int], str]
-) -> tuple[Ratings, int]:
+class Merged(NamedTuple):
+    """Ratings without duplicates.
+
+    Attributes
+    ----------
+    ratings : Ratings
+    duplicates : int
+        Number of ratings that were removed.
+    conflicts : int
+        How many of them have another value than the rating that was kept, although no time tells
+        which one is the latest.
+    """
+
+    ratings: Ratings
+    duplicates: int
+    conflicts: int
+
+
+def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -> Merged:
     """Merge ratings of the same user and item.
 
     Parameters
     ----------
     ratings : Ratings
     rule : {"keep-last", "mean", "error"}
-        The last rating of a pair stays in its place, with its value or with the mean of all.
+        The last rating of a pair stays in its place, with its value or with the mean of all. The
+        last one is the latest if there are times; without times, and among ratings of the same
+        time, it is the one that comes last.
     place : callable
         Returns the file and line of a rating, given its position from 0.
 
     Returns
     -------
-    ratings : Ratings
-    merged : int
-        Number of ratings that were removed.
+    Merged
 
     Raises
     ------
@@ -40,7 +57,7 @@ def merge_duplicates(
     pair *= len(ratings.items)
     pair += ratings.item
     if not _repeats(pair):
-        return ratings, 0
+        return Merged(ratings, 0, 0)
     return _merged(ratings, pair, rule, place)
 
 
@@ -50,17 +67,17 @@ def _repeats(pair: Counts) -> bool:
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
-def _merged(
-    ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], str]
-) -> tuple[Ratings, int]:
+def _merged(ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], str]) -> Merged:
     order = np.argsort(pair, kind="stable")  # the ratings of a pair stay in their order
     ordered = pair[order]
     begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     if rule == "error":
         raise _error(ratings, int(order[~begins].min()), place)
+    _sort_by_time(ratings, order, begins)
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order))
     last = order[ends - 1]
+    conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
     if rule == "mean":
         sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
         rating = ratings.rating.copy()
@@ -68,7 +85,29 @@ def _merged(
         ratings = replace(ratings, rating=rating)
     kept = ratings.take(np.sort(last))
     kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
-    return kept, len(ratings) - len(kept)
+    return Merged(kept, len(ratings) - len(kept), conflicts)
+
+
+def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:
+    """Sort the ratings of each pair by time, in place; `begins` marks the first of each pair."""
+    if ratings.timestamp is None:
+        return
+    times = ratings.timestamp[order]
+    # Files are mostly sorted by time, so few pairs need to be sorted.
+    late = np.flatnonzero((times[1:] < times[:-1]) & ~begins[1:])
+    if not len(late):
+        return
+    number = np.cumsum(begins)
+    rows = np.flatnonzero(np.isin(number, number[late + 1]))
+    order[rows] = order[rows[np.lexsort((times[rows], number[rows]))]]
+
+
+def _conflicts(ratings: Ratings, order: Counts, kept: Counts) -> int:
+    """Count the ratings whose value differs from that of the kept rating at the same time."""
+    differ = ratings.rating[order] != ratings.rating[kept]
+    if ratings.timestamp is not None:
+        differ &= ratings.timestamp[order] == ratings.timestamp[kept]
+    return int(np.count_nonzero(differ))
 
 
 def _error(ratings: Ratings, row: int, place: Callable[[int], str]) -> DataError:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from mfcli.data.arguments import check_reading
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault
 from mfcli.data.formats.layout import check_distinct, find_columns
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
-from mfcli.errors import DataError
+from mfcli.errors import DataError, Param, UsageError
 
 _PLACE = "table"
+
+Column: TypeAlias = Callable[[int, str], "pa.Array | pa.ChunkedArray"]
+"""Returns the column at a position, given also its role, for messages."""
 
 
 def ratings_from(
@@ -37,26 +42,28 @@ def ratings_from(
     Returns
     -------
     Ratings
-        In the order of the rows. Ids are int64 if the column holds integers that fit, else text.
+        In the order of the rows. Ids are integers if this changes none of them, else text.
 
     Raises
     ------
     DataError
         If a column is missing or has the wrong type, or for the first invalid row.
+    UsageError, ConfigError
+        If an argument breaks its rule.
     """
+    check_reading(columns, duplicates=duplicates)
     names, column = _columns_of(table)
     positions = find_columns(_PLACE, names, columns)
     check_distinct(_PLACE, names, positions)
     found = {role: names[position] for role, position in positions.items()}
-    arrays = {role: column(position) for role, position in positions.items()}
+    arrays = {role: column(position, role) for role, position in positions.items()}
     collected = Collector()
     collected.add(rating_piece(sound_columns(_PLACE, found, arrays, _stop)))
     rows = len(arrays["rating"])
     if not rows:
         raise DataError("holds no rating", place=_PLACE)
-    ratings, merged = merge_duplicates(
-        collected.ratings(text=False), duplicates, lambda row: _place(row + 1)
-    )
+    ratings = collected.ratings(_PLACE, _place)
+    merged = merge_duplicates(ratings, duplicates, _place)
     source = Source(
         name=_PLACE,
         files=0,
@@ -65,60 +72,96 @@ def ratings_from(
         format="table in memory",
         columns=found,
         rows=rows,
-        duplicates=merged,
+        duplicates=merged.duplicates,
+        conflicts=merged.conflicts,
         rejected={},
         settings={"duplicates": duplicates},
     )
-    return replace(ratings, source=source)
+    return replace(merged.ratings, source=source)
 
 
 def _place(row: int) -> str:
-    return f"{_PLACE}: row {row}"
+    """Return a row, given its position from 0, as the place in a message."""
+    return f"{_PLACE}: row {row + 1}"
 
 
 def _stop(row: int, fault: Fault, fields: Sequence[str]) -> None:
-    raise fault.error(_place(row), "")
+    raise fault.error(_place(row - 1), "")
 
 
-def _columns_of(table: Any) -> tuple[list[str], Callable[[int], pa.Array | pa.ChunkedArray]]:
-    """Return the names of the columns, and a function that returns the column at a position.
-
-    The levels of a pandas index that have a name are columns too.
-    """
-    if hasattr(table, "iloc"):  # pandas, which need not be imported for this
-        series = [table.iloc[:, position] for position in range(len(table.columns))]
-        levels = [level for level in table.index.names if level is not None]
-        series += [table.index.get_level_values(level) for level in levels]
-        names = [str(name) for name in [*table.columns, *levels]]
-        return names, lambda position: _from_pandas(series[position], names[position])
+def _columns_of(table: Any) -> tuple[list[str], Column]:
+    """Return the names of the columns, and a function that returns one."""
+    if hasattr(table, "iloc") and hasattr(table, "columns"):
+        return _columns_of_pandas(table)
     if not isinstance(table, pa.Table):
-        if not hasattr(table, "__arrow_c_stream__"):
-            raise DataError(
-                f"must be a pandas DataFrame or an Arrow table, got {type(table).__name__}",
-                param="table",
-            )
-        table = pa.table(table)
-    return table.column_names, table.column
+        table = _as_arrow_table(table)
+    return table.column_names, lambda position, role: table.column(position)
 
 
-def _from_pandas(series: Any, name: str) -> pa.Array | pa.ChunkedArray:
+def _columns_of_pandas(frame: Any) -> tuple[list[str], Column]:
+    """As `_columns_of`, without the import of pandas.
+
+    The levels of an index that have a name are columns too, unless there is one of this name.
+    """
+    if frame.columns.nlevels > 1:
+        raise DataError(
+            f"must have one level of column names, got {frame.columns.nlevels}",
+            place=_PLACE,
+            remedy="join the levels, as with table.columns.map('_'.join)",
+        )
+    series = [frame.iloc[:, position] for position in range(len(frame.columns))]
+    named = [level for level in frame.index.names if level is not None]
+    levels = [level for level in named if level not in frame.columns]
+    series += [frame.index.get_level_values(level) for level in levels]
+    names = [str(name) for name in [*frame.columns, *levels]]
+    return names, lambda position, role: _from_pandas(series[position], names[position], role)
+
+
+def _as_arrow_table(table: Any) -> pa.Table:
+    try:
+        if hasattr(table, "__arrow_c_stream__"):
+            return pa.table(table)
+    except (pa.ArrowException, TypeError, ValueError):
+        pass
+    is_path = isinstance(table, str | os.PathLike)
+    raise UsageError(
+        f"must be a pandas DataFrame or an Arrow table, got {type(table).__name__}",
+        param="table",
+        remedy="read files with read_ratings"
+        if is_path
+        else "convert it, as with pandas.DataFrame",
+    )
+
+
+def _from_pandas(series: Any, name: str, role: str) -> pa.Array | pa.ChunkedArray:
     try:
         return pa.Array.from_pandas(series)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         row, kinds = _first_other_type(series)
-        place = _place(row + 1) if kinds else _PLACE
-        mixed = f" of one type, got {kinds}" if kinds else ""
+        if kinds == "int":  # beyond 64 bits
+            return pa.array([str(value) for value in series])
+        mixed = f" of one type, got {kinds}" if " " in kinds else ""
         raise DataError(
             f"column {name!r} must hold values{mixed or ' that Arrow can read'}",
-            place=place,
-            remedy="convert the column, as with astype(str)",
+            place=_place(row) if mixed else _PLACE,
+            remedy=[
+                f"convert the column, as with table[{name!r}].astype(str), or choose another with ",
+                Param(f"columns.{role}"),
+            ],
         ) from error
 
 
 def _first_other_type(series: Any) -> tuple[int, str]:
-    """Return the first row whose value has another type than the first value, and both types."""
-    kinds = [type(value) for value in series]
-    for row, kind in enumerate(kinds):
-        if kind is not kinds[0]:
-            return row, f"{kinds[0].__name__} and {kind.__name__}"
-    return 0, ""
+    """Return the first row whose value has another type than those before, and the types.
+
+    Missing values have no type. If there is only one type, it is returned alone.
+    """
+    first = ""
+    for row, value in enumerate(series):
+        if value is None or value is not value or value != value:
+            continue
+        kind = type(value).__name__
+        if first and kind != first:
+            return row, f"{first} and {kind}"
+        first = kind
+    return 0, first

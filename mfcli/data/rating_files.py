@@ -7,24 +7,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.arrow_arrays import to_numpy
-from mfcli.data.checked_columns import parquet_columns, whole_seconds
+from mfcli.data.checked_columns import parquet_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
 from mfcli.data.formats.layout import Layout, find_layout
 from mfcli.data.formats.parquet import parquet_rows
 from mfcli.data.formats.strict_text import plain_ratings
 from mfcli.data.formats.text import Refused, TextPiece, read_text
-from mfcli.data.ids import empty_ids
+from mfcli.data.ids import empty_ids, is_text
 from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
 from mfcli.data.sources import digest, open_sources
+from mfcli.data.times import time_column
 from mfcli.errors import DataError, Param, Text
 from mfcli.storage import check_memory
 from mfcli.types import Progress
@@ -58,7 +61,8 @@ def read_ratings(
     decimal : {".", ","}
         Decimal mark of the ratings in a text.
     duplicates : {"keep-last", "mean", "error"}
-        How ratings of the same user and item are merged.
+        How ratings of the same user and item are merged. The last one is the latest if there are
+        times; without times, it is the one that comes last in the files.
     on_bad_row : {"stop", "skip"}
         Whether the first invalid row is an error, or invalid rows are skipped.
     rejected : Path, optional
@@ -77,8 +81,11 @@ def read_ratings(
         If a file cannot be read, lacks a column, or has an invalid row that is not skipped.
     LimitError
         If the ratings cannot fit in memory.
+    UsageError, ConfigError
+        If an argument breaks its rule.
     """
-    listed = [names] if isinstance(names, Path | str) else list(names)
+    check_reading(columns, decimal=decimal, duplicates=duplicates, on_bad_row=on_bad_row)
+    listed = listed_paths(names)
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
     with open_sources(listed) as files, ThreadPoolExecutor(1) as pool:
         sha256 = pool.submit(digest, files)
@@ -87,7 +94,7 @@ def read_ratings(
         reader = _Reader(layouts, rejects)
         ratings = reader.read(on_progress)
         pa.default_memory_pool().release_unused()
-        ratings, merged = merge_duplicates(ratings, duplicates, reader.place)
+        merged = merge_duplicates(ratings, duplicates, reader.place)
         source = Source(
             name=", ".join(Path(name).name for name in listed) if listed != ["-"] else "<stdin>",
             files=len(files),
@@ -96,11 +103,12 @@ def read_ratings(
             format=str(layouts[0]),
             columns=layouts[0].roles,
             rows=sum(reader.rows),
-            duplicates=merged,
+            duplicates=merged.duplicates,
+            conflicts=merged.conflicts,
             rejected=dict(sorted(rejects.counts.items())) if rejects else {},
             settings=_settings(layouts[0], decimal, duplicates, rejects),
         )
-    return replace(ratings, source=source)
+    return replace(merged.ratings, source=source)
 
 
 def _settings(
@@ -163,7 +171,7 @@ class _Reader:
             skipped = self.rejects is not None and self.rejects.counts
             rule = "holds no valid rating" if skipped else "holds no rating, only a header"
             raise DataError(rule, place=self.layouts[0].file)
-        return collected.ratings(text=self.layouts[0].format == "text")
+        return collected.ratings(self.layouts[0].file, self.place)
 
     def place(self, row: int) -> str:
         """Return the file and line of a rating, given its position from 0."""
@@ -215,14 +223,11 @@ def _parsed(piece: TextPiece) -> RatingPiece:
     return RatingPiece(user, item, values, times)
 
 
-def _times(column: pa.Array) -> NDArray[np.int64]:
-    try:
-        seconds = whole_seconds(column)
-    except pa.ArrowInvalid as error:
-        raise Refused from error
-    if seconds is None or seconds.null_count:
+def _times(column: pa.Array) -> NDArray[Any]:
+    times = None if is_text(column.type) else time_column(column)
+    if times is None or times.null_count:
         raise Refused
-    return to_numpy(seconds)
+    return to_numpy(times)
 
 
 def _read_parquet(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mfcli.data.arrow_arrays import to_arrow, to_numpy, to_texts
 from mfcli.data.ids import integers_if_exact
 from mfcli.data.ratings import Ratings
+from mfcli.data.times import in_seconds
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.types import Floats, Rows
 
@@ -27,14 +28,14 @@ class RatingPiece:
         Raw ids; none is missing or empty.
     rating : float32 array, shape (n,)
         Finite.
-    timestamp : int64 array, shape (n,), optional
-        Seconds since 1970.
+    timestamp : int64 or datetime64[s] array, shape (n,), optional
+        Numbers in a unit that is not known yet, or dates.
     """
 
     user: pa.Array
     item: pa.Array
     rating: Floats
-    timestamp: NDArray[np.int64] | None
+    timestamp: NDArray[Any] | None
 
     def __len__(self) -> int:
         return len(self.rating)
@@ -67,26 +68,30 @@ class Collector:
         if piece.timestamp is not None:
             self._columns["timestamp"].append(piece.timestamp)
 
-    def ratings(self, *, text: bool) -> Ratings:
+    def ratings(self, source: object, place: Callable[[int], str]) -> Ratings:
         """Join the pieces, at least one; each column is released once it has been joined.
 
         Parameters
         ----------
-        text : bool
-            Whether ids come from text, so that they become integers if this changes none.
+        source : object
+            The file or table, for messages.
+        place : callable
+            Returns the file and line of a rating, given its position from 0.
+
+        Raises
+        ------
+        DataError
+            If times are in several units.
         """
-        columns = {
-            name: np.concatenate(pieces)
-            for name in [*self._columns]
-            if (pieces := self._columns.pop(name))
-        }
+        times = self._columns.pop("timestamp")
+        columns = {name: np.concatenate(self._columns.pop(name)) for name in [*self._columns]}
         return Ratings(
             user=columns["user"],
             item=columns["item"],
             rating=columns["rating"],
-            timestamp=columns.get("timestamp"),
-            users=self._users.vocabulary(columns["user"], text),
-            items=self._items.vocabulary(columns["item"], text),
+            timestamp=in_seconds(times, source, place) if times else None,
+            users=self._users.vocabulary(columns["user"]),
+            items=self._items.vocabulary(columns["item"]),
         )
 
 
@@ -117,9 +122,9 @@ class _Numbering:
                 self.rows = {str(raw): row for raw, row in self.rows.items()}
         return ids
 
-    def vocabulary(self, rows: Rows, text: bool) -> Vocabulary:
+    def vocabulary(self, rows: Rows) -> Vocabulary:
         raw = list(self.rows)
         is_text = self.type == pa.string()
         ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64))
         counts = np.bincount(rows, minlength=len(ids)).astype(np.int64)
-        return Vocabulary(integers_if_exact(ids) if text else ids, counts)
+        return Vocabulary(integers_if_exact(ids), counts)

@@ -51,6 +51,9 @@ class Source:
         Rows that were skipped, by kind of fault.
     settings : dict
         The settings of the data stage that were used to read them.
+    conflicts : int
+        Duplicates with another value than the rating that was kept, of which no time tells which
+        one is the latest.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Source:
     duplicates: int
     rejected: dict[str, int]
     settings: dict[str, str] = field(default_factory=dict)
+    conflicts: int = 0
 
     def joined(self, other: Source) -> Source:
         """Return a description of two sources as one."""
@@ -76,6 +80,7 @@ class Source:
             sha256=hashlib.sha256(digests.encode()).hexdigest(),
             rows=self.rows + other.rows,
             duplicates=self.duplicates + other.duplicates,
+            conflicts=self.conflicts + other.conflicts,
             rejected={k: self.rejected.get(k, 0) + other.rejected.get(k, 0) for k in kinds},
         )
 

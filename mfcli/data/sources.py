@@ -116,23 +116,47 @@ def digest(files: Sequence[File]) -> str:
 
 
 def _parts(path: Path) -> list[Path]:
-    """Return the part files of a folder, by name and without hidden files; of a file, itself."""
+    """Return the part files of a folder, by name and without hidden files; of a file, itself.
+
+    Folders such as `day=0` are partitions of the ratings, as Hive and Spark write them. Their part
+    files belong to the ratings, but the value in the name does not.
+    """
     if not path.is_dir():
         return [path]
-    parts = sorted(p for p in path.iterdir() if p.is_file() and _is_part(p))
-    if not parts:
-        suffixes = ", ".join(sorted(_SUFFIXES - {""}))
-        raise DataError(
-            f"is a folder without part files ({suffixes})",
-            place=path,
-            remedy="name the ratings file",
-        )
-    return parts
+    if (path / "_delta_log").is_dir():  # it says which of the files are outdated
+        raise DataError("is a Delta table", place=path, remedy="export it as Parquet or CSV")
+    parts = sorted(_files_in(path))
+    if parts:
+        return parts
+    if any(entry.is_dir() for entry in path.iterdir() if not _is_hidden(entry)):
+        rule = "is a folder of folders, which are not named like partitions (day=1)"
+        raise DataError(rule, place=path, remedy="name the folder or the files of the ratings")
+    suffixes = ", ".join(sorted(_SUFFIXES - {""}))
+    raise DataError(
+        f"is a folder without part files ({suffixes})",
+        place=path,
+        remedy="name the ratings file",
+    )
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if _is_hidden(entry):
+            continue
+        if entry.is_dir():
+            if "=" in entry.name:
+                yield from _files_in(entry)
+        elif entry.is_file() and _is_part(entry):
+            yield entry
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name[0] in "._"
 
 
 def _is_part(path: Path) -> bool:
     suffixes = [suffix for suffix in path.suffixes if suffix not in _PACKED]
-    return path.name[0] not in "._" and (suffixes[-1] if suffixes else "") in _SUFFIXES
+    return (suffixes[-1] if suffixes else "") in _SUFFIXES
 
 
 def _file(path: Path, name: str | None = None) -> File:

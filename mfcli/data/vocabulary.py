@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import to_arrow_mask, to_numpy
+from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
 from mfcli.types import Counts, Rows
 
@@ -34,7 +36,8 @@ class Vocabulary:
     def rows(self, ids: pa.Array) -> Rows:
         """Return the rows of raw ids; -1 where an id is unknown.
 
-        Ids of the other type are compared as text, so that 42 finds "42" and "42" finds 42.
+        Ids of the other type are compared as text, so that 42 finds "42" and "42" finds 42; "42.0"
+        finds 42 too.
 
         Parameters
         ----------
@@ -47,7 +50,8 @@ class Vocabulary:
         known = self.ids
         if ids.type != known.type:
             known, ids = known.cast(pa.string()), ids.cast(pa.string())
-        elif ids is known:
+            return found_as_text(ids, lambda texts: positions(texts, known), self)
+        if ids is known:
             return np.arange(len(known), dtype=np.int32)
         return positions(ids, known)
 
@@ -69,6 +73,27 @@ def positions(values: pa.Array, among: pa.Array) -> Rows:
     # `fill_null` would import pandas.
     known = to_numpy(pc.is_valid(found).cast(pa.int32()))
     return np.where(known, to_numpy(found), np.int32(-1))
+
+
+def found_as_text(ids: pa.Array, find: Callable[[pa.Array], Rows], vocabulary: Vocabulary) -> Rows:
+    """Return the rows of ids as texts in a vocabulary; if its ids are integers, "42.0" finds 42.
+
+    Parameters
+    ----------
+    ids : Arrow array of string, length n
+    find : callable
+        Returns the rows of texts that are equal to ids of the vocabulary; -1 for others.
+    vocabulary : Vocabulary
+
+    Returns
+    -------
+    int32 array, shape (n,)
+    """
+    rows = find(ids)
+    unknown = rows < 0
+    if vocabulary.ids.type == pa.int64() and unknown.any():
+        rows[unknown] = find(without_point_zero(ids.filter(to_arrow_mask(unknown))))
+    return rows
 
 
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:

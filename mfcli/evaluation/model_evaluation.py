@@ -9,7 +9,7 @@ import numpy as np
 from mfcli import __version__
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings
-from mfcli.errors import ArtifactError, DataError, Param, UsageError
+from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type
 from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import (
@@ -76,8 +76,13 @@ def evaluate(
     ArtifactError
         If the split has no such part.
     UsageError
-        If `on` is not one of the above, or rankings are to be measured on the training ratings.
+        If an argument has another type, `on` is not one of the above, or rankings are to be
+        measured on the training ratings.
     """
+    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    remedy: Text = ["give a split, and these ratings as ", Param("on")]
+    check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
+    check_type(config, Config, "config")
     ratings, name = _ratings_of(split, on)
     if ranking and name == "train":
         raise UsageError("rankings leave out the train ratings", remedy="use test or valid instead")
@@ -118,7 +123,7 @@ def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
     """Return the ratings to evaluate on and their name."""
     if isinstance(on, Ratings):
         return on, on.source.name if on.source else "other ratings"
-    if on not in PARTS:
+    if not isinstance(on, str) or on not in PARTS:
         raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
     if on not in split.parts:
         raise ArtifactError(

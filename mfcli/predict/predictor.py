@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Vocabulary, positions, to_arrow, to_numpy
+from mfcli.data import Vocabulary, found_as_text, positions, to_arrow, to_numpy
 from mfcli.model import Model
 from mfcli.types import Floats, Rows
 
@@ -69,19 +69,24 @@ class _Finder:
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._ids, self._texts = vocabulary.ids, vocabulary.ids.cast(pa.string())
+        self._vocabulary, self._texts = vocabulary, vocabulary.ids.cast(pa.string())
         self._rows: dict[str, int] = {}
         if len(vocabulary) > _LARGE:
             self._rows = {text: row for row, text in enumerate(self._texts.to_pylist())}
 
     def __call__(self, ids: pa.Array) -> Rows:
-        if self._rows:
-            return self._found(ids.dictionary_encode())
-        same = ids.type == self._ids.type
-        return positions(ids, self._ids) if same else positions(ids.cast(pa.string()), self._texts)
-
-    def _found(self, ids: pa.DictionaryArray) -> Rows:
-        texts = ids.dictionary.cast(pa.string()).to_pylist()
-        distinct = np.array([self._rows.get(text, -1) for text in texts], np.int32)
-        found: Rows = distinct[to_numpy(ids.indices)]
+        if not self._rows:
+            return self._found(ids)
+        numbered = ids.dictionary_encode()
+        found: Rows = self._found(numbered.dictionary)[to_numpy(numbered.indices)]
         return found
+
+    def _found(self, ids: pa.Array) -> Rows:
+        if ids.type == self._vocabulary.ids.type and not self._rows:
+            return positions(ids, self._vocabulary.ids)
+        return found_as_text(ids.cast(pa.string()), self._find, self._vocabulary)
+
+    def _find(self, texts: pa.Array) -> Rows:
+        if not self._rows:
+            return positions(texts, self._texts)
+        return np.array([self._rows.get(text, -1) for text in texts.to_pylist()], np.int32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, Config
 from mfcli.data import Ratings, Scale, concatenated
-from mfcli.errors import DataError
+from mfcli.errors import DataError, check_type
 from mfcli.splits.filters import filtered
 from mfcli.splits.folds import Folds, make_folds
 from mfcli.splits.parts import Split, assembled, check_parts
@@ -35,7 +35,11 @@ def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
     ------
     DataError
         If a part would be empty, or times are needed and there are none.
+    UsageError
+        If an argument has another type.
     """
+    check_type(ratings, Ratings, "ratings", "use ratings_from for a table, read_ratings for a file")
+    check_type(config, Config, "config")
     if config.strategy == "k-fold":
         return make_folds(ratings, config)
     kept, removed = filtered(ratings, config)

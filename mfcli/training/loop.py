@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, Param, Text, TrainingError
+from mfcli.errors import ConfigError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
@@ -144,6 +144,8 @@ def fit(
         If the checkpoint is from another split or config.
     LimitError
         If there is not enough memory.
+    UsageError
+        If an argument has another type.
     Diverged
         If the error grows without bound.
     """
@@ -153,6 +155,8 @@ def fit(
             param="split",
             remedy="train on each of the folds",
         )
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(config, Config, "config")
     if config.patience and split.valid is None and not config.stop_on_test:
         raise ConfigError(
             "requires validation ratings",

@@ -7,7 +7,6 @@ without faults are written again as plain text, which the fast reader can parse.
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import itertools
 import math
@@ -17,8 +16,10 @@ from dataclasses import replace
 import numpy as np
 
 from mfcli.data.faults import Fault, OnFault
-from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.layout import RATINGS, Layout
 from mfcli.data.formats.text import TextPiece
+from mfcli.data.ids import id_rule
+from mfcli.data.times import IGNORE, moment_of, plain_time
 from mfcli.errors import DataError, Param, Text
 
 _ROWS = 1 << 15  # rows of a piece
@@ -60,7 +61,14 @@ def plain_ratings(
         [_PLAIN[role](row[column], layout.decimal) for role, column in layout.columns.items()]
         for _, row in _sound_rows(layout, first, on_fault)
     )
-    return _pieces(plain, rows, position)
+    return itertools.chain.from_iterable(
+        _pieces(plain, alike, position) for _, alike in itertools.groupby(rows, _has_date)
+    )
+
+
+def _has_date(row: list[str]) -> bool:
+    """Return whether the time of a plain row is a date: Arrow reads a piece as one type."""
+    return len(row) > len(RATINGS) and ":" in row[-1]
 
 
 def plain_pairs(
@@ -186,7 +194,7 @@ def _is_not_utf8(text: str) -> bool:
 
 
 def _id_fault(role: str, text: str, decimal: str) -> Fault | None:
-    return None if text else Fault(role, f"{role} id must not be empty")
+    return None if text.strip() else Fault(role, f"{role} {id_rule(text)[0]}")
 
 
 def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
@@ -204,30 +212,11 @@ def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
 
 def _time_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
-        _seconds(text, decimal)
+        moment_of(text, decimal)
     except (ValueError, OverflowError):
-        hint: Text = ["ignore times with ", Param("columns.timestamp", "")]
-        return Fault(role, "timestamp must be seconds or an ISO 8601 date", text, hint)
+        rule = "timestamp must be seconds or an ISO 8601 date"
+        return Fault(role, rule, text, IGNORE)
     return None
-
-
-def _seconds(text: str, decimal: str) -> int:
-    """Read a time as whole seconds since 1970; a date without a time zone is in UTC.
-
-    Raises
-    ------
-    ValueError, OverflowError
-        If it is not a time, or not one of 64 bits.
-    """
-    try:
-        seconds = math.floor(float(text.replace(decimal, ".")))
-    except ValueError:
-        date = datetime.datetime.fromisoformat(text)
-        zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
-        seconds = math.floor(zoned.timestamp())
-    if "_" in text or not -(2**63) <= seconds < 2**63:
-        raise ValueError(text)
-    return seconds
 
 
 def _plain_id(text: str, decimal: str) -> str:
@@ -239,7 +228,7 @@ def _plain_rating(text: str, decimal: str) -> str:
 
 
 def _plain_time(text: str, decimal: str) -> str:
-    return str(_seconds(text, decimal))
+    return plain_time(moment_of(text, decimal))
 
 
 _PLAIN = {
