@@ -98,9 +98,14 @@ def test_duplicates_are_merged() -> None:
 WRONG = [
     (
         {"user": [1], "item": [1], "rating": [1.0]},
-        "table must be a pandas DataFrame or an Arrow table, got dict",
+        "table must be a pandas DataFrame or an Arrow table, got dict;"
+        " make a pandas DataFrame of it",
     ),
-    (None, "table must be a pandas DataFrame or an Arrow table, got NoneType"),
+    (
+        None,
+        "table must be a pandas DataFrame or an Arrow table, got NoneType;"
+        " make a pandas DataFrame of it",
+    ),
     (
         FRAME.drop(columns="rating"),
         "table: has no rating column; its columns are user, item, ts;"
@@ -113,35 +118,49 @@ WRONG = [
     (
         FRAME.assign(user=[9, "user_foo", 4]),
         "table: row 2: column 'user' must hold values of one type, got int and str;"
-        " convert the column, as with astype(str)",
+        " convert the column, as with table['user'].astype(str), or choose another with"
+        " columns['user']",
     ),
     (
         FRAME.assign(item=[object(), object(), object()]),
         "table: column 'item' must hold values that Arrow can read;"
-        " convert the column, as with astype(str)",
+        " convert the column, as with table['item'].astype(str), or choose another with"
+        " columns['item']",
     ),
     (
-        FRAME.assign(user=[1.0, 2.0, np.nan]),
-        "table: column 'user' must hold integer or text ids, got double",
+        FRAME.assign(user=[1.0, 2.5, 3.0]),
+        "table: row 2: user id must be a whole number or text, got 2.5",
     ),
     (
         FRAME.assign(rating=["1", "2", "3"]),
-        "table: column 'rating' must hold finite numbers, got string",
+        "table: column 'rating' must hold finite numbers, got string;"
+        " choose another with columns['rating']",
     ),
     (
-        FRAME.assign(ts=["1", "2", "3"]),
-        "table: column 'ts' must hold seconds or dates, got string;"
+        FRAME.assign(ts=["1", "2", "soon"]),
+        "table: row 3: timestamp (column 'ts') must be seconds or an ISO 8601 date, got 'soon';"
         " ignore times with columns={'timestamp': ''}",
     ),
-    (FRAME.assign(ts=[1, 2, None]), "table: row 3: timestamp (column 'ts') is missing"),
-    (FRAME.assign(user=["a", None, "b"]), "table: row 2: user is missing"),
+    (
+        FRAME.assign(ts=[True, False, True]),
+        "table: column 'ts' must hold seconds or dates, got bool;"
+        " ignore times with columns={'timestamp': ''}",
+    ),
+    (
+        FRAME.assign(ts=[1, 2, None]),
+        "table: row 3: timestamp (column 'ts') is null;"
+        " ignore times with columns={'timestamp': ''}",
+    ),
+    (FRAME.assign(user=["a", None, "b"]), "table: row 2: user is null"),
+    (FRAME.assign(user=[1.0, 2.0, np.nan]), "table: row 3: user is null"),
+    (FRAME.assign(user=["a", " ", "b"]), "table: row 2: user id must not be blank"),
     (FRAME.assign(user=["a", "", "b"]), "table: row 2: user id must not be empty"),
     (
         FRAME.rename(columns={"rating": "score"}).assign(score=[1, 2, np.inf]),
         "table: row 3: rating (column 'score') must be a finite number, got inf",
     ),
-    (FRAME.assign(rating=[1, 2, 1e40]), "table: row 3: rating must be a finite number, got inf"),
-    (FRAME.assign(rating=[1, None, 1]), "table: row 2: rating is missing"),
+    (FRAME.assign(rating=[1, 2, 1e40]), "table: row 3: rating must be a finite number, got 1e+40"),
+    (FRAME.assign(rating=[1, None, 1]), "table: row 2: rating is null"),
     (FRAME[:0], "table: holds no rating"),
 ]
 

@@ -378,7 +378,7 @@ REFUSED = [
     (["one.csv"], 1, "one.csv:1: must have 2 fields (user, item), got 1"),
     (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename or remove it"),
     (["named.csv", "--user-col", "x"], 1, "named.csv: has no column 'x'; its columns are user, i"),
-    (["null.parquet"], 1, "null.parquet: row 2: item is missing; correct the row"),
+    (["null.parquet"], 1, "null.parquet: row 2: item is null; correct the row"),
     (["blank.parquet"], 1, "blank.parquet: row 1: item id must not be empty; correct"),
     (["who.csv"], 1, "who.csv:1: names no known user or item, got 'who', 'what'; if these are nam"),
     (["list.parquet", "--out", "o.csv"], 1, "list.parquet: cannot be written as CSV (Unsupporte"),
@@ -386,7 +386,8 @@ REFUSED = [
     (["bytes.csv", "--out", "o.parquet"], 1, "bytes.csv:3: must be UTF-8 text to become Parquet;"),
     (["unit.dat"], 1, "unit.dat: cannot be split into rows of 2 fields; convert it to CSV"),
     ([".", "--user-col", "x"], 1, ".: holds "),
-    (["float.parquet"], 1, "float.parquet: column 'user' must hold integer or text ids, got doub"),
+    (["float.parquet"], 1, "float.parquet: row 2: user id must be a whole number or text, got 2."),
+    (["bool.parquet"], 1, "bool.parquet: column 'user' must hold integer or text ids, got bool; c"),
     (["strict.csv", "--strict"], 1, "strict.csv:3: item 'I5' is not among the model's 40 items; "),
     (["strict.parquet", "--strict"], 1, "strict.parquet: row 2: item 'I5' is not among the model"),
     (["--user", "100", "--item", "x", "--strict"], 1, "item 'x' is not among the model's 40 items"),
@@ -415,7 +416,8 @@ def test_refusals(ready: Run, args: list[str], code: int, message: str) -> None:
     Path("named.csv").write_text("user,item\n100,i0\n")
     Path("strict.csv").write_text("user,item\n100,i0\n100,I5\n")  # not i5
     pq.write_table(pa.table({"user": [1, 2], "item": ["a", None]}), "null.parquet")
-    pq.write_table(pa.table({"user": [1.0, 2.0], "item": ["a", "b"]}), "float.parquet")
+    pq.write_table(pa.table({"user": [1.0, 2.5], "item": ["a", "b"]}), "float.parquet")
+    pq.write_table(pa.table({"user": [True, False], "item": ["a", "b"]}), "bool.parquet")
     pq.write_table(pa.table({"user": [100, 101], "item": ["i0", "I5"]}), "strict.parquet")
     pq.write_table(pa.table({"user": [100], "item": [""]}), "blank.parquet")
     pq.write_table(pa.table({"user": [100], "item": ["i0"], "x": [[1]]}), "list.parquet")

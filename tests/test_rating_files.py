@@ -181,7 +181,8 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ({"user": [1.5], "item": [1], "rating": [1]}, "column 'user' must hold integer or text"),
+        ({"user": [True], "item": [1], "rating": [1]}, "column 'user' must hold integer or text"),
+        ({"user": [1.5], "item": [1], "rating": [1]}, "row 1: user id must be a whole number"),
         (
             {"user": [1], "item": [1], "rating": ["5"]},
             "column 'rating' must hold finite numbers, got",
@@ -193,7 +194,7 @@ def test_missing_file_and_directory(tmp_path: Path) -> None:
         ),
         (
             {"user": [1], "item": [1], "rating": [np.nan]},
-            "row 1: rating is missing",
+            "row 1: rating is null",
         ),
     ],
 )
@@ -256,6 +257,7 @@ def test_quotes_after_many_plain_rows(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 IDS = st.text(st.characters(codec="utf-8", exclude_characters='\r\n\0"'), min_size=1, max_size=8)
+IDS = IDS.filter(lambda text: not text.isspace() and not text.endswith(".0"))
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,1 +1,2 @@
-from .report import Report as Report, check as check
+from .report import Report as Report, check as check, serious_warnings as serious_warnings
+from .warnings import DataWarning as DataWarning

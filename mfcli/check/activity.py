@@ -7,11 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from mfcli.data import Vocabulary
-from mfcli.types import Rows
+from mfcli.data import Vocabulary, to_numpy, to_texts
+from mfcli.types import Counts, Rows
 
 QUANTILES = (0, 25, 50, 75, 90, 99, 100)
+
+_PLACEHOLDERS = to_texts(
+    ["na", "n/a", "#n/a", "<na>", "nan", "null", "(null)", "\\n", "none", "nil", "undefined"]
+)
+"""Ids in lower case with which programs write that there is none; `\\N` is from MySQL."""
+_FREQUENT = 10
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,17 @@ _NONE = IdExamples(0, "")
 
 @dataclass(frozen=True)
 class IdForms:
-    """The forms of the ids of users or items. Attributes after `type` apply to text ids only.
+    """The forms of the ids of users or items.
+
+    Attributes after `placeholders` apply to text ids only.
 
     Attributes
     ----------
     type : str
         "integer" or "text".
+    placeholders : IdExamples
+        Ids that stand for a missing one: "NA", "null" and the like, the only negative integer, and
+        0 if it has more than ten times as many ratings as any other.
     padded : IdExamples
         Whole numbers with leading zeros, such as "007".
     uneven : bool
@@ -46,6 +58,7 @@ class IdForms:
     """
 
     type: str
+    placeholders: IdExamples = _NONE
     padded: IdExamples = _NONE
     uneven: bool = False
     blanks: IdExamples = _NONE
@@ -106,7 +119,7 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
     return Activity(
         name=name,
         count=len(counts),
-        ids=_forms(vocabulary.ids),
+        ids=_forms(vocabulary.ids, counts),
         quantiles={str(q): int(n) for q, n in zip(QUANTILES, quantiles, strict=True)},
         single=single,
         single_share=single / len(counts),
@@ -116,9 +129,9 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
     )
 
 
-def _forms(ids: pa.Array) -> IdForms:
+def _forms(ids: pa.Array, counts: Counts) -> IdForms:
     if pa.types.is_integer(ids.type):
-        return IdForms("integer")
+        return IdForms("integer", placeholders=_placeholder(to_numpy(ids), counts))
     trimmed = pc.utf8_trim_whitespace(ids)
     whole = pc.match_substring_regex(trimmed, r"^[+-]?\d+$")
     padded = pc.match_substring_regex(trimmed, r"^0\d+$")
@@ -127,12 +140,23 @@ def _forms(ids: pa.Array) -> IdForms:
     stray = _examples(ids, pc.invert(whole))
     return IdForms(
         "text",
+        placeholders=_examples(ids, pc.is_in(pc.utf8_lower(trimmed), value_set=_PLACEHOLDERS)),
         padded=found,
         uneven=found.count > 0 and lengths["min"] != lengths["max"],
         blanks=_examples(ids, pc.not_equal(trimmed, ids)),
         alike=_alike(ids),
         stray=stray if stray.count <= max(len(ids) // 100, len(ids) >= 10) else _NONE,
     )
+
+
+def _placeholder(ids: NDArray[np.int64], counts: Counts) -> IdExamples:
+    negative = np.flatnonzero(ids < 0)
+    if len(negative) == 1 and len(ids) > 2:
+        return IdExamples(1, repr(int(ids[negative[0]])))
+    zero = int(np.argmin(np.abs(ids)))
+    others = np.delete(counts, zero)
+    frequent = len(others) > 1 and counts[zero] > _FREQUENT * others.max()
+    return IdExamples(1, "0") if ids[zero] == 0 and frequent else _NONE
 
 
 def _examples(ids: pa.Array, mask: pa.Array) -> IdExamples:

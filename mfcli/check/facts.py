@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfcli.check.activity import Activity, activity_of
-from mfcli.check.cost import Cost, cost_of
 from mfcli.check.rating_values import RatingValues, values_of
 from mfcli.check.times import Times, times_of
-from mfcli.config import Config
 from mfcli.data import Ratings, Source
 
 
@@ -31,10 +29,10 @@ class Facts:
     density : float
         Fraction of all pairs of a user and an item that are rated.
     values : RatingValues
+    conflicts : int
+        Duplicates of which it is not known which one is the latest.
     times : Times or None
         None if there are no times.
-    cost : Cost or None
-        None if the config selects the Keras engine.
     """
 
     source: Source | None
@@ -47,17 +45,15 @@ class Facts:
     density: float
     values: RatingValues
     times: Times | None
-    cost: Cost | None
+    conflicts: int
 
 
-def facts_of(ratings: Ratings, config: Config, now: float) -> Facts:
+def facts_of(ratings: Ratings, now: float) -> Facts:
     """Return the facts about ratings, at least one.
 
     Parameters
     ----------
     ratings : Ratings
-    config : Config
-        For the cost of training.
     now : float
         Seconds since 1970.
     """
@@ -74,5 +70,5 @@ def facts_of(ratings: Ratings, config: Config, now: float) -> Facts:
         density=ratings.density,
         values=values_of(ratings),
         times=times_of(ratings.timestamp, now),
-        cost=cost_of(ratings, config),
+        conflicts=source.conflicts if source else 0,
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mfcli import __version__
+from mfcli.check.cost import Cost, cost_of
 from mfcli.check.facts import Facts, facts_of
-from mfcli.check.warnings import DataWarning, warnings_of
+from mfcli.check.warnings import DataWarning, warnings_about_k, warnings_of
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.errors import Spell
@@ -19,13 +20,16 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Report(Facts):
-    """Facts about ratings, and warnings.
+    """Facts about ratings, the cost of training, and warnings.
 
     Attributes
     ----------
+    cost : Cost or None
+        None if the config selects the Keras engine.
     warnings : list of DataWarning
     """
 
+    cost: Cost | None
     warnings: list[DataWarning]
 
     def as_dict(self, spell: Spell = str) -> dict[str, Any]:
@@ -53,5 +57,18 @@ def check(ratings: Ratings, config: Config, *, now: float | None = None) -> Repo
     now : float, optional
         Seconds since 1970; the current time by default.
     """
-    facts = facts_of(ratings, config, time.time() if now is None else now)
-    return Report(**vars(facts), warnings=[*warnings_of(facts, config)])
+    facts = facts_of(ratings, time.time() if now is None else now)
+    warnings = [*warnings_of(facts), *warnings_about_k(facts, config)]
+    return Report(**vars(facts), cost=cost_of(ratings, config), warnings=warnings)
+
+
+def serious_warnings(ratings: Ratings, *, now: float | None = None) -> list[DataWarning]:
+    """Return the warnings of `check` that suggest that a file was misread or has faults.
+
+    Parameters
+    ----------
+    ratings, now
+        As for `check`.
+    """
+    facts = facts_of(ratings, time.time() if now is None else now)
+    return [warning for warning in warnings_of(facts) if warning.serious]

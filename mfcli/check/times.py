@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-UNITS = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
-"""Units other than seconds, and how many make a second."""
+from mfcli.data import PLAUSIBLE, UNITS
 
 _EARLIEST = 631_152_000  # 1990-01-01, in seconds since 1970
 _DAY = 86_400
-_START = 10**8  # the unit is the first that puts the last time after this, a day in 1973
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,9 @@ class Times:
         Number of ratings before 1990, and more than a day after now.
     same : bool
         Whether there are several ratings and all have the same time.
+    small : tuple of two int, optional
+        The first and the last time as numbers, if all are too small to be dates: values from 1 to
+        5, days, or numbers that only tell the order.
     """
 
     first: str
@@ -37,6 +38,7 @@ class Times:
     early: int
     future: int
     same: bool
+    small: tuple[int, int] | None
 
 
 def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
@@ -51,7 +53,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
     if timestamp is None:
         return None
     first, last = int(timestamp.min()), int(timestamp.max())
-    unit = next((name for name, n in UNITS.items() if last >= n * _START), "seconds")
+    unit = next((name for name, n in UNITS.items() if last >= n * PLAUSIBLE), "seconds")
     second = UNITS.get(unit, 1)
     return Times(
         first=_date(first // second),
@@ -60,6 +62,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
         early=int(np.count_nonzero(timestamp < _EARLIEST * second)),
         future=int(np.count_nonzero(timestamp > (int(now) + _DAY) * second)),
         same=first == last and len(timestamp) > 1,
+        small=(first, last) if first >= 0 and last < PLAUSIBLE else None,
     )
 
 

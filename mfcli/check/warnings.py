@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from mfcli.check.activity import Activity, IdExamples
 from mfcli.check.facts import Facts
 from mfcli.check.rating_values import RatingValues
-from mfcli.check.times import UNITS, Times
+from mfcli.check.times import Times
 from mfcli.config import Config
+from mfcli.data import PLAUSIBLE, UNITS
 from mfcli.errors import Param, Spell, Text, phrased
 
 _FEW = 1000  # ratings
@@ -32,11 +33,14 @@ class DataWarning:
         The kind of the warning: the same words for all data.
     value : str
     remedy : Text
+    serious : bool
+        Whether a file was probably misread or has faults, so that `mfcli split` also shows it.
     """
 
     what: str
     value: str
     remedy: Text
+    serious: bool = False
 
     def __str__(self) -> str:
         return self.phrase(str)
@@ -55,14 +59,13 @@ class DataWarning:
         return {"what": self.what, "value": self.value, "remedy": phrased(self.remedy, spell)}
 
 
-def warnings_of(facts: Facts, config: Config) -> Iterator[DataWarning]:
-    """Yield the warnings that follow from facts about ratings, and from k."""
+def warnings_of(facts: Facts) -> Iterator[DataWarning]:
+    """Yield the warnings that follow from facts about ratings."""
     yield from _about_rows(facts)
     yield from _about_values(facts)
     yield from _about_marks(facts.values)
     if facts.times:
         yield from _about_times(facts.times)
-    yield from _about_k(facts, config)
     for side in (facts.users, facts.items):
         yield from _about_activity(side)
         yield from _about_ids(side)
@@ -86,6 +89,14 @@ def _about_rows(facts: Facts) -> Iterator[DataWarning]:
                 "check whether the file repeats itself, and choose how they are merged with ",
                 Param("duplicates"),
             ],
+            serious=True,
+        )
+    if facts.conflicts:
+        yield DataWarning(
+            "duplicates with different ratings, and no times that tell the latest",
+            _part(facts.conflicts, facts.rows, "rows"),
+            ["the last row of each was kept; choose another rule with ", Param("duplicates")],
+            serious=True,
         )
 
 
@@ -100,6 +111,7 @@ def _about_values(facts: Facts) -> Iterator[DataWarning]:
                 " if the file has ratings, name their column with ",
                 _RATING_COLUMN,
             ],
+            serious=True,
         )
     elif most.count > (0.5 if values.distinct > 2 else 0.9) * facts.ratings:
         yield DataWarning(
@@ -110,6 +122,13 @@ def _about_values(facts: Facts) -> Iterator[DataWarning]:
                 _RATING_COLUMN,
                 " is the column of ratings",
             ],
+        )
+    if values.min >= PLAUSIBLE:
+        yield DataWarning(
+            "ratings look like times",
+            f"from {values.min:g} to {values.max:g}",
+            ["choose the columns with ", _RATING_COLUMN, " and ", Param("columns.timestamp")],
+            serious=True,
         )
     if values.distinct > 1 and values.step is None:
         yield DataWarning(
@@ -131,18 +150,21 @@ def _about_marks(values: RatingValues) -> Iterator[DataWarning]:
                 " diverge without a smaller ",
                 Param("lr"),
             ],
+            serious=True,
         )
     if values.not_rated:
         yield DataWarning(
             "zero may mean 'not rated'",
             f"{values.not_rated:,} ratings of 0",
             "if so, remove these rows from the file; otherwise they are learned as bad ratings",
+            serious=True,
         )
     if values.negative:
         yield DataWarning(
             "negative ratings",
             f"{values.negative:,} from {values.min:g}",
             "if they mark missing ratings, remove these rows from the file",
+            serious=True,
         )
 
 
@@ -154,18 +176,26 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
             "times are not in seconds",
             f"they look like {times.unit}",
             [divide, Param("cut"), " will not fit; or ", *ignore],
+            serious=True,
         )
-    if times.early:
+    if times.small is not None:
+        value = f"from {times.small[0]:,} to {times.small[1]:,} seconds after 1970 began"
+        remedy: Text = ["name the column of times with ", Param("columns.timestamp"), ", or "]
+        yield DataWarning("times are not dates", value, [*remedy, *ignore], serious=True)
+    elif times.early:
         value = f"{times.early:,} ratings, the first of {times.first}"
-        yield DataWarning("times before 1990", value, ["correct them, or ", *ignore])
+        yield DataWarning("times before 1990", value, ["correct them, or ", *ignore], serious=True)
     if times.future:
         value = f"{times.future:,} ratings, the last of {times.last}"
-        yield DataWarning("times in the future", value, ["correct them, or ", *ignore])
+        yield DataWarning(
+            "times in the future", value, ["correct them, or ", *ignore], serious=True
+        )
     if times.same:
         yield DataWarning("all times are the same", times.first, ["they give no order: ", *ignore])
 
 
-def _about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
+def warnings_about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
+    """Yield the warning that k does not suit the ratings."""
     median = facts.users.quantiles["50"]
     if config.k > median and not any(config.regs.values()):
         yield DataWarning(
@@ -191,6 +221,7 @@ def _about_activity(side: Activity) -> Iterator[DataWarning]:
                 "if it is a robot or a shared account, remove it from the file; or split with ",
                 Param("strategy", "per-user"),
             ],
+            serious=True,
         )
 
 
@@ -201,18 +232,21 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
             f"{one} ids look like padded numbers",
             _such_as(ids.padded),
             "they are text, so 007 is not 7: write all with the same zeros, or none",
+            serious=True,
         )
     if ids.blanks.count:
         yield DataWarning(
             f"{one} ids start or end with a blank",
             _such_as(ids.blanks),
             "blanks are part of an id: remove them from the file",
+            serious=True,
         )
     if ids.alike.count:
         yield DataWarning(
             f"{one} ids differ only by case, blanks or zeros",
             _such_as(ids.alike),
             "they are probably the same: write each of them in one way in the file",
+            serious=True,
         )
     if ids.stray.count:
         yield DataWarning(
@@ -222,6 +256,16 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
                 "all others are: correct or remove them in the file, or check that they belong to ",
                 Param(f"columns.{one}"),
             ],
+            serious=True,
+        )
+    if ids.placeholders.count:
+        yield DataWarning(
+            f"{one} ids look like placeholders for unknown {side.name}",
+            _such_as(ids.placeholders),
+            "if so, remove these rows from the file: they are not one user"
+            if one == "user"
+            else "if so, remove these rows from the file: they are not one item",
+            serious=True,
         )
 
 

@@ -96,12 +96,11 @@ def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArr
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         plain = None
     if plain is None:
+        choose: Text = ["choose another with ", Param(f"columns.{role}")]
         raise DataError(
             f"column {name!r} must hold {_NEEDED[role]}, got {column.type}",
             place=place,
-            remedy=IGNORE
-            if role == "timestamp"
-            else ["choose another with ", Param(f"columns.{role}")],
+            remedy=IGNORE if role == "timestamp" else choose,
         )
     return plain
 

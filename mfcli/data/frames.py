@@ -127,9 +127,7 @@ def _as_arrow_table(table: Any) -> pa.Table:
     raise UsageError(
         f"must be a pandas DataFrame or an Arrow table, got {type(table).__name__}",
         param="table",
-        remedy="read files with read_ratings"
-        if is_path
-        else "convert it, as with pandas.DataFrame",
+        remedy="read files with read_ratings" if is_path else "make a pandas DataFrame of it",
     )
 
 

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
+import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import one_array, to_texts
-from mfcli.data.formats.layout import ALIASES
-from mfcli.errors import DataError
+from mfcli.data.checked_columns import sound_columns
+from mfcli.data.faults import Fault
+from mfcli.data.formats.layout import ALIASES, Layout, find_layout
+from mfcli.data.formats.parquet import parquet_pieces
+from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.text import Refused, TextPiece, read_text
+from mfcli.data.ids import empty_ids
+from mfcli.data.sources import File, open_sources
+from mfcli.errors import DataError, warn
 
-_TITLES = ("title", "name")
+_NAMES = {
+    "user": (*ALIASES["user"], "id"),
+    "item": (*ALIASES["item"], "id"),
+    "title": ("title", "name"),
+}
+"""Known names of columns, in lower case."""
 
 
-def read_ids(path: Path) -> pa.Array:
-    """Read ids from a text with one id per line; blank lines are ignored.
+def read_ids(path: Path, role: str) -> pa.Array:
+    """Read a list of ids, each once.
+
+    Parameters
+    ----------
+    path : Path
+        A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
+        for `read_ratings`, with a header that names the column of ids.
+    role : {"user", "item"}
 
     Returns
     -------
@@ -25,50 +47,114 @@ def read_ids(path: Path) -> pa.Array:
     Raises
     ------
     DataError
-        If the file cannot be read or is not UTF-8 text.
+        If the file cannot be read or is not UTF-8 text, or it has a header but no such column.
     """
+    with open_sources([path]) as files:
+        ids = pa.concat_arrays([_ids_in(file, role) for file in files])
+    distinct = ids.unique()
+    if len(distinct) < len(ids):
+        repeated = f"{len(ids) - len(distinct):,} of {len(ids):,} {role}s"
+        warn(f"repeats {repeated}; each is used once", place=path)
+    return distinct
+
+
+def _ids_in(file: File, role: str) -> pa.Array:
+    layout = find_layout(file, needed=(role,), aliases=_NAMES)
+    if layout.header:
+        return one_array(_read(layout)[role])
+    lines = [line.strip() for line in _lines_of(file)]
+    return to_texts([_unquoted(line) for line in lines if line])
+
+
+def _lines_of(file: File) -> list[str]:
+    with file.reading() as (stream, _):
+        content = stream.read()
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", place=path) from error
+        return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError("must be UTF-8 text with one id per line", place=path) from error
-    return to_texts([line.strip() for line in text.splitlines() if line.strip()])
+        raise DataError("must be UTF-8 text with one id per line", place=file) from error
+
+
+def _unquoted(line: str) -> str:
+    """Return the text of a line that is one field in quotes; of others, the line."""
+    if len(line) < 2 or line[0] != '"' or line[-1] != '"':
+        return line
+    fields = next(csv.reader(io.StringIO(line)))
+    return fields[0] if len(fields) == 1 else line
 
 
 def read_titles(path: Path) -> pa.Table:
-    """Read the titles of items from a CSV file with a header.
+    """Read the titles of items.
+
+    Parameters
+    ----------
+    path : Path
+        A text or Parquet file as for `read_ratings`. Without a header, the first column holds the
+        ids and the second one the titles.
 
     Returns
     -------
     Arrow table
-        Columns `title` and `id`, both strings, exactly as in the file.
+        Columns `title` and `id`, both strings, exactly as in the file. Ids are distinct.
 
     Raises
     ------
     DataError
-        If the file cannot be read or lacks a column.
+        If the file cannot be read or lacks a column, or for the first invalid row.
     """
-    parse = pacsv.ParseOptions(newlines_in_values=True)
-    try:
-        with pacsv.open_csv(path, parse_options=parse) as start:
-            names = start.schema.names
-        title = _column(path, names, "title", _TITLES)
-        item = _column(path, names, "item", ALIASES["item"])
-        convert = pacsv.ConvertOptions(
-            include_columns=[title, item],
-            column_types={title: pa.string(), item: pa.string()},
-            strings_can_be_null=False,
-        )
-        table = pacsv.read_csv(path, parse_options=parse, convert_options=convert)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot be read: {str(error).splitlines()[0]}", place=path) from error
-    return pa.table({"title": one_array(table[title]), "id": one_array(table[item])})
+    with open_sources([path]) as files:
+        layouts = [find_layout(file, needed=("item", "title"), aliases=_NAMES) for file in files]
+        table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
+    title, item = one_array(table["title"]), one_array(table["item"])
+    first = pc.index_in(item.unique(), value_set=item)  # of equal ids, the position of the first
+    if len(first) < len(item):
+        _warn_of_other_titles(path, item, title, first)
+    return pa.table({"title": title.take(first), "id": item.take(first)})
 
 
-def _column(path: Path, names: Sequence[str], role: str, aliases: tuple[str, ...]) -> str:
-    for alias in aliases:
-        for name in names:
-            if name.strip().lower() == alias:
-                return name
-    raise DataError(f"has no {role} column; its columns are {', '.join(names)}", place=path)
+def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa.Array) -> None:
+    titles = title.take(first).take(pc.index_in(item, value_set=item.take(first)))
+    differ = item.filter(pc.not_equal(title, titles)).unique()
+    if len(differ):
+        rule = f"has several titles for {len(differ):,} items; the first of each is used"
+        warn(rule, place=path, value=differ[0].as_py())
+
+
+def _read(layout: Layout) -> pa.Table:
+    """Read the columns of the roles as text; an id must not be empty."""
+
+    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(layout.place(line), "")
+
+    if layout.format != "text":
+        pieces = [
+            _texts_of(layout, piece.table, piece.before)
+            for piece, _ in parquet_pieces(layout.file, list(layout.roles.values()))
+        ]
+    else:
+        strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
+        pieces = [piece for piece, _ in read_text(layout, _parsed, strictly, 1)]
+    empty = pa.schema([(role, pa.string()) for role in layout.columns]).empty_table()
+    return pa.concat_tables([empty, *pieces])
+
+
+def _parsed(piece: TextPiece) -> pa.Table:
+    columns = piece.layout.columns
+    parsed = piece.parse(dict.fromkeys(columns.values(), pa.string()))
+    found = {role: parsed[position] for role, position in columns.items()}
+    if any(empty_ids(ids).any() for role, ids in found.items() if role != "title"):
+        raise Refused
+    return pa.table(found)
+
+
+def _texts_of(layout: Layout, table: pa.Table, before: int) -> pa.Table:
+    def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(layout.place(row), "")
+
+    columns = {role: table[name] for role, name in layout.roles.items()}
+    ids = {role: column for role, column in columns.items() if role != "title"}
+    texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)
+    if "title" in columns:
+        title = one_array(columns["title"]).cast(pa.string())
+        texts["title"] = pc.if_else(pc.is_valid(title), title, "")
+    return pa.table({role: column.cast(pa.string()) for role, column in texts.items()})

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data import Vocabulary, find_rows, read_ids, read_titles
+from mfcli.data import Vocabulary, find_rows, read_ids, read_titles, to_arrow, unknown_id
+from mfcli.errors import UnknownIdError, warn
 from mfcli.types import Rows
 
 
@@ -35,7 +36,7 @@ def listed_rows(
         For messages.
     ids : sequence of str
     file : Path, optional
-        With one id per line.
+        As for `read_ids`.
 
     Returns
     -------
@@ -46,10 +47,30 @@ def listed_rows(
     DataError
         If the file cannot be read.
     UnknownIdError
-        For the first id that is not in the vocabulary.
+        If an id is not in the vocabulary.
     """
-    parts = [pa.array(ids, pa.string()), *([read_ids(file)] if file else [])]
-    return find_rows(vocabulary, pa.concat_arrays(parts), what)
+    named = find_rows(vocabulary, pa.array(ids, pa.string()), what)
+    return named if file is None else np.concatenate([named, _rows_in(vocabulary, what, file)])
+
+
+def _rows_in(vocabulary: Vocabulary, what: str, file: Path) -> Rows:
+    """Return the rows of the ids in a file; the error counts those that are unknown."""
+    ids = read_ids(file, what)
+    rows = vocabulary.rows(ids)
+    unknown = np.flatnonzero(rows < 0)
+    if len(unknown) == 1:
+        raise unknown_id(vocabulary, ids[int(unknown[0])].as_py(), what, str(file))
+    if len(unknown):
+        first = ids[int(unknown[0])].as_py()
+        raise UnknownIdError(
+            f"{len(unknown):,} of {len(ids):,} {what}s are not among the model's"
+            f" {len(vocabulary):,} {what}s, such as {first!r}",
+            place=file,
+            remedy="if the lines have several fields, name the columns in the first line"
+            if any(separator in first for separator in ",;|\t")
+            else "",
+        )
+    return rows
 
 
 def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | None:
@@ -59,7 +80,7 @@ def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | N
     ----------
     items : Vocabulary
     file : Path, optional
-        With the id of one item per line; only these items.
+        As for `read_ids`; only these items.
     min_count : int
         Only items with at least this many training ratings.
 
@@ -86,13 +107,32 @@ def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | N
 def with_titles(table: pa.Table, file: Path) -> pa.Table:
     """Add the column `title` to a table with the column `item`; empty where there is none.
 
+    Items without a title are reported by an `MfcliWarning`.
+
     Raises
     ------
     DataError
         If the file of titles cannot be read.
     """
     known = read_titles(file)
-    ids = table["item"].combine_chunks().cast(known["id"].type)
-    place = pc.index_in(ids, value_set=known["id"].combine_chunks())
-    titles = known["title"].combine_chunks().take(place)
-    return table.append_column("title", pc.fill_null(titles, ""))
+    items = table["item"].combine_chunks()
+    distinct = items.unique()
+    listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))
+    rows = listed.rows(known["id"].combine_chunks())
+    position = np.full(len(distinct), -1)  # of the title of each item
+    position[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+    missing = int(np.count_nonzero(position < 0))
+    if missing:
+        _warn_of_missing(file, missing, distinct[int(np.argmin(position))].as_py(), len(distinct))
+    found = to_arrow(position[listed.rows(items)])
+    found = pc.if_else(pc.greater_equal(found, 0), found, pa.scalar(None, pa.int64()))
+    titles = known["title"].combine_chunks().take(found)
+    return table.append_column("title", pc.if_else(pc.is_valid(titles), titles, ""))
+
+
+def _warn_of_missing(file: Path, missing: int, example: int | str, items: int) -> None:
+    warn(
+        f"has no title for {missing:,} of {items:,} listed items, such as {example!r}",
+        place=file,
+        remedy="check that its ids are those of the ratings" if missing == items else "",
+    )

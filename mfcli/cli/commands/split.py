@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import splits
+from mfcli import check as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
-from mfcli.cli.reading_options import Reading, ReadingOptions
-from mfcli.cli.screen import Screen, ScreenOptions
+from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import refuse
+from mfcli.cli.spelling import spelled
 from mfcli.cli.split_values import split_values
 from mfcli.cli.tables import print_table, value_table
 from mfcli.config import SPLIT
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.splits import Folds, Split
+    from mfcli.check import DataWarning
+    from mfcli.data import Ratings
 
 _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
@@ -62,9 +64,15 @@ def split(
     """Split ratings into training, test and validation parts."""
     _check_request(settings, given, ratings, train)
     with reading.rejected() as rejected:
-        made = _make(settings, reading, ratings or [], train, rejected, screen)
-        manifest = splits.write_split(out, made, rejected)
-    screen.show(manifest, lambda: _print(manifest, out))
+        read = [
+            reading.read_listing(names, rejected, screen)
+            for names in ([ratings or []] if train is None else [[train], [str(settings.file)]])
+        ]
+        found = [warning for each in read for warning in _warn(each)]
+        make = splits.split if train is None else splits.split_given
+        manifest = splits.write_split(out, make(*read, settings.config), rejected)
+    warnings = [warning.as_dict(spelled) for warning in found]
+    screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
 
 
 def _check_request(
@@ -85,19 +93,13 @@ def _check_request(
     refuse(given, _NOT_WITH_TRAIN, "with --train", "omit it")
 
 
-def _make(
-    settings: Settings,
-    reading: Reading,
-    ratings: list[str],
-    train: str | None,
-    rejected: Path | None,
-    screen: Screen,
-) -> Split | Folds:
-    if train is None:
-        return splits.split(reading.read_listing(ratings, rejected, screen), settings.config)
-    known = reading.read_listing([train], rejected, screen)
-    held_out = reading.read_listing([str(settings.file)], rejected, screen)
-    return splits.split_given(known, held_out, settings.config)
+def _warn(ratings: Ratings) -> list[DataWarning]:
+    """Show and return the warnings of `mfcli check` that are serious."""
+    found = checking.serious_warnings(ratings)
+    for warning in found:
+        place = ratings.source.name if ratings.source else None
+        errors.warn(f"{warning.what}: {warning.value}", place=place, remedy=warning.remedy)
+    return found
 
 
 def _print(manifest: dict[str, Any], folder: Path) -> None:

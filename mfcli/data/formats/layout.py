@@ -84,6 +84,7 @@ def find_layout(
     chosen: Mapping[str, str] | None = None,
     decimal: str = ".",
     needed: tuple[str, ...] = RATINGS,
+    aliases: Mapping[str, tuple[str, ...]] = ALIASES,
 ) -> Layout:
     """Find the layout of a file from its first lines.
 
@@ -98,6 +99,8 @@ def find_layout(
     needed : tuple of str
         `RATINGS` or `PAIRS`. A text of pairs has a header only if its first line contains a known
         or chosen name; a text of ratings also if its third field is not a number.
+    aliases : mapping of tuple of str
+        Known names of the column of each role.
 
     Raises
     ------
@@ -108,18 +111,18 @@ def find_layout(
         head = stream.read(_HEAD)
     if head[:4] == _PARQUET:
         names = list(parquet_schema(file).names)
-        columns = find_columns(file, names, chosen, needed)
+        columns = find_columns(file, names, chosen, needed, aliases)
         check_distinct(file, names, columns)
         return Layout(file, "parquet", "", ".", True, 0, names, columns)
     blank, line = _first_line(file, head)
     separator = _separator(line, decimal)
     fields = [field.strip() for field in _split(line, separator)]
-    header = _names_columns(fields, chosen) or (
+    header = _names_columns(fields, chosen, aliases) or (
         needed == RATINGS and not _is_rating(fields, decimal)
     )
     names = fields if header else [str(position + 1) for position in range(len(fields))]
     find = find_columns if header else _positions
-    columns = find(file, names, chosen, needed)
+    columns = find(file, names, chosen, needed, aliases)
     return Layout(file, "text", separator, decimal, header, blank + header, names, columns)
 
 
@@ -153,8 +156,12 @@ def _split(line: str, separator: str) -> list[str]:
     return next(csv.reader([line], delimiter=separator), [])
 
 
-def _names_columns(fields: Sequence[str], chosen: Mapping[str, str] | None) -> bool:
-    known = {alias for aliases in ALIASES.values() for alias in aliases}
+def _names_columns(
+    fields: Sequence[str],
+    chosen: Mapping[str, str] | None,
+    aliases: Mapping[str, tuple[str, ...]],
+) -> bool:
+    known = {alias for names in aliases.values() for alias in names}
     known.update(name.lower() for name in (chosen or {}).values() if not name.isdigit())
     return bool(known.intersection(field.lower() for field in fields))
 
@@ -178,6 +185,7 @@ def find_columns(
     names: Sequence[str],
     chosen: Mapping[str, str] | None,
     needed: tuple[str, ...] = RATINGS,
+    aliases: Mapping[str, tuple[str, ...]] = ALIASES,
 ) -> dict[str, int]:
     """Return the position of the column of each role.
 
@@ -191,6 +199,8 @@ def find_columns(
         As in `find_layout`.
     needed : tuple of str
         `RATINGS`, which includes times if there are any, or `PAIRS`.
+    aliases : mapping of tuple of str
+        Known names of the column of each role.
 
     Raises
     ------
@@ -201,10 +211,9 @@ def find_columns(
     lower = [name.lower() for name in names]
     columns = {}
     for role in ALIASES if needed == RATINGS else needed:
-        aliases, wanted = ALIASES[role], (chosen or {}).get(role)
-        if wanted is not None:
-            aliases = (wanted.lower(),)
-        found = [lower.index(alias) for alias in aliases if alias in lower]
+        wanted = (chosen or {}).get(role)
+        sought = aliases[role] if wanted is None else (wanted.lower(),)
+        found = [lower.index(alias) for alias in sought if alias in lower]
         if found and wanted not in names and lower.count(lower[found[0]]) > 1:
             raise DataError(
                 f"has several columns {names[found[0]]!r}",
@@ -238,19 +247,24 @@ def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]
 
 
 def _positions(
-    file: File, names: list[str], chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+    file: File,
+    names: list[str],
+    chosen: Mapping[str, str] | None,
+    needed: tuple[str, ...],
+    aliases: Mapping[str, tuple[str, ...]],
 ) -> dict[str, int]:
     """Return the columns of a text without a header, by default in the order of the roles.
 
     Timestamps are optional: there are none if another role has their default column.
     """
-    defaults = dict(zip(ALIASES, names, strict=False)) | dict(chosen or {})
+    roles = ALIASES if needed == RATINGS else needed
+    defaults = dict(zip(roles, names, strict=False)) | dict(chosen or {})
     if "timestamp" not in (chosen or {}) and defaults.get("timestamp") in (chosen or {}).values():
         defaults["timestamp"] = ""
     if len(names) < len(needed):
         rule = f"must have {len(needed)} fields ({', '.join(needed)})"
         raise DataError(rule, place=f"{file}:1", value=len(names))
-    return find_columns(file, names, {"timestamp": ""} | defaults, needed)
+    return find_columns(file, names, {"timestamp": ""} | defaults, needed, aliases)
 
 
 def _missing(place: object, role: str, wanted: str | None, names: Sequence[str]) -> DataError:

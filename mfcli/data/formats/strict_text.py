@@ -197,6 +197,10 @@ def _id_fault(role: str, text: str, decimal: str) -> Fault | None:
     return None if text.strip() else Fault(role, f"{role} {id_rule(text)[0]}")
 
 
+def _title_fault(role: str, text: str, decimal: str) -> Fault | None:
+    return None  # any text is a title
+
+
 def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
         with np.errstate(over="ignore"):
@@ -242,4 +246,5 @@ _FAULTS = {
     "item": _id_fault,
     "rating": _rating_fault,
     "timestamp": _time_fault,
+    "title": _title_fault,
 }
