@@ -232,6 +232,10 @@ def test_each_warning_is_given_alone(what: str) -> None:
 
 
 ALSO = {
+    "one user has a large part of the ratings": {
+        "user ids look like placeholders for unknown users"
+    },
+    "a few user ids are not whole numbers": {"user ids look like placeholders for unknown users"},
     "more factors than ratings of a typical user": {"users with a single rating"},
     "users with a single rating": {"more factors than ratings of a typical user"},
 }

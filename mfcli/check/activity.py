@@ -164,11 +164,20 @@ def _examples(ids: pa.Array, mask: pa.Array) -> IdExamples:
     return IdExamples(len(found), repr(found[0].as_py())) if len(found) else _NONE
 
 
+def _replaced(texts: pa.Array, mask: pa.Array, pattern: str, by: str) -> pa.Array:
+    """Replace a pattern in the texts of a mask; this is faster than in all of them."""
+    return pc.replace_with_mask(
+        texts, mask, pc.replace_substring_regex(texts.filter(mask), pattern, by)
+    )
+
+
 def _alike(ids: pa.Array) -> IdExamples:
     """Find ids that are equal without case, blanks, leading zeros and a final ".0"."""
-    plain = pc.utf8_lower(pc.utf8_normalize(ids, form="NFKC"))
-    plain = pc.replace_substring_regex(plain, r"\s+", "")
-    plain = pc.replace_substring_regex(plain, r"^0*(\d+)(\.0*)?$", r"\1")
+    is_ascii = pc.all(pc.string_is_ascii(ids)).as_py()
+    plain = pc.ascii_lower(ids) if is_ascii else pc.utf8_lower(pc.utf8_normalize(ids, form="NFKC"))
+    plain = _replaced(plain, pc.match_substring_regex(plain, r"\s"), r"\s+", "")
+    is_number = pc.or_(pc.starts_with(plain, "0"), pc.match_substring(plain, "."))
+    plain = _replaced(plain, is_number, r"^0*(\d+)(\.0*)?$", r"\1")
     codes = plain.dictionary_encode().indices.to_numpy()
     counts = np.bincount(codes)
     if len(counts) == len(ids):

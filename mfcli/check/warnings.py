@@ -181,7 +181,7 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
     if times.small is not None:
         value = f"from {times.small[0]:,} to {times.small[1]:,} seconds after 1970 began"
         remedy: Text = ["name the column of times with ", Param("columns.timestamp"), ", or "]
-        yield DataWarning("times are not dates", value, [*remedy, *ignore], serious=True)
+        yield DataWarning("times are not dates", value, [remedy, ignore], serious=True)
     elif times.early:
         value = f"{times.early:,} ratings, the first of {times.first}"
         yield DataWarning("times before 1990", value, ["correct them, or ", *ignore], serious=True)

@@ -22,6 +22,7 @@ from mfcli.errors import UsageError
 if TYPE_CHECKING:
     from mfcli.check import DataWarning
     from mfcli.data import Ratings
+    from mfcli.splits import Folds, Split
 
 _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
@@ -64,13 +65,15 @@ def split(
     """Split ratings into training, test and validation parts."""
     _check_request(settings, given, ratings, train)
     with reading.rejected() as rejected:
-        read = [
-            reading.read_listing(names, rejected, screen)
-            for names in ([ratings or []] if train is None else [[train], [str(settings.file)]])
-        ]
-        found = [warning for each in read for warning in _warn(each)]
-        make = splits.split if train is None else splits.split_given
-        manifest = splits.write_split(out, make(*read, settings.config), rejected)
+        if train is None:
+            read = [reading.read_listing(ratings or [], rejected, screen)]
+            made: Split | Folds = splits.split(read[0], settings.config)
+        else:
+            names = (train, str(settings.file))
+            read = [reading.read_listing([name], rejected, screen) for name in names]
+            made = splits.split_given(read[0], read[1], settings.config)
+        found = [warning for part in read for warning in _warn(part)]
+        manifest = splits.write_split(out, made, rejected)
     warnings = [warning.as_dict(spelled) for warning in found]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
 
