@@ -136,3 +136,22 @@ def test_ratings_from_tables_in_memory(tmp_path: Path) -> None:
         mfcli.ratings_from(frame.assign(rating=[1.0, float("inf"), 2.0]))
     renamed = frame.rename(columns={"user": "who"})
     assert len(mfcli.ratings_from(renamed, columns={"user": "who"})) == 3
+
+
+def test_wrong_types_are_named(split: mfcli.Split, model: mfcli.Model) -> None:
+    frame: Any = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
+    config: Any = {"k": 3}
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: mfcli.split(frame), "ratings must have the type Ratings, got DataFrame; use rat"),
+        (lambda: mfcli.fit(split.train), "split must have the type Split, got Ratings; make one wi"),
+        (lambda: mfcli.fit(split, config), "config must have the type Config, got dict"),
+        (lambda: mfcli.evaluate(model, split.train), "split must have the type Split, got Ratings; "
+         "give a split, and these ratings as on"),
+        (lambda: mfcli.evaluate("model", split), "model must have the type Model, got str; load on"),
+        (lambda: mfcli.evaluate(model, split, on=frame), "on must be one of train, test, valid, or"),
+        (lambda: mfcli.split(split.train, config), "config must have the type Config, got dict"),
+    ]  # fmt: skip
+    for call, message in wrong:
+        with pytest.raises(mfcli.MfcliError) as caught:
+            call()
+        assert str(caught.value).startswith(message)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import Run
 from planted import make_ratings, planted_ratings
 
-from mfcli.check import Report, check
+from mfcli.check import Report, check, serious_warnings
 from mfcli.check.activity import IdExamples
 from mfcli.check.rating_values import ValueBin
 from mfcli.config import Config
@@ -52,8 +53,10 @@ def with_times(times: list[int]) -> Ratings:
     return replace(plain(steps()), timestamp=np.resize(np.array(times, np.int64), 2000))
 
 
-def with_source(rows: int, duplicates: int) -> Ratings:
-    source = Source("data.csv", 1, 10, "", "text", {"user": "u"}, rows, duplicates, {})
+def with_source(rows: int, duplicates: int, conflicts: int = 0) -> Ratings:
+    source = Source(
+        "data.csv", 1, 10, "", "text", {"user": "u"}, rows, duplicates, {}, conflicts=conflicts
+    )
     return replace(plain(steps(rows - duplicates)), source=source)
 
 
@@ -160,6 +163,16 @@ CASES: dict[str, Callable[[], tuple[Ratings, str]]] = {
         plain(np.concatenate([np.full(100, -1.0), steps(1900)])),
         "100 from -1; ",
     ),
+    "ratings look like times": lambda: (plain(steps() + 1e9), "from 1e+09 to 1e+09; "),
+    "duplicates with different ratings, and no times that tell the latest": lambda: (
+        with_source(2000, 10, conflicts=3),
+        "3 of 2,000 rows (0.1%); ",
+    ),
+    "times are not dates": lambda: (with_times([1, 5]), "from 1 to 5 seconds after 1970 began; "),
+    "user ids look like placeholders for unknown users": lambda: (
+        with_ids(["NULL", "N/A", *(f"c{n}" for n in range(48))]),
+        "2, such as 'NULL'; ",
+    ),
     "times are not in seconds": lambda: (
         with_times([1_000_000_000_000, 1_100_000_000_000]),
         "they look like milliseconds; divide them by 1,000, ",
@@ -232,6 +245,7 @@ def test_each_warning_is_given_alone(what: str) -> None:
 
 
 ALSO = {
+    "ratings look like times": {"rating scale without steps"},
     "one user has a large part of the ratings": {
         "user ids look like placeholders for unknown users"
     },
@@ -361,6 +375,83 @@ def test_blocks_are_shuffled_one_at_a_time() -> None:
     assert cost is not None
     assert cost.memory["shuffle"] == 2000 * 12 / 4
     assert cost.memory["columns"] == 2000 * 12
+
+
+@pytest.mark.parametrize(
+    ("ids", "counts", "example"),
+    [
+        ([-1, 5, 6], [1, 1, 1], "-1"),
+        ([-1, -5, 6], [1, 1, 1], ""),
+        ([0, 5, 6], [30, 2, 2], "0"),
+        ([0, 5, 6], [20, 2, 2], ""),
+        ([0, 5, 6], [1, 2, 2], ""),
+        ([7, 5, 6], [30, 2, 2], ""),
+    ],
+)
+def test_placeholders_among_integers(ids: list[int], counts: list[int], example: str) -> None:
+    rows = np.repeat(np.arange(3), counts)
+    made = make_ratings(rows, np.arange(len(rows)), np.ones(len(rows)), users=3, items=len(rows))
+    users = replace(made, users=Vocabulary(pa.array(ids), made.users.counts))
+    assert check(users, SOUND).users.ids.placeholders.example == example
+
+
+SERIOUS = {
+    "all ratings are equal",
+    "duplicates with different ratings, and no times that tell the latest",
+    "duplicates, an item rated again by the same user",
+    "ratings far from all others",
+    "ratings look like times",
+    "zero may mean 'not rated'",
+    "negative ratings",
+    "times are not in seconds",
+    "times are not dates",
+    "times before 1990",
+    "times in the future",
+    "one user has a large part of the ratings",
+    "user ids look like padded numbers",
+    "user ids start or end with a blank",
+    "user ids differ only by case, blanks or zeros",
+    "a few user ids are not whole numbers",
+    "user ids look like placeholders for unknown users",
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_some_warnings_are_serious(what: str) -> None:
+    ratings, _ = CASES[what]()
+    found = {warning.what for warning in serious_warnings(ratings, now=NOW)}
+    assert (what in found) == (what in SERIOUS)
+    assert found <= set(warned(ratings))
+
+
+def test_real_ratings_have_no_serious_warning(real_csv: Path) -> None:
+    assert serious_warnings(read_ratings(real_csv)) == []
+
+
+def test_split_shows_serious_warnings(run: Run) -> None:
+    rows = [f"{n % 40},{n // 40},{n % 5 + 1}" for n in range(2000)]
+    Path("data.csv").write_text("\n".join(["user,item,rating", *rows, "1,7,99", "NA,3,2"]) + "\n")
+    done = run("split", "data.csv", "--json", "--quiet")
+    assert done.code == 0
+    found = {warning["what"]: warning for warning in json.loads(done.out)["warnings"]}
+    assert set(found) == {
+        "duplicates with different ratings, and no times that tell the latest",
+        "ratings far from all others",
+        "a few user ids are not whole numbers",
+        "user ids look like placeholders for unknown users",
+    }
+    assert found["ratings far from all others"]["remedy"].endswith("without a smaller --lr")
+    lines = done.err.splitlines()
+    assert len(lines) == 4
+    assert any(
+        line.startswith("warning: data.csv: ratings far from all others: 99 (1x); correct them")
+        for line in lines
+    )
+    checked = json.loads(run("check", "data.csv", "--json").out)["warnings"]
+    assert all(warning in checked for warning in found.values())
+    rows = [f"{n % 40},{n // 40},{n % 5 + 1}" for n in range(2000)]
+    Path("data.csv").write_text("\n".join(["user,item,rating", *rows]) + "\n")
+    assert run("split", "data.csv").err == ""
 
 
 def test_the_cost_of_the_keras_engine_is_not_estimated() -> None:

@@ -144,3 +144,12 @@ def test_values_without_effect_are_refused_only_if_they_contradict() -> None:
     for settings in ({"lr_end": 0.5}, {"lr_every": "step"}, {"momentum_end": 0.5}):
         with pytest.raises(ConfigError, match="is not used with"):
             Config(**settings)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = Config(k=np.int64(3), lr=np.float64(0.5), clip=np.bool_(False), seed=np.uint8(7))
+    assert config == Config(k=3, lr=0.5, clip=False, seed=7)
+    assert [type(value) for value in (config.k, config.lr, config.clip)] == [int, float, bool]
+    for wrong in (np.float64(3), np.array([3]), np.str_("3")):
+        with pytest.raises(ConfigError, match="k must be a whole number, got "):
+            Config(k=wrong)

@@ -185,3 +185,70 @@ def test_columns_that_are_chosen_must_be_one() -> None:
         "table: has no column 'film'; its columns are user, item, rating, ts;"
         " choose with columns['item']"
     )
+
+
+SOUND: dict[str, Any] = {"table": FRAME}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"columns": {"usr": "user"}}, "columns has no key 'usr'; its keys are user, item, rating, "
+         "timestamp; did you mean 'user'?"),
+        ({"columns": {"user": 5}}, "columns['user'] must be the name of a column, or its position "
+         "as text, got 5; write it in quotes"),
+        ({"columns": {"timestamp": None}}, "columns['timestamp'] must be the name of a column, or "
+         "its position as text, got None"),
+        ({"columns": ["user", "item"]}, "columns must be a mapping, got ['user', 'item']"),
+        ({"duplicates": "x"}, "duplicates must be keep-last, mean or error, got 'x'"),
+        ({"duplicates": None}, "duplicates must be text, got None"),
+        ({"table": "data.csv"}, "table must be a pandas DataFrame or an Arrow table, got str; read "
+         "files with read_ratings"),
+        ({"table": [1, 2]}, "table must be a pandas DataFrame or an Arrow table, got list; make a "
+         "pandas DataFrame of it"),
+        ({"table": (row for row in ())}, "table must be a pandas DataFrame or an Arrow table, got "
+         "generator; make a pandas DataFrame of it"),
+        ({"table": FRAME["user"]}, "table must be a pandas DataFrame or an Arrow table, got Series; "
+         "make a pandas DataFrame of it"),
+        ({"table": np.ones((3, 3))}, "table must be a pandas DataFrame or an Arrow table, got "
+         "ndarray; make a pandas DataFrame of it"),
+        ({"table": pd.concat({"a": FRAME}, axis=1)}, "table: must have one level of column names, "
+         "got 2; join the levels, as with table.columns.map('_'.join)"),
+    ],
+)  # fmt: skip
+def test_arguments_of_tables_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.ratings_from(**SOUND | arguments)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"names": None}, "names must be a path or several paths, got NoneType"),
+        ({"names": []}, "names must be a path or several paths, got none"),
+        ({"names": ["a.csv", 7]}, "names must be a path or several paths, got int"),
+        ({"names": FRAME}, "names must be a path or several paths, got DataFrame; read a table in "
+         "memory with ratings_from"),
+        ({"names": {"user": [1]}}, "names must be a path or several paths, got dict; read a table "
+         "in memory with ratings_from"),
+        ({"decimal": "x"}, "decimal must be '.' or ',', got 'x'"),
+        ({"duplicates": "x"}, "duplicates must be keep-last, mean or error, got 'x'"),
+        ({"on_bad_row": "x"}, "on_bad_row must be stop or skip, got 'x'"),
+        ({"columns": {"itme": "a"}}, "columns has no key 'itme'; its keys are user, item, rating, "
+         "timestamp; did you mean 'item'?"),
+    ],
+)  # fmt: skip
+def test_arguments_of_files_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.read_ratings(**{"names": "none.csv"} | arguments)
+    assert str(caught.value) == message
+
+
+def test_an_index_does_not_hide_a_column() -> None:
+    assert rows(mfcli.ratings_from(FRAME.set_index("user", drop=False))) == EXPECTED
+
+
+def test_integers_of_any_size_are_text() -> None:
+    ratings = mfcli.ratings_from(FRAME.assign(user=[2**70, 1, 2**70]))
+    assert ratings.users.ids.to_pylist() == [str(2**70), "1"]

@@ -337,3 +337,29 @@ def test_settings_that_were_used_are_recorded(tmp_path: Path) -> None:
     source = read_ratings(tmp_path / "b", on_bad_row="skip").source
     assert source is not None
     assert source.settings == {"duplicates": "keep-last", "on_bad_row": "skip"}
+
+
+def write_part(path: Path, user: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"user": [user], "item": [2], "rating": [3.0]}), path)
+
+
+def test_partitions_are_read_like_one_folder(tmp_path: Path) -> None:
+    write_part(tmp_path / "day=0" / "part-0.parquet", 1)
+    write_part(tmp_path / "day=1" / "country=IT" / "part-0.parquet", 2)
+    write_part(tmp_path / "day=1" / "country=__HIVE_DEFAULT_PARTITION__" / "part-0.parquet", 3)
+    write_part(tmp_path / "day=1" / "_temporary" / "part-0.parquet", 4)
+    write_part(tmp_path / "other" / "part-0.parquet", 5)
+    for name in ("_SUCCESS", "_metadata", "_common_metadata", "day=0/.part-0.parquet.crc"):
+        (tmp_path / name).write_bytes(b"x")
+    assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0), (2, 2, 3.0), (3, 2, 3.0)]
+
+
+def test_other_nested_folders_are_refused(tmp_path: Path) -> None:
+    write_part(tmp_path / "2015" / "part-0.parquet", 1)
+    with pytest.raises(DataError, match=r"folder of folders, which are not named like partitions"):
+        read_ratings(tmp_path)
+    write_part(tmp_path / "table" / "part-0.parquet", 1)
+    (tmp_path / "table" / "_delta_log").mkdir()
+    with pytest.raises(DataError, match="table: is a Delta table; export it as Parquet or CSV"):
+        read_ratings(tmp_path / "table")

@@ -24,6 +24,7 @@ from mfcli.plots.canvas import check_suffix, new_figure, save
 from mfcli.plots.style import MAIN, REFERENCE, finish, set_title
 
 _RMSE = MEASURES["rmse"]
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, the only ones with labels
 
 
 def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") -> list[str]:
@@ -149,6 +150,8 @@ def _draw_months(axes: Axes, rows: list[MonthError], overall: float) -> None:
     months = np.array([row.month for row in rows], "datetime64[M]")
     marker = "o" if len(rows) == 1 else ""  # a line of one point is invisible
     axes.plot(months, [row.rmse for row in rows], marker=marker, linewidth=1.2, color=MAIN)
+    left, right = axes.get_xlim()
+    axes.set_xlim(max(left, _FIRST_DAY), min(right, _LAST_DAY))
     axes.tick_params(axis="x", rotation=45)
     axes.set_xlabel("Month")
     _draw_overall(axes, overall)

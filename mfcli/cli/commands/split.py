@@ -72,9 +72,8 @@ def split(
             names = (train, str(settings.file))
             read = [reading.read_listing([name], rejected, screen) for name in names]
             made = splits.split_given(read[0], read[1], settings.config)
-        found = [warning for part in read for warning in _warn(part)]
         manifest = splits.write_split(out, made, rejected)
-    warnings = [warning.as_dict(spelled) for warning in found]
+    warnings = [warning.as_dict(spelled) for part in read for warning in _warn(part)]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
 
 
