@@ -142,13 +142,13 @@ def test_wrong_types_are_named(split: mfcli.Split, model: mfcli.Model) -> None:
     frame: Any = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
     config: Any = {"k": 3}
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: mfcli.split(frame), "ratings must have the type Ratings, got DataFrame; use rat"),
-        (lambda: mfcli.fit(split.train), "split must have the type Split, got Ratings; make one wi"),
+        (lambda: mfcli.split(frame), "ratings must have the type Ratings, got DataFrame; use r"),
+        (lambda: mfcli.fit(split.train), "split must have the type Split, got Ratings; make one "),
         (lambda: mfcli.fit(split, config), "config must have the type Config, got dict"),
         (lambda: mfcli.evaluate(model, split.train), "split must have the type Split, got Ratings; "
          "give a split, and these ratings as on"),
-        (lambda: mfcli.evaluate("model", split), "model must have the type Model, got str; load on"),
-        (lambda: mfcli.evaluate(model, split, on=frame), "on must be one of train, test, valid, or"),
+        (lambda: mfcli.evaluate("model", split), "model must have the type Model, got str; load o"),
+        (lambda: mfcli.evaluate(model, split, on=frame), "on must be one of train, test, valid, o"),
         (lambda: mfcli.split(split.train, config), "config must have the type Config, got dict"),
     ]  # fmt: skip
     for call, message in wrong:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mfcli.config import SETTINGS, Config, read_config, read_settings

@@ -208,8 +208,8 @@ SOUND: dict[str, Any] = {"table": FRAME}
          "pandas DataFrame of it"),
         ({"table": (row for row in ())}, "table must be a pandas DataFrame or an Arrow table, got "
          "generator; make a pandas DataFrame of it"),
-        ({"table": FRAME["user"]}, "table must be a pandas DataFrame or an Arrow table, got Series; "
-         "make a pandas DataFrame of it"),
+        ({"table": FRAME["user"]}, "table must be a pandas DataFrame or an Arrow table, got "
+         "Series; make a pandas DataFrame of it"),
         ({"table": np.ones((3, 3))}, "table must be a pandas DataFrame or an Arrow table, got "
          "ndarray; make a pandas DataFrame of it"),
         ({"table": pd.concat({"a": FRAME}, axis=1)}, "table: must have one level of column names, "

@@ -27,7 +27,7 @@ class Times:
         Number of ratings before 1990, and more than a day after now.
     same : bool
         Whether there are several ratings and all have the same time.
-    small : tuple of two int, optional
+    small : list of two int, optional
         The first and the last time as numbers, if all are too small to be dates: values from 1 to
         5, days, or numbers that only tell the order.
     """
@@ -38,7 +38,7 @@ class Times:
     early: int
     future: int
     same: bool
-    small: tuple[int, int] | None
+    small: list[int] | None
 
 
 def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
@@ -62,7 +62,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
         early=int(np.count_nonzero(timestamp < _EARLIEST * second)),
         future=int(np.count_nonzero(timestamp > (int(now) + _DAY) * second)),
         same=first == last and len(timestamp) > 1,
-        small=(first, last) if first >= 0 and last < PLAUSIBLE else None,
+        small=[first, last] if first >= 0 and last < PLAUSIBLE else None,
     )
 
 

@@ -15,6 +15,7 @@ from mfcli.errors import Param, Spell, Text, phrased
 
 _FEW = 1000  # ratings
 _MANY_DUPLICATES = 0.01  # of the rows
+_MOSTLY = 0.2  # of the rows are duplicates
 _MANY_SINGLE = 0.2  # of the users or items
 _HEAVY = 0.05  # of the ratings, by one user
 _SHOWN = 5  # far values in a warning
@@ -89,7 +90,10 @@ def _about_rows(facts: Facts) -> Iterator[DataWarning]:
                 "check whether the file repeats itself, and choose how they are merged with ",
                 Param("duplicates"),
             ],
-            serious=True,
+            # With times, the latest rating counts; but if there are so many, the item column may be
+            # a category.
+            serious=not facts.conflicts
+            and (facts.times is None or facts.duplicate_share > _MOSTLY),
         )
     if facts.conflicts:
         yield DataWarning(
@@ -180,8 +184,8 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
         )
     if times.small is not None:
         value = f"from {times.small[0]:,} to {times.small[1]:,} seconds after 1970 began"
-        remedy: Text = ["name the column of times with ", Param("columns.timestamp"), ", or "]
-        yield DataWarning("times are not dates", value, [remedy, ignore], serious=True)
+        remedy: list[Text] = ["name the column of times with ", Param("columns.timestamp"), ", or "]
+        yield DataWarning("times are not dates", value, [*remedy, *ignore], serious=True)
     elif times.early:
         value = f"{times.early:,} ratings, the first of {times.first}"
         yield DataWarning("times before 1990", value, ["correct them, or ", *ignore], serious=True)

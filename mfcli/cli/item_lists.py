@@ -42,7 +42,7 @@ class Listing:
         typer.Option(
             "--items",
             metavar="FILE",
-            help="Recommend only these items (a file with one id per line).",
+            help="Recommend only these items (one id per line, or a table with an item column).",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -60,7 +60,7 @@ class Listing:
         typer.Option(
             "--titles",
             metavar="FILE",
-            help="Add titles from a CSV file with an item id and a title column.",
+            help="Add titles from a file with an item and a title column.",
             rich_help_panel=FILES,
         ),
     ] = None

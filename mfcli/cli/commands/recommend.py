@@ -35,7 +35,7 @@ def recommend(
         typer.Option(
             "--users",
             metavar="FILE",
-            help="File with one user id per line.",
+            help="File with one user id per line, or a table with a user column.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
