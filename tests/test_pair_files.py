@@ -374,7 +374,7 @@ REFUSED = [
     (["bad.csv"], 1, "bad.csv:3: must have 2 fields like the first line, got 3; correct the line"),
     (["empty.csv"], 1, "empty.csv:2: item id must not be empty; correct the line"),
     (["quoted.csv"], 1, "quoted.csv:3: must have 2 fields like the first line, got 1; correct the"),
-    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text; convert the file, as with iconv; c"),
+    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text (byte 0xFF); if it is Latin-1 text, "),
     (["one.csv"], 1, "one.csv:1: must have 2 fields (user, item), got 1"),
     (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename or remove it"),
     (["named.csv", "--user-col", "x"], 1, "named.csv: has no column 'x'; its columns are user, i"),

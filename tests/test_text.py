@@ -108,7 +108,7 @@ def test_faults_are_skipped_after_the_rows_that_are_read(
     assert read.source is not None
     assert read.source.rejected == {"rating": 1}
     assert read.source.settings == {
-        "decimal": ".", "duplicates": "keep-last", "on_bad_row": "skip"
+        "decimal": ".", "encoding": "utf-8", "duplicates": "keep-last", "on_bad_row": "skip"
     }  # fmt: skip
     with pytest.raises(DataError) as caught:
         read_ratings(tmp_path / "data")

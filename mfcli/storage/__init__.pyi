@@ -12,6 +12,10 @@ from .compilation import (
     kernel as kernel,
 )
 from .digests import check_files as check_files, sha256 as sha256
+from .encodings import (
+    is_text_encoding as is_text_encoding,
+    marked_encoding as marked_encoding,
+)
 from .locks import locked as locked
 from .memory import check_memory as check_memory
 from .records import (

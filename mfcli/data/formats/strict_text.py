@@ -11,13 +11,17 @@ import datetime
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from mfcli.data.faults import Fault, OnFault
+from mfcli.data.formats.encodings import guess_remedy
 from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.numbers import rating_hint
+from mfcli.data.formats.preamble import COMMENT_MARKS
+from mfcli.data.formats.separators import COLONS, SPACES, split_words
 from mfcli.data.formats.text import TextPiece
 from mfcli.errors import DataError, Param, Text
 
@@ -145,18 +149,23 @@ def _rows(layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """
     with layout.file.reading() as (stream, _):
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-        rows = _split(text, layout.separator)
+        before = layout.skip - layout.header
+        for _ in range(before):
+            text.readline()
+        rows = _split(itertools.chain([text.readline().lstrip("\ufeff")], text), layout)
         filled = ((line, row) for line, row in rows if "".join(row).strip() or len(row) > 1)
         if layout.header:
             next(filled)
-        yield from filled
+        for line, row in filled:
+            yield before + line, [field.strip(" ") for field in row] if layout.spaced else row
 
 
-def _split(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[str]]]:
-    if separator == "::":
-        yield from enumerate((line.rstrip("\r\n").split("::") for line in text), start=1)
+def _split(lines: Iterable[str], layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    if layout.separator in (COLONS, SPACES):
+        split = split_words if layout.separator == SPACES else _split_at_colons
+        yield from enumerate(map(split, lines), start=1)
         return
-    reader = csv.reader(text, delimiter=separator)
+    reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=layout.spaced)
     while True:
         try:
             row = next(reader)
@@ -167,14 +176,23 @@ def _split(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[s
         yield reader.line_num, row
 
 
+def _split_at_colons(line: str) -> list[str]:
+    return line.rstrip("\r\n").split(COLONS)
+
+
 def _fault(layout: Layout, row: list[str]) -> Fault | None:
     if len(row) != len(layout.names):
         rule = f"must have {len(layout.names)} fields like the first line"
-        return Fault("fields", rule, len(row))
+        comment = bool(row) and row[0].startswith(COMMENT_MARKS)
+        hint = "comments may only be at the start of a file; remove this one" if comment else ""
+        return Fault("fields", rule, len(row), hint)
     for role, column in layout.columns.items():
         text = row[column]
         if _is_not_utf8(text):
-            return Fault("encoding", f"{role} must be UTF-8 text", hint=_TO_UTF8)
+            raw = text.encode(errors="surrogateescape")
+            byte = next(raw[n] for n, letter in enumerate(text) if _is_not_utf8(letter))
+            rule = f"{role} must be UTF-8 text (byte 0x{byte:02X})"
+            return Fault("encoding", rule, hint=guess_remedy(raw))
         fault = _FAULTS[role](role, text, layout.decimal)
         if fault:
             return fault
@@ -195,10 +213,9 @@ def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
             finite = math.isfinite(np.float32(text.replace(decimal, ".")))
     except ValueError:
         finite = False
-    if finite and "_" not in text:
+    hint = rating_hint(text, decimal)
+    if finite and "_" not in text and not hint:
         return None
-    comma = decimal == "." and "," in text
-    hint: Text = ["is it ", Param("decimal", ","), "?"] if comma else ""
     return Fault(role, "rating must be a finite number", text, hint)
 
 
