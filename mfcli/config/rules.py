@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mfcli.storage import is_text_encoding
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -59,3 +57,12 @@ class Rule:
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+
+def is_text_encoding(name: str) -> bool:
+    """Return whether Python knows an encoding of text by this name."""
+    try:
+        b"".decode(name)
+    except (LookupError, ValueError):  # unknown, not of text, or not a name
+        return False
+    return True

@@ -5,6 +5,7 @@ from .atomic import (
     replacing_file as replacing_file,
     replacing_folder as replacing_folder,
 )
+from .byte_order_marks import marked_encoding as marked_encoding
 from .compilation import (
     array_type as array_type,
     compiled as compiled,
@@ -12,10 +13,6 @@ from .compilation import (
     kernel as kernel,
 )
 from .digests import check_files as check_files, sha256 as sha256
-from .encodings import (
-    is_text_encoding as is_text_encoding,
-    marked_encoding as marked_encoding,
-)
 from .locks import locked as locked
 from .memory import check_memory as check_memory
 from .records import (

@@ -47,7 +47,7 @@ import msgspec
 
 from mfcli import __version__
 from mfcli.errors import ArtifactError, Text
-from mfcli.storage.encodings import marked_encoding
+from mfcli.storage.byte_order_marks import marked_encoding
 from mfcli.storage.validation import converted
 
 _MOST_BYTES = 1 << 26  # no record is larger

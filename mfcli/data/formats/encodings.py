@@ -6,8 +6,9 @@ import codecs
 import io
 from typing import Any, BinaryIO
 
+from mfcli.config import is_text_encoding
 from mfcli.errors import ConfigError, DataError, Param, Text
-from mfcli.storage import is_text_encoding, marked_encoding
+from mfcli.storage import marked_encoding
 
 UTF8 = "utf-8"
 

@@ -1,4 +1,4 @@
-"""Encodings of text: their names, and the byte order marks that tell them for certain."""
+"""Byte order marks: the first bytes of a text that tell its encoding for certain."""
 
 from __future__ import annotations
 
@@ -22,12 +22,3 @@ def marked_encoding(head: bytes) -> str | None:
         A name for `bytes.decode`, which then drops the mark.
     """
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
-
-
-def is_text_encoding(name: str) -> bool:
-    """Return whether Python knows an encoding of text by this name."""
-    try:
-        b"".decode(name)
-    except (LookupError, ValueError):  # unknown, not of text, or not a name
-        return False
-    return True
