@@ -62,7 +62,7 @@ class Rule:
 def is_text_encoding(name: str) -> bool:
     """Return whether Python knows an encoding of text by this name."""
     try:
-        b"".decode(name)
+        "a".encode(name)
     except (LookupError, ValueError):  # unknown, not of text, or not a name
         return False
     return True

@@ -71,11 +71,6 @@ class Config:
     decimal: str = _reading(
         ".", "Decimal mark of numbers in text files (. or ,).", choices=(".", ",")
     )
-    encoding: str = _reading(
-        "utf-8",
-        "Encoding of text files, such as latin-1 or cp1252 (UTF-16 is detected).",
-        encoding=True,
-    )
     duplicates: str = _reading(
         "keep-last",
         "Repeated user-item pairs: keep-last, mean or error.",
@@ -85,6 +80,11 @@ class Config:
         "stop",
         "Invalid rows: stop, or skip (mfcli split lists them in rejected.csv).",
         choices=("stop", "skip"),
+    )
+    encoding: str = _reading(
+        "utf-8",
+        "Encoding of text files, such as latin-1 or cp1252 (UTF-16 is detected).",
+        encoding=True,
     )
 
     strategy: str = _splitting(

@@ -25,6 +25,8 @@ from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
 from mfcli.data.sources import digest, open_sources
+from mfcli.data.suspicious_ids import warn_of_ids
+from mfcli.data.thousands import check_thousands
 from mfcli.errors import DataError, Param, Text
 from mfcli.storage import check_memory
 from mfcli.types import Progress
@@ -91,6 +93,7 @@ def read_ratings(
         _check_memory(layouts)
         reader = _Reader(layouts, rejects)
         ratings = reader.read(on_progress)
+        reader.check(ratings)
         pa.default_memory_pool().release_unused()
         ratings, merged = merge_duplicates(ratings, duplicates, reader.place)
         source = Source(
@@ -173,6 +176,16 @@ class _Reader:
             rule = "holds no valid rating" if skipped else "holds no rating, only a header"
             raise DataError(rule, place=self.layouts[0].file)
         return collected.ratings(text=self.layouts[0].format == "text")
+
+    def check(self, ratings: Ratings) -> None:
+        """Warn of ratings and ids of texts that are probably not what was meant."""
+        ends = np.cumsum(self.rows)
+        for layout, end, rows in zip(self.layouts, ends, self.rows, strict=True):
+            check_thousands(layout, ratings.rating[end - rows : end])
+        first = self.layouts[0]
+        for role, known in (("user", ratings.users), ("item", ratings.items)):
+            starts_lines = first.format == "text" and first.columns[role] == 0
+            warn_of_ids(first.file, role, known.ids, starts_lines=starts_lines)
 
     def place(self, row: int) -> str:
         """Return the file and line of a rating, given its position from 0."""

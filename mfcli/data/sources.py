@@ -111,8 +111,8 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
     Parameters
     ----------
     names : sequence of Path or str
-        Files, folders of part files, or "-" for standard input, which is copied to a temporary file
-        that exists within the block.
+        Files, folders of part files, or "-" for standard input. Standard input and named pipes are
+        copied to temporary files that exist within the block.
     encoding : str
         Encoding of texts without a byte order mark; UTF-16 is found also without one.
 
@@ -130,6 +130,8 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
         for name in map(str, names):
             if name == "-":
                 files.append(stack.enter_context(_standard_input()))
+            elif Path(name).is_fifo():
+                files.append(stack.enter_context(_pipe(Path(name))))
             else:
                 _refuse_url(name)
                 files.extend(_file(path) for path in _parts(Path(name)))
@@ -204,15 +206,25 @@ def _file(path: Path, name: str | None = None) -> File:
     return File(path, shown, next(kinds, ""))
 
 
-@contextlib.contextmanager
-def _standard_input() -> Iterator[File]:
+def _standard_input() -> contextlib.AbstractContextManager[File]:
     if sys.stdin is None:
         raise DataError("is closed", place="<stdin>", remedy="name a file")
+    return _copied(sys.stdin.buffer, "<stdin>")
+
+
+@contextlib.contextmanager
+def _pipe(path: Path) -> Iterator[File]:
+    with path.open("rb") as stream, _copied(stream, str(path)) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _copied(stream: BinaryIO, name: str) -> Iterator[File]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        yield _file(path, "<stdin>")
+            shutil.copyfileobj(stream, file, 1 << 20)
+        yield _file(path, name)
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

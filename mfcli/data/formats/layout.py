@@ -128,8 +128,9 @@ def find_layout(
         check_distinct(file, names, columns)
         return Layout(file, table, "", ".", True, 0, names, columns)
     preamble = read_preamble(file, head)
-    separator = preamble.separator or find_separator(preamble.lines, decimal, len(needed))
-    fields = [field.strip() for field in split_lines(preamble.lines[:1], separator)[0]]
+    separator = preamble.separator or find_separator(file, preamble.lines, decimal, len(needed))
+    spaced = has_spaces_after(preamble.lines, separator)
+    fields = [field.strip() for field in split_lines(preamble.lines[:1], separator, spaced)[0]]
     header = not preamble.is_matrix and (
         _names_columns(fields, chosen) or (needed == RATINGS and not _is_rating(fields, decimal))
     )
@@ -137,7 +138,7 @@ def find_layout(
     names = (fields if header else comment) or list(map(str, range(1, len(fields) + 1)))
     find = find_columns if header or comment else _positions
     columns = find(file, names, chosen, needed)
-    skip, spaced = preamble.skip + header, has_spaces_after(preamble.lines, separator)
+    skip = preamble.skip + header
     return Layout(file, "text", separator, decimal, header, skip, names, columns, spaced)
 
 
@@ -149,7 +150,7 @@ def _commented_header(
     if _names_columns(names, chosen):
         return [] if any(name.isdigit() for name in (chosen or {}).values()) else names
     for line, fields in preamble.like_rows(separator):
-        if _is_rating(fields, "."):
+        if _is_rating(fields, ".") or all(is_number(field, ".") for field in fields):
             raise DataError(
                 "may be a comment or a rating",
                 place=f"{file}:{line}",

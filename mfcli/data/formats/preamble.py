@@ -19,6 +19,7 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 _MARK = re.compile(r"[#%/\s]+")
 _SEP = re.compile(r'"?sep=(.|\\t)"?', re.IGNORECASE)
 _MATRIX = re.compile(r"%%MatrixMarket\s+matrix\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
+_KONECT = re.compile(r"%\s*(?:sym|asym|bip)\s")
 _WORDS = re.compile(r"[\s,;|]+")
 
 
@@ -92,7 +93,7 @@ def read_preamble(file: File, head: bytes) -> Preamble:
     skip, separator = 0, ""
     comments: dict[int, str] = {}
     for line in lines:
-        found = _SEP.fullmatch(line.strip()) if not separator else None
+        found = _SEP.fullmatch(line.strip(" ")) if not separator else None
         if found:
             separator = found[1].replace("\\t", "\t")
         elif line.startswith(COMMENT_MARKS):
@@ -102,7 +103,9 @@ def read_preamble(file: File, head: bytes) -> Preamble:
         skip += 1
     if matrix:
         _check_matrix(file, matrix, lines[skip:])
-        skip, separator = skip + 1, SPACES
+        skip += 1
+    if matrix or _KONECT.match(lines[0]):
+        separator = SPACES
     rows = [line for line in lines[skip : skip + _LINES] if line.strip()]
     _check_rows(file, skip, rows, comments)
     return Preamble(skip, rows, separator, comments, matrix is not None)
@@ -110,8 +113,10 @@ def read_preamble(file: File, head: bytes) -> Preamble:
 
 def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection[int]) -> None:
     if not rows:
-        rule = "holds only comments" if comments else "is empty"
-        raise DataError(rule, place=file, remedy="provide one line per rating")
+        if comments:
+            remedy = "if they are ratings, write a line with the column names before them"
+            raise DataError("holds only comments", place=file, remedy=remedy)
+        raise DataError("is empty", place=file, remedy="provide one line per rating")
     try:
         rows[0].encode()
     except UnicodeEncodeError as error:
@@ -127,9 +132,9 @@ def _check_matrix(file: File, found: re.Match[str], rest: Sequence[str]) -> None
     is_list = kind == "coordinate" and field in ("real", "integer", "double")
     if not is_list or symmetry != "general":
         raise DataError(
-            f"is a {kind} {field} {symmetry} matrix (Matrix Market), not a list of ratings",
+            f"is not a list of ratings, but a matrix of the kind '{kind} {field} {symmetry}'",
             place=file,
-            remedy="write it as a 'coordinate real general' matrix",
+            remedy="write it as 'coordinate real general'",
         )
     size = rest[0].split() if rest else []
     if len(size) != 3 or not all(word.isdigit() for word in size):

@@ -6,6 +6,9 @@ import csv
 import re
 from collections.abc import Sequence
 
+from mfcli.data.formats.numbers import is_number
+from mfcli.errors import DataError, Param
+
 COLONS = "::"
 """Separates the fields of MovieLens `ratings.dat`; quotes are not special."""
 
@@ -17,11 +20,13 @@ _WORD = re.compile(r'"(?:[^"]|"")*"(?![^ \t\r\n])|[^ \t\r\n]+')
 _DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
 
-def find_separator(lines: Sequence[str], decimal: str, least: int) -> str:
+def find_separator(place: object, lines: Sequence[str], decimal: str, least: int) -> str:
     """Return the separator that splits the first lines of a text into equally many fields.
 
     Parameters
     ----------
+    place : object
+        The file, for messages.
     lines : sequence of str
         The header, if there is one, and some rows; at least one line.
     decimal : str
@@ -34,25 +39,44 @@ def find_separator(lines: Sequence[str], decimal: str, least: int) -> str:
     str
         The one with the most fields. If no separator is consistent, some row is invalid; then the
         first line decides.
+
+    Raises
+    ------
+    DataError
+        If the only separator is the decimal mark too.
     """
-    candidates = [one for one in (COLONS, *_SINGLE) if one != decimal or _in_quotes(lines, one)]
-    widths = {one: [len(fields) for fields in split_lines(lines, one)] for one in candidates}
-    first = {one: counts[0] for one, counts in widths.items()}
-    even = [one for one in candidates if first[one] >= least and len({*widths[one]}) == 1]
-    if even:
-        return max(even, key=first.__getitem__)
+    candidates = (COLONS, *_SINGLE)
+    widths = {one: [len(row) for row in split_lines(lines, one, True)] for one in candidates}
+    even = [one for one in candidates if widths[one][0] >= least and len({*widths[one]}) == 1]
+    if decimal in even and not _separates(lines, decimal):
+        even.remove(decimal)
+        if not even:
+            raise DataError(
+                "has commas between its fields, so they cannot be decimal marks too",
+                place=place,
+                remedy=["put the numbers in quotes, or omit ", Param("decimal", decimal)],
+            )
+    first = {one: widths[one][0] for one in even or candidates if even or one != decimal}
     if max(first.values()) < least and _is_spaced(lines, least):
         return SPACES
-    return max(candidates, key=first.__getitem__)
+    return max(first, key=first.__getitem__)
 
 
-def split_lines(lines: Sequence[str], separator: str) -> list[list[str]]:
-    """Split lines into fields; quotes are special unless the separator is `COLONS`."""
+def split_lines(lines: Sequence[str], separator: str, spaced: bool = False) -> list[list[str]]:
+    """Split lines into fields; quotes are special unless the separator is `COLONS`.
+
+    Parameters
+    ----------
+    lines : sequence of str
+    separator : str
+    spaced : bool
+        Whether spaces before a quote are not part of the field.
+    """
     if separator == COLONS:
         return [line.split(COLONS) for line in lines]
     if separator == SPACES:
         return [split_words(line) for line in lines]
-    return list(csv.reader(lines, delimiter=separator))
+    return list(csv.reader(lines, delimiter=separator, skipinitialspace=spaced))
 
 
 def split_words(line: str) -> list[str]:
@@ -72,10 +96,11 @@ def has_spaces_after(lines: Sequence[str], separator: str) -> bool:
     return all(fields and all(field[:1] == " " for field in fields) for fields in rows)
 
 
-def _in_quotes(lines: Sequence[str], separator: str) -> bool:
-    """Return whether a separator that is also the decimal mark occurs in quoted numbers."""
-    rows = split_lines(lines, separator)
-    return any(_DECIMAL.fullmatch(field.strip()) for fields in rows for field in fields)
+def _separates(lines: Sequence[str], mark: str) -> bool:
+    """Return whether a decimal mark separates fields: numbers are in quotes, or there are names."""
+    rows = split_lines(lines, mark, True)
+    quoted = any(_DECIMAL.fullmatch(field.strip()) for row in rows for field in row)
+    return quoted or not any(is_number(field, mark) for field in rows[0])
 
 
 def _is_spaced(lines: Sequence[str], least: int) -> bool:

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
+from mfcli.data.arrow_arrays import to_texts
 from mfcli.data.faults import Fault, OnFault
 from mfcli.data.formats.encodings import guess_remedy
 from mfcli.data.formats.layout import Layout
@@ -59,6 +61,7 @@ def plain_ratings(
         decimal=".",
         names=roles,
         columns={role: column for column, role in enumerate(roles)},
+        spaced=False,
     )
     rows = (
         [_PLAIN[role](row[column], layout.decimal) for role, column in layout.columns.items()]
@@ -91,7 +94,7 @@ def plain_pairs(
     """
     rows = _sound_rows(layout, first, on_fault)
     checked = (_checked_utf8(layout, line, row) if utf8 else row for line, row in rows)
-    return _pieces(layout, checked, position)
+    return _pieces(replace(layout, spaced=False), checked, position)
 
 
 def _checked_utf8(layout: Layout, line: int, row: list[str]) -> list[str]:
@@ -105,6 +108,13 @@ def text_line(layout: Layout, row: int) -> int:
     """Return the line of a row without faults, given its position from 0 among such rows."""
     rows = _sound_rows(layout, 0, lambda line, fault, row: None)
     return next(line for line, _ in itertools.islice(rows, row, None))
+
+
+def column_texts(layout: Layout, column: int) -> Iterator[pa.Array]:
+    """Yield the fields of a column of the rows without faults, piece by piece."""
+    fields = (row[column] for _, row in _sound_rows(layout, 0, lambda line, fault, row: None))
+    while group := list(itertools.islice(fields, _ROWS)):
+        yield to_texts(group)
 
 
 def _pieces(
