@@ -14,6 +14,7 @@ UTF8 = "utf-8"
 
 _BLOCK = 1 << 18  # bytes that are converted at once
 _ZEROS = 0.2  # smallest fraction of zero bytes in UTF-16: digits and separators have one each
+_OTHER_ZEROS = 0.1  # largest number of zero bytes in the other places, relative to those
 
 
 def known_encoding(name: str) -> str:
@@ -44,15 +45,20 @@ def find_encoding(head: bytes, chosen: str) -> str:
     marked = marked_encoding(head)
     if marked is not None:
         return UTF8 if marked == "utf-8-sig" else marked
-    return (_utf16_without_mark(head) if chosen == UTF8 else None) or chosen
+    if chosen.startswith(("utf-16", "utf-32")):
+        return chosen
+    return _utf16_without_mark(head) or chosen
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    """Return the variant of UTF-16 by its zero bytes: all in even places, or all in odd ones."""
+    """Return the variant of UTF-16 by its zero bytes, which are in even or in odd places.
+
+    Only few characters, such as U+4E00, have a zero byte in the other place.
+    """
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if min(even, odd) or max(even, odd) < _ZEROS * len(head):
+    if max(even, odd) < _ZEROS * len(head) or min(even, odd) > _OTHER_ZEROS * max(even, odd):
         return None
-    return "utf-16-be" if even else "utf-16-le"
+    return "utf-16-be" if even > odd else "utf-16-le"
 
 
 def guess_remedy(content: bytes) -> Text:

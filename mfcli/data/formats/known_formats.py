@@ -56,6 +56,29 @@ _KINDS = (
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|body)", re.IGNORECASE)
+_TEXTS = (
+    (
+        re.compile(rb"\d+:\r?\n\d+,\d"),
+        _Kind(
+            b"",
+            "a file of the Netflix Prize, in which items have lines of their own",
+            'convert it, as with: awk -F, \'/:/ {item = $1; sub(/:.*/, "", item); next}'
+            ' {print $1 "," item "," $2 "," $3}\' FILE > ratings.csv',
+        ),
+    ),
+    (
+        re.compile(rb"[^\s:,]+(?: \d+:[^\s:,]+)+ ?\r?\n"),
+        _Kind(b"", "in the format of libsvm and libFM", "write a line per user, item and rating"),
+    ),
+    (
+        re.compile(rb"(?:--[^\n]*\n|\s+)*(?:create table|insert into|drop table)\s", re.IGNORECASE),
+        _Kind(b"", "an SQL dump", "export the table as CSV"),
+    ),
+    (
+        re.compile(rb"(?:%[^\n]*\n|\s+)*@relation\s", re.IGNORECASE),
+        _Kind(b"", "an ARFF file", "save it as CSV"),
+    ),
+)
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml")
 
 
@@ -96,4 +119,4 @@ def _other(head: bytes) -> _Kind | None:
         return _Kind(b"", "a web page (HTML), not the data itself", "download the file again")
     if _XML.match(head):
         return _Kind(b"", "an XML document", _AS_CSV)
-    return None
+    return next((kind for pattern, kind in _TEXTS if pattern.match(head)), None)

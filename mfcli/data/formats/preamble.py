@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from mfcli.data.formats.encodings import guess_remedy
+from mfcli.data.formats.numbers import is_number
 from mfcli.data.formats.separators import SPACES, split_lines
 from mfcli.data.sources import HEAD, File
 from mfcli.errors import DataError
@@ -93,7 +94,7 @@ def read_preamble(file: File, head: bytes) -> Preamble:
     skip, separator = 0, ""
     comments: dict[int, str] = {}
     for line in lines:
-        found = _SEP.fullmatch(line.strip(" ")) if not separator else None
+        found = _SEP.fullmatch(line) if not separator else None
         if found:
             separator = found[1].replace("\\t", "\t")
         elif line.startswith(COMMENT_MARKS):
@@ -104,9 +105,9 @@ def read_preamble(file: File, head: bytes) -> Preamble:
     if matrix:
         _check_matrix(file, matrix, lines[skip:])
         skip += 1
-    if matrix or _KONECT.match(lines[0]):
-        separator = SPACES
     rows = [line for line in lines[skip : skip + _LINES] if line.strip()]
+    if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows)):
+        separator = SPACES
     _check_rows(file, skip, rows, comments)
     return Preamble(skip, rows, separator, comments, matrix is not None)
 
@@ -124,6 +125,11 @@ def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection
         shown = f"must be UTF-8 text (byte 0x{ord(rows[0][error.start]) - 0xDC00:02X})"
         place = f"{file}:{skip + 1}"
         raise DataError(shown, place=place, remedy=guess_remedy(raw)) from None
+
+
+def _are_numbers(rows: Sequence[str]) -> bool:
+    """Return whether all words of some rows are numbers."""
+    return all(is_number(word, ".") for row in rows for word in row.split())
 
 
 def _check_matrix(file: File, found: re.Match[str], rest: Sequence[str]) -> None:
