@@ -71,11 +71,11 @@ _TEXTS = (
         _Kind(b"", "in the format of libsvm and libFM", "write a line per user, item and rating"),
     ),
     (
-        re.compile(rb"(?:--[^\n]*\n|\s+)*(?:create table|insert into|drop table)\s", re.IGNORECASE),
+        re.compile(rb"(?:--[^\n]*\n|\s)*(?:create table|insert into|drop table)\s", re.IGNORECASE),
         _Kind(b"", "an SQL dump", "export the table as CSV"),
     ),
     (
-        re.compile(rb"(?:%[^\n]*\n|\s+)*@relation\s", re.IGNORECASE),
+        re.compile(rb"(?:%[^\n]*\n|\s)*@relation\s", re.IGNORECASE),
         _Kind(b"", "an ARFF file", "save it as CSV"),
     ),
 )
