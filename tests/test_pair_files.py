@@ -364,14 +364,14 @@ def test_a_late_fault_leaves_the_older_file(ready: Run, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("content", "options", "start"),
     [
-        ("user,item\r\n100,é\r\n".encode("utf-16"), [], "user,item,prediction\r\n100,é,"),
+        ("user,item\r\n100,é\r\n".encode("utf-16"), [], "user,item,prediction\n100,é,"),
         ("user,item\n100,é\n".encode("latin-1"), ["--encoding", "latin-1"], "user,item,pred"),
         ("user item\n 100   é\n".encode(), [], "user item prediction\n 100   é "),
         ("100 é\n".encode(), [], "100 é "),
         ("# pairs\n100|é\n".encode(), [], "100|é|"),
         ("# user item\n100, é\n".encode(), [], "100, é,"),
         ("sep=;\nitem;user\né;100\n".encode(), [], "item;user;prediction\né;100;"),
-        ('{"item": "é", "user": 100}\n'.encode(), [], "item,user,prediction\né,100,"),
+        ('{"item": "é", "user": 100}\n'.encode(), [], 'item,user,prediction\n"é",100,'),
     ],
 )
 def test_other_formats(
