@@ -361,6 +361,30 @@ def test_a_late_fault_leaves_the_older_file(ready: Run, monkeypatch: pytest.Monk
     assert {path.name for path in Path().iterdir()} == {"model", "pairs.csv", "p.csv", "p.parquet"}
 
 
+@pytest.mark.parametrize(
+    ("content", "options", "start"),
+    [
+        ("user,item\r\n100,é\r\n".encode("utf-16"), [], "user,item,prediction\n100,é,"),
+        ("user,item\n100,é\n".encode("latin-1"), ["--encoding", "latin-1"], "user,item,pred"),
+        ("user item\n 100   é\n".encode(), [], "user item prediction\n 100   é "),
+        ("100 é\n".encode(), [], "100 é "),
+        ("# pairs\n100|é\n".encode(), [], "100|é|"),
+        ("# user item\n100, é\n".encode(), [], "100, é,"),
+        ("sep=;\nitem;user\né;100\n".encode(), [], "item;user;prediction\né;100;"),
+        ('{"item": "é", "user": 100}\n'.encode(), [], 'item,user,prediction\n"é",100,'),
+    ],
+)
+def test_other_formats(
+    ready: Run, model: Model, content: bytes, options: list[str], start: str
+) -> None:
+    Path("pairs").write_bytes(content)
+    done = ready("predict", "pairs", *options)
+    assert done.code == 0, done.err
+    assert done.out.startswith(start)
+    value = pa.array(model.predict([100], ["é"])).cast(pa.string())[0].as_py()
+    assert done.out.rstrip().endswith(value)
+
+
 def test_positions_mean_that_there_is_no_header(ready: Run, model: Model) -> None:
     Path("pairs.csv").write_text("x1,nobody\ni0,100\n")
     assert ready("predict", "pairs.csv").code == 1
@@ -374,7 +398,7 @@ REFUSED = [
     (["bad.csv"], 1, "bad.csv:3: must have 2 fields like the first line, got 3; correct the line"),
     (["empty.csv"], 1, "empty.csv:2: item id must not be empty; correct the line"),
     (["quoted.csv"], 1, "quoted.csv:3: must have 2 fields like the first line, got 1; correct the"),
-    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text; convert the file, as with iconv; c"),
+    (["latin.csv"], 1, "latin.csv:2: item must be UTF-8 text (byte 0xFF); if it is Latin-1 text, "),
     (["one.csv"], 1, "one.csv:1: must have 2 fields (user, item), got 1"),
     (["twice.csv"], 1, "twice.csv: has a column 'prediction' already; rename or remove it"),
     (["named.csv", "--user-col", "x"], 1, "named.csv: has no column 'x'; its columns are user, i"),

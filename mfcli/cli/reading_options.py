@@ -31,7 +31,7 @@ def _column(option: str, help: str) -> Any:
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read files of ratings; `config` has `decimal`, `duplicates` and `on_bad_row`."""
+    """How to read files of ratings; `config` has the settings of the data stage."""
 
     user_col: Annotated[
         str | None,
@@ -71,6 +71,7 @@ class Reading:
                 names,
                 columns=self.columns,
                 decimal=self.config.decimal,
+                encoding=self.config.encoding,
                 duplicates=self.config.duplicates,
                 rejected=rejected,
                 on_progress=on_progress,
@@ -83,22 +84,24 @@ class ReadingGroup(FieldsGroup):
     Parameters
     ----------
     *without : str
-        Settings of the data stage that have no effect on the command.
+        Columns, and settings of the data stage, that have no effect on the command.
     """
 
     def __init__(self, *without: str) -> None:
-        super().__init__(Reading, *_ROLES)
+        self._roles = [name for name in _ROLES if name not in without]
+        super().__init__(Reading, *self._roles)
         self.settings = setting_options(name for name in settings_in(DATA) if name not in without)
 
     @property
     def names(self) -> list[str]:
         """The names of all its options."""
-        return [*_ROLES, *(option.name for option in self.settings)]
+        return [*self._roles, *(option.name for option in self.settings)]
 
     def collect(self, call: Call, values: dict[str, Any]) -> Reading:
         return Reading(**values, config=call.settings.config)
 
 
 ReadingOptions = Annotated[Reading, ReadingGroup()]
-ColumnOptions = Annotated[Reading, FieldsGroup(Reading, "user_col", "item_col")]
+PAIR_READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates", "on_bad_row")
+PairReadingOptions = Annotated[Reading, PAIR_READING]
 """For files of pairs, which have no ratings."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mfcli.config.settings import Config, checked
 from mfcli.errors import ArtifactError, ConfigError, Param
-from mfcli.storage import check_writable_file, replacing_file
+from mfcli.storage import check_writable_file, marked_encoding, replacing_file
 
 CONFIG_FILE = Path("mfcli.toml")
 
@@ -35,7 +35,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file is missing or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        return tomllib.loads(content.decode(marked_encoding(content) or "utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", place=path) from error
     except (ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8 or too many digits

@@ -19,6 +19,8 @@ class Rule:
         Exclusive bounds.
     choices : tuple of str
         For text, the allowed words; empty if any text is allowed.
+    encoding : bool
+        Whether a text must be the name of an encoding.
     """
 
     low: float | None = None
@@ -26,12 +28,15 @@ class Rule:
     above: float | None = None
     below: float | None = None
     choices: tuple[str, ...] = ()
+    encoding: bool = False
 
     def __str__(self) -> str:
         """Describe the rule in words that follow "must be"."""
         if self.choices:
             words = [word if word[0].isalnum() else repr(word) for word in self.choices]
             return f"{', '.join(words[:-1])} or {words[-1]}"
+        if self.encoding:
+            return "an encoding of text, such as utf-8, latin-1 or cp1252"
         bounds = [
             (self.low, "at least"),
             (self.above, "above"),
@@ -43,7 +48,8 @@ class Rule:
     def allows(self, value: Any) -> bool:
         """Return whether a value of the right type follows the rule; NaN and infinity never do."""
         if isinstance(value, str):
-            return not self.choices or value in self.choices
+            is_choice = not self.choices or value in self.choices
+            return is_choice and (not self.encoding or is_text_encoding(value))
         return (
             math.isfinite(value)
             and (self.low is None or value >= self.low)
@@ -51,3 +57,12 @@ class Rule:
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+
+def is_text_encoding(name: str) -> bool:
+    """Return whether Python knows an encoding of text by this name."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):  # unknown, not of text, or not a name
+        return False
+    return True

@@ -82,6 +82,11 @@ class Config:
         "Invalid rows: stop, or skip (mfcli split lists them in rejected.csv).",
         choices=("stop", "skip"),
     )
+    encoding: str = _reading(
+        "utf-8",
+        "Encoding of text files, such as latin-1 or cp1252 (UTF-16 is detected).",
+        encoding=True,
+    )
 
     strategy: str = _splitting(
         "random",

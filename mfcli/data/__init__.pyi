@@ -9,8 +9,8 @@ from .formats.layout import (
     PAIRS as PAIRS,
     Layout as Layout,
     find_layout as find_layout,
-    is_number as is_number,
 )
+from .formats.numbers import is_number as is_number
 from .frames import ratings_from as ratings_from
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from mfcli.data.arrow_arrays import one_array, to_arrow_mask, to_mask, to_numpy
 from mfcli.data.faults import Fault, OnFault
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import parquet_pieces
+from mfcli.data.formats.tables import table_pieces
 from mfcli.data.ids import empty_ids, id_column, id_rule
 from mfcli.data.times import IGNORE, time_column
 from mfcli.errors import DataError, Param, Text
@@ -71,8 +71,8 @@ def sound_columns(
     return plain
 
 
-def parquet_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str, pa.Array], int]]:
-    """Read the columns of the roles from Parquet, piece by piece.
+def table_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str, pa.Array], int]]:
+    """Read the columns of the roles from a file with typed columns, piece by piece.
 
     Yields
     ------
@@ -80,7 +80,7 @@ def parquet_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[st
         As `sound_columns`, and about how many bytes of the file have been read.
     """
     names = layout.roles
-    for piece, position in parquet_pieces(layout.file, list(names.values())):
+    for piece, position in table_pieces(layout.file, layout.format, list(names.values())):
         columns = {role: piece.table[name] for role, name in names.items()}
         yield sound_columns(layout.file, names, columns, on_fault, piece.before), position
 

@@ -21,9 +21,10 @@ from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_arrow_mask, to_tex
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import ParquetPiece, parquet_pieces, parquet_schema
+from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.quotes import Quotes
 from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.tables import table_pieces, table_schema
 from mfcli.data.formats.text import LONGEST, Refused, TextPiece, has_lone_return, read_text
 from mfcli.data.ids import empty_ids
 from mfcli.data.table_files import csv_rows
@@ -79,8 +80,8 @@ def read_pairs(
     DataError
         If the file cannot be read, or for the first row that lacks an id or cannot be split.
     """
-    if layout.format == "parquet":
-        pieces = parquet_pieces(layout.file)
+    if layout.format != "text":
+        pieces = table_pieces(layout.file, layout.format)
         return in_order(pieces, lambda piece: work(_TablePairs(layout, piece)), threads)
 
     def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
@@ -168,7 +169,7 @@ def _content(values: pa.Array) -> memoryview:
 
 
 class _TablePairs:
-    """Pairs in rows of Parquet.
+    """Pairs in rows of a table.
 
     Raises
     ------
@@ -218,7 +219,7 @@ def header_with(layout: Layout, name: str) -> bytes:
     DataError
         If there is a column that CSV cannot hold.
     """
-    if layout.format == "parquet":
+    if layout.format != "text":
         _csv(layout, schema_with(layout, name).empty_table())
     elif not layout.header:
         return b""
@@ -241,8 +242,8 @@ def _header_line(layout: Layout) -> bytes:
 
 def schema_with(layout: Layout, name: str) -> pa.Schema:
     """Return the schema of a table of the same rows with another column, of float32."""
-    if layout.format == "parquet":
-        schema = parquet_schema(layout.file)
+    if layout.format != "text":
+        schema = table_schema(layout.file, layout.format)
     else:
         schema = pa.schema([(column, pa.string()) for column in layout.names])
     return schema.append(pa.field(name, pa.float32()))

@@ -15,18 +15,20 @@ from numpy.typing import NDArray
 
 from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.arrow_arrays import to_numpy
-from mfcli.data.checked_columns import parquet_columns
+from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
 from mfcli.data.formats.layout import Layout, find_layout
-from mfcli.data.formats.parquet import parquet_rows
 from mfcli.data.formats.strict_text import plain_ratings
+from mfcli.data.formats.tables import table_rows
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids, is_text
 from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
 from mfcli.data.sources import digest, open_sources
+from mfcli.data.suspicious_ids import warn_of_ids
+from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
 from mfcli.errors import DataError, Param, Text
 from mfcli.storage import check_memory
@@ -43,6 +45,7 @@ def read_ratings(
     *,
     columns: Mapping[str, str] | None = None,
     decimal: str = ".",
+    encoding: str = "utf-8",
     duplicates: str = "keep-last",
     on_bad_row: str = "stop",
     rejected: Path | None = None,
@@ -53,13 +56,17 @@ def read_ratings(
     Parameters
     ----------
     names : Path or str, or a sequence of them
-        CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, each also
-        compressed with gzip, bz2, xz or zstd, or Parquet. The content decides, not the name.
+        CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, JSON lines, each
+        also compressed with gzip, bz2, xz, zstd or zip; Parquet or Arrow. Separators are commas,
+        tabs, semicolons, "|", "::" or spaces. The content decides, not the name.
     columns : mapping of str, optional
         Names of the columns "user", "item", "rating" and "timestamp" if they are not known ones;
         positions from 1 if a file has no header; "" as "timestamp" ignores times.
     decimal : {".", ","}
         Decimal mark of the ratings in a text.
+    encoding : str
+        Encoding of texts, such as "latin-1". UTF-16, and all texts with a byte order mark, are
+        detected.
     duplicates : {"keep-last", "mean", "error"}
         How ratings of the same user and item are merged. The last one is the latest if there are
         times; without times, it is the one that comes last in the files.
@@ -87,12 +94,13 @@ def read_ratings(
     check_reading(columns, decimal=decimal, duplicates=duplicates, on_bad_row=on_bad_row)
     listed = listed_paths(names)
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
-    with open_sources(listed) as files, ThreadPoolExecutor(1) as pool:
+    with open_sources(listed, encoding) as files, ThreadPoolExecutor(1) as pool:
         sha256 = pool.submit(digest, files)
         layouts = [find_layout(file, columns, decimal) for file in files]
         _check_memory(layouts)
         reader = _Reader(layouts, rejects)
         ratings = reader.read(on_progress)
+        reader.check(ratings)
         pa.default_memory_pool().release_unused()
         merged = merge_duplicates(ratings, duplicates, reader.place)
         source = Source(
@@ -116,7 +124,9 @@ def _settings(
 ) -> dict[str, str]:
     """Return the settings of the data stage that were used."""
     used = {"duplicates": duplicates, "on_bad_row": "stop" if rejects is None else "skip"}
-    return {"decimal": decimal, **used} if layout.format == "text" else used
+    if layout.format != "text":
+        return used
+    return {"decimal": decimal, "encoding": layout.file.encoding, **used}
 
 
 def _check_memory(layouts: list[Layout]) -> None:
@@ -128,8 +138,9 @@ def _check_memory(layouts: list[Layout]) -> None:
 
 def _ratings_in(layout: Layout) -> int:
     """Return the number of ratings in a file, or a low estimate."""
-    if layout.format == "parquet":
-        return parquet_rows(layout.file)
+    rows = None if layout.format == "text" else table_rows(layout.file, layout.format)
+    if rows is not None:
+        return rows
     with layout.file.reading() as (stream, _):
         head = stream.read(_HEAD)
     longest = max(map(len, head.splitlines()), default=1) + 1
@@ -162,7 +173,8 @@ class _Reader:
         total, before = sum(layout.file.bytes for layout in self.layouts), 0
         for number, layout in enumerate(self.layouts):
             on_fault = partial(self._on_fault, layout)
-            for piece, position in _READERS[layout.format](layout, on_fault):
+            read = _read_text if layout.format == "text" else _read_table
+            for piece, position in read(layout, on_fault):
                 collected.add(piece)
                 self.rows[number] += len(piece)
                 on_progress(min(before + position, total), total)
@@ -172,6 +184,16 @@ class _Reader:
             rule = "holds no valid rating" if skipped else "holds no rating, only a header"
             raise DataError(rule, place=self.layouts[0].file)
         return collected.ratings(self.layouts[0].file, self.place)
+
+    def check(self, ratings: Ratings) -> None:
+        """Warn of ratings and ids of texts that are probably not what was meant."""
+        ends = np.cumsum(self.rows)
+        for layout, end, rows in zip(self.layouts, ends, self.rows, strict=True):
+            check_thousands(layout, ratings.rating[end - rows : end])
+        first = self.layouts[0]
+        for role, known in (("user", ratings.users), ("item", ratings.items)):
+            starts_lines = first.format == "text" and first.columns[role] == 0
+            warn_of_ids(first.file, role, known.ids, starts_lines=starts_lines)
 
     def place(self, row: int) -> str:
         """Return the file and line of a rating, given its position from 0."""
@@ -230,9 +252,5 @@ def _times(column: pa.Array) -> NDArray[Any]:
     return to_numpy(times)
 
 
-def _read_parquet(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
-    return ((rating_piece(columns), at) for columns, at in parquet_columns(layout, on_fault))
-
-
-_READERS = {"text": _read_text, "parquet": _read_parquet}
-"""The reader of each format. Each yields pieces, with the number of bytes read so far."""
+def _read_table(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
+    return ((rating_piece(columns), at) for columns, at in table_columns(layout, on_fault))

@@ -5,28 +5,41 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import lzma
+import re
+import shlex
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pyarrow as pa
 
+from mfcli.data.formats.encodings import UTF8, as_utf8, find_encoding, known_encoding
+from mfcli.data.formats.known_formats import refuse_known_format
+from mfcli.data.formats.zip_files import DAMAGES, zip_member
 from mfcli.errors import DataError
 from mfcli.storage import sha256
+
+HEAD = 1 << 16
+"""Number of bytes at the start of a file that tell its format, encoding and layout."""
 
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bz2",
     b"\xfd7zXZ\0": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\3\4": "zip",
+    b"PK\5\6": "zip",  # without members
 }
 
-_PACKED = {".gz", ".bz2", ".xz", ".zst"}
+_PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 _SUFFIXES = {"", ".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".parquet"}
+_SUFFIXES |= {".arrow", ".feather", ".jsonl", ".ndjson"}
+_BINARY = (b"PAR1", b"ARROW1")  # formats that hold no text as a whole
+_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)")  # two letters or more, unlike a drive
 
 
 @dataclass(frozen=True)
@@ -39,12 +52,15 @@ class File:
     name : str
         Name in messages.
     compression : str
-        gzip, bz2, xz or zstd, found by the first bytes; empty for none.
+        gzip, bz2, xz, zstd or zip, found by the first bytes; empty for none.
+    encoding : str
+        Encoding of its text.
     """
 
     path: Path
     name: str
     compression: str
+    encoding: str = UTF8
 
     def __str__(self) -> str:
         return self.name
@@ -57,15 +73,19 @@ class File:
     def reading(self) -> Iterator[tuple[BinaryIO, pa.NativeFile]]:
         """Open the file; yield its decompressed bytes, and the raw file for the position in it.
 
+        Text in another encoding is converted to UTF-8.
+
         Raises
         ------
         DataError
-            If it cannot be opened, or if damaged compressed data is found within the block.
+            If it cannot be opened, or if damaged compressed data or invalid text is found within
+            the block.
         """
         try:
             with pa.OSFile(str(self.path)) as raw, self._decompressed(raw) as stream:
-                yield stream, raw
-        except (OSError, EOFError, lzma.LZMAError) as error:
+                converted = self.encoding != UTF8
+                yield as_utf8(stream, self.encoding, self) if converted else stream, raw
+        except (OSError, EOFError, lzma.LZMAError, *DAMAGES) as error:
             if self.compression:
                 raise DataError(
                     f"its {self.compression} data is truncated or damaged ({error})",
@@ -77,34 +97,72 @@ class File:
     def _decompressed(self, raw: pa.NativeFile) -> contextlib.AbstractContextManager[BinaryIO]:
         if self.compression == "xz":
             return cast(BinaryIO, lzma.open(raw))
+        if self.compression == "zip":
+            return zip_member(cast(BinaryIO, raw), self)
         if self.compression:
             return cast(BinaryIO, pa.CompressedInputStream(raw, self.compression))
         return contextlib.nullcontext(raw)
 
 
 @contextlib.contextmanager
-def open_sources(names: Sequence[Path | str]) -> Iterator[list[File]]:
+def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[list[File]]:
     """Yield the files that names refer to.
 
     Parameters
     ----------
     names : sequence of Path or str
-        Files, folders of part files, or "-" for standard input, which is copied to a temporary file
-        that exists within the block.
+        Files, folders of part files, or "-" for standard input. Standard input and named pipes are
+        copied to temporary files that exist within the block.
+    encoding : str
+        Encoding of texts without a byte order mark; UTF-16 is found also without one.
 
     Raises
     ------
+    ConfigError
+        If there is no such encoding.
     DataError
-        If a folder has no part files, or a file is missing, empty or unreadable.
+        If a folder has no part files, or a file is missing, empty, unreadable or in a format that
+        mfcli does not read.
     """
+    encoding = known_encoding(encoding)
     with contextlib.ExitStack() as stack:
         files = []
         for name in map(str, names):
             if name == "-":
                 files.append(stack.enter_context(_standard_input()))
+            elif Path(name).is_fifo():
+                files.append(stack.enter_context(_pipe(Path(name))))
             else:
+                _refuse_url(name)
                 files.extend(_file(path) for path in _parts(Path(name)))
-        yield files
+        yield [_with_encoding(file, encoding) for file in files]
+
+
+def _refuse_url(name: str) -> None:
+    """Refuse addresses, also those in which a path has lost a slash."""
+    found = _URL.fullmatch(name)
+    if found is None:
+        return
+    scheme, rest = found.groups()
+    if scheme.lower() == "file":
+        remedy = f"name the path, such as {shlex.quote('/' + rest)}"
+    elif scheme.lower() in ("http", "https", "ftp"):
+        remedy = f"download it first, as with: curl -LO {shlex.quote(f'{scheme}://{rest}')}"
+    else:
+        remedy = "copy it to a local file first"
+    raise DataError("is an address, not a local file", place=name, remedy=remedy)
+
+
+def _with_encoding(file: File, chosen: str) -> File:
+    with file.reading() as (stream, _):
+        head = stream.read(HEAD)
+    refuse_known_format(file, head)
+    if head.startswith(_BINARY):
+        if file.compression:
+            rule = f"is a columnar file within {file.compression} data"
+            raise DataError(rule, place=file, remedy="decompress it first")
+        return file
+    return replace(file, encoding=find_encoding(head, chosen))
 
 
 def digest(files: Sequence[File]) -> str:
@@ -172,15 +230,25 @@ def _file(path: Path, name: str | None = None) -> File:
     return File(path, shown, next(kinds, ""))
 
 
-@contextlib.contextmanager
-def _standard_input() -> Iterator[File]:
+def _standard_input() -> contextlib.AbstractContextManager[File]:
     if sys.stdin is None:
         raise DataError("is closed", place="<stdin>", remedy="name a file")
+    return _copied(sys.stdin.buffer, "<stdin>")
+
+
+@contextlib.contextmanager
+def _pipe(path: Path) -> Iterator[File]:
+    with path.open("rb") as stream, _copied(stream, str(path)) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _copied(stream: BinaryIO, name: str) -> Iterator[File]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ratings"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        yield _file(path, "<stdin>")
+            shutil.copyfileobj(stream, file, 1 << 20)
+        yield _file(path, name)
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

@@ -47,6 +47,7 @@ def predict_file(
     out: Path | BinaryIO,
     *,
     columns: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
     strict: bool = False,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
@@ -64,6 +65,8 @@ def predict_file(
         with a field appended to each line. Parquet becomes CSV if text is written.
     columns : mapping of str, optional
         Names of the columns "user" and "item"; positions from 1 if a text has no header.
+    encoding : str
+        Encoding of a text, as for `read_ratings`; UTF-8 is written.
     strict : bool
         Whether a pair that the model does not know is an error.
     threads : int
@@ -84,7 +87,7 @@ def predict_file(
     ArtifactError
         If the file cannot be written.
     """
-    with open_sources([name]) as files:
+    with open_sources([name], encoding) as files:
         if len(files) > 1:
             rule = f"holds {len(files)} files"
             raise DataError(rule, place=name, remedy="predict one file at a time")
@@ -137,7 +140,7 @@ def _predict(
 
 def _check_first(layout: Layout, done: _Done) -> None:
     """Refuse a first line that is read as a pair, but probably names the columns."""
-    if layout.format == "parquet" or layout.header or not len(done):
+    if layout.format != "text" or layout.header or not len(done):
         return
     names = [done.piece.user[0].as_py(), done.piece.item[0].as_py()]
     known = done.predicted.user[0] >= 0 or done.predicted.item[0] >= 0

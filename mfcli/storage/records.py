@@ -47,6 +47,7 @@ import msgspec
 
 from mfcli import __version__
 from mfcli.errors import ArtifactError, Text
+from mfcli.storage.byte_order_marks import marked_encoding
 from mfcli.storage.validation import converted
 
 _MOST_BYTES = 1 << 26  # no record is larger
@@ -252,7 +253,7 @@ def _content(path: Path, remedy: Text) -> bytes:
 def _parsed(path: Path, content: bytes, remedy: Text) -> Any:
     try:
         return json.loads(
-            content.decode("utf-8"),
+            content.decode(marked_encoding(content) or "utf-8"),
             parse_int=_whole,
             parse_float=_finite,
             parse_constant=_refused,

@@ -15,7 +15,7 @@ import typer
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.options import Given, SettingsGroup
-from mfcli.cli.reading_options import ColumnOptions
+from mfcli.cli.reading_options import PAIR_READING, PairReadingOptions
 from mfcli.cli.row_output import Out, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -56,7 +56,7 @@ def predict(
     settings: Annotated[Settings, SettingsGroup("clip", panel=_PANEL)],
     given: Given,
     screen: ScreenOptions,
-    reading: ColumnOptions,
+    reading: PairReadingOptions,
     threads: Threads = None,
     model: ModelFolder = Path("model"),
     out: Out = None,
@@ -81,6 +81,7 @@ def predict(
             pairs,
             target,
             columns=reading.columns,
+            encoding=reading.config.encoding,
             strict=strict,
             threads=threads or storage.cores(),
             on_progress=on_progress,
@@ -99,7 +100,7 @@ def _check_request(given: Given, pairs: str | None, out: Path | None, screen: Sc
         if screen.json and out is None:
             raise UsageError("--json requires --out FILE, because the pairs are printed to stdout")
     else:
-        refuse(given, ("user_col", "item_col", "threads"), "with --user and --item", "omit it")
+        refuse(given, (*PAIR_READING.names, "threads"), "with --user and --item", "omit it")
     if screen.json and str(out) == "-":
         raise UsageError("--json cannot be used with --out -, which prints CSV; omit one of them")
     check_out(out)

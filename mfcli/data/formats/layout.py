@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mfcli.data.formats.parquet import parquet_schema
-from mfcli.data.sources import File
+from mfcli.data.formats.encodings import UTF8
+from mfcli.data.formats.numbers import is_number, resembles_number
+from mfcli.data.formats.preamble import Preamble, read_preamble
+from mfcli.data.formats.separators import find_separator, has_spaces_after, split_lines
+from mfcli.data.formats.tables import table_format, table_schema
+from mfcli.data.sources import HEAD, File
 from mfcli.errors import DataError, Param
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -18,15 +21,20 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Known names of the column of each role, in lower case; the first one found is used."""
 
+JSON_ALIASES: dict[str, tuple[str, ...]] = {
+    "user": (*ALIASES["user"], "reviewerid"),
+    "item": (*ALIASES["item"], "parent_asin", "asin", "business_id", "book_id"),
+    "rating": (*ALIASES["rating"], "overall", "stars"),
+    "timestamp": (*ALIASES["timestamp"], "unixreviewtime", "date"),
+}
+"""`ALIASES` and the keys of the reviews of Amazon, Yelp and Goodreads, published as JSON lines."""
+
 RATINGS = ("user", "item", "rating")
 """The roles that a file of ratings must have."""
 
 PAIRS = ("user", "item")
 """The roles that a file of pairs must have."""
 
-_HEAD = 1 << 16  # bytes in which the first line must end
-_PARQUET = b"PAR1"
-_SEPARATORS = ("\t", ",", ";")
 _SHOWN = 20  # column names in a message
 
 
@@ -38,9 +46,10 @@ class Layout:
     ----------
     file : File
     format : str
-        "parquet" or "text".
+        "text", or a format with typed columns: "parquet", "arrow" or "json".
     separator : str
-        Separates the fields of a text: tab, comma, semicolon or "::".
+        Separates the fields of a text: a character or "::"; a space stands for any number of spaces
+        and tabs.
     decimal : str
         Decimal mark: point or comma.
     header : bool
@@ -51,6 +60,8 @@ class Layout:
         All columns of the file; "1", "2", ... if it has no header.
     columns : dict of int
         The positions of user, item, rating and, if there is one, timestamp.
+    spaced : bool
+        Whether a space follows each separator, so that spaces around fields are not part of them.
     """
 
     file: File
@@ -61,6 +72,7 @@ class Layout:
     skip: int
     names: list[str]
     columns: dict[str, int]
+    spaced: bool = False
 
     @property
     def roles(self) -> dict[str, str]:
@@ -68,14 +80,16 @@ class Layout:
         return {role: self.names[column] for role, column in self.columns.items()}
 
     def place(self, number: int) -> str:
-        """Return a line of a text, or a row of Parquet, from 1, as the place in a message."""
+        """Return a line of a text, or a row of a table, from 1, as the place in a message."""
         return f"{self.file}:{number}" if self.format == "text" else f"{self.file}: row {number}"
 
     def __str__(self) -> str:
-        if self.format == "parquet":
-            return "parquet"
-        header = "header" if self.header else "no header"
         packed = f"{self.file.compression} " if self.file.compression else ""
+        if self.file.encoding != UTF8:
+            packed += f"{self.file.encoding} "
+        if self.format != "text":
+            return f"{packed}{self.format}"
+        header = "header" if self.header else "no header"
         return f"{packed}text, separator {self.separator!r}, {header}"
 
 
@@ -91,7 +105,7 @@ def find_layout(
     Parameters
     ----------
     file : File
-        CSV, TSV, MovieLens `u.data` or `ratings.dat`, or Parquet.
+        CSV, TSV, MovieLens `u.data` or `ratings.dat`, JSON lines, Parquet or Arrow.
     chosen : mapping of str, optional
         Column names for some of user, item, rating and timestamp; an empty timestamp ignores times.
     decimal : str
@@ -105,55 +119,52 @@ def find_layout(
     Raises
     ------
     DataError
-        If the file is empty, neither text nor Parquet, or lacks a column.
+        If the file is empty, in another format, or lacks a column.
     """
     with file.reading() as (stream, _):
-        head = stream.read(_HEAD)
-    if head[:4] == _PARQUET:
-        names = list(parquet_schema(file).names)
-        columns = find_columns(file, names, chosen, needed, aliases)
+        head = stream.read(HEAD)
+    table = table_format(file, head)
+    if table:
+        names = list(table_schema(file, table).names)
+        known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
+        columns = find_columns(file, names, chosen, needed, known)
         check_distinct(file, names, columns)
-        return Layout(file, "parquet", "", ".", True, 0, names, columns)
-    blank, line = _first_line(file, head)
-    separator = _separator(line, decimal)
-    fields = [field.strip() for field in _split(line, separator)]
-    header = _names_columns(fields, chosen, aliases) or (
-        needed == RATINGS and not _is_rating(fields, decimal)
+        return Layout(file, table, "", ".", True, 0, names, columns)
+    preamble = read_preamble(file, head)
+    separator = preamble.separator or find_separator(file, preamble.lines, decimal, len(needed))
+    spaced = has_spaces_after(preamble.lines, separator)
+    fields = [field.strip() for field in split_lines(preamble.lines[:1], separator, spaced)[0]]
+    header = not preamble.is_matrix and (
+        _names_columns(fields, chosen, aliases)
+        or (needed == RATINGS and not _is_rating(fields, decimal))
     )
-    names = fields if header else [str(position + 1) for position in range(len(fields))]
-    find = find_columns if header else _positions
+    comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
+    names = (fields if header else comment) or list(map(str, range(1, len(fields) + 1)))
+    find = find_columns if header or comment else _positions
     columns = find(file, names, chosen, needed, aliases)
-    return Layout(file, "text", separator, decimal, header, blank + header, names, columns)
+    skip = preamble.skip + header
+    return Layout(file, "text", separator, decimal, header, skip, names, columns, spaced)
 
 
-def _first_line(file: File, head: bytes) -> tuple[int, str]:
-    """Return the number of blank lines at the start, and the line after them."""
-    if b"\0" in head:
-        raise DataError(
-            "is not a text file of ratings", place=file, remedy="provide CSV, TSV or Parquet"
-        )
-    lines = head.decode("utf-8-sig", errors="replace").splitlines()
-    blank, line = next(((n, line) for n, line in enumerate(lines) if line.strip()), (0, ""))
-    if "\N{REPLACEMENT CHARACTER}" in line:
-        place = f"{file}:{blank + 1}"
-        raise DataError("must be UTF-8 text", place=place, remedy="convert it, as with iconv")
-    if not line:
-        raise DataError("is empty", place=file, remedy="provide one line per rating")
-    return blank, line
-
-
-def _separator(line: str, decimal: str) -> str:
-    if "::" in line:
-        return "::"
-    candidates = [separator for separator in _SEPARATORS if separator != decimal]
-    return max(candidates, key=lambda separator: len(_split(line, separator)))
-
-
-def _split(line: str, separator: str) -> list[str]:
-    """Split one line into fields; quotes are special unless the separator is "::"."""
-    if separator == "::":
-        return line.split("::")
-    return next(csv.reader([line], delimiter=separator), [])
+def _commented_header(
+    file: File,
+    preamble: Preamble,
+    separator: str,
+    chosen: Mapping[str, str] | None,
+    aliases: Mapping[str, tuple[str, ...]],
+) -> list[str]:
+    """Return the column names in the comment before the first row; empty if there are none."""
+    names = preamble.header(separator)
+    if _names_columns(names, chosen, aliases):
+        return [] if any(name.isdigit() for name in (chosen or {}).values()) else names
+    for line, fields in preamble.like_rows(separator):
+        if _is_rating(fields, ".") or all(is_number(field, ".") for field in fields):
+            raise DataError(
+                "may be a comment or a rating",
+                place=f"{file}:{line}",
+                remedy="remove the line, or write a line with the column names before it",
+            )
+    return []
 
 
 def _names_columns(
@@ -168,16 +179,7 @@ def _names_columns(
 
 def _is_rating(fields: Sequence[str], decimal: str) -> bool:
     """Return whether the third field of the first line is a rating, so that it is no header."""
-    return len(fields) >= 3 and is_number(fields[2], decimal)
-
-
-def is_number(text: str, decimal: str) -> bool:
-    """Return whether a text can be read as a number, NaN and infinity included."""
-    try:
-        float(text.replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
+    return len(fields) >= 3 and (is_number(fields[2], decimal) or resembles_number(fields[2]))
 
 
 def find_columns(

@@ -10,17 +10,23 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 
+from mfcli.data.arrow_arrays import to_texts
 from mfcli.data.faults import Fault, OnFault
+from mfcli.data.formats.encodings import guess_remedy
 from mfcli.data.formats.layout import RATINGS, Layout
+from mfcli.data.formats.numbers import rating_hint
+from mfcli.data.formats.preamble import COMMENT_MARKS
+from mfcli.data.formats.separators import COLONS, SPACES, split_words
 from mfcli.data.formats.text import TextPiece
 from mfcli.data.ids import id_rule
 from mfcli.data.times import IGNORE, moment_of, plain_time
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError
 
 _ROWS = 1 << 15  # rows of a piece
 _TO_UTF8 = "convert the file, as with iconv"
@@ -56,6 +62,7 @@ def plain_ratings(
         decimal=".",
         names=roles,
         columns={role: column for column, role in enumerate(roles)},
+        spaced=False,
     )
     rows = (
         [_PLAIN[role](row[column], layout.decimal) for role, column in layout.columns.items()]
@@ -95,7 +102,7 @@ def plain_pairs(
     """
     rows = _sound_rows(layout, first, on_fault)
     checked = (_checked_utf8(layout, line, row) if utf8 else row for line, row in rows)
-    return _pieces(layout, checked, position)
+    return _pieces(replace(layout, spaced=False), checked, position)
 
 
 def _checked_utf8(layout: Layout, line: int, row: list[str]) -> list[str]:
@@ -109,6 +116,13 @@ def text_line(layout: Layout, row: int) -> int:
     """Return the line of a row without faults, given its position from 0 among such rows."""
     rows = _sound_rows(layout, 0, lambda line, fault, row: None)
     return next(line for line, _ in itertools.islice(rows, row, None))
+
+
+def column_texts(layout: Layout, column: int) -> Iterator[pa.Array]:
+    """Yield the fields of a column of the rows without faults, piece by piece."""
+    fields = (row[column] for _, row in _sound_rows(layout, 0, lambda line, fault, row: None))
+    while group := list(itertools.islice(fields, _ROWS)):
+        yield to_texts(group)
 
 
 def _pieces(
@@ -153,18 +167,23 @@ def _rows(layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """
     with layout.file.reading() as (stream, _):
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-        rows = _split(text, layout.separator)
+        before = layout.skip - layout.header
+        for _ in range(before):
+            text.readline()
+        rows = _split(itertools.chain([text.readline().lstrip("\ufeff")], text), layout)
         filled = ((line, row) for line, row in rows if "".join(row).strip() or len(row) > 1)
         if layout.header:
             next(filled)
-        yield from filled
+        for line, row in filled:
+            yield before + line, [field.strip(" ") for field in row] if layout.spaced else row
 
 
-def _split(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[str]]]:
-    if separator == "::":
-        yield from enumerate((line.rstrip("\r\n").split("::") for line in text), start=1)
+def _split(lines: Iterable[str], layout: Layout) -> Iterator[tuple[int, list[str]]]:
+    if layout.separator in (COLONS, SPACES):
+        split = split_words if layout.separator == SPACES else _split_at_colons
+        yield from enumerate(map(split, lines), start=1)
         return
-    reader = csv.reader(text, delimiter=separator)
+    reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=layout.spaced)
     while True:
         try:
             row = next(reader)
@@ -175,14 +194,23 @@ def _split(text: io.TextIOWrapper, separator: str) -> Iterator[tuple[int, list[s
         yield reader.line_num, row
 
 
+def _split_at_colons(line: str) -> list[str]:
+    return line.rstrip("\r\n").split(COLONS)
+
+
 def _fault(layout: Layout, row: list[str]) -> Fault | None:
     if len(row) != len(layout.names):
         rule = f"must have {len(layout.names)} fields like the first line"
-        return Fault("fields", rule, len(row))
+        comment = bool(row) and row[0].startswith(COMMENT_MARKS)
+        hint = "comments may only be at the start of a file; remove this one" if comment else ""
+        return Fault("fields", rule, len(row), hint)
     for role, column in layout.columns.items():
         text = row[column]
         if _is_not_utf8(text):
-            return Fault("encoding", f"{role} must be UTF-8 text", hint=_TO_UTF8)
+            raw = text.encode(errors="surrogateescape")
+            byte = next(raw[n] for n, letter in enumerate(text) if _is_not_utf8(letter))
+            rule = f"{role} must be UTF-8 text (byte 0x{byte:02X})"
+            return Fault("encoding", rule, hint=guess_remedy(raw))
         fault = _FAULTS[role](role, text, layout.decimal)
         if fault:
             return fault
@@ -207,10 +235,9 @@ def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
             finite = math.isfinite(np.float32(text.replace(decimal, ".")))
     except ValueError:
         finite = False
-    if finite and "_" not in text:
+    hint = rating_hint(text, decimal)
+    if finite and "_" not in text and not hint:
         return None
-    comma = decimal == "." and "," in text
-    hint: Text = ["is it ", Param("decimal", ","), "?"] if comma else ""
     return Fault(role, "rating must be a finite number", text, hint)
 
 

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from mfcli.data.arrow_arrays import one_array
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.quotes import Quotes
+from mfcli.data.formats.separators import COLONS, SPACES
 from mfcli.errors import DataError
 from mfcli.storage import in_order
 
 LONGEST = 1 << 26  # bytes within which a row must end
 _BLOCK = 1 << 23  # bytes of a piece
+_EXTRA_SPACES = re.compile(rb"(?m)^ +| +(?=\r?$)|(?<= ) +")
 _UNIT = b"\x1f"  # replaces "::", since Arrow takes single characters as separators
 
 
@@ -66,14 +70,21 @@ class TextPiece:
         """
         if not self.data.lstrip(b"\r\n"):
             return {place: pa.nulls(0, kind or pa.int64()) for place, kind in types.items()}
+        if self.layout.spaced and b'"' in self.data:
+            raise Refused  # a quote after a space is text to Arrow
         try:
-            return self._parse(types)
+            columns = self._parse(types)
         except pa.ArrowException as error:
             raise Refused from error
+        if self.layout.spaced:
+            return {place: _trimmed(column) for place, column in columns.items()}
+        return columns
 
     def _parse(self, types: Mapping[int, pa.DataType | None]) -> dict[int, pa.Array]:
         data, separator = self.data, self.layout.separator
-        if separator != "::":
+        if separator == SPACES:
+            return self._read(_single_spaces(data), separator, types)
+        if separator != COLONS:
             return self._read(data, separator, types)
         try:
             return self._read(data, ":", types, stride=2)
@@ -90,7 +101,7 @@ class TextPiece:
         stride: int = 1,
     ) -> dict[int, pa.Array]:
         """Parse with Arrow; with a stride of 2, there is an empty column between any two."""
-        quoted = self.layout.separator != "::" and b'"' in data
+        quoted = self.layout.separator != COLONS and b'"' in data
         if data.startswith(codecs.BOM_UTF8):
             data = b"\n" + data  # Arrow would drop the mark, but ignores blank lines
         # Columns are named by position, since names may repeat.
@@ -114,6 +125,24 @@ class TextPiece:
             ),
         )
         return {place: one_array(table[names[stride * place]]) for place in types}
+
+
+def _single_spaces(data: bytes) -> bytes:
+    """Separate the fields of a text by single spaces."""
+    data = data.replace(b"\t", b" ")
+    if data[:1] != b" " and not any(odd in data for odd in (b"  ", b"\n ", b" \n", b" \r")):
+        return data
+    if b'"' in data:
+        raise Refused  # spaces may be part of a field
+    return _EXTRA_SPACES.sub(b"", data)
+
+
+def _trimmed(column: pa.Array) -> pa.Array:
+    """Remove the spaces around text; other columns stay as they are."""
+    if pa.types.is_dictionary(column.type):
+        texts = pc.ascii_trim_whitespace(column.dictionary_decode())
+        return texts.dictionary_encode()
+    return pc.ascii_trim_whitespace(column) if column.type == pa.string() else column
 
 
 Result = TypeVar("Result", bound=Sized)
@@ -185,7 +214,7 @@ def text_pieces(layout: Layout) -> Iterator[tuple[TextPiece, int]]:
         for line in (file.readline(LONGEST) for _ in range(layout.skip)):
             if has_lone_return(line):
                 raise Refused
-        if not layout.skip and file.peek(3).startswith(codecs.BOM_UTF8):
+        while not layout.header and file.peek(3).startswith(codecs.BOM_UTF8):
             file.read(3)
         for data in _cut(file, layout.separator):
             yield TextPiece(layout, data), raw.tell()
@@ -219,7 +248,7 @@ class _OldMacText(io.RawIOBase):
 
 def _cut(file: io.BufferedReader, separator: str) -> Iterator[bytes]:
     """Cut a text into pieces that end where a row ends."""
-    quoted = separator != "::"
+    quoted = separator != COLONS
     rest = b""
     while block := file.read(_BLOCK) + file.readline(LONGEST):
         data = rest + block if rest else block

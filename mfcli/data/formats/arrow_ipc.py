@@ -1,0 +1,64 @@
+"""The reader of Arrow files, which are also called Feather files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from mfcli.data.formats.parquet import ParquetPiece
+from mfcli.data.sources import File
+from mfcli.errors import DataError
+
+
+def arrow_schema(file: File) -> pa.Schema:
+    """Return the names and types of the columns.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    with _opened(file) as opened:
+        return opened.schema
+
+
+def arrow_rows(file: File) -> int:
+    """Return the number of rows.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    return sum(len(piece.table) for piece, _ in arrow_pieces(file, []))
+
+
+def arrow_pieces(
+    file: File, columns: Sequence[str] | None = None
+) -> Iterator[tuple[ParquetPiece, int]]:
+    """Read a file batch by batch; the arguments and results are those of `parquet_pieces`."""
+    before = 0
+    with _opened(file) as opened:
+        for number in range(opened.num_record_batches):
+            batch = opened.get_batch(number)
+            batch.validate(full=True)
+            table = pa.Table.from_batches([batch])
+            piece = ParquetPiece(table if columns is None else table.select(columns), before)
+            before += len(batch)
+            yield piece, file.bytes * (number + 1) // opened.num_record_batches
+
+
+@contextlib.contextmanager
+def _opened(file: File) -> Iterator[pa.RecordBatchFileReader]:
+    try:
+        with pa.OSFile(str(file.path)) as raw:
+            yield pa.ipc.open_file(raw)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"is a damaged Arrow file ({reason})",
+            place=file,
+            remedy="write or download it again",
+        ) from error
