@@ -97,6 +97,11 @@ def recover(target: Path) -> None:
             _remove(folder, target, lock)
 
 
+def is_being_replaced(target: Path) -> bool:
+    """Return whether a target is missing because a process is replacing it right now."""
+    return not target.exists() and any((folder / OLD).exists() for folder in _of(target))
+
+
 def _of(target: Path) -> list[Path]:
     """Return the temporary folders of a target, of living and dead processes."""
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}{re.escape(_SUFFIX)}")

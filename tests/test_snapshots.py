@@ -1,0 +1,137 @@
+"""What is read is one version of a folder, whatever happens to the folder in the meantime."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.errors import ArtifactError
+from mfcli.model import Model
+from mfcli.splits import Split, describe_split, read_folds, read_split, split, write_split
+from mfcli.storage import MappedFile, read_json, snapshots
+from mfcli.training import Checkpoint, History, read_checkpoint
+from mfcli.training.checkpoints import write_checkpoint
+from mfcli.training.loop import start
+
+MADE = [planted_split(Config(seed=seed), users=60 + seed) for seed in (1, 2)]
+MODELS = [start(made, Config(seed=n)) for n, made in enumerate(MADE)]
+
+
+def split_bits(made: Split) -> bytes:
+    parts = [made.train, made.test]
+    return b"".join(c.tobytes() for part in parts for c in (part.user, part.item, part.rating))
+
+
+def model_bits(model: Model) -> bytes:
+    return b"".join(table.tobytes() for table in model.tables.values())
+
+
+def checkpoint(n: int) -> Checkpoint:
+    state: dict[str, Any] = {"rows": np.full(1000, n)}
+    lists = {name: [float(n)] for name in ("loss", "mse", "val_loss", "val_mse", "seconds")}
+    return Checkpoint(Config(seed=n), str(n), History(lists), state, {})
+
+
+def folds(n: int) -> Any:
+    return split(MADE[n].train, Config(strategy="k-fold", folds=3 + n))
+
+
+KINDS: dict[str, tuple[Callable[[Path, int], Any], Callable[[Path], Any]]] = {
+    "split": (
+        lambda folder, n: write_split(folder, MADE[n]),
+        lambda folder: split_bits(read_split(folder)),
+    ),
+    "folds": (
+        lambda folder, n: write_split(folder, folds(n)),
+        lambda folder: split_bits(read_folds(folder)[0]),
+    ),
+    "fold": (
+        lambda folder, n: write_split(folder, folds(n)),
+        lambda folder: split_bits(read_split(folder / "fold-1")),
+    ),
+    "described": (
+        lambda folder, n: write_split(folder, folds(n)),
+        describe_split,
+    ),
+    "model": (
+        lambda folder, n: MODELS[n].save(folder),
+        lambda folder: model_bits(Model.load(folder)),
+    ),
+    "checkpoint": (
+        lambda folder, n: write_checkpoint(folder, checkpoint(n)),
+        lambda folder: read_checkpoint(folder).state["rows"].tobytes(),
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_is_replaced_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, moment: int
+) -> None:
+    """The folder is replaced before its first, second, ... file is opened, after its record."""
+    write, read = KINDS[kind]
+    folder = tmp_path / "artifact"
+    versions = []
+    for n in (1, 0):
+        write(folder, n)
+        versions.append(read(folder))
+    opened = 0
+
+    def replace_first(path: Path, remedy: object = "") -> MappedFile:
+        nonlocal opened
+        opened += 1
+        if opened == moment + 1:
+            write(folder, 1)
+        return MappedFile(path)
+
+    monkeypatch.setattr(snapshots, "MappedFile", replace_first)
+    assert read(folder) in versions
+    assert read(folder) == versions[0] or opened <= moment
+    assert versions[0] != versions[1]
+
+
+def test_mapped_content_stays_when_files_are_replaced_or_removed(tmp_path: Path) -> None:
+    write_split(tmp_path / "split", MADE[0])
+    made = read_split(tmp_path / "split")
+    before = split_bits(made)
+    write_split(tmp_path / "split", MADE[1])
+    shutil.rmtree(tmp_path / "split")
+    assert split_bits(made) == before
+
+
+def test_damage_is_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_split(tmp_path / "split", MADE[0])
+    (tmp_path / "split/test.arrow").write_bytes(b"x")
+    monkeypatch.setattr(snapshots.time, "sleep", lambda seconds: pytest.fail("waits"))
+    with pytest.raises(ArtifactError, match=r"test.arrow: is damaged \(its digest is wrong\)"):
+        read_split(tmp_path / "split")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.parametrize("name", ["split.json", "users.arrow", "train.arrow"])
+def test_only_regular_files_are_artifacts(tmp_path: Path, name: str) -> None:
+    write_split(tmp_path / "split", MADE[0])
+    path = tmp_path / "split" / name
+    shutil.copy(path, tmp_path / "copy")
+    for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+        path.unlink()
+        make(path)
+        with pytest.raises(ArtifactError, match=f"{name}: must be a regular file; split again"):
+            read_split(tmp_path / "split")
+    path.unlink()
+    path.symlink_to(tmp_path / "copy")
+    assert split_bits(read_split(tmp_path / "split")) == split_bits(MADE[0])
+
+
+def test_only_regular_files_are_records(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="null: must be a regular file; create it again"):
+        read_json(Path(os.devnull))
