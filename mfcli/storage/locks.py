@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mfcli.errors import ArtifactError
-from mfcli.storage.atomic import writing
 from mfcli.storage.file_locks import BaseFileLock, Timeout, file_lock
 from mfcli.storage.temporaries import registered
+from mfcli.storage.writing import writing
 
 _LOCK = ".mfcli.lock"
 

@@ -97,7 +97,7 @@ def _settle(records: Sequence[Path]) -> None:
     for folder in [] if exists(records[0]) else [record.parent.resolve() for record in records]:
         recover(folder)
         for _ in range(_LONGEST):
-            if not is_being_replaced(folder):
+            if exists(records[0]) or not is_being_replaced(folder):
                 break
             time.sleep(_PAUSE)
 

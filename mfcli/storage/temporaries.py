@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mfcli.storage.exchange import move_back
 from mfcli.storage.file_locks import BaseFileLock, file_lock, taken
 
 LOCK, OLD = "lock", "old"
@@ -98,8 +99,8 @@ def recover(target: Path) -> None:
 
 
 def is_being_replaced(target: Path) -> bool:
-    """Return whether a target is missing because a process is replacing it right now."""
-    return not target.exists() and any((folder / OLD).exists() for folder in _of(target))
+    """Return whether a process that replaces a target has set the old one aside."""
+    return any((folder / OLD).exists() for folder in _of(target))
 
 
 def _of(target: Path) -> list[Path]:
@@ -115,7 +116,7 @@ def _of(target: Path) -> list[Path]:
 def _remove(folder: Path, target: Path, lock: BaseFileLock) -> None:
     """Remove a temporary folder whose lock this process holds, and release the lock."""
     with contextlib.suppress(OSError):
-        if _put_back(folder / OLD, folder / target.name, target):
+        if _is_in_place(folder / OLD, folder / target.name, target):
             for path in folder.iterdir():
                 if path.name != LOCK:
                     remove_tree(path)
@@ -128,13 +129,12 @@ def _remove(folder: Path, target: Path, lock: BaseFileLock) -> None:
         folder.rmdir()
 
 
-def _put_back(old: Path, new: Path, target: Path) -> bool:
-    """Put the old result back if the new one did not take its place; return whether that worked."""
-    if old.exists() and new.exists() and not target.exists():
-        with contextlib.suppress(OSError):
-            old.rename(target)
-        return not old.exists()
-    return True
+def _is_in_place(old: Path, new: Path, target: Path) -> bool:
+    """Put the old result back if the new one did not take its place; return whether one of them is.
+
+    If that fails, the old result must stay where it is.
+    """
+    return not old.exists() or not new.exists() or move_back(old, target)
 
 
 def remove_tree(path: Path) -> None:
