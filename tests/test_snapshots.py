@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from conftest import Run
 from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.splits import Split, describe_split, read_folds, read_split, split, write_split
-from mfcli.storage import MappedFile, read_json, snapshots
+from mfcli.storage import MappedFile, files, read_json, snapshots
 from mfcli.training import Checkpoint, History, read_checkpoint
 from mfcli.training.checkpoints import write_checkpoint
 from mfcli.training.loop import start
@@ -135,3 +142,81 @@ def test_only_regular_files_are_artifacts(tmp_path: Path, name: str) -> None:
 def test_only_regular_files_are_records(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="null: must be a regular file; create it again"):
         read_json(Path(os.devnull))
+
+
+LOST = """
+import sys
+from pathlib import Path
+from threading import Thread
+import numpy as np
+from mfcli.cli.main import _stop_at_once
+from mfcli.storage import MappedFile, on_lost_mapping
+on_lost_mapping(_stop_at_once)
+path = Path(sys.argv[1])
+other, file = MappedFile(path.with_name("other")), MappedFile(path)
+path.open("r+b").truncate(100)
+reading = {
+    "bytes": lambda: bytes(file.content),
+    "digest": file.sha256,
+    "thread": lambda: (thread := Thread(target=file.sha256)).start() or thread.join(),
+    "numpy": lambda: np.frombuffer(file.content, np.uint8).sum(),
+}
+reading[sys.argv[2]]()
+print("continues")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGBUS"), reason="no such signal on this system")
+@pytest.mark.parametrize("reading", ["bytes", "digest", "thread", "numpy"])
+def test_a_file_that_is_truncated_while_it_is_mapped(tmp_path: Path, reading: str) -> None:
+    path = tmp_path / "train.arrow"
+    for file in (path, tmp_path / "other"):
+        file.write_bytes(bytes(1 << 20))
+    command = [sys.executable, "-c", LOST, str(path), reading]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    message = f"error: {path}: was truncated while it was read; create it again\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EIO, errno.EACCES])
+def test_limits_are_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*arguments: object, **more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    MODELS[0].save(tmp_path / "model")
+    write_split(tmp_path / "split", MADE[0])
+    write_checkpoint(tmp_path / "checkpoint", checkpoint(0))
+    reads = {"model": Model.load, "split": read_split, "checkpoint": read_checkpoint}
+    for module, name in ((os, "open"), (files.mmap, "mmap")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, refuse)
+            for kind, read in reads.items():
+                with pytest.raises(ArtifactError, match=f"cannot be read: {os.strerror(number)}$"):
+                    read(tmp_path / kind)
+
+
+def test_memory_that_arrow_lacks_is_not_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    write_split(tmp_path / "split", MADE[0])
+    monkeypatch.setattr(pa.ipc, "open_file", refuse)
+    with pytest.raises(MemoryError):
+        read_split(tmp_path / "split")
+
+
+def test_threads_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    Path("data.csv").write_text("user,item,rating\n1,2,3\n")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = run("split", "data.csv")
+    assert done.status == 1
+    assert done.stderr == (
+        "error: the system allows no more threads; raise the limit (see ulimit -u)\n"
+    )

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import lzma
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 
 from mfcli.errors import DataError
-from mfcli.storage import sha256
+from mfcli.storage import scratch_errors, scratch_file, sha256
 
 _MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -152,11 +150,21 @@ def _file(path: Path, name: str | None = None) -> File:
 def _standard_input() -> Iterator[File]:
     if sys.stdin is None:
         raise DataError("is closed", place="<stdin>", remedy="name a file")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ratings"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+    with scratch_file() as (copy, path):
+        for piece in _pieces(sys.stdin.buffer):
+            with scratch_errors():
+                copy.write(piece)
+        with scratch_errors():
+            copy.flush()
         yield _file(path, "<stdin>")
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    try:
+        while piece := stream.read(1 << 20):
+            yield piece
+    except OSError as error:
+        raise _unreadable("<stdin>", error) from error
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

@@ -29,6 +29,11 @@ from .records import (
     to_section as to_section,
     write_record as write_record,
 )
+from .scratch import (
+    scratch_errors as scratch_errors,
+    scratch_file as scratch_file,
+    scratch_folder as scratch_folder,
+)
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
 from .temporaries import (
