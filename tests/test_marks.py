@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
+from conftest import Run
 from contents import RECORD, names, snapshot, write_folder
 
 from mfcli.errors import ArtifactError
@@ -168,3 +170,43 @@ def test_devices_are_not_replaced(tmp_path: Path) -> None:
             replacing_file(target),
         ):
             pytest.fail("starts the work")
+
+
+@pytest.fixture
+def trained(tmp_path: Path, run: Run) -> Path:
+    Path("few.csv").write_text("user,item,rating\n1,2,3\n1,3,4\n2,2,5\n2,3,1\n3,2,4\n3,3,2\n")
+    assert run("split", "few.csv").code == 0
+    assert run("train", "--epochs", 1, "--quiet").code == 0
+    return tmp_path
+
+
+COMMANDS: dict[str, str] = {
+    "evaluate --out model/model.json": "model/model.json: is another kind of file",
+    "evaluate --out split/train.arrow": "split/train.arrow: was not written by mfcli",
+    "evaluate --on few.csv --out few.csv": "few.csv: is read by this command",
+    "predict few.csv --out few.csv": "few.csv: is read by this command",
+    "predict few.csv --out ./again/../few.csv": "few.csv: is read by this command",
+    "recommend --user 1 --titles few.csv --out few.csv": "few.csv: is read by this command",
+    "recommend --user 1 --out history.csv": "history.csv: is a result of mfcli",
+    "plot history.json --out link.png": "link.png: is a result of mfcli",
+    "init --force --out split/split.json": "split/split.json: is a result of mfcli",
+    "train --epochs 1 --out notebook": "notebook/model: was not written by mfcli",
+    "train --epochs 1 --out keras": "keras/history.json: was not written by mfcli",
+}
+"""Commands that would replace what they must not, and their errors."""
+
+
+def test_commands_replace_nothing_else(trained: Path, run: Run) -> None:
+    for folder in ("again", "notebook/model", "keras"):
+        Path(folder).mkdir(parents=True)
+    Path("notebook/model/model.keras").write_text("mine")
+    Path("keras/history.json").write_text('{\n  "loss": [1.0]\n}')
+    shutil.copy("history.json", "history.csv")
+    Path("link.png").symlink_to("split/split.json")
+    before = snapshot(trained)
+    for words, message in COMMANDS.items():
+        done = run(*words.split())
+        assert done.code in (1, 2), words
+        assert message in done.err, words
+        assert done.err.count("\n") == 1, words
+    assert snapshot(trained) == before

@@ -216,7 +216,7 @@ def test_threads_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch, run: R
     Path("data.csv").write_text("user,item,rating\n1,2,3\n")
     monkeypatch.setattr(threading.Thread, "start", refuse)
     done = run("split", "data.csv")
-    assert done.status == 1
-    assert done.stderr == (
+    assert done.code == 1
+    assert done.err == (
         "error: the system allows no more threads; raise the limit (see ulimit -u)\n"
     )
