@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -185,6 +186,12 @@ def test_limits_are_not_called_damage(
     def refuse(*arguments: object, **more: object) -> None:
         raise OSError(number, os.strerror(number))
 
+    remedies = {
+        errno.EMFILE: "; raise the limit on open files (see ulimit -n)",
+        errno.ENOMEM: "; free some memory, or raise its limit (see ulimit -v)",
+    }
+    message = f"cannot be read: {os.strerror(number)}{remedies.get(number, '')}"
+    message = f"{re.escape(message)}$"
     MODELS[0].save(tmp_path / "model")
     write_split(tmp_path / "split", MADE[0])
     write_checkpoint(tmp_path / "checkpoint", checkpoint(0))
@@ -193,7 +200,7 @@ def test_limits_are_not_called_damage(
         with monkeypatch.context() as patch:
             patch.setattr(module, name, refuse)
             for kind, read in reads.items():
-                with pytest.raises(ArtifactError, match=f"cannot be read: {os.strerror(number)}$"):
+                with pytest.raises(ArtifactError, match=message):
                     read(tmp_path / kind)
 
 

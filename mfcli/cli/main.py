@@ -101,6 +101,8 @@ class Commands(TyperGroup):
             if "start new thread" not in str(error):  # Python has no class for this error
                 raise
             _fail("the system allows no more threads; raise the limit (see ulimit -u)", 1)
+        except ImportError as error:  # a limit of the system, or an incomplete installation
+            _fail(f"a library cannot be loaded: {error}", 1)
         except UnicodeEncodeError as error:
             _fail(f"file names must be UTF-8 text, got {error.object!r}", 1)
         except OSError as error:

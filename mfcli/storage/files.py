@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from mfcli.errors import ArtifactError, Text
 from mfcli.storage import lost_mappings
+from mfcli.storage.limits import remedy_for
 
 _REMEDY = "create it again"
 
@@ -114,7 +115,8 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"cannot be read: {error.strerror or error}", place=path) from error
+        rule = f"cannot be read: {error.strerror or error}"
+        raise ArtifactError(rule, place=path, remedy=remedy_for(error)) from error
     except ValueError as error:  # a NUL or half a character in the name
         raise ArtifactError(f"cannot be read: {error}", place=repr(str(path))) from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mfcli.errors import ArtifactError
+from mfcli.storage.limits import remedy_for
 from mfcli.storage.temporaries import registered, remove_tree
 
 _OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file anew
@@ -59,9 +60,9 @@ def scratch_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = f"set {'TEMP' if os.name == 'nt' else 'TMPDIR'} to a folder with free space"
+        usual = f"set {'TEMP' if os.name == 'nt' else 'TMPDIR'} to a folder with free space"
         rule = f"temporary files cannot be written: {error.strerror}"
-        raise ArtifactError(rule, place=_place(), remedy=remedy) from error
+        raise ArtifactError(rule, place=_place(), remedy=remedy_for(error, usual)) from error
 
 
 def _place() -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mfcli.errors import ArtifactError
+from mfcli.storage.limits import remedy_for
 
 
 @contextlib.contextmanager
@@ -18,4 +19,5 @@ def writing(target: Path) -> Iterator[None]:
         # Arrow puts its own words before those of the system: "[Errno 28] No space left ..."
         reason = (error.strerror or str(error)).rpartition("] ")[2]
         rule = f"cannot be written: {reason}"
-        raise ArtifactError(rule, place=target, remedy="choose another place") from error
+        remedy = remedy_for(error, "choose another place")
+        raise ArtifactError(rule, place=target, remedy=remedy) from error
