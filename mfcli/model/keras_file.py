@@ -26,7 +26,7 @@ import numpy as np
 from mfcli.errors import ArtifactError
 from mfcli.model.factorization import TABLES
 from mfcli.model.network import Layer, Network
-from mfcli.storage import MappedFile, Section, mapped, parse_json, to_section
+from mfcli.storage import MappedFile, Section, exists, mapped, parse_json, to_section
 from mfcli.types import Floats
 
 _DAMAGES = (
@@ -84,7 +84,7 @@ def read_keras_file(
         If the file is missing or damaged, or holds other tables.
     """
     shapes = Network(n_users, n_items, k).shapes
-    file = mapped(source, _REMEDY)
+    file = _mapped(source)
     with _reading(file.path):
         limit = sum(4 * rows * width for rows, width in shapes.values()) + _SLACK
         weights = _read_member(file, _WEIGHTS, limit)
@@ -149,7 +149,7 @@ def read_outline(path: Path) -> Outline:
     ArtifactError
         If the file is missing or damaged, or holds another kind of model.
     """
-    file = mapped(path, _REMEDY)
+    file = _mapped(path)
     with _reading(path):
         parts = {name: _read_member(file, name, _SLACK) for name in (_METADATA, _CONFIG)}
         # Keras stores the weights without compression, so they are no larger than the file.
@@ -169,6 +169,12 @@ def _offset(path: Path, config: _Config) -> float:
         if layer.name == "rating":
             return to_section(path, layer.config, _Rescaling, remedy=_REMEDY).offset
     raise ArtifactError("has no layer 'rating'", place=path, remedy=_REMEDY)
+
+
+def _mapped(source: Path | MappedFile) -> MappedFile:
+    if isinstance(source, Path) and not exists(source):
+        raise ArtifactError("is missing", place=source, remedy=_REMEDY)
+    return mapped(source, _REMEDY)
 
 
 @contextlib.contextmanager
