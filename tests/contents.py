@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from mfcli.data import Ratings
+from mfcli.storage import json_text, replacing_folder
+
+RECORD = "a.json"
+"""The name of the record in a folder of `write_folder`."""
+
+
+def write_folder(folder: Path, text: str, others: Sequence[str] = ()) -> None:
+    """Write a record and other files that hold a text, as a result of mfcli."""
+    with replacing_folder(folder, [RECORD, "b", "c", "sub", "d"]) as temporary:
+        values = {"format": 1, "mfcli": "1", "text": text}
+        (temporary / RECORD).write_text(json_text(values), encoding="utf-8")
+        for name in others:
+            (temporary / name).parent.mkdir(exist_ok=True)
+            (temporary / name).write_text(text, encoding="utf-8")
 
 
 def names(folder: Path) -> list[str]:

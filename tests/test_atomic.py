@@ -1,14 +1,11 @@
 """Files and folders are replaced completely or not at all."""
 
 import errno
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from contents import names
+from contents import RECORD, names, write_folder
 
 from mfcli.errors import ArtifactError
 from mfcli.storage import (
@@ -38,49 +35,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 def test_a_folder_is_replaced_completely(tmp_path: Path) -> None:
     target = tmp_path / "split"
-    for files in (["a", "b"], ["b"]):
-        with replacing_folder(target, ["a", "b"]) as temporary:
-            for name in files:
-                (temporary / name).write_text(name)
-    assert names(target) == ["b"]
+    for files in (["b", "c"], ["c"]):
+        write_folder(target, "text", files)
+    assert names(target) == [RECORD, "c"]
     assert names(tmp_path) == ["split"]
 
 
 def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
     target = tmp_path / "split"
-    with replacing_folder(target, ["a"]) as temporary:
-        (temporary / "a").write_text("old")
-    with pytest.raises(RuntimeError), replacing_folder(target, ["a"]) as temporary:
-        (temporary / "a").write_text("new")
+    write_folder(target, "old")
+    with pytest.raises(RuntimeError), replacing_folder(target, [RECORD]) as temporary:
+        (temporary / RECORD).write_text("new")
         raise RuntimeError
-    assert (target / "a").read_text() == "old"
+    assert read_json(target / RECORD)["text"] == "old"
     assert names(tmp_path) == ["split"]
-
-
-def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    stale = tmp_path / f".split.{ended.pid}.abc"
-    stale.mkdir()
-    (stale / "a").write_text("half")
-    (tmp_path / f".h.json.{ended.pid}.abc.json").write_text("half")
-    running = tmp_path / f".split.{os.getppid()}.abc"
-    running.mkdir()
-    with replacing_folder(tmp_path / "split", ["a"]):
-        pass
-    write_json(tmp_path / "h.json", {})
-    assert names(tmp_path) == sorted([running.name, "split", "h.json"])
 
 
 def test_replacement_on_systems_that_cannot_swap_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfcli.storage.atomic._swapped", lambda folder, target: False)
+    monkeypatch.setattr("mfcli.storage.exchange._swapped", lambda folder, target: False)
     target = tmp_path / "split"
     for text in ("old", "new"):
-        with replacing_folder(target, ["a"]) as temporary:
-            (temporary / "a").write_text(text)
-    assert (target / "a").read_text() == "new"
+        write_folder(target, text)
+    assert read_json(target / RECORD)["text"] == "new"
     assert names(tmp_path) == ["split"]
 
 
@@ -105,24 +83,23 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
 def test_a_failed_swap_restores_the_old_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mfcli.storage.atomic.sys.platform", "darwin")
+    monkeypatch.setattr("mfcli.storage.exchange._swapped", lambda folder, target: False)
     target = tmp_path / "split"
-    with replacing_folder(target, ["a"]) as temporary:
-        (temporary / "a").write_text("old")
+    write_folder(target, "old")
     rename = Path.rename
 
     def fail_for_new(self: Path, to: Path) -> Path:
-        if to == target and not self.name.endswith(".old"):
+        if to == target and self.name != "old":
             raise OSError(errno.EACCES, "Permission denied")
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", fail_for_new)
     with (
         pytest.raises(ArtifactError, match="split: cannot be written: Permission denied"),
-        replacing_folder(target, ["a"]) as temporary,
+        replacing_folder(target, [RECORD]) as temporary,
     ):
-        (temporary / "a").write_text("new")
-    assert (target / "a").read_text() == "old"
+        (temporary / RECORD).write_text("new")
+    assert read_json(target / RECORD)["text"] == "old"
     assert names(tmp_path) == ["split"]
 
 
@@ -135,15 +112,3 @@ def test_targets_are_checked_before_long_work(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("")
     with pytest.raises(ArtifactError, match=r"holds files that mfcli did not write \('b'\)"):
         check_replaceable(tmp_path, ["a"])
-
-
-def test_files_of_processes_of_others_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(process: int, signal: int) -> None:
-        raise PermissionError
-
-    (tmp_path / ".a.json.1.x.json").write_text("")
-    monkeypatch.setattr(os, "kill", refuse)
-    write_json(tmp_path / "a.json", {})
-    assert names(tmp_path) == [".a.json.1.x.json", "a.json"]

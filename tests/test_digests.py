@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mfcli.errors import ArtifactError
-from mfcli.storage import check_files, sha256
+from mfcli.storage import open_files, sha256
 
-check = partial(check_files, remedy="do it again")
+check = partial(open_files, remedy="do it again")
 
 
 def test_a_changed_or_missing_file_is_refused(tmp_path: Path) -> None:

@@ -423,7 +423,7 @@ REFUSED = [
     (
         ["--format", "csv", "--out", "tables"],
         1,
-        "tables: was not written by mfcli export; choose another place or move it",
+        "tables: was not written by mfcli (it has no export.json of mfcli); choose another",
     ),
     (["--format", "vectors", "--out", "mine.npz"], 1, "mine.npz: must be a folder to be replaced"),
     (["--format", "npz", "--out", "mine.npz/m.npz"], 1, "mine.npz/m.npz: cannot be written: "),

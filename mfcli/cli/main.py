@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
-from mfcli import __version__
+from mfcli import __version__, storage
 from mfcli.cli import signals
 from mfcli.cli.commands.check import check
 from mfcli.cli.commands.compare import compare
@@ -77,6 +77,7 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         signals.catch_signals()
+        storage.on_lost_mapping(_stop_at_once)
         status = None
         try:
             status = self._run(*args, **extra)
@@ -96,6 +97,12 @@ class Commands(TyperGroup):
             _fail(error.format_message(), error.exit_code)
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
+        except RuntimeError as error:
+            if "start new thread" not in str(error):  # Python has no class for this error
+                raise
+            _fail("the system allows no more threads; raise the limit (see ulimit -u)", 1)
+        except ImportError as error:  # a limit of the system, or an incomplete installation
+            _fail(f"a library cannot be loaded: {error}", 1)
         except UnicodeEncodeError as error:
             _fail(f"file names must be UTF-8 text, got {error.object!r}", 1)
         except OSError as error:
@@ -118,6 +125,14 @@ def _printed_warnings() -> Iterator[None]:
         warnings.simplefilter("always", MfcliWarning)
         warnings.showwarning = show
         yield
+
+
+def _stop_at_once(error: MfcliError) -> NoReturn:
+    """End the process, of which no other Python code can run any more."""
+    _print_line("error", error.phrase(spelled))
+    sys.stderr.flush()
+    storage.remove_temporaries()
+    os._exit(error.exit_code)
 
 
 def _fail(message: str, status: int) -> NoReturn:

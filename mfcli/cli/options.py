@@ -35,7 +35,7 @@ from mfcli.cli.setting_options import (
     setting_parameter,
 )
 from mfcli.config import CONFIG_FILE
-from mfcli.errors import UsageError
+from mfcli.errors import Param, UsageError
 
 FILES = "Input and output"
 """Panel of files, folders and formats."""
@@ -181,6 +181,7 @@ def with_options(command: Command) -> Command:
         parameters.append(_CONFIG)
 
     def run(ctx: typer.Context, **values: Any) -> None:
+        _refuse_input_as_output(values)
         file = values.pop(_CONFIG.name, None)
         options = {option.name: values.pop(option.name) for option in settings}
         read = read_options(settings, options, file) if settings else None
@@ -195,6 +196,25 @@ def with_options(command: Command) -> Command:
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # functions have it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return run
+
+
+def _refuse_input_as_output(values: Mapping[str, Any]) -> None:
+    """Refuse to write the result to a file that the same command reads."""
+    out = values.get("out")
+    if not isinstance(out, Path):
+        return
+    for name, value in values.items():
+        for entry in value if isinstance(value, (list, tuple)) else [value]:
+            if name != "out" and isinstance(entry, (str, Path)) and _is_same_file(entry, out):
+                rule = "is read by this command, so it cannot be written"
+                raise UsageError(rule, place=out, remedy=["use another ", Param("out")])
+
+
+def _is_same_file(one: Path | str, other: Path) -> bool:
+    try:
+        return other.is_file() and other.samefile(one)
+    except (OSError, ValueError):
+        return False
 
 
 def _group_of(parameter: inspect.Parameter) -> Group | None:

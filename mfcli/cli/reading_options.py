@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import data
+from mfcli import data, storage
 from mfcli.cli.options import Call, FieldsGroup
 from mfcli.cli.screen import Screen
 from mfcli.cli.setting_options import setting_options
@@ -56,8 +55,8 @@ class Reading:
         if self.config.on_bad_row == "stop":
             yield None
             return
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder) / "rejected.csv"
+        with storage.scratch_folder() as folder:
+            yield folder / "rejected.csv"
 
     def read(self, names: Sequence[str], screen: Screen) -> Ratings:
         """Read files behind a progress bar, and forget invalid rows if they are to be skipped."""

@@ -16,6 +16,7 @@ from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
 from mfcli.data.ratings import Ratings
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
+from mfcli.storage import MappedFile, mapped
 from mfcli.types import Rows
 
 _COLUMNS = {
@@ -33,8 +34,8 @@ def write_ratings(path: Path, ratings: Ratings) -> None:
     _write(path, {name: to_arrow(c) for name, c in columns.items() if c is not None})
 
 
-def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Ratings:
-    """Map a file of `write_ratings` into memory and check it.
+def read_ratings_arrow(file: Path | MappedFile, users: Vocabulary, items: Vocabulary) -> Ratings:
+    """Map a file of `write_ratings` into memory, unless it is mapped already, and check it.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def read_ratings_arrow(path: Path, users: Vocabulary, items: Vocabulary) -> Rati
         If the file is missing or damaged, a column is missing or has the wrong type, a row is
         outside its vocabulary, or a rating is not finite.
     """
-    table = _read(path)
+    path, table = _read(file)
     columns = {
         name: to_numpy(_column(path, table, name, (kind,)))
         for name, kind in _COLUMNS.items()
@@ -68,8 +69,8 @@ def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
     _write(path, {"id": vocabulary.ids, "count": to_arrow(vocabulary.counts)})
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
-    """Read a file of `write_vocabulary` and check it.
+def read_vocabulary(file: Path | MappedFile) -> Vocabulary:
+    """Map a file of `write_vocabulary` into memory, unless it is mapped already, and check it.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
         If the file is missing or damaged, a column is missing or has the wrong type, or an id
         occurs twice.
     """
-    table = _read(path)
+    path, table = _read(file)
     ids = _column(path, table, "id", (pa.int64(), pa.string()))
     counts = to_numpy(_column(path, table, "count", (pa.int64(),)))
     if len(ids.unique()) != len(ids):
@@ -91,17 +92,17 @@ def _write(path: Path, columns: dict[str, pa.Array]) -> None:
         writer.write_table(table)
 
 
-def _read(path: Path) -> pa.Table:
+def _read(source: Path | MappedFile) -> tuple[Path, pa.Table]:
+    file = mapped(source)
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table = pa.ipc.open_file(pa.py_buffer(file.content)).read_all()
         table.validate(full=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ArtifactError(f"cannot be read: {reason}", place=path) from error
-    except pa.ArrowException as error:
+    except MemoryError:  # of Arrow: not the fault of the file
+        raise
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise ArtifactError(f"is damaged ({reason})", place=path, remedy=_REMEDY) from error
-    return table
+        raise ArtifactError(f"is damaged ({reason})", place=file.path, remedy=_REMEDY) from error
+    return file.path, table
 
 
 def _column(path: Path, table: pa.Table, name: str, types: Collection[pa.DataType]) -> pa.Array:

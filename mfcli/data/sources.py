@@ -7,9 +7,7 @@ import hashlib
 import lzma
 import re
 import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from mfcli.data.formats.encodings import UTF8, as_utf8, find_encoding, known_enc
 from mfcli.data.formats.known_formats import refuse_known_format
 from mfcli.data.formats.zip_files import DAMAGES, zip_member
 from mfcli.errors import DataError
-from mfcli.storage import sha256
+from mfcli.storage import scratch_errors, scratch_file, sha256
 
 HEAD = 1 << 16
 """Number of bytes at the start of a file that tell its format, encoding and layout."""
@@ -244,11 +242,22 @@ def _pipe(path: Path) -> Iterator[File]:
 
 @contextlib.contextmanager
 def _copied(stream: BinaryIO, name: str) -> Iterator[File]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ratings"
-        with path.open("wb") as file:
-            shutil.copyfileobj(stream, file, 1 << 20)
+    """Copy a stream that can be read only once, since files are read several times."""
+    with scratch_file() as (copy, path):
+        for piece in _pieces(stream, name):
+            with scratch_errors():
+                copy.write(piece)
+        with scratch_errors():
+            copy.flush()
         yield _file(path, name)
+
+
+def _pieces(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        while piece := stream.read(1 << 20):
+            yield piece
+    except OSError as error:
+        raise _unreadable(name, error) from error
 
 
 def _unreadable(name: str, error: Exception) -> DataError:

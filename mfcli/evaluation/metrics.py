@@ -99,7 +99,7 @@ class _MetricsRecord(Record):
 
     def write(self, path: Path) -> None:
         """Write the metrics as JSON, replacing the file atomically."""
-        with replacing_file(path) as temporary:
+        with replacing_file(path, Metrics, FoldMetrics) as temporary:
             write_record(temporary, self)
 
 

@@ -109,9 +109,9 @@ def export(model: Model, format: str, out: Path, *, raw_ids: bool = False) -> in
 
 
 def _write_file(out: Path, model: Model, write: Write) -> None:
-    check_writable_file(out)
-    if out.exists() and not _is_marked(out):
+    if out.is_file() and not _is_marked(out):
         raise ArtifactError("was not written by mfcli export", place=out, remedy=_REMEDY)
+    check_writable_file(out)
     with replacing_file(out) as temporary:
         write(temporary, model)
         with zipfile.ZipFile(temporary, "a") as archive:  # all file formats are zip archives
@@ -128,11 +128,10 @@ def _is_marked(path: Path) -> bool:
 
 def _write_folder(out: Path, model: Model, format: str, write: Write) -> None:
     """Write a folder. It may replace an export in any format, but no other files of these names."""
-    names = {name for one in FORMATS.values() for name in (*one.files, Path(one.record).name)}
+    records = [one.record for one in FORMATS.values() if (out / one.record).is_file()]
+    files = {name for one in FORMATS.values() for name in (*one.files, Path(one.record).name)}
+    names = [records[0] if records else FORMATS[format].record, *sorted(files)]
     check_replaceable(out, names)
-    has_record = any((out / chosen.record).is_file() for chosen in FORMATS.values())
-    if not has_record and out.is_dir() and any(out.iterdir()):
-        raise ArtifactError("was not written by mfcli export", place=out, remedy=_REMEDY)
     with replacing_folder(out, names) as temporary:
         write(temporary, model)
         record = temporary / FORMATS[format].record

@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import hashlib
 import re
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from mfcli.storage import (
     check_replaceable,
     read_record,
     replacing_folder,
+    scratch_folder,
     write_record,
 )
 from mfcli.types import Progress
@@ -163,8 +163,8 @@ def _install(folder: Path, name: str, address: str, part: Path, on_progress: Pro
 
 def _published_md5(address: str) -> str:
     """Download an MD5, from a line such as "MD5 (NAME) = DIGEST"."""
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "page"
+    with scratch_folder() as folder:
+        page = folder / "page"
         download(address, page, lambda done, total: None)
         text = page.read_text("latin-1")
     if match := re.search(r"\b[0-9a-fA-F]{32}\b", text):

@@ -21,10 +21,12 @@ from mfcli.storage import (
     Record,
     Section,
     Whole,
-    check_files,
+    exists,
+    open_files,
     read_record,
     replacing_folder,
     sha256,
+    whole,
     write_record,
 )
 
@@ -120,9 +122,13 @@ class StoredModel(Factorization):
             If there is no model, or it is damaged or of another format.
         """
         folder = Path(folder)
-        record = read_model_record(folder)
-        check_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
-        users, items = (read_vocabulary(folder / name) for name in _VOCABULARIES)
+        return whole([folder / _RECORD], lambda: cls._load(folder))
+
+    @classmethod
+    def _load(cls, folder: Path) -> Self:
+        record = _read_record(folder)
+        files = open_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
+        users, items = (read_vocabulary(files[name]) for name in _VOCABULARIES)
         config = _config(folder / _RECORD, record.settings)
         model = cls(
             mu=record.mu,
@@ -187,8 +193,12 @@ def read_model_record(folder: Path) -> ModelRecord:
     ArtifactError
         If there is no model, or its record is damaged or of another format.
     """
+    return whole([folder / _RECORD], lambda: _read_record(folder))
+
+
+def _read_record(folder: Path) -> ModelRecord:
     path = folder / _RECORD
-    if not path.is_file():
+    if not exists(path):
         raise ArtifactError("holds no model", place=folder, remedy="train one with: mfcli train")
     return read_record(path, ModelRecord, remedy=_REMEDY)
 

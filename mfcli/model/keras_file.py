@@ -26,7 +26,7 @@ import numpy as np
 from mfcli.errors import ArtifactError
 from mfcli.model.factorization import TABLES
 from mfcli.model.network import Layer, Network
-from mfcli.storage import Section, parse_json, to_section
+from mfcli.storage import MappedFile, Section, exists, mapped, parse_json, to_section
 from mfcli.types import Floats
 
 _DAMAGES = (
@@ -66,7 +66,9 @@ def write_keras_file(path: Path, network: Network, tables: Mapping[str, Floats])
         archive.writestr(zipfile.ZipInfo(_WEIGHTS, _EPOCH), weights)
 
 
-def read_keras_file(path: Path, n_users: int, n_items: int, k: int) -> dict[str, Floats]:
+def read_keras_file(
+    source: Path | MappedFile, n_users: int, n_items: int, k: int
+) -> dict[str, Floats]:
     """Read the tables of a file of `write_keras_file`, without a row for unknown ids.
 
     Nothing in the file is executed, and the amount of data read is bounded by the sizes given.
@@ -82,10 +84,12 @@ def read_keras_file(path: Path, n_users: int, n_items: int, k: int) -> dict[str,
         If the file is missing or damaged, or holds other tables.
     """
     shapes = Network(n_users, n_items, k).shapes
-    with _reading(path):
+    file = _mapped(source)
+    with _reading(file.path):
         limit = sum(4 * rows * width for rows, width in shapes.values()) + _SLACK
-        with h5py.File(io.BytesIO(_read_member(path, _WEIGHTS, limit)), "r") as file:
-            tables = {name: _read_table(file, name, shapes[name]) for name in TABLES}
+        weights = _read_member(file, _WEIGHTS, limit)
+        with h5py.File(io.BytesIO(weights), "r") as opened:
+            tables = {name: _read_table(opened, name, shapes[name]) for name in TABLES}
     return {name: t[:, 0] if name.endswith("biases") else t for name, t in tables.items()}
 
 
@@ -145,12 +149,13 @@ def read_outline(path: Path) -> Outline:
     ArtifactError
         If the file is missing or damaged, or holds another kind of model.
     """
+    file = _mapped(path)
     with _reading(path):
-        parts = {name: _read_member(path, name, _SLACK) for name in (_METADATA, _CONFIG)}
+        parts = {name: _read_member(file, name, _SLACK) for name in (_METADATA, _CONFIG)}
         # Keras stores the weights without compression, so they are no larger than the file.
-        weights = _read_member(path, _WEIGHTS, path.stat().st_size)
-        with h5py.File(io.BytesIO(weights), "r") as file:
-            shapes = {name: _dataset(file, name).shape for name in TABLES}
+        weights = _read_member(file, _WEIGHTS, len(file.content))
+        with h5py.File(io.BytesIO(weights), "r") as opened:
+            shapes = {name: _dataset(opened, name).shape for name in TABLES}
     values = {name: parse_json(path, part, remedy=_REMEDY) for name, part in parts.items()}
     metadata = to_section(path, values[_METADATA], _Metadata, remedy=_REMEDY)
     (users, k), (items, _), *_ = shapes.values()
@@ -166,20 +171,24 @@ def _offset(path: Path, config: _Config) -> float:
     raise ArtifactError("has no layer 'rating'", place=path, remedy=_REMEDY)
 
 
+def _mapped(source: Path | MappedFile) -> MappedFile:
+    if isinstance(source, Path) and not exists(source):
+        raise ArtifactError("is missing", place=source, remedy=_REMEDY)
+    return mapped(source, _REMEDY)
+
+
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise an `ArtifactError` for the errors that missing and damaged files cause."""
+    """Raise an `ArtifactError` for the errors that damaged files cause."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise ArtifactError("is missing", place=path, remedy=_REMEDY) from error
     except _DAMAGES as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(f"is damaged ({reason})", place=path, remedy=_REMEDY) from error
 
 
-def _read_member(path: Path, name: str, limit: int) -> bytes:
-    with zipfile.ZipFile(path) as archive:
+def _read_member(file: MappedFile, name: str, limit: int) -> bytes:
+    with zipfile.ZipFile(file.stream()) as archive:
         size = archive.getinfo(name).file_size
         if size > limit:
             raise ValueError(f"{name} has {size} bytes, more than the {limit} expected")

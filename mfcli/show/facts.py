@@ -22,7 +22,7 @@ from mfcli.model import (
 )
 from mfcli.show.finding import SPLIT_FOLDER, Artifact, fold_number
 from mfcli.splits import describe_split, split_hash
-from mfcli.storage import record_values
+from mfcli.storage import record_values, whole
 from mfcli.training import MSE_NAMES, History
 from mfcli.types import Floats
 
@@ -79,6 +79,10 @@ def _split(folder: Path) -> dict[str, Any]:
 
 
 def _model(folder: Path) -> dict[str, Any]:
+    return whole([folder / "model.json"], lambda: _model_now(folder), unchanged=True)
+
+
+def _model_now(folder: Path) -> dict[str, Any]:
     model, record = Model.load(folder), read_model_record(folder)
     outline = read_outline(folder / KERAS_FILE)
     config = model.config.used(TRAINING)

@@ -6,7 +6,7 @@ A k-fold split keeps one copy of its ratings and vocabularies. Each of its folde
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,15 @@ from mfcli.splits.records import (
     strategy_section,
 )
 from mfcli.storage import (
-    check_files,
+    MappedFile,
+    exists,
+    open_files,
     read_json,
     record_values,
     replacing_folder,
     sha256,
     to_record,
+    whole,
     write_record,
 )
 
@@ -151,6 +154,15 @@ def read_split(folder: Path | str) -> Split:
         whole, for which there is `read_folds`.
     """
     folder = Path(folder)
+    return whole(_records(folder), lambda: _read_split(folder))
+
+
+def _records(folder: Path) -> list[Path]:
+    """Return where the record of a split is, and that of its k-fold split if it is a fold."""
+    return [folder / _RECORD, folder.resolve().parent / _RECORD]
+
+
+def _read_split(folder: Path) -> Split:
     home, record, fold = _home(folder)
     if fold:
         return _read_folds(home, record)[fold - 1]
@@ -158,9 +170,10 @@ def read_split(folder: Path | str) -> Split:
         remedy = f"name one of them, such as {folder / 'fold-1'}"
         raise ArtifactError("holds folds", place=folder, remedy=remedy)
     required = [*_VOCABULARIES, "train.arrow", "test.arrow"]
-    users, items = _read_vocabularies(folder, record, required)
-    names = [name for name in PARTS if f"{name}.arrow" in record.files]
-    parts = {name: _read_part(folder, record, users, items, name) for name in names}
+    files = open_files(folder, record.files, required, remedy=_REMEDY)
+    vocabularies = _read_vocabularies(files)
+    names = [name for name in PARTS if f"{name}.arrow" in files]
+    parts = {name: _read_part(folder, record, files, vocabularies, name) for name in names}
     return Split(
         train=parts["train"],
         test=parts["test"],
@@ -181,6 +194,10 @@ def read_folds(folder: Path | str) -> Folds:
         If there is no k-fold split, or it is damaged or of another format.
     """
     folder = Path(folder)
+    return whole(_records(folder), lambda: _read_whole(folder))
+
+
+def _read_whole(folder: Path) -> Folds:
     home, record, fold = _home(folder)
     if fold or record.ends is None:
         raise ArtifactError("holds one split, not folds", place=folder, remedy=_REMEDY)
@@ -189,8 +206,8 @@ def read_folds(folder: Path | str) -> Folds:
 
 def _read_folds(folder: Path, record: SplitRecord) -> Folds:
     ends = record.ends or []
-    users, items = _read_vocabularies(folder, record, [*_VOCABULARIES, _RATINGS])
-    ratings = read_ratings_arrow(folder / _RATINGS, users, items)
+    files = open_files(folder, record.files, [*_VOCABULARIES, _RATINGS], remedy=_REMEDY)
+    ratings = read_ratings_arrow(files[_RATINGS], *_read_vocabularies(files))
     if len(ratings) != ends[-1]:
         raise _wrong_number(folder, "ratings")
     ratings = replace(ratings, source=record.source)
@@ -198,18 +215,18 @@ def _read_folds(folder: Path, record: SplitRecord) -> Folds:
     return Folds(ratings, ends, _scale(record), strategy, record.hash)
 
 
-def _read_vocabularies(
-    folder: Path, record: SplitRecord, required: Iterable[str]
-) -> tuple[Vocabulary, Vocabulary]:
-    """Check all files, and read the vocabularies."""
-    check_files(folder, record.files, [*required], remedy=_REMEDY)
-    return read_vocabulary(folder / "users.arrow"), read_vocabulary(folder / "items.arrow")
+def _read_vocabularies(files: Mapping[str, MappedFile]) -> tuple[Vocabulary, Vocabulary]:
+    return read_vocabulary(files["users.arrow"]), read_vocabulary(files["items.arrow"])
 
 
 def _read_part(
-    folder: Path, record: SplitRecord, users: Vocabulary, items: Vocabulary, name: str
+    folder: Path,
+    record: SplitRecord,
+    files: Mapping[str, MappedFile],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    name: str,
 ) -> Ratings:
-    part = read_ratings_arrow(folder / f"{name}.arrow", users, items)
+    part = read_ratings_arrow(files[f"{name}.arrow"], *vocabularies)
     if len(part) != record.ratings.get(name) or not len(part):
         raise _wrong_number(folder, name)
     return part
@@ -232,7 +249,7 @@ def folds_of(folder: Path) -> list[Path]:
     ArtifactError
         If there is no split, or it is damaged or of another format.
     """
-    record = _read_record(folder)
+    record = whole(_records(folder), lambda: _read_record(folder))
     ends = record.ends if isinstance(record, SplitRecord) else None
     return [folder / f"fold-{fold}" for fold in range(1, len(ends or [0]))]
 
@@ -247,12 +264,16 @@ def describe_split(folder: Path) -> dict[str, Any]:
     ArtifactError
         If there is no split, or it is damaged or of another format.
     """
+    return whole(_records(folder), lambda: _describe(folder), unchanged=True)
+
+
+def _describe(folder: Path) -> dict[str, Any]:
     home, record, fold = _home(folder)
     is_whole = record.ends is not None and not fold
     if is_whole:
         for path in folds_of(folder):
             _home(path)
-    split = _read_folds(home, record) if is_whole else read_split(folder)
+    split = _read_folds(home, record) if is_whole else _read_split(folder)
     described = _content(_record(split, record.files))
     described |= {"mfcli": record.mfcli, "hash": split.hash, "strategy": split.strategy}
     return {name: value for name, value in described.items() if name not in _FILES_ONLY}
@@ -266,7 +287,7 @@ def split_hash(folder: Path) -> str:
     ArtifactError
         If there is no split, or its record is damaged or of another format.
     """
-    _, record, fold = _home(folder)
+    _, record, fold = whole(_records(folder), lambda: _home(folder))
     return fold_hash(record.hash, fold) if fold else record.hash
 
 
@@ -279,7 +300,7 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
     if isinstance(record, SplitRecord):
         return folder, record, 0
     fold, home = record.fold, folder.resolve().parent
-    if not (home / _RECORD).is_file():
+    if not exists(home / _RECORD):
         rule = f"fold {fold} must stay in the folder of its k-fold split, which is not here"
         raise ArtifactError(rule, place=home)
     whole = _read_record(home)
@@ -290,7 +311,7 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
 
 def _read_record(folder: Path) -> SplitRecord | FoldRecord:
     path = folder / _RECORD
-    if not path.is_file():
+    if not exists(path):
         remedy = "make one with: mfcli split data.csv"
         raise ArtifactError("holds no split", place=folder, remedy=remedy)
     value = read_json(path, remedy=_REMEDY)

@@ -12,8 +12,10 @@ from .compilation import (
     inlined as inlined,
     kernel as kernel,
 )
-from .digests import check_files as check_files, sha256 as sha256
+from .digests import sha256 as sha256
+from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
 from .locks import locked as locked
+from .lost_mappings import on_lost_mapping as on_lost_mapping
 from .memory import check_memory as check_memory
 from .records import (
     Record as Record,
@@ -28,5 +30,15 @@ from .records import (
     to_section as to_section,
     write_record as write_record,
 )
+from .scratch import (
+    scratch_errors as scratch_errors,
+    scratch_file as scratch_file,
+    scratch_folder as scratch_folder,
+)
+from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
+from .temporaries import (
+    remove_temporaries as remove_temporaries,
+    temporaries as temporaries,
+)
 from .threads import cores as cores, each as each, in_order as in_order

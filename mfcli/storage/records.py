@@ -48,6 +48,7 @@ import msgspec
 from mfcli import __version__
 from mfcli.errors import ArtifactError, Text
 from mfcli.storage.byte_order_marks import marked_encoding
+from mfcli.storage.files import open_regular, reading
 from mfcli.storage.validation import converted
 
 _MOST_BYTES = 1 << 26  # no record is larger
@@ -239,11 +240,8 @@ def _seal(value: dict[str, Any]) -> str:
 
 
 def _content(path: Path, remedy: Text) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise ArtifactError(f"cannot be read: {error.strerror}", place=path) from error
+    with open_regular(path, remedy) as file, reading(path):
+        content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         rule = f"is larger than {_MOST_BYTES >> 20} MB"
         raise ArtifactError(rule, place=path, remedy=remedy)

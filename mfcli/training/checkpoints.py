@@ -18,10 +18,12 @@ from mfcli.config import SETTINGS, Config, settings_in
 from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.storage import (
     Record,
-    check_files,
+    exists,
+    open_files,
     read_record,
     replacing_folder,
     sha256,
+    whole,
     write_arrays,
     write_record,
 )
@@ -165,15 +167,19 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ArtifactError
         If there is no checkpoint, or it is damaged or of another format.
     """
+    return whole([folder / _RECORD], lambda: _read(folder))
+
+
+def _read(folder: Path) -> Checkpoint:
     path = folder / _RECORD
-    if not path.is_file():
+    if not exists(path):
         raise ArtifactError("holds no checkpoint", place=folder, remedy=_without_resume())
     record = read_record(path, CheckpointRecord, remedy=_REMEDY)
-    check_files(folder, record.files, [_STATE], remedy=_REMEDY)
+    files = open_files(folder, record.files, [_STATE], remedy=_REMEDY)
     history = History.checked(path, record.history)
     try:
         config, epochs = Config(**record.settings), history.epochs()
-        with np.load(folder / _STATE, allow_pickle=False) as file:
+        with np.load(files[_STATE].stream(), allow_pickle=False) as file:
             arrays = dict(file)
     except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
         rule = f"is damaged ({error!r})"

@@ -101,7 +101,7 @@ class History:
             If the file cannot be written.
         """
         lists: dict[str, Any] = self.lists
-        with replacing_file(path) as temporary:
+        with replacing_file(path, HistoryRecord) as temporary:
             write_record(temporary, HistoryRecord(**lists))
 
     @classmethod

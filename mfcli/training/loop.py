@@ -19,7 +19,7 @@ from mfcli.storage import check_memory, check_replaceable, check_writable_file, 
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
 from mfcli.training.factory import make_engine
-from mfcli.training.history import HISTORY_FILE, Epoch, History
+from mfcli.training.history import HISTORY_FILE, Epoch, History, HistoryRecord
 from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
 from mfcli.types import Progress
@@ -88,7 +88,7 @@ def check_writable(folder: Path) -> None:
     """
     check_replaceable(folder / MODEL_FOLDER, MODEL_FILES)
     check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_FILES)
-    check_writable_file(folder / HISTORY_FILE)
+    check_writable_file(folder / HISTORY_FILE, HistoryRecord)
 
 
 def start(split: Split, config: Config) -> Model:

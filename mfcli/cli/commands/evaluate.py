@@ -71,7 +71,7 @@ def evaluate(
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
     target = out or model.parent / "metrics.json"
-    storage.check_writable_file(target)
+    storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
 
     def measure(split: Path, model: Path) -> Metrics:
         parts, trained = splits.read_split(split), models.Model.load(model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,9 +115,10 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
         yield out
         return
     if strict:
-        with tempfile.TemporaryFile() as held:
-            yield held
-            held.seek(0)
+        with storage.scratch_file() as (held, _):
+            with storage.scratch_errors():
+                yield held
+                held.seek(0)
             shutil.copyfileobj(held, sys.stdout.buffer)
     else:
         yield sys.stdout.buffer

@@ -1,0 +1,72 @@
+"""Temporary files that do not become results, in the temporary folder of the system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mfcli.errors import ArtifactError
+from mfcli.storage.limits import remedy_for
+from mfcli.storage.temporaries import registered, remove_tree
+
+_OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file anew
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a folder that exists within the block.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be created.
+    """
+    with scratch_errors():
+        folder = Path(tempfile.mkdtemp(prefix="mfcli-"))
+    with registered(folder, lambda: remove_tree(folder)):
+        yield folder
+
+
+@contextlib.contextmanager
+def scratch_file() -> Iterator[tuple[BinaryIO, Path]]:
+    """Yield a file to write, and a path at which it can be opened again, within the block.
+
+    On Linux the file has no name, so that nothing remains if this process is killed.
+
+    Raises
+    ------
+    ArtifactError
+        If it cannot be created. Wrap writing and flushing in `scratch_errors`.
+    """
+    with contextlib.ExitStack() as stack:
+        if _OPEN_FILES.is_dir():
+            with scratch_errors():
+                file = stack.enter_context(tempfile.TemporaryFile())
+            path = _OPEN_FILES / str(file.fileno())
+        else:
+            path = stack.enter_context(scratch_folder()) / "file"
+            with scratch_errors():
+                file = stack.enter_context(path.open("w+b"))
+        yield file, path
+
+
+@contextlib.contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Convert errors of the system to an `ArtifactError` that names the temporary folder."""
+    try:
+        yield
+    except OSError as error:
+        usual = f"set {'TEMP' if os.name == 'nt' else 'TMPDIR'} to a folder with free space"
+        rule = f"temporary files cannot be written: {error.strerror}"
+        raise ArtifactError(rule, place=_place(), remedy=remedy_for(error, usual)) from error
+
+
+def _place() -> str | None:
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # the message of the error lists the folders that were tried
+        return None
