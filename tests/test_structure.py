@@ -51,7 +51,7 @@ IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
 # fmt: off
 INTERFACES: dict[str, list[str]] = {
  "check": ["Report", "check"],
- "cli": ["app"],
+ "cli": ["app", "run_until_signal"],
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_new", "checked", "read_config", "read_settings",
             "read_toml", "seconds_of", "settings_in", "settings_text", "write_settings"],
