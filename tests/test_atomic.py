@@ -1,9 +1,6 @@
 """Files and folders are replaced completely or not at all."""
 
 import errno
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +54,6 @@ def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["split"]
 
 
-def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    stale = tmp_path / f".split.{ended.pid}.abc"
-    stale.mkdir()
-    (stale / "a").write_text("half")
-    (tmp_path / f".h.json.{ended.pid}.abc.json").write_text("half")
-    running = tmp_path / f".split.{os.getppid()}.abc"
-    running.mkdir()
-    with replacing_folder(tmp_path / "split", ["a"]):
-        pass
-    write_json(tmp_path / "h.json", {})
-    assert names(tmp_path) == sorted([running.name, "split", "h.json"])
-
-
 def test_replacement_on_systems_that_cannot_swap_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +94,7 @@ def test_a_failed_swap_restores_the_old_folder(
     rename = Path.rename
 
     def fail_for_new(self: Path, to: Path) -> Path:
-        if to == target and not self.name.endswith(".old"):
+        if to == target and self.name != "old":
             raise OSError(errno.EACCES, "Permission denied")
         return rename(self, to)
 
@@ -135,15 +117,3 @@ def test_targets_are_checked_before_long_work(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("")
     with pytest.raises(ArtifactError, match=r"holds files that mfcli did not write \('b'\)"):
         check_replaceable(tmp_path, ["a"])
-
-
-def test_files_of_processes_of_others_are_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(process: int, signal: int) -> None:
-        raise PermissionError
-
-    (tmp_path / ".a.json.1.x.json").write_text("")
-    monkeypatch.setattr(os, "kill", refuse)
-    write_json(tmp_path / "a.json", {})
-    assert names(tmp_path) == [".a.json.1.x.json", "a.json"]

@@ -86,8 +86,9 @@ INTERFACES: dict[str, list[str]] = {
  "storage": ["Record", "Section", "Whole", "array_type", "check_files", "check_memory",
              "check_replaceable", "check_writable_file", "compiled", "cores", "each", "in_order",
              "inlined", "json_text", "kernel", "locked", "parse_json", "read_json", "read_record",
-             "record_values", "replacing_file", "replacing_folder", "sha256", "stderr_held",
-             "to_record", "to_section", "write_arrays", "write_record"],
+             "record_values", "remove_temporaries", "replacing_file", "replacing_folder",
+             "sha256", "stderr_held", "temporaries", "to_record", "to_section", "write_arrays",
+             "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
               "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
               "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}

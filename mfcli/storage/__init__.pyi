@@ -28,4 +28,8 @@ from .records import (
     write_record as write_record,
 )
 from .streams import stderr_held as stderr_held
+from .temporaries import (
+    remove_temporaries as remove_temporaries,
+    temporaries as temporaries,
+)
 from .threads import cores as cores, each as each, in_order as in_order

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import glob
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mfcli.errors import ArtifactError
+from mfcli.storage.temporaries import OLD, moving, temporary_beside
 
 _AT_FDCWD = -100  # "relative to the current folder", in calls of Linux
 _RENAME_EXCHANGE = 2
@@ -36,19 +35,14 @@ def replacing_file(target: Path) -> Iterator[Path]:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_folder(target)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=_temporary_prefix(target), suffix=target.suffix
-        )
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        target = target.resolve()
+        with temporary_beside(target) as temporary:
+            temporary.touch()
             yield temporary
-            temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only the owner can read
             _flush(temporary)
-            temporary.replace(target)
+            with moving:
+                temporary.replace(target)
             _flush(target.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -70,16 +64,15 @@ def replacing_folder(target: Path, names: Collection[str]) -> Iterator[Path]:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _refuse_other_files(target, names)
-        folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=_temporary_prefix(target)))
-        try:
+        target = target.resolve()
+        with temporary_beside(target) as folder:
+            folder.mkdir()
             yield folder
-            folder.chmod(0o777 & ~_umask())
             for path in (*folder.rglob("*"), folder):
                 _flush(path)
-            _exchange(folder, target)
+            with moving:
+                _exchange(folder, target)
             _flush(target.parent)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_replaceable(folder: Path, names: Collection[str]) -> None:
@@ -135,39 +128,6 @@ def _refuse_other_files(target: Path, names: Collection[str]) -> None:
         raise ArtifactError(rule, place=target, remedy=f"{_REMEDY} or move them")
 
 
-def _temporary_prefix(target: Path) -> str:
-    """Return a prefix with the number of this process; remove files of processes that died."""
-    name = f".{target.resolve().name}."
-    for path in target.parent.glob(f"{glob.escape(name)}*"):
-        owner = path.name.removeprefix(name).partition(".")[0]
-        if owner.isdigit() and not _is_running(int(owner)):
-            _remove(path)
-    return f"{name}{os.getpid()}."
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)  # there is no call that only reads it
-    os.umask(mask)
-    return mask
-
-
 def _flush(path: Path) -> None:
     """Write a file, or the list of files of a folder, to the disk."""
     if path.is_dir() and os.name == "nt":
@@ -182,20 +142,19 @@ def _flush(path: Path) -> None:
 def _exchange(folder: Path, target: Path) -> None:
     """Move `folder` to `target`; the previous target, if any, is then at `folder`.
 
-    Linux swaps the two names in one step. Elsewhere the old folder is renamed first, and renamed
-    back if the new one cannot take its place.
+    Linux swaps the two names in one step. Elsewhere the old folder is renamed first, to a place
+    from which it is put back if the new one does not take its place.
     """
     if not target.exists():
         folder.rename(target)
     elif not _swapped(folder, target):
-        aside = folder.with_name(folder.name + ".old")
+        aside = folder.with_name(OLD)
         target.rename(aside)
         try:
             folder.rename(target)
         except OSError:
             aside.rename(target)
             raise
-        aside.rename(folder)
 
 
 def _swapped(folder: Path, target: Path) -> bool:

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from mfcli.errors import ArtifactError
 from mfcli.storage.atomic import writing
+from mfcli.storage.file_locks import BaseFileLock, Timeout, file_lock
+from mfcli.storage.temporaries import registered
 
 _LOCK = ".mfcli.lock"
 
@@ -27,26 +27,27 @@ def locked(folder: Path) -> Iterator[None]:
         If another process holds the lock, or the folder cannot be created.
     """
     is_new = not folder.exists()
-    lock = filelock.FileLock(folder / _LOCK, timeout=0)
+    lock = file_lock(folder / _LOCK)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire()
-        except filelock.Timeout:
+        except Timeout:
             rule = "another process is writing to this folder"
             remedy = "wait until it ends, or choose another folder"
             raise ArtifactError(rule, place=folder, remedy=remedy) from None
     try:
-        yield
+        with registered(folder / _LOCK, lambda: _release(lock)):
+            yield
     finally:
-        _release(lock)
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
 
 
-def _release(lock: filelock.BaseFileLock) -> None:
+def _release(lock: BaseFileLock) -> None:
     # Removed while it is locked, so that no other process has just locked it. Windows does not
     # allow that; there `filelock` removes the file when it releases the lock.
-    with contextlib.suppress(OSError):
-        Path(lock.lock_file).unlink()
-    lock.release()
+    if lock.is_locked:
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()
+        lock.release()
