@@ -11,7 +11,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stderr_held() -> Iterator[None]:
-    """Discard what libraries write to standard error, unless the block fails; Ctrl-C is no failure."""
+    """Discard what libraries write to standard error, unless the block fails.
+
+    Ctrl-C is not a failure.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
