@@ -9,13 +9,19 @@
 The names are listed in `__init__.pyi`. They are loaded when they are first used.
 """
 
-import lazy_loader
-
 __version__ = "0.1.0"
 
-__getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-__all__ += ["__version__"]
+
+def __getattr__(name: str) -> object:
+    # Not imported at once: Ctrl-C cannot be handled while `python -m mfcli` runs this file.
+    import lazy_loader
+
+    load, _, names = lazy_loader.attach_stub(__name__, __file__)
+    globals().update(__getattr__=load, __all__=[*names, "__version__"])
+    return globals()["__all__"] if name == "__all__" else load(name)
 
 
 def __dir__() -> list[str]:
+    from mfcli import __all__
+
     return sorted(__all__)

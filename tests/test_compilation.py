@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from numba import types
 from planted import planted_split
 
 from mfcli.config import Config
+from mfcli.storage import array_type, compiled
 from mfcli.training import fit
 from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.rows import make_variant
@@ -77,7 +83,7 @@ def run(script: str, cache: Path, *paths: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script],
         cwd=cache.parent,  # Python looks there first
-        env={"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": path, "XDG_CACHE_HOME": str(cache), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
     )
@@ -87,7 +93,7 @@ def run(script: str, cache: Path, *paths: Path) -> str:
 
 def stored(cache: Path) -> dict[Path, int]:
     """Return the compiled functions in a cache folder, and when they were written."""
-    return {path: path.stat().st_mtime_ns for path in cache.rglob("*.nbc")}
+    return {path: path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()}
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -115,7 +121,9 @@ def test_a_change_in_another_file_compiles_again(tmp_path: Path) -> None:
 
 def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> None:
     """In a copy of the package, records are copied from another place."""
-    shutil.copytree(ROOT / "mfcli", tmp_path / "mfcli", ignore=shutil.ignore_patterns("*cache*"))
+    shutil.copytree(
+        ROOT / "mfcli", tmp_path / "mfcli", ignore=shutil.ignore_patterns("__pycache__")
+    )
     cache = tmp_path / "cache"
     order = run(SHUFFLE, cache, tmp_path)
     before = stored(cache)
@@ -150,8 +158,123 @@ def test_training_compiles_once(tmp_path: Path) -> None:
     assert stored(tmp_path / "cache") == before
 
 
+class Bomb:
+    """Unpickling this creates a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def changed(code: bytes, bomb: bytes) -> dict[str, bytes]:
+    middle = len(code) // 2
+    return {
+        "one bit": code[:middle] + bytes([code[middle] ^ 1]) + code[middle + 1 :],
+        "cut": code[:-100],
+        "longer": code + b"\0",
+        "empty": b"",
+        "pickle": bomb,
+        "pickle after the digest": code[:32] + bomb,
+    }
+
+
+def doubles(out: Any) -> None:
+    for n in range(len(out)):
+        out[n] *= 2
+
+
+def negates(out: Any) -> None:
+    for n in range(len(out)):
+        out[n] = -out[n]
+
+
+def is_loaded(function: Callable[..., None] = doubles, expected: int = 6) -> bool:
+    """Compile a function or load it from the cache, and run it; return whether it was loaded."""
+    made: Any = compiled(function, array_type(types.int64, 1))
+    numbers = np.full(2, 3)
+    made(numbers)
+    assert numbers.tolist() == [expected, expected]
+    return bool(made.stats.cache_hits)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the cache is moved with XDG_CACHE_HOME")
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "kind", ["one bit", "cut", "longer", "empty", "pickle", "pickle after the digest"]
+)
+def test_invalid_code_is_neither_unpickled_nor_run_but_replaced(
+    tmp_path: Path, cache: Path, kind: str
+) -> None:
+    assert not is_loaded()
+    assert is_loaded()
+    (file,) = stored(cache)
+    code, bomb = file.read_bytes(), pickle.dumps(Bomb(tmp_path / "hit"))
+    at = len(code) // 2
+    file.write_bytes(
+        {
+            "one bit": code[:at] + bytes([code[at] ^ 1]) + code[at + 1 :],
+            "cut": code[:-100],
+            "longer": code + b"\0",
+            "empty": b"",
+            "pickle": bomb,
+            "pickle after the digest": code[:32] + bomb,
+        }[kind]
+    )
+    assert not is_loaded()
+    assert is_loaded()
+    assert not (tmp_path / "hit").exists()
+
+
+@LINUX
+def test_code_of_another_function_is_not_loaded(cache: Path) -> None:
+    """A file that is valid under another name is not valid here."""
+    assert not is_loaded()
+    assert not is_loaded(negates, -3)
+    first, second = sorted(stored(cache))
+    first.write_bytes(second.read_bytes())
+    assert is_loaded() + is_loaded(negates, -3) == 1
+
+
+@LINUX
+def test_code_that_others_could_have_written_is_not_loaded(cache: Path) -> None:
+    assert not is_loaded()
+    (file,) = stored(cache)
+    file.parent.chmod(0o777)
+    assert not is_loaded()
+    file.parent.chmod(0o700)
+    assert is_loaded()
+
+
+@LINUX
+@pytest.mark.parametrize("where", ["", "cache"])
+def test_nothing_is_loaded_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", where)
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "numba"))
+    assert not is_loaded()
+    assert is_loaded()
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
 def test_without_a_cache_folder_training_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    def fail(*_: object) -> None:
+        raise OSError("no private folder")
+
+    monkeypatch.setattr("mfcli.storage.code_cache.cache_folder", fail)
     kernels_for.cache_clear()
     config = Config(k=9, epochs=1)
     fit(planted_split(config), config)
@@ -164,11 +287,11 @@ def test_a_cache_that_cannot_be_written_only_costs_time(monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.load", lambda *_: None)
+    monkeypatch.setattr("mfcli.storage.code_cache.read_private", fail)
     config = Config(k=5, epochs=1)
     split = planted_split(config)
     expected = fit(split, config).model
-    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", fail)
+    monkeypatch.setattr("mfcli.storage.code_cache.write_private", fail)
     kernels_for.cache_clear()
     found = fit(split, config).model
     kernels_for.cache_clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
 import socket
@@ -21,7 +22,7 @@ import pytest
 from conftest import Run
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, UsageError
-from mfcli.fetch import NAMES, Fetched, archives, download, fetch_movielens, movielens
+from mfcli.fetch import NAMES, Fetched, archives, connections, download, fetch_movielens, movielens
 from mfcli.storage import read_record, write_record
 
 RATINGS = random.Random(7).randbytes(60_000)
@@ -144,6 +145,38 @@ def garbage(handler: Handler, page: bytes) -> None:
 
 def redirect(address: str) -> Answer:
     return lambda handler, page: handler.reply(302, b"", to=address)
+
+
+def interim(handler: Handler, page: bytes) -> None:
+    """Send "100 Continue" until the client closes the connection."""
+    while True:
+        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def trickling(head: bytes, pause: float) -> Answer:
+    """Send one byte after another, which never let the socket time out."""
+
+    def answer(handler: Handler, page: bytes) -> None:
+        handler.wfile.write(head)
+        while True:
+            handler.wfile.write(b"x")
+            time.sleep(pause)
+
+    return answer
+
+
+def endless(code: int, to: str = "") -> Answer:
+    """Send a body that does not end."""
+
+    def answer(handler: Handler, page: bytes) -> None:
+        handler.send_response(code)
+        if to:
+            handler.send_header("Location", to)
+        handler.end_headers()
+        while True:
+            handler.wfile.write(bytes(50_000))
+
+    return answer
 
 
 def without_length(handler: Handler, page: bytes) -> None:
@@ -342,7 +375,7 @@ def test_a_silent_server_times_out(
         outwaited.append(not ended.wait(5))
 
     ended, outwaited = threading.Event(), list[bool]()
-    monkeypatch.setattr(download, "_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "TIMEOUT", 0.1)
     site.due[ZIP] = [fall_silent]
     fetch(site, tmp_path)
     assert not outwaited
@@ -402,6 +435,97 @@ def test_redirects_are_followed_to_a_limit(site: Site, tmp_path: Path) -> None:
         refused(site, tmp_path / "new", DataError, "HTTP status 302 .a redirect was not followed")
 
 
+@pytest.mark.parametrize(
+    "to", ["http://[::1/x", "http://a:b/x", "http://[x]/", "http://\u2100/", "http://a b/", "//["]
+)
+def test_malformed_redirects_are_errors_at_once(site: Site, tmp_path: Path, to: str) -> None:
+    site.due[ZIP] = [redirect(to.encode().decode("latin-1"))] * 9
+    refused(site, tmp_path, DataError, r"/ml-1m\.zip: cannot be downloaded: .*base='URL'")
+
+
+def test_the_body_of_a_redirect_is_not_read(site: Site, tmp_path: Path) -> None:
+    site.pages["/mirror.zip"] = site.pages[ZIP]
+    site.due[ZIP] = [endless(302, "/mirror.zip")]
+    fetch(site, tmp_path)
+    check_whole(tmp_path)
+
+
+# Servers that do not end
+
+
+def test_endless_interim_responses_are_an_error_at_once(site: Site, tmp_path: Path) -> None:
+    site.due[ZIP] = [interim] * 9
+    refused(site, tmp_path, DataError, "response header; use base='URL'")
+    assert site.ranges() == [None]
+
+
+def test_responses_must_begin_in_time(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TIMEOUT", 0.2)
+    site.due[ZIP] = [trickling(b"HTTP/1.1 200 OK\r\nA: ", 0.02)] * 9
+    refused(site, tmp_path, DataError, "(the server is too slow|timed out); try again later")
+    assert len(site.ranges()) == 3
+
+
+def test_bodies_have_a_lowest_rate(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TIMEOUT", 0.2)
+    site.due[ZIP] = [trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.02)] * 9
+    refused(site, tmp_path, DataError, "(the server is too slow|timed out); try again later")
+    assert len(site.ranges()) == 3
+
+
+def test_bodies_have_a_limit(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(movielens, "LARGEST", 200_000)
+    for answer in (endless(200), lambda handler, page: handler.reply(200, b"", 200_001)):
+        site.due[ZIP] = [answer] * 9
+        refused(site, tmp_path, DataError, "it has more than 200,000 bytes")
+        assert listing(tmp_path) == set()
+    site.put(b"x", "ml-latest-small")
+    site.due["/ml-latest-small.zip.md5"] = [endless(200)]
+    refused(site, tmp_path, DataError, "it has more than 65,536 bytes", name="ml-latest-small")
+
+
+# Links
+
+
+@pytest.mark.parametrize("make", ["symlink_to", "hardlink_to"])
+def test_a_part_that_is_a_link_is_refused(site: Site, tmp_path: Path, make: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    folder = made(tmp_path)
+    getattr(folder / PART, make)(precious)
+    words = r"zip\.part: must be a regular file without other links; remove it, or use another out"
+    with pytest.raises(ArtifactError, match=words):
+        fetch(site, folder)
+    assert precious.read_text() == "mine"
+    (folder / PART).unlink()
+    fetch(site, folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_part_that_is_a_named_pipe_is_refused(site: Site, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / PART)
+    with pytest.raises(ArtifactError, match="must be a regular file"):
+        fetch(site, tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs O_NOFOLLOW")
+def test_a_link_that_appears_during_the_download_is_not_followed(
+    site: Site, tmp_path: Path
+) -> None:
+    def plant(handler: Handler, page: bytes) -> None:
+        (tmp_path / PART).symlink_to(tmp_path / "precious")
+        handler.reply(200, page)
+
+    site.due[ZIP] = [plant]
+    with pytest.raises(ArtifactError, match=r"zip\.part: cannot be read or written"):
+        fetch(site, tmp_path)
+    assert not (tmp_path / "precious").exists()
+
+
 # Digests
 
 
@@ -451,6 +575,10 @@ BAD = {
     "escape": (packed({**SAFE, "ml-1m/\x1b[2J": b"x"}), PLAIN),
     "no ratings": (packed({"ml-1m/README": b"x"}), PLAIN),
     "encrypted": (packed(SAFE).replace(b"\x14\0\0\0\x08", b"\x14\0\1\0\x08"), "is encrypted"),
+    "file and folder": (packed({**SAFE, "ml-1m/a": b"x", "ml-1m/a/b": b"y"}), "each name once"),
+    "folder entry": (packed({**SAFE, "ml-1m/a": b"x", "ml-1m/a/": b""}), "each name once"),
+    "ratings as folder": (packed({**SAFE, "ml-1m/ratings.dat/": b""}), "each name once"),
+    "case": (packed({**SAFE, "ml-1m/README": b"x", "ml-1m/readme": b"y"}), "each name once"),
     "no zip": (b"<html>Sorry</html>", "is not a zip file"),
     "nothing": (b"", "is not a zip file"),
     "half": (packed(FILES)[:30_000], "is not a zip file"),
@@ -500,10 +628,15 @@ def test_failures_of_the_disk(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "new" / PART).read_bytes() == data, "can be unpacked elsewhere"
 
 
-def test_a_full_disk(site: Site, tmp_path: Path) -> None:
+def test_a_full_disk(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
-    (tmp_path / PART).symlink_to("/dev/full")
+
+    def full(part: Path, append: bool) -> io.FileIO:
+        part.touch()
+        return io.FileIO(os.open("/dev/full", os.O_WRONLY), "wb")
+
+    monkeypatch.setattr(download, "_open", full)
     with pytest.raises(ArtifactError, match=r"zip\.part: .*No space left.*another out"):
         fetch(site, tmp_path)
 

@@ -21,3 +21,10 @@ def test_messages_are_shown_if_the_block_fails(capfd: pytest.CaptureFixture[str]
         os.write(2, b"a message")
         raise RuntimeError
     assert capfd.readouterr().err == "a message"
+
+
+def test_an_interruption_is_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), stderr_held():
+        os.write(2, b"a message")
+        raise KeyboardInterrupt
+    assert capfd.readouterr().err == ""

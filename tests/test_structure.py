@@ -51,7 +51,7 @@ IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
 # fmt: off
 INTERFACES: dict[str, list[str]] = {
  "check": ["DataWarning", "Report", "check", "serious_warnings"],
- "cli": ["app"],
+ "cli": ["app", "run_until_signal"],
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_new", "checked", "is_text_encoding",
             "read_config", "read_settings", "read_toml", "seconds_of", "settings_in",
@@ -87,10 +87,11 @@ INTERFACES: dict[str, list[str]] = {
  "storage": ["MappedFile", "Record", "Section", "Whole", "array_type", "check_memory",
              "check_replaceable", "check_writable_file", "compiled", "cores", "each", "exists",
              "in_order", "inlined", "json_text", "kernel", "locked", "mapped", "marked_encoding",
-             "on_lost_mapping", "open_files", "parse_json", "read_json", "read_record",
-             "record_values", "remove_temporaries", "replacing_file", "replacing_folder",
-             "scratch_errors", "scratch_file", "scratch_folder", "sha256", "stderr_held",
-             "temporaries", "to_record", "to_section", "whole", "write_arrays", "write_record"],
+             "on_lost_mapping", "one_blas_thread", "open_files", "parse_json", "read_json",
+             "read_record", "record_values", "remove_temporaries", "replacing_file",
+             "replacing_folder", "scratch_errors", "scratch_file", "scratch_folder", "sha256",
+             "stderr_held", "temporaries", "to_record", "to_section", "whole", "write_arrays",
+             "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
               "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
               "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,21 @@ def test_errors_of_tasks_are_raised(workers: int) -> None:
 
     with pytest.raises(RuntimeError, match="0"):
         each(fail, 2, workers)
+
+
+def test_tasks_that_wait_are_canceled_after_an_error() -> None:
+    """Ctrl-C waits for the tasks that run, not for all others."""
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        if number == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        each(work, 1000, 2)
+    assert len(done) < 100
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -76,21 +76,11 @@ class Commands(TyperGroup):
         return params
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        signals.catch_signals()
         storage.on_lost_mapping(_stop_at_once)
-        status = None
-        try:
-            status = self._run(*args, **extra)
-        except BaseException:
-            # Any exception, because modules that are interrupted while they load raise anything.
-            if not signals.received():
-                raise
-        sys.exit(128 + signals.received() if signals.received() else status or 0)
-
-    def _run(self, *args: Any, **extra: Any) -> Any:
         try:
             with _printed_warnings():
-                return super().main(*args, **{**extra, "standalone_mode": False})
+                status = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.exit(status or 0)
         except MfcliError as error:
             _fail(error.phrase(spelled), error.exit_code)
         except TyperException as error:
@@ -136,7 +126,8 @@ def _stop_at_once(error: MfcliError) -> NoReturn:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    _print_line("error", message)
+    if not signals.received():  # any error after a signal is a consequence of it
+        _print_line("error", message)
     sys.exit(status)
 
 

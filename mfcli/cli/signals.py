@@ -1,27 +1,31 @@
-"""Stopping on Ctrl-C and SIGTERM."""
+"""Stopping on signals: Ctrl-C, SIGTERM and SIGHUP, and Ctrl-Break on Windows.
+
+The handler raises an exception in the main thread, so that commands say how to resume and remove
+what they began. That alone is not reliable: Python drops an exception that is raised in a callback
+(of a weak reference, a destructor, compiled code), libraries may catch it, and a handler cannot run
+during a long call of compiled code. A watchdog thread, which the system wakes at once, therefore
+asks the handler to raise again whenever the exception is lost, and ends the process if it takes too
+long. Temporary files are removed at the end, when nothing can interrupt that any more.
+"""
 
 from __future__ import annotations
 
+import _thread
+import atexit
+import contextlib
 import os
 import signal
 import sys
 import threading
+import time
+import weakref
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-_received: list[int] = []
-_RETRY = 0.05  # seconds
-
-
-def received() -> int:
-    """Return the signal that asked this process to stop; 0 if there was none."""
-    return _received[-1] if _received else 0
-
-
-def catch_signals() -> None:
-    """Unwind on SIGINT and SIGTERM, so that no partial files are left."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _stop)
+_PATIENCE = 1.5  # seconds to unwind after a signal
+_INTERVAL = 0.02  # seconds between two looks of the watchdog
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all of them
+_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 
 class _Stopped(KeyboardInterrupt):
@@ -32,18 +36,153 @@ class _Stopped(KeyboardInterrupt):
     """
 
 
-def _stop(number: int, frame: Any) -> NoReturn:
-    """Unwind; the same signal again ends the process at once."""
-    signal.signal(number, signal.SIG_DFL)
-    _received.append(number)
-    sys.unraisablehook = _stop_later
-    raise _Stopped
+class _State:
+    """What is known about the signal that stops this process.
+
+    Attributes
+    ----------
+    number : int
+        The signal; 0 if there was none.
+    raised : weak reference or None
+        To the exception. It is dead when the exception is lost. While the exception unwinds the
+        main thread, or clean-up runs because of it, Python keeps it alive.
+    again : bool
+        The watchdog asks the handler to raise once more.
+    ending : bool
+        The command has ended; the handler must not raise.
+    """
+
+    number: int = 0
+    raised: weakref.ref[_Stopped] | None = None
+    again: bool = False
+    ending: bool = False
 
 
-def _stop_later(unraisable: Any) -> None:
-    """Stop again if Python dropped the exception, as it does in callbacks of weak references."""
-    if unraisable.exc_type is not _Stopped:
-        sys.__unraisablehook__(unraisable)
-        return
-    signal.signal(received(), _stop)
-    threading.Timer(_RETRY, os.kill, (os.getpid(), received())).start()
+_state = _State()
+
+
+def received() -> int:
+    """Return the signal that asked this process to stop; 0 if there was none."""
+    return _state.number
+
+
+def run_until_signal(command: Callable[[], object]) -> None:
+    """Run a command; a signal ends the process with the status 128 + its number.
+
+    Only for the main thread of a process that has nothing else to do.
+
+    Parameters
+    ----------
+    command : callable
+        On the first signal, a KeyboardInterrupt is raised in it. On the second one, or if it takes
+        longer than 1.5 seconds to end, the process ends at once.
+    """
+    try:
+        try:
+            _catch_signals()
+            command()
+        finally:
+            _state.ending = True
+    except BaseException:
+        # Any exception, because modules that are interrupted while they load raise anything.
+        _state.ending = True  # the line above may have been interrupted
+        if not _state.number:
+            _release_signals()
+            raise
+    if _state.number:
+        atexit._run_exitfuncs()  # libraries remove their temporary files
+        _end_process()
+    _release_signals()
+
+
+def _catch_signals() -> None:
+    read, write = os.pipe()
+    if os.name != "nt":
+        os.set_blocking(write, False)  # required; Python 3.11 cannot do it on Windows
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        # `nohup` ignores SIGHUP. Shells ignore SIGINT in the background, but not for such users.
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+    # Without Python's `threading`, some of whose locks the main thread may hold when a signal
+    # arrives. Without the thread, if there is a limit on threads, exceptions may be lost.
+    with contextlib.suppress(RuntimeError):
+        _thread.start_new_thread(_watch, (read, threading.get_ident()))
+
+
+def _release_signals() -> None:
+    """Let signals end the process without Python, which is about to take itself apart."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _handle(number: int, frame: Any) -> NoReturn:
+    """Unwind the main thread; end the process if it is the second signal."""
+    is_first = not _state.number
+    _state.number = _state.number or number
+    if _state.ending or not (is_first or _state.again):
+        _end_process()
+    _state.again = False
+    _silence_consequences()
+    raise _exception()  # must not be a variable: the traceback would keep it alive
+
+
+def _exception() -> _Stopped:
+    made = _Stopped()
+    _state.raised = weakref.ref(made)
+    return made
+
+
+def _silence_consequences() -> None:
+    """Print no tracebacks: whatever fails from now on, fails because of the signal."""
+    sys.excepthook = sys.unraisablehook = threading.excepthook = _ignore
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+def _watch(wakeup: int, main_thread: int) -> None:
+    """Wait for a signal, of which the system writes the number, and see that the process ends."""
+    number = 0
+    while number not in _SIGNALS:
+        number = os.read(wakeup, 1)[0]
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(_INTERVAL)
+        lost = _state.raised is not None and _state.raised() is None
+        if lost and not (_state.again or _state.ending):
+            _state.again = True
+            _send(number, main_thread)
+    _state.number = _state.number or number
+    _remove_and_exit()
+
+
+def _send(number: int, main_thread: int) -> None:
+    """Send a signal to the main thread, which it wakes if it waits for something."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main_thread, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
+
+
+def _end_process() -> NoReturn:
+    """End the process from the main thread."""
+    _state.ending = True
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    _remove_and_exit()
+
+
+def _remove_and_exit() -> NoReturn:
+    try:
+        # Not imported here: the main thread may be interrupted in the middle of that import.
+        storage = sys.modules.get("mfcli.storage.temporaries")
+        if remove := getattr(storage, "remove_temporaries", None):
+            remove()
+    finally:
+        os._exit(128 + _state.number)

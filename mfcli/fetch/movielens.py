@@ -13,7 +13,7 @@ import re
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, Param, UsageError
@@ -32,6 +32,7 @@ from mfcli.types import Progress
 
 RECORD = ".fetched.json"
 LARGEST = 4 << 30  # bytes; ml-32m unpacks to less than 1 GB
+_LARGEST_PAGE = 1 << 16  # bytes of a page with an MD5
 
 _ADDRESS = re.compile(r"https?://(\[[\da-f:]+\]|[\w.-]+)(:\d+)?(/[^?#\s]*)?", re.A | re.I)
 
@@ -144,7 +145,7 @@ def _install(folder: Path, name: str, address: str, part: Path, on_progress: Pro
     source = next((p for p in archives if p.is_file() and _digest(p, algorithm) == digest), None)
     if not source:
         source = part
-        download(address, part, on_progress)
+        download(address, part, LARGEST, on_progress)
     try:
         if (found := _digest(source, algorithm)) != digest:
             rule = f"must have the {algorithm.upper()} {digest}, got {found}"
@@ -165,7 +166,7 @@ def _published_md5(address: str) -> str:
     """Download an MD5, from a line such as "MD5 (NAME) = DIGEST"."""
     with scratch_folder() as folder:
         page = folder / "page"
-        download(address, page, lambda done, total: None)
+        download(address, page, _LARGEST_PAGE, lambda done, total: None)
         text = page.read_text("latin-1")
     if match := re.search(r"\b[0-9a-fA-F]{32}\b", text):
         return match[0].lower()
@@ -195,6 +196,8 @@ def _unpack(
             if total > LARGEST or required not in files or not all(map(_PLAIN.fullmatch, files)):
                 rule = f"it must hold {ratings}, plain paths and at most {LARGEST:,} bytes"
                 raise ValueError(rule)
+            if _has_a_name_twice([m.filename for m in inside]):
+                raise ValueError("it must hold each name once")
             for path in files:
                 target = out / path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -207,3 +210,12 @@ def _unpack(
         rule = f"must be a valid and safe zip archive: {error}"
         raise DataError(rule, place=address, remedy=MIRROR) from error
     return files
+
+
+def _has_a_name_twice(names: list[str]) -> bool:
+    """Return whether two files, or a file and a folder, have one name, apart from case."""
+    folded = [name.casefold() for name in names]
+    files = [name for name in folded if not name.endswith("/")]
+    folders = {name.rstrip("/") for name in folded if name.endswith("/")}
+    folders.update(str(parent) for name in folded for parent in PurePosixPath(name).parents)
+    return len(set(files)) < len(files) or not folders.isdisjoint(files)

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from mfcli.data import Ratings, Vocabulary, united
 from mfcli.errors import DataError, Param
 from mfcli.model.model import Model
+from mfcli.storage import one_blas_thread
 from mfcli.types import Counts, Doubles, Mask
 
 _BLOCK = 1 << 22  # float64 numbers in the equations that are solved together: 32 MB
@@ -111,6 +112,7 @@ class FoldedUsers:
         }
 
 
+@one_blas_thread()
 def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = False) -> FoldedUsers:
     """Estimate users from their ratings.
 

@@ -11,10 +11,12 @@ import pyarrow as pa
 from mfcli.data import Ratings, Vocabulary
 from mfcli.model.factorization import Factorization
 from mfcli.model.top_n import first_unrated, select_top
-from mfcli.storage import each
+from mfcli.storage import each, one_blas_thread
 from mfcli.types import Counts, Floats, Mask, Rows
 
-_SCORES = 1 << 23  # scores held at a time by each thread: 32 MB
+# A product may have other bits in a block of another shape, so blocks do not depend on threads.
+_SCORES = 1 << 23  # most scores in a block, unless it is one row: 32 MB for each thread
+_ROWS = 128  # most rows in a block, so that there are blocks for all threads
 
 _Hide = Callable[[Floats, Rows], None]  # sets scores of some rows, shape (b, n), to -infinity
 
@@ -194,9 +196,10 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
 
 
+@one_blas_thread()
 def _ranked(left: Floats, right: Floats, rows: Rows, n: int, hide: _Hide, threads: int) -> Ranking:
     """Rank the rows of `right` by their products with rows of `left`, block by block."""
-    size = max(1, min(_SCORES // max(len(right), 1), -(-len(rows) // max(threads, 1))))
+    size = max(1, min(_SCORES // max(len(right), 1), _ROWS))
     items = np.full((len(rows), n), -1, np.int32)
     best = np.full((len(rows), n), -np.inf, np.float32)
     columns = np.ascontiguousarray(right.T)

@@ -5,6 +5,7 @@ from .atomic import (
     replacing_file as replacing_file,
     replacing_folder as replacing_folder,
 )
+from .blas import one_blas_thread as one_blas_thread
 from .byte_order_marks import marked_encoding as marked_encoding
 from .compilation import (
     array_type as array_type,

@@ -1,8 +1,8 @@
-"""Compilation of kernels with Numba, and its cache on disk.
+"""Compilation of kernels with Numba.
 
-Numba notices a change in the file of a cached function, but not in the files of the functions that
-it calls. It hashes closure variables into the key of a cache entry, however. Each kernel therefore
-gets one more closure variable: a digest of everything that its code is made of.
+Compiled code is cached on disk, see `code_cache.py`. It is valid as long as a digest of everything
+that it is made from stays the same: not only the file of the function, which is what Numba's own
+cache looks at, but also the files of the functions that it calls.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import hashlib
 import inspect
 import linecache
 from collections.abc import Callable, Iterator
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
+
+from mfcli.storage.code_cache import CodeCache
 
 
 def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
@@ -52,32 +54,19 @@ def inlined(function: Callable[..., Any]) -> Any:
 def compiled(function: Callable[..., None], *arguments: types.Type) -> Callable[..., None]:
     """Compile a kernel for arguments of the given types, or load it from the cache.
 
-    The cache may only save time. Numba raises RuntimeError if there is no folder to write to,
-    OSError if a file cannot be read or written, and any error if a damaged file is unpickled. On
-    any error, compile without the cache; an error in the function itself is then raised again.
-
     Parameters
     ----------
     function : callable
         If it is made by another function, its closure variables must be plain values: they are part
-        of the cache key.
+        of the key in the cache.
     *arguments : Numba types
     """
-    signature = types.void(*arguments)
-    made: Callable[..., None]
-    try:
-        made = numba.njit(signature, nogil=True, cache=True)(_keyed(function))
-    except Exception:
-        made = numba.njit(signature, nogil=True)(function)
+    dispatcher: Any = numba.njit(nogil=True)(function)
+    dispatcher._cache = CodeCache(function, sources_digest(function))
+    dispatcher.compile(types.void(*arguments))
+    dispatcher.disable_compile()
+    made: Callable[..., None] = dispatcher
     return made
-
-
-def _keyed(function: Any) -> FunctionType:
-    """Return a copy of a function that has a digest of its sources as one more closure variable."""
-    code = function.__code__
-    keyed = code.replace(co_freevars=(*code.co_freevars, "sources_digest"))
-    cells = (*(function.__closure__ or ()), CellType(sources_digest(function)))
-    return FunctionType(keyed, function.__globals__, closure=cells)
 
 
 def sources_digest(function: Callable[..., Any]) -> str:

@@ -11,14 +11,17 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stderr_held() -> Iterator[None]:
-    """Discard what libraries write to standard error, unless the block raises an exception."""
+    """Discard what libraries write to standard error, unless the block fails.
+
+    Ctrl-C is not a failure.
+    """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             os.write(saved, held.read())
             raise

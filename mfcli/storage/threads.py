@@ -49,8 +49,11 @@ def each(task: Callable[[int], None], count: int, threads: int) -> None:
             task(number)
         return
     with ThreadPoolExecutor(min(threads, count)) as pool:
-        for _ in pool.map(task, range(count)):  # raises what a task has raised
-            pass
+        try:
+            for _ in pool.map(task, range(count)):  # raises what a task has raised
+                pass
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C waits for running tasks only
 
 
 def in_order(
@@ -85,5 +88,4 @@ def in_order(
                 future, done = pending.popleft()
                 yield future.result(), done
         finally:
-            for future, _ in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)

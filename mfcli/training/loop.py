@@ -15,7 +15,13 @@ from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
-from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
+from mfcli.storage import (
+    check_memory,
+    check_replaceable,
+    check_writable_file,
+    cores,
+    one_blas_thread,
+)
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
 from mfcli.training.factory import make_engine
@@ -97,6 +103,7 @@ def start(split: Split, config: Config) -> Model:
     return initial_model(split.train, split.scale, config, split.hash, rng)
 
 
+@one_blas_thread()
 def fit(
     split: Split,
     config: Config = DEFAULTS,

@@ -86,8 +86,8 @@ def run_blocks(blocks: Blocks, learn: Learn, workers: int, on_progress: Progress
         _work_alone(queue, learn, on_progress)
         return
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(_work, queue, learn, number) for number in range(workers)]
         try:
+            futures = [pool.submit(_work, queue, learn, number) for number in range(workers)]
             while wait(futures, timeout=_INTERVAL).not_done:
                 on_progress(queue.done, queue.total)
         except BaseException:
