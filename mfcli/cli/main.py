@@ -30,9 +30,9 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
-from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
+from mfcli.cli.streams import OutputError, guard_streams, print_line, print_message
 from mfcli.errors import MfcliError, MfcliWarning
 
 for library in ("OPENBLAS", "MKL"):
@@ -87,19 +87,25 @@ class Commands(TyperGroup):
         sys.exit(128 + signals.received() if signals.received() else status or 0)
 
     def _run(self, *args: Any, **extra: Any) -> Any:
+        guard_streams()
         try:
             with _printed_warnings():
-                return super().main(*args, **{**extra, "standalone_mode": False})
+                status = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
+            return status
+        except OutputError as error:
+            if error.is_broken_pipe:
+                sys.exit(error.exit_code)
+            _fail(error.phrase(spelled), error.exit_code)
         except MfcliError as error:
             _fail(error.phrase(spelled), error.exit_code)
         except TyperException as error:
             _fail(error.format_message(), error.exit_code)
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
-        except UnicodeEncodeError as error:
-            _fail(f"file names must be UTF-8 text, got {error.object!r}", 1)
         except OSError as error:
-            _fail(f"standard output cannot be written: {error.strerror}", 1)
+            place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            _fail(f"{place}{error.strerror or error}", 1)
 
 
 @contextmanager
@@ -126,7 +132,7 @@ def _fail(message: str, status: int) -> NoReturn:
 
 
 def _print_line(kind: str, message: str) -> None:
-    print(f"{kind}:", printable(" ".join(message.split())), file=sys.stderr)
+    print_message(kind, " ".join(message.split()))
 
 
 app = typer.Typer(
@@ -139,7 +145,7 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"mfcli {__version__}")
+        print_line(f"mfcli {__version__}")
         raise typer.Exit
 
 

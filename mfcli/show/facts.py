@@ -225,6 +225,7 @@ def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
             for name, baseline in metrics.baselines.items()
         },
         "groups": {name: record_values(group) for name, group in metrics.groups.items()},
+        "overlap": record_values(metrics.overlap) if metrics.overlap else None,
         "protocol": {"on": protocol.on, "ratings": protocol.ratings, **protocol.settings},
         "config": metrics.training,
         "changed": changed(metrics.training),
