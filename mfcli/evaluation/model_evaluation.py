@@ -135,7 +135,7 @@ def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:
     """Mark the ratings that the model was trained on; None if its training ratings are unknown."""
     if model.split_hash != split.hash:
         return None
-    from mfcli.evaluation.overlap import trained_pairs  # loads the compiler
+    from mfcli.model import trained_pairs  # loads the compiler
 
     return trained_pairs(split.train, ratings)
 

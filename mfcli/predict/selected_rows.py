@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data import Vocabulary, find_rows, read_ids, read_titles
+from mfcli.data import Vocabulary, find_rows, read_ids, read_titles, unknown_id
+from mfcli.errors import UnknownIdError, warn
 from mfcli.types import Rows
 
 
@@ -26,7 +27,7 @@ def all_rows(vocabulary: Vocabulary) -> Rows:
 def listed_rows(
     vocabulary: Vocabulary, what: str, ids: Sequence[str], file: Path | None = None
 ) -> Rows:
-    """Return the rows of ids, followed by the rows of the ids in a file.
+    """Return the rows of ids, followed by the rows of the known ids in a file.
 
     Parameters
     ----------
@@ -41,15 +42,56 @@ def listed_rows(
     -------
     int32 array, shape (n,)
 
+    Warns
+    -----
+    MfcliWarning
+        If some ids in the file, but not all, are not in the vocabulary.
+
     Raises
     ------
     DataError
         If the file cannot be read.
     UnknownIdError
-        For the first id that is not in the vocabulary.
+        For the first of `ids` that is not in the vocabulary, or if all ids in the file are not.
     """
-    parts = [pa.array(ids, pa.string()), *([read_ids(file)] if file else [])]
-    return find_rows(vocabulary, pa.concat_arrays(parts), what)
+    rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
+    if file is None:
+        return rows
+    return np.concatenate([rows, _known_rows(vocabulary, what, read_ids(file), file)])
+
+
+def _known_rows(vocabulary: Vocabulary, what: str, ids: pa.Array, file: Path) -> Rows:
+    rows = vocabulary.rows(ids)
+    unknown = rows < 0
+    if not unknown.any():
+        return rows
+    first = ids[int(np.argmax(unknown))].as_py()
+    if unknown.all():
+        raise unknown_id(vocabulary, first, what, str(file))
+    warn(
+        f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
+        f" {len(vocabulary):,} {what}s and are skipped; the first is {first!r}",
+        place=file,
+    )
+    return rows[~unknown]
+
+
+def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
+    """Return the row of an id that has training ratings.
+
+    Returns
+    -------
+    int32 array, shape (1,)
+
+    Raises
+    ------
+    UnknownIdError
+        If the id is not in the vocabulary or has no training ratings.
+    """
+    row = find_rows(vocabulary, pa.array([name], pa.string()), what)
+    if not vocabulary.counts[row[0]]:
+        raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
+    return row
 
 
 def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | None:
