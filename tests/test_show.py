@@ -439,7 +439,7 @@ DAMAGES = [
     ("model/model.keras", None, "model/model.keras: is missing; train again"),
     ("model/users.arrow", b"", "model/users.arrow: is damaged (its digest is wrong)"),
     ("history.json", b"[]", "history.json: must hold a JSON object, got list"),
-    ("history.json", b'{"loss": [1, NaN]}', "history.json: numbers must be finite and below"),
+    ("history.json", b'{"loss": [NaN, null]}', "history.json: 'loss' has no finite number"),
     ("metrics.json", b"", "metrics.json: is not valid JSON"),
     ("metrics.json", b"{}", "metrics.json: contains no metrics; create them with: mfcli evaluate"),
     ("metrics.json", b'{"folds": [], "format": 1}', "metrics.json: has format 1, but this mfcli"),

@@ -57,7 +57,7 @@ def test_nothing_is_similar_to_what_was_not_trained(work: Run, side: str) -> Non
 
 
 def test_what_was_not_trained_is_similar_to_nothing(work: Run) -> None:
-    user, item = first_ids(Path("model"))
+    _, item = first_ids(Path("model"))
     model = Model.load(Path("model"))
     model.item_factors[0] = 1  # as engines that draw rows from a prior leave it
     model.save(Path("model"))

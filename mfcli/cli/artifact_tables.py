@@ -159,18 +159,20 @@ def _history_tables(facts: Facts) -> list[Table]:
     return [value_table(f"{facts['path']}: history", rows), table]
 
 
-def _curve(values: list[float]) -> Drawing:
-    def draw(width: int, ascii_only: bool) -> str:
-        return sparkline(values, width, PLAIN_LEVELS if ascii_only else LEVELS)
+def _curve(values: list[float | None]) -> Drawing:
+    finite = [value for value in values if value is not None]
 
-    return Drawing(draw, min(len(values), _WIDTH))
+    def draw(width: int, ascii_only: bool) -> str:
+        return sparkline(finite, width, PLAIN_LEVELS if ascii_only else LEVELS)
+
+    return Drawing(draw, min(len(finite), _WIDTH))
 
 
 def _course_cells(course: Facts) -> list[str]:
     best, epoch = ("-", "-")
     if course["best"] is not None:
         best, epoch = digits(course["best"]), f"{course['best_epoch']:,}"
-    return [digits(course["first"]), best, epoch, digits(course["last"])]
+    return [_optional(course["first"]), best, epoch, _optional(course["last"])]
 
 
 def _metrics_tables(facts: Facts) -> list[Table]:

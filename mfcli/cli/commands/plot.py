@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -56,7 +55,6 @@ def plot(
     ] = None,
 ) -> None:
     """Plot training histories, or the error of a model by groups of ratings."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs that it builds a font cache
     paths = [path / training.HISTORY_FILE if path.is_dir() else path for path in files]
     several = Path(training.HISTORY_FILE)
     target = out or (paths[0] if len(paths) == 1 else several).with_suffix(".png")
