@@ -6,6 +6,7 @@ from mfcli.errors import warn
 from mfcli.plots.drawing import Figure, Text, font_manager
 
 _DEFAULT = "DejaVu Sans"  # comes with matplotlib
+_WEIGHTS = (400, "normal", "regular", "book")
 
 
 def show_all_characters(figure: Figure) -> None:
@@ -22,11 +23,12 @@ def show_all_characters(figure: Figure) -> None:
     for text in texts:
         text.set_text("".join(map(_printable, text.get_text())))
     texts = [text for text in texts if not text.get_text().isascii()]
-    missing = _missing({c for text in texts for c in text.get_text()}, _DEFAULT)
-    if not missing:
+    if not texts:
         return
-    font = _covering(missing)
-    lost = _missing(missing, font) if font else missing
+    fonts = _fonts()
+    missing = _missing({c for text in texts for c in text.get_text()}, fonts[_DEFAULT])
+    font = _covering(missing, fonts) if missing else None
+    lost = _missing(missing, fonts[font]) if font else missing
     for text in texts:
         text.set_fontfamily([_DEFAULT, font] if font else [_DEFAULT])
         text.set_text("".join(_escaped(c) if c in lost else c for c in text.get_text()))
@@ -43,19 +45,27 @@ def _escaped(character: str) -> str:
     return ascii(character)[1:-1]
 
 
-def _covering(characters: set[str]) -> str | None:
-    """Return the installed font that has the most of the characters; None if no font has one."""
-    names = sorted({font.name for font in font_manager.fontManager.ttflist})
-    left = {name: len(_missing(characters, name)) for name in names}
+def _fonts() -> dict[str, str]:
+    """Return the files of the installed fonts, by name; of the upright ones of normal weight."""
+    return {
+        font.name: font.fname
+        for font in sorted(font_manager.fontManager.ttflist, key=lambda font: font.fname)
+        if font.style == "normal" and font.weight in _WEIGHTS and "Last Resort" not in font.name
+    }
+
+
+def _covering(characters: set[str], fonts: dict[str, str]) -> str | None:
+    """Return the font that has the most of the characters; None if no font has one."""
+    left = {name: len(_missing(characters, file)) for name, file in fonts.items()}
     best = min(left, key=left.__getitem__)
     return best if left[best] < len(characters) else None
 
 
-def _missing(characters: set[str], font: str) -> set[str]:
+def _missing(characters: set[str], file: str) -> set[str]:
     """Return the characters that a font lacks; all if matplotlib cannot draw it."""
     try:
-        face = font_manager.get_font(font_manager.findfont(font))
-    except RuntimeError:
+        face = font_manager.get_font(file)
+    except (OSError, RuntimeError):
         return characters
     known = face.get_charmap() if face.scalable else {}
     return {c for c in characters if ord(c) not in known}
