@@ -103,6 +103,8 @@ class Commands(TyperGroup):
             _fail(error.format_message(), error.exit_code)
         except MemoryError:
             _fail("out of memory; free some, or use a smaller --k", 1)
+        except UnicodeEncodeError as error:
+            _fail(f"file names must be UTF-8 text here, got {error.object!r}", 1)
         except OSError as error:
             place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
             _fail(f"{place}{error.strerror or error}", 1)

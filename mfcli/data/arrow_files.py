@@ -6,6 +6,7 @@ the same files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -87,13 +88,13 @@ def read_vocabulary(path: Path) -> Vocabulary:
 
 def _write(path: Path, columns: dict[str, pa.Array]) -> None:
     table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.OSFile(os.fsencode(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
 
 def _read(path: Path) -> pa.Table:
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        table = pa.ipc.open_file(pa.memory_map(os.fsencode(path))).read_all()
         table.validate(full=True)
     except OSError as error:
         reason = error.strerror or error

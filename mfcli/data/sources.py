@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import lzma
+import os
 import shutil
 import sys
 import tempfile
@@ -63,7 +64,7 @@ class File:
             If it cannot be opened, or if damaged compressed data is found within the block.
         """
         try:
-            with pa.OSFile(str(self.path)) as raw, self._decompressed(raw) as stream:
+            with pa.OSFile(os.fsencode(self.path)) as raw, self._decompressed(raw) as stream:
                 yield stream, raw
         except (OSError, EOFError, lzma.LZMAError) as error:
             if self.compression:
