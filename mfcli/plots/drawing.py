@@ -43,19 +43,19 @@ with _without_settings():
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
     from matplotlib.text import Text
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.transforms import ScaledTranslation
 
 __all__ = [
     "Axes",
     "Figure",
     "FigureCanvasAgg",
     "FuncFormatter",
-    "Line2D",
     "LogLocator",
     "MaxNLocator",
     "NullFormatter",
+    "ScaledTranslation",
     "Text",
     "font_manager",
     "own_style",

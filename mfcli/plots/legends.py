@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mfcli.plots.drawing import Axes
+from mfcli.plots.drawing import Axes, ScaledTranslation
 
 _FEW = 6  # up to this many entries fit among the lines
 _COLUMNS = 2
 _ROW = 0.19  # inches
+_GAP = 0.5  # inches between the axes and a legend below them
 _LONG = 28  # characters of a name
 
 
@@ -44,15 +45,24 @@ class Legend:
         """Add the legend of a panel, with all its entries."""
         entries = self._entries.get(axes, [])
         lines = [line for line, _ in entries]
-        place: dict[str, Any] = {}
-        if self._below:
-            place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": _COLUMNS}
-            place["handlelength"] = 3  # shows dashes between markers
+        place = self._place(axes) if self._below else {}
         # matplotlib omits entries that begin with an underscore, so the texts are set afterwards.
         numbers = list(map(str, range(len(lines))))
         made = axes.legend(lines, numbers, frameon=False, fontsize="small", **place)
         for shown, (_, text) in zip(made.get_texts(), entries, strict=True):
             shown.set_text(text)
+
+    @staticmethod
+    def _place(axes: Axes) -> dict[str, Any]:
+        """Return where the legend is: at a fixed distance below the axes and their labels."""
+        down = ScaledTranslation(0, -_GAP, axes.figure.dpi_scale_trans)
+        return {
+            "loc": "upper center",
+            "bbox_to_anchor": (0.5, 0),
+            "bbox_transform": axes.transAxes + down,
+            "ncols": _COLUMNS,
+            "handlelength": 3,  # shows dashes between markers
+        }
 
 
 def shortened(names: list[str]) -> list[str]:
