@@ -91,7 +91,8 @@ INTERFACES: dict[str, list[str]] = {
              "to_record", "to_section", "write_arrays", "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
               "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
-              "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}
+              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
+              "training_memory"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 
