@@ -14,7 +14,7 @@ from conftest import Run
 from planted import planted_split
 
 from mfcli.cli.formatting import printable
-from mfcli.cli.tables import cell
+from mfcli.cli.tables import print_table, value_table
 from mfcli.config import Config
 from mfcli.data import guarded, read_vocabulary
 from mfcli.data.table_files import guarded_text
@@ -48,11 +48,17 @@ def resealed(folder: Path, name: str) -> None:
     path.write_text(records.sealed_text(manifest))
 
 
-def test_control_characters_do_not_reach_the_terminal() -> None:
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert printable(f"a{ESCAPE}b") == r"a\x1b]0;owned\x07\x1b[2J\x1b[31mb"
     assert printable("\u202egpj.exe") == r"\u202egpj.exe"  # text from right to left
     assert printable("naïve 漢字 ☃") == "naïve 漢字 ☃"
-    assert cell("[bold]x[/bold]") == r"\[bold]x\[/bold]"
+    texts = {"[bold]x[/bold]": f"user:100:1 {ESCAPE}", ":smiley:": "[red]", "[/nonsense": ""}
+    print_table(value_table(f":+1: [b]{ESCAPE}", texts))
+    shown = capsys.readouterr().out
+    assert shown.startswith(f":+1: [b]{printable(ESCAPE)}\n")
+    for name, value in texts.items():
+        assert f" {name} " in shown
+        assert printable(value) in shown
 
 
 def test_titles_are_shown_safely(trained: Run) -> None:

@@ -1,6 +1,9 @@
 """Pictures of histories and metrics."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +11,13 @@ from typing import Any
 import matplotlib.image
 import numpy as np
 import pytest
+from conftest import ROOT
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, UsageError
+from mfcli.errors import ArtifactError, MfcliWarning, UsageError
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.plots import plot_histories, plot_metrics
+from mfcli.plots import canvas, drawing, glyphs, legends, plot_histories, plot_metrics
 from mfcli.training import Epoch, History
 from mfcli.training.loop import start
 
@@ -39,21 +43,23 @@ def test_same_history_same_bytes(tmp_path: Path, suffix: str) -> None:
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_titles_and_labels_of_histories(tmp_path: Path) -> None:
-    import matplotlib
+@pytest.fixture
+def readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write texts to SVG as texts, not as outlines."""
+    monkeypatch.setitem(drawing.STYLE, "svg.fonttype", "none")
 
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_histories({"a": OURS, "b": OURS}, tmp_path / "p.svg", rmse=True, title="Two runs")
+
+@pytest.mark.usefixtures("readable")
+def test_titles_and_labels_of_histories(tmp_path: Path) -> None:
+    plot_histories({"a": OURS, "b": OURS}, tmp_path / "p.svg", rmse=True, title="Two runs")
     text = (tmp_path / "p.svg").read_text()
     for words in ("a training", "b validation", "Epoch", "RMSE", "Loss", "Two runs", "0.4472"):
         assert words in text
 
 
+@pytest.mark.usefixtures("readable")
 def test_validation_errors_against_seconds(tmp_path: Path) -> None:
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_histories({"a": OURS}, tmp_path / "p.svg", seconds=True)
+    plot_histories({"a": OURS}, tmp_path / "p.svg", seconds=True)
     text = (tmp_path / "p.svg").read_text()
     assert "Training time (seconds)" in text
     assert "Epoch" not in text
@@ -106,11 +112,13 @@ def test_histories_are_written_as_keras_names_them(tmp_path: Path) -> None:
         ({}, "has no list 'loss'"),
         ({"loss": []}, "has no list 'loss'"),
         ({"loss": 3}, "has no list 'loss'"),
-        ({"loss": [1], "mse": [1, 2]}, "'mse' must be a list of 1 finite numbers"),
-        ({"loss": ["x"]}, "'loss' must be a list of 1 finite numbers"),
-        ({"loss": [True]}, "'loss' must be a list of 1 finite numbers"),
-        ({"loss": [10**400]}, "numbers must be finite and below 1e300"),
-        ({"loss": [float("nan")]}, "numbers must be finite and below 1e300"),
+        ({"loss": [1], "mse": ["x", 2]}, "'mse' must be a list of numbers"),
+        ({"loss": ["x"]}, "'loss' must be a list of numbers"),
+        ({"loss": [True]}, "'loss' must be a list of numbers"),
+        ({"loss": [[1]]}, "'loss' must be a list of numbers"),
+        ({"loss": [10**400]}, "'loss' has no finite number"),
+        ({"loss": [float("nan")]}, "'loss' has no finite number"),
+        ({"history": 3}, "has no list 'loss'"),
         ({"loss": [1], "format": 9}, "has format 9, but this mfcli reads format 2; upgrade"),
     ],
 )
@@ -146,13 +154,11 @@ def test_the_picture_of_metrics(tmp_path: Path, metrics: Metrics, suffix: str) -
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
+@pytest.mark.usefixtures("readable")
 def test_titles_and_labels_of_metrics(tmp_path: Path, metrics: Metrics) -> None:
-    import matplotlib
-
     bare = changed(metrics, breakdown=changed(metrics.breakdown, month=None))
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_metrics(metrics, tmp_path / "p.svg")
-        assert len(plot_metrics(bare, tmp_path / "q.svg", title="Mine $x$")) == 5
+    plot_metrics(metrics, tmp_path / "p.svg")
+    assert len(plot_metrics(bare, tmp_path / "q.svg", title="Mine $x$")) == 5
     text = (tmp_path / "p.svg").read_text()
     rmse = f"RMSE {metrics.measures['rmse']:.4f} on "
     words = (
@@ -170,3 +176,82 @@ def test_folds_have_no_picture(tmp_path: Path, metrics: Metrics) -> None:
     folds = FoldMetrics.of([metrics, metrics])
     with pytest.raises(ArtifactError, match="several folds have no picture; evaluate one fold"):
         plot_metrics(folds, tmp_path / "p.png")
+
+
+def test_legends_name_every_run(tmp_path: Path, readable: None) -> None:
+    names = ["_old", "a" * 40 + "1", "a" * 40 + "2", "b" * 50, *(f"run{n}" for n in range(8))]
+    plot_histories(dict.fromkeys(names, OURS), tmp_path / "p.svg")
+    text = (tmp_path / "p.svg").read_text()
+    short = f"{'b' * 12}...{'b' * 12}"
+    for name in ("_old", f"{'a' * 12}...{'a' * 11}1", f"{'a' * 12}...{'a' * 11}2", short, "run7"):
+        assert text.count(f">{name} training<") == 2  # panels
+        assert text.count(f">{name} validation (best") == 2
+    assert legends.shortened(["c" * 20 + "x" * 20 + "d" * 20, "c" * 20 + "d" * 20]) == [
+        f"{'c' * 12}...{'d' * 12} (1)",
+        f"{'c' * 12}...{'d' * 12} (2)",
+    ]
+
+
+def test_many_runs_are_distinguishable_and_inside_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Any] = []
+    monkeypatch.setattr(canvas, "_save", lambda figure, out: figures.append(figure))
+    plot_histories({f"run{n}": OURS for n in range(20)}, tmp_path / "p.png")
+    (figure,) = figures
+    figure.canvas.draw()
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        box, whole = legend.get_window_extent(), figure.bbox
+        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+        assert whole.y0 <= box.y0 < box.y1 <= axes.get_window_extent().y0
+        lines = legend.get_lines()
+        looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
+        assert len(looks) == len(lines) == 40
+
+
+@pytest.mark.parametrize("suffix", MAGIC)
+def test_settings_of_the_user_change_nothing(tmp_path: Path, suffix: str) -> None:
+    import matplotlib
+
+    plot_histories({"a": OURS}, tmp_path / f"p{suffix}", title="$x_1$")
+    theirs: dict[Any, Any] = {"text.usetex": True, "font.size": 30, "svg.fonttype": "none"}
+    with matplotlib.rc_context(theirs):
+        plot_histories({"a": OURS}, tmp_path / f"q{suffix}", title="$x_1$")
+        assert matplotlib.rcParams["font.size"] == 30
+    assert (tmp_path / f"p{suffix}").read_bytes() == (tmp_path / f"q{suffix}").read_bytes()
+
+
+def test_files_of_settings_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"backend: none\ntext.usetex: True\nnonsense\n\xff\xfe")
+    OURS.write(tmp_path / "history.json")
+    plot_histories({"history": OURS}, tmp_path / "expected.png")
+    done = subprocess.run(
+        [sys.executable, "-m", "mfcli", "plot", "history.json"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MATPLOTLIBRC": str(tmp_path),
+             "MPLBACKEND": "none", "MPLCONFIGDIR": str(tmp_path / "history.json/x")},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "history.png: 1 run\n", "")
+    assert (tmp_path / "history.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
+
+
+def test_characters_without_a_glyph_are_shown_as_codes(
+    tmp_path: Path, readable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = {glyphs._DEFAULT: glyphs._fonts()[glyphs._DEFAULT]}
+    monkeypatch.setattr(glyphs, "_fonts", lambda: default)
+    with pytest.warns(MfcliWarning, match="no installed font has the characters") as found:
+        plot_histories({"a漢": OURS, "b": OURS}, tmp_path / "p.svg", title="x字\x1by é")
+    assert len(found) == 1
+    text = (tmp_path / "p.svg").read_text()
+    assert ">x\\u5b57\\x1by é<" in text
+    assert ">a\\u6f22 training<" in text
+
+
+def test_another_font_is_used_if_it_has_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = {"one": {"x", "y"}, "two": {"y"}, "three": set[str]()}
+    monkeypatch.setattr(glyphs, "_missing", lambda characters, file: lacking[file])
+    fonts = dict(zip(lacking, lacking, strict=True))
+    assert glyphs._covering({"x", "y"}, fonts) == "three"
+    assert glyphs._covering({"x", "y"}, {"one": "one"}) is None

@@ -158,8 +158,8 @@ model: model
 │ last val_mse  │                                            1.2100 │
 │ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
 └───────────────┴───────────────────────────────────────────────────┘
-default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128, momentum 0.9, nesterov false,
-reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, engine auto, seed 0
+default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128, momentum 0.9, nesterov false,\
+ reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, engine auto, seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
@@ -439,7 +439,7 @@ DAMAGES = [
     ("model/model.keras", None, "model/model.keras: is missing; train again"),
     ("model/users.arrow", b"", "model/users.arrow: is damaged (its digest is wrong)"),
     ("history.json", b"[]", "history.json: must hold a JSON object, got list"),
-    ("history.json", b'{"loss": [1, NaN]}', "history.json: numbers must be finite and below"),
+    ("history.json", b'{"loss": [NaN, null]}', "history.json: 'loss' has no finite number"),
     ("metrics.json", b"", "metrics.json: is not valid JSON"),
     ("metrics.json", b"{}", "metrics.json: contains no metrics; create them with: mfcli evaluate"),
     ("metrics.json", b'{"folds": [], "format": 1}', "metrics.json: has format 1, but this mfcli"),

@@ -64,18 +64,19 @@ INTERFACES: dict[str, list[str]] = {
           "to_arrow", "to_numpy", "to_texts", "united", "unknown_id", "write_ratings",
           "write_table", "write_vocabulary"],
  "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "FoldMetrics",
-                "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError", "RANKING",
-                "RATING_ERROR", "RatingError", "Residuals", "compare", "evaluate", "is_metrics",
-                "looks_like_metrics", "measures_of", "metrics_file", "read_metrics"],
+                "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError", "Overlap",
+                "RANKING", "RATING_ERROR", "RatingError", "Residuals", "compare", "evaluate",
+                "is_metrics", "looks_like_metrics", "measures_of", "metrics_file",
+                "read_metrics"],
  "export": ["FORMATS", "check_request", "export"],
  "fetch": ["Fetched", "NAMES", "fetch_movielens"],
  "model": ["FoldedUsers", "KERAS_FILE", "MODEL_FILES", "Model", "Network", "ROW_PENALTY_LAYER",
            "Rated", "TABLES", "check_same_split", "extended", "fold_in", "initial_model",
            "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
-           "top_of_order", "write_keras_file"],
+           "top_of_order", "trained_pairs", "warn_untrained", "write_keras_file"],
  "plots": ["check_suffix", "plot_histories", "plot_metrics", "plot_search"],
  "predict": ["PairCounts", "Predictor", "all_rows", "candidates", "listed_rows", "predict_file",
-             "predict_named", "with_titles"],
+             "predict_named", "trained_row", "with_titles"],
  "search": ["Attempt", "Candidate", "LARGE", "Search", "advise", "better_candidate",
             "default_space", "found_candidate", "importance_of", "read_space",
             "recommended_candidate", "recommended_config", "settings_from", "space_for",
@@ -94,7 +95,8 @@ INTERFACES: dict[str, list[str]] = {
              "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
               "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
-              "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}
+              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
+              "training_memory"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rich.table import Table
-
 from mfcli import evaluation
 from mfcli.cli.formatting import (
+    LEVELS,
+    PLAIN_LEVELS,
     count,
     digits,
     duration,
     plain,
-    printable,
     scale,
     size,
     sparkline,
     words,
 )
 from mfcli.cli.split_values import split_values
-from mfcli.cli.tables import cell, print_table, table as make_table, value_table
+from mfcli.cli.streams import print_line
+from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, value_table
 from mfcli.config import SETTINGS
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def print_artifacts(versions: Mapping[str, str | None], artifacts: list[Facts]) 
 
 def _print_one(facts: Facts) -> None:
     if "error" in facts:
-        print(f"error: {printable(facts['error'])}")
+        print_line(f"error: {facts['error']}")
         return
     for table in _TABLES[facts["kind"]](facts):
         print_table(table)
@@ -71,7 +71,7 @@ def _settings_tables(facts: Facts) -> list[Table]:
     table = make_table(f"{facts['path']}: settings", "", "value", "default")
     for name, value in facts["settings"].items():
         default = _default(name) if name in facts["changed"] else "the same"
-        table.add_row(name, cell(plain(value)), default)
+        table.add_row(name, plain(value), default)
     return [table]
 
 
@@ -120,7 +120,7 @@ def _model_tables(facts: Facts) -> list[Table]:
     rows["written by"] = _writers(facts)
     table = value_table(f"{facts['path']}: model", rows)
     same = {n: plain(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
-    table.caption = cell(f"default settings: {words(same)}")
+    table.caption = f"default settings: {words(same)}"
     return [table, _weights_table(facts)]
 
 
@@ -147,23 +147,32 @@ def _weights_table(facts: Facts) -> Table:
 
 def _history_tables(facts: Facts) -> list[Table]:
     curve, seconds = facts["curve"], facts["seconds"]
-    rows = {"epochs": f"{facts['epochs']:,}"}
+    rows: dict[str, str | Drawing] = {"epochs": f"{facts['epochs']:,}"}
     if seconds is not None:
         rows["time"] = duration(seconds)
         rows["time per epoch"] = duration(seconds / facts["epochs"])
     rows[f"best epoch, by {curve['what']}"] = f"{curve['best_epoch']:,}"
-    rows[f"{curve['what']} by epoch"] = sparkline(curve["values"], _WIDTH)
+    rows[f"{curve['what']} by epoch"] = _curve(curve["values"])
     table = make_table(f"{facts['path']}: lists", "", "first", "best", "at epoch", "last")
     for name, course in {curve["what"]: curve, **facts["lists"]}.items():
-        table.add_row(cell(name), *_course_cells(course))
+        table.add_row(name, *_course_cells(course))
     return [value_table(f"{facts['path']}: history", rows), table]
+
+
+def _curve(values: list[float | None]) -> Drawing:
+    finite = [value for value in values if value is not None]
+
+    def draw(width: int, ascii_only: bool) -> str:
+        return sparkline(finite, width, PLAIN_LEVELS if ascii_only else LEVELS)
+
+    return Drawing(draw, min(len(finite), _WIDTH))
 
 
 def _course_cells(course: Facts) -> list[str]:
     best, epoch = ("-", "-")
     if course["best"] is not None:
         best, epoch = digits(course["best"]), f"{course['best_epoch']:,}"
-    return [digits(course["first"]), best, epoch, digits(course["last"])]
+    return [_optional(course["first"]), best, epoch, _optional(course["last"])]
 
 
 def _metrics_tables(facts: Facts) -> list[Table]:
@@ -184,6 +193,10 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
     for name, group in facts["groups"].items():
         rows[f"RMSE, {name.replace('_', ' ')}"] = (
             f"{_optional(group['rmse'])} ({group['ratings']:,} ratings)"
+        )
+    for name, part in (facts["overlap"] or {}).items():
+        rows[f"RMSE, {name.replace('_', ' ')}"] = (
+            f"{_optional(part['rmse'])} ({part['ratings']:,} ratings)"
         )
     return rows | {"split": _split_text(facts)} | _changed_facts(facts)
 
@@ -231,7 +244,7 @@ def _print_folds(run: str, folds: Mapping[int, Mapping[str, Facts]]) -> None:
     for number, fold in folds.items():
         cells = (*_fold_history(fold.get("history", {})), *_fold_model(fold.get("model", {})))
         table.add_row(str(number), *cells)
-    table.caption = "\n".join(map(cell, _fold_settings(folds)))
+    table.caption = "\n".join(_fold_settings(folds))
     print_table(table)
     for part in parts:
         if "error" in part:
@@ -252,7 +265,7 @@ def _fold_model(model: Facts) -> list[str]:
     beside = model["split_beside"]
     split = ("" if beside["same"] else "not ") + beside["path"] if beside else "-"
     largest = max(weights["largest"] for weights in model["tables"].values())
-    return [digits(largest), cell(split)]
+    return [digits(largest), split]
 
 
 def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:

@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Any
 from unicodedata import category
 
-_LEVELS = "▁▂▃▄▅▆▇█"
+LEVELS = "▁▂▃▄▅▆▇█"
+PLAIN_LEVELS = "_.-:=+*#"
+"""Characters of increasing height or weight, to draw with; the latter are ASCII."""
 
 
 def duration(seconds: float) -> str:
@@ -65,10 +67,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Draw values as columns of different heights; several values share a column by their mean."""
+def sparkline(values: Sequence[float], width: int, levels: str = LEVELS) -> str:
+    """Draw values as columns of different heights; several values share a column by their mean.
+
+    Parameters
+    ----------
+    values : sequence of float
+    width : int
+        Columns, at most.
+    levels : str
+        Characters from the lowest to the highest.
+    """
     columns = min(len(values), width)
     ends = [len(values) * column // columns for column in range(columns + 1)]
     means = [math.fsum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
     least, range_ = min(means), (max(means) - min(means)) or 1
-    return "".join(_LEVELS[round((mean - least) / range_ * 7)] for mean in means)
+    return "".join(levels[round((mean - least) / range_ * 7)] for mean in means)

@@ -30,9 +30,9 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
-from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
+from mfcli.cli.streams import OutputError, guard_streams, print_line, print_message
 from mfcli.errors import MfcliError, MfcliWarning
 
 for library in ("OPENBLAS", "MKL"):
@@ -77,10 +77,16 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         storage.on_lost_mapping(_stop_at_once)
+        guard_streams()
         try:
             with _printed_warnings():
                 status = super().main(*args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
             sys.exit(status or 0)
+        except OutputError as error:
+            if error.is_broken_pipe:
+                sys.exit(error.exit_code)
+            _fail(error.phrase(spelled), error.exit_code)
         except MfcliError as error:
             _fail(error.phrase(spelled), error.exit_code)
         except TyperException as error:
@@ -94,9 +100,10 @@ class Commands(TyperGroup):
         except ImportError as error:  # a limit of the system, or an incomplete installation
             _fail(f"a library cannot be loaded: {error}", 1)
         except UnicodeEncodeError as error:
-            _fail(f"file names must be UTF-8 text, got {error.object!r}", 1)
+            _fail(f"file names must be UTF-8 text here, got {error.object!r}", 1)
         except OSError as error:
-            _fail(f"standard output cannot be written: {error.strerror}", 1)
+            place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            _fail(f"{place}{error.strerror or error}", 1)
 
 
 @contextmanager
@@ -132,7 +139,7 @@ def _fail(message: str, status: int) -> NoReturn:
 
 
 def _print_line(kind: str, message: str) -> None:
-    print(f"{kind}:", printable(" ".join(message.split())), file=sys.stderr)
+    print_message(kind, " ".join(message.split()))
 
 
 app = typer.Typer(
@@ -145,7 +152,7 @@ app = typer.Typer(
 
 def _print_version(value: bool) -> None:
     if value:
-        print(f"mfcli {__version__}")
+        print_line(f"mfcli {__version__}")
         raise typer.Exit
 
 

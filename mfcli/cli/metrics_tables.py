@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from mfcli import evaluation
 from mfcli.cli.formatting import interval
-from mfcli.cli.tables import print_table, table as make_table
+from mfcli.cli.tables import Table, print_table, table as make_table
 
 if TYPE_CHECKING:
-    from mfcli.evaluation import FoldMetrics, Metrics
+    from mfcli.evaluation import FoldMetrics, Metrics, Overlap
 
 _INTERVAL = "95% interval"
 
@@ -21,6 +19,8 @@ _INTERVAL = "95% interval"
 def print_metrics(metrics: Metrics, out: Path) -> None:
     """Print the metrics of one model."""
     print_table(_errors_table(metrics, out))
+    if metrics.overlap and metrics.overlap.trained_on.ratings:
+        print_table(_overlap_table(metrics.overlap))
     print_table(_groups_table(metrics))
     if metrics.protocol.ranked_users is not None:
         print_table(_ranking_table(metrics))
@@ -64,6 +64,14 @@ def _errors_table(metrics: Metrics, out: Path) -> Table:
     table.add_section()
     table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
     table.add_row(_INTERVAL, "", "", *(interval(other.gain_interval, ".2%") for other in others))
+    return table
+
+
+def _overlap_table(overlap: Overlap) -> Table:
+    rmse, mae = (evaluation.MEASURES[name] for name in ("rmse", "mae"))
+    table = make_table("Errors by training", "", "ratings", rmse.label, mae.label)
+    for name, part in (("trained on", overlap.trained_on), ("others", overlap.others)):
+        table.add_row(name, f"{part.ratings:,}", rmse.text(part.rmse), mae.text(part.mae))
     return table
 
 

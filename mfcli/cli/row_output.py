@@ -11,7 +11,8 @@ from mfcli import data
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
 from mfcli.cli.screen import Screen
-from mfcli.cli.tables import cell, print_table, table as make_table
+from mfcli.cli.streams import data_output, print_line
+from mfcli.cli.tables import print_table, table as make_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +55,7 @@ def print_rows(
         Other values for JSON.
     """
     if out is not None and str(out) == "-":
-        print(data.csv_bytes(data.guarded(table)).decode(), end="")
+        data_output().write(data.csv_bytes(data.guarded(table)))
         return
     if out is not None:
         data.write_table(out, table)
@@ -62,7 +63,7 @@ def print_rows(
         result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
         screen.show((facts or {}) | result, lambda: None)
     elif out is not None:
-        print(f"{out}: {count(len(table), 'row')}")
+        print_line(f"{out}: {count(len(table), 'row')}")
     else:
         _print_table(table)
 
@@ -73,5 +74,5 @@ def _print_table(rows: pa.Table) -> None:
         for column, value in zip(table.columns, row.values(), strict=True):
             column.justify = "left" if isinstance(value, str) else "right"
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values())
-        table.add_row(*map(cell, cells))
+        table.add_row(*cells)
     print_table(table)

@@ -22,6 +22,7 @@ from rich.progress import (
 from mfcli import storage
 from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, FieldsGroup
+from mfcli.cli.streams import console as make_console, data_output, print_message
 
 if TYPE_CHECKING:
     from mfcli.types import Progress
@@ -42,7 +43,7 @@ class Screen:
     def show(self, result: dict[str, Any], table: Callable[[], None]) -> None:
         """Print a result as JSON, or call the function that prints it as a table."""
         if self.json:
-            print(storage.json_text(result), end="")
+            data_output().write(storage.json_text(result).encode())
         else:
             table()
 
@@ -70,13 +71,13 @@ class Screen:
         advance : callable
             Moves the bar.
         """
-        console = Console(stderr=True, highlight=False)
-        if self.quiet or not sys.stderr.isatty():
+        console = make_console(stderr=True)
+        if self.quiet or not sys.stderr.isatty() or console.is_dumb_terminal:
             yield console, lambda done, total: None
             return
         name = TextColumn("{task.description}", markup=False)
         bar = ProgressBar(name, BarColumn(), *columns, console=console, transient=True)
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(printable(what), total=None)
 
         def advance(done: int, total: int) -> None:
             bar.start()  # does nothing if it is shown
@@ -98,7 +99,7 @@ class Screen:
 
 def warn(text: str) -> None:
     """Print a note on stderr, even if `--quiet` is given."""
-    print(f"note: {printable(text)}", file=sys.stderr)
+    print_message("note", text)
 
 
 ScreenOptions = Annotated[Screen, FieldsGroup(Screen)]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import search as searching
-from mfcli.cli.formatting import words
+from mfcli.cli.formatting import printable, words
 from mfcli.cli.screen import Screen
 from mfcli.cli.spelling import training_command
+from mfcli.cli.streams import print_line
 from mfcli.cli.tables import print_table, table as make_table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def trial_lines(search: Search, trials: int, screen: Screen) -> Iterator[Callabl
 
         def on_trial(attempt: Attempt) -> None:
             if attempt is search.best and not screen.quiet:
-                console.print(_line(attempt), soft_wrap=True)
+                console.print(printable(_line(attempt)), soft_wrap=True)
             advance(len(search.attempts), trials)
 
         advance(len(search.attempts), trials)
@@ -64,11 +65,11 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
     print_table(table)
     if rival and rival.rmse < best.rmse:
         better = f"better (validation RMSE {rival.rmse:.4f}) and were written instead"
-        print(f"The settings of mfcli init are {better}:")
-        print(_words(rival.values))
+        print_line(f"The settings of mfcli init are {better}:")
+        print_line(_words(rival.values))
     if result["picture"]:
-        print(f"{result['picture']}: the search")
-    print(f"wrote {out}; next: {training_command(out)}")
+        print_line(f"{result['picture']}: the search")
+    print_line(f"wrote {out}; next: {training_command(out)}")
 
 
 def _line(attempt: Attempt) -> str:

@@ -1,48 +1,91 @@
-"""Tables on stdout."""
+"""Tables on standard output."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from mfcli.cli.formatting import printable
+from mfcli.cli.streams import console
 
-_PIPE_WIDTH = 100  # columns if stdout is not a terminal
+_UNLIMITED = 1 << 20  # columns if standard output is not a terminal
+_LONG = 12  # columns; only longer words are folded
+_LEAST = 6  # columns of a drawing
+
+
+class Table(RichTable):
+    """A table whose texts are shown as they are; characters that control a terminal are escaped."""
+
+    def add_column(self, header: object = "", *args: Any, **style: Any) -> None:
+        super().add_column(_cell(header), *args, **({"overflow": "fold"} | style))
+
+    def add_row(self, *cells: object, **style: Any) -> None:
+        super().add_row(*map(_cell, cells), **style)
 
 
 def table(title: str, *columns: str) -> Table:
     """Make a table; all columns but the first are right-aligned."""
-    made = Table(title=cell(title), header_style="bold")
+    made = Table(title=title, header_style="bold")
     for number, column in enumerate(columns):
-        made.add_column(cell(column), justify="right" if number else "left")
+        made.add_column(column, justify="right" if number else "left")
     return made
 
 
-def value_table(title: str, values: Mapping[str, str]) -> Table:
+def value_table(title: str, values: Mapping[str, str | Drawing]) -> Table:
     """Make a table of names and values."""
     made = table(title, "", "value")
     for name, value in values.items():
-        made.add_row(cell(name), cell(value))
+        made.add_row(name, value)
     return made
 
 
-def cell(text: Any) -> str:
-    """Escape control characters, and brackets, which would be markup."""
-    return escape(printable(str(text)))
-
-
 def print_table(table: Table) -> None:
-    """Print a table; its title and caption may be wider than the table."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    console = Console(highlight=False, width=width)
+    """Print a table; its title and caption may be wider than the table.
+
+    On a terminal, text that is too long is wrapped, and long words such as ids are folded. Short
+    words and numbers are not, even if the table becomes wider than the terminal. Elsewhere, nothing
+    is wrapped.
+    """
+    screen = console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    for column in table.columns:
+        words = (screen.measure(cell).minimum for cell in (column.header, *column.cells))
+        column.min_width = min(max(words), _LONG)
     title, caption, table.title, table.caption = table.title, table.caption, None, None
     if title:
-        console.print(title, style="table.title")
-    console.print(table)
+        screen.print(_cell(title), style="table.title")
+    screen.print(table, crop=False)
     if caption:
-        console.print(caption, style="table.caption")
+        for line in str(caption).split("\n"):
+            screen.print(_cell(line), style="table.caption")
+
+
+class Drawing:
+    """A text that is drawn to fit into its cell.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the columns that there are and whether only ASCII characters can be printed.
+    width : int
+        Columns, at most.
+    """
+
+    def __init__(self, draw: Callable[[int, bool], str], width: int) -> None:
+        self._draw, self._width = draw, width
+
+    def __rich_console__(self, screen: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(self._width, options.max_width)
+        yield Text(self._draw(width, options.ascii_only), no_wrap=True, justify=options.justify)
+
+    def __rich_measure__(self, screen: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(_LEAST, self._width), self._width)
+
+
+def _cell(content: object) -> Text | Drawing:
+    return content if isinstance(content, Text | Drawing) else Text(printable(str(content)))

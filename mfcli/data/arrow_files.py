@@ -6,6 +6,7 @@ the same files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def read_vocabulary(file: Path | MappedFile) -> Vocabulary:
 
 def _write(path: Path, columns: dict[str, pa.Array]) -> None:
     table = pa.table(columns)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+    with pa.OSFile(os.fsencode(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import lzma
+import os
 import re
 import shlex
 import sys
@@ -80,7 +81,7 @@ class File:
             the block.
         """
         try:
-            with pa.OSFile(str(self.path)) as raw, self._decompressed(raw) as stream:
+            with pa.OSFile(os.fsencode(self.path)) as raw, self._decompressed(raw) as stream:
                 converted = self.encoding != UTF8
                 yield as_utf8(stream, self.encoding, self) if converted else stream, raw
         except (OSError, EOFError, lzma.LZMAError, *DAMAGES) as error:

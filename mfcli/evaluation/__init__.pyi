@@ -14,7 +14,7 @@ from .measures import (
     Measure as Measure,
     measures_of as measures_of,
 )
-from .metrics import FoldMetrics as FoldMetrics, Metrics as Metrics
+from .metrics import FoldMetrics as FoldMetrics, Metrics as Metrics, Overlap as Overlap
 from .metrics_files import (
     METRICS_FILE as METRICS_FILE,
     is_metrics as is_metrics,

@@ -26,7 +26,7 @@ from mfcli.evaluation.rating_errors import (
 from mfcli.model import Model
 from mfcli.splits import Split
 from mfcli.storage import each
-from mfcli.types import Counts, Doubles, Floats, Progress
+from mfcli.types import Counts, Doubles, Floats, Mask, Progress
 
 PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
 """The predictors, and the prefixes of their columns."""
@@ -45,12 +45,15 @@ class ErrorSums:
         By user: the columns of all predictors, and `error`, the sum of the model's errors.
     breakdown : BreakdownSums
         Of the model.
+    overlap : BinnedSums
+        Of the model, on the ratings that it was not trained on and on those that it was.
     clipped, raw : float
         Sums of the model's squared errors, with predictions clipped to the rating scale or not.
     """
 
     users: BinnedSums
     breakdown: BreakdownSums
+    overlap: BinnedSums
     clipped: float = 0.0
     raw: float = 0.0
 
@@ -58,6 +61,7 @@ class ErrorSums:
         """Add the sums of another object over the same users and items."""
         self.users.merge(other.users)
         self.breakdown.merge(other.breakdown)
+        self.overlap.merge(other.overlap)
         self.clipped += other.clipped
         self.raw += other.raw
 
@@ -78,6 +82,7 @@ def accumulate(
     clip: bool,
     threads: int,
     on_progress: Progress,
+    trained_on: Mask | None = None,
 ) -> ErrorSums:
     """Sum the errors over ratings.
 
@@ -97,8 +102,10 @@ def accumulate(
     threads : int
     on_progress : callable
         Called with the number of ratings processed and the total.
+    trained_on : bool array, shape (n,), optional
+        The ratings that the model was trained on; by default none.
     """
-    predictors = _Predictors(model, split, ratings, baseline, clip)
+    predictors = _Predictors(model, split, ratings, baseline, clip, trained_on)
     chunks = list(_chunks(len(ratings)))
     lanes = [predictors.no_sums() for _ in range(min(_LANES, len(chunks)))]
     done = [0] * len(lanes)
@@ -123,10 +130,16 @@ class _Predictors:
     """The model and the baselines, with the ratings in the row numbers that each of them uses."""
 
     def __init__(
-        self, model: Model, split: Split, ratings: Ratings, baseline: Baseline, clip: bool
+        self,
+        model: Model,
+        split: Split,
+        ratings: Ratings,
+        baseline: Baseline,
+        clip: bool,
+        trained_on: Mask | None,
     ) -> None:
         self._model, self._baseline, self._clip = model, baseline, clip
-        self._own = ratings
+        self._own, self._trained_on = ratings, trained_on
         self._known = ratings.within(model.users, model.items)
         self._trained = ratings.within(split.train.users, split.train.items)
         self._months = months_of(ratings.timestamp)
@@ -139,6 +152,7 @@ class _Predictors:
         return ErrorSums(
             BinnedSums(len(self._own.users), *RATING_TERMS, "error", *columns),
             BreakdownSums(self._activity, self._popularity, self._model.scale, self._months),
+            BinnedSums(2, *ERROR_TERMS),
         )
 
     def add(self, sums: ErrorSums, part: slice) -> None:
@@ -154,6 +168,8 @@ class _Predictors:
             columns |= error_columns(error, prefix)
         sums.users.add(own.user, **columns)
         sums.breakdown.add(own.user, own.item, rating, predicted, own.timestamp)
+        if self._trained_on is not None:
+            sums.overlap.add(self._trained_on[part], **error_columns(errors[""]))
         sums.clipped += _squared(clipped, rating)
         sums.raw += _squared(raw, rating)
 

@@ -86,6 +86,24 @@ class BaselineMetrics(Section):
     gain_interval: Interval | None = None
 
 
+class PartError(Section):
+    """The errors on a part of the ratings; None if it is empty."""
+
+    ratings: Whole
+    rmse: float | None
+    mae: float | None
+
+
+class Overlap(Section):
+    """The errors on the ratings that the model was trained on, and on all others.
+
+    A rating counts as trained on if there is a training rating of its user and item.
+    """
+
+    trained_on: PartError
+    others: PartError
+
+
 class _MetricsRecord(Record):
     """What the metrics of one model and of several folds share."""
 
@@ -125,6 +143,9 @@ class Metrics(_MetricsRecord):
     breakdown : Breakdown
     draws : dict of list of float
         The measures of the model in each resample of the users.
+    overlap : Overlap or None
+        With the training ratings; None for a part of the split, and for a model that was trained on
+        another split.
     """
 
     protocol: Protocol
@@ -137,6 +158,7 @@ class Metrics(_MetricsRecord):
     groups: dict[str, GroupError]
     breakdown: Breakdown
     draws: dict[str, list[float]]
+    overlap: Overlap | None = None
 
     def __post_init__(self) -> None:
         _check_present("measures", self.measures)

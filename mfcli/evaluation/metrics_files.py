@@ -60,7 +60,7 @@ def is_metrics(path: Path) -> bool:
     ArtifactError
         If it is missing or not a JSON object.
     """
-    return looks_like_metrics(read_json(path))
+    return looks_like_metrics(read_json(path, finite=False))
 
 
 def looks_like_metrics(value: dict[str, Any]) -> bool:

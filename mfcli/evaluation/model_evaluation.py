@@ -9,9 +9,10 @@ import numpy as np
 from mfcli import __version__
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings
-from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type
+from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type, warn
 from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baselines import Baseline
+from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import (
     LEVEL,
     Bootstrap,
@@ -23,6 +24,8 @@ from mfcli.evaluation.bootstrap import (
 from mfcli.evaluation.metrics import (
     BaselineMetrics,
     Metrics,
+    Overlap,
+    PartError,
     Protocol,
     Settings,
     rounded,
@@ -31,7 +34,7 @@ from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.model import Model
 from mfcli.splits import PARTS, ScaleSection, Split
 from mfcli.storage import cores
-from mfcli.types import Progress
+from mfcli.types import Mask, Progress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
@@ -69,6 +72,11 @@ def evaluate(
         Called with the number of ratings measured and the total, then with the number of users
         ranked and the total.
 
+    Warns
+    -----
+    MfcliWarning
+        If the model was trained on some of the other ratings; see `Metrics.overlap`.
+
     Raises
     ------
     DataError
@@ -90,7 +98,15 @@ def evaluate(
         raise DataError("contains no ratings to evaluate on", place=name)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
     baseline = Baseline.fit(split.train, config.damping)
-    sums = accumulate(model, split, ratings, baseline, config.clip, bootstrap.threads, on_progress)
+    trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
+    if model.split_hash != split.hash and on != "train":
+        warn(
+            "the model was trained on another split, perhaps also on some of these ratings",
+            place=name,
+        )
+    sums = accumulate(
+        model, split, ratings, baseline, config.clip, bootstrap.threads, on_progress, trained_on
+    )
     errors, rankings = sums.measured(bootstrap), None
     if ranking:
         rankings = measure_rankings(
@@ -116,7 +132,35 @@ def evaluate(
         groups=sums.breakdown.groups(),
         breakdown=sums.breakdown.breakdown(sums.users),
         draws=rounded(own.draws),
+        overlap=None if trained_on is None else _overlap(sums.overlap, name),
     )
+
+
+def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:
+    """Mark the ratings that the model was trained on; None if its training ratings are unknown."""
+    if model.split_hash != split.hash:
+        return None
+    from mfcli.model import trained_pairs  # loads the compiler
+
+    return trained_pairs(split.train, ratings)
+
+
+def _overlap(sums: BinnedSums, name: str) -> Overlap:
+    """Describe the overlap with the training ratings, and warn about it."""
+    rmse, mae = np.sqrt(sums.mean("squared")), sums.mean("absolute")
+    others, trained_on = (
+        PartError(ratings=int(n), rmse=float(a) if n else None, mae=float(b) if n else None)
+        for n, a, b in zip(sums.counts, rmse, mae, strict=True)
+    )
+    if trained_on.ratings:
+        total = others.ratings + trained_on.ratings
+        warn(
+            f"{trained_on.ratings:,} of {total:,} ratings were trained on, so the errors on all of"
+            " them are too low",
+            place=name,
+            remedy="see the errors on the others",
+        )
+    return Overlap(trained_on=trained_on, others=others)
 
 
 def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:

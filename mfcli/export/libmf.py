@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def write_libmf(folder: Path, model: Model) -> None:
         "k": model.k + 2,
         "b": f"{model.mu:.{DIGITS}g}",  # LIBMF predicts the mean for unknown rows
     }
-    with pa.OSFile(str(folder / "model.txt"), "wb") as file:
+    with pa.OSFile(os.fsencode(folder / "model.txt"), "wb") as file:
         file.write("".join(f"{name} {value}\n" for name, value in head.items()).encode())
         for letter, rows in (("p", users), ("q", items)):
             pacsv.write_csv(_lines(letter, rows), file, _STYLE)

@@ -13,9 +13,11 @@ from .keras_file import (
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
 from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
+from .overlap import trained_pairs as trained_pairs
 from .recommendations import (
     Rated as Rated,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,
+    warn_untrained as warn_untrained,
 )

@@ -82,16 +82,22 @@ class Model(StoredModel):
         Arrow table
             Columns `user`, `rank` (from 1), `item` and `prediction` (not clipped).
 
+        Warns
+        -----
+        MfcliWarning
+            If a user has no training ratings.
+
         Raises
         ------
         UnknownIdError
             If the model does not know a user.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import Rated, top_items
+        from mfcli.model.recommendations import Rated, top_items, warn_untrained
 
         rated = Rated.of(exclude.within(self.users, self.items)) if exclude is not None else None
         rows = find_rows(self.users, id_array(users), "user")
+        warn_untrained(self.users, rows)
         ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
         return ranking.table(self.users, self.items, "user", "prediction")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.data import Ratings, Vocabulary
+from mfcli.errors import warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.top_n import first_unrated, select_top
 from mfcli.storage import each, one_blas_thread
@@ -137,6 +138,16 @@ def top_items(
     return Ranking(users, items, ranking.scores + constant[:, None])
 
 
+def warn_untrained(users: Vocabulary, rows: Rows) -> None:
+    """Warn about users without training ratings, who all get the same recommendations."""
+    untrained = int(np.count_nonzero(users.counts[rows] == 0))
+    if untrained:
+        warn(
+            f"{untrained:,} of {len(rows):,} users have no training ratings; items are recommended"
+            " to them by the items' biases alone"
+        )
+
+
 def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 1) -> Rows:
     """Return the first items of an order, the same for all users, that each user has not rated.
 
@@ -172,7 +183,7 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     """Rank the rows of a table by the cosine of their factors with those of given rows.
 
     A row is not in its own ranking. Rows of zeros, which have no training ratings, and rows that
-    are not allowed are in no ranking.
+    are not allowed are in no ranking. The ranking of a row of zeros is empty.
 
     Parameters
     ----------
@@ -191,6 +202,7 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
 
     def hide(scores: Floats, block: Rows) -> None:
         scores[:, hidden] = -np.inf
+        scores[length[block, 0] == 0] = -np.inf
         scores[np.arange(len(block)), block] = -np.inf
 
     return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)

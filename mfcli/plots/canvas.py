@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from mfcli.errors import UsageError
+from mfcli.plots.drawing import Figure, FigureCanvasAgg, own_style
+from mfcli.plots.glyphs import show_all_characters
 from mfcli.storage import replacing_file
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -17,11 +17,33 @@ SUFFIXES = (".png", ".svg", ".pdf")
 _DPI = 150
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Create a figure, in inches, that is not shown in a window."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+@contextmanager
+def picture(out: Path, width: float, height: float) -> Iterator[Figure]:
+    """Yield a figure to draw on, and save it.
+
+    Dates and random names are left out of the file, so that the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    out : Path
+        PNG, SVG or PDF by its suffix; replaced atomically.
+    width, height : float
+        In inches.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is another one.
+    ArtifactError
+        If the file cannot be written.
+    """
+    check_suffix(out)
+    with own_style():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)  # not shown in a window
+        yield figure
+        show_all_characters(figure)
+        _save(figure, out)
 
 
 def check_suffix(out: Path) -> None:
@@ -36,15 +58,11 @@ def check_suffix(out: Path) -> None:
         raise UsageError(f"must end in {', '.join(SUFFIXES)}", place=out, value=out.suffix)
 
 
-def save(figure: Figure, out: Path) -> None:
-    """Save a figure, replacing the file atomically.
-
-    Dates and random names are left out, so that the same figure gives the same bytes.
-    """
+def _save(figure: Figure, out: Path) -> None:
     metadata: dict[str, dict[str, Any]] = {
         ".svg": {"Date": None},
         ".pdf": {"CreationDate": None},
     }
     suffix = out.suffix.lower()
-    with matplotlib.rc_context({"svg.hashsalt": "mfcli"}), replacing_file(out) as temporary:
+    with replacing_file(out) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=_DPI, metadata=metadata.get(suffix))

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
-
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import MEASURES
-from mfcli.plots.canvas import check_suffix, new_figure, save
-from mfcli.plots.style import COLORS, finish, set_log_scale
+from mfcli.plots.canvas import check_suffix, picture
+from mfcli.plots.drawing import Axes, MaxNLocator
+from mfcli.plots.legends import Legend
+from mfcli.plots.style import COLORS, MARKERS, finish, set_log_scale
 from mfcli.training import MSE_NAMES, History
 
 
@@ -31,7 +30,8 @@ def plot_histories(
     Parameters
     ----------
     histories : mapping of History
-        By the name of the run; each run has its color.
+        By the name of the run; each run has its color and, if there are many, its marker. Entries
+        that are not finite are left out.
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     rmse : bool
@@ -49,24 +49,27 @@ def plot_histories(
         If the file cannot be written.
     """
     check_suffix(out)
-    runs = [_Run(name, history, seconds) for name, history in histories.items()]
+    runs = [_Run(number, *run, seconds) for number, run in enumerate(histories.items())]
     panels = _panels(runs, rmse, seconds)
-    figure = new_figure(5.2 * len(panels), 4.0)
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, panel in zip(grid, panels, strict=True):
-        _draw(axes, runs, panel, both=not seconds)
-        _label(axes, runs, panel, seconds)
-        finish(axes, legend=True)
-    if title:
-        figure.suptitle(title, parse_math=False)
-    save(figure, out)
+    legend = Legend([run.name for run in runs], lines=2 if not seconds else 1)
+    with picture(out, 5.2 * len(panels), 4.0 + legend.height) as figure:
+        grid = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, panel in zip(grid, panels, strict=True):
+            _draw(axes, runs, panel, legend, both=not seconds)
+            _label(axes, runs, panel, seconds)
+            finish(axes)
+            legend.add(axes)
+        if title:
+            figure.suptitle(title)
 
 
 class _Run:
-    """A history and the horizontal positions of its entries."""
+    """A history, the horizontal positions of its entries, and its color and marker."""
 
-    def __init__(self, name: str, history: History, seconds: bool) -> None:
+    def __init__(self, number: int, name: str, history: History, seconds: bool) -> None:
         self.name, self.history = name, history
+        self.color = COLORS[number % len(COLORS)]
+        self.marker = MARKERS[number // len(COLORS) % len(MARKERS)]
         self.places: list[float] = list(range(1, len(history) + 1))
         if seconds:
             self.places = list(itertools.accumulate(_times(name, history)))
@@ -75,7 +78,7 @@ class _Run:
 def _times(name: str, history: History) -> list[float]:
     """Return the seconds of each epoch; the logarithmic axis needs them above 0."""
     times = history.lists.get("seconds")
-    if times and min(times) > 0:
+    if times and all(0 < time < math.inf for time in times):
         return times
     rule = "must have seconds above 0" if times else "has no list 'seconds'"
     raise UsageError(rule, place=name, remedy=["omit ", Param("seconds")])
@@ -88,8 +91,13 @@ class _Panel(NamedTuple):
     names: tuple[str, ...]
     root: bool = False
 
-    def heights(self, values: list[float]) -> list[float]:
-        return [math.sqrt(max(value, 0.0)) for value in values] if self.root else values
+    def points(self, run: _Run, prefix: str = "") -> list[tuple[float, float]]:
+        """Return the places and heights of the finite entries of a run's list."""
+        heights = run.history.series(self.names, prefix) or []
+        if self.root:
+            heights = [math.sqrt(max(height, 0.0)) for height in heights]
+        pairs = zip(run.places, heights, strict=False)
+        return [(place, height) for place, height in pairs if math.isfinite(height)]
 
 
 def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
@@ -100,29 +108,28 @@ def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
     return found[-1:] if seconds else found
 
 
-def _draw(axes: Axes, runs: list[_Run], panel: _Panel, *, both: bool) -> None:
+def _draw(axes: Axes, runs: list[_Run], panel: _Panel, legend: Legend, *, both: bool) -> None:
     """Draw the validation errors of each run, and its training errors if `both` or alone."""
-    for number, run in enumerate(runs):
-        color = COLORS[number % len(COLORS)]
-        prefix = f"{run.name} " if len(runs) > 1 else ""
-        training = run.history.series(panel.names)
-        validation = run.history.series(panel.names, "val_")
+    for run in runs:
+        training, validation = panel.points(run), panel.points(run, "val_")
         if training and (both or not validation):
-            style = {"color": color, "linestyle": "--", "label": f"{prefix}training"}
-            _draw_line(axes, run, panel.heights(training), **style)
+            line = _draw_line(axes, run, training, linestyle="--")
+            legend.entry(axes, line, run.name, "training")
         if validation:
-            heights = panel.heights(validation)
-            name = f"{prefix}validation" if both else run.name
-            best = min(range(len(heights)), key=heights.__getitem__)
-            label = f"{name} (best {MEASURES['mse'].text(heights[best])})"
-            _draw_line(axes, run, heights, color=color, label=label)
-            place = run.places[best], heights[best]
-            axes.plot(*place, marker="o", markersize=7, markerfacecolor="white", color=color)
+            line = _draw_line(axes, run, validation)
+            best = min(validation, key=lambda point: point[1])
+            part = "validation " if both else ""
+            text = f"{part}(best {MEASURES['mse'].text(best[1])})"
+            legend.entry(axes, line, run.name, text)
+            axes.plot(*best, marker="o", markersize=7, markerfacecolor="white", color=run.color)
 
 
-def _draw_line(axes: Axes, run: _Run, heights: list[float], **style: Any) -> None:
-    marker = "o" if len(heights) == 1 else ""  # a line of one point is invisible
-    axes.plot(run.places, heights, marker=marker, linewidth=1.6, **style)
+def _draw_line(axes: Axes, run: _Run, points: list[tuple[float, float]], **style: Any) -> Any:
+    marker = run.marker or ("o" if len(points) == 1 else "")  # a line of one point is invisible
+    every = max(1, len(points) // 10)
+    places, heights = zip(*points, strict=True)
+    style |= {"color": run.color, "marker": marker, "markersize": 4, "markevery": every}
+    return axes.plot(places, heights, linewidth=1.6, **style)[0]
 
 
 def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from mfcli.errors import ArtifactError, Param
 from mfcli.evaluation import (
@@ -20,7 +19,8 @@ from mfcli.evaluation import (
     RatingError,
     Residuals,
 )
-from mfcli.plots.canvas import check_suffix, new_figure, save
+from mfcli.plots.canvas import picture
+from mfcli.plots.drawing import Axes
 from mfcli.plots.style import MAIN, REFERENCE, finish, set_title
 
 _RMSE = MEASURES["rmse"]
@@ -51,7 +51,6 @@ def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") 
     ArtifactError
         If the file cannot be written, or these are the metrics of several folds.
     """
-    check_suffix(out)
     if isinstance(metrics, FoldMetrics):
         one = Param("split", "split/fold-1"), Param("model", "fold-1/model")
         raise ArtifactError(
@@ -59,16 +58,15 @@ def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") 
             remedy=["evaluate one fold, with ", one[0], " and ", one[1]],
         )
     panels = _panels(metrics)
-    figure = new_figure(13.0, 7.0)
-    grid = figure.subplots(2, 3).ravel()
-    for axes, (name, draw) in zip(grid, panels.items(), strict=False):
-        draw(axes)
-        set_title(axes, name)
-        finish(axes, legend=bool(axes.get_legend_handles_labels()[0]))
-    for axes in grid[len(panels) :]:
-        axes.set_axis_off()
-    figure.suptitle(title or _title(metrics), parse_math=False)
-    save(figure, out)
+    with picture(out, 13.0, 7.0) as figure:
+        grid = figure.subplots(2, 3).ravel()
+        for axes, (name, draw) in zip(grid, panels.items(), strict=False):
+            draw(axes)
+            set_title(axes, name)
+            finish(axes, legend=bool(axes.get_legend_handles_labels()[0]))
+        for axes in grid[len(panels) :]:
+            axes.set_axis_off()
+        figure.suptitle(title or _title(metrics))
     return list(panels)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from mfcli.evaluation import MEASURES
-from mfcli.plots.canvas import check_suffix, new_figure, save
+from mfcli.plots.canvas import picture
+from mfcli.plots.drawing import Axes
 from mfcli.plots.style import (
     ACCENT,
     MAIN,
@@ -49,22 +49,20 @@ def plot_search(
     ArtifactError
         If the file cannot be written.
     """
-    check_suffix(out)
     complete = [trial for trial in trials if trial.is_complete]
     rows = 1 + -(-len(importances) // _COLUMNS)
-    figure = new_figure(14.0, 3.2 * rows)
-    grid = figure.add_gridspec(rows, _COLUMNS)
     top = _top(trials)
-    _draw_trials(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
-    _draw_importances(figure.add_subplot(grid[0, _COLUMNS // 2 :]), importances)
-    for place, name in enumerate(importances):
-        axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
-        _draw_setting(axes, complete, name, top)
-        if place % _COLUMNS == 0:
-            axes.set_ylabel(_LABEL)
-    if title:
-        figure.suptitle(title, parse_math=False)
-    save(figure, out)
+    with picture(out, 14.0, 3.2 * rows) as figure:
+        grid = figure.add_gridspec(rows, _COLUMNS)
+        _draw_trials(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
+        _draw_importances(figure.add_subplot(grid[0, _COLUMNS // 2 :]), importances)
+        for place, name in enumerate(importances):
+            axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
+            _draw_setting(axes, complete, name, top)
+            if place % _COLUMNS == 0:
+                axes.set_ylabel(_LABEL)
+        if title:
+            figure.suptitle(title)
 
 
 def _top(trials: Sequence[Attempt]) -> float:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from mfcli.plots.drawing import Axes, FuncFormatter, LogLocator, NullFormatter
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colors that people with color blindness can tell apart (M. Okabe and K. Ito, 2008)."""
+
+MARKERS = ("", "s", "^", "D", "v", "x", "*")
+"""Markers of runs that share a color."""
 
 MAIN, ACCENT, OTHER = COLORS[0], COLORS[1], COLORS[5]
 SEQUENCE = "viridis"  # color map for the order of trials
@@ -32,8 +34,8 @@ def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """Set the title of a panel; dollar signs do not start formulas."""
-    axes.set_title(title, fontsize="medium", parse_math=False)
+    """Set the title of a panel."""
+    axes.set_title(title, fontsize="medium")
 
 
 def finish(axes: Axes, *, legend: bool = False) -> None:
@@ -42,5 +44,4 @@ def finish(axes: Axes, *, legend: bool = False) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
-        for text in axes.legend(frameon=False, fontsize="small").get_texts():
-            text.set_parse_math(False)  # names of runs may contain dollar signs
+        axes.legend(frameon=False, fontsize="small")

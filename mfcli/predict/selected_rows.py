@@ -27,7 +27,7 @@ def all_rows(vocabulary: Vocabulary) -> Rows:
 def listed_rows(
     vocabulary: Vocabulary, what: str, ids: Sequence[str], file: Path | None = None
 ) -> Rows:
-    """Return the rows of ids, followed by the rows of the ids in a file.
+    """Return the rows of ids, followed by the rows of the known ids in a file.
 
     Parameters
     ----------
@@ -42,35 +42,64 @@ def listed_rows(
     -------
     int32 array, shape (n,)
 
+    Warns
+    -----
+    MfcliWarning
+        If some ids in the file, but not all, are not in the vocabulary.
+
     Raises
     ------
     DataError
         If the file cannot be read.
     UnknownIdError
-        If an id is not in the vocabulary.
+        For the first of `ids` that is not in the vocabulary, or if all ids in the file are not.
     """
-    named = find_rows(vocabulary, pa.array(ids, pa.string()), what)
-    return named if file is None else np.concatenate([named, _rows_in(vocabulary, what, file)])
+    rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
+    return rows if file is None else np.concatenate([rows, _known_rows(vocabulary, what, file)])
 
 
-def _rows_in(vocabulary: Vocabulary, what: str, file: Path) -> Rows:
-    """Return the rows of the ids in a file; the error counts those that are unknown."""
+def _known_rows(vocabulary: Vocabulary, what: str, file: Path) -> Rows:
+    """Return the rows of the ids in a file; the others are counted in a warning."""
     ids = read_ids(file, what)
     rows = vocabulary.rows(ids)
-    unknown = np.flatnonzero(rows < 0)
-    if len(unknown) == 1:
-        raise unknown_id(vocabulary, ids[int(unknown[0])].as_py(), what, str(file))
-    if len(unknown):
-        first = ids[int(unknown[0])].as_py()
+    unknown = rows < 0
+    if not unknown.any():
+        return rows
+    first = ids[int(np.argmax(unknown))].as_py()
+    if len(ids) == 1:
+        raise unknown_id(vocabulary, first, what, str(file))
+    rule = (
+        f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
+        f" {len(vocabulary):,} {what}s"
+    )
+    if unknown.all():
         raise UnknownIdError(
-            f"{len(unknown):,} of {len(ids):,} {what}s are not among the model's"
-            f" {len(vocabulary):,} {what}s, such as {first!r}",
+            f"{rule}, such as {first!r}",
             place=file,
             remedy="if the lines have several fields, name the columns in the first line"
             if any(separator in first for separator in ",;|\t")
             else "",
         )
-    return rows
+    warn(f"{rule} and are skipped; the first is {first!r}", place=file)
+    return rows[~unknown]
+
+
+def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
+    """Return the row of an id that has training ratings.
+
+    Returns
+    -------
+    int32 array, shape (1,)
+
+    Raises
+    ------
+    UnknownIdError
+        If the id is not in the vocabulary or has no training ratings.
+    """
+    row = find_rows(vocabulary, pa.array([name], pa.string()), what)
+    if not vocabulary.counts[row[0]]:
+        raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
+    return row
 
 
 def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | None:

@@ -171,7 +171,7 @@ def _history(path: Path) -> dict[str, Any]:
     seconds = history.lists.get("seconds")
     return {
         "epochs": len(history),
-        "seconds": math.fsum(seconds) if seconds else None,
+        "seconds": _finite(math.fsum(seconds)) if seconds else None,
         "curve": _curve(history),
         "lists": {name: _course(name, entries) for name, entries in history.lists.items()},
     }
@@ -187,16 +187,22 @@ def _curve(history: History) -> dict[str, Any]:
     what, values = next((what, values) for what, values in choices.items() if values)
     if what.endswith("RMSE"):
         values = [math.sqrt(max(value, 0)) for value in values]
-    return {"what": what, **_course("loss", values), "values": values}
+    return {"what": what, **_course("loss", values), "values": list(map(_finite, values))}
 
 
 def _course(name: str, entries: list[float]) -> dict[str, Any]:
     """Summarize a list; its best entry is known only if the lowest is the best."""
-    course = {"first": entries[0], "best": None, "best_epoch": None, "last": entries[-1]}
-    if name.rpartition("_")[2] in _LOWER_IS_BETTER:
-        best = min(range(len(entries)), key=entries.__getitem__)
+    first, last = _finite(entries[0]), _finite(entries[-1])
+    course = {"first": first, "best": None, "best_epoch": None, "last": last}
+    finite = [n for n, entry in enumerate(entries) if math.isfinite(entry)]
+    if finite and name.rpartition("_")[2] in _LOWER_IS_BETTER:
+        best = min(finite, key=entries.__getitem__)
         course |= {"best": entries[best], "best_epoch": best + 1}
     return course
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _metrics(path: Path) -> dict[str, Any]:
@@ -229,6 +235,7 @@ def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
             for name, baseline in metrics.baselines.items()
         },
         "groups": {name: record_values(group) for name, group in metrics.groups.items()},
+        "overlap": record_values(metrics.overlap) if metrics.overlap else None,
         "protocol": {"on": protocol.on, "ratings": protocol.ratings, **protocol.settings},
         "config": metrics.training,
         "changed": changed(metrics.training),

@@ -11,7 +11,7 @@ from mfcli.errors import ArtifactError
 from mfcli.evaluation import METRICS_FILE, looks_like_metrics
 from mfcli.model import KERAS_FILE
 from mfcli.storage import read_json
-from mfcli.training import HISTORY_FILE, MODEL_FOLDER
+from mfcli.training import HISTORY_FILE, MODEL_FOLDER, looks_like_history
 
 SPLIT_FOLDER = "split"
 
@@ -126,9 +126,11 @@ def _kind_of_json(path: Path) -> str | None:
     """Distinguish histories and metrics by content, or by the usual name if the file is damaged."""
     usual = {HISTORY_FILE: "history", METRICS_FILE: "metrics"}.get(path.name)
     try:
-        value = read_json(path)
+        value = read_json(path, finite=False)
     except ArtifactError:
         if usual:
             return usual
         raise
-    return "history" if "loss" in value else "metrics" if looks_like_metrics(value) else usual
+    if looks_like_history(value):
+        return "history"
+    return "metrics" if looks_like_metrics(value) else usual

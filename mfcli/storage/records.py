@@ -150,8 +150,15 @@ def to_section(path: Path, value: dict[str, Any], kind: type[T], *, remedy: Text
         raise ArtifactError(str(error), place=path, remedy=remedy) from error
 
 
-def read_json(path: Path, *, remedy: Text = _REMEDY) -> dict[str, Any]:
+def read_json(path: Path, *, remedy: Text = _REMEDY, finite: bool = True) -> dict[str, Any]:
     """Read a JSON object from any source.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : Text
+    finite : bool
+        As for `parse_json`.
 
     Returns
     -------
@@ -163,10 +170,12 @@ def read_json(path: Path, *, remedy: Text = _REMEDY) -> dict[str, Any]:
     ArtifactError
         If the file is missing, unreadable or too large, or as from `parse_json`.
     """
-    return parse_json(path, _content(path, remedy), remedy=remedy)
+    return parse_json(path, _content(path, remedy), remedy=remedy, finite=finite)
 
 
-def parse_json(path: Path, content: bytes, *, remedy: Text = _REMEDY) -> dict[str, Any]:
+def parse_json(
+    path: Path, content: bytes, *, remedy: Text = _REMEDY, finite: bool = True
+) -> dict[str, Any]:
     """Parse a JSON object.
 
     Parameters
@@ -175,18 +184,20 @@ def parse_json(path: Path, content: bytes, *, remedy: Text = _REMEDY) -> dict[st
         Where it was read, for messages.
     content : bytes
     remedy : Text
+    finite : bool
+        Refuse numbers that are not finite. Otherwise they are read as NaN and infinity.
 
     Returns
     -------
     dict
-        All numbers are finite and below 1e300 in absolute value.
+        If `finite`, all numbers are below 1e300 in absolute value.
 
     Raises
     ------
     ArtifactError
         If the content is not a JSON object with such numbers.
     """
-    value = _parsed(path, content, remedy)
+    value = _parsed(path, content, remedy, finite)
     if not isinstance(value, dict):
         found = type(value).__name__
         raise ArtifactError(f"must hold a JSON object, got {found}", place=path, remedy=remedy)
@@ -248,13 +259,13 @@ def _content(path: Path, remedy: Text) -> bytes:
     return content
 
 
-def _parsed(path: Path, content: bytes, remedy: Text) -> Any:
+def _parsed(path: Path, content: bytes, remedy: Text, finite: bool) -> Any:
     try:
         return json.loads(
             content.decode(marked_encoding(content) or "utf-8"),
-            parse_int=_whole,
-            parse_float=_finite,
-            parse_constant=_refused,
+            parse_int=_whole if finite else _whole_or_huge,
+            parse_float=_finite if finite else float,
+            parse_constant=_refused if finite else float,
         )
     except OverflowError as error:
         rule = str(error)
@@ -265,6 +276,10 @@ def _parsed(path: Path, content: bytes, remedy: Text) -> Any:
 
 def _whole(text: str) -> int:
     return int(text) if len(text) <= 300 else _refused(text)
+
+
+def _whole_or_huge(text: str) -> int | float:
+    return int(text) if len(text) <= 300 else float(text)
 
 
 def _finite(text: str) -> float:

@@ -11,6 +11,7 @@ from .history import (
     Epoch as Epoch,
     History as History,
 )
+from .keras_history import looks_like_history as looks_like_history
 from .loop import (
     MODEL_FOLDER as MODEL_FOLDER,
     Diverged as Diverged,

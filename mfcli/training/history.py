@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, warn
 from mfcli.storage import (
     Record,
     read_json,
@@ -16,13 +17,13 @@ from mfcli.storage import (
     to_record,
     write_record,
 )
+from mfcli.training.keras_history import HUGE, check_length, keras_lists
 
 HISTORY_FILE = "history.json"
 MSE_NAMES = ("mse", "mean_squared_error")
 """Names under which a history of Keras may hold the mean squared error."""
 
-_MOST = 1_000_000  # epochs
-_HUGE = 1e30  # larger values cannot be plotted
+_UNSEALED = 1  # the format whose digest had other rules
 _LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
 
 
@@ -71,7 +72,8 @@ class History:
     ----------
     lists : dict of lists of float
         At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`,
-        `val_loss`, `val_mse` and `seconds`.
+        `val_loss`, `val_mse` and `seconds`. Other histories have NaN where an entry is missing or
+        not finite.
     """
 
     lists: dict[str, list[float]]
@@ -89,8 +91,9 @@ class History:
         return len(self.lists["loss"])
 
     def series(self, names: tuple[str, ...], prefix: str = "") -> list[float] | None:
-        """Return the first list with one of these names, or None if there is none."""
-        return next((self.lists[prefix + n] for n in names if prefix + n in self.lists), None)
+        """Return the first list with one of these names and a finite entry, or None."""
+        lists = (self.lists.get(prefix + name, []) for name in names)
+        return next((entries for entries in lists if any(map(math.isfinite, entries))), None)
 
     def write(self, path: Path) -> None:
         """Write a history of `fit` as JSON, replacing the file atomically.
@@ -108,16 +111,24 @@ class History:
     def read(cls, path: Path) -> History:
         """Read `history.json`, or a `History.history` of Keras saved as JSON.
 
+        Warns
+        -----
+        MfcliWarning
+            If entries are missing or not finite, or an older mfcli wrote the file.
+
         Raises
         ------
         ArtifactError
-            If the file is missing, damaged, of another format or not a history.
+            If the file is missing, damaged, of a newer format or not a history.
         """
-        value = read_json(path, remedy="train again")
-        if "format" in value:
-            values = record_values(to_record(path, value, HistoryRecord, remedy="train again"))
-            value = {name: values[name] for name in _LISTS if values.get(name) is not None}
-        return cls.checked(path, value)
+        value = read_json(path, remedy="train again", finite=False)
+        if value.get("format") == _UNSEALED:
+            warn(f"has format {_UNSEALED} of an older mfcli; its digest is not checked", place=path)
+            value = {name: value[name] for name in _LISTS if name in value}
+        if "format" not in value:
+            return cls(keras_lists(path, value))
+        values = record_values(to_record(path, value, HistoryRecord, remedy="train again"))
+        return cls.checked(path, {n: values[n] for n in _LISTS if values.get(n) is not None})
 
     @classmethod
     def checked(cls, path: Path, lists: Mapping[str, Any]) -> History:
@@ -131,9 +142,7 @@ class History:
         length = len(lists["loss"]) if isinstance(lists.get("loss"), list) else 0
         if not length:
             raise ArtifactError("is not a training history: it has no list 'loss'", place=path)
-        if length > _MOST:
-            rule = f"must have at most {_MOST:,} epochs, got {length:,}"
-            raise ArtifactError(rule, place=path)
+        check_length(path, length)
         for name, entries in lists.items():
             if not _is_series(entries, length):
                 rule = f"{name!r} must be a list of {length} finite numbers, like 'loss'"
@@ -145,5 +154,5 @@ def _is_series(entries: Any, length: int) -> bool:
     return (
         isinstance(entries, list)
         and len(entries) == length
-        and all(type(entry) in (int, float) and abs(entry) < _HUGE for entry in entries)
+        and all(type(entry) in (int, float) and abs(entry) < HUGE for entry in entries)
     )

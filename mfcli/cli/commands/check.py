@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from mfcli import check as checking
-from mfcli.cli.formatting import duration, scale, size
+from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, scale, size
 from mfcli.cli.options import SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.spelling import spelled
-from mfcli.cli.tables import print_table, table as make_table, value_table
+from mfcli.cli.streams import print_line
+from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, value_table
 
 if TYPE_CHECKING:
     from mfcli.check import Report
@@ -39,9 +40,9 @@ def _print(report: Report) -> None:
     for table in (_facts(report), _activity(report), _histogram(report)):
         print_table(table)
     for warning in report.warnings:
-        print(f"warning: {warning.phrase(spelled)}")
+        print_line(f"warning: {warning.phrase(spelled)}")
     if not report.warnings:
-        print("no warnings")
+        print_line("no warnings")
 
 
 def _facts(report: Report) -> Table:
@@ -88,6 +89,10 @@ def _histogram(report: Report) -> Table:
     table.add_column("")
     for bin in report.values.histogram:
         name = f"{bin.low:g}" if bin.low == bin.high else f"{bin.low:.4g} to {bin.high:.4g}"
-        bar = "█" * round(_BAR * bin.count / longest)
+        bar = Drawing(partial(_bar, bin.count / longest), _BAR)
         table.add_row(name, f"{bin.count:,}", f"{bin.count / report.ratings:.1%}", bar)
     return table
+
+
+def _bar(share: float, width: int, ascii_only: bool) -> str:
+    return (PLAIN_LEVELS if ascii_only else LEVELS)[-1] * round(width * share)

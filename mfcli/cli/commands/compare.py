@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from mfcli import evaluation
 from mfcli.cli.formatting import interval, plain
 from mfcli.cli.options import FILES
 from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption
-from mfcli.cli.tables import cell, print_table, table as make_table
+from mfcli.cli.tables import Table, print_table, table as make_table
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def compare(
 
 def _print(comparison: Comparison) -> None:
     settings = {
-        name: [cell("-" if value is None else plain(value)) for value in values]
+        name: ["-" if value is None else plain(value) for value in values]
         for name, values in comparison.settings.items()
     }
     if len(settings) > _MOST_COLUMNS:
@@ -81,13 +81,13 @@ def _runs_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table
     table = make_table(title, "run", *settings, *(measures[name].label for name in shown))
     for number, name in enumerate(comparison.runs):
         values = (column[number] for column in settings.values())
-        table.add_row(cell(name), *values, *(_measure(comparison, m, number) for m in shown))
+        table.add_row(name, *values, *(_measure(comparison, m, number) for m in shown))
     return table
 
 
-def _measure(comparison: Comparison, measure: str, number: int) -> str:
+def _measure(comparison: Comparison, measure: str, number: int) -> Text:
     text = evaluation.MEASURES[measure].text(comparison.measures[measure][number])
-    return f"[bold]{text}[/bold]" if number in comparison.best(measure) else text
+    return Text(text, "bold" if number in comparison.best(measure) else "")
 
 
 def _differences_table(comparison: Comparison) -> Table:
@@ -100,7 +100,7 @@ def _differences_table(comparison: Comparison) -> Table:
     table = make_table(f"Differences from {first}", "run", *columns)
     for run in others:
         cells = (text for name in shown for text in _difference(comparison, name, run))
-        table.add_row(cell(run), *cells)
+        table.add_row(run, *cells)
     return table
 
 

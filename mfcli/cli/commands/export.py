@@ -12,6 +12,7 @@ from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.shared_options import ModelFolder
+from mfcli.cli.streams import print_line
 
 
 def _formats() -> list[str]:
@@ -65,4 +66,4 @@ def export(
     line = (
         f"{target}: {count(users, 'user')}, {count(items, 'item')}, k {trained.k}, {size:,} bytes"
     )
-    screen.show(result, lambda: print(line))
+    screen.show(result, lambda: print_line(line))

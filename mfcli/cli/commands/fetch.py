@@ -12,6 +12,7 @@ from mfcli import fetch as fetching
 from mfcli.cli.formatting import size
 from mfcli.cli.options import FILES
 from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.streams import print_line
 
 if TYPE_CHECKING:
     from mfcli.fetch import Fetched
@@ -53,7 +54,7 @@ def fetch(
 
 
 def _print(fetched: Fetched) -> None:
-    print(f"{fetched.ratings}: the ratings ({size(fetched.bytes)} compressed)")
-    print(f"Terms of use: {fetched.terms}")
-    print(f"Please cite: {fetched.citation}")
-    print(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")
+    print_line(f"{fetched.ratings}: the ratings ({size(fetched.bytes)} compressed)")
+    print_line(f"Terms of use: {fetched.terms}")
+    print_line(f"Please cite: {fetched.citation}")
+    print_line(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")

@@ -15,6 +15,7 @@ from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.shared_options import ModelFolder, Threads, refuse
+from mfcli.cli.streams import print_line
 from mfcli.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
@@ -122,4 +123,4 @@ def _write_extended(trained: Model, folded: FoldedUsers, folder: Path, screen: S
     ratings = count(facts["ratings"], "rating")
     line = f"{folder}: {len(made.users):,} users, {facts['users']:,} of them from {ratings}"
     result = {"folded_in": facts, "model": str(folder), "users": len(made.users)}
-    screen.show(result, lambda: print(line))
+    screen.show(result, lambda: print_line(line))

@@ -8,6 +8,7 @@ from mfcli import config, search, splits
 from mfcli.cli.screen import JsonOption
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder
 from mfcli.cli.spelling import training_command
+from mfcli.cli.streams import print_line
 
 
 def init(
@@ -23,4 +24,9 @@ def init(
     text = config.settings_text(search.title_of(parts), advice)
     config.write_settings(out, text)
     result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
-    screen.show(result, lambda: print(f"{text}\nwrote {out}; next: {training_command(out)}"))
+    screen.show(result, lambda: _print(text, out))
+
+
+def _print(text: str, out: Path) -> None:
+    for line in f"{text}\nwrote {out}; next: {training_command(out)}".split("\n"):
+        print_line(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from mfcli.cli.options import FILES, Given
 from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption, Screen
 from mfcli.cli.shared_options import refuse
+from mfcli.cli.streams import print_line
 from mfcli.errors import UsageError
 
 _PANEL = "Plot"
@@ -55,7 +55,6 @@ def plot(
     ] = None,
 ) -> None:
     """Plot training histories, or the error of a model by groups of ratings."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs that it builds a font cache
     paths = [path / training.HISTORY_FILE if path.is_dir() else path for path in files]
     several = Path(training.HISTORY_FILE)
     target = out or (paths[0] if len(paths) == 1 else several).with_suffix(".png")
@@ -77,10 +76,10 @@ def _plot_histories(
     runs = dict(zip(run_names(paths), map(training.History.read, paths), strict=True))
     plots.plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
-    screen.show(result, lambda: print(f"{target}: {count(len(runs), 'run')}"))
+    screen.show(result, lambda: print_line(f"{target}: {count(len(runs), 'run')}"))
 
 
 def _plot_metrics(path: Path, target: Path, title: str, screen: Screen) -> None:
     panels = plots.plot_metrics(evaluation.read_metrics(path), target, title=title)
     result = {"picture": str(target), "panels": panels}
-    screen.show(result, lambda: print(f"{target}: {count(len(panels), 'panel')}"))
+    screen.show(result, lambda: print_line(f"{target}: {count(len(panels), 'panel')}"))

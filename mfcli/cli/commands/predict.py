@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from mfcli.cli.row_output import Out, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, Threads, refuse
+from mfcli.cli.streams import data_output, print_line
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def predict(
     _note_unknown(counts, screen)
     if isinstance(target, Path):
         line = f"{target}: {count(counts.pairs, 'pair')}"
-        screen.show({"out": str(target), **vars(counts)}, lambda: print(line))
+        screen.show({"out": str(target), **vars(counts)}, lambda: print_line(line))
 
 
 def _check_request(given: Given, pairs: str | None, out: Path | None, screen: Screen) -> None:
@@ -114,15 +114,16 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
     if out is not None and str(out) != "-":
         yield out
         return
+    output = data_output()
     if strict:
         with storage.scratch_file() as (held, _):
             with storage.scratch_errors():
                 yield held
                 held.seek(0)
-            shutil.copyfileobj(held, sys.stdout.buffer)
+            shutil.copyfileobj(held, output)
     else:
-        yield sys.stdout.buffer
-    sys.stdout.flush()
+        yield output
+    output.flush()
 
 
 def _note_unknown(counts: PairCounts, screen: Screen) -> None:

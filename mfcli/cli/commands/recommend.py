@@ -80,6 +80,7 @@ def recommend(
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users)
     )
+    models.warn_untrained(trained.users, wanted)
     exclude = models.Rated.of(*known) if known else None
     table = listing.recommend(trained, wanted, exclude, threads)
     listing.print(table, "recommendations", screen)

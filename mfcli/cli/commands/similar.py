@@ -29,8 +29,9 @@ def similar(
     what = "user" if users else "item"
     vocabulary = trained.users if users else trained.items
     factors = trained.user_factors if users else trained.item_factors
-    row = prediction.listed_rows(vocabulary, what, [name])
-    ranking = models.similar(factors, row, listing.n, vocabulary.counts >= listing.min_count)
+    row = prediction.trained_row(vocabulary, what, name)
+    allowed = vocabulary.counts >= max(listing.min_count, 1)
+    ranking = models.similar(factors, row, listing.n, allowed)
     table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
     if users:
         table = table.rename_columns(["rank", "user", "cosine"])

@@ -17,6 +17,7 @@ from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.screen import Screen, ScreenOptions, warn
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
+from mfcli.cli.streams import print_line
 from mfcli.config import TRAINING, Config
 from mfcli.errors import UsageError
 
@@ -185,7 +186,7 @@ def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
     epochs = count(summary["epochs"], "epoch")
     if 0 < fitted.epoch < summary["epochs"]:
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
-    print(
+    print_line(
         f"{summary['model']} and {summary['history']}:"
         f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
         f" after {epochs} in {duration(summary['seconds'])}"

@@ -1,0 +1,136 @@
+"""Standard output and standard error, whatever they are connected to.
+
+`guard_streams` replaces both. Characters that the encoding of a stream lacks are escaped. A stream
+that is closed discards what is printed. A write that fails on standard output is an `OutputError`;
+on standard error, it is ignored, because messages must not stop the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import select
+import sys
+from typing import Any, BinaryIO, TextIO, cast
+
+from rich.console import Console
+
+from mfcli.cli.formatting import printable
+from mfcli.errors import MfcliError
+
+_BROKEN_PIPE = 128 + 13  # the status of a program that SIGPIPE ends
+
+
+class OutputError(MfcliError):
+    """Standard output cannot be written; its reader may have enough (`head`)."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"cannot be written: {error.strerror or error}", place="standard output")
+        self.is_broken_pipe = error.errno in (errno.EPIPE, errno.ESHUTDOWN)
+        self.exit_code = _BROKEN_PIPE if self.is_broken_pipe else 1
+
+
+def guard_streams() -> None:
+    """Replace standard output and standard error; does nothing if they are replaced already."""
+    sys.stdout = _guarded(sys.stdout, must_write=True)
+    sys.stderr = _guarded(sys.stderr, must_write=False)
+    if os.name == "posix" and sys.stdin is not None:
+        # Python takes a pipe that does not block and is empty for one that has ended.
+        with contextlib.suppress(OSError, ValueError):
+            os.set_blocking(sys.stdin.fileno(), True)
+
+
+def print_line(text: str) -> None:
+    """Print one line on standard output; characters that control a terminal are escaped."""
+    print(printable(text))
+
+
+def print_message(kind: str, text: str) -> None:
+    """Print a note, a warning or an error in one line on standard error."""
+    print(f"{kind}: {printable(text)}", file=sys.stderr)
+
+
+def data_output() -> BinaryIO:
+    """Return standard output for data that programs read, which is always UTF-8.
+
+    Raises
+    ------
+    OutputError
+        If it is closed.
+    """
+    raw = getattr(sys.stdout.buffer, "raw", None)
+    if isinstance(raw, _Guard) and not raw.is_open:
+        raise OutputError(OSError(errno.EBADF, "it is closed"))
+    sys.stdout.flush()
+    return sys.stdout.buffer
+
+
+def console(*, stderr: bool = False, width: int | None = None) -> Console:
+    """Return a console that takes no text for markup or emoji."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+
+def _guarded(stream: TextIO | None, *, must_write: bool) -> TextIO:
+    below = getattr(stream, "buffer", None)
+    if isinstance(getattr(below, "raw", None), _Guard) or (stream is not None and below is None):
+        return cast(TextIO, stream)  # guarded already, or text in memory
+    if stream is not None:
+        stream.flush()
+    guard = _Guard(stream, must_write)
+    return io.TextIOWrapper(
+        io.BufferedWriter(guard),
+        encoding=stream.encoding if stream else "utf-8",
+        errors="backslashreplace",
+        line_buffering=not must_write or guard.isatty(),
+        write_through=getattr(stream, "write_through", False),
+    )
+
+
+class _Guard(io.RawIOBase):
+    """Writes to the bytes below a stream, or discards everything if it is closed or has failed.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        None if it is closed.
+    must_write : bool
+        Whether a write that fails is an error.
+
+    Attributes
+    ----------
+    is_open : bool
+    """
+
+    def __init__(self, stream: TextIO | None, must_write: bool) -> None:
+        self._stream = stream  # it would close the bytes when it is collected
+        buffer: Any = stream.buffer if stream else None
+        self._below, self._must_write = getattr(buffer, "raw", buffer), must_write
+
+    @property
+    def is_open(self) -> bool:
+        return self._below is not None
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self.is_open and bool(self._below.isatty())
+
+    def fileno(self) -> int:
+        return int(self._below.fileno()) if self.is_open else super().fileno()
+
+    def write(self, data: Any) -> int:
+        if not self.is_open:
+            return len(data)
+        try:
+            # None means that a pipe that does not block is full.
+            while (written := self._below.write(data)) is None:
+                select.select([], [self._below], [])
+        except OSError as error:
+            self._below = None  # what is still in the buffers must not fail again at exit
+            if self._must_write:
+                raise OutputError(error) from error
+            return len(data)
+        return int(written)
