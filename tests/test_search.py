@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from planted import planted_split
 
 import mfcli.search.recommended
 from mfcli.config import Config, read_config
-from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
+from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError
 from mfcli.plots import plot_search
 from mfcli.search import (
     Attempt,
@@ -103,12 +104,13 @@ def test_hopeless_trials_are_pruned(search: Search) -> None:
 
 
 def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
-    path = tmp_path / "search.db"
-    Search(split, Config(), SPACE, path).run(ROUND)
-    again = Search(split, Config(), SPACE, path)
-    assert again.attempts == search.attempts[:ROUND]
-    again.run(2 * ROUND)
-    assert again.attempts == search.attempts[: 2 * ROUND]
+    path = tmp_path / "search.jsonl"
+    with Search(split, Config(), SPACE, path) as some:
+        some.run(ROUND)
+    with Search(split, Config(), SPACE, path) as again:
+        assert again.attempts == search.attempts[:ROUND]
+        again.run(2 * ROUND)
+        assert again.attempts == search.attempts[: 2 * ROUND]
     others: dict[str, tuple[Split, Config, Space]] = {
         "another split": (replace(split, hash="x"), Config(), SPACE),
         "other validation ratings": (
@@ -125,19 +127,40 @@ def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: P
             Search(*other, path)
 
 
-def test_an_interrupted_search_continues(split: Split, tmp_path: Path) -> None:
+def stopped_after(number: int) -> Callable[[Attempt], None]:
+    """Return a function that interrupts a search after a trial."""
+
     def interrupt(attempt: Attempt) -> None:
-        if attempt.number == 3:
+        if attempt.number == number:
             raise KeyboardInterrupt
 
-    path = tmp_path / "search.db"
-    with pytest.raises(KeyboardInterrupt):
-        Search(split, Config(), SPACE, path, threads=2).run(ROUND, on_trial=interrupt)
-    again = Search(split, Config(), SPACE, path)
-    assert [attempt.number for attempt in again.attempts] == [1, 2, 3]
-    again.run(ROUND)
-    assert len(again.attempts) == ROUND
-    assert not again.failures
+    return interrupt
+
+
+def test_an_interrupted_search_continues(split: Split, search: Search, tmp_path: Path) -> None:
+    path = tmp_path / "search.jsonl"
+    for number in (3, ROUND, 2 * ROUND + 1):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            Search(split, Config(), SPACE, path, threads=2) as some,
+        ):
+            some.run(24, on_trial=stopped_after(number))
+        with Search(split, Config(), SPACE, path) as again:
+            assert [attempt.number for attempt in again.attempts] == [*range(1, number + 1)]
+    with Search(split, Config(), SPACE, path) as again:
+        again.run(24)
+        assert again.attempts == search.attempts
+        assert not again.failures
+
+
+def test_a_search_may_be_extended_by_any_number_of_trials(
+    split: Split, search: Search, tmp_path: Path
+) -> None:
+    path = tmp_path / "search.jsonl"
+    for trials in (3, 5, 18, 24):
+        with Search(split, Config(), SPACE, path) as some:
+            some.run(trials)
+            assert some.attempts == search.attempts[:trials]
 
 
 def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:
@@ -150,17 +173,10 @@ def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:
 def test_searched_settings_may_differ_from_those_in_the_storage(
     split: Split, tmp_path: Path
 ) -> None:
-    Search(split, Config(), SPACE, tmp_path / "s.db")
-    Search(split, Config(k=50, lr=0.5, epochs=99), SPACE, tmp_path / "s.db")
-
-
-def test_a_damaged_storage_is_named(split: Split, tmp_path: Path) -> None:
-    path = tmp_path / "search.db"
-    path.write_text("not a database\n" * 99, encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"search.db: cannot be used as storage"):
-        Search(split, Config(), SPACE, path)
-    with pytest.raises(UsageError, match="storage must not contain any of"):
-        Search(split, Config(), SPACE, tmp_path / "a?b.db")
+    with Search(split, Config(), SPACE, tmp_path / "s.jsonl") as some:
+        some.run(1)
+    with Search(split, Config(k=50, lr=0.5, epochs=99), SPACE, tmp_path / "s.jsonl") as again:
+        assert again.attempts == some.attempts
 
 
 def test_it_stops_after_the_given_time(split: Split) -> None:

@@ -12,6 +12,11 @@ from .compilation import (
     kernel as kernel,
 )
 from .digests import check_files as check_files, sha256 as sha256
+from .journal import (
+    Journal as Journal,
+    JournalRecord as JournalRecord,
+    open_journal as open_journal,
+)
 from .locks import locked as locked
 from .memory import check_memory as check_memory
 from .records import (

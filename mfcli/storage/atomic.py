@@ -97,7 +97,7 @@ def check_replaceable(folder: Path, names: Collection[str]) -> None:
 
 
 def check_writable_file(target: Path) -> None:
-    """Check, before long work, that the target of `replacing_file` is not a folder.
+    """Check, before long work, that `replacing_file` can write a file.
 
     Raises
     ------
@@ -105,6 +105,9 @@ def check_writable_file(target: Path) -> None:
     """
     with writing(target):
         _refuse_folder(target)
+        folders = target.absolute().parents
+        with tempfile.TemporaryFile(dir=next(path for path in folders if path.exists())):
+            pass
 
 
 @contextlib.contextmanager

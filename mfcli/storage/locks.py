@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,18 +31,43 @@ def locked(folder: Path) -> Iterator[None]:
     lock = filelock.FileLock(folder / _LOCK, timeout=0)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            rule = "another process is writing to this folder"
-            remedy = "wait until it ends, or choose another folder"
-            raise ArtifactError(rule, place=folder, remedy=remedy) from None
+        _acquire(lock, folder, "folder")
     try:
         yield
     finally:
         _release(lock)
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
+
+
+@contextlib.contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Lock a file for this process while the block runs; it need not exist, but its folder must.
+
+    Raises
+    ------
+    ArtifactError
+        If another process holds the lock, or the folder is missing or cannot be written.
+    """
+    target = path.resolve()  # several names of a file share a lock
+    lock = filelock.FileLock(target.with_name(f".{target.name}{_LOCK}"), timeout=0)
+    with writing(path):
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
+        _acquire(lock, path, "file")
+    try:
+        yield
+    finally:
+        _release(lock)
+
+
+def _acquire(lock: filelock.BaseFileLock, place: Path, noun: str) -> None:
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        rule = f"another process is writing to this {noun}"
+        remedy = f"wait until it ends, or choose another {noun}"
+        raise ArtifactError(rule, place=place, remedy=remedy) from None
 
 
 def _release(lock: filelock.BaseFileLock) -> None:
