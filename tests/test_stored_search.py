@@ -175,7 +175,7 @@ def test_other_files_are_refused_and_left_as_they_are(
         path.write_bytes(content)
     message = refusal(split, path)
     assert message.endswith("; choose another storage")
-    assert os.listdir(tmp_path) == ["other.db"]
+    assert [*tmp_path.iterdir()] == [path]
     if content is None:
         assert message.startswith(
             "other.db: is not a search of mfcli tune, or its first line is damaged;"
@@ -198,7 +198,7 @@ def test_addresses_of_databases_are_refused(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ArtifactError, match="is the address of a database, not a file; choose"):
         opened(split, Path(name))
-    assert not os.listdir()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_only_regular_files_are_used(split: Split, tmp_path: Path) -> None:
