@@ -90,8 +90,9 @@ INTERFACES: dict[str, list[str]] = {
              "replacing_file", "replacing_folder", "sha256", "stderr_held", "to_record",
              "to_section", "write_arrays", "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
-              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
-              "make_plan", "read_checkpoint", "resumed", "row_size", "training_memory"]}
+              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_same_run",
+              "check_writable", "fit", "make_plan", "read_checkpoint", "resumed", "row_size",
+              "training_memory"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, Param, Text, TrainingError, check_type
+from mfcli.errors import ConfigError, MfcliError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
@@ -125,7 +125,7 @@ def fit(
     keeper : Keeper, optional
         Writes checkpoints.
     on_plan : callable, optional
-        Called before training with the plan.
+        Called before training with the plan, when older checkpoints of `keeper` are replaced.
     on_epoch : callable, optional
         Called after each epoch.
     on_progress : callable, optional
@@ -164,18 +164,25 @@ def fit(
             remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
                     Param("stop_on_test", True)],
         )  # fmt: skip
-    plan = make_plan(split.train, config)
+    plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
-        resume.check(config, split.hash)
+        resume.check(config if resume.has_state else begin.config, split.hash)
     _check_memory(split, config, plan)
-    on_plan(plan)
-    run = _Run(split, config, plan, threads or cores(), resume)
-    while not run.is_done():
-        epoch = run.next(on_progress)
-        on_epoch(epoch)
+    if keeper and not (resume and resume.has_state):
+        keeper.begin(begin)
+    try:
+        on_plan(plan)
+        run = _Run(split, config, plan, threads or cores(), resume)
+        while not run.is_done():
+            epoch = run.next(on_progress)
+            on_epoch(epoch)
+            if keeper:
+                keeper.offer(epoch, run.is_done(), run.checkpoint)
+    except MfcliError:
         if keeper:
-            keeper.offer(epoch, run.is_done(), run.checkpoint)
+            keeper.fail()
+        raise
     return run.result()
 
 
@@ -209,7 +216,7 @@ class _Run:
         self._engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
         self._epochs: list[Epoch] = []
         self._best, self._best_epoch, self._least = self._start, 0, math.inf
-        if resume:
+        if resume and resume.has_state:
             self._engine.restore(resume.state)
             for epoch in resume.history.epochs():
                 self._add(epoch)
