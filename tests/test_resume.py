@@ -173,3 +173,13 @@ def test_options_change_the_settings_of_the_checkpoint(train: Train) -> None:
     assert train("--resume", "--warmup", 20).code == 0
     done = train("--resume", "--prior", "shared")
     assert "--prior is not used with --optimizer sgd; omit it" in done.err
+
+
+def test_a_folder_of_folds_is_no_model(train: Train, run: Run) -> None:
+    train("--split", "folds", "--out", "o", "--epochs", 1)
+    done = run("evaluate", "--split", "folds", "--model", "o")
+    assert (done.code, done.err) == (
+        1,
+        "error: fold-1/o: holds no model; use --model o/model\n",
+    )
+    assert run("evaluate", "--split", "folds", "--model", "o/model", "--resamples", 0).code == 0

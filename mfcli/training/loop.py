@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, MfcliError, Param, Text, TrainingError, check_type
+from mfcli.errors import ConfigError, DataError, MfcliError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import check_memory, check_replaceable, check_writable_file, cores
@@ -26,6 +26,9 @@ from mfcli.types import Progress
 
 MODEL_FOLDER = "model"
 
+_LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
+_CLOSEST = 1e-14  # difference of the largest and the smallest rating
+_NARROW = 0.1  # difference below which the initial weights of descent may be too large
 _MODELS = 3  # held by the loop: the initial model, the best one and the last one
 
 
@@ -148,6 +151,8 @@ def fit(
         If an argument has another type.
     Diverged
         If the error grows without bound.
+    DataError
+        If the ratings are too large or too close to each other for the precision of float32.
     """
     if isinstance(split, Folds):
         raise ConfigError(
@@ -168,6 +173,7 @@ def fit(
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
         resume.check(config if resume.has_state else begin.config, split.hash)
+    _check_scale(split)
     _check_memory(split, config, plan)
     if keeper and not (resume and resume.has_state):
         keeper.begin(begin)
@@ -184,6 +190,18 @@ def fit(
             keeper.fail()
         raise
     return run.result()
+
+
+def _check_scale(split: Split) -> None:
+    """Refuse ratings whose squared errors overflow, or vanish, in float32."""
+    low, high = split.scale.min, split.scale.max
+    if max(-low, high) > _LARGEST:
+        rule = f"ratings must be at most {_LARGEST:g} in absolute value for training"
+        value = low if -low > high else high
+        raise DataError(rule, value=value, remedy="divide them by a constant")
+    if 0 < high - low < _CLOSEST:
+        rule = f"ratings must differ by at least {_CLOSEST:g} for training"
+        raise DataError(rule, value=high - low, remedy="multiply them by a constant")
 
 
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
@@ -292,8 +310,15 @@ class _Run:
             return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
         remedy: list[str | Param] = ["try another ", Param("reg"), " or ", Param("batch_size")]
+        difference = self._split.scale.max - self._split.scale.min
         if rate:
             remedy = ["try ", Param("lr", float(f"{rate:g}"))]
+        elif difference < _NARROW:
+            remedy = [
+                "multiply the ratings by a constant, because they differ by at most"
+                f" {difference:g}, or use ",
+                Param("optimizer", "gibbs"),
+            ]
         if (config.blocks or 1) > 1:
             remedy += [" or fewer ", Param("blocks"), f" than {config.blocks}"]
         return remedy
