@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import TimeRemainingColumn
 
-from mfcli import evaluation, model as models, splits, storage
+from mfcli import evaluation, model as models, splits, storage, training
 from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
@@ -17,7 +17,6 @@ from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.config import EVALUATION
 from mfcli.errors import ArtifactError, Param
-from mfcli.training import MODEL_FOLDER
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Metrics
@@ -107,6 +106,6 @@ def _model_of(fold: Path, model: Path) -> Path:
     """Return the model folder of a fold, given the one that a single split would have."""
     path = model.parent / fold.name / model.name
     if not path.exists() and (model / fold.name).is_dir():
-        right = Param("model", model / MODEL_FOLDER)
+        right = Param("model", model / training.MODEL_FOLDER)
         raise ArtifactError("holds no model", place=path, remedy=["use ", right])
     return path
