@@ -59,7 +59,7 @@ GOOD: dict[str, Any] = {
 def written(tmp_path: Path, value: dict[str, Any]) -> Path:
     """Write any object with the right digest, NaN and all."""
     path = tmp_path / "a.json"
-    path.write_text(json.dumps(value | {"digest": records._seal(value)}))
+    path.write_text(json.dumps(value | {"digest": records.seal(value)}))
     return path
 
 

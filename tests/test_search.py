@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Outcome, Run
 from planted import planted_split
 
 import mfcli.search.recommended
 from mfcli.config import Config, read_config
-from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError, UsageError
+from mfcli.errors import ArtifactError, ConfigError, DataError, TrainingError
 from mfcli.plots import plot_search
 from mfcli.search import (
     Attempt,
+    Candidate,
     Search,
+    better_candidate,
     default_space,
     found_candidate,
     read_space,
@@ -29,7 +33,7 @@ from mfcli.search import (
 )
 from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space
-from mfcli.splits import Split
+from mfcli.splits import Split, write_split
 from mfcli.training import fit
 
 SPACE: Space = {
@@ -103,12 +107,13 @@ def test_hopeless_trials_are_pruned(search: Search) -> None:
 
 
 def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
-    path = tmp_path / "search.db"
-    Search(split, Config(), SPACE, path).run(ROUND)
-    again = Search(split, Config(), SPACE, path)
-    assert again.attempts == search.attempts[:ROUND]
-    again.run(2 * ROUND)
-    assert again.attempts == search.attempts[: 2 * ROUND]
+    path = tmp_path / "search.jsonl"
+    with Search(split, Config(), SPACE, path) as some:
+        some.run(ROUND)
+    with Search(split, Config(), SPACE, path) as again:
+        assert again.attempts == search.attempts[:ROUND]
+        again.run(2 * ROUND)
+        assert again.attempts == search.attempts[: 2 * ROUND]
     others: dict[str, tuple[Split, Config, Space]] = {
         "another split": (replace(split, hash="x"), Config(), SPACE),
         "other validation ratings": (
@@ -125,19 +130,40 @@ def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: P
             Search(*other, path)
 
 
-def test_an_interrupted_search_continues(split: Split, tmp_path: Path) -> None:
+def stopped_after(number: int) -> Callable[[Attempt], None]:
+    """Return a function that interrupts a search after a trial."""
+
     def interrupt(attempt: Attempt) -> None:
-        if attempt.number == 3:
+        if attempt.number == number:
             raise KeyboardInterrupt
 
-    path = tmp_path / "search.db"
-    with pytest.raises(KeyboardInterrupt):
-        Search(split, Config(), SPACE, path, threads=2).run(ROUND, on_trial=interrupt)
-    again = Search(split, Config(), SPACE, path)
-    assert [attempt.number for attempt in again.attempts] == [1, 2, 3]
-    again.run(ROUND)
-    assert len(again.attempts) == ROUND
-    assert not again.failures
+    return interrupt
+
+
+def test_an_interrupted_search_continues(split: Split, search: Search, tmp_path: Path) -> None:
+    path = tmp_path / "search.jsonl"
+    for number in (3, ROUND, 2 * ROUND + 1):
+        with (
+            pytest.raises(KeyboardInterrupt),
+            Search(split, Config(), SPACE, path, threads=2) as some,
+        ):
+            some.run(24, on_trial=stopped_after(number))
+        with Search(split, Config(), SPACE, path) as again:
+            assert [attempt.number for attempt in again.attempts] == [*range(1, number + 1)]
+    with Search(split, Config(), SPACE, path) as again:
+        again.run(24)
+        assert again.attempts == search.attempts
+        assert not again.failures
+
+
+def test_a_search_may_be_extended_by_any_number_of_trials(
+    split: Split, search: Search, tmp_path: Path
+) -> None:
+    path = tmp_path / "search.jsonl"
+    for trials in (3, 5, 18, 24):
+        with Search(split, Config(), SPACE, path) as some:
+            some.run(trials)
+            assert some.attempts == search.attempts[:trials]
 
 
 def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:
@@ -150,17 +176,10 @@ def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:
 def test_searched_settings_may_differ_from_those_in_the_storage(
     split: Split, tmp_path: Path
 ) -> None:
-    Search(split, Config(), SPACE, tmp_path / "s.db")
-    Search(split, Config(k=50, lr=0.5, epochs=99), SPACE, tmp_path / "s.db")
-
-
-def test_a_damaged_storage_is_named(split: Split, tmp_path: Path) -> None:
-    path = tmp_path / "search.db"
-    path.write_text("not a database\n" * 99, encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"search.db: cannot be used as storage"):
-        Search(split, Config(), SPACE, path)
-    with pytest.raises(UsageError, match="storage must not contain any of"):
-        Search(split, Config(), SPACE, tmp_path / "a?b.db")
+    with Search(split, Config(), SPACE, tmp_path / "s.jsonl") as some:
+        some.run(1)
+    with Search(split, Config(k=50, lr=0.5, epochs=99), SPACE, tmp_path / "s.jsonl") as again:
+        assert again.attempts == some.attempts
 
 
 def test_it_stops_after_the_given_time(split: Split) -> None:
@@ -359,3 +378,126 @@ def test_the_outcome_of_a_search(search: Search) -> None:
 def test_equal_ratings_have_a_space(split: Split) -> None:
     train = replace(split.train, rating=np.full(len(split.train), 3, np.float32))
     assert space_for(replace(split, train=train), None) == default_space(1.0)
+
+
+@pytest.fixture
+def quick(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Run `mfcli tune` with a small split and fast settings."""
+    write_split(tmp_path / "split", planted_split(Config(valid=0.2), users=20, items=15))
+    monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 2})
+    Path("space.toml").write_text("epochs = 2\nk = [2, 3, 4]\nlr = {low = 0.01, high = 0.1}\n")
+    return lambda *args: run("tune", "--space", "space.toml", *args)
+
+
+def test_a_file_that_appears_during_the_search_is_kept(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_and_write(self: Search, *args: Any) -> None:
+        run_search(self, *args)
+        Path("mfcli.toml").write_text("k = 77\n")
+
+    run_search = Search.run
+    monkeypatch.setattr(Search, "run", run_and_write)
+    done = quick("--trials", 2, "--json")
+    assert done.code == 0, done.err
+    assert Path("mfcli.toml").read_text() == "k = 77\n"
+    assert (
+        "note: mfcli.toml was made during the search and is kept; mfcli-2.toml has the settings\n"
+        in done.err
+    )
+    result = json.loads(done.out)
+    assert result["file"] == "mfcli-2.toml"
+    assert read_config(Path("mfcli-2.toml")) == Config(**result["settings"])
+    Path("mfcli.toml").unlink()
+    assert quick("--trials", 2).out.endswith(
+        "wrote mfcli-3.toml; next: mfcli train --config mfcli-3.toml\n"
+    )
+    assert quick("--trials", 2, "--force").code == 0
+    assert "k = 77" not in Path("mfcli.toml").read_text()
+
+
+def test_a_resumed_search_replaces_only_the_file_that_it_wrote(
+    quick: Callable[..., Outcome],
+) -> None:
+    stored = ("--storage", "s.jsonl", "--trials")
+    assert quick(*stored, 2).code == 0
+    assert quick(*stored, 3).code == 0
+    first = Path("mfcli.toml").read_text()
+    assert first.startswith("# Found by mfcli tune: validation RMSE ")
+    assert "the best of 3 trials.\n" in first
+    assert quick("--trials", 3).code == 1  # another search
+    Path("mfcli.toml").write_text(first + "at = 5\n")
+    again = quick(*stored, 4)
+    assert (again.code, again.err.splitlines()[-1]) == (
+        1,
+        "error: mfcli.toml: already exists; choose another --out, or overwrite it with --force",
+    )
+    Path("mfcli.toml").write_text(first)
+    assert quick(*stored, 4).code == 0
+
+
+def test_a_stopped_search_can_be_resumed_without_force(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def stop(self: Search, trials: int, *args: Any) -> None:
+            run_search(self, 2)
+            raise KeyboardInterrupt
+
+        run_search = Search.run
+        patch.setattr(Search, "run", stop)
+        assert "note: stopped; mfcli.toml has the best of 2 trials" in quick("--storage", "s").err
+    assert quick("--storage", "s", "--trials", 3).code == 0
+
+
+def test_an_unwritable_output_is_found_before_the_search(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Search, "run", lambda *_: pytest.fail("searched"))
+    Path("file").touch()
+    Path("folder").mkdir()
+    for option, place in (
+        ("--out", "file/a.toml"),
+        ("--out", "folder"),
+        ("--plot", "file/a.png"),
+        ("--storage", "file/s"),
+        ("--storage", "folder"),
+    ):
+        done = quick(option, place)
+        assert done.code == 1
+        assert done.err.splitlines()[-1].startswith(f"error: {place}: "), done.err
+    done = quick("--storage", "mfcli.toml")
+    assert (done.code, "--storage must be another file than --out" in done.err) == (2, True)
+
+
+def test_settings_that_cannot_be_written_are_printed(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **more: Any) -> None:
+        raise ArtifactError("cannot be written: No space left on device", place="mfcli.toml")
+
+    monkeypatch.setattr(mfcli.config, "write_settings", fail)
+    done = quick("--trials", 1)
+    assert done.code == 1
+    assert "note: the best settings are epochs 2, k " in done.err
+
+
+def test_the_time_limit_includes_the_settings_of_init(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = quick("--minutes", 0)
+    assert (done.code, done.out) == (1, "")
+    assert "cannot train with the settings of mfcli init: there is no time left" in done.err
+    assert done.err.endswith("error: no trial was completed; raise --minutes or --trials\n")
+
+
+def test_the_settings_file_says_where_its_settings_come_from(search: Search) -> None:
+    found = found_candidate(search)
+    rival = Candidate("Settings of mfcli init: validation RMSE 0.1 on 9 ratings", [], 0.1)
+    assert better_candidate(found, rival).title == (
+        "Settings of mfcli init: validation RMSE 0.1 on 9 ratings, lower than the"
+        f" {found.rmse:.4f} of the best trial of mfcli tune"
+    )
+    assert better_candidate(found, rival._replace(rmse=9.0)) is found
+    assert better_candidate(found, None) is found

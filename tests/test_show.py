@@ -29,7 +29,7 @@ from mfcli.show import changed, facts_of, find, versions
 from mfcli.show.installed import LIBRARIES
 from mfcli.splits import read_split, split, split_hash, write_split
 from mfcli.storage import json_text, records
-from mfcli.storage.records import _seal
+from mfcli.storage.records import seal
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -729,7 +729,7 @@ def test_no_json_makes_it_fail(fuzzed: Path, name: str, data: st.DataObject) -> 
 
 def _write_sealed(path: Path, value: dict[str, Any]) -> None:
     """Write a record with a correct digest, whatever it says, even with NaN."""
-    path.write_text(json.dumps(value | {"digest": _seal(value)}))
+    path.write_text(json.dumps(value | {"digest": seal(value)}))
 
 
 ENDLESS = "0x" + "f" * 5000  # Python reads it but cannot write it

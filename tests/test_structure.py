@@ -85,18 +85,18 @@ INTERFACES: dict[str, list[str]] = {
  "splits": ["Folds", "PARTS", "ScaleSection", "Split", "assembled", "at_random", "check_parts",
             "describe_split", "folds_of", "read_folds", "read_split", "split", "split_given",
             "split_hash", "write_split"],
- "storage": ["MappedFile", "Record", "Section", "Whole", "array_type", "check_memory",
-             "check_replaceable", "check_writable_file", "compiled", "cores", "each", "exists",
-             "in_order", "inlined", "json_text", "kernel", "locked", "mapped", "marked_encoding",
-             "on_lost_mapping", "one_blas_thread", "open_files", "parse_json", "read_json",
-             "read_record", "record_values", "remove_temporaries", "replacing_file",
-             "replacing_folder", "scratch_errors", "scratch_file", "scratch_folder", "sha256",
-             "stderr_held", "temporaries", "to_record", "to_section", "whole", "write_arrays",
-             "write_record"],
+ "storage": ["Journal", "JournalRecord", "MappedFile", "Record", "Section", "Whole", "array_type",
+             "check_memory", "check_replaceable", "check_writable_file", "compiled", "cores",
+             "each", "exists", "in_order", "inlined", "json_text", "kernel", "locked", "mapped",
+             "marked_encoding", "on_lost_mapping", "one_blas_thread", "open_files",
+             "open_journal", "parse_json", "read_json", "read_record", "record_values",
+             "remove_temporaries", "replacing_file", "replacing_folder", "scratch_errors",
+             "scratch_file", "scratch_folder", "sha256", "stderr_held", "temporaries",
+             "to_record", "to_section", "whole", "write_arrays", "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
-              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_writable", "fit",
-              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
-              "training_memory"]}
+              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_same_run",
+              "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",
+              "resumed", "row_size", "training_memory"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

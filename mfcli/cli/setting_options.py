@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from mfcli import data
 from mfcli.cli.spelling import help_text, option_of, spelled
 from mfcli.config import (
     CONFIG_FILE,
-    DEFAULTS,
     SETTINGS,
     STAGES,
     TRAINING,
@@ -55,19 +55,31 @@ class Settings:
 
     Attributes
     ----------
-    config : Config
-    given : set of str
-        Names of the settings that are on the command line or in the settings file.
+    values : dict
+        The settings that are on the command line or in the settings file.
     options : list of str
         Names of the settings that are on the command line.
     file : str or None
         The file that was given in place of a setting.
     """
 
-    config: Config
-    given: set[str]
+    values: dict[str, Any]
     options: list[str]
     file: str | None = None
+
+    @functools.cached_property
+    def config(self) -> Config:
+        """All settings; those that are not given have their defaults.
+
+        Raises
+        ------
+        UsageError
+            If they contradict each other.
+        """
+        try:
+            return Config(**self.values)
+        except ConfigError as error:
+            raise _usage_error(error) from None
 
     def refuse_unused(self) -> None:
         """Refuse options that have no effect because of the other settings.
@@ -83,7 +95,7 @@ class Settings:
             raise _usage_error(error) from None
 
 
-NO_SETTINGS = Settings(DEFAULTS, set(), [])
+NO_SETTINGS = Settings({}, [])
 
 
 def setting_options(names: Iterable[str], panel: str = "") -> list[SettingOption]:
@@ -162,10 +174,9 @@ def read_options(
     file_in_place = texts.pop(files[0]) if files else None
     try:
         parsed = {name: _parsed(name, text) for name, text in texts.items()}
-        config = Config(**base | parsed)
     except ConfigError as error:
         raise _usage_error(error) from None
-    return Settings(config, set(base | parsed), list(parsed), file_in_place)
+    return Settings(base | parsed, list(parsed), file_in_place)
 
 
 def _parsed(name: str, text: str | bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 import tomllib
@@ -100,13 +101,30 @@ def check_new(path: Path, force: bool) -> None:
     check_writable_file(path)
 
 
-def write_settings(path: Path, text: str) -> None:
+def write_settings(path: Path, text: str, *, force: bool = True) -> Path:
     """Write a settings file, replacing an older one atomically.
+
+    Parameters
+    ----------
+    path : Path
+    text : str
+    force : bool
+        If not, a file that exists is kept, and a free name such as `mfcli-2.toml` is used.
+
+    Returns
+    -------
+    Path
+        The file that was written.
 
     Raises
     ------
     ArtifactError
         If it cannot be written.
     """
-    with replacing_file(path) as temporary:
+    others = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    target = (
+        path if force else next(one for one in itertools.chain([path], others) if not one.exists())
+    )
+    with replacing_file(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return target

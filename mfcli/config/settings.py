@@ -112,7 +112,9 @@ class Config:
         "sgd or adam (gradient descent), or gibbs (sampling).",
         choices=("sgd", "adam", "gibbs"),
     )
-    ensemble: int = _model(1, "Average this many models, trained with different seeds.", low=1)
+    ensemble: int = _model(
+        1, "Average this many models, trained with different seeds.", low=1, high=1000
+    )
 
     lr: float = _descent(0.08, "Learning rate.", above=0, high=1e6)
     batch_size: int = _descent(128, "Ratings per step.", low=1)
@@ -193,7 +195,9 @@ class Config:
         high=1,
     )
 
-    epochs: int = _run(15, "Passes over the training ratings.", ends_training=True, low=1)
+    epochs: int = _run(
+        15, "Passes over the training ratings.", ends_training=True, low=1, high=1_000_000
+    )
     patience: int | None = _run(
         None,
         "Stop after N epochs without improvement; keep the best epoch.",

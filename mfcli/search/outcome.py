@@ -85,7 +85,7 @@ def recommended_candidate(
     advice = advise(split)
     fitted = fit(split, recommended_config(split, base), threads=threads, on_epoch=on_epoch)
     rmse = math.sqrt(fitted.losses["val_mse"])
-    title = f"The settings of mfcli init: {_result(rmse, split)}"
+    title = f"Settings of mfcli init: {_result(rmse, split)}"
     changed = _changed(base)
     recommended, searched = {one.name for one in advice}, set(settings_in(TRAINING)) - {"seed"}
     kept = [Chosen(n, v) for n, v in changed.items() if n not in recommended | searched]
@@ -108,7 +108,8 @@ def found_candidate(search: Search) -> Candidate:
 def better_candidate(found: Candidate, rival: Candidate | None) -> Candidate:
     """Return the candidate with the lower error; the title names both if it is the rival."""
     if rival and rival.rmse < found.rmse:
-        return rival._replace(title=f"{rival.title}. {found.title}")
+        title = f"{rival.title}, lower than the {found.rmse:.4f} of the best trial of mfcli tune"
+        return rival._replace(title=title)
     return found
 
 

@@ -15,6 +15,11 @@ from .compilation import (
 )
 from .digests import sha256 as sha256
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
+from .journal import (
+    Journal as Journal,
+    JournalRecord as JournalRecord,
+    open_journal as open_journal,
+)
 from .locks import locked as locked
 from .lost_mappings import on_lost_mapping as on_lost_mapping
 from .memory import check_memory as check_memory

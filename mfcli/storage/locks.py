@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,18 +31,41 @@ def locked(folder: Path) -> Iterator[None]:
     lock = file_lock(folder / _LOCK)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout:
-            rule = "another process is writing to this folder"
-            remedy = "wait until it ends, or choose another folder"
-            raise ArtifactError(rule, place=folder, remedy=remedy) from None
+        _acquire(lock, folder, "folder")
     try:
         with registered(folder / _LOCK, lambda: _release(lock)):
             yield
     finally:
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
+
+
+@contextlib.contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Lock a file for this process while the block runs; it need not exist, but its folder must.
+
+    Raises
+    ------
+    ArtifactError
+        If another process holds the lock, or the folder is missing or cannot be written.
+    """
+    target = path.resolve()  # several names of a file share a lock
+    lock = file_lock(target.with_name(f".{target.name}{_LOCK}"))
+    with writing(path):
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
+        _acquire(lock, path, "file")
+    with registered(Path(lock.lock_file), lambda: _release(lock)):
+        yield
+
+
+def _acquire(lock: BaseFileLock, place: Path, noun: str) -> None:
+    try:
+        lock.acquire()
+    except Timeout:
+        rule = f"another process is writing to this {noun}"
+        remedy = f"wait until it ends, or choose another {noun}"
+        raise ArtifactError(rule, place=place, remedy=remedy) from None
 
 
 def _release(lock: BaseFileLock) -> None:

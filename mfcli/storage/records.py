@@ -53,7 +53,7 @@ from mfcli.storage.validation import converted
 
 _MOST_BYTES = 1 << 26  # no record is larger
 _HUGE = 1e300  # no number in a record is larger
-_DIGEST = "digest"
+DIGEST = "digest"
 _REMEDY = "create it again"
 _NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text contains a raw line break
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -95,8 +95,12 @@ def write_record(path: Path, record: Record) -> None:
     The file is written in place. Call it in a `replacing_file` or `replacing_folder` block to
     replace an older record atomically.
     """
-    values = {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
-    path.write_text(sealed_text(values), encoding="utf-8")
+    path.write_text(sealed_text(record_fields(record)), encoding="utf-8")
+
+
+def record_fields(record: Record) -> dict[str, Any]:
+    """Return what `write_record` writes, except for the digest, as plain values."""
+    return {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
 
 
 def record_values(record: Record | Section) -> dict[str, Any]:
@@ -132,7 +136,7 @@ def to_record(path: Path, value: dict[str, Any], kind: type[R], *, remedy: Text 
     `read_record`.
     """
     _check_format(path, value, kind.FORMAT, remedy)
-    _check_seal(path, value, remedy)
+    check_seal(path, value, remedy)
     return to_section(path, value, kind, remedy=remedy)
 
 
@@ -216,10 +220,10 @@ def _check_format(path: Path, value: dict[str, Any], reads: int, remedy: Text) -
         raise ArtifactError(rule, place=path, remedy=remedy)
 
 
-def _check_seal(path: Path, value: dict[str, Any], remedy: Text) -> None:
-    """Refuse an object whose digest is missing or does not match its other fields."""
+def check_seal(path: Path, value: dict[str, Any], remedy: Text, previous: str = "") -> None:
+    """Refuse an object whose digest is missing or is not that of `seal`."""
     try:
-        is_sound = value.get(_DIGEST) == _seal(value)
+        is_sound = value.get(DIGEST) == seal(value, previous)
     except RecursionError:
         raise ArtifactError("is nested too deeply", place=path, remedy=remedy) from None
     if not is_sound:
@@ -240,14 +244,17 @@ def json_text(value: dict[str, Any]) -> str:
 
 def sealed_text(value: dict[str, Any]) -> str:
     """Format an object as `json_text` does, with its digest added."""
-    return json_text({**value, _DIGEST: _seal(value)})
+    return json_text({**value, DIGEST: seal(value)})
 
 
-def _seal(value: dict[str, Any]) -> str:
-    """Return the digest of all other fields of an object, whatever their order."""
-    others = {name: entry for name, entry in value.items() if name != _DIGEST}
+def seal(value: dict[str, Any], previous: str = "") -> str:
+    """Return the digest of all other fields of an object, whatever their order.
+
+    In a journal, it covers the digest of the previous line too.
+    """
+    others = {name: entry for name, entry in value.items() if name != DIGEST}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(f"{previous}{text}".encode("ascii")).hexdigest()
 
 
 def _content(path: Path, remedy: Text) -> bytes:

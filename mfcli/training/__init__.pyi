@@ -2,6 +2,7 @@ from .checkpoints import (
     CHECKPOINT_FOLDER as CHECKPOINT_FOLDER,
     Checkpoint as Checkpoint,
     Keeper as Keeper,
+    check_same_run as check_same_run,
     read_checkpoint as read_checkpoint,
     resumed as resumed,
 )

@@ -1,13 +1,16 @@
 """Checkpoints: the state of a training between two epochs.
 
 A training that is resumed from a checkpoint gives the same bits as one that was never interrupted.
+A training that begins replaces the checkpoint of an older one by a checkpoint without state, from
+which it can only start again. So a checkpoint always belongs to the last training in its folder.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mfcli.config import SETTINGS, Config, settings_in
-from mfcli.errors import ArtifactError, ConfigError, Param
+from mfcli.errors import ArtifactError, ConfigError, Param, Text
 from mfcli.storage import (
     Record,
     exists,
@@ -53,9 +56,9 @@ class CheckpointRecord(Record):
     split : str
         Hash of the split.
     history : dict of lists of float
-        As `History.lists`.
+        As `History.lists`; empty lists before the first epoch.
     files : dict of str
-        Digest of the state by file name.
+        Digest of the state by file name; empty before the first epoch.
     """
 
     FORMAT = 2
@@ -73,7 +76,7 @@ class Checkpoint:
     Attributes
     ----------
     config : Config
-        Includes the engine and the number of blocks that were chosen.
+        After the first epoch, it includes the engine and the number of blocks that were chosen.
     split_hash : str
     history : History
         Of the epochs so far.
@@ -89,6 +92,16 @@ class Checkpoint:
     state: State
     best: dict[str, Floats]
 
+    @classmethod
+    def begin(cls, config: Config, split_hash: str) -> Checkpoint:
+        """Return the checkpoint before the first epoch, which has no state."""
+        return cls(config, split_hash, History.of([]), {}, {})
+
+    @property
+    def has_state(self) -> bool:
+        """Whether an epoch is done, so that training does not start again."""
+        return len(self.history) > 0
+
     def check(self, config: Config, split_hash: str) -> None:
         """Refuse to continue with another split or other settings.
 
@@ -98,11 +111,17 @@ class Checkpoint:
         ------
         ArtifactError
         """
-        self._check_split(split_hash)
+        self.check_split(split_hash)
         self._check_settings(config)
         self._check_epochs(config)
 
-    def _check_split(self, split_hash: str) -> None:
+    def check_split(self, split_hash: str) -> None:
+        """Refuse to continue with another split.
+
+        Raises
+        ------
+        ArtifactError
+        """
         if split_hash != self.split_hash:
             rule = (
                 f"the checkpoint is of split {self.split_hash[:12]}, but this is split"
@@ -140,7 +159,7 @@ def _without_resume(*others: str | Param) -> tuple[str | Param, ...]:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint folder, replacing an older one completely.
+    """Write a checkpoint folder, replacing an older one in one step.
 
     Raises
     ------
@@ -149,12 +168,15 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """
     best = {f"{_BEST}{name}": table for name, table in checkpoint.best.items()}
     with replacing_folder(folder, CHECKPOINT_FILES) as temporary:
-        write_arrays(temporary / _STATE, checkpoint.state | best)
+        files = {}
+        if checkpoint.has_state:
+            write_arrays(temporary / _STATE, checkpoint.state | best)
+            files[_STATE] = sha256(temporary / _STATE)
         record = CheckpointRecord(
             settings=checkpoint.config.used("training"),
             split=checkpoint.split_hash,
             history=checkpoint.history.lists,
-            files={_STATE: sha256(temporary / _STATE)},
+            files=files,
         )
         write_record(temporary / _RECORD, record)
 
@@ -175,17 +197,19 @@ def _read(folder: Path) -> Checkpoint:
     if not exists(path):
         raise ArtifactError("holds no checkpoint", place=folder, remedy=_without_resume())
     record = read_record(path, CheckpointRecord, remedy=_REMEDY)
+    if not record.files and not any(record.history.values()):
+        return Checkpoint.begin(_config(path, record), record.split)
     files = open_files(folder, record.files, [_STATE], remedy=_REMEDY)
     history = History.checked(path, record.history)
     try:
-        config, epochs = Config(**record.settings), history.epochs()
+        epochs = history.epochs()
         with np.load(files[_STATE].stream(), allow_pickle=False) as file:
             arrays = dict(file)
-    except (OSError, KeyError, TypeError, ValueError, ConfigError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         rule = f"is damaged ({error!r})"
         raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
     return Checkpoint(
-        config=config,
+        config=_config(path, record),
         split_hash=record.split,
         history=History.of(epochs),
         state={name: array for name, array in arrays.items() if not name.startswith(_BEST)},
@@ -195,6 +219,14 @@ def _read(folder: Path) -> Checkpoint:
             if name.startswith(_BEST)
         },
     )
+
+
+def _config(path: Path, record: CheckpointRecord) -> Config:
+    try:
+        return Config(**record.settings)
+    except (TypeError, ConfigError) as error:
+        rule = f"is damaged ({error!r})"
+        raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
 
 
 class Keeper:
@@ -207,12 +239,27 @@ class Keeper:
         Number of epochs between checkpoints. If 0, a checkpoint is written when an interruption
         could otherwise lose more than a minute of training, or earlier if writing takes less than a
         fiftieth of the time.
+
+    Attributes
+    ----------
+    kept : int or None
+        Epoch of the last checkpoint that was written; None if there is none.
     """
 
     def __init__(self, folder: Path, every: int = 0) -> None:
         self._folder, self._every = folder, every
         self._last, self._cost = time.perf_counter(), 0.0
+        self.kept: int | None = None
+
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint of a training that begins; that of an older one is replaced."""
+        write_checkpoint(self._folder, checkpoint)
         self.kept = 0
+
+    def fail(self) -> None:
+        """Remove the checkpoint of a training that failed before its first checkpoint."""
+        if self.kept == 0:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint after an epoch if one is due or the epoch is the last one."""
@@ -232,15 +279,45 @@ class Keeper:
         return since > least or since + epoch.seconds > _MOST_LOST
 
 
-def resumed(checkpoint: Checkpoint, settings: Config, given: set[str]) -> Config:
+def resumed(checkpoint: Checkpoint, given: Mapping[str, Any]) -> Config:
     """Return the config of a checkpoint with the training settings that a user gave.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    settings : Config
-    given : set of str
-        Names of the settings that are taken from `settings`.
+    given : mapping
+        Values of settings by name; those of other stages are ignored.
+
+    Raises
+    ------
+    ConfigError
+        If they contradict each other.
     """
-    changes = {name: getattr(settings, name) for name in settings_in("training") if name in given}
+    changes = {name: value for name, value in given.items() if name in settings_in("training")}
     return dataclasses.replace(checkpoint.config, **changes)
+
+
+def check_same_run(configs: Mapping[str, Config]) -> None:
+    """Refuse to resume trainings that do not have the same settings.
+
+    Parameters
+    ----------
+    configs : mapping of Config
+        By a name for messages. The engine and the blocks may differ, because they may have been
+        chosen from the data.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    (first, config), *others = configs.items()
+    for name, setting in SETTINGS.items():
+        for other, its in others:
+            one, two = (c.used("training").get(name) for c in (config, its))
+            if one != two and name not in ("engine", "blocks"):
+                found = f"{one} in {first}, {two} in {other}"
+                own: list[str | Param] = (
+                    ["give ", Param(name), ", or "] if setting.ends_training else []
+                )
+                rule: Text = ["the checkpoints differ in ", Param(name), f": {found}"]
+                raise ArtifactError(rule, remedy=_without_resume(*own))

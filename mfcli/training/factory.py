@@ -57,7 +57,8 @@ def _descent_engines(
     from mfcli.training.sgd.blocks import make_blocks
 
     config = starts[0].config
-    blocks = make_blocks(train, plan.groups, config.batch_size)
+    batch_size = min(config.batch_size, len(train))  # larger numbers may not fit into 64 bits
+    blocks = make_blocks(train, plan.groups, batch_size)
     engines: list[Engine]
     if plan.engine == "fast":
         from mfcli.training.sgd.engine import FastEngine

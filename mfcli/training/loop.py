@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, Param, Text, TrainingError, check_type
+from mfcli.errors import ConfigError, DataError, MfcliError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
@@ -32,6 +32,9 @@ from mfcli.types import Progress
 
 MODEL_FOLDER = "model"
 
+_LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
+_CLOSEST = 1e-14  # difference of the largest and the smallest rating
+_NARROW = 0.1  # difference below which the initial weights of descent may be too large
 _MODELS = 3  # held by the loop: the initial model, the best one and the last one
 
 
@@ -132,7 +135,7 @@ def fit(
     keeper : Keeper, optional
         Writes checkpoints.
     on_plan : callable, optional
-        Called before training with the plan.
+        Called before training with the plan, when older checkpoints of `keeper` are replaced.
     on_epoch : callable, optional
         Called after each epoch.
     on_progress : callable, optional
@@ -155,6 +158,8 @@ def fit(
         If an argument has another type.
     Diverged
         If the error grows without bound.
+    DataError
+        If the ratings are too large or too close to each other for the precision of float32.
     """
     if isinstance(split, Folds):
         raise ConfigError(
@@ -171,19 +176,39 @@ def fit(
             remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
                     Param("stop_on_test", True)],
         )  # fmt: skip
-    plan = make_plan(split.train, config)
+    plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
-        resume.check(config, split.hash)
+        resume.check(config if resume.has_state else begin.config, split.hash)
+    _check_scale(split)
     _check_memory(split, config, plan)
-    on_plan(plan)
-    run = _Run(split, config, plan, threads or cores(), resume)
-    while not run.is_done():
-        epoch = run.next(on_progress)
-        on_epoch(epoch)
+    if keeper and not (resume and resume.has_state):
+        keeper.begin(begin)
+    try:
+        on_plan(plan)
+        run = _Run(split, config, plan, threads or cores(), resume)
+        while not run.is_done():
+            epoch = run.next(on_progress)
+            on_epoch(epoch)
+            if keeper:
+                keeper.offer(epoch, run.is_done(), run.checkpoint)
+    except MfcliError:
         if keeper:
-            keeper.offer(epoch, run.is_done(), run.checkpoint)
+            keeper.fail()
+        raise
     return run.result()
+
+
+def _check_scale(split: Split) -> None:
+    """Refuse ratings whose squared errors overflow, or vanish, in float32."""
+    low, high = split.scale.min, split.scale.max
+    if max(-low, high) > _LARGEST:
+        rule = f"ratings must be at most {_LARGEST:g} in absolute value for training"
+        value = low if -low > high else high
+        raise DataError(rule, value=value, remedy="divide them by a constant")
+    if 0 < high - low < _CLOSEST:
+        rule = f"ratings must differ by at least {_CLOSEST:g} for training"
+        raise DataError(rule, value=high - low, remedy="multiply them by a constant")
 
 
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
@@ -216,7 +241,7 @@ class _Run:
         self._engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
         self._epochs: list[Epoch] = []
         self._best, self._best_epoch, self._least = self._start, 0, math.inf
-        if resume:
+        if resume and resume.has_state:
             self._engine.restore(resume.state)
             for epoch in resume.history.epochs():
                 self._add(epoch)
@@ -292,8 +317,15 @@ class _Run:
             return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
         remedy: list[str | Param] = ["try another ", Param("reg"), " or ", Param("batch_size")]
+        difference = self._split.scale.max - self._split.scale.min
         if rate:
             remedy = ["try ", Param("lr", float(f"{rate:g}"))]
+        elif difference < _NARROW:
+            remedy = [
+                "multiply the ratings by a constant, because they differ by at most"
+                f" {difference:g}, or use ",
+                Param("optimizer", "gibbs"),
+            ]
         if (config.blocks or 1) > 1:
             remedy += [" or fewer ", Param("blocks"), f" than {config.blocks}"]
         return remedy

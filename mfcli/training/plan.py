@@ -15,6 +15,7 @@ _LEAST_BATCHES = 32  # per block, on average
 
 _GIBBS_KEPT = 5  # times k float64 values per row of each chain
 _GIBBS_USED = 7  # times k float64 values per row while one chain is drawn
+_GIBBS_SQUARES = 10  # times k x k float64 values: precision matrices, factors and their copies
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
 
 
@@ -122,7 +123,8 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     if config.optimizer == "gibbs":
         records = 2 * n_ratings * (RATING.itemsize - 4)  # sorted by user and by item
         width = (_GIBBS_KEPT * config.ensemble + _GIBBS_USED) * config.k
-        return {"records": records, "shuffle": 0, "tables": n_rows * width * 8}
+        squares = _GIBBS_SQUARES * (config.k + 1) ** 2
+        return {"records": records, "shuffle": 0, "tables": (n_rows * width + squares) * 8}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records

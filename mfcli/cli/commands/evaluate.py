@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import TimeRemainingColumn
 
-from mfcli import evaluation, model as models, splits, storage
+from mfcli import evaluation, model as models, splits, storage, training
 from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
@@ -16,7 +16,7 @@ from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.config import EVALUATION
-from mfcli.errors import Param
+from mfcli.errors import ArtifactError, Param
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Metrics
@@ -92,7 +92,7 @@ def evaluate(
 
     folds = splits.folds_of(split)
     if folds:
-        metrics = [measure(fold, model.parent / fold.name / model.name) for fold in folds]
+        metrics = [measure(fold, _model_of(fold, model)) for fold in folds]
         over = evaluation.FoldMetrics.of(metrics)
         over.write(target)
         screen.show(over.as_dict(), lambda: print_fold_metrics(over, target))
@@ -100,3 +100,12 @@ def evaluate(
         one = measure(split, model)
         one.write(target)
         screen.show(one.as_dict(), lambda: print_metrics(one, target))
+
+
+def _model_of(fold: Path, model: Path) -> Path:
+    """Return the model folder of a fold, given the one that a single split would have."""
+    path = model.parent / fold.name / model.name
+    if not path.exists() and (model / fold.name).is_dir():
+        right = Param("model", model / training.MODEL_FOLDER)
+        raise ArtifactError("holds no model", place=path, remedy=["use ", right])
+    return path

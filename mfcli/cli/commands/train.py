@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.screen import Screen, ScreenOptions, warn
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
+from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
-from mfcli.config import TRAINING, Config
-from mfcli.errors import UsageError
+from mfcli.config import SETTINGS, TRAINING, Config
+from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.splits import Split
@@ -74,30 +74,42 @@ def train(
         raise UsageError(f"--out {out} is the split folder; choose another")
     folds = splits.folds_of(split)
     targets = {fold: out / fold.name for fold in folds} or {split: out}
-    run = _Run(settings, threads, checkpoint_every or 0, _resume_command(split, out), screen)
     with ExitStack() as stack:
         for target in targets.values():
             stack.enter_context(storage.locked(target))
             training.check_writable(target)
-        starts = _checkpoints(list(targets.values())) if resume else {}
-        results = [run.train(part, out, starts.get(out)) for part, out in targets.items()]
+        starts = _checkpoints(targets, settings) if resume else {}
+        command = _resume_command(split, out, settings if resume else None)
+        run = _Run(settings, threads, checkpoint_every or 0, targets, starts, command, screen)
+        results = [run.train(part) for part in targets]
     if screen.json:
         screen.show({"folds": results} if folds else results[0], lambda: None)
 
 
-def _resume_command(split: Path, out: Path) -> str:
-    places = {"--split": (split, Path("split")), "--out": (out, Path())}
-    options = [f" {n} {shlex.quote(str(p))}" for n, (p, default) in places.items() if p != default]
-    return f"mfcli train --resume{''.join(options)}"
+def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
+    """Return the command that resumes; an option that changes the end is not in all checkpoints."""
+    places = {"split": (split, Path("split")), "out": (out, Path())}
+    params = [Param(name, place) for name, (place, default) in places.items() if place != default]
+    if settings:
+        ends = [name for name in settings.options if SETTINGS[name].ends_training]
+        params += [Param(name, settings.values[name]) for name in ends]
+    return " ".join(["mfcli train --resume", *map(spelled, params)])
 
 
-def _checkpoints(targets: list[Path]) -> dict[Path, Checkpoint]:
-    """Read the checkpoints of runs; folds that have not started have none."""
-    folders = {target: target / training.CHECKPOINT_FOLDER for target in targets}
-    present = {target: folder for target, folder in folders.items() if folder.is_dir()}
+def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Checkpoint]:
+    """Read the checkpoints of a run by split; folds that have not started may have none."""
+    folders = {part: target / training.CHECKPOINT_FOLDER for part, target in targets.items()}
+    present = {part: folder for part, folder in folders.items() if folder.is_dir()}
     if not present:
-        training.read_checkpoint(folders[targets[0]])  # raises: there is none
-    return {target: training.read_checkpoint(folder) for target, folder in present.items()}
+        training.read_checkpoint(next(iter(folders.values())))  # raises: there is none
+    found = {part: training.read_checkpoint(folder) for part, folder in present.items()}
+    for part, checkpoint in found.items():
+        checkpoint.check_split(splits.split_hash(part))
+    configs = {part.name: training.resumed(one, settings.values) for part, one in found.items()}
+    training.check_same_run(configs)
+    for name in settings.options:
+        next(iter(configs.values())).refuse_unused(name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -107,25 +119,34 @@ class _Run:
     settings: Settings
     threads: int | None
     checkpoint_every: int
+    targets: dict[Path, Path]
+    starts: dict[Path, Checkpoint]
     resume_command: str
     screen: Screen
 
-    def train(self, split: Path, out: Path, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    def train(self, split: Path) -> dict[str, Any]:
         """Train on a split folder, write the results, and return a summary."""
-        parts, config = splits.read_split(split), self.settings.config
-        if checkpoint:
-            config = training.resumed(checkpoint, config, self.settings.given)
-        fitted = self._fit(parts, config, out, checkpoint)
+        parts, out = splits.read_split(split), self.targets[split]
+        fitted = self._fit(split, parts)
         fitted.write(out)
         summary = _summary(fitted, out)
         if not self.screen.json:
             _print_result(fitted, parts, summary)
         return summary
 
-    def _fit(self, parts: Split, config: Config, out: Path, checkpoint: Checkpoint | None) -> Fit:
+    def _config(self, split: Path) -> Config:
+        """Return the settings for a split; a fold without a checkpoint has those of the others."""
+        if not self.starts:
+            return self.settings.config
+        checkpoint = self.starts.get(split) or next(iter(self.starts.values()))
+        return training.resumed(checkpoint, self.settings.values)
+
+    def _fit(self, split: Path, parts: Split) -> Fit:
+        out, config, checkpoint = self.targets[split], self._config(split), self.starts.get(split)
         keeper = training.Keeper(out / training.CHECKPOINT_FOLDER, self.checkpoint_every)
 
         def on_plan(plan: Plan) -> None:
+            self._begin_others(split)
             self._announce(parts, config, checkpoint, plan)
             on_progress(0, len(parts.train))
 
@@ -146,9 +167,18 @@ class _Run:
                     error.best.write(out)
                 raise
             except KeyboardInterrupt:
-                kept = keeper.kept or (len(checkpoint.history) if checkpoint else 0)
-                warn(self._stopped(kept))
+                kept = len(checkpoint.history) if checkpoint and not keeper.kept else keeper.kept
+                warn(self._stopped(split, kept))
                 raise
+
+    def _begin_others(self, split: Path) -> None:
+        """Begin the training of all folds with that of the first, so that all resume alike."""
+        if self.starts or split != next(iter(self.targets)):
+            return
+        for other, out in self.targets.items():
+            if other != split:
+                begin = training.Checkpoint.begin(self.settings.config, splits.split_hash(other))
+                training.Keeper(out / training.CHECKPOINT_FOLDER).begin(begin)
 
     def _announce(
         self, parts: Split, config: Config, checkpoint: Checkpoint | None, plan: Plan
@@ -159,14 +189,24 @@ class _Run:
         if parts.valid is None:
             self.screen.note(_ON_TEST)
         if checkpoint:
-            epoch = len(checkpoint.history)
-            self.screen.note(f"resuming after epoch {epoch}, with the settings of the checkpoint")
+            after = (
+                f"after epoch {len(checkpoint.history)}" if checkpoint.has_state else "at epoch 1"
+            )
+            self.screen.note(f"resuming {after}, with the settings of the checkpoint")
         self.screen.note(plan.reason)
 
-    def _stopped(self, kept: int) -> str:
+    def _stopped(self, split: Path, kept: int | None) -> str:
+        """Say where training stopped, and how to continue."""
+        place = f" in {split.name}" if len(self.targets) > 1 else ""
+        if kept is None:
+            return f"stopped{place} before training began; no file was changed"
         if not kept:
-            return "stopped before the first checkpoint; nothing was written"
-        return f"stopped; the last checkpoint is after epoch {kept}; resume: {self.resume_command}"
+            again = f"start again with the same settings: {self.resume_command}"
+            return f"stopped{place} before the first checkpoint; {again}"
+        return (
+            f"stopped{place}; the last checkpoint is after epoch {kept}; resume:"
+            f" {self.resume_command}"
+        )
 
 
 def _summary(fitted: Fit, out: Path) -> dict[str, Any]:

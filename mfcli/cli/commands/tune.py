@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +12,20 @@ import typer
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import config as configs, plots, search as searching, splits, storage
+from mfcli.cli.formatting import words
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.screen import Screen, ScreenOptions, warn
 from mfcli.cli.search_lines import print_search, trial_lines
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
-from mfcli.errors import LimitError, TrainingError
+from mfcli.errors import ArtifactError, LimitError, Param, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from mfcli.config import Config
     from mfcli.search import Candidate, Search
     from mfcli.splits import Split
+    from mfcli.training import Epoch
 
 _PANEL = "Search"
 _VALID = {
@@ -64,7 +68,7 @@ def tune(
         typer.Option(
             "--storage",
             metavar="FILE",
-            help="SQLite file that keeps the search, so that it can be resumed.",
+            help="File that keeps the search, so that it can be resumed.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -90,25 +94,30 @@ def tune(
 
     The test ratings are not used.
     """
-    configs.check_new(out, force)
+    if store and store.resolve() in {file.resolve() for file in (out, plot) if file}:
+        raise UsageError("--storage must be another file than --out and --plot", value=str(store))
+    end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     if plot:
         plots.check_suffix(plot)
         storage.check_writable_file(plot)
     parts = _with_validation(split, settings.config, given, screen)
     options = searching.space_for(parts, space)
-    search = searching.Search(parts, settings.config, options, store, threads or storage.cores())
-    advised = _try_recommended(parts, settings.config, threads, screen)
-    rival = None if space else advised  # a space limits the search to what it contains
-    limit = math.inf if minutes is None else 60 * minutes
-    with trial_lines(search, trials, screen) as on_trial:
-        try:
-            search.run(trials, limit, on_trial)
-        except BaseException:
-            if search.best:
-                _write(search, rival, out, plot)
-                warn(f"stopped; {out} has the best of {len(search.attempts)} trials")
-            raise
-    result = _write(search, rival, out, plot)
+    workers = threads or storage.cores()
+    with searching.Search(parts, settings.config, options, store, workers) as search:
+        force = force or search.wrote(out)
+        configs.check_new(out, force)
+        advised = _try_recommended(parts, settings.config, threads, end, screen)
+        rival = None if space else advised  # a space limits the search to what it contains
+        output = _Output(search, rival, out, force, plot)
+        with trial_lines(search, trials, screen) as on_trial:
+            try:
+                search.run(trials, end - time.monotonic(), on_trial)
+            except BaseException:
+                if search.best:
+                    file = output.write()["file"]
+                    warn(f"stopped; {file} has the best of {len(search.attempts)} trials")
+                raise
+        result = output.write()
     result["recommended_rmse"] = advised.rmse if advised else None
     screen.show(result, lambda: print_search(search, result, rival))
     if search.failures:
@@ -132,21 +141,32 @@ def _with_validation(split: Path, config: Config, given: Given, screen: Screen) 
 
 
 def _try_recommended(
-    parts: Split, config: Config, threads: int | None, screen: Screen
+    parts: Split, config: Config, threads: int | None, end: float, screen: Screen
 ) -> Candidate | None:
-    """Train with the settings of `mfcli init`, unless there are too many ratings or it fails."""
+    """Train with the settings of `mfcli init`, unless there are too many ratings or it fails.
+
+    It fails if it would take longer than until `end`, a time of the monotonic clock.
+    """
     if len(parts.train) >= searching.LARGE:
         return None
     epochs = searching.recommended_config(parts, config).epochs
     columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
     try:
         with screen.bar("trying", *columns) as (_, advance):
+
+            def on_epoch(epoch: Epoch) -> None:
+                if time.monotonic() > end:
+                    raise TrainingError(
+                        "there is no time left", remedy=["raise ", Param("minutes")]
+                    )
+                advance(epoch.epoch, epochs)
+
             advance(0, epochs)
             candidate = searching.recommended_candidate(
                 parts,
                 config,
                 threads=threads,
-                on_epoch=lambda epoch: advance(epoch.epoch, epochs),
+                on_epoch=on_epoch,
             )
     except (LimitError, TrainingError) as error:
         screen.note(f"cannot train with the settings of mfcli init: {error.phrase(spelled)}")
@@ -155,12 +175,35 @@ def _try_recommended(
     return candidate
 
 
-def _write(search: Search, rival: Candidate | None, out: Path, plot: Path | None) -> dict[str, Any]:
-    """Write the best settings and the plot; return the result."""
-    found = searching.found_candidate(search)
-    winner = searching.better_candidate(found, rival)
-    configs.write_settings(out, configs.settings_text(f"{winner.title}.", winner.settings))
-    result = searching.summary(search, winner)
-    if plot:
-        plots.plot_search(search.attempts, result["importances"], plot, title=found.title)
-    return result | {"file": str(out), "picture": str(plot) if plot else None}
+@dataclass(frozen=True)
+class _Output:
+    """What a search writes: the best settings, and a plot."""
+
+    search: Search
+    rival: Candidate | None
+    settings: Path
+    force: bool
+    plot: Path | None
+
+    def write(self) -> dict[str, Any]:
+        """Write the best settings and the plot; return the result."""
+        found = searching.found_candidate(self.search)
+        winner = searching.better_candidate(found, self.rival)
+        file = self._write_settings(winner)
+        result = searching.summary(self.search, winner)
+        if self.plot:
+            importances = result["importances"]
+            plots.plot_search(self.search.attempts, importances, self.plot, title=found.title)
+        return result | {"file": str(file), "picture": str(self.plot) if self.plot else None}
+
+    def _write_settings(self, winner: Candidate) -> Path:
+        text = configs.settings_text(f"{winner.title}.", winner.settings)
+        try:
+            file = configs.write_settings(self.settings, text, force=self.force)
+        except ArtifactError:
+            warn(f"the best settings are {words(winner.values)}")
+            raise
+        if file != self.settings:
+            warn(f"{self.settings} was made during the search and is kept; {file} has the settings")
+        self.search.add_file(file)
+        return file

@@ -1,0 +1,138 @@
+"""The file that keeps a search: a journal of its trials, and of the settings files it wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mfcli.errors import ArtifactError, Param, Text
+from mfcli.search.sampling import frozen
+from mfcli.search.spaces import Space
+from mfcli.search.trials import Trial
+from mfcli.storage import Journal, JournalRecord, Section, open_journal, record_values, sha256
+
+_OTHER: Text = ["choose another ", Param("storage")]
+_DIFFERENCES = {
+    "split": "another split",
+    "valid": "other validation ratings",
+    "space": "another space",
+    "base": "other settings outside of the space",
+    "seed": "another seed",
+}
+"""The fields that tell searches apart, and how a difference is described."""
+
+
+class SearchRecord(JournalRecord, kw_only=True):
+    """The first line of the file.
+
+    Attributes
+    ----------
+    split : str
+        Hash of the split.
+    valid : int
+        Number of validation ratings.
+    space : dict
+    base : dict
+        The training settings that are not searched.
+    seed : int
+    """
+
+    FORMAT = 1
+
+    split: str
+    valid: int
+    space: dict[str, Any]
+    base: dict[str, Any]
+    seed: int
+    kind: str = "search"
+
+
+class WrittenFile(Section):
+    """A settings file that the search wrote.
+
+    Attributes
+    ----------
+    wrote : str
+        SHA-256 of its content.
+    """
+
+    wrote: str
+
+
+class StoredSearch:
+    """A search in a file that is open; see `open_search`.
+
+    Attributes
+    ----------
+    trials : list of Trial
+        In the order in which they ended.
+    """
+
+    def __init__(self, journal: Journal[SearchRecord]) -> None:
+        self._journal = journal
+        self.trials: list[Trial] = []
+        self._written: set[str] = set()
+        for number, line in enumerate(journal.lines):
+            if "wrote" in line:
+                self._written.add(journal.to_section(number, WrittenFile).wrote)
+            else:
+                self.trials.append(journal.to_section(number, Trial))
+
+    def add(self, trial: Trial) -> None:
+        """Store a trial."""
+        self._journal.append(trial)
+
+    def add_file(self, path: Path) -> None:
+        """Store that the search wrote a settings file."""
+        digest = sha256(path)
+        if digest not in self._written:
+            self._journal.append(WrittenFile(digest))
+            self._written.add(digest)
+
+    def wrote(self, path: Path) -> bool:
+        """Return whether the search wrote a file, and nobody has changed it since."""
+        return path.is_file() and sha256(path) in self._written
+
+
+@contextmanager
+def open_search(path: Path, own: SearchRecord, space: Space) -> Iterator[StoredSearch]:
+    """Open the file of a search, and lock it for this process while the block runs.
+
+    Parameters
+    ----------
+    path : Path
+        Created with the first trial if it is missing or empty.
+    own : SearchRecord
+        What the search is about.
+    space : Space
+
+    Raises
+    ------
+    ArtifactError
+        If another process uses the file, it belongs to another search, it is damaged, or it is not
+        the file of a search at all.
+    """
+    with open_journal(path, own, "a search of mfcli tune", remedy=_OTHER) as journal:
+        _check_same(path, record_values(journal.head), record_values(own))
+        stored = StoredSearch(journal)
+        _check_trials(path, stored.trials, space)
+        yield stored
+
+
+def _check_same(path: Path, found: dict[str, Any], own: dict[str, Any]) -> None:
+    for name, words in _DIFFERENCES.items():
+        if found[name] != own[name]:
+            raise ArtifactError(f"belongs to a search with {words}", place=path, remedy=_OTHER)
+
+
+def _check_trials(path: Path, trials: list[Trial], space: Space) -> None:
+    if len({trial.trial for trial in trials}) < len(trials):
+        raise ArtifactError("has a trial twice", place=path, remedy=_OTHER)
+    for trial in trials:
+        try:
+            frozen(space, trial)
+        except (TypeError, ValueError) as error:
+            rule = f"trial {trial.trial} is invalid: {error}"
+            raise ArtifactError(rule, place=path, remedy=_OTHER) from error

@@ -1,0 +1,185 @@
+"""`mfcli train --resume` continues the last training in a folder, and no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from conftest import Outcome, Run
+from planted import planted_split
+
+from mfcli.config import Config
+from mfcli.splits import split as split_ratings, write_split
+from mfcli.training import loop, read_checkpoint
+
+Train: TypeAlias = Callable[..., Outcome]
+
+SHAPE = {"users": 20, "items": 15}
+
+
+@pytest.fixture
+def train(run: Run) -> Train:
+    """Run `mfcli train` on small splits: `split`, and `folds` with three folds."""
+    whole = planted_split(Config(valid=0.1), **SHAPE)
+    write_split(Path("split"), whole)
+    write_split(Path("folds"), split_ratings(whole.train, Config(strategy="k-fold", folds=3)))
+    return lambda *args: run("train", "--checkpoint-every", 1, *args)
+
+
+@pytest.fixture
+def stopped(train: Train, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Run `mfcli train` and interrupt it before some epoch, counted over all folds."""
+
+    def stopped(epoch: int, *args: object) -> Outcome:
+        count = 0
+
+        def next_epoch(self: Any, *args: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count == epoch:
+                raise KeyboardInterrupt
+            return run_epoch(self, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop._Run, "next", next_epoch)
+            done = train(*args)
+        assert done.code != 0
+        return done
+
+    run_epoch = loop._Run.next
+    return stopped
+
+
+def result(folder: str) -> tuple[str, list[float], dict[str, Any]]:
+    """Return the digest of the weights, the errors and the settings of a trained model."""
+    record = json.loads(Path(folder, "model/model.json").read_text())
+    history = json.loads(Path(folder, "history.json").read_text())
+    return record["weights"], history["val_mse"], record["settings"]
+
+
+def test_a_training_without_a_checkpoint_does_not_resume_an_older_one(
+    train: Train, stopped: Train
+) -> None:
+    assert train("--k", 4, "--epochs", 2).code == 0
+    before = result(".")
+    done = stopped(1, "--k", 3, "--epochs", 3)
+    assert done.err.splitlines()[-1] == (
+        "note: stopped before the first checkpoint; start again with the same settings: mfcli train"
+        " --resume"
+    )
+    assert result(".") == before
+    assert not read_checkpoint(Path("checkpoint")).has_state
+    again = train("--resume")
+    assert again.code == 0, again.err
+    assert "note: resuming at epoch 1, with the settings of the checkpoint" in again.err
+    train("--k", 3, "--epochs", 3, "--out", "whole")
+    assert result(".") == result("whole")
+
+
+def test_a_start_has_settings_too(train: Train, stopped: Train) -> None:
+    stopped(1, "--k", 3)
+    assert train("--resume", "--k", 4).err == (
+        "error: the checkpoint was trained with --k 3, not 4; omit --k to resume, or train without"
+        " --resume\n"
+    )
+    assert stopped(1, "--resume", "--epochs", 4).err.endswith("train --resume --epochs 4\n")
+
+
+def test_a_training_that_fails_at_once_leaves_no_checkpoint(train: Train) -> None:
+    assert train("--lr", 1e5).code == 1
+    assert not Path("checkpoint").exists()
+
+
+@pytest.mark.parametrize("settings", [(), ("--ensemble", 2), ("--average", 0.5)], ids=str)
+@pytest.mark.parametrize("epoch", [1, 2, 5])
+def test_folds_resume_as_one_training(
+    train: Train, stopped: Train, epoch: int, settings: tuple[object, ...]
+) -> None:
+    folds = ("--split", "folds", "--out", "o")
+    assert train(*folds, "--k", 2, "--epochs", 2).code == 0  # an older training
+    new = ("--k", 3, "--epochs", 3, *settings)
+    assert train("--split", "folds", "--out", "whole", *new).code == 0
+    stop = stopped(epoch, *folds, *new)
+    words = {
+        1: "stopped in fold-1 before the first checkpoint; start again with the same settings",
+        2: "stopped in fold-1; the last checkpoint is after epoch 1; resume",
+        5: "stopped in fold-2; the last checkpoint is after epoch 1; resume",
+    }
+    assert stop.err.splitlines()[-1] == (
+        f"note: {words[epoch]}: mfcli train --resume --split folds --out o"
+    )
+    assert train("--resume", *folds).code == 0
+    for fold in ("fold-1", "fold-2", "fold-3"):
+        assert result(f"o/{fold}") == result(f"whole/{fold}")
+
+
+def test_folds_of_different_trainings_are_not_resumed(train: Train) -> None:
+    for fold, k in ((1, 2), (2, 3)):
+        place = ("--split", f"folds/fold-{fold}", "--out", f"o/fold-{fold}")
+        assert train(*place, "--k", k, "--epochs", 1).code == 0
+    before = result("o/fold-1"), result("o/fold-2")
+    done = train("--resume", "--split", "folds", "--out", "o")
+    assert (done.code, done.err) == (
+        1,
+        "error: the checkpoints differ in --k: 2 in fold-1, 3 in fold-2; train without --resume\n",
+    )
+    assert (result("o/fold-1"), result("o/fold-2")) == before
+
+
+def test_a_fold_without_a_checkpoint_has_the_settings_of_the_others(train: Train) -> None:
+    place = ("--split", "folds", "--out", "o")
+    train("--split", "folds/fold-1", "--out", "o/fold-1", "--k", 2, "--epochs", 2)
+    assert train("--resume", *place).code == 0
+    train("--split", "folds", "--out", "whole", "--k", 2, "--epochs", 2)
+    for fold in ("fold-1", "fold-2", "fold-3"):
+        assert result(f"o/{fold}") == result(f"whole/{fold}")
+
+
+def test_folds_may_be_extended_together(train: Train, stopped: Train) -> None:
+    place = ("--split", "folds", "--out", "o")
+    train(*place, "--epochs", 1)
+    stop = stopped(2, "--resume", *place, "--epochs", 2)
+    assert stop.err.endswith("mfcli train --resume --split folds --out o --epochs 2\n")
+    assert train("--resume", *place).err == (
+        "error: the checkpoints differ in --epochs: 2 in fold-1, 1 in fold-2; give --epochs, or"
+        " train without --resume\n"
+    )
+    assert train("--resume", *place, "--epochs", 2).code == 0
+    train("--split", "folds", "--out", "whole", "--epochs", 2)
+    for fold in ("fold-1", "fold-2", "fold-3"):
+        assert result(f"o/{fold}") == result(f"whole/{fold}")
+
+
+def test_folds_of_another_split_are_not_resumed(train: Train) -> None:
+    place = ("--split", "folds", "--out", "o")
+    train(*place, "--epochs", 1)
+    whole = planted_split(Config(seed=1), **SHAPE)
+    write_split(Path("folds"), split_ratings(whole.train, Config(strategy="k-fold", folds=3)))
+    done = train("--resume", *place)
+    assert done.code == 1
+    assert "the checkpoint is of split " in done.err
+
+
+def test_options_change_the_settings_of_the_checkpoint(train: Train) -> None:
+    """Not the defaults: the checkpoint has more epochs than these."""
+    train("--epochs", 40, "--warmup", 20)
+    done = train("--resume", "--warmup", 30)
+    assert "error: the checkpoint was trained with --warmup 20, not 30; omit --warmup" in done.err
+    done = train("--resume", "--warmup", 50)
+    assert "--warmup must be below --epochs, got 50 of 40 epochs" in done.err
+    assert train("--resume", "--warmup", 20).code == 0
+    done = train("--resume", "--prior", "shared")
+    assert "--prior is not used with --optimizer sgd; omit it" in done.err
+
+
+def test_a_folder_of_folds_is_no_model(train: Train, run: Run) -> None:
+    train("--split", "folds", "--out", "o", "--epochs", 1)
+    done = run("evaluate", "--split", "folds", "--model", "o")
+    assert (done.code, done.err) == (
+        1,
+        "error: fold-1/o: holds no model; use --model o/model\n",
+    )
+    assert run("evaluate", "--split", "folds", "--model", "o/model", "--resamples", 0).code == 0
