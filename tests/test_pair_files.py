@@ -129,6 +129,7 @@ ODD = st.text(st.sampled_from('a ,;"\t\r\né'), max_size=5)
 ROW = st.tuples(st.sampled_from(["100", "7", "101"]), st.sampled_from(["i 1", "é", ","]), ODD)
 
 
+@pytest.mark.filterwarnings("ignore:.* the row spans:mfcli.errors.MfcliWarning")
 @settings(max_examples=150, deadline=None)
 @given(
     rows=st.lists(ROW, max_size=12),
@@ -143,7 +144,8 @@ def test_rows_are_those_that_python_reads(
 ) -> None:  # fmt: skip
     text = io.StringIO()
     if quoting == csv.QUOTE_NONE:  # not always valid
-        text.write("".join(separator.join(row) + end for row in rows))
+        # A quote that opens a field would be text here, but not for Python.
+        text.write("".join(separator.join(row) + end for row in rows).replace('"', "'"))
     else:
         csv.writer(text, delimiter=separator, quoting=quoting, lineterminator=end).writerows(rows)
     path = tmp_path_factory.mktemp("odd") / "pairs.csv"

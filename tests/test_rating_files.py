@@ -10,7 +10,7 @@ from contents import triples
 from hypothesis import given, settings, strategies as st
 
 from mfcli.data import read_ratings
-from mfcli.errors import DataError
+from mfcli.errors import DataError, MfcliWarning
 
 ROWS = [("7", "10", 3.5, 100), ("7", "20", 4.0, 101), ("8", "10", 0.5, 102)]
 HEADER = "userId,movieId,rating,timestamp"
@@ -126,7 +126,8 @@ def test_times_can_be_ignored(tmp_path: Path) -> None:
 
 def test_quoted_fields_may_hold_separators_and_newlines(tmp_path: Path) -> None:
     path = write(tmp_path, 'user,title,item,rating\n1,"a, b\nc",2,3\n4,d,5,1\n')
-    assert triples(read_ratings(path)) == [(1, 2, 3.0), (4, 5, 1.0)]
+    with pytest.warns(MfcliWarning, match="data.csv:2: the row spans 2 lines, since a quoted"):
+        assert triples(read_ratings(path)) == [(1, 2, 3.0), (4, 5, 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,9 @@ def test_quotes_after_many_plain_rows(tmp_path: Path, monkeypatch: pytest.Monkey
     plain = [f"{n},x,{n % 9},{n % 5}" for n in range(200)]
     quoted = [f'{n},"a, b\nc ""d""",{n % 9},{n % 5}' for n in range(200, 400)]
     path = write(tmp_path, "\n".join(["user,title,item,rating", *plain, *quoted]) + "\n")
-    assert triples(read_ratings(path)) == [(n, n % 9, float(n % 5)) for n in range(400)]
+    with pytest.warns(MfcliWarning, match="data.csv:202: the row .* and 199 more rows span lines;"):
+        read = triples(read_ratings(path))
+    assert read == [(n, n % 9, float(n % 5)) for n in range(400)]
 
 
 IDS = st.text(st.characters(codec="utf-8", exclude_characters='\r\n\0"'), min_size=1, max_size=8)

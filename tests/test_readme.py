@@ -25,7 +25,7 @@ from typer.main import get_command
 
 from mfcli.cli import app
 from mfcli.config import SETTINGS, read_settings
-from mfcli.data.formats.layout import ALIASES
+from mfcli.data.formats.columns import ALIASES
 from mfcli.search import read_space
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -47,6 +47,7 @@ LISTS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.* the row spans:mfcli.errors.MfcliWarning")
 @pytest.mark.parametrize("content", LISTS)
 def test_lists_of_ids_in_all_layouts(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ids").write_bytes(content)
@@ -92,6 +93,7 @@ def test_titles_in_all_layouts(tmp_path: Path, content: bytes) -> None:
     assert titles["title"].to_pylist() == ["0011", "1.50", ""]
 
 
+@pytest.mark.filterwarnings("ignore:.* the row spans:mfcli.errors.MfcliWarning")
 def test_titles_with_line_breaks_and_quotes(tmp_path: Path) -> None:
     (tmp_path / "titles").write_bytes(b'item,title\n1,"a ""b""\nc"\n2,"d, e"\n3,NA\n4,null\n')
     assert read_titles(tmp_path / "titles")["title"].to_pylist() == [

@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 
 from mfcli.data import read_ratings
 from mfcli.data.formats import strict_text as strict, text
-from mfcli.data.formats.layout import find_layout
+from mfcli.data.formats.parts import find_layout
 from mfcli.data.formats.text import Quotes, text_pieces
 from mfcli.data.sources import open_sources
 from mfcli.errors import DataError, MfcliWarning
@@ -28,7 +28,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> Iterator[object]:
         raise AssertionError("the strict reader took over")
 
-    monkeypatch.setattr(strict, "_rows", refuse)
+    monkeypatch.setattr(strict, "text_rows", refuse)
 
 
 HEADER = "user,item,rating,title\n"
@@ -36,7 +36,11 @@ PLAIN = "".join(f"{n},{n % 7},{n % 5},t\n" for n in range(300))
 EXPECTED = [(n, n % 7, float(n % 5)) for n in range(300)]
 
 
+SPANNING = "ignore:.* the row spans:mfcli.errors.MfcliWarning"
+
+
 @pytest.mark.usefixtures("fast")
+@pytest.mark.filterwarnings(SPANNING)
 @pytest.mark.parametrize(
     "change",
     [
@@ -142,6 +146,7 @@ def test_single_colons_do_not_separate(tmp_path: Path) -> None:
         read_ratings(tmp_path / "data")
 
 
+@pytest.mark.filterwarnings(SPANNING)
 @pytest.mark.parametrize("end", ["", '"\n'])
 def test_a_row_without_end_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str

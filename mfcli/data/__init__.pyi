@@ -5,12 +5,10 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
-from .formats.layout import (
-    PAIRS as PAIRS,
-    Layout as Layout,
-    find_layout as find_layout,
-)
+from .formats.columns import PAIRS as PAIRS
+from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
+from .formats.parts import find_layout as find_layout
 from .frames import ratings_from as ratings_from
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (

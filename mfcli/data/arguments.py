@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcli.config import checked
-from mfcli.data.formats.layout import ALIASES
+from mfcli.data.formats.columns import ALIASES
 from mfcli.errors import Param, UsageError
 
 

@@ -13,7 +13,7 @@ from mfcli.data.arguments import check_reading
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault
-from mfcli.data.formats.layout import check_distinct, find_columns
+from mfcli.data.formats.columns import find_columns
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.errors import DataError, Param, UsageError
@@ -54,7 +54,6 @@ def ratings_from(
     check_reading(columns, duplicates=duplicates)
     names, column = _columns_of(table)
     positions = find_columns(_PLACE, names, columns)
-    check_distinct(_PLACE, names, positions)
     found = {role: names[position] for role, position in positions.items()}
     arrays = {role: column(position, role) for role, position in positions.items()}
     collected = Collector()

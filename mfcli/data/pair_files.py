@@ -108,7 +108,7 @@ class _TextPairs:
 
     def __init__(self, piece: TextPiece, whole: bool) -> None:
         self._layout, self._data = piece.layout, piece.data
-        self._line_feeds = _row_ends(piece.data, piece.layout.separator)
+        self._line_feeds = _row_ends(piece.data, piece.layout.separator if piece.quoted else None)
         letters = np.frombuffer(piece.data, np.uint8)
         self._ends = self._line_feeds - (letters[self._line_feeds - 1] == _RETURN)
         self._filled = self._ends > np.concatenate([[0], self._line_feeds[:-1] + 1])
@@ -146,11 +146,11 @@ class _TextPairs:
         return pa.table([*self._columns.values(), column], [*self._layout.names, name])
 
 
-def _row_ends(data: bytes, separator: str) -> NDArray[np.intp]:
-    """Return the positions of the line feeds that end a row."""
+def _row_ends(data: bytes, separator: str | None) -> NDArray[np.intp]:
+    """Return the positions of the line feeds that end a row; no separator means no quotes."""
     letters = np.frombuffer(data, np.uint8)
     line_feeds = np.flatnonzero(letters == _LINE_FEED)
-    quotes = Quotes(data, separator) if separator != "::" and b'"' in data else None
+    quotes = Quotes(data, separator) if separator else None
     if has_lone_return(data):
         returns = np.flatnonzero((letters[:-1] == _RETURN) & (letters[1:] != _LINE_FEED))
         if quotes is None or len(quotes.outside(returns)):

@@ -18,7 +18,8 @@ from mfcli.data.arrow_arrays import to_numpy
 from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
-from mfcli.data.formats.layout import Layout, find_layout
+from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.parts import find_layouts
 from mfcli.data.formats.strict_text import plain_ratings
 from mfcli.data.formats.tables import table_rows
 from mfcli.data.formats.text import Refused, TextPiece, read_text
@@ -58,10 +59,12 @@ def read_ratings(
     names : Path or str, or a sequence of them
         CSV or TSV with or without a header, MovieLens `u.data` or `ratings.dat`, JSON lines, each
         also compressed with gzip, bz2, xz, zstd or zip; Parquet or Arrow. Separators are commas,
-        tabs, semicolons, "|", "::" or spaces. The content decides, not the name.
+        tabs, semicolons, "|", "::" or spaces. The content decides, not the name. Several files
+        agree on format, header and the columns of roles; columns with names may have another order
+        in each file. Empty files in a folder are left out.
     columns : mapping of str, optional
         Names of the columns "user", "item", "rating" and "timestamp" if they are not known ones;
-        positions from 1 if a file has no header; "" as "timestamp" ignores times.
+        positions from 1 mean that a file has no header; "" as "timestamp" ignores times.
     decimal : {".", ","}
         Decimal mark of the ratings in a text.
     encoding : str
@@ -96,7 +99,7 @@ def read_ratings(
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
     with open_sources(listed, encoding) as files, ThreadPoolExecutor(1) as pool:
         sha256 = pool.submit(digest, files)
-        layouts = [find_layout(file, columns, decimal) for file in files]
+        layouts = find_layouts(files, columns, decimal)
         _check_memory(layouts)
         reader = _Reader(layouts, rejects)
         ratings = reader.read(on_progress)
@@ -165,8 +168,6 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.rows = [0] * len(self.layouts)
-        for layout in self.layouts[1:]:
-            _check_alike(self.layouts[0], layout)
 
     def read(self, on_progress: Progress) -> Ratings:
         collected = Collector()
@@ -205,17 +206,6 @@ class _Reader:
             remedy: Text = ["skip invalid rows with ", Param("on_bad_row", "skip")]
             raise fault.error(layout.place(line), remedy)
         self.rejects.add(layout.file, line, fault, (layout.separator or ",").join(fields))
-
-
-def _check_alike(first: Layout, other: Layout) -> None:
-    if first.format != other.format:
-        raise DataError(f"is {other.format}, but {first.file} is {first.format}", place=other.file)
-    if set(first.columns) != set(other.columns):
-        raise DataError(
-            f"must have timestamps like {first.file}, or neither",
-            place=other.file,
-            remedy=["ignore them with ", Param("columns.timestamp", "")],
-        )
 
 
 def _read_text(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:

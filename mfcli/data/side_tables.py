@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
-from mfcli.data.formats.layout import ALIASES, Layout, find_layout
+from mfcli.data.formats.columns import ALIASES
+from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parquet import parquet_pieces
+from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
@@ -103,7 +105,7 @@ def read_titles(path: Path) -> pa.Table:
         If the file cannot be read or lacks a column, or for the first invalid row.
     """
     with open_sources([path]) as files:
-        layouts = [find_layout(file, needed=("item", "title"), aliases=_NAMES) for file in files]
+        layouts = find_layouts(files, needed=("item", "title"), aliases=_NAMES)
         table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
     title, item = one_array(table["title"]), one_array(table["item"])
     first = pc.index_in(item.unique(), value_set=item)  # of equal ids, the position of the first

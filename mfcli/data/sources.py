@@ -54,12 +54,15 @@ class File:
         gzip, bz2, xz, zstd or zip, found by the first bytes; empty for none.
     encoding : str
         Encoding of its text.
+    is_part : bool
+        Whether it was found in a folder, so that it may be empty.
     """
 
     path: Path
     name: str
     compression: str
     encoding: str = UTF8
+    is_part: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -133,7 +136,7 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
                 files.append(stack.enter_context(_pipe(Path(name))))
             else:
                 _refuse_url(name)
-                files.extend(_file(path) for path in _parts(Path(name)))
+                files.extend(_files(Path(name)))
         yield [_with_encoding(file, encoding) for file in files]
 
 
@@ -172,14 +175,24 @@ def digest(files: Sequence[File]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
+def _files(path: Path) -> list[File]:
+    """Return one file, or the part files of a folder.
+
+    Parts of 0 bytes, which Spark writes, hold nothing to read and are left out.
+    """
+    if not path.is_dir():
+        return [_file(path)]
+    parts = _parts(path)
+    filled = [part for part in parts if part.stat().st_size]
+    return [replace(_file(part), is_part=True) for part in filled or parts]
+
+
 def _parts(path: Path) -> list[Path]:
-    """Return the part files of a folder, by name and without hidden files; of a file, itself.
+    """Return the part files of a folder, by name and without hidden files.
 
     Folders such as `day=0` are partitions of the ratings, as Hive and Spark write them. Their part
     files belong to the ratings, but the value in the name does not.
     """
-    if not path.is_dir():
-        return [path]
     if (path / "_delta_log").is_dir():  # it says which of the files are outdated
         raise DataError("is a Delta table", place=path, remedy="export it as Parquet or CSV")
     parts = sorted(_files_in(path))

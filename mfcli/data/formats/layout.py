@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
+from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns
 from mfcli.data.formats.encodings import UTF8
-from mfcli.data.formats.numbers import is_number, resembles_number
+from mfcli.data.formats.first_lines import FirstLines
+from mfcli.data.formats.header import has_header, is_rating, names_columns
+from mfcli.data.formats.numbers import is_number
 from mfcli.data.formats.preamble import Preamble, read_preamble
-from mfcli.data.formats.separators import find_separator, has_spaces_after, split_lines
+from mfcli.data.formats.separators import find_separator, has_spaces_after
 from mfcli.data.formats.tables import table_format, table_schema
+from mfcli.data.formats.unnamed import doubt_about, find_positions
 from mfcli.data.sources import HEAD, File
-from mfcli.errors import DataError, Param
+from mfcli.errors import DataError, MfcliWarning
 
-ALIASES: dict[str, tuple[str, ...]] = {
-    "user": ("userid", "user_id", "user", "uid"),
-    "item": ("movie_idx", "movieid", "item_id", "itemid", "item", "movie_id", "iid"),
-    "rating": ("rating", "score"),
-    "timestamp": ("timestamp", "ts"),
-}
-"""Known names of the column of each role, in lower case; the first one found is used."""
-
-JSON_ALIASES: dict[str, tuple[str, ...]] = {
-    "user": (*ALIASES["user"], "reviewerid"),
-    "item": (*ALIASES["item"], "parent_asin", "asin", "business_id", "book_id"),
-    "rating": (*ALIASES["rating"], "overall", "stars"),
-    "timestamp": (*ALIASES["timestamp"], "unixreviewtime", "date"),
-}
-"""`ALIASES` and the keys of the reviews of Amazon, Yelp and Goodreads, published as JSON lines."""
-
-RATINGS = ("user", "item", "rating")
-"""The roles that a file of ratings must have."""
-
-PAIRS = ("user", "item")
-"""The roles that a file of pairs must have."""
-
-_SHOWN = 20  # column names in a message
+_WIDE = 10  # columns; fewer numbers are no matrix
 
 
 @dataclass(frozen=True)
@@ -93,57 +77,92 @@ class Layout:
         return f"{packed}text, separator {self.separator!r}, {header}"
 
 
-def find_layout(
+@dataclass(frozen=True)
+class Outline:
+    """What the start of a file says before its columns have roles.
+
+    Attributes
+    ----------
+    layout : Layout
+        Without columns.
+    unnamed : FirstLines, optional
+        The first lines of a text whose columns have no names.
+    aliases : mapping of tuple of str
+        Known names of the column of each role.
+    matrix : bool
+        Whether the file looks like a matrix of ratings.
+    """
+
+    layout: Layout
+    unnamed: FirstLines | None
+    aliases: Aliases
+    matrix: bool
+
+    def completed(
+        self, chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+    ) -> tuple[Layout, MfcliWarning | None]:
+        """Return the layout with its columns, and a warning if a default is doubtful.
+
+        Parameters
+        ----------
+        chosen, needed
+            As in `find_layouts`.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, ambiguous or probably not what its position says.
+        """
+        file, names, first = self.layout.file, self.layout.names, self.unnamed
+        if first is None:
+            columns = find_columns(file, names, chosen, needed, self.aliases, matrix=self.matrix)
+            return replace(self.layout, columns=columns), None
+        columns = find_positions(first, chosen, needed)
+        return replace(self.layout, columns=columns), doubt_about(first, chosen, columns)
+
+
+def outline(
     file: File,
-    chosen: Mapping[str, str] | None = None,
-    decimal: str = ".",
-    needed: tuple[str, ...] = RATINGS,
-    aliases: Mapping[str, tuple[str, ...]] = ALIASES,
-) -> Layout:
-    """Find the layout of a file from its first lines.
+    chosen: Mapping[str, str] | None,
+    decimal: str,
+    needed: tuple[str, ...],
+    aliases: Aliases,
+) -> Outline:
+    """Find the format, separator, header and column names of a file from its first lines.
 
     Parameters
     ----------
     file : File
-        CSV, TSV, MovieLens `u.data` or `ratings.dat`, JSON lines, Parquet or Arrow.
-    chosen : mapping of str, optional
-        Column names for some of user, item, rating and timestamp; an empty timestamp ignores times.
-    decimal : str
-        Decimal mark of a text.
-    needed : tuple of str
-        `RATINGS` or `PAIRS`. A text of pairs has a header only if its first line contains a known
-        or chosen name; a text of ratings also if its third field is not a number.
-    aliases : mapping of tuple of str
-        Known names of the column of each role.
+    chosen, decimal, needed, aliases
+        As in `find_layouts`.
 
     Raises
     ------
     DataError
-        If the file is empty, in another format, or lacks a column.
+        If the file is empty, in another format, or it is uncertain whether it has a header.
     """
     with file.reading() as (stream, _):
         head = stream.read(HEAD)
     table = table_format(file, head)
     if table:
-        names = list(table_schema(file, table).names)
+        schema = table_schema(file, table)
+        layout = Layout(file, table, "", ".", True, 0, list(schema.names), {})
         known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
-        columns = find_columns(file, names, chosen, needed, known)
-        check_distinct(file, names, columns)
-        return Layout(file, table, "", ".", True, 0, names, columns)
+        return Outline(layout, None, known, _is_matrix(schema))
     preamble = read_preamble(file, head)
     separator = preamble.separator or find_separator(file, preamble.lines, decimal, len(needed))
     spaced = has_spaces_after(preamble.lines, separator)
-    fields = [field.strip() for field in split_lines(preamble.lines[:1], separator, spaced)[0]]
-    header = not preamble.is_matrix and (
-        _names_columns(fields, chosen, aliases)
-        or (needed == RATINGS and not _is_rating(fields, decimal))
-    )
+    first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
+    header = not preamble.is_matrix and has_header(first, chosen, needed, aliases)
+    if header:
+        _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
-    names = (fields if header else comment) or list(map(str, range(1, len(fields) + 1)))
-    find = find_columns if header or comment else _positions
-    columns = find(file, names, chosen, needed, aliases)
+    named = first.fields if header else comment
+    names = named or [str(n + 1) for n in range(len(first.fields))]
     skip = preamble.skip + header
-    return Layout(file, "text", separator, decimal, header, skip, names, columns, spaced)
+    layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced)
+    matrix = header and first.looks_like_matrix(first.rows[1:])
+    return Outline(layout, None if named else first, aliases, matrix)
 
 
 def _commented_header(
@@ -151,14 +170,14 @@ def _commented_header(
     preamble: Preamble,
     separator: str,
     chosen: Mapping[str, str] | None,
-    aliases: Mapping[str, tuple[str, ...]],
+    aliases: Aliases,
 ) -> list[str]:
     """Return the column names in the comment before the first row; empty if there are none."""
     names = preamble.header(separator)
-    if _names_columns(names, chosen, aliases):
+    if names_columns(names, chosen, aliases):
         return [] if any(name.isdigit() for name in (chosen or {}).values()) else names
     for line, fields in preamble.like_rows(separator):
-        if _is_rating(fields, ".") or all(is_number(field, ".") for field in fields):
+        if is_rating(fields, ".") or all(is_number(field, ".") for field in fields):
             raise DataError(
                 "may be a comment or a rating",
                 place=f"{file}:{line}",
@@ -167,124 +186,19 @@ def _commented_header(
     return []
 
 
-def _names_columns(
-    fields: Sequence[str],
-    chosen: Mapping[str, str] | None,
-    aliases: Mapping[str, tuple[str, ...]],
-) -> bool:
-    known = {alias for names in aliases.values() for alias in names}
-    known.update(name.lower() for name in (chosen or {}).values() if not name.isdigit())
-    return bool(known.intersection(field.lower() for field in fields))
+def _is_matrix(schema: pa.Schema) -> bool:
+    numbers = [pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in schema.types]
+    return len(numbers) >= _WIDE and sum(numbers) >= len(numbers) - 1
 
 
-def _is_rating(fields: Sequence[str], decimal: str) -> bool:
-    """Return whether the third field of the first line is a rating, so that it is no header."""
-    return len(fields) >= 3 and (is_number(fields[2], decimal) or resembles_number(fields[2]))
-
-
-def find_columns(
-    place: object,
-    names: Sequence[str],
-    chosen: Mapping[str, str] | None,
-    needed: tuple[str, ...] = RATINGS,
-    aliases: Mapping[str, tuple[str, ...]] = ALIASES,
-) -> dict[str, int]:
-    """Return the position of the column of each role.
-
-    Parameters
-    ----------
-    place : object
-        Where the columns are, for messages.
-    names : sequence of str
-        All columns.
-    chosen : mapping of str, optional
-        As in `find_layout`.
-    needed : tuple of str
-        `RATINGS`, which includes times if there are any, or `PAIRS`.
-    aliases : mapping of tuple of str
-        Known names of the column of each role.
-
-    Raises
-    ------
-    DataError
-        If a needed or chosen column is missing, a name fits several columns, or a column has two
-        roles.
-    """
-    lower = [name.lower() for name in names]
-    columns = {}
-    for role in ALIASES if needed == RATINGS else needed:
-        wanted = (chosen or {}).get(role)
-        sought = aliases[role] if wanted is None else (wanted.lower(),)
-        found = [lower.index(alias) for alias in sought if alias in lower]
-        if found and wanted not in names and lower.count(lower[found[0]]) > 1:
-            raise DataError(
-                f"has several columns {names[found[0]]!r}",
-                place=place,
-                remedy=["choose with ", Param(f"columns.{role}")],
-            )
-        if found:
-            columns[role] = names.index(wanted) if wanted in names else found[0]
-        elif role != "timestamp" or wanted:
-            raise _missing(place, role, wanted, names)
-    _check_roles(place, names, columns)
-    return columns
-
-
-def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
-    """Refuse a column that has two roles."""
-    roles: dict[int, str] = {}
-    for role, position in columns.items():
-        other = roles.setdefault(position, role)
-        if other != role:
-            raise DataError(
-                f"column {names[position]!r} cannot be both {other} and {role}",
-                place=place,
-                remedy=[
-                    "choose with ",
-                    Param(f"columns.{other}"),
-                    " and ",
-                    Param(f"columns.{role}"),
-                ],
-            )
-
-
-def _positions(
-    file: File,
-    names: list[str],
-    chosen: Mapping[str, str] | None,
-    needed: tuple[str, ...],
-    aliases: Mapping[str, tuple[str, ...]],
-) -> dict[str, int]:
-    """Return the columns of a text without a header, by default in the order of the roles.
-
-    Timestamps are optional: there are none if another role has their default column.
-    """
-    roles = ALIASES if needed == RATINGS else needed
-    defaults = dict(zip(roles, names, strict=False)) | dict(chosen or {})
-    if "timestamp" not in (chosen or {}) and defaults.get("timestamp") in (chosen or {}).values():
-        defaults["timestamp"] = ""
-    if len(names) < len(needed):
-        rule = f"must have {len(needed)} fields ({', '.join(needed)})"
-        raise DataError(rule, place=f"{file}:1", value=len(names))
-    return find_columns(file, names, {"timestamp": ""} | defaults, needed, aliases)
-
-
-def _missing(place: object, role: str, wanted: str | None, names: Sequence[str]) -> DataError:
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    sought = f"column {wanted!r}" if wanted else f"{role} column"
-    return DataError(
-        f"has no {sought}; its columns are {shown}",
-        place=place,
-        remedy=["choose with ", Param(f"columns.{role}")],
-    )
-
-
-def check_distinct(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
-    """Refuse columns of roles that share their exact name with others."""
-    for role, column in columns.items():
-        if names.count(names[column]) > 1:
-            raise DataError(
-                f"has several columns {names[column]!r}",
-                place=place,
-                remedy=["rename them, or choose another with ", Param(f"columns.{role}")],
-            )
+def _check_widths(first: FirstLines) -> None:
+    """Refuse a text if all rows have one field more than the header."""
+    rows, count = first.rows[1:], len(first.fields)
+    if len(rows) < 2 or any(len(row) != count + 1 for row in rows):
+        return
+    rule = f"has {count} names in the header, but {count + 1} fields in each row"
+    if all(row[-1] == "" for row in rows):
+        remedy = "remove the separator at the end of each row"
+    else:
+        remedy = "if the first field is an index, as R writes it, name it in the header too"
+    raise DataError(rule, place=first.place, remedy=remedy)

@@ -16,12 +16,17 @@ COMMENT_MARKS = ("#", "%", "//")
 """Characters that begin a comment at the start of a line."""
 
 _LINES = 50  # in which the separator is looked for
+_ROWS = 1000  # in which an index and other layouts are looked for
 _BREAK = re.compile(r"\r\n|\r|\n")
 _MARK = re.compile(r"[#%/\s]+")
 _SEP = re.compile(r'"?sep=(.|\\t)"?', re.IGNORECASE)
 _MATRIX = re.compile(r"%%MatrixMarket\s+matrix\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
 _KONECT = re.compile(r"%\s*(?:sym|asym|bip)\s")
 _WORDS = re.compile(r"[\s,;|]+")
+
+
+class EmptyFileError(DataError):
+    """A file has no line that is not blank."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,9 @@ class Preamble:
     skip : int
         Number of lines.
     lines : list of str
-        The first lines after it that are not blank; at least one.
+        Up to 50 lines after it that are not blank; at least one.
+    rows : list of str
+        As `lines`, but up to 1,000.
     separator : str
         The separator that it names; empty if it names none.
     comments : dict of str
@@ -44,6 +51,7 @@ class Preamble:
 
     skip: int
     lines: list[str]
+    rows: list[str]
     separator: str
     comments: dict[int, str]
     is_matrix: bool
@@ -105,11 +113,11 @@ def read_preamble(file: File, head: bytes) -> Preamble:
     if matrix:
         _check_matrix(file, matrix, lines[skip:])
         skip += 1
-    rows = [line for line in lines[skip : skip + _LINES] if line.strip()]
-    if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows)):
+    rows = [line for line in lines[skip : skip + _ROWS] if line.strip()]
+    if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows[:_LINES])):
         separator = SPACES
     _check_rows(file, skip, rows, comments)
-    return Preamble(skip, rows, separator, comments, matrix is not None)
+    return Preamble(skip, rows[:_LINES], rows, separator, comments, matrix is not None)
 
 
 def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection[int]) -> None:
@@ -117,7 +125,7 @@ def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection
         if comments:
             remedy = "if they are ratings, write a line with the column names before them"
             raise DataError("holds only comments", place=file, remedy=remedy)
-        raise DataError("is empty", place=file, remedy="provide one line per rating")
+        raise EmptyFileError("is empty", place=file, remedy="provide one line per rating")
     try:
         rows[0].encode()
     except UnicodeEncodeError as error:

@@ -6,11 +6,9 @@ without faults are written again as plain text, which the fast reader can parse.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,17 +16,20 @@ import pyarrow as pa
 
 from mfcli.data.arrow_arrays import to_texts
 from mfcli.data.faults import Fault, OnFault
+from mfcli.data.formats.columns import RATINGS
 from mfcli.data.formats.encodings import guess_remedy
-from mfcli.data.formats.layout import RATINGS, Layout
+from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.numbers import rating_hint
 from mfcli.data.formats.preamble import COMMENT_MARKS
-from mfcli.data.formats.separators import COLONS, SPACES, split_words
+from mfcli.data.formats.separators import COLONS
 from mfcli.data.formats.text import TextPiece
+from mfcli.data.formats.text_rows import TextRow, text_rows
 from mfcli.data.ids import id_rule
 from mfcli.data.times import IGNORE, moment_of, plain_time
 from mfcli.errors import DataError
 
 _ROWS = 1 << 15  # rows of a piece
+_CLOSE = "close the quotation mark, or double each one that is text and quote the field"
 _TO_UTF8 = "convert the file, as with iconv"
 
 
@@ -65,17 +66,22 @@ def plain_ratings(
         spaced=False,
     )
     rows = (
-        [_PLAIN[role](row[column], layout.decimal) for role, column in layout.columns.items()]
-        for _, row in _sound_rows(layout, first, on_fault)
+        row._replace(fields=_plain_fields(layout, row.fields))
+        for row in _sound_rows(layout, first, on_fault)
     )
     return itertools.chain.from_iterable(
         _pieces(plain, alike, position) for _, alike in itertools.groupby(rows, _has_date)
     )
 
 
-def _has_date(row: list[str]) -> bool:
+def _plain_fields(layout: Layout, fields: list[str]) -> list[str]:
+    columns = layout.columns.items()
+    return [_PLAIN[role](fields[column], layout.decimal) for role, column in columns]
+
+
+def _has_date(row: TextRow) -> bool:
     """Return whether the time of a plain row is a date: Arrow reads a piece as one type."""
-    return len(row) > len(RATINGS) and ":" in row[-1]
+    return len(row.fields) > len(RATINGS) and ":" in row.fields[-1]
 
 
 def plain_pairs(
@@ -101,37 +107,38 @@ def plain_pairs(
         For the first row that is not UTF-8 text but must be.
     """
     rows = _sound_rows(layout, first, on_fault)
-    checked = (_checked_utf8(layout, line, row) if utf8 else row for line, row in rows)
+    checked = (_checked_utf8(layout, row) if utf8 else row for row in rows)
     return _pieces(replace(layout, spaced=False), checked, position)
 
 
-def _checked_utf8(layout: Layout, line: int, row: list[str]) -> list[str]:
-    if any(map(_is_not_utf8, row)):
+def _checked_utf8(layout: Layout, row: TextRow) -> TextRow:
+    if any(map(_is_not_utf8, row.fields)):
         rule = "must be UTF-8 text to become Parquet"
-        raise DataError(rule, place=layout.place(line), remedy=_TO_UTF8)
+        raise DataError(rule, place=layout.place(row.line), remedy=_TO_UTF8)
     return row
 
 
 def text_line(layout: Layout, row: int) -> int:
     """Return the line of a row without faults, given its position from 0 among such rows."""
     rows = _sound_rows(layout, 0, lambda line, fault, row: None)
-    return next(line for line, _ in itertools.islice(rows, row, None))
+    return next(sound.line for sound in itertools.islice(rows, row, None))
 
 
 def column_texts(layout: Layout, column: int) -> Iterator[pa.Array]:
     """Yield the fields of a column of the rows without faults, piece by piece."""
-    fields = (row[column] for _, row in _sound_rows(layout, 0, lambda line, fault, row: None))
+    rows = _sound_rows(layout, 0, lambda line, fault, row: None)
+    fields = (row.fields[column] for row in rows)
     while group := list(itertools.islice(fields, _ROWS)):
         yield to_texts(group)
 
 
 def _pieces(
-    layout: Layout, rows: Iterator[list[str]], position: int
+    layout: Layout, rows: Iterator[TextRow], position: int
 ) -> Iterator[tuple[TextPiece, int]]:
     while group := list(itertools.islice(rows, _ROWS)):
-        data = _plain_text(layout.separator, group)
+        data = _plain_text(layout.separator, [row.fields for row in group])
         position += len(data)
-        yield TextPiece(layout, data), position
+        yield TextPiece(layout, data, sum(row.lines > 1 for row in group)), position
 
 
 def _plain_text(separator: str, rows: list[list[str]]) -> bytes:
@@ -150,60 +157,20 @@ def _quoted(field: str, special: set[str]) -> str:
     return f'"{doubled}"'
 
 
-def _sound_rows(layout: Layout, first: int, on_fault: OnFault) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines and fields of the rows of a text without faults, from row `first` on."""
-    for line, row in itertools.islice(_rows(layout), first, None):
-        fault = _fault(layout, row)
+def _sound_rows(layout: Layout, first: int, on_fault: OnFault) -> Iterator[TextRow]:
+    """Yield the rows of a text without faults, from row `first` on."""
+    for row in itertools.islice(text_rows(layout), first, None):
+        fault = _fault(layout, row.fields)
         if fault is None:
-            yield line, row
+            yield row
         else:
-            on_fault(line, fault, row)
-
-
-def _rows(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the (last) line, from 1, and the fields of each row of a text.
-
-    Bytes that are not UTF-8 become surrogates.
-    """
-    with layout.file.reading() as (stream, _):
-        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
-        before = layout.skip - layout.header
-        for _ in range(before):
-            text.readline()
-        rows = _split(itertools.chain([text.readline().lstrip("\ufeff")], text), layout)
-        filled = ((line, row) for line, row in rows if "".join(row).strip() or len(row) > 1)
-        if layout.header:
-            next(filled)
-        for line, row in filled:
-            yield before + line, [field.strip(" ") for field in row] if layout.spaced else row
-
-
-def _split(lines: Iterable[str], layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    if layout.separator in (COLONS, SPACES):
-        split = split_words if layout.separator == SPACES else _split_at_colons
-        yield from enumerate(map(split, lines), start=1)
-        return
-    reader = csv.reader(lines, delimiter=layout.separator, skipinitialspace=layout.spaced)
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:  # a field is too long
-            row = [f"\udc80 cannot be split into fields: {error}"]
-        yield reader.line_num, row
-
-
-def _split_at_colons(line: str) -> list[str]:
-    return line.rstrip("\r\n").split(COLONS)
+            on_fault(row.line, fault, row.fields)
 
 
 def _fault(layout: Layout, row: list[str]) -> Fault | None:
     if len(row) != len(layout.names):
         rule = f"must have {len(layout.names)} fields like the first line"
-        comment = bool(row) and row[0].startswith(COMMENT_MARKS)
-        hint = "comments may only be at the start of a file; remove this one" if comment else ""
-        return Fault("fields", rule, len(row), hint)
+        return Fault("fields", rule, len(row), _hint(layout, row))
     for role, column in layout.columns.items():
         text = row[column]
         if _is_not_utf8(text):
@@ -215,6 +182,14 @@ def _fault(layout: Layout, row: list[str]) -> Fault | None:
         if fault:
             return fault
     return None
+
+
+def _hint(layout: Layout, row: list[str]) -> str:
+    """Return what is probably wrong with a row that has another number of fields."""
+    if row and row[0].startswith(COMMENT_MARKS):
+        return "comments may only be at the start of a file; remove this one"
+    is_open = layout.separator != COLONS and any(field.startswith('"') for field in row)
+    return _CLOSE if is_open else ""
 
 
 def _is_not_utf8(text: str) -> bool:

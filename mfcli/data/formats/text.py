@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO, TypeVar, cast
 
 import pyarrow as pa
@@ -22,7 +23,8 @@ from mfcli.data.arrow_arrays import one_array
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.quotes import Quotes
 from mfcli.data.formats.separators import COLONS, SPACES
-from mfcli.errors import DataError
+from mfcli.data.formats.text_rows import first_spanning_row, rows_are_whole
+from mfcli.errors import DataError, warn
 from mfcli.storage import in_order
 
 LONGEST = 1 << 26  # bytes within which a row must end
@@ -44,10 +46,45 @@ class TextPiece:
     layout : Layout
     data : bytes
         Ends with a line feed.
+    written : int, optional
+        How many rows spanned lines, if the strict reader has written the text.
     """
 
     layout: Layout
     data: bytes
+    written: int | None = None
+
+    @property
+    def spanning(self) -> int:
+        """How many rows span lines."""
+        return self._spanning or 0
+
+    @property
+    def quoted(self) -> bool:
+        """Whether there are quotes, and they are special.
+
+        Raises
+        ------
+        Refused
+            If it is not certain whether quotes are special.
+        """
+        return self._has_quotes and self._spanning is not None
+
+    @cached_property
+    def _has_quotes(self) -> bool:
+        return self.layout.separator != COLONS and b'"' in self.data
+
+    @cached_property
+    def _spanning(self) -> int | None:
+        """How many rows span lines; None if quotes are text, since one stays open on its row."""
+        if self.written is not None or not self._has_quotes:
+            return self.written
+        whole = rows_are_whole(self.layout, self.data)
+        if all(whole):
+            return len(whole)
+        if any(whole) or _has_quoted_separator(self.data, self.layout.separator):
+            raise Refused  # some quotes are special, others are text
+        return None
 
     def parse(self, types: Mapping[int, pa.DataType | None]) -> dict[int, pa.Array]:
         """Parse some columns.
@@ -66,7 +103,8 @@ class TextPiece:
         Raises
         ------
         Refused
-            If a row has another number of fields, or a field does not have the type.
+            If a row has another number of fields, a field does not have the type, or quotes are
+            text in some rows and special in others.
         """
         if not self.data.lstrip(b"\r\n"):
             return {place: pa.nulls(0, kind or pa.int64()) for place, kind in types.items()}
@@ -83,6 +121,8 @@ class TextPiece:
     def _parse(self, types: Mapping[int, pa.DataType | None]) -> dict[int, pa.Array]:
         data, separator = self.data, self.layout.separator
         if separator == SPACES:
+            if b'"' in data and self.written is None:
+                raise Refused  # a word in quotes ends on its line
             return self._read(_single_spaces(data), separator, types)
         if separator != COLONS:
             return self._read(data, separator, types)
@@ -101,7 +141,7 @@ class TextPiece:
         stride: int = 1,
     ) -> dict[int, pa.Array]:
         """Parse with Arrow; with a stride of 2, there is an empty column between any two."""
-        quoted = self.layout.separator != COLONS and b'"' in data
+        quoted = self.quoted
         if data.startswith(codecs.BOM_UTF8):
             data = b"\n" + data  # Arrow would drop the mark, but ignores blank lines
         # Columns are named by position, since names may repeat.
@@ -124,7 +164,24 @@ class TextPiece:
                 decimal_point=self.layout.decimal,
             ),
         )
-        return {place: one_array(table[names[stride * place]]) for place in types}
+        columns = {place: one_array(table[names[stride * place]]) for place in types}
+        if self._has_quotes and not quoted and any(map(_contain_quotes, columns.values())):
+            raise Refused  # in other rows, the quotes may be special
+        return columns
+
+
+def _has_quoted_separator(data: bytes, separator: str) -> bool:
+    """Return whether a field that closes on its line contains a separator."""
+    end = rb"[%b\r\n]" % separator.encode()
+    inside = rb'[^"\r\n]*'
+    # The pattern starts with a letter that is rare, so the search is fast.
+    pattern = b'"(?<=' + end + b'")' + inside + separator.encode() + inside + b'"(?=' + end + b")"
+    return re.search(pattern, b"\n" + data) is not None
+
+
+def _contain_quotes(column: pa.Array) -> bool:
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    return pa.types.is_string(texts.type) and pc.any(pc.match_substring(texts, '"')).as_py() is True
 
 
 def _single_spaces(data: bytes) -> bytes:
@@ -176,22 +233,39 @@ def read_text(
     DataError
         If the file cannot be read, or as `strictly` does.
     """
-    rows = position = 0
+    rows = position = spanning = 0
+
+    def counted(piece: TextPiece) -> tuple[Result, int]:
+        return work(piece), piece.spanning
+
     try:
-        for done, position in in_order(text_pieces(layout), work, threads):
-            yield done, position
-            rows += len(done)
-        return
-    except Refused:
-        pieces = strictly(rows, position)
-    try:
-        yield from in_order(pieces, work, threads)
+        try:
+            for (done, count), position in in_order(text_pieces(layout), counted, threads):
+                yield done, position
+                rows, spanning = rows + len(done), spanning + count
+        except Refused:
+            pieces = strictly(rows, position)
+            for (done, count), position in in_order(pieces, counted, threads):
+                yield done, position
+                spanning += count
     except Refused:
         raise DataError(
             f"cannot be split into rows of {len(layout.names)} fields",
             place=layout.file,
             remedy="convert it to CSV",
         ) from None
+    if spanning:
+        _report(layout, spanning)
+
+
+def _report(layout: Layout, spanning: int) -> None:
+    first = first_spanning_row(layout)
+    others = f", and {spanning - 1:,} more rows span lines" if spanning > 1 else ""
+    warn(
+        f"the row spans {first.lines} lines, since a quoted field contains line breaks{others}",
+        place=layout.place(first.line - first.lines + 1),
+        remedy="check that its quotation marks close where they should",
+    )
 
 
 def text_pieces(layout: Layout) -> Iterator[tuple[TextPiece, int]]:
@@ -259,10 +333,7 @@ def _cut(file: io.BufferedReader, separator: str) -> Iterator[bytes]:
         if len(rest) > LONGEST:
             raise Refused
     if rest:
-        rest += b"\n"
-        if quoted and b'"' in rest and _end_of_rows(rest, separator) != len(rest):
-            raise Refused  # a quote is never closed
-        yield rest
+        yield rest + b"\n"
 
 
 def _end_of_rows(data: bytes, separator: str) -> int:

@@ -1,0 +1,195 @@
+"""Which column has which role: known names, chosen names, and one role per column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from mfcli.errors import DataError, Param, Text
+
+Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Names of the column of each role, as `plain_name` writes them; the first found is used."""
+
+ALIASES: Aliases = {
+    "user": ("userid", "user_id", "user", "uid"),
+    "item": ("movie_idx", "movieid", "item_id", "itemid", "item", "movie_id", "iid"),
+    "rating": ("rating", "score"),
+    "timestamp": ("timestamp", "ts"),
+}
+"""The known names in files of ratings."""
+
+JSON_ALIASES: Aliases = {
+    "user": (*ALIASES["user"], "reviewerid"),
+    "item": (*ALIASES["item"], "parent_asin", "asin", "business_id", "book_id"),
+    "rating": (*ALIASES["rating"], "overall", "stars"),
+    "timestamp": (*ALIASES["timestamp"], "unixreviewtime", "date"),
+}
+"""`ALIASES` and the keys of the reviews of Amazon, Yelp and Goodreads, published as JSON lines."""
+
+_OTHER_NAMES = {
+    "user": "user_idx reviewerid reviewer_id customer_id customerid username user_name"
+    " review_userid review_profilename",
+    "item": "item_idx asin parent_asin product_id productid product_productid isbn anime_id"
+    " book_id bookid business_id recipe_id beer_beerid",
+    "rating": "overall stars star_rating book_rating user_rating review_score review_overall",
+    "timestamp": "unixreviewtime unix_review_time review_time",
+}
+"""Names in public data sets, used if there is no name in `ALIASES`. Two of them are ambiguous."""
+
+RATINGS = ("user", "item", "rating")
+"""The roles that a file of ratings must have."""
+
+PAIRS = ("user", "item")
+"""The roles that a file of pairs must have."""
+
+MELT = "convert a matrix to one line per rating, as with pandas.melt"
+"""The remedy for a matrix with a row for each user and a column for each item."""
+
+_TYPE = re.compile(r":(token|float|token_seq|float_seq)$")  # written by RecBole after a name
+_SHOWN = 20  # column names in a message
+_WIDE = 100  # columns; so many are probably the items of a matrix
+_FEW = 5  # columns; fewer with numbers as names may be those of a list
+
+
+def plain_name(name: str) -> str:
+    """Return a name in the spelling of `ALIASES`: "User-ID" is user_id."""
+    return re.sub(r"[-\s./]+", "_", _TYPE.sub("", name.strip().lower()))
+
+
+def role_of(name: str, aliases: Aliases = ALIASES) -> str | None:
+    """Return the role of the column with a name; None if the name is not known."""
+    plain = plain_name(name)
+    known = (
+        role
+        for role, names in aliases.items()
+        if plain in names or plain in _OTHER_NAMES.get(role, "").split()
+    )
+    return next(known, None)
+
+
+def find_columns(
+    place: object,
+    names: Sequence[str],
+    chosen: Mapping[str, str] | None,
+    needed: tuple[str, ...] = RATINGS,
+    aliases: Aliases = ALIASES,
+    *,
+    matrix: bool = False,
+) -> dict[str, int]:
+    """Return the position of the column of each role.
+
+    Parameters
+    ----------
+    place : object
+        Where the columns are, for messages.
+    names : sequence of str
+        All columns.
+    chosen : mapping of str, optional
+        Column names for some of user, item, rating and timestamp; an empty timestamp ignores times.
+    needed : tuple of str
+        `RATINGS`, which includes times if there are any, `PAIRS`, or other roles.
+    aliases : mapping of tuple of str
+        Known names of the column of each role.
+    matrix : bool
+        Whether the values look like a matrix of ratings, for messages.
+
+    Raises
+    ------
+    DataError
+        If a needed or chosen column is missing, a name fits several columns, or a column has two
+        roles.
+    """
+    columns = {}
+    for role in ALIASES if needed == RATINGS else needed:
+        wanted = (chosen or {}).get(role)
+        if role == "timestamp" and wanted == "":
+            continue  # an index column may have an empty name
+        if wanted is None:
+            found = _known(place, names, role, aliases[role])
+        else:
+            found = _chosen(place, names, role, wanted)
+        if found is not None:
+            columns[role] = found
+        elif role != "timestamp" or wanted:
+            raise _missing(place, role, wanted, names, matrix or _numbers_items(names))
+    _check_roles(place, names, columns)
+    return columns
+
+
+def _chosen(place: object, names: Sequence[str], role: str, wanted: str) -> int | None:
+    if wanted in names:
+        return _only(place, names, names, role, wanted, "rename them, or choose another with ")
+    return _only(place, names, [name.lower() for name in names], role, wanted.lower())
+
+
+def _known(place: object, names: Sequence[str], role: str, aliases: Sequence[str]) -> int | None:
+    plain = [plain_name(name) for name in names]
+    for alias in aliases:
+        if alias in plain:
+            return _only(place, names, plain, role, alias)
+    others = sorted({*_OTHER_NAMES.get(role, "").split()}.intersection(plain), key=plain.index)
+    if len(others) > 1:
+        shown = " and ".join(repr(names[plain.index(name)]) for name in others)
+        raise DataError(
+            f"has several columns that may be the {role}s: {shown}",
+            place=place,
+            remedy=["choose with ", Param(f"columns.{role}")],
+        )
+    return _only(place, names, plain, role, others[0]) if others else None
+
+
+def _only(
+    place: object,
+    names: Sequence[str],
+    plain: Sequence[str],
+    role: str,
+    sought: str,
+    choose: str = "choose with ",
+) -> int | None:
+    """Return the position of a name among the plain names; None if it is missing."""
+    if sought not in plain:
+        return None
+    position = plain.index(sought)
+    if plain.count(sought) > 1:
+        rule = f"has several columns {names[position]!r}"
+        raise DataError(rule, place=place, remedy=[choose, Param(f"columns.{role}")])
+    return position
+
+
+def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
+    """Refuse a column that has two roles."""
+    roles: dict[int, str] = {}
+    for role, position in columns.items():
+        other = roles.setdefault(position, role)
+        if other != role:
+            raise DataError(
+                f"column {names[position]!r} cannot be both {other} and {role}",
+                place=place,
+                remedy=[
+                    "choose with ",
+                    Param(f"columns.{other}"),
+                    " and ",
+                    Param(f"columns.{role}"),
+                ],
+            )
+
+
+def _numbers_items(names: Sequence[str]) -> bool:
+    """Return whether columns are probably named by items, as in a pivot table."""
+    numbers = [name for name in names if name.isascii() and name.isdigit()]
+    counts = numbers == [str(n) for n in range(len(names))]  # the default names of pandas
+    mostly_numbers = len(names) >= _FEW and len(numbers) >= len(names) - 2 and not counts
+    return mostly_numbers or len(names) > _WIDE
+
+
+def _missing(
+    place: object, role: str, wanted: str | None, names: Sequence[str], matrix: bool
+) -> DataError:
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    sought = f"column {wanted!r}" if wanted else f"{role} column"
+    choose: Text = ["choose with ", Param(f"columns.{role}")]
+    if matrix:
+        rule = f"has no {sought}, and its {len(names)} columns look like a matrix of ratings"
+        return DataError(rule, place=place, remedy=[MELT, ", or ", choose])
+    return DataError(f"has no {sought}; its columns are {shown}", place=place, remedy=choose)

@@ -1,0 +1,142 @@
+"""Whether the first line of a text names the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mfcli.data.formats.columns import RATINGS, Aliases, role_of
+from mfcli.data.formats.first_lines import FirstLines
+from mfcli.data.formats.numbers import is_number, resembles_number
+from mfcli.errors import DataError, Param, Text
+
+_SHOWN = 8  # fields in a message
+
+
+def has_header(
+    first: FirstLines,
+    chosen: Mapping[str, str] | None,
+    needed: tuple[str, ...],
+    aliases: Aliases,
+) -> bool:
+    """Return whether the first line of a text names the columns.
+
+    Columns chosen by position, from 1, mean that it does not. Otherwise it does if it contains a
+    known or chosen name; in a text of ratings also if its third field is not a number.
+
+    Parameters
+    ----------
+    first : FirstLines
+    chosen, needed, aliases
+        As in `find_columns`.
+
+    Raises
+    ------
+    DataError
+        If this is uncertain: names are numbers, positions are chosen in spite of names, or the
+        first line looks like a row without a rating.
+    """
+    fields, wanted = first.fields, [name for name in (chosen or {}).values() if name]
+    if _number_columns(fields):
+        return _is_header_of_numbers(first, wanted)
+    known = any(role_of(field, aliases) for field in fields)
+    if wanted and all(map(is_position, wanted)):
+        if known and set(wanted) <= set(fields):
+            return True
+        if known:
+            _check_positions(first, chosen or {}, needed)
+        return False
+    if names_columns(fields, chosen, aliases):
+        return True
+    if needed != RATINGS or is_rating(fields, first.decimal):
+        return False
+    if not wanted:
+        _check_names(first)
+    return True
+
+
+def names_columns(
+    fields: Sequence[str], chosen: Mapping[str, str] | None, aliases: Aliases
+) -> bool:
+    """Return whether some fields are known or chosen names."""
+    names = {name.lower() for name in (chosen or {}).values() if not name.isdigit()}
+    return any(role_of(field, aliases) or field.lower() in names for field in fields if field)
+
+
+def is_rating(fields: Sequence[str], decimal: str) -> bool:
+    """Return whether the third field is a rating, so that it is no name."""
+    return len(fields) >= 3 and (is_number(fields[2], decimal) or resembles_number(fields[2]))
+
+
+def is_position(name: str) -> bool:
+    """Return whether a chosen column is a position from 1, not a name."""
+    return name.isascii() and name.isdigit() and set(name) != {"0"}
+
+
+def columns_as(values: Iterable[str], roles: Sequence[str] = RATINGS) -> Text:
+    """Return the parameters that choose columns, for a remedy."""
+    params = [Param(f"columns.{role}", value) for role, value in zip(roles, values, strict=True)]
+    return [piece for param in params for piece in (param, " ")][:-1]
+
+
+def _number_columns(fields: Sequence[str]) -> bool:
+    """Return whether fields are 0, 1, 2, ..., perhaps after an unnamed one, as pandas writes."""
+    numbers = fields[_unnamed(fields) :]
+    enough = len(numbers) >= (2 if _unnamed(fields) else 3)
+    return enough and list(numbers) == [str(n) for n in range(len(numbers))]
+
+
+def _unnamed(fields: Sequence[str]) -> bool:
+    return fields[0] == "" or fields[0].lower().startswith("unnamed: 0")
+
+
+def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
+    """Return whether "0,1,2" are names; they are if "0" is chosen, which is not a position."""
+    fields = first.fields
+    named = bool(wanted) and set(wanted) <= set(fields)
+    if named and "0" in wanted:
+        return True
+    if wanted and not named and not _unnamed(fields):
+        return False
+    remedy: Text = ["remove the line, or choose names, as with ", columns_as("012")]
+    if not named and fields == ["0", "1", "2"]:
+        remedy = [remedy, "; if it is a rating, use ", columns_as("123")]
+    raise DataError(
+        f"{','.join(fields[:_SHOWN])} looks like the numbers of columns that pandas writes",
+        place=first.place,
+        remedy=remedy,
+    )
+
+
+def _check_positions(first: FirstLines, chosen: Mapping[str, str], needed: tuple[str, ...]) -> None:
+    """Refuse positions if the first line clearly names the columns."""
+    fields = first.fields
+    positions = {
+        role: int(chosen.get(role) or default) - 1 for default, role in enumerate(needed, start=1)
+    }
+    found = {role: fields[at] for role, at in positions.items() if at < len(fields)}
+    if needed != RATINGS:
+        names = any(role_of(name) == role for role, name in found.items())
+    else:
+        names = "rating" in found and not first.is_number(found["rating"])
+    if names:
+        by_name = {role: name for role, name in found.items() if role in chosen}
+        raise DataError(
+            f"names the columns ({', '.join(fields[:_SHOWN])}), but they are chosen by position",
+            place=first.place,
+            remedy=["choose them by name, as with ", columns_as(by_name.values(), list(by_name))],
+        )
+
+
+def _check_names(first: FirstLines) -> None:
+    """Refuse a first line of unknown names if some of them are numbers, so that it is a row."""
+    fields = first.fields
+    numbers = [at for at, field in enumerate(fields, start=1) if first.is_number(field)]
+    if len(fields) < 3 or not numbers:
+        return
+    rating = next((at for at in numbers if at > 2), 3)
+    raise DataError(
+        "is not a header with known names, and its third field is not a rating",
+        place=first.place,
+        value=fields[2],
+        remedy=["choose columns by position, as with ", columns_as(("1", "2", str(rating)))],
+    )

@@ -1,0 +1,163 @@
+"""Texts without a header: the positions of their columns, and doubts about the default ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mfcli.data.formats.columns import ALIASES, MELT, PAIRS, RATINGS, find_columns
+from mfcli.data.formats.first_lines import FirstLines
+from mfcli.data.formats.header import columns_as, is_position
+from mfcli.errors import DataError, MfcliWarning, Param, Text
+
+_ROWS = 10  # rows that must count up, or have small times; fewer may be so by chance
+_DIGITS = 18  # of the first value of an index
+_SMALL = 100  # times up to this number look like ratings
+
+
+def find_positions(
+    first: FirstLines, chosen: Mapping[str, str] | None, needed: tuple[str, ...]
+) -> dict[str, int]:
+    """Return the position of the column of each role.
+
+    By default, up to four columns are user, item, rating and timestamp. There are no timestamps if
+    another role has the fourth column.
+
+    Parameters
+    ----------
+    first : FirstLines
+    chosen, needed
+        As in `find_columns`.
+
+    Raises
+    ------
+    DataError
+        If there are too few or too many columns, a column is chosen by name or has two roles, or
+        the first column is an index.
+    """
+    chosen, count = chosen or {}, len(first.fields)
+    for role, name in chosen.items():
+        if name and not is_position(name):
+            raise DataError(
+                f"has no header, so it has no column {name!r}",
+                place=first.file,
+                remedy=["choose by position, as with ", _example(role)],
+            )
+    if count < len(needed):
+        raise DataError(
+            f"must have {len(needed)} fields ({', '.join(needed)})",
+            place=first.place,
+            value=count,
+            remedy="separate them with commas, tabs, semicolons or ::",
+        )
+    if count > len(ALIASES) and _has_pairs(needed) and not chosen.keys() >= set(needed):
+        raise _too_many(first, needed)
+    names = [str(position + 1) for position in range(count)]
+    roles = tuple(ALIASES) if needed == RATINGS and count <= len(ALIASES) else needed
+    defaults = dict(zip(roles, names, strict=False))
+    if defaults.get("timestamp", "") in chosen.values():
+        defaults["timestamp"] = ""
+    defaults = {"timestamp": ""} | defaults
+    columns = find_columns(first.file, names, defaults | dict(chosen), needed)
+    if _counts(first, chosen, needed) and columns.get("timestamp") == 3 and _are_small(first):
+        raise DataError(_counting(first), place=first.file, remedy=_other_columns(first, needed))
+    return columns
+
+
+def doubt_about(
+    first: FirstLines, chosen: Mapping[str, str] | None, columns: Mapping[str, int]
+) -> MfcliWarning | None:
+    """Return a warning if a column by default may not have its role.
+
+    Parameters
+    ----------
+    first : FirstLines
+    chosen
+        As in `find_columns`.
+    columns : mapping of int
+        As `find_positions` returns them.
+    """
+    chosen, needed = chosen or {}, tuple(role for role in columns if role != "timestamp")
+    if _counts(first, chosen, needed):
+        remedy = _other_columns(first, needed)
+        return MfcliWarning(_counting(first), place=first.file, remedy=remedy)
+    if "timestamp" in columns and "timestamp" not in chosen and _are_small(first):
+        return MfcliWarning(
+            f"the fourth column is read as timestamps, but holds {_shown(_column(first, 3))}",
+            place=first.file,
+            remedy=[
+                "ignore it with ",
+                Param("columns.timestamp", ""),
+                ", or if it holds the ratings, use ",
+                Param("columns.rating", "4"),
+            ],
+        )
+    return None
+
+
+def _has_pairs(needed: Sequence[str]) -> bool:
+    """Return whether a text holds ratings or pairs, not a list of ids or titles."""
+    return set(needed) >= set(PAIRS)
+
+
+def _example(role: str) -> Param:
+    return Param(f"columns.{role}", str(list(ALIASES).index(role) + 1))
+
+
+def _too_many(first: FirstLines, needed: tuple[str, ...]) -> DataError:
+    start = 2 if _counts(first, {}, needed) else 1
+    positions = [str(start + n) for n in range(len(needed))]
+    choose: Text = ["choose columns by position, as with ", columns_as(positions, needed)]
+    rule = f"has {len(first.fields)} columns without names"
+    if first.looks_like_matrix(first.rows):
+        rule, choose = f"{rule} and looks like a matrix of ratings", [MELT, ", or ", choose]
+    return DataError(rule, place=first.file, remedy=choose)
+
+
+def _counts(first: FirstLines, chosen: Mapping[str, str], needed: Sequence[str]) -> bool:
+    """Return whether the first column is the users by default, but counts up like an index.
+
+    In a file of two columns, one row per user is usual.
+    """
+    values = _column(first, 0)
+    if (
+        not _has_pairs(needed)
+        or "user" in chosen
+        or len(first.fields) <= len(PAIRS)
+        or len(values) < _ROWS
+    ):
+        return False
+    if not (values[0].isascii() and values[0].isdigit() and len(values[0]) <= _DIGITS):
+        return False
+    start = int(values[0])
+    return values == [str(start + n) for n in range(len(values))]
+
+
+def _counting(first: FirstLines) -> str:
+    return f"the first column is read as users, but counts {_shown(_column(first, 0))}, ..."
+
+
+def _other_columns(first: FirstLines, needed: Sequence[str]) -> Text:
+    others: Text = "remove it if it is an index"
+    if len(first.fields) > len(needed):
+        positions = [str(position + 2) for position in range(len(needed))]
+        others = ["if it is an index, use ", columns_as(positions, needed)]
+    return [others, "; if it holds the users, use ", Param("columns.user", "1")]
+
+
+def _are_small(first: FirstLines) -> bool:
+    """Return whether the values of the fourth column are numbers like ratings, not times."""
+    values = _column(first, 3)
+    numbers = [
+        float(value.replace(first.decimal, ".")) for value in values if first.is_number(value)
+    ]
+    return len(numbers) == len(values) >= _ROWS and all(abs(number) <= _SMALL for number in numbers)
+
+
+def _column(first: FirstLines, position: int) -> list[str]:
+    """Return the values of a column in the first rows that have all fields."""
+    count = len(first.fields)
+    return [row[position].strip() for row in first.rows if len(row) == count]
+
+
+def _shown(values: Sequence[str]) -> str:
+    return ", ".join(values[:3])
