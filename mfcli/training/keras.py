@@ -43,15 +43,18 @@ class KerasEngine:
     """
 
     def __init__(self, start: Model, blocks: Blocks, held_out: Ratings) -> None:
+        # Otherwise sums over a batch may be added in any order, and two runs may differ.
         tf.config.experimental.enable_op_determinism()
         self._start, self._blocks, self._held_out = start, blocks, held_out
         self._network = build(start)
         self._network.compile(optimizer=optimizer(start.config), loss="mse", metrics=["mse"])
+        _make_variables(self._network)
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         self._set_rates(epoch)
         fitted = self._network.fit(
             _Batches(list(self._blocks.serial(self._start.config.seed, epoch))),
+            # `serial` has shuffled the ratings already.
             shuffle=False,
             verbose=0,
             callbacks=[_Reporter(on_progress, self._blocks), *self._step_rates(epoch)],
@@ -62,6 +65,7 @@ class KerasEngine:
         return held_out_losses(self.model(), self._held_out)
 
     def model(self) -> Model:
+        # An Embedding layer has a matrix, (n, 1) for biases; a model has vectors of biases.
         tables = {name: self._network.get_layer(name).get_weights()[0] for name in TABLES}
         return self._start.with_tables(
             {n: t[:, 0] if n.endswith("biases") else t for n, t in tables.items()}
@@ -71,6 +75,7 @@ class KerasEngine:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
     def restore(self, state: State) -> None:
+        # Check names and shapes before any variable changes.
         arrays = {name: array.copy() for name, array in self.state().items()}
         copy_state(state, arrays)
         for name, variable in self._variables().items():
@@ -78,8 +83,8 @@ class KerasEngine:
 
     def _variables(self) -> dict[str, Any]:
         """Return the weights and the variables of the optimizer: velocities, step count, ..."""
-        self._network.optimizer.build(self._network.trainable_variables)
         variables = [*self._network.variables, *self._network.optimizer.variables]
+        # The names of variables in Keras are not unique; their order is fixed.
         return {f"{number:03}": variable for number, variable in enumerate(variables)}
 
     def _set_rates(self, epoch: int) -> None:
@@ -109,6 +114,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return len(self._batches)
 
     def __getitem__(self, step: int) -> Any:
+        # Keras takes ids of shape (B, 1) for the inputs of the network.
         batch = self._batches[step]
         return (batch["user"][:, None], batch["item"][:, None]), batch["rating"]
 
@@ -131,6 +137,18 @@ def build(model: Model) -> Any:
     return built
 
 
+def _make_variables(network: Any) -> None:
+    """Make the variables of the optimizer and the metrics, before the first step would.
+
+    Keras compiles a step that makes variables twice. A restored run needs the velocities at once.
+    """
+    zero = np.zeros((1, 1), np.float32)
+    network.optimizer.build(network.trainable_variables)
+    network.compute_loss(y=zero, y_pred=zero)
+    network.compute_metrics(None, zero, zero)
+    network.reset_metrics()
+
+
 class _PenalizedEmbedding(keras.layers.Embedding):  # type: ignore[misc]
     """Adds the mean penalty of the rows of a batch to the loss.
 
@@ -143,6 +161,7 @@ class _PenalizedEmbedding(keras.layers.Embedding):  # type: ignore[misc]
 
     def call(self, inputs: Any) -> Any:
         rows = super().call(inputs)
+        # rows: (B, 1, k); the mean is over the batch, the sum over the values of a row
         squares = keras.ops.mean(keras.ops.square(rows), axis=0)
         self.add_loss(self._reg * keras.ops.sum(squares))
         return rows
@@ -176,6 +195,7 @@ class _Reporter(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if logs and not math.isfinite(logs["loss"]):
             self.model.stop_training = True
+        # Reports after every step would slow down training.
         if batch % _INTERVAL == _INTERVAL - 1:
             done = int(self._blocks.sizes[: batch + 1].sum())
             self._on_progress(done, self._blocks.ratings)
