@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import pprint
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from conftest import ROOT
 
 LAYERS = [
@@ -64,9 +64,9 @@ INTERFACES: dict[str, list[str]] = {
           "to_arrow", "to_numpy", "to_texts", "united", "unknown_id", "write_ratings",
           "write_table", "write_vocabulary"],
  "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "FoldMetrics",
-                "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError", "Overlap",
-                "RANKING", "RATING_ERROR", "RatingError", "Residuals", "compare", "evaluate",
-                "is_metrics", "looks_like_metrics", "measures_of", "metrics_file",
+                "GROUPS", "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError",
+                "Overlap", "RANKING", "RATING_ERROR", "RatingError", "Residuals", "compare",
+                "evaluate", "is_metrics", "looks_like_metrics", "measures_of", "metrics_file",
                 "read_metrics"],
  "export": ["FORMATS", "check_request", "export"],
  "fetch": ["Fetched", "NAMES", "fetch_movielens"],
@@ -83,8 +83,8 @@ INTERFACES: dict[str, list[str]] = {
             "summary", "title_of", "with_validation"],
  "show": ["Artifact", "changed", "facts_of", "find", "versions"],
  "splits": ["Folds", "PARTS", "ScaleSection", "Split", "assembled", "at_random", "check_parts",
-            "describe_split", "folds_of", "read_folds", "read_split", "split", "split_given",
-            "split_hash", "write_split"],
+            "describe_split", "folds_of", "ratings_of", "read_folds", "read_split", "split",
+            "split_given", "split_hash", "write_split"],
  "storage": ["Journal", "JournalRecord", "MappedFile", "Record", "Section", "Whole", "array_type",
              "check_memory", "check_replaceable", "check_writable_file", "compiled", "cores",
              "each", "exists", "in_order", "inlined", "json_text", "kernel", "locked", "mapped",
@@ -254,56 +254,78 @@ def test_the_oldest_supported_versions_are_tested() -> None:
 
 
 LOADED = """
-import sys
+import json, sys
 from mfcli.cli import app
-try:
-    app(sys.argv[1:], prog_name="mfcli")
-finally:
-    print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+for args in json.loads(sys.argv[1]):
+    try:
+        app(args, prog_name="mfcli")
+    except SystemExit as end:
+        assert not end.code, args
+    names = {name.partition(".")[0] for name in sys.modules}
+    names |= {"pyarrow.compute"} & set(sys.modules)
+    print("LOADED", *sorted(names), file=sys.stderr)
 """
 
 
-def loaded(folder: Path, *args: str) -> set[str]:
-    """Run a command in a new process; return the top-level modules that it loaded."""
+def loaded(folder: Path, *commands: list[str]) -> list[set[str]]:
+    """Run commands one after another in a new process; return the modules loaded after each."""
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *args], cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", LOADED, json.dumps(commands)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stderr.rsplit("LOADED", 1)[1].split())
+    lines = [line for line in done.stderr.splitlines() if line.startswith("LOADED ")]
+    assert len(lines) == len(commands)
+    return [set(line.split()[1:]) for line in lines]
 
 
 HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflow", "keras"}
+HEAVY |= {"msgspec", "filelock", "ctypes"}  # only reading and writing needs these
 
 
-@pytest.mark.parametrize(
-    "args",
-    [["--help"], ["--version"], ["split", "--help"], ["train", "--help"], ["show", "--help"]],
-)
-def test_help_loads_nothing_heavy(tmp_path: Path, args: list[str]) -> None:
-    assert not loaded(tmp_path, *args) & HEAVY
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    commands = [
+        ["--help"],
+        ["--version"],
+        *([name, "--help"] for name in ("split", "train", "show")),
+    ]
+    for args, modules in zip(commands, loaded(tmp_path, *commands), strict=True):
+        assert not modules & HEAVY, args
 
 
 def test_commands_load_only_what_they_need(tmp_path: Path, real_csv: Path) -> None:
+    """Commands that may load the same modules share a process."""
     (tmp_path / "new.csv").write_text("user,item,rating\nanna,1,4\nanna,x,3\n")
+    data = str(real_csv)
     stages = [
-        (["split", str(real_csv)], {"matplotlib", "h5py", "numba"}),
-        (["check", str(real_csv)], {"matplotlib"}),
-        (["train", "--epochs", "1"], {"matplotlib", "pandas"}),
-        (["evaluate"], {"matplotlib", "pandas", "numba"}),
-        (["predict", str(real_csv), "--out", "p.csv"], {"matplotlib", "pandas", "numba"}),
-        (["predict", str(real_csv), "--out", "p.parquet"], {"matplotlib", "pandas", "numba"}),
-        (["predict", "--user", "1", "--item", "2"], {"matplotlib", "pandas", "numba"}),
-        (["fold-in", "new.csv", "--extend", "more"], {"matplotlib", "numba"}),
-        (["show"], {"matplotlib", "pandas", "numba"}),
-        (["plot", "history.json"], {"pandas", "numba"}),
-        (["export", "--format", "libmf"], {"matplotlib", "numba"}),
-        *(
-            (["export", "--format", name], {"matplotlib", "numba", "pandas"})
-            for name in ("keras", "npz", "csv", "parquet", "vectors")
+        ({"matplotlib", "h5py", "numba"}, [["split", data]]),
+        ({"matplotlib", "pandas", "pyarrow.compute"}, [["train", "--epochs", "1"]]),
+        (
+            {"matplotlib", "pandas", "numba"},
+            [
+                ["evaluate"],
+                ["predict", data, "--out", "p.csv"],
+                ["predict", data, "--out", "p.parquet"],
+                ["predict", "--user", "1", "--item", "2"],
+                ["show"],
+                *(
+                    ["export", "--format", name]
+                    for name in ("keras", "npz", "csv", "parquet", "vectors")
+                ),
+            ],
         ),
+        (
+            {"matplotlib", "numba"},
+            [["fold-in", "new.csv", "--extend", "more"], ["export", "--format", "libmf"]],
+        ),
+        ({"matplotlib"}, [["check", data]]),
+        ({"pandas", "numba"}, [["plot", "history.json"]]),
     ]
-    for args, light in stages:
-        assert not loaded(tmp_path, *args) & ({"tensorflow", "keras"} | light), args
+    for light, commands in stages:
+        for args, modules in zip(commands, loaded(tmp_path, *commands), strict=True):
+            assert not modules & ({"tensorflow", "keras"} | light), args
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mfcli import storage  # loaded when it is used: help needs only the names of files
 from mfcli.config.settings import Config, checked
 from mfcli.errors import ArtifactError, ConfigError, Param
-from mfcli.storage import check_writable_file, marked_encoding, replacing_file
 
 CONFIG_FILE = Path("mfcli.toml")
 
@@ -37,7 +37,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         content = path.read_bytes()
-        return tomllib.loads(content.decode(marked_encoding(content) or "utf-8"))
+        return tomllib.loads(content.decode(storage.marked_encoding(content) or "utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", place=path) from error
     except (ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8 or too many digits
@@ -54,7 +54,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     table = read_toml(path)
     try:
+        # In `Config`, an unknown key would be a TypeError.
         settings = {name: checked(name, value) for name, value in table.items()}
+        # Also check that the settings do not contradict each other.
         Config(**settings)
     except ConfigError as error:
         raise ConfigError(str(error), place=path) from None  # a file has the names of Python
@@ -76,6 +78,7 @@ def settings_text(title: str, chosen: Iterable[Chosen]) -> str:
     """Format settings as TOML that `read_settings` reads."""
     blocks = [_comment(title)]
     for name, value, reason in chosen:
+        # Numbers, texts and booleans are written alike in JSON and in TOML.
         line = f"{name} = {json.dumps(checked(name, value))}"
         blocks.append(f"{_comment(reason)}\n{line}" if reason else line)
     return "\n\n".join(blocks) + "\n"
@@ -98,7 +101,7 @@ def check_new(path: Path, force: bool) -> None:
             place=path,
             remedy=["choose another ", Param("out"), ", or overwrite it with ", Param("force")],
         )
-    check_writable_file(path)
+    storage.check_writable_file(path)
 
 
 def write_settings(path: Path, text: str, *, force: bool = True) -> Path:
@@ -125,6 +128,6 @@ def write_settings(path: Path, text: str, *, force: bool = True) -> Path:
     target = (
         path if force else next(one for one in itertools.chain([path], others) if not one.exists())
     )
-    with replacing_file(target) as temporary:
+    with storage.replacing_file(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return target

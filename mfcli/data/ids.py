@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+import mfcli.data.compute as pc
 from mfcli.data.arrow_arrays import (
     one_array,
     text_bounds,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+import mfcli.data.compute as pc
 from mfcli.data.arrow_arrays import to_arrow_mask, to_numpy
 from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
