@@ -3,7 +3,8 @@
 #
 #     bash examples/quickstart.sh [FOLDER]     # default: quickstart/ in this clone
 #
-# VENV names a virtual environment to use in place of .venv; PYTHON names a Python interpreter.
+# VENV names a virtual environment, with mfcli installed, to use in place of .venv; PYTHON names a
+# Python interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -13,9 +14,11 @@ folder=${1:-$root/quickstart}
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { echo "error: Python 3.11 or newer is required; choose one with PYTHON=..." >&2; exit 1; }
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-echo "Installing mfcli into $venv (TensorFlow is large: this takes a minute or two)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root[demo]"
+if [ -z "${VENV:-}" ]; then
+    [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+    echo "Installing mfcli into $venv (TensorFlow is large: this takes a minute or two)"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e "$root[demo]"
+fi
 
 run() {
     printf '\n$ %s\n' "$*"

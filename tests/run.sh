@@ -19,5 +19,6 @@ if [ -z "${CONSTRAINTS:-}" ]; then
     ruff format --check .
     mypy
 fi
-# Old versions warn about each other, so warnings are errors only with the newest versions.
-python -m pytest ${CONSTRAINTS:+-W default} "$@"
+# Old versions warn about each other, so warnings are errors only with the newest versions. Two
+# processes take 3 GB, mostly of TensorFlow. A file stays in one of them, with its fixtures.
+python -m pytest -n 2 --dist loadfile ${CONSTRAINTS:+-W default} "$@"

@@ -108,6 +108,7 @@ def test_folds_are_compared_by_their_means(split: Split, saved: Callable[..., Pa
     assert difference
     draws = np.subtract(runs["6"].draws["rmse"], runs["2"].draws["rmse"])
     assert difference.interval == pytest.approx(interval(draws), abs=1e-6)
+    assert found.settings == {"k": [2, 6], "seed": [2, 6]}
 
 
 def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None:

@@ -61,6 +61,8 @@ def test_a_file_gives_settings(tmp_path: Path) -> None:
     path = tmp_path / "mfcli.toml"
     path.write_text('k = 20\nlr = 1\noptimizer = "adam"\n')
     assert read_config(path) == Config(k=20, lr=1.0, optimizer="adam")
+    path.write_text('strategy = "temporal"\ncut = 2015-01-31\n')  # a date, not a text
+    assert read_config(path) == Config(strategy="temporal", cut="2015-01-31")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,25 @@ def test_an_error_in_a_worker_reaches_the_caller() -> None:
         run_blocks(blocks, learn, 3, lambda done, total: None)
 
 
+def test_an_interruption_stops_the_workers() -> None:
+    blocks = make_blocks(planted_split(Config()).train, 4, 8)
+    started, before = threading.Semaphore(0), set(threading.enumerate())
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        started.release()
+        while True:  # until `advance` raises
+            advance(0)
+
+    def interrupt(done: int, total: int) -> None:
+        assert (done, total) == (0, blocks.ratings)
+        started.acquire()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_blocks(blocks, learn, 2, interrupt)
+    assert set(threading.enumerate()) == before
+
+
 def test_a_stratum_waits_for_its_groups() -> None:
     blocks = make_blocks(planted_split(Config()).train, 5, 4)
     lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[Block]()
