@@ -147,7 +147,7 @@ def test_evaluate_prints_and_writes(trained: Run) -> None:
     done = trained("evaluate", "--no-clip", "--damping", "2")
     assert "predictions not clipped" in done.out
     assert "damped biases (2)" in done.out
-    for words in ("unseen user", "unseen item", "unseen both", "warm", "95% interval"):
+    for words in ("unseen user", "unseen item", "unseen user and item", "warm", "95% interval"):
         assert words in done.out
     written = json.loads(Path("metrics.json").read_text())
     assert len(written.pop("draws")["rmse"]) == 1000
@@ -437,7 +437,10 @@ FAULTS = [
     (["train", "--config", "unknown.toml"], "unknown.toml: unknown key 'lrr'; did you mean 'lr'?"),
     (["train", "--config", "type.toml"], "type.toml: k must be a whole number, got 'ten'"),
     (["evaluate", "--model", "none"], "none: holds no model; train one with: mfcli train"),
-    (["evaluate", "--on", "valid"], "the split has no valid ratings; split again with --valid"),
+    (
+        ["evaluate", "--on", "valid"],
+        "the split has no validation ratings; split again with --valid",
+    ),
     (["evaluate", "--on", "none.csv"], "none.csv: cannot be read: No such file or directory"),
     (["evaluate", "--out", "full"], "full: cannot be written: is a directory"),
     (["plot", "none.json"], "none.json: cannot be read: No such file or directory"),

@@ -204,7 +204,9 @@ def test_the_file_records_what_was_measured(sparse: Split, model: Model, tmp_pat
 def test_impossible_requests_are_refused(sparse: Split, model: Model) -> None:
     with pytest.raises(DataError, match="other ratings: contains no ratings"):
         evaluate(model, sparse, on=sparse.test.take(np.arange(0)))
-    with pytest.raises(ArtifactError, match=r"has no valid ratings; split again with valid=0.1"):
+    with pytest.raises(
+        ArtifactError, match=r"has no validation ratings; split again with valid=0.1"
+    ):
         evaluate(model, sparse, on="valid")
     with pytest.raises(UsageError, match="on must be one of train, test, valid, or Ratings"):
         evaluate(model, sparse, on="dev")

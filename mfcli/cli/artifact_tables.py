@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mfcli import evaluation
+from mfcli import evaluation, splits
 from mfcli.cli.formatting import (
     LEVELS,
     PLAIN_LEVELS,
@@ -184,14 +184,16 @@ def _metrics_tables(facts: Facts) -> list[Table]:
 def _metrics_facts(facts: Facts) -> dict[str, str]:
     protocol = facts["protocol"]
     clipped = "clipped" if protocol["clip"] else "not clipped"
-    rows = {"measured on": f"{protocol['ratings']:,} {protocol['on']} ratings, {clipped}"}
+    rows = {
+        "measured on": f"{protocol['ratings']:,} {splits.ratings_of(protocol['on'])}, {clipped}"
+    }
     rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _errors()}
     for name, label in {"biases": "damped biases", "mean": "the training mean"}.items():
         baseline = facts["baselines"][name]
         rmse = _optional(baseline["measures"]["rmse"])
         rows[f"RMSE of {label}"] = f"{rmse} (gain {baseline['gain']:.2%})"
     for name, group in facts["groups"].items():
-        rows[f"RMSE, {name.replace('_', ' ')}"] = (
+        rows[f"RMSE, {evaluation.GROUPS.get(name, name)}"] = (
             f"{_optional(group['rmse'])} ({group['ratings']:,} ratings)"
         )
     for name, part in (facts["overlap"] or {}).items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfcli import evaluation
+from mfcli import evaluation, splits
 from mfcli.cli.formatting import interval
 from mfcli.cli.tables import Table, print_table, table as make_table
 
@@ -29,9 +29,10 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
     rmse = evaluation.MEASURES["rmse"]
+    # With an interval in each column, a terminal has room for fewer measures than are brief.
     names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
-    title = f"{out}: {len(over.folds)} folds, each on its {over.protocols[0].on} ratings"
+    title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"
     labels = [measure.label for measure in shown]
     table = make_table(title, "", *labels, f"{rmse.label} of damped biases")
 
@@ -55,7 +56,7 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
 def _errors_table(metrics: Metrics, out: Path) -> Table:
     protocol = metrics.protocol
     clipped = "clipped" if protocol.settings["clip"] else "not clipped"
-    title = f"{out}: {protocol.ratings:,} {protocol.on} ratings, predictions {clipped}"
+    title = f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped}"
     biases = f"damped biases ({protocol.settings['damping']:g})"
     table = make_table(title, "", "model", _INTERVAL, biases, "training mean")
     names = ("biases", "mean")
@@ -80,7 +81,8 @@ def _groups_table(metrics: Metrics) -> Table:
     title = f"{rmse.label} for known and unseen users and items"
     table = make_table(title, "", "ratings", rmse.label)
     for name, group in metrics.groups.items():
-        table.add_row(name.replace("_", " "), f"{group.ratings:,}", rmse.text(group.rmse))
+        label = evaluation.GROUPS.get(name, name)
+        table.add_row(label, f"{group.ratings:,}", rmse.text(group.rmse))
     return table
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, get_args, get_type_hints
@@ -57,7 +58,7 @@ class Call(NamedTuple):
     settings: Settings
 
 
-class Group:
+class Group(ABC):
     """Several options that a command takes as one object."""
 
     settings: Collection[SettingOption] = ()
@@ -67,9 +68,9 @@ class Group:
         """Return the other options."""
         return []
 
+    @abstractmethod
     def collect(self, call: Call, values: dict[str, Any]) -> Any:
         """Make the object from the values of `parameters`."""
-        raise NotImplementedError
 
 
 class SettingsGroup(Group):
@@ -120,6 +121,7 @@ class FieldsGroup(Group):
         self._cls, self._names = cls, names
 
     def parameters(self) -> list[inspect.Parameter]:
+        # Annotations are texts in files with `from __future__ import annotations`.
         hints = get_type_hints(self._cls, include_extras=True)
         kind = inspect.Parameter.KEYWORD_ONLY
         return [
@@ -194,6 +196,7 @@ def with_options(command: Command) -> Command:
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     shown = [_CONTEXT, *map(_styled, sorted(parameters, key=_place))]
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # functions have it
+    # Typer reads annotations apart from the signature, so both are set.
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return run
 
@@ -204,6 +207,7 @@ def _refuse_input_as_output(values: Mapping[str, Any]) -> None:
     if not isinstance(out, Path):
         return
     for name, value in values.items():
+        # A text may be an id or a path; it counts as an input only if it names this very file.
         for entry in value if isinstance(value, (list, tuple)) else [value]:
             if name != "out" and isinstance(entry, (str, Path)) and _is_same_file(entry, out):
                 rule = "is read by this command, so it cannot be written"
@@ -222,6 +226,7 @@ def _group_of(parameter: inspect.Parameter) -> Group | None:
 
 
 def _given(ctx: typer.Context) -> frozenset[str]:
+    # A value that equals the default may also be given; only the source tells.
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return frozenset(n for n, source in sources.items() if source and source.name == "COMMANDLINE")
 

@@ -135,6 +135,7 @@ def setting_parameter(option: SettingOption) -> inspect.Parameter:
         show_default=option.default or help_text(setting.unset) or _shown(setting.default) or False,
         rich_help_panel=option.panel,
     )
+    # None is no value of an option, so it tells options that are not given.
     kind = inspect.Parameter.KEYWORD_ONLY
     type_ = Annotated[bool | None, info] if is_flag else Annotated[str | None, info]
     return inspect.Parameter(option.name, kind, default=None, annotation=type_)
@@ -176,6 +177,7 @@ def read_options(
         parsed = {name: _parsed(name, text) for name, text in texts.items()}
     except ConfigError as error:
         raise _usage_error(error) from None
+    # Options override the file.
     return Settings(base | parsed, list(parsed), file_in_place)
 
 

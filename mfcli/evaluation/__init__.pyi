@@ -1,4 +1,5 @@
 from .breakdown import (
+    GROUPS as GROUPS,
     ActivityError as ActivityError,
     Breakdown as Breakdown,
     CalibrationPoint as CalibrationPoint,

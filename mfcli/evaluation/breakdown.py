@@ -14,8 +14,13 @@ from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.storage import Section, Whole
 from mfcli.types import Counts, Doubles, Rows
 
-GROUPS = ("warm", "unseen_user", "unseen_item", "unseen_both")
-"""Groups of ratings by whether the model has training ratings of their user and item."""
+GROUPS = {
+    "warm": "warm",
+    "unseen_user": "unseen user",
+    "unseen_item": "unseen item",
+    "unseen_both": "unseen user and item",
+}
+"""Groups of ratings by whether the model has training ratings of their user and item: labels."""
 
 _TENTHS = 10
 _CALIBRATION = 20  # bins of the predicted ratings
@@ -154,9 +159,11 @@ class BreakdownSums:
         self._values = BinnedSums(self._value_bins.count, "squared", "rating", "predicted")
         self._predicted_bins = Bins(scale.min, scale.max, _CALIBRATION)
         self._predicted = BinnedSums(_CALIBRATION, "rating", "predicted")
+        # On the scale, an error is at most its span; larger ones go to the outer bins.
         span = scale.max - scale.min
         self._residual_bins = Bins(-span, span, _RESIDUALS)
         self._residuals = BinnedSums(_RESIDUALS)
+        # Bins begin with the first month of the ratings, not with 1970.
         self._first_month = months.start
         self._months = BinnedSums(len(months), "squared", "error")
 
@@ -177,6 +184,7 @@ class BreakdownSums:
         pair = {"rating": rating, "predicted": predicted}
         self._values.add(self._value_bins.of(rating), squared=squared, **pair)
         self._predicted.add(self._predicted_bins.of(predicted), **pair)
+        # A residual is rating less prediction, so the opposite of an error.
         self._residuals.add(self._residual_bins.of(-error))
         if seconds is not None and len(self._months.counts):
             month = month_of(seconds) - self._first_month
@@ -185,6 +193,7 @@ class BreakdownSums:
     def merge(self, other: BreakdownSums) -> None:
         """Add the sums of another object that was made with the same arguments."""
         for name, sums in vars(self).items():
+            # All other attributes were given to the constructor, and are the same in both.
             if isinstance(sums, BinnedSums):
                 sums.merge(vars(other)[name])
 
@@ -264,6 +273,7 @@ def months_of(seconds: NDArray[np.int64] | None) -> range:
     """
     if seconds is None or not len(seconds):
         return range(0)
+    # The ends are enough: months ascend with the seconds.
     ends = np.array([seconds.min(), seconds.max()])
     first, last = month_of(ends).tolist()
     is_plausible = last - first < _MOST_ROWS and first >= _FIRST_MONTH and last < _END_OF_MONTHS
@@ -275,6 +285,8 @@ def _value_bins(scale: Scale) -> Bins:
     if scale.step:
         steps = round((scale.max - scale.min) / scale.step)
         if steps < _MOST_VALUES:
+            # Each value is in the middle of its bin, so that rounding cannot put it into the next
+            # one.
             half = scale.step / 2
             return Bins(scale.min - half, scale.max + half, steps + 1)
     return Bins(scale.min, scale.max, _TENTHS)
@@ -293,6 +305,7 @@ def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
     sums : BinnedSums
         By id, with columns `squared` and `error`.
     """
+    # Ids without measured ratings belong to no tenth, and would leave some of them empty.
     present = sums.counts > 0
     values, place = np.unique(amount[present], return_inverse=True)
     by_value = BinnedSums(len(values), "ratings", "squared", "error")

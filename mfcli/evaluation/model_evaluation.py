@@ -32,7 +32,7 @@ from mfcli.evaluation.metrics import (
 )
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.model import Model
-from mfcli.splits import PARTS, ScaleSection, Split
+from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
 from mfcli.storage import cores
 from mfcli.types import Mask, Progress
 
@@ -171,7 +171,7 @@ def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
         raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
     if on not in split.parts:
         raise ArtifactError(
-            f"the split has no {on} ratings", remedy=["split again with ", Param(on, 0.1)]
+            f"the split has no {ratings_of(on)}", remedy=["split again with ", Param(on, 0.1)]
         )
     return split.parts[on], on
 

@@ -22,6 +22,7 @@ from mfcli.evaluation import (
 from mfcli.plots.canvas import picture
 from mfcli.plots.drawing import Axes
 from mfcli.plots.style import MAIN, REFERENCE, finish, set_title
+from mfcli.splits import ratings_of
 
 _RMSE = MEASURES["rmse"]
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, the only ones with labels
@@ -76,7 +77,7 @@ def _rmse(metrics: Metrics) -> float:
 
 def _title(metrics: Metrics) -> str:
     protocol, rmse = metrics.protocol, _RMSE.text(_rmse(metrics))
-    return f"RMSE {rmse} on {protocol.ratings:,} {protocol.on} ratings"
+    return f"RMSE {rmse} on {protocol.ratings:,} {ratings_of(protocol.on)}"
 
 
 def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:

@@ -12,6 +12,7 @@ from .parts import (
     Split as Split,
     assembled as assembled,
     check_parts as check_parts,
+    ratings_of as ratings_of,
 )
 from .records import ScaleSection as ScaleSection
 from .splitting import split as split, split_given as split_given

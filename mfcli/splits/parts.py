@@ -14,6 +14,11 @@ from mfcli.errors import DataError, Param
 PARTS = ("train", "test", "valid")
 
 
+def ratings_of(part: str) -> str:
+    """Return what the ratings of a part, or of a file, are called in a sentence."""
+    return f"{'validation' if part == 'valid' else part} ratings"
+
+
 @dataclass(frozen=True)
 class Split:
     """Ratings to train on, to test on and, optionally, to validate on.
@@ -70,6 +75,7 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
         As in `Split`.
     """
     train = parts["train"]
+    # All parts share the vocabularies, so that a row means the same id in each of them.
     users, items = train.users.counting(train.user), train.items.counting(train.item)
     over = {name: part.over(users, items) for name, part in parts.items()}
     return Split(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from mfcli import evaluation
+from mfcli import evaluation, splits
 from mfcli.cli.formatting import interval, plain
 from mfcli.cli.options import FILES
 from mfcli.cli.run_names import run_names
@@ -77,7 +77,7 @@ def _runs_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table
     measures = evaluation.MEASURES
     shown = [name for name in comparison.measures if measures[name].is_brief]
     protocol = next(iter(comparison.runs.values())).protocols[0]
-    title = f"{protocol.ratings:,} {protocol.on} ratings"
+    title = f"{protocol.ratings:,} {splits.ratings_of(protocol.on)}"
     table = make_table(title, "run", *settings, *(measures[name].label for name in shown))
     for number, name in enumerate(comparison.runs):
         values = (column[number] for column in settings.values())

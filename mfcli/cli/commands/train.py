@@ -228,6 +228,6 @@ def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print_line(
         f"{summary['model']} and {summary['history']}:"
-        f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,} {name} ratings"
-        f" after {epochs} in {duration(summary['seconds'])}"
+        f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,}"
+        f" {splits.ratings_of(name)} after {epochs} in {duration(summary['seconds'])}"
     )
