@@ -115,6 +115,7 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
     counts = vocabulary.counting(rows).counts
     top = -(-len(counts) // 100)  # 1%, rounded up
     single = int(np.count_nonzero(counts == 1))
+    # This method returns numbers that occur, so that "the median user has 3.5" cannot happen.
     quantiles = np.percentile(counts, QUANTILES, method="inverted_cdf")
     return Activity(
         name=name,
@@ -123,6 +124,7 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
         quantiles={str(q): int(n) for q, n in zip(QUANTILES, quantiles, strict=True)},
         single=single,
         single_share=single / len(counts),
+        # A partition instead of a sort: the order within the top does not matter.
         top_share=int(np.partition(counts, -top)[-top:].sum()) / len(rows),
         most=str(vocabulary.ids[int(counts.argmax())].as_py()),
         most_share=int(counts.max()) / len(rows),
@@ -145,6 +147,7 @@ def _forms(ids: pa.Array, counts: Counts) -> IdForms:
         uneven=found.count > 0 and lengths["min"] != lengths["max"],
         blanks=_examples(ids, pc.not_equal(trimmed, ids)),
         alike=_alike(ids),
+        # `len(ids) >= 10` counts as 1 or 0: a single id among at least ten is stray, too.
         stray=stray if stray.count <= max(len(ids) // 100, len(ids) >= 10) else _NONE,
     )
 
@@ -182,5 +185,6 @@ def _alike(ids: pa.Array) -> IdExamples:
     counts = np.bincount(codes)
     if len(counts) == len(ids):
         return _NONE
+    # The first two ids that share a plain form.
     pair = np.flatnonzero(codes == np.argmax(counts > 1))[:2].tolist()
     return IdExamples(len(ids) - len(counts), " and ".join(repr(ids[n].as_py()) for n in pair))

@@ -61,4 +61,5 @@ def _nanoseconds(stride: int) -> float:
     The lines pass through 13 ns at 32 values, 15 at 64 and 60 at 224. Their slopes increase, so
     the estimate is the maximum of the lines.
     """
+    # Slopes: (15 - 13) / (64 - 32) = 1/16 and (60 - 15) / (224 - 64) = 9/32
     return max(13.0, 13 + (stride - 32) / 16, 15 + (stride - 64) * 9 / 32)

@@ -58,6 +58,7 @@ def facts_of(ratings: Ratings, now: float) -> Facts:
         Seconds since 1970.
     """
     source = ratings.source
+    # Ratings that were made in memory have no source, and were not merged.
     rows, duplicates = (source.rows, source.duplicates) if source else (len(ratings), 0)
     return Facts(
         source=source,

@@ -131,6 +131,7 @@ def _far(values: Doubles, counts: Counts) -> Mask:
     if len(rest) < 2:
         return np.zeros(len(values), np.bool_)
     above = _beyond(values - rest[0], high)
+    # The same from the other end: mirror the values, and mirror the mask back.
     below = _beyond((rest[-1] - values)[::-1], low)[::-1]
     away = _away(values, counts)
     away[low : len(values) - high] = False
@@ -157,7 +158,9 @@ def _beyond(distance: Doubles, rare: int) -> Mask:
     far = np.zeros(len(distance), np.bool_)
     start = len(distance) - max(rare, 1)
     if np.count_nonzero(distance[:start] >= 0) >= (2 if rare else 3):
+        # `distance` before a gap is the range of the values on its other side.
         far[start:] = np.diff(distance[start - 1 :]) > distance[start - 1 : -1]
+    # All values beyond a far one are far.
     return np.logical_or.accumulate(far)
 
 
@@ -175,12 +178,14 @@ def _not_rated(values: Doubles, counts: Counts) -> int:
     if len(values) < 3 or values[0] != 0:
         return 0
     gaps = np.diff(values)
+    # 0, 1, 2, 3 is a scale; in 0, 10, 11, 12 the zero is apart from it.
     apart = gaps[0] > gaps[1:].max()
     return int(counts[0]) if apart or counts[0] > 2 * counts[1:].max() else 0
 
 
 def _negative(values: Doubles, counts: Counts) -> int:
     """Count the ratings below zero, unless the scale is about as wide on both sides of zero."""
+    # A scale such as -10 to 10 is symmetric; its negative ratings are ordinary.
     if values[0] >= 0 or abs(values[0] + values[-1]) <= values[-1] / 10:
         return 0
     return int(counts[values < 0].sum())

@@ -40,6 +40,7 @@ class Report(Facts):
         spell : callable
             Spells the parameters in the remedies of warnings; as in Python by default.
         """
+        # `asdict` would copy the parts of a remedy; a warning spells them out itself.
         facts = dataclasses.asdict(replace(self, warnings=[]))
         warnings = [warning.as_dict(spell) for warning in self.warnings]
         return {"format": _FORMAT, "mfcli": __version__, **facts, "warnings": warnings}

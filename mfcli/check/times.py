@@ -60,6 +60,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
         last=_date(last // second),
         unit=unit,
         early=int(np.count_nonzero(timestamp < _EARLIEST * second)),
+        # A day more, because times may be local and clocks wrong.
         future=int(np.count_nonzero(timestamp > (int(now) + _DAY) * second)),
         same=first == last and len(timestamp) > 1,
         small=[first, last] if first >= 0 and last < PLAUSIBLE else None,

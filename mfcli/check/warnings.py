@@ -117,6 +117,7 @@ def _about_values(facts: Facts) -> Iterator[DataWarning]:
             ],
             serious=True,
         )
+    # With two values, such as like and dislike, one of them always has at least half.
     elif most.count > (0.5 if values.distinct > 2 else 0.9) * facts.ratings:
         yield DataWarning(
             "most ratings have one value",
@@ -173,6 +174,7 @@ def _about_marks(values: RatingValues) -> Iterator[DataWarning]:
 
 
 def _about_times(times: Times) -> Iterator[DataWarning]:
+    # An empty name stands for no column.
     ignore = ("ignore times with ", Param("columns.timestamp", ""))
     if times.unit != "seconds":
         divide = f"divide them by {UNITS[times.unit]:,}, or the date of "
@@ -217,6 +219,7 @@ def _about_activity(side: Activity) -> Iterator[DataWarning]:
             _part(side.single, side.count, side.name),
             ["none of them can be both trained on and tested: use ", Param(f"min_{one}", 2)],
         )
+    # With few users, each has a large part: then only twice the equal part is suspect.
     if side.name == "users" and side.most_share > max(_HEAVY, 2 / side.count):
         yield DataWarning(
             f"one {one} has a large part of the ratings",

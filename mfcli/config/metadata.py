@@ -70,6 +70,7 @@ class Setting:
     def obstacle(self, config: Any) -> str:
         """Return the other setting because of which no stage uses this one; empty if one does."""
         obstacles = [self._obstacle(config, stage) for stage in self.conditions]
+        # One stage that uses the setting is enough: seed, for instance, belongs to three.
         return obstacles[0] if all(obstacles) else ""
 
     def _obstacle(self, config: Any, stage: str) -> str:
@@ -92,8 +93,10 @@ class Setting:
             value = value.isoformat()  # TOML has dates
         if type(value) is int and value.bit_length() > _BITS:
             raise ConfigError(f"must have at most {_BITS} bits", param=self.name, value=value)
+        # A whole number is a number, too. The other way around, digits would be lost.
         if self.type is float and type(value) is int:
             value = float(value)
+        # `isinstance` would accept true as a whole number.
         if type(value) is not self.type:
             raise ConfigError(f"must be {_WORDS[self.type]}", param=self.name, value=value)
         if not self.rule.allows(value):

@@ -36,11 +36,13 @@ _GIBBS = _optimizer_in("gibbs")
 _PATIENCE: Conditions = {"patience": lambda c: c.patience is not None}
 _TEMPORAL: Conditions = {"strategy": lambda c: c.strategy == "temporal"}
 _FOLDS: Conditions = {"strategy": lambda c: c.strategy == "k-fold"}
+# These strategies hold out one fold or one rating of each user, and a cut is a date.
 _TEST: Conditions = {
     "strategy": lambda c: c.strategy not in ("k-fold", "leave-last-out"),
     "cut": lambda c: c.cut is None,
 }
 _SEED: Mapping[str, Conditions] = {
+    # Both go by time alone, and draw no random numbers.
     SPLIT: {"strategy": lambda c: c.strategy not in ("leave-last-out", "temporal")},
     TRAINING: {},
     EVALUATION: {"resamples": lambda c: c.resamples > 0},
@@ -125,6 +127,7 @@ class Config:
     reg: float = _descent(
         0.0,
         "L2 penalty (see `reg_scope`).",
+        # Without effect if each table has its own penalty; the error names one of these.
         when=_DESCENT | {"reg_item_bias": lambda c: None in c.own_regs.values()},
         low=0,
         high=1e6,
@@ -244,6 +247,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in SETTINGS:
+            # A frozen class has no other way to store the converted value.
             object.__setattr__(self, name, checked(name, getattr(self, name)))
         if self.cut is not None:
             seconds_of(self.cut)
@@ -259,6 +263,7 @@ class Config:
 
     def _check_contradictions(self) -> None:
         for name, known in SETTINGS.items():
+            # Only values that differ from the default can contradict: defaults are always allowed.
             is_set = getattr(self, name) != known.default
             if known.contradicts and is_set and known.obstacle(self) == known.contradicts:
                 self.refuse_unused(name)
@@ -319,6 +324,7 @@ class Config:
         return {name: value for name, value in values.items() if value is not None}
 
     def _resolved(self, name: str) -> Any:
+        # Records state the fraction that was averaged, also where it is the default of gibbs.
         if name == "average" and self.average is None:
             return self.averaged or None
         return getattr(self, name)
@@ -381,6 +387,7 @@ _TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 SETTINGS = {
     field.name: Setting(
         name=field.name,
+        # Annotations are texts, because of `from __future__ import annotations`.
         type=_TYPES[str(field.type).removesuffix(" | None")],
         default=field.default,
         **field.metadata,
@@ -422,6 +429,7 @@ def seconds_of(cut: str) -> int:
         date = datetime.datetime.fromisoformat(cut)
     except ValueError:
         raise ConfigError("must be a date such as 2015-01-01", param="cut", value=cut) from None
+    # Otherwise the result would depend on the time zone of the machine.
     return int((date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp())
 
 

@@ -21,12 +21,14 @@ def to_numpy(column: pa.Array) -> NDArray[Any]:
     dtype = column.type.to_pandas_dtype()  # a NumPy type
     if not len(column):
         return np.empty(0, dtype)
+    # Buffer 0 marks nulls, of which there are none; buffer 1 holds the values.
     values = np.frombuffer(column.buffers()[1], dtype)
     return values[column.offset : column.offset + len(column)]
 
 
 def to_mask(column: pa.Array) -> Mask:
     """Return a boolean column without nulls as an array, one byte per value."""
+    # Arrow packs booleans into bits, which NumPy cannot view.
     mask: Mask = to_numpy(column.cast(pa.int8())).astype(np.bool_)
     return mask
 
@@ -48,6 +50,7 @@ def to_texts(texts: Sequence[str]) -> pa.Array:
     parts = [text.encode() for text in texts]
     bounds = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     buffers = [None, pa.py_buffer(bounds), pa.py_buffer(b"".join(parts))]
+    # 64-bit bounds first: the cast checks that they fit in 32 bits.
     large = pa.Array.from_buffers(pa.large_string(), len(parts), buffers)
     return large.cast(pa.string())
 

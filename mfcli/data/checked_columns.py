@@ -63,6 +63,7 @@ def sound_columns(
     faulty = {role: _faulty(role, column) for role, column in plain.items()}
     bad = np.logical_or.reduce(list(faulty.values()))
     for row in np.flatnonzero(bad).tolist():
+        # The first faulty role is reported; a row is skipped once, whatever else is wrong with it.
         role = next(role for role in faulty if faulty[role][row])
         fault = _fault(role, names[role], _value(columns[role], row))
         on_fault(before + row + 1, fault, [str(_value(c, row)) for c in columns.values()])
@@ -111,6 +112,7 @@ def _decoded(column: pa.Array) -> pa.Array:
 
 def _ratings(column: pa.Array) -> pa.Array | None:
     column = _decoded(column)
+    # Not safe: rounding to float32 is intended, and infinity is found later.
     return column.cast(pa.float32(), safe=False) if _is_number(column.type) else None
 
 

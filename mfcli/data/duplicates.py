@@ -54,6 +54,7 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
         If the rule is "error" and a pair is rated twice.
     """
     pair = ratings.user.astype(np.int64)
+    # In place: another array of eight bytes per rating would raise the peak of memory.
     pair *= len(ratings.items)
     pair += ratings.item
     if not _repeats(pair):
@@ -70,6 +71,7 @@ def _repeats(pair: Counts) -> bool:
 def _merged(ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], str]) -> Merged:
     order = np.argsort(pair, kind="stable")  # the ratings of a pair stay in their order
     ordered = pair[order]
+    # Equal pairs are neighbors now; each run begins where the pair changes.
     begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     if rule == "error":
         raise _error(ratings, int(order[~begins].min()), place)
@@ -79,10 +81,12 @@ def _merged(ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], st
     last = order[ends - 1]
     conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
     if rule == "mean":
+        # The sum of each run of equal pairs
         sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
         rating = ratings.rating.copy()
         rating[last] = sums / (ends - starts)
         ratings = replace(ratings, rating=rating)
+    # Sorted, so that the ratings stay in the order of the file.
     kept = ratings.take(np.sort(last))
     kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
     return Merged(kept, len(ratings) - len(kept), conflicts)

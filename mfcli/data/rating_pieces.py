@@ -105,8 +105,10 @@ class _Numbering:
     def numbers(self, ids: pa.Array) -> Rows:
         """Return the row of each id; new ids get the next rows."""
         if not pa.types.is_dictionary(ids.type):
+            # Python looks up each distinct id once per piece, not each rating.
             ids = ids.dictionary_encode()
         distinct, rows = self._alike(ids.dictionary).to_pylist(), self.rows
+        # A new id gets the number of ids so far.
         numbers = np.array([rows.setdefault(raw, len(rows)) for raw in distinct], np.int32)
         found: Rows = numbers[to_numpy(ids.indices)]
         return found
@@ -119,6 +121,7 @@ class _Numbering:
             ids = ids.cast(pa.string())
             if self.type != pa.string():
                 self.type = pa.string()
+                # Earlier pieces had integers only; as texts they keep their rows.
                 self.rows = {str(raw): row for raw, row in self.rows.items()}
         return ids
 
@@ -127,4 +130,5 @@ class _Numbering:
         is_text = self.type == pa.string()
         ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64))
         counts = np.bincount(rows, minlength=len(ids)).astype(np.int64)
+        # Only now all ids are known, and with them whether all are written as integers.
         return Vocabulary(integers_if_exact(ids), counts)

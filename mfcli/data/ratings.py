@@ -149,6 +149,7 @@ class Ratings:
 
     def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same ratings as rows of other vocabularies; -1 for ids that they lack."""
+        # The usual case, and much cheaper than to look every id up.
         if users.ids.equals(self.users.ids) and items.ids.equals(self.items.ids):
             return self.over(users, items)
         return replace(
@@ -185,6 +186,7 @@ def _distinct(rating: Floats) -> Floats | None:
     """Return the distinct values in ascending order, or None if there are very many."""
     found = rating[:0]
     for start in range(0, len(rating), _CHUNK):
+        # In chunks, so that ratings with very many values are noticed early.
         chunk = np.unique(rating[start : start + _CHUNK])
         if len(chunk) > _MANY or len(found := np.union1d(found, chunk)) > _MANY:
             return None
@@ -195,8 +197,10 @@ def _step(values: Floats) -> float | None:
     """Return the smallest gap between values if all gaps are multiples of it."""
     if len(values) < 2:
         return None
+    # In float64, so that the differences add no error to that of the values.
     gaps = np.diff(values.astype(np.float64))
     step = gaps.min()
     multiples = gaps / step
+    # Only values on a grid have a step: 1, 2, 4 has the step 1, and 1, 2, 3.5 has none.
     even = np.allclose(multiples, np.round(multiples), atol=1e-3, rtol=0)
     return round(float(step), 6) if even else None

@@ -77,6 +77,7 @@ def guarded(table: pa.Table) -> pa.Table:
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         if column.type == pa.string():
+            # The last argument is the separator: each text becomes ' and the text.
             quoted = pc.binary_join_element_wise("'", column, "")
             is_formula = pc.match_substring_regex(column, _FORMULA_PATTERN)
             table = table.set_column(place, name, pc.if_else(is_formula, quoted, column))

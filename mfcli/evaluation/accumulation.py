@@ -113,6 +113,7 @@ def accumulate(
     def add(lane: int) -> None:
         for part in chunks[lane :: len(lanes)]:
             predictors.add(lanes[lane], part)
+            # Each lane counts for itself, so that no lock is needed.
             done[lane] += part.stop - part.start
             on_progress(sum(done), len(ratings))
 
@@ -163,6 +164,7 @@ class _Predictors:
         mean = np.full(1, self._baseline.mu, np.float32)
         values: dict[str, NDArray[Any]] = {"model": predicted, "mean": mean, "biases": fitted}
         errors = {PREFIXES[name]: prediction - rating for name, prediction in values.items()}
+        # A variance does not change if a constant is subtracted, but its rounding error does.
         columns = rating_columns(rating - mean) | {"error": errors[""]}
         for prefix, error in errors.items():
             columns |= error_columns(error, prefix)

@@ -36,8 +36,10 @@ class Baseline:
     def fit(cls, train: Ratings, damping: float) -> Baseline:
         """Fit the biases to training ratings."""
         mu = train.mean
+        # b_i from r - mu, then b_u from r - mu - b_i
         residual = train.rating.astype(np.float64) - mu
         item_biases = _damped(train.item, residual, train.items.counts, damping)
+        # The biases of users are fitted to what the biases of items leave.
         residual -= item_biases[train.item]
         user_biases = _damped(train.user, residual, train.users.counts, damping)
         return cls(mu, user_biases, item_biases)

@@ -71,6 +71,7 @@ class Bins:
     def of(self, values: NDArray[Any]) -> Rows:
         """Return the bin of each value."""
         place = (values - self.low) / self.width
+        # The highest value lies on the last edge, and predictions may lie outside of the scale.
         return np.clip(np.floor(place), 0, self.count - 1).astype(np.int32)
 
     def edges(self) -> Doubles:

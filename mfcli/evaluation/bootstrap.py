@@ -60,9 +60,11 @@ class Bootstrap:
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
 
         def draw(number: int) -> None:
+            # A generator for each resample, so that resamples can be drawn in any order.
             drawn = np.random.default_rng([self.seed, number]).integers(
                 0, count, count, dtype=np.int32
             )
+            # Only how often each user is drawn matters: one product gives all sums of the resample.
             times = np.bincount(drawn, minlength=count).astype(np.float64)
             # einsum adds in a fixed order; the sums of BLAS depend on the number of threads
             totals[:, number] = np.einsum("su,u->s", rows, times)
@@ -94,6 +96,7 @@ def interval(draws: Doubles) -> Interval | None:
     """
     if not len(draws) or not np.isfinite(draws).all():
         return None
+    # The percentile interval: no assumption about the shape of the distribution
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 

@@ -56,6 +56,7 @@ class Comparison:
         columns = [run.training for run in self.runs.values()]
         names = dict.fromkeys(name for column in columns for name in column)
         values = {name: [column.get(name) for column in columns] for name in names}
+        # Values need not be hashable or ordered: count those equal to the first.
         return {name: row for name, row in values.items() if row.count(row[0]) != len(row)}
 
     @property
@@ -81,6 +82,7 @@ class Comparison:
         if own is None or firsts is None:
             return None
         draws = [np.array(one.draws.get(measure, [])) for one in (first, other)]
+        # The same seed and number of users give the same resamples, so draws correspond one to one.
         is_paired = self.same_protocol and len(draws[0]) == len(draws[1])
         return Difference(own - firsts, interval(draws[1] - draws[0]) if is_paired else None)
 
@@ -144,6 +146,7 @@ def _protocol_difference(
     for one, two in zip(first.protocols, other.protocols, strict=True):
         firsts, own = _compared(one), _compared(two)
         for name in firsts:
+            # A setting of rankings is missing if only one of the runs ranked.
             if name in own and own[name] != firsts[name]:
                 return name, own[name], firsts[name]
     return None

@@ -227,6 +227,7 @@ class FoldMetrics(_MetricsRecord):
             If the models were trained with different settings.
         """
         _check_same_training(folds)
+        # A draw of the mean over the folds is the mean of one draw of each.
         draws = {
             name: np.mean([fold.draws[name] for fold in folds], axis=0)
             for name in folds[0].draws
@@ -279,6 +280,7 @@ def _averages(folds: list[dict[str, float | None]]) -> Averages:
     """Average the measures that are defined for all folds."""
     columns = {name: [fold.get(name) for fold in folds] for name in folds[0]}
     found = {name: [v for v in column if v is not None] for name, column in columns.items()}
+    # A mean over some of the folds could not be compared with the others.
     complete = {name: column for name, column in found.items() if len(column) == len(folds)}
     return Averages(
         measures={name: statistics.fmean(column) for name, column in complete.items()},
@@ -289,6 +291,7 @@ def _averages(folds: list[dict[str, float | None]]) -> Averages:
 def rounded(draws: Mapping[str, Doubles]) -> dict[str, list[float]]:
     """Round draws to seven significant digits; measures with an undefined draw are left out."""
     finite = {name: values for name, values in draws.items() if np.isfinite(values).all()}
+    # More digits would double the file, and mean nothing after a thousand resamples.
     return {name: [float(f"{x:.7g}") for x in values] for name, values in finite.items()}
 
 

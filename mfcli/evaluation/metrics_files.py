@@ -65,4 +65,5 @@ def is_metrics(path: Path) -> bool:
 
 def looks_like_metrics(value: dict[str, Any]) -> bool:
     """Return whether a JSON object looks like what `evaluate` writes."""
+    # A history always has the list `loss`, whatever program wrote it.
     return "loss" not in value and ("protocol" in value or "folds" in value)

@@ -131,6 +131,7 @@ def _rankers(
 
 
 def _order(scores: NDArray[Any]) -> Rows:
+    # Stable, so that ties go to the lower row, as in `top_items`.
     return np.argsort(-scores, kind="stable").astype(np.int32)
 
 
@@ -143,6 +144,7 @@ def _biases(model: Model, train: Ratings, baseline: Baseline) -> Doubles:
 def _fractions_below(counts: Counts) -> Doubles:
     """Return, for each item, the fraction of items with fewer ratings; ties count half."""
     _, place, ties = np.unique(counts, return_inverse=True, return_counts=True)
+    # Items with fewer ratings, plus half of those with equally many.
     below = np.cumsum(ties) - ties / 2
     fractions: Doubles = below[place] / len(counts)
     return fractions
@@ -174,8 +176,10 @@ class _Liked:
         """Collect relevant ratings, except for items that their user rated in training."""
         known = ratings.within(model.users, model.items)
         new = ~_is_rated(known, rated)
+        # `position` numbers the users with relevant items; `first` is a rating of each of them.
         _, first, position = np.unique(ratings.user[new], return_index=True, return_inverse=True)
         user, item = known.user[new], known.item[new]
+        # One number for each pair: sorted, they take the place of a set for each user.
         keys = position.astype(np.int64) * len(model.items) + item
         counts = np.bincount(position, minlength=len(first))
         return cls(user[first], counts, np.sort(keys[item >= 0]), len(model.items))
@@ -184,6 +188,7 @@ class _Liked:
         """Return whether ranked items, shape (m, n), are relevant to the users from `start` on."""
         position = np.arange(start, start + len(items), dtype=np.int64)[:, None]
         _, found = _lookup(self.keys, position * self.items + items)
+        # No item, -1, gives the key of another pair, which may be relevant.
         return found & (items >= 0)
 
 
@@ -191,10 +196,12 @@ def _is_rated(known: Ratings, rated: Rated) -> Mask:
     """Return whether the user of each rating has also rated its item in training."""
     n_items, n_users = len(known.items), len(known.users)
     keys = known.user.astype(np.int64) * n_items + known.item
+    # No rated pair has a negative key, so unknown users and items are never found.
     keys[known.item < 0] = -1
     order = np.argsort(keys)
     ascending, is_rated = keys[order], np.zeros(len(keys), np.bool_)
     for start in range(0, n_users, _BLOCK):
+        # Block by block, because the keys of all training ratings would take eight bytes each.
         users = np.arange(start, min(start + _BLOCK, n_users), dtype=np.int32)
         position, item = rated.pairs(users)
         place, found = _lookup(ascending, (start + position) * n_items + item)
@@ -235,6 +242,7 @@ class _RankingSums:
 
     def measured(self, bootstrap: Bootstrap) -> Measured:
         """Return the measures and their draws."""
+        # The first sum counts the users of a resample.
         rows = np.vstack([np.ones(len(self._liked.users)), self._rows])
         values = {name: float(value) for name, value in self._computed(rows.sum(axis=1)).items()}
         items = {name: formula(self._recommended) for name, formula in ITEM_FORMULAS.items()}

@@ -56,17 +56,20 @@ class RankedHits:
 def _ndcg(ranked: RankedHits) -> Doubles:
     discounts = 1 / np.log2(np.arange(2, ranked.cutoff + 2))  # (cutoff,)
     gains: Doubles = (ranked.hits * discounts[: ranked.hits.shape[1]]).sum(axis=1)
+    # DCG with all R relevant items first, of which at most n are within the cutoff
     ideal: Doubles = np.cumsum(discounts)[np.minimum(ranked.relevant, ranked.cutoff) - 1]
     return gains / ideal
 
 
 def _average_precision(ranked: RankedHits) -> Doubles:
+    # (hits up to j) / j
     precisions = ranked.hits.cumsum(axis=1) / _ranks(ranked)
     sums: Doubles = (ranked.hits * precisions).sum(axis=1)
     return sums / ranked.relevant
 
 
 def _reciprocal_rank(ranked: RankedHits) -> Doubles:
+    # The largest hit_j / j is that of the first hit.
     found: Doubles = (ranked.hits / _ranks(ranked)).max(axis=1, initial=0)
     return found
 

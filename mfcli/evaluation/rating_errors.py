@@ -78,8 +78,10 @@ def measured_errors(
         By predictor.
     bootstrap : Bootstrap
     """
+    # Users without ratings would divide 0 by 0, and must not be drawn.
     active = users.counts > 0
     ratings = users.counts[active]
+    # One row of sums for each term, so that one resample serves all measures and predictors.
     rows = {"ratings": ratings, "users": np.ones_like(ratings)}
     rows |= {name: users[name][active] for name in RATING_TERMS}
     for prefix in prefixes.values():
@@ -88,6 +90,7 @@ def measured_errors(
         rows |= {prefix + name: row for name, row in own.items()}
     matrix = np.array(list(rows.values()))  # (sums, users)
     totals = dict(zip(rows, matrix.sum(axis=1), strict=True))
+    # The same formulas apply to the sums over all users and to those of each resample.
     draws = dict(zip(rows, bootstrap.totals(matrix), strict=True))
     return {
         name: Measured(

@@ -21,6 +21,7 @@ def nine_digits(values: Floats) -> pa.Array:
     twice gives the wrong one.
     """
     wide = values.astype(np.float64)
+    # Zero has no logarithm; any scale rounds it to zero.
     size = np.abs(np.where(wide == 0, 1, wide))
     scale = 10.0 ** (DIGITS - 1 - np.floor(np.log10(size)))
     return to_arrow(np.rint(wide * scale) / scale)

@@ -28,6 +28,7 @@ def write_npz(path: Path, model: Model) -> None:
     arrays = {
         **model.tables,
         "mu": np.float64(model.mu),
+        # Text becomes an array of fixed width, which needs no pickle to be read.
         "users": np.array(model.users.ids.to_pylist()),
         "items": np.array(model.items.ids.to_pylist()),
         "scale": np.array([low, high, math.nan if step is None else step]),

@@ -59,6 +59,8 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         self.users = _Ids(model.users.ids) if raw_ids else _Rows(len(model.users))
         self.items = _Ids(model.items.ids) if raw_ids else _Rows(len(model.items))
         self.tables = {
+            # Variables, not constants: a constant would be part of the graph, which has at most 2
+            # GB.
             name: tf.Variable(np.concatenate([np.zeros_like(t[:1]), t]), trainable=False, name=name)
             for name, t in model.tables.items()
         }
@@ -67,6 +69,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         u, i = self.users.rows(user), self.items.rows(item)
         p = tf.gather(self.tables["user_factors"], u)  # (n, k)
         q = tf.gather(self.tables["item_factors"], i)
+        # mu + b_u + b_i + p_u . q_i, with mu last, as in the Keras network
         rating = tf.reduce_sum(p * q, axis=1)
         rating += tf.gather(self.tables["user_biases"], u)
         rating += tf.gather(self.tables["item_biases"], i)
@@ -99,4 +102,5 @@ class _Rows(tf.Module):  # type: ignore[misc]
         self.count = count
 
     def rows(self, rows: Any) -> Any:
+        # A row outside of a table would be an error in `gather`, or zeros, depending on the device.
         return tf.where((rows >= 0) & (rows < self.count), rows + 1, 0)

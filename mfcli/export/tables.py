@@ -23,6 +23,7 @@ def write_csv(folder: Path, model: Model) -> None:
 def write_parquet(folder: Path, model: Model) -> None:
     """Write `users.parquet` and `items.parquet`."""
     for name, table in _tables(model, _unchanged).items():
+        # A dictionary saves nothing: hardly any two weights are equal.
         pq.write_table(table, folder / f"{name}.parquet", use_dictionary=False)
 
 

@@ -28,10 +28,12 @@ def rating_vectors(model: Model) -> tuple[Floats, Floats]:
         [p_u, b_u + mu, 1] and [q_i, 1, b_i]. The last row of each is for an unknown user or item,
         with zero factors and bias.
     """
+    # [p_u, b_u + mu, 1] . [q_i, 1, b_i] = p_u . q_i + b_u + mu + b_i
     k = model.k
     users = np.zeros((len(model.users) + 1, k + 2), np.float32)
     items = np.zeros((len(model.items) + 1, k + 2), np.float32)
     users[:-1, :k], items[:-1, :k] = model.user_factors, model.item_factors
+    # Added in float64, so that the sum is rounded only once.
     users[:-1, k] = model.user_biases.astype(np.float64) + model.mu
     users[-1, k] = model.mu
     items[:-1, k + 1] = model.item_biases
@@ -47,4 +49,5 @@ def write_vectors(folder: Path, model: Model) -> None:
         numbers = to_arrow(rows[:-1].ravel())
         lists = pa.FixedSizeListArray.from_arrays(numbers, rows.shape[1])
         table = pa.table({"id": ids, "vector": lists})
+        # A dictionary saves nothing: hardly any two weights are equal.
         pq.write_table(table, folder / f"{name}.parquet", use_dictionary=False)

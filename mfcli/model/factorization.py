@@ -73,6 +73,7 @@ class Factorization:
     def _predict(self, user: Rows, item: Rows) -> Floats:
         p, q = self.user_factors[user], self.item_factors[item]  # (b, k)
         interaction = np.einsum("bk,bk->b", p, q)
+        # Row -1 reads the last row of a table; `where` then drops what it contributes.
         known_user, known_item = user >= 0, item >= 0
         rating = np.where(known_user & known_item, interaction, np.float32(0))
         rating += np.where(known_user, self.user_biases[user], np.float32(0))

@@ -141,6 +141,7 @@ class StoredModel(Factorization):
             losses=record.losses,
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
+        # A zip archive has checksums, but they do not tell whether the file belongs to this record.
         if _digest(model) != record.weights:
             rule = "is damaged (the digest of its weights is wrong)"
             raise ArtifactError(rule, place=folder, remedy=_REMEDY)
@@ -158,6 +159,8 @@ class StoredModel(Factorization):
             write_keras_file(temporary / KERAS_FILE, self.network(), self.tables)
             write_vocabulary(temporary / "users.arrow", self.users)
             write_vocabulary(temporary / "items.arrow", self.items)
+            # `model.keras` contains the time, so the digest of its tables stands for it; see
+            # `_digest`.
             digests = {name: sha256(temporary / name) for name in _VOCABULARIES}
             write_record(temporary / _RECORD, self._record(digests))
 
@@ -236,6 +239,7 @@ def check_same_split(
 
 def _config(path: Path, settings: dict[str, Any]) -> Config:
     try:
+        # Settings that this version does not know, or no longer allows, come here as errors.
         return Config(**settings)
     except (TypeError, ConfigError) as error:
         rule = f"is damaged ({error})"

@@ -60,6 +60,7 @@ def write_keras_file(path: Path, network: Network, tables: Mapping[str, Floats])
     if network.ids:
         tables = {name: np.concatenate([np.zeros_like(t[:1]), t]) for name, t in tables.items()}
     weights = _weights(tables, _groups(network.layers))
+    # Keras does not compress either, and random weights hardly shrink.
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(zipfile.ZipInfo(_METADATA, _EPOCH), json.dumps(_metadata()))
         archive.writestr(zipfile.ZipInfo(_CONFIG, _EPOCH), json.dumps(network.keras_config()))
@@ -83,9 +84,11 @@ def read_keras_file(
     ArtifactError
         If the file is missing or damaged, or holds other tables.
     """
+    # The sizes come from the record, so a file cannot make the reader allocate more.
     shapes = Network(n_users, n_items, k).shapes
     file = _mapped(source)
     with _reading(file.path):
+        # The declared size is checked before anything is read: a small zip can expand to gigabytes.
         limit = sum(4 * rows * width for rows, width in shapes.values()) + _SLACK
         weights = _read_member(file, _WEIGHTS, limit)
         with h5py.File(io.BytesIO(weights), "r") as opened:
@@ -183,6 +186,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except _DAMAGES as error:
+        # HDF5 reports errors over several lines; the first one says what is wrong.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(f"is damaged ({reason})", place=path, remedy=_REMEDY) from error
 
@@ -199,6 +203,7 @@ def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     """Find a table in the file. Links are not followed, and no other file is opened."""
     group: Any = file
     for part in ("layers", _group("embedding", TABLES.index(name)), "vars", "0"):
+        # A soft or external link could make HDF5 open any file of the user.
         if not isinstance(group, h5py.Group) or not isinstance(
             group.get(part, getlink=True), h5py.HardLink
         ):
@@ -226,6 +231,7 @@ def _weights(tables: Mapping[str, Floats], groups: Mapping[str, str]) -> memoryv
     """Build an HDF5 file in memory, because HDF5 does not report a full disk reliably."""
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
+        # Keras writes this group for the variables of the model itself, which has none.
         file.create_group("vars").attrs["name"] = "mfcli"
         for name, group in groups.items():
             variables = file.create_group(f"layers/{group}/vars")
@@ -241,6 +247,7 @@ def _groups(layers: list[Layer]) -> dict[str, str]:
     seen: Counter[str] = Counter()
     groups = {}
     for layer in layers:
+        # "InputLayer" becomes "input_layer"
         kind = re.sub(r"(?<!^)(?=[A-Z])", "_", layer.kind).lower()
         groups[layer.name] = _group(kind, seen[kind])
         seen[kind] += 1

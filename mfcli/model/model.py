@@ -48,6 +48,7 @@ class Model(StoredModel):
             of several items.
         """
         user, item = self.users.rows(id_array(users)), self.items.rows(id_array(items))
+        # Checked here, because NumPy's own error would speak of shapes.
         if len(user) != len(item) and 1 not in (len(user), len(item)):
             raise DataError(
                 "users and items must have the same length, or one of them the length 1, got"
@@ -95,6 +96,7 @@ class Model(StoredModel):
         # Imported here because it loads the compiler, which predictions do not need.
         from mfcli.model.recommendations import Rated, top_items, warn_untrained
 
+        # `exclude` may have other vocabularies: its pairs are matched by their ids.
         rated = Rated.of(exclude.within(self.users, self.items)) if exclude is not None else None
         rows = find_rows(self.users, id_array(users), "user")
         warn_untrained(self.users, rows)
@@ -114,6 +116,7 @@ def initial_model(
     for name in TABLES:
         counts = (train.users if name.startswith("user") else train.items).counts
         shape = (len(counts), config.k) if name.endswith("factors") else (len(counts),)
+        # Draw before zeroing, so that a row does not depend on which others have ratings.
         table = rng.uniform(-_INITIAL, _INITIAL, shape).astype(np.float32)
         table[counts == 0] = 0
         tables[name] = table

@@ -86,6 +86,7 @@ class Network:
     @property
     def shapes(self) -> dict[str, tuple[int, int]]:
         """Shapes of the weights of the four Embedding layers, by the names in `TABLES`."""
+        # Keras looks unknown ids up as 0, so row 0 is theirs.
         unknown = 1 if self.ids else 0
         rows = {"user": self.users + unknown, "item": self.items + unknown}
         return {
@@ -135,6 +136,8 @@ class Network:
                 "name": "mfcli",
                 "trainable": True,
                 "layers": [_layer_config(layer, layers) for layer in layers.values()],
+                # A tensor of Keras is (layer, call of the layer, output of the call); all are the
+                # first.
                 "input_layers": [["user", 0, 0], ["item", 0, 0]],
                 "output_layers": ["rating", 0, 0],
             },
@@ -213,6 +216,7 @@ def _layer_config(layer: Layer, layers: Mapping[str, Layer]) -> dict[str, Any]:
         "dtype": _object("keras", "DTypePolicy", {"name": "float32"}),
         **layer.settings,
     }
+    # Keras saves no input shape for lookup layers.
     built = {} if layer.kind.endswith("Lookup") else {"input_shape": _one_or_all(shapes)}
     return {
         **_layer_object(layer.kind, settings),
@@ -235,6 +239,7 @@ def _input_config(layer: Layer) -> dict[str, Any]:
 
 def _layer_object(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     if kind == ROW_PENALTY_LAYER:
+        # Classes outside of Keras have no module; `custom_objects` finds them by this name.
         return {**_object(None, kind, config), "registered_name": kind}
     return _object("keras.layers", kind, config)
 

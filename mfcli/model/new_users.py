@@ -63,10 +63,12 @@ class UserDistribution:
     def of(cls, model: Model) -> UserDistribution:
         """Estimate the distribution from the trained users of a model."""
         rows = np.column_stack([model.user_factors, model.user_biases]).astype(np.float64)
+        # Folded-in rows are estimates from this distribution: counting them would narrow it.
         weights = np.where(_is_folded_in(model), 0.0, np.sqrt(model.users.counts))
         weights /= weights.sum() or 1.0
         mean = weights @ rows
         centered = rows - mean
+        # S = V D V', so L = V D^1/2. Rounding can make eigenvalues slightly negative.
         values, vectors = np.linalg.eigh((centered.T * weights) @ centered)
         return cls(mean, vectors * np.sqrt(np.maximum(values, 0)))
 
@@ -142,6 +144,7 @@ def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = Fal
     ratings = ratings.without_empty()
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
+    # The model knows nothing about items without training ratings.
     is_known = (rated.item >= 0) & (model.items.counts[rated.item] > 0)
     kept = rated.take(is_known)
     users = ratings.users.counting(kept.user)
@@ -175,6 +178,7 @@ def extended(model: Model, folded: FoldedUsers) -> Model:
     tables: dict[str, Any] = {}
     for name in ("user_factors", "user_biases"):
         old = model.tables[name]
+        # New users come after the old ones in `united`, so no old row moves.
         added = np.zeros((len(users) - len(old), *old.shape[1:]), np.float32)
         tables[name] = np.concatenate([old, added])
         tables[name][rows] = new.tables[name]
@@ -203,8 +207,10 @@ def _estimate(model: Model, ratings: Ratings, noise: float) -> Doubles:
     """Estimate [p_u, b_u] of all users from ratings of known items; zero without ratings."""
     prior = UserDistribution.of(model)
     design = np.column_stack([model.item_factors, np.ones(len(model.items))])  # rows [q_i, 1]
+    # mu + b_i + [q_i, 1] m for each item, and the rows of A L
     expected = model.mu + model.item_biases + design @ prior.mean
     design = design @ prior.root
+    # A noise of zero would make the equations singular if L is.
     penalty = max(noise, _LEAST_NOISE * np.mean(np.sum(np.square(design), axis=1)), _TINY)
     estimates = np.zeros((len(ratings.users), len(prior.mean)))
     for users, positions in _equal_counts(ratings, len(prior.mean)):
@@ -226,10 +232,12 @@ def _equal_counts(ratings: Ratings, width: int) -> Iterator[tuple[Counts, Counts
     positions : int64 array, shape (b, n)
         Of their ratings, in the order of the items.
     """
+    # By user, then by item: sums have the same order whatever the order of the file.
     order = np.lexsort((ratings.item, ratings.user))
     counts = ratings.users.counts
     starts = np.cumsum(counts) - counts
     for n in np.unique(counts[counts > 0]).tolist():
+        # Each user needs A L (n x width) and a matrix of at most width x width.
         size = max(1, _BLOCK // (width * (n + width)))
         users = np.flatnonzero(counts == n)
         for first in range(0, len(users), size):
@@ -267,5 +275,6 @@ def _is_folded_in(model: Model) -> Mask:
 
 def _ranges(mask: Mask) -> tuple[tuple[int, int], ...]:
     """Return the start and end of each run of true values."""
+    # A run starts and ends where the mask changes: starts and ends alternate.
     edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
     return tuple(zip(edges[::2], edges[1::2], strict=True))

@@ -84,6 +84,8 @@ class Rated:
     def pairs(self, users: Rows) -> tuple[Counts, Rows]:
         """Return the items of some users: positions in `users`, and rows of items."""
         starts, counts = self.starts[users], np.diff(self.starts)[users]
+        # Number the items of each user from 0: positions in all ranges, less the start of the own
+        # range.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         position = np.repeat(np.arange(len(users)), counts)
         return position, self.items[np.repeat(starts, counts) + within]
@@ -125,6 +127,7 @@ def top_items(
     factors = np.concatenate([model.user_factors, unknown])
     left = np.column_stack([factors, np.ones(len(factors), np.float32)])
     right = np.column_stack([model.item_factors, model.item_biases])[allowed]
+    # Scores have a column for each allowed item only; rated items must be found among them.
     column = np.full(len(model.items), -1, np.int32)
     column[allowed] = np.arange(len(allowed), dtype=np.int32)
 
@@ -197,6 +200,7 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     Ranking
     """
     length = np.linalg.norm(factors, axis=1, keepdims=True)
+    # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
     unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
     hidden = (length == 0).ravel() | (False if allowed is None else ~allowed)
 

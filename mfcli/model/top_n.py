@@ -26,12 +26,14 @@ def select_top(scores: Any, items: Any, best: Any) -> None:
     best : float32 array, shape (b, n)
         Filled with -infinity; set to the scores.
     """
+    # Insertion suits a small n: of N random scores, about n (1 + log(N / n)) are ever inserted.
     n = items.shape[1]
     for row in range(scores.shape[0]):
         for item in range(scores.shape[1]):
             score = scores[row, item]
             if n == 0 or not score > best[row, n - 1]:  # most scores: one comparison
                 continue
+            # Move lower scores down by one until the place of this score is free.
             place = n - 1
             while place > 0 and score > best[row, place - 1]:
                 best[row, place], items[row, place] = best[row, place - 1], items[row, place - 1]
@@ -58,6 +60,7 @@ def first_unrated(order: Any, starts: Any, rated: Any, users: Any, seen: Any, it
     """
     for place in range(len(users)):
         user = users[place]
+        # A mark is the place of the user, so the scratch array never has to be cleared.
         for at in range(starts[user], starts[user + 1]):
             seen[rated[at]] = place
         count = 0

@@ -40,6 +40,7 @@ def predict_named(
     if strict:
         find_rows(model.users, user, "user")
         find_rows(model.items, item, "item")
+    # (u1, i1), (u1, i2), ..., (u2, i1), ...
     first = np.repeat(np.arange(len(users), dtype=np.int32), len(items))
     second = np.tile(np.arange(len(items), dtype=np.int32), len(users))
     user, item = user.take(to_arrow(first)), item.take(to_arrow(second))

@@ -49,6 +49,7 @@ class PairCounts:
         found = [f"{count:,} {words}" for words, count in counts.items() if count]
         if not found:
             return ""
+        # Only the first part names the pairs; the others follow as a list.
         first, _, words = found[0].partition(" ")
         verb = "has" if first == "1" else "have"
         found[0] = f"{first} of {self.pairs:,} pair{'s' * (self.pairs != 1)} {verb} {words}"

@@ -124,10 +124,12 @@ def _predict(
     counts, total = PairCounts(), layout.file.bytes
 
     def work(piece: PairPiece) -> _Done:
+        # Formatting takes time, too, so the threads do it.
         predicted = predict(piece.user, piece.item)
         return _Done(piece, predicted, sink.format(piece, predicted.column))
 
     for done, position in read_pairs(layout, work, whole=sink.whole, threads=threads):
+        # Only the first line can be a header, and only if no columns were chosen.
         if guessed and not counts.pairs:
             _check_first(layout, done)
         if strict:
@@ -235,6 +237,7 @@ class _ParquetSink:
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         try:
+            # After an error, the temporary file is discarded, so the rest need not be written.
             if kind is None:
                 self._write_group()
         finally:
@@ -244,8 +247,10 @@ class _ParquetSink:
         return piece.as_table(_PREDICTION, column).cast(self._schema)
 
     def write(self, formatted: pa.Table) -> None:
+        # Pieces are small, so that memory is bounded; a row group collects several of them.
         self._group.append(formatted)
         rows = sum(map(len, self._group))
+        # Row groups of a few thousand rows would make the file slow to read.
         if rows >= _GROUP_ROWS or sum(table.nbytes for table in self._group) >= _GROUP_BYTES:
             self._write_group()
 

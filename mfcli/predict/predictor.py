@@ -72,6 +72,7 @@ class _Finder:
         self._vocabulary, self._texts = vocabulary, vocabulary.ids.cast(pa.string())
         self._rows: dict[str, int] = {}
         if len(vocabulary) > _LARGE:
+            # As text, so that 42 finds "42", as in `Vocabulary.rows`.
             self._rows = {text: row for row, text in enumerate(self._texts.to_pylist())}
 
     def __call__(self, ids: pa.Array) -> Rows:

@@ -62,6 +62,8 @@ def _relevant(split: Split) -> Chosen:
     """Choose the smallest rating that at most half of the ratings reach, or else the largest."""
     values, counts = np.unique(split.train.rating, return_counts=True)
     reaching = counts[::-1].cumsum()[::-1] / counts.sum()  # fraction of ratings >= each value
+    # The fractions descend, so the first that fits belongs to the smallest value. None fits if more
+    # than half of the ratings have the largest value.
     place = np.append(np.flatnonzero(reaching <= _HALF), len(values) - 1)[0]
     reason = (
         f"Smallest rating that counts as relevant in rankings; {reaching[place]:.0%} of the"

@@ -149,6 +149,7 @@ class Search:
         """Return the numbers of the next trials, all of one round, up to a number of trials."""
         done = {trial.trial for trial in self._trials}
         first = next(number for number in itertools.count(1) if number not in done)
+        # Up to the end of the round that `first` belongs to.
         end = first + ROUND - (first - 1) % ROUND
         return [n for n in range(first, min(end, trials + 1)) if n not in done]
 
@@ -170,6 +171,7 @@ class Search:
         """
         complete = [attempt for attempt in self.attempts if attempt.is_complete]
         values = {n: {str(a.settings.get(n)) for a in complete} for n in self.space}
+        # A setting with one value explains no variation.
         varied = [name for name, distinct in values.items() if len(distinct) > 1]
         if len(complete) < ROUND or not varied:
             return {}
@@ -195,6 +197,7 @@ class Search:
         """Choose the settings of the trials of a round, train in parallel, and report in order."""
         start = (numbers[0] - 1) // ROUND * ROUND
         before = [trial for trial in self._trials if trial.trial <= start]
+        # From the seed and the round alone, so that a resumed search suggests the same values.
         seed = int(np.random.SeedSequence([self.base.seed, start]).generate_state(1)[0])
         chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed)
         values = [chosen[number - start - 1] for number in numbers]

@@ -87,6 +87,7 @@ def settings_from(values: dict[str, Any], base: Config) -> dict[str, Any]:
     settings = {name: value for name, value in values.items() if name != RATE}
     if RATE in values:
         size, momentum = (settings.get(n, getattr(base, n)) for n in ("batch_size", "momentum"))
+        # rate = 2 lr / (B (1 - b)), solved for lr
         settings["lr"] = values[RATE] * size * (1 - momentum) / 2
     return settings
 
@@ -137,6 +138,7 @@ def _range(name: str, value: dict[str, Any]) -> Range:
     if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
         raise ConfigError("must have low, high and optionally log", param=name, value=value)
     low, high, log = _checked(name, value["low"]), _checked(name, value["high"]), value.get("log")
+    # Not `isinstance`: true and false are integers in Python. NaN fails the comparison.
     if type(low) not in (int, float) or not low <= high:
         raise ConfigError("must be numbers from low to high", param=name, value=value)
     if log not in (None, True, False):

@@ -49,6 +49,7 @@ def facts_of(artifact: Artifact, spell: Spell = str) -> dict[str, Any]:
     try:
         return name | _READERS[artifact.kind](artifact.path)
     except MfcliError as error:
+        # An error of a damaged file may quote it, with line breaks.
         return name | {"error": " ".join(error.phrase(spell).split())}
     except OSError as error:
         return name | {"error": f"{artifact.path}: cannot be read: {error.strerror or error}"}
@@ -64,6 +65,7 @@ def changed(settings: Mapping[str, Any]) -> list[str]:
     except ConfigError:  # an optimizer of another version
         resolved = {}
     defaults = {name: setting.default for name, setting in SETTINGS.items()} | resolved
+    # The optimizer itself was used above to resolve the other defaults.
     defaults["optimizer"] = DEFAULTS.optimizer
     return [n for n, value in settings.items() if n not in SETTINGS or value != defaults[n]]
 
@@ -131,6 +133,7 @@ def _tables(tables: Mapping[str, Floats]) -> dict[str, Any]:
 def _table(table: Floats) -> dict[str, Any]:
     """Describe the weights of a table; the reader has checked that they are finite."""
     matrix = table if table.ndim == 2 else table[:, np.newaxis]
+    # Squares of float32 can overflow, and their sum needs more digits.
     squares = float(np.sum(np.square(matrix, dtype=np.float64)))
     zero = int(np.count_nonzero(~matrix.any(axis=1)))
     return {
@@ -153,8 +156,10 @@ def _split_beside(run: Path, digest: str) -> dict[str, Any] | None:
     """
     places = [run / SPLIT_FOLDER, Path(SPLIT_FOLDER)]
     if fold_number(run):
+        # The split of the run fold-3 is fold-3 of a k-fold split.
         places = [place / run.name for place in (run.parent / SPLIT_FOLDER, places[1])] + places
     found = [split for split in map(_hash_of, dict.fromkeys(places)) if split]
+    # The sort is stable: the split with this hash first, the others in the order of the places.
     found.sort(key=lambda split: split["hash"] != digest)
     return found[0] | {"same": found[0]["hash"] == digest} if found else None
 
@@ -186,6 +191,7 @@ def _curve(history: History) -> dict[str, Any]:
     }
     what, values = next((what, values) for what, values in choices.items() if values)
     if what.endswith("RMSE"):
+        # A Keras history of another program may hold anything, even a negative error.
         values = [math.sqrt(max(value, 0)) for value in values]
     return {"what": what, **_course("loss", values), "values": list(map(_finite, values))}
 

@@ -70,6 +70,7 @@ def fold_number(folder: Path) -> int | None:
 
 
 def _in_folder(folder: Path) -> list[Artifact]:
+    # A model folder contains model.keras too, so artifacts come before folders of artifacts.
     for kind, is_kind in (("split", _is_split), ("model", _is_model)):
         if is_kind(folder):
             return [Artifact(kind, folder)]
@@ -124,6 +125,7 @@ def _of_file(path: Path) -> list[Artifact]:
 
 def _kind_of_json(path: Path) -> str | None:
     """Distinguish histories and metrics by content, or by the usual name if the file is damaged."""
+    # A damaged file has no readable content; by its name, the reader can report the damage.
     usual = {HISTORY_FILE: "history", METRICS_FILE: "metrics"}.get(path.name)
     try:
         value = read_json(path, finite=False)

@@ -97,6 +97,7 @@ def write_split(
         if rejected and rejected.exists():
             (temporary / REJECTED).write_bytes(rejected.read_bytes())
             names.append(REJECTED)
+        # The record has the digests of all other files, so it is written last.
         record = _record(split, {name: sha256(temporary / name) for name in names})
         write_record(temporary / _RECORD, record)
     return _content(record)
@@ -227,6 +228,7 @@ def _read_part(
     name: str,
 ) -> Ratings:
     part = read_ratings_arrow(files[f"{name}.arrow"], *vocabularies)
+    # The digests have been checked, so only a forged or a wrong record gets here.
     if len(part) != record.ratings.get(name) or not len(part):
         raise _wrong_number(folder, name)
     return part
@@ -271,10 +273,12 @@ def _describe(folder: Path) -> dict[str, Any]:
     home, record, fold = _home(folder)
     is_whole = record.ends is not None and not fold
     if is_whole:
+        # Read the records of the folds, so that a damaged one is reported.
         for path in folds_of(folder):
             _home(path)
     split = _read_folds(home, record) if is_whole else _read_split(folder)
     described = _content(_record(split, record.files))
+    # A fold has its own hash and strategy, and all keep the version that wrote them.
     described |= {"mfcli": record.mfcli, "hash": split.hash, "strategy": split.strategy}
     return {name: value for name, value in described.items() if name not in _FILES_ONLY}
 
@@ -299,6 +303,7 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
     record = _read_record(folder)
     if isinstance(record, SplitRecord):
         return folder, record, 0
+    # `resolve`, because the parent of the path "." is "." itself.
     fold, home = record.fold, folder.resolve().parent
     if not exists(home / _RECORD):
         rule = f"fold {fold} must stay in the folder of its k-fold split, which is not here"

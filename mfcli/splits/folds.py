@@ -65,6 +65,8 @@ class Folds(Sequence[Split]):
     def _split(self, fold: int) -> Split:
         """Make the split that tests on a fold, given its number from 0."""
         start, end = self.ends[fold : fold + 2]
+        # Begin after the tested fold and wrap around, so that the folds validate on different
+        # ratings.
         others = np.concatenate([np.arange(end, len(self.ratings)), np.arange(start)])
         rows = {"train": others, "test": np.arange(start, end)}
         # The ratings are in random order, so the first of the other folds can be for validation.
@@ -95,7 +97,9 @@ def make_folds(ratings: Ratings, config: Config) -> Folds:
             f"{len(kept)} ratings are too few for {config.folds} folds",
             remedy=["lower ", Param("folds")],
         )
+    # Shuffled once, so that each fold is a range and the others are at most two.
     order = np.random.default_rng(config.seed).permutation(len(kept))
+    # Sizes differ by at most one.
     ends: list[int] = (np.arange(config.folds + 1) * len(kept) // config.folds).tolist()
     if leaves_nothing(config.valid, ends):
         valid = Param("valid", config.valid)
@@ -122,5 +126,6 @@ def fold_hash(whole: str, fold: int) -> str:
 
 def hash_of_entries(entries: dict[str, str]) -> str:
     """Return the SHA-256 of names and their values; their order does not matter."""
+    # The format of `sha256sum`, so that users can compute the hash themselves.
     lines = [f"{value}  {name}\n" for name, value in sorted(entries.items())]
     return hashlib.sha256("".join(lines).encode(errors="backslashreplace")).hexdigest()

@@ -79,6 +79,7 @@ class SplitRecord(Record, omit_defaults=True):
         valid, folds = self.strategy.valid, len(ends) - 1
         if valid is None:
             raise ValueError("has no strategy.valid")
+        # Everything that `Folds` indexes with is checked here, because the file may be damaged.
         rising = all(start < end for start, end in pairwise(ends))
         if ends[:1] != [0] or not rising or not 2 <= folds <= MOST_FOLDS:
             raise ValueError("is damaged (its folds are not ranges)")

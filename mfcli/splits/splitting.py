@@ -66,11 +66,13 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
         If a user has rated an item in both.
     """
     both = concatenated(train, test)
+    # One number for each pair; int32 would overflow.
     pair = both.user.astype(np.int64) * len(both.items) + both.item
     common = len(np.intersect1d(pair[: len(train)], pair[len(train) :], assume_unique=True))
     if common:
         rule = f"{common:,} pairs of a user and an item are in train and in test"
         raise DataError(rule, remedy="remove them from one of the files")
+    # `concatenated` keeps the order: the ratings of `train` come first.
     first = np.arange(len(both)) < len(train)
     parts = {"train": both.take(first), "test": both.take(~first)}
     used = {"name": "given", "valid": config.valid, "seed": config.seed}

@@ -28,15 +28,18 @@ def at_random(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Ma
     """Hold out a fraction of all ratings, rounded. Tests how well gaps are filled in."""
     n = len(ratings)
     held = np.zeros(n, np.bool_)
+    # The order of the chosen rows does not matter in a mask, so it need not be shuffled.
     held[rng.choice(n, round(fraction * n), replace=False, shuffle=False)] = True
     return held
 
 
 def per_user(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
     """Hold out a fraction of each user's ratings, rounded; each user keeps at least one."""
+    # Sort by user, then by a random number: the first ones of each user are a random sample.
     order = np.lexsort((rng.random(len(ratings)), ratings.user))
     held = np.empty(len(ratings), np.bool_)
     rank, count = _ranks(ratings.user[order])
+    # `order` is a permutation, so every entry of `held` is set.
     held[order] = rank < np.minimum(np.round(fraction * count), count - 1)
     return held
 
@@ -58,7 +61,9 @@ def temporal(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mas
     fraction is held out.
     """
     time = _times(ratings)
+    # In order of time, the last rating that is kept; others of the same second are kept, too.
     last_kept = len(time) - round(fraction * len(time)) - 1
+    # A partition instead of a sort: only the time at this position matters.
     cut = np.partition(time, last_kept)[last_kept] if last_kept >= 0 else time.min() - 1
     return np.asarray(time > cut)
 
@@ -74,6 +79,7 @@ def _since(cut: int) -> Strategy:
 
 def cold_user(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
     """Hold out all ratings of a fraction of the users. Tests predictions for new users."""
+    # Users without ratings in this part must not be drawn: nothing would be held out.
     users = np.flatnonzero(np.bincount(ratings.user, minlength=len(ratings.users)))
     chosen = rng.choice(users, round(fraction * len(users)), replace=False)
     is_chosen = np.zeros(len(ratings.users), np.bool_)
@@ -124,6 +130,7 @@ def _ranks(sorted_user: Rows) -> tuple[Counts, Counts]:
     -------
     rank, count : int64 arrays, shape (n,)
     """
+    # Where the user changes, which includes the first position.
     starts = np.flatnonzero(np.diff(sorted_user, prepend=-1))
     counts = np.diff(starts, append=len(sorted_user))
     rank = np.arange(len(sorted_user)) - np.repeat(starts, counts)

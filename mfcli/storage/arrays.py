@@ -17,5 +17,6 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
+            # The size is not known in advance, and without zip64 it may not exceed 2 GB.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)

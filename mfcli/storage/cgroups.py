@@ -46,6 +46,7 @@ def processors(root: Path) -> Iterator[float]:
     for version, group in _groups(root, "cpu"):
         names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if version == 1 else ("cpu.max",)
         values = " ".join(text(group / name) for name in names).split()
+        # No limit is "max" in version 2 and -1 in version 1: neither is a number of digits.
         if len(values) == 2 and all(value.isdigit() for value in values) and int(values[1]):
             yield int(values[0]) / int(values[1])  # microseconds of processor time per period
 
@@ -62,9 +63,12 @@ def _groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
     """Yield the version and folder of the groups of this process and of the groups around them."""
     for line in text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
+        # Version 1 lists the controllers of each hierarchy; version 2 has one line without any.
         if controllers and controller not in controllers.split(","):
             continue
         group = Path(path.lstrip("/"))
         for top in {controller, controllers} if controllers else {""}:
+            # Inside a container, the path may not exist here; files that cannot be read are
+            # skipped.
             for part in (group, *group.parents):
                 yield (1 if controllers else 2), root / "sys/fs/cgroup" / top / part

@@ -59,6 +59,7 @@ def check_memory(need: float, what: str, remedy: Text) -> None:
 def _machine(root: Path) -> Iterator[int]:
     lines = cgroups.text(root / "proc/meminfo")
     values = dict(re.findall(r"^(\w+): +(\d+) kB$", lines, re.MULTILINE))
+    # The kernel's own estimate, which counts caches that it can drop; free swap comes on top.
     if "MemAvailable" in values:
         yield 1024 * (int(values["MemAvailable"]) + int(values.get("SwapFree", 0)))
 
@@ -69,6 +70,7 @@ def _process() -> Iterator[int]:
         import resource  # missing on Windows
 
         most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        # The first number is the size of the address space, in pages.
         pages = int(cgroups.text(ROOT / "proc/self/statm").split()[0])
         if most != resource.RLIM_INFINITY:
             yield most - pages * os.sysconf("SC_PAGE_SIZE")

@@ -33,6 +33,7 @@ class Averaging:
     def __init__(self, engine: Engine, first: int, held_out: Ratings) -> None:
         self._engine, self._first, self._held_out = engine, first, held_out
         tables = engine.model().tables
+        # float64: many float32 tables are added up.
         self._sums = {name: np.zeros(tables[name].shape) for name in TABLES}
         self._count = np.zeros(1, np.int64)
 
@@ -45,6 +46,7 @@ class Averaging:
         return losses
 
     def validate(self) -> Losses:
+        # The engine validates its own weights without a copy of the tables.
         if not self._count[0]:
             return self._engine.validate()
         return held_out_losses(self.model(), self._held_out)
@@ -60,6 +62,7 @@ class Averaging:
         return self._engine.state() | self._averages()
 
     def restore(self, state: State) -> None:
+        # Both parts refuse arrays that are not theirs.
         copy_state({n: a for n, a in state.items() if n.startswith(_PREFIX)}, self._averages())
         self._engine.restore({n: a for n, a in state.items() if not n.startswith(_PREFIX)})
 

@@ -203,6 +203,7 @@ def _read(folder: Path) -> Checkpoint:
     history = History.checked(path, record.history)
     try:
         epochs = history.epochs()
+        # A pickle could execute code when it is read.
         with np.load(files[_STATE].stream(), allow_pickle=False) as file:
             arrays = dict(file)
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -275,7 +276,10 @@ class Keeper:
         if self._every:
             return epoch.epoch % self._every == 0
         since = time.perf_counter() - self._last
+        # Writing takes at most a fiftieth of the time, however large the model is.
         least = max(_LEAST_INTERVAL, _INTERVAL * self._cost)
+        # The next epoch takes about as long as this one: wait no longer if it would exceed the
+        # limit.
         return since > least or since + epoch.seconds > _MOST_LOST
 
 

@@ -74,6 +74,7 @@ def copy_state(state: State, target: State) -> None:
     ArtifactError
         If names, types or shapes differ.
     """
+    # Compare everything before the first copy, so that an error leaves the engine unchanged.
     if set(target) != set(state) or any(
         state[name].shape != array.shape or state[name].dtype != array.dtype
         for name, array in target.items()
@@ -99,6 +100,7 @@ def _penalty(model: Model, held_out: Ratings) -> float:
     """Return the penalty of the tables, plus the mean penalty of the rows of each rating."""
     total = 0.0
     for name, table in model.tables.items():
+        # sum over tables of reg |table|^2, plus the mean over ratings of reg |row|^2
         squares = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
         rows = held_out.user if name.startswith("user") else held_out.item
         total += model.config.table_regs[name] * float(squares.sum())

@@ -60,6 +60,7 @@ class Ensemble:
 
     def validate(self) -> Losses:
         """Return the error of the mean of the members, plus the mean of their penalties."""
+        # The error of the mean is at most the mean of the errors, so it has to be computed.
         mse = held_out_mse(self.model(), self._held_out)
         members = [member.validate() for member in self._members]
         return Losses(mse + float(np.mean([one.loss - one.mse for one in members])), mse)
@@ -76,6 +77,7 @@ class Ensemble:
 
     def restore(self, state: State) -> None:
         for number, member in enumerate(self._members):
+            # The dot keeps member 1 apart from member 10.
             prefix = f"{number}."
             part = {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)}
             member.restore(part)
@@ -88,6 +90,7 @@ def _ignore(done: int, total: int) -> None:
 def mean_of(models: Sequence[Model], config: Config) -> Model:
     """Return the model that predicts the mean of the predictions of models with the same ids."""
     scale = np.float32(1 / np.sqrt(len(models)))  # of both factors, so 1 / N of their product
+    # [p_1, ..., p_N] / sqrt(N) and [q_1, ..., q_N] / sqrt(N), shapes (n, N k)
     factors = {
         name: np.concatenate([model.tables[name] for model in models], axis=1) * scale
         for name in _FACTORS

@@ -34,10 +34,12 @@ def make_engine(
     """
     config = starts[0].config
     build = _gibbs_engines if config.optimizer == "gibbs" else _descent_engines
+    # Members of an ensemble are trained at the same time, so each gets one thread.
     engines = build(plan, starts, train, held_out, threads if len(starts) == 1 else 1)
     if len(engines) == 1:
         return engines[0]
     config = dataclasses.replace(config, ensemble=len(engines))
+    # Keras uses all cores for one model.
     return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
 
 
@@ -47,6 +49,7 @@ def _gibbs_engines(
     from mfcli.training.gibbs.engine import GibbsEngine
     from mfcli.training.gibbs.sides import sort_ratings
 
+    # All chains read the same sorted ratings.
     ratings = sort_ratings(train, starts[0].k, threads)
     return [GibbsEngine(start, ratings, held_out) for start in starts]
 

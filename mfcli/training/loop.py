@@ -214,6 +214,7 @@ def _check_scale(split: Split) -> None:
 def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     """Refuse training that does not fit in memory. The split is memory-mapped and needs none."""
     train, rows = split.train, len(split.train.users) + len(split.train.items)
+    # float32 values: factors and a bias for each row
     models = _MODELS * 4 * rows * (config.width + 1)
     need = models + sum(training_memory(plan, len(train), rows, config).values())
     remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
@@ -235,6 +236,7 @@ class _Run:
         self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
     ) -> None:
         self._split, self._config, self._threads = split, config, threads
+        # A restored engine replaces these weights, but needs tables of the same shapes.
         starts = [start(split, member) for member in _members(config)]
         self._start = starts[0]
         _, held_out = split.held_out
@@ -277,6 +279,7 @@ class _Run:
         done, patience = len(self._epochs), self._config.patience
         if done >= self._config.epochs:
             return True
+        # Patience counts from the first average: models before it are not compared with averages.
         since = max(self._best_epoch, self._config.first_averaged)
         return patience is not None and done - since >= patience
 
@@ -294,6 +297,7 @@ class _Run:
 
     def _has_diverged(self, epoch: Epoch) -> bool:
         """Return whether the error is not finite, or larger than any error on the rating scale."""
+        # If all ratings are equal, the scale sets no bound.
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
         if self._config.optimizer == "gibbs":
             most = math.inf  # a single sample may be far off, but the next one need not be

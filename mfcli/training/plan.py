@@ -46,6 +46,7 @@ def make_plan(train: Ratings, config: Config) -> Plan:
         If the config asks for the fast engine, which cannot train with the other settings.
     """
     if config.optimizer == "gibbs":
+        # Rows are drawn whole, so there are no batches and no blocks.
         return Plan("fast", 1, "sampling from the posterior (gibbs), one sample per epoch")
     obstacle, remedy = _obstacle(config)
     if obstacle and config.engine == "fast":
@@ -56,6 +57,7 @@ def make_plan(train: Ratings, config: Config) -> Plan:
         engine, why = "keras", obstacle
     else:
         engine, why = "fast", "the same updates as Keras"
+    # Keras uses the same blocks, so that both engines see the same batches.
     row_bytes = 4 * row_size(config)
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
     size = (len(train.users) + len(train.items)) * row_bytes / 1e6
@@ -94,8 +96,10 @@ def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
     tables = (len(train.users) + len(train.items)) * row_bytes
     groups = 1
     while (
+        # A block touches one of the groups on each side: tables / groups bytes.
         groups * _CACHE < tables
         and groups < _MOST_GROUPS
+        # Twice the groups, so four times the blocks, must still leave enough batches to each.
         and len(train) >= (2 * groups) ** 2 * _LEAST_BATCHES * batch_size
     ):
         groups *= 2
@@ -130,6 +134,7 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     shuffle = records // plan.groups if plan.engine == "fast" else records
     tables = n_rows * width * 4 * config.ensemble
     if config.averaged:
+        # The sums of `Averaging` are float64.
         tables += n_rows * (config.k + 1) * 8 * config.ensemble
     return {"records": records, "shuffle": shuffle, "tables": tables}
 

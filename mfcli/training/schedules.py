@@ -68,11 +68,13 @@ def _learning_rates(config: Config, numbers: NDArray[np.int64], warmup: int, tot
     """Return the learning rates of some epochs or steps, counted from 0, of `total`."""
     done = _completed(numbers, warmup, total)
     falling = _between(config.lr_schedule, config.lr, config.lr * config.lr_end, done)
+    # Warm-up: lr / (w + 1), 2 lr / (w + 1), ...; the first epoch or step after it has lr.
     return np.where(numbers < warmup, config.lr * (numbers + 1) / (warmup + 1), falling)
 
 
 def _completed(numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
     """Return the fraction of the schedule, which starts after the warm-up, that is completed."""
+    # The last of them, number total - 1, has exactly the final value.
     return np.clip((numbers - warmup) / max(total - warmup - 1, 1), 0.0, 1.0)
 
 
@@ -83,5 +85,7 @@ def _between(shape: str, start: float, end: float, done: Doubles) -> Doubles:
     if shape == "cosine":
         return end + (start - end) * (1.0 + np.cos(np.pi * done)) / 2.0
     if shape == "step":
+        # 0, 1/3, 2/3 and 1 in the four quarters; the end of the last quarter belongs to it.
         done = np.minimum(np.floor((_DROPS + 1) * done), _DROPS) / _DROPS
+    # start^(1 - done) end^done
     return np.asarray(start * np.power(end / start, done))

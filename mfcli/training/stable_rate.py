@@ -38,8 +38,10 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
         None if no rate is stable, because the cause is something else.
     """
     size = min(len(train), _STEPS * config.batch_size)
+    # A random sample: the first ratings of a file may all belong to few users.
     rows = np.random.default_rng(config.seed).permutation(len(train))[:size]
     sample = train.take(np.sort(rows))
+    # No warm-up: the trial needs the full rate from its first step.
     quick = dataclasses.replace(config, engine="auto", blocks=1, warmup=0, lr_every="epoch")
     for tries in range(1, _TRIES):
         slower = dataclasses.replace(quick, lr=config.lr / 2**tries)
@@ -54,6 +56,7 @@ def _is_stable(start: Model, sample: Ratings, threads: int) -> bool:
         engine = make_engine(plan, [start], sample, sample, threads)
     except ConfigError:  # the fast engine cannot use this rate, but perhaps a lower one
         return False
+    # The constant is for ratings that are all equal, whose variance is zero.
     most = _WORSE * float(sample.rating.var(dtype=np.float64)) + 1e-6
     epochs = -(-_STEPS * start.config.batch_size // len(sample))
     for epoch in range(1, epochs + 1):

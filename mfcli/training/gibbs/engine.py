@@ -66,6 +66,7 @@ class GibbsEngine:
         self._users, self._items, self._unit = ratings
         self._threads, self._total = self._users.threads, int(self._users.counts.sum())
         self._center = start.mu / self._unit
+        # Row (b, p); in float64, because precisions may be badly conditioned.
         self._sample = Sample(
             _SPREAD * np.column_stack([start.user_biases, start.user_factors]).astype(np.float64),
             _SPREAD * np.column_stack([start.item_biases, start.item_factors]).astype(np.float64),
@@ -77,22 +78,29 @@ class GibbsEngine:
             else ()
         )
         self._item_mean = np.zeros(d)  # of the prior
+        # Biases and 2 k factors of the mean so far; rows of zeros before the first sample.
         self._mean = Sample(*(np.zeros((len(rows), 1 + _KEPT * start.k)) for rows in self._sample))
         self._mu, self._count = np.zeros(1), np.zeros(1)  # of the mean: its mu, its samples
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
+        # Each epoch has its own generator, so that a resumed chain draws the same numbers. The 1
+        # keeps it apart from the generator of the initial weights, which has a 0.
         rng = np.random.default_rng([self._start.config.seed, 1, epoch])
+        # The precision a w_u of a rating belongs to its user: it is alpha when users are drawn, and
+        # root^2 when items are drawn.
         user_precisions = self._noise.precision * self._noise.weights
         ones = np.ones(len(self._items.counts))
         self._draw(0, user_precisions, ones, rng)
         on_progress(self._total // 2, self._total)
         self._item_mean[:] = self._draw(1, ones, np.sqrt(user_precisions), rng)
+        # The noise is drawn last, given both sides, and the next epoch uses it.
         squares = self._square_errors()
         self._noise.draw(squares, rng)
         config = self._start.config
         if config.averaged and epoch >= config.first_averaged:
             self._add_to_mean()
         on_progress(self._total, self._total)
+        # Back from units of the standard deviation to rating units.
         mse = float(squares.sum()) * self._unit**2 / self._total
         return Losses(mse, mse)
 
@@ -146,10 +154,13 @@ class GibbsEngine:
         mine, theirs = self._sample[side], self._sample[1 - side]
         effects = self._effects[side] if self._effects else None
         sums = effects.sums if effects else np.zeros_like(mine)
+        # Rows without ratings are never drawn, so they tell nothing about the prior.
         precision, mean = draw_prior((mine - sums)[ratings.rated], rng, self._threads)
         if effects:
             effects.draw(mine - mean, precision, rng)
+        # L m_u for every row: L is symmetric, so a product from the right is the same.
         shifts = multiplied(mean + sums, precision, self._threads)
+        # Drawn here for all rows: draws inside the tasks would depend on how rows are divided.
         normals = rng.standard_normal(mine.shape)
         ratings.each(
             lambda first, last: draw_rows(
@@ -181,10 +192,12 @@ class GibbsEngine:
         the mean of the prior of the items without any effect of the users who rate it.
         """
         (user, item), m = self._sample, self._item_mean
+        # n.m goes to mu, (p - n).m to the bias of the user, n.(q - m) to that of the item.
         n = user[self._users.rated].mean(axis=0)
         p, q = user[:, 1:] - n[1:], item[:, 1:] - m[1:]
         user_biases, item_biases = user[:, 0] - n[0] + p @ m[1:], item[:, 0] - m[0] + q @ n[1:]
         mu = self._center + float(n[0] + m[0] + n[1:] @ m[1:])
+        # Zero the rows without ratings.
         users = np.column_stack([user_biases, p]) * self._users.rated[:, None]
         items = np.column_stack([item_biases, q]) * self._items.rated[:, None]
         return mu, Sample(users, items)
@@ -199,6 +212,7 @@ class GibbsEngine:
         self._count += 1
         weight, old = 1 / self._count[0], self._mean
         mu, new = self._centered()
+        # mean += (new - mean) / n, which does not grow as a sum would
         self._mu += weight * (mu - self._mu)
         for rows, sample in zip(old, new, strict=True):
             rows[:, 0] += weight * (sample[:, 0] - rows[:, 0])
@@ -206,6 +220,7 @@ class GibbsEngine:
             np.hstack([rows[:, 1:] * np.sqrt(1 - weight), sample[:, 1:] * np.sqrt(weight)])
             for rows, sample in zip(old, new, strict=True)
         ]
+        # [p, p'] [q, q']^T is the new mean of the products, of rank 3 k; keep the best 2 k.
         kept = truncated(wide[0], wide[1], old.users.shape[1] - 1, self._threads)
         for rows, factors in zip(old, kept, strict=True):
             rows[:, 1:] = factors

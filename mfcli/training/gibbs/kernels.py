@@ -88,6 +88,7 @@ def draw_rows(
             h[f] = shifts[row, f] + alpha * h[f]
             for g in range(f, d):
                 p[f, g] = precision[f, g] + alpha * p[f, g]
+        # h becomes U^-T h, then the row becomes U^-1 (U^-T h + e).
         _factor(p, h)
         _solve(p, h, normals[row], mine[row])
 
@@ -103,6 +104,7 @@ def square_errors(
         total = 0.0
         for n in range(starts[row], starts[row + 1]):
             other = others[n]
+            # e = b_u + b_i + mu - r + p_u . q_i
             error = mine[row, 0] + theirs[other, 0] + mu - np.float64(ratings[n])
             for f in range(1, d):
                 error += mine[row, f] * theirs[other, f]
@@ -130,6 +132,7 @@ def draw_effects(
             for f in range(LANES):
                 sums[f] += residuals[others[n], f]
         for f in range(LANES):
+            # y_f ~ N(l_f (n y_f + sum_u d_uf) / (1 + n l_f), 1 / (1 + n l_f))
             precision = 1.0 + (stop - start) * precisions[f]
             drawn = precisions[f] * sums[f] / precision + normals[one, f] / math.sqrt(precision)
             sums[f], effects[one, f] = effects[one, f] - drawn, drawn  # minus the change of y_f
@@ -155,6 +158,7 @@ def _sum_up(
             if some + n < stop:
                 other = others[some + n]
                 root = roots[other]
+                # With z' = root z and t' = root t: c z z^T = z' z'^T and c t z = t' z'
                 target = root * (np.float64(ratings[some + n]) - mu - theirs[other, 0])
                 z[n, 0] = root
                 for f in range(1, d):
@@ -174,6 +178,7 @@ def _factor(p: Any, h: Any) -> None:
     """Replace P by its Cholesky factor U, where ``P = U^T U``, and h by ``U^-T h``."""
     d = len(h)
     for f in range(d):
+        # Row f of U is row f of what is left of P, divided by the root of its diagonal entry.
         pivot = 1.0 / math.sqrt(p[f, f])
         for g in range(f, d):
             p[f, g] *= pivot
@@ -190,6 +195,7 @@ def _solve(p: Any, h: Any, normal: Any, row: Any) -> None:
     """Set a row to ``U^-1 (h + normal)`` by back substitution; `h` is ``U^-T h`` already."""
     d = len(h)
     for f in range(d - 1, -1, -1):
+        # x_f = (h_f + e_f - sum_{g > f} U_fg x_g) / U_ff
         total = h[f] + normal[f]
         for g in range(f + 1, d):
             total -= p[f, g] * row[g]

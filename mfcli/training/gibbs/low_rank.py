@@ -33,8 +33,11 @@ def truncated(p: Doubles, q: Doubles, rank: int, threads: int) -> tuple[Doubles,
         Columns in descending order of their singular values; each gets the square root of the
         value.
     """
+    # Only Gram matrices of shape (width, width) are decomposed, never the tall matrices.
     (s, v), (t, w) = _spectrum(gram(p, threads)), _spectrum(gram(q, threads))
+    # S V^T W T
     left, values, right = np.linalg.svd((s[:, None] * (v.T @ w)) * t)
+    # Both sides get the root of a singular value, so neither is much larger than the other.
     roots = np.sqrt(values[:rank])
     to_p = (v * _inverse(s)) @ left[:, :rank] * roots  # A = p V S^-1
     to_q = (w * _inverse(t)) @ right[:rank].T * roots
@@ -44,10 +47,12 @@ def truncated(p: Doubles, q: Doubles, rank: int, threads: int) -> tuple[Doubles,
 def _spectrum(products: Doubles) -> tuple[Doubles, Doubles]:
     """Return the singular values and right singular vectors of a matrix from its Gram matrix."""
     values, vectors = np.linalg.eigh(products)
+    # Rounding can make the smallest eigenvalues negative.
     return np.sqrt(np.maximum(values, 0.0)), vectors
 
 
 def _inverse(values: Doubles) -> Doubles:
     """Return the inverses of singular values, or zero where they are zero up to rounding."""
+    # Directions below this are rounding errors of the Gram matrix; their inverses would be huge.
     least = _ROUNDING * values.max(initial=0.0)
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > least)

@@ -52,9 +52,14 @@ class UserNoise:
         shape, half of the weighted sum of squares to the rate.
         """
         if self._per_user:
+            # w_u ~ Gamma(shape (f + n_u) / 2, rate (f + a sum e^2) / 2), the sum over the user's
+            # errors
             half, shape = self.precision[0] * squares / 2, (self.freedom[0] + self._counts) / 2
             self.weights[:] = rng.gamma(shape) / (self.freedom[0] / 2 + half)
+            # The weights of users without ratings are draws from the prior, which tell nothing
+            # about f.
             self.freedom[0] = draw_freedom(self.weights[self._counts > 0], rng)
+        # a ~ Gamma(shape (1 + n) / 2, rate (1 + sum_u w_u sum e^2) / 2); NumPy takes 1 / rate
         shape, rate = _PRIOR + self._counts.sum(), _PRIOR + float((self.weights * squares).sum())
         self.precision[0] = rng.gamma(shape / 2, 2 / rate)
 
@@ -72,5 +77,6 @@ def draw_freedom(weights: Doubles, rng: np.random.Generator) -> float:
     h = _GRID / 2
     per_weight = h * np.log(h) - _LOG_GAMMAS
     logs = len(weights) * per_weight + (h - 1) * np.log(weights).sum() - h * weights.sum()
+    # Without the subtraction, the exponential would overflow.
     chances = np.exp(logs - logs.max())
     return float(rng.choice(_GRID, p=chances / chances.sum()))

@@ -68,14 +68,18 @@ class Effects:
         rng : Generator
         """
         normals, roots = rng.standard_normal(self.effects.shape), np.sqrt(self.strengths)
+        # S^-1/2 L S^-1/2 = V D V^T; row vectors y become y S^1/2 V, and back by V^T S^-1/2.
         precisions, vectors = np.linalg.eigh(precision / roots[:, None] / roots)
         there, back = roots[:, None] * vectors, vectors.T / roots
         effects = multiplied(self.effects, there, self._threads)
         residuals = multiplied(rows - self.sums, there, self._threads)
         self._draw_columns(effects, residuals, precisions, normals)
         self.effects[:] = multiplied(effects, back, self._threads)
+        # The kernel has updated the residuals x - m - sum_i y_i, so the sums need no other pass.
         self.sums[:] = rows - multiplied(residuals, back, self._threads)
+        # These rows have no effects; the products above leave rounding errors.
         self.sums[~self._rated] = 0.0
+        # l_f ~ Gamma(shape (1 + m) / 2, rate (1 / 1000 + sum_i y_if^2) / 2), over m effects
         shape = (1 + self._theirs.rated.sum()) / 2
         rates = (1 / _STRENGTH + np.square(self.effects).sum(axis=0)) / 2
         self.strengths[:] = rng.gamma(shape, size=len(rates)) / rates
@@ -89,6 +93,7 @@ class Effects:
 
         def task(number: int) -> None:
             columns = slice(number * LANES, min((number + 1) * LANES, width))
+            # The kernel takes LANES columns at once, so the last task is padded.
             drawn, left, *given = (
                 _padded(array[..., columns]) for array in (effects, residuals, precisions, normals)
             )
@@ -132,9 +137,14 @@ def draw_prior(
     """
     n, d = rows.shape
     mean = rows.mean(axis=0)
+    # In equation 14: beta_0 = 2, mu_0 = 0, nu_0 = d and W_0 = I. With N rows of mean u and scatter
+    # N S, the posterior has
+    # W*^-1 = I + N S + beta_0 N / (beta_0 + N) u u^T,   nu* = d + N,
+    # mu* = N u / (beta_0 + N),   precision of the mean = (beta_0 + N) L
     scatter = gram(rows - mean, threads)
     scatter += _PRIOR_ROWS * n / (_PRIOR_ROWS + n) * np.outer(mean, mean) + np.eye(d)
     precision = _wishart(scatter, d + n, rng)
+    # If A = U^T U, then U^-1 e has the covariance U^-1 U^-T = A^-1.
     upper = np.linalg.cholesky((_PRIOR_ROWS + n) * precision).T
     drawn = n * mean / (_PRIOR_ROWS + n) + np.linalg.solve(upper, rng.standard_normal(d))
     return precision, drawn
@@ -144,6 +154,8 @@ def _wishart(inverse_scale: Doubles, freedom: int, rng: np.random.Generator) -> 
     """Draw from a Wishart distribution (M. S. Bartlett's decomposition, 1933)."""
     d = len(inverse_scale)
     root = np.linalg.inv(np.linalg.cholesky(inverse_scale)).T  # root root^T is the scale
+    # Let A be lower triangular with normal entries and A_ii^2 ~ chi^2(freedom - i), i from 0.
+    # Then (R A) (R A)^T has the Wishart distribution with scale R R^T.
     lower = np.tril(rng.standard_normal((d, d)), -1)
     lower[np.diag_indices(d)] = np.sqrt(rng.chisquare(freedom - np.arange(d)))
     factor = root @ lower

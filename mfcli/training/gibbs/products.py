@@ -23,6 +23,7 @@ _MATRIX = array_type(types.float64, 2)
 def gram(rows: Doubles, threads: int) -> Doubles:
     """Return ``rows^T rows``, shape (width, width)."""
     tasks = -(-len(rows) // _ROWS)
+    # One partial sum per task; they are added in order below.
     parts = np.zeros((tasks, rows.shape[1], rows.shape[1]))
 
     def task(number: int) -> None:

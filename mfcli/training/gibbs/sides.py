@@ -87,7 +87,9 @@ def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
     threads : int
         See `RatingsByRow`.
     """
+    # If all ratings are equal, there is no unit to divide by.
     unit = float(ratings.rating.std(dtype=np.float64)) or 1.0
+    # In units of the standard deviation, one prior suits ratings of any scale.
     user, item, rating = ratings.user, ratings.item, ratings.rating / np.float32(unit)
     users = sorted_by_row(user, item, rating, len(ratings.users))
     items = sorted_by_row(item, user, rating, len(ratings.items))
@@ -109,6 +111,7 @@ def sorted_by_row(
         See `RatingsByRow`.
     """
     starts = np.zeros(count + 1, np.int64)
+    # A counting sort: one pass over the ratings, and stable.
     np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
     sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
     sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
@@ -123,6 +126,7 @@ def _task_bounds(starts: Counts, k: int) -> list[int]:
     """
     counts = np.diff(starts)
     cost = np.cumsum(counts + k)
+    # `unique` drops empty tasks: a single row may cost more than several of them.
     marks = np.arange(_TASK, cost[-1], _TASK)
     bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, marks), [len(counts)]]))
     return [int(bound) for bound in bounds]

@@ -122,11 +122,13 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
         most = f"{len(train.users)} and {len(train.items)}"
         rule = f"must be at most the number of users and of items ({most})"
         raise ConfigError(rule, param="blocks", value=groups)
+    # Each of the groups^2 blocks has at most one batch that is not full.
     if len(train) // batch_size + groups**2 >= _MOST_STEPS:
         rule = "must give fewer than 2^31 steps per epoch"
         raise ConfigError(rule, param="batch_size", value=batch_size, remedy="use a larger one")
     user_group = _balanced_groups(train.users.counts, groups)
     item_group = _balanced_groups(train.items.counts, groups)
+    # A counting sort in two passes: count each block, then copy every rating to its place.
     counts = np.zeros((groups, groups), np.int64)
     count_blocks(train.user, train.item, user_group, item_group, counts)
     ends = np.cumsum(counts).reshape(groups, groups)
@@ -143,12 +145,16 @@ def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
     Each of the rows with the most ratings goes to the group that has the fewest. The many rows with
     few ratings are assigned in turn: to groups 0 to P - 1, then P - 1 to 0, and so on.
     """
+    # A stable sort breaks ties by row number, so that every machine makes the same blocks.
     order = np.argsort(-counts, kind="stable")
+    # 0 1 2 | 2 1 0 | 0 1 2 ...: the group with the largest row of a turn gets the smallest of the
+    # next.
     turns = np.arange(len(order)) // groups
     place = np.arange(len(order)) % groups
     group = np.empty(len(order), np.int32)
     group[order] = np.where(turns % 2, groups - 1 - place, place)
     load = np.zeros(groups, np.int64)
+    # Placing all rows in this way would take long, and the others have few ratings.
     for row in order[: _BALANCED * groups]:
         group[row] = np.argmin(load)
         load[group[row]] += counts[row]
@@ -175,9 +181,11 @@ def _numbered(ordered: Records, ends: Counts, counts: Counts, batch_size: int) -
         for user, (bounds, steps) in enumerate(zip(cuts, numbers, strict=True)):
             number, item = stratum * groups + user, (user + stratum) % groups
             end = ends[stratum, user]
+            # `bounds[-1]` is the number of ratings in the block.
             part = ordered[end - bounds[-1] : end]
             blocks.append(Block(number, stratum, user, item, part, steps, bounds))
             sizes[steps] = np.diff(bounds)
+        # Steps of the next stratum follow those of this one.
         first += sum(map(len, numbers))
     return Blocks(groups, blocks, sizes)
 
@@ -189,6 +197,7 @@ def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
     small batches, and a step with one rating moves its rows as much as a step with a full batch. So
     their ratings are spread evenly over the batches.
     """
+    # Rounded up, so that no batch is larger than the batch size.
     batches = -(-ratings // batch_size)
     if groups == 1:
         return np.minimum(np.arange(batches + 1) * batch_size, ratings)
@@ -200,6 +209,7 @@ def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
 
     The n batches of a block have the times (0.5, 1.5, ...) / n and are numbered in order of time.
     """
+    # NumPy cannot concatenate nothing, hence the empty array for a stratum without ratings.
     times = np.concatenate([(np.arange(n) + 0.5) / n for n in counts if n] or [np.empty(0)])
     steps = np.empty(len(times), np.int32)
     steps[np.argsort(times, kind="stable")] = np.arange(first, first + len(times))

@@ -69,12 +69,15 @@ class FastEngine:
         self._held_out = records(held_out)
         values = self._users[0].size + self._items[0].size  # of the rows that a rating updates
         self._piece = max(1, _PIECE // values // config.batch_size)  # batches
+        # A stratum has one block per group, so more workers would wait.
         self._workers = min(threads, blocks.groups)
+        # Each worker shuffles into its own buffer, which is reused for all of its blocks.
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         self._prepare(epoch)
         steps, ratings = len(self._blocks.sizes), self._blocks.ratings
+        # The penalty if all rows were idle depends on the rows before the epoch, so it comes first.
         idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
         losses = np.zeros((steps, 2))
         rates_of_steps = step_rates(self._start.config, epoch, steps)
@@ -86,6 +89,7 @@ class FastEngine:
         run_blocks(self._blocks, learn, self._workers, on_progress)
         self._finish(self._users, USER_ONE)
         self._finish(self._items, ITEM_ONE)
+        # Steps are added in their order, whatever thread ran them, so the sum has the same bits.
         squares, change = map(float, losses.sum(axis=0))
         # the change of the penalty of tables lacks the factor reg, that of ratings contains it
         reg = self._sgd.reg or float(self._variant.rating_reg)
@@ -102,6 +106,7 @@ class FastEngine:
             )
 
         each(task, chunks, self._threads)
+        # The chunks are added in order, whatever thread ran them.
         mse = float(sums.sum()) / len(self._held_out)
         return Losses(mse + self._penalty(), mse)
 
@@ -132,6 +137,7 @@ class FastEngine:
 
         The rows may come from a checkpoint, so the previous rates are not those of the tables.
         """
+        # Epoch 1 has no epoch before it: rows are packed with its own rates.
         before, now = (_sgd(self._start.config, max(number, 1)) for number in (epoch - 1, epoch))
         if before != now:
             change_rates(self._users, USER_ONE, before, now)
@@ -178,6 +184,7 @@ class FastEngine:
         total = 0.0
         sides = ((self._users, "user"), (self._items, "item"))
         for regs, (rows, name) in zip(self._regs, sides, strict=True):
+            # reg w.w of every row; the lane of the constant one has a penalty of zero.
             penalties = np.square(rows[:, 0], dtype=np.float64) @ regs.astype(np.float64)
             total += float(penalties[self._held_out[name]].sum())
         return total / len(self._held_out)

@@ -135,6 +135,8 @@ def kernels_for(variant: Variant) -> Kernels:
 
 def _make_run_batches(variant: Variant) -> Callable[..., None]:
     lanes = variant.lanes
+    # Long rows take longer to process, so fewer ratings ahead are enough to hide the memory
+    # latency.
     lookahead = max(4, _AHEAD // variant.stride)  # ratings
 
     def run_batches(
@@ -150,13 +152,19 @@ def _make_run_batches(variant: Variant) -> Callable[..., None]:
             scale = np.float32(-2.0 * rates[step] / (stop - start))  # -2 lr / B
             slope = slopes[step, 0], slopes[step, 1]
             squares, change = 0.0, none
+            # Weights stay those before the step while s collects the gradient, so the order of the
+            # ratings of a batch matters only for rounding.
             for at in range(start, stop):
+                # Near the end, the last record is prefetched again, so that no read is out of
+                # bounds.
                 _prefetch_rows(data, min(at + lookahead, count - 1), users, items, variant)
                 error, change = _learn(
                     data, at, users, items, powers, slope, change, scale, mu, step,
                     user_regs, item_regs, none, variant,
                 )  # fmt: skip
                 squares += error * error
+            # No two batches write to the same step: threads need no lock, and the caller adds up
+            # the steps in order, so that the sum has the same bits for any number of threads.
             losses[step, 0], losses[step, 1] = squares, np.float64(total(change))
 
     return run_batches
@@ -169,6 +177,7 @@ def _make_finish_epoch(variant: Variant) -> Callable[..., None]:
         base, none = pointer(rows), zeros(lanes)
         for row in range(first, last):
             place = row * variant.stride
+            # The state after the last step is the state at step number `steps`, before any batch.
             n = _idle_steps(base, place + variant.width + one, steps, powers)
             entries = power(powers, n)
             for i in range(0, variant.width, lanes):
@@ -187,6 +196,8 @@ def _make_squared_errors(variant: Variant) -> Callable[..., None]:
     ) -> None:
         data, users, items = pointer(records), pointer(user_rows), pointer(item_rows)
         none = zeros(lanes)
+        # Each chunk has a sum of its own, so that the total does not depend on the number of
+        # threads.
         for chunk in range(first, last):
             squares = 0.0
             for at in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(records))):
@@ -232,12 +243,14 @@ def _learn(
         if long:
             store(users, user + i + variant.width, su)
             store(items, item + i + variant.width, si)
+    # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
     error = total(products) + (mu - data[3 * at + 2])
     factor = scale * error  # -2 lr e / B
     for i in range(0, variant.width, variant.lanes):
         if long:
             wu, su, xu = _read(users, user + i, none, variant)
             wi, si, xi = _read(items, item + i, none, variant)
+        # s_u += -2 lr e / B w_i and s_i += -2 lr e / B w_u, both with the weights before the step
         ru, ri = load(user_regs, i, none), load(item_regs, i, none)
         change = _add_gradient(
             users, user + i, USER_ONE - i, factor, wi, wu, su, xu, slope, change, step,
@@ -262,6 +275,7 @@ def _advance(
     w, s, x = _read(base, place, none, variant)
     s = replace(s, one, 0.0)  # the bits of the step are no velocity
     if variant.table_reg:
+        # (x, s)' = C^n (x, s). The penalty must not shrink the constant one, so it is set again.
         x, s = fma(entries[1], s, mul(entries[0], x)), fma(entries[3], s, mul(entries[2], x))
         x = replace(x, one, 1.0)
     else:  # a = 0: the first column of C^n is (1, 0)
@@ -286,12 +300,15 @@ def _add_gradient(
     Return `change` plus, lane by lane, the change of the future penalty of the table (see
     `powers.py`), or the penalty of this rating.
     """
+    # s += -2 lr e / B times the other side's weights
     moved = fma(factor, other, s)
     if variant.rating_reg:
         part = mul(regs, w)
         moved = fma(scale, part, moved)  # -2 lr reg w / B
         change = fma(part, w, change)  # reg w^2
     if variant.table_reg:
+        # m is what the error adds to s. In the lane of the constant one there is no penalty to
+        # change.
         m = mul(factor, replace(other, one, 0.0))
         # m (2 F[0, 1] x + F[1, 1] (s + (s + m)))
         change = fma(m, fma(slope[0], x, mul(slope[1], add(s, moved))), change)
@@ -311,6 +328,7 @@ def _read(base: Any, place: Any, none: Any, variant: Any) -> Any:
 @inlined
 def _idle_steps(base: Any, place: Any, step: Any, powers: Any) -> Any:
     """Return how many steps a row is behind; `place` is the offset of its own step."""
+    # From the limit on, all powers are equal.
     return min(step - load_int(base, place), powers.limit)
 
 
@@ -318,6 +336,7 @@ def _idle_steps(base: Any, place: Any, step: Any, powers: Any) -> Any:
 def _places(data: Any, at: Any, variant: Any) -> Any:
     """Return the offsets of the user's and the item's row of record number `at`."""
     user, item = load_int(data, 3 * at), load_int(data, 3 * at + 1)
+    # In int32, the offset would overflow: tables may have more than 2^31 values.
     return np.intp(user) * variant.stride, np.intp(item) * variant.stride
 
 

@@ -99,6 +99,7 @@ def make_powers(sgd: Sgd, steps: int) -> Powers:
         raise ConfigError("2 lr reg must not be 1 with Nesterov momentum", remedy=remedy)
     step, _ = _one_step(sgd)
     limit = _last_power(sgd, steps)
+    # The last entry of `near` is C^NEAR, whose powers are `far`.
     near, far = np.empty((NEAR + 1, 4)), np.empty((limit // NEAR + 1, 4))
     _fill_powers(step, near)
     _fill_powers(near[NEAR].reshape(2, 2), far)
@@ -116,7 +117,9 @@ def make_costs(sgd: Sgd, sizes: NDArray[Any]) -> Costs:
     step, d = _one_step(sgd)
     forms = np.empty((len(sizes), 3))
     _fill_costs(step, d, sizes.astype(np.float64), forms)
+    # To add m to s costs m (2 F[0, 1] x + F[1, 1] (2 s + m)).
     slopes = np.stack([2.0 * forms[:, 1], forms[:, 2]], axis=1).astype(np.float32)
+    # size_0 w.w + F_0(x, s)  =  size_0 w.w + f x.x + 2 g x.s + h s.s
     f, g, h = forms[0]
     return Costs(slopes, np.array([float(sizes[0]), f, 2.0 * g, h]))
 
@@ -129,10 +132,13 @@ def _one_step(sgd: Sgd) -> tuple[Doubles, float]:
 
 def _last_power(sgd: Sgd, steps: int) -> int:
     """Return the number of idle steps after which a row does not move, or `steps`."""
+    # One eigenvalue of C is close to 1, so no power can be dropped.
     if sgd.reg > 0.0:
         return steps
+    # Zero has no logarithm, and one step is enough.
     if sgd.momentum < _STOPPED:
         return 1
+    # b^n < _STOPPED  if  n > log(_STOPPED) / log(b)
     return min(steps, 1 + int(np.log(_STOPPED) / np.log(sgd.momentum)))
 
 
@@ -148,6 +154,7 @@ def _fill_powers(step: Any, out: Any) -> None:
     p, q, r, s = step[0, 0], step[0, 1], step[1, 0], step[1, 1]
     for n in range(len(out)):
         out[n, 0], out[n, 1], out[n, 2], out[n, 3] = a, b, c, d
+        # C^(n+1) = C C^n, with C = (p q; r s) and C^n = (a b; c d)
         a, b, c, d = p * a + q * c, p * b + q * d, r * a + s * c, r * b + s * d
 
 
@@ -184,6 +191,8 @@ def quadratic(rows: Any, one: Any, weights: Any, sums: Any) -> None:
         total = 0.0
         for lane in range(width):
             if lane != one:
+                # In float32, the sum over a table of millions of squares would lose most of its
+                # digits.
                 w = np.float64(rows[row, 0, lane])
                 s = np.float64(rows[row, 1, lane])
                 x = np.float64(rows[row, 2, lane]) if planes == 3 else w
@@ -195,6 +204,7 @@ def quadratic(rows: Any, one: Any, weights: Any, sums: Any) -> None:
 @inlined
 def power(powers: Any, n: Any) -> Any:
     """Return the four entries of ``C^n``, row by row."""
+    # Most gaps are short and need one table; a gap of n = NEAR i + j is a product of two entries.
     near, far = pointer(powers.near), pointer(powers.far)
     if n < NEAR:
         j = 4 * n

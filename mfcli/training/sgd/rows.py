@@ -98,8 +98,10 @@ def make_variant(
 
     A plane that fits 8, 16 or 32 lanes is one vector. A longer one consists of vectors of 16 lanes.
     """
+    # A short plane is a single vector, so that the kernels keep the row in registers.
     used = k + _FACTORS
     lanes = next((n for n in (8, 16, 32) if used <= n <= _UNROLLED), LINE)
+    # Padding lanes are zero in every row, so they add nothing to any product.
     width = -(-used // lanes) * lanes
     return Variant(width, lanes, (2 + nesterov) * width, table_reg, nesterov, rating_reg)
 
@@ -153,6 +155,7 @@ def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:
     """
     rows = _aligned((2, variant.width))
     for row, side, one in ((0, "user", USER_ONE), (1, "item", ITEM_ONE)):
+        # This includes the padding, where all weights are zero.
         rows[row, _FACTORS:] = regs[f"{side}_factors"]
         rows[row, _bias(one)] = regs[f"{side}_biases"]
     return rows
@@ -173,8 +176,10 @@ def change_rates(rows: Floats, one: int, before: Sgd, after: Sgd) -> None:
     before, after : Sgd
         They differ in learning rate and momentum only.
     """
+    # With b = 0, s = -a w tells nothing about v, and v had no effect.
     ratio = after.momentum / before.momentum if before.momentum else 0.0
     w = rows[:, 0]
+    # s + a w = b v, times b' / b
     velocity = np.float32(ratio) * (rows[:, 1] + np.float32(before.decay) * w)  # b' v
     rows[:, 1] = velocity - np.float32(after.decay) * w
     rows[:, 1, one] = 0.0  # the bits of step zero
@@ -191,6 +196,7 @@ def _bias(one: int) -> int:
 def _aligned(shape: tuple[int, ...]) -> Floats:
     """Return zeros that begin with a cache line."""
     size = int(np.prod(shape))
+    # NumPy does not align arrays to cache lines, so allocate one more line and skip to its start.
     memory = np.zeros(size + LINE, dtype=np.float32)
     skip = -memory.ctypes.data % (4 * LINE) // 4
     return memory[skip : skip + size].reshape(shape)

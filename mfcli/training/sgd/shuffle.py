@@ -25,6 +25,7 @@ def shuffle(records: Records, out: Records, rng: np.random.Generator) -> None:
     """Fill `out`, which is as long as `records`, with `records` in random order."""
     draws = np.empty(_DRAWS)
     for start in range(0, len(records), _DRAWS):
+        # Drawn in bulk, which is faster and gives the same numbers as one after another.
         some = draws[: len(records) - start]
         rng.random(out=some)
         _place(records, out, start, some)
@@ -36,6 +37,8 @@ def _place(records: Any, out: Any, start: Any, draws: Any) -> None:
     source, target = pointer(records), pointer(out)
     for i in range(len(draws)):
         place = start + i
+        # j = floor(u (i + 1)) with u < 1, so j <= i. If j = i, the second copy overwrites the
+        # first.
         other = np.intp(draws[i] * np.float64(place + 1))
         copy(target, place, target, other, _VALUES)
         copy(target, other, source, place, _VALUES)

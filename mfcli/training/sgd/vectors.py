@@ -48,6 +48,7 @@ def _operation(define: Callable[..., Any]) -> Any:
     The function takes the types of the operands. It returns the signature of the operation and a
     function that emits its instructions. Operands that are constants have literal types.
     """
+    # Literal types carry values, such as a number of lanes, on which the type of a result depends.
     return intrinsic(prefer_literal=True)(define)
 
 
@@ -71,6 +72,7 @@ def _address(builder: Any, base: Any, offset: Any, kind: Any) -> Any:
 
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
     """Broadcast an LLVM scalar over a vector."""
+    # LLVM has no instruction for this, but it compiles a shuffle of lane 0 to a broadcast.
     undefined = ir.Constant(ir.VectorType(scalar.type, 1), ir.Undefined)
     single = builder.insert_element(undefined, scalar, _I32(0))
     zeros = ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes)
@@ -94,6 +96,7 @@ def _broadcast(builder: Any, signature: Any, values: Any) -> list[Any]:
 def _call(builder: Any, name: str, result: Any, values: list[Any]) -> Any:
     """Call an intrinsic function of LLVM."""
     kind = ir.FunctionType(result, [value.type for value in values])
+    # A module may declare a function only once.
     function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
     return builder.call(function, values)
 
@@ -163,6 +166,7 @@ def copy(typing: Any, target: Any, to: Any, source: Any, at: Any, size: Any) -> 
     A record has `size` values of 4 bytes; `size` must be a constant.
     """
     values = size.literal_value
+    # One wide integer: a record is copied by one load and one store. It is aligned to 4 bytes only.
     record = ir.IntType(32 * values)
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -180,6 +184,7 @@ def prefetch(typing: Any, base: Any, offset: Any) -> Any:
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         address = _address(builder, args[0], args[1], ir.IntType(8))
+        # 3 is the highest locality: keep the line in all levels of the cache.
         to_write, keep, data = _I32(1), _I32(3), _I32(1)
         name = f"llvm.prefetch.{address.type.intrinsic_name}"
         _call(builder, name, ir.VoidType(), [address, to_write, keep, data])
@@ -253,6 +258,7 @@ def replace(typing: Any, vector: Any, lane: Any, scalar: Any) -> Any:
     numbers = ir.Constant(ir.VectorType(_I32, lanes), list(range(lanes)))
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Compare with the numbers of the lanes: no branch, and a lane outside matches nothing.
         here = builder.icmp_signed("==", numbers, _splat(builder, args[1], lanes))
         return builder.select(here, _splat(builder, args[2], lanes), args[0])
 
@@ -268,6 +274,7 @@ def total(typing: Any, vector: Any) -> Any:
         return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), pick)
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # The order of the additions is spelled out; LLVM may choose another one for a reduction.
         value, lanes = args[0], vector.lanes
         while lanes > 1:
             low, high = part(builder, value, 0, lanes // 2), part(builder, value, lanes // 2, lanes)

@@ -40,6 +40,8 @@ class _Queue:
     def take(self) -> Block | None:
         """Wait for a block that may run; return None if there are no more."""
         with self._changed:
+            # If no block is ready, another worker holds one, and wakes this one when it finishes
+            # it.
             while self._waiting and not self.stopped:
                 for position, block in enumerate(self._waiting[: self._window]):
                     if self._is_ready(block):
@@ -48,6 +50,7 @@ class _Queue:
         return None
 
     def _is_ready(self, block: Block) -> bool:
+        # Both groups have done the blocks of all earlier strata.
         return self._users[block.user_group] == block.stratum == self._items[block.item_group]
 
     def finish(self, block: Block) -> None:
@@ -85,6 +88,7 @@ def run_blocks(blocks: Blocks, learn: Learn, workers: int, on_progress: Progress
     if workers == 1:
         _work_alone(queue, learn, on_progress)
         return
+    # The calling thread only waits and reports, because Python delivers Ctrl-C to it.
     with ThreadPoolExecutor(workers) as pool:
         try:
             futures = [pool.submit(_work, queue, learn, number) for number in range(workers)]
@@ -93,6 +97,7 @@ def run_blocks(blocks: Blocks, learn: Learn, workers: int, on_progress: Progress
         except BaseException:
             queue.stop()
             raise
+    # Raise the error of a worker here.
     for future in futures:
         future.result()
 
