@@ -477,12 +477,15 @@ def test_unreadable_files_are_reported_in_their_place(
 
         return call
 
-    for name in ("is_file", "iterdir"):
+    for name in ("exists", "is_file", "iterdir"):
         monkeypatch.setattr(Path, name, guarded(getattr(Path, name)))
     done = work("show")
     assert (done.code, done.err) == (1, "")
     assert done.out.count("error: ") == 1
-    assert "\nerror: model: cannot be read: Permission denied\nhistory.json: history" in done.out
+    assert (
+        "\nerror: model/model.json: cannot be read: Permission denied\nhistory.json: history"
+        in done.out
+    )
 
 
 def test_damage_in_folds(work: Run) -> None:
