@@ -176,9 +176,12 @@ class Layouts:
         sep = [f"sep={separator}"]
         comments = self.choose("comments", [], [], ["# ratings"], ["% sym weighted"], sep)
         parts = self.choose("parts", 1, 1, 3)
+        encoding = self.choose("encoding", "utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-16-le")
+        if encoding == "latin-1" and self.choose("encoding given", True, False):
+            options["encoding"] = encoding
         if parts == 1:
             path = folder / "ratings"
-            self._write_lines(path, [*comments, *first, *lines], options)
+            self._write_lines(path, [*comments, *first, *lines], encoding)
             return path, options, table
         path = folder / "parts"
         path.mkdir()
@@ -187,7 +190,7 @@ class Layouts:
         for number in range(parts):
             piece = lines[number * size : (number + 1) * size]
             start = first if number == 0 or each == "each" else []
-            self._write_lines(path / f"part-{number}", [*start, *piece], options)
+            self._write_lines(path / f"part-{number}", [*start, *piece], encoding)
         return path, options, table
 
     def _separation(self, fields: list[str]) -> tuple[str, str]:
@@ -210,18 +213,20 @@ class Layouts:
         elif extra == "number":
             columns["number"] = [str(rng.randrange(10)) for _ in range(count)]
         order = list(columns)
-        if self.choose("columns", "usual", "shuffled") == "shuffled":
+        header = self.choose("header", "known", "none", "unknown")
+        given = header != "known" and self.choose("columns given", True, False)
+        # Nothing tells the order of columns that have neither names nor options.
+        is_told = header != "none" or given
+        if is_told and self.choose("columns", "usual", "shuffled") == "shuffled":
             rng.shuffle(order)
         if extra == "index":
             columns["index"] = [str(n) for n in range(count)]
             order.insert(0, "index")
         table.columns = {name: columns[name] for name in order}
-        header = self.choose("header", "known", "none", "unknown")
         if header == "known":
             return {r: rng.choice(KNOWN[r]) for r in ROLES if r in order} | (
                 {"index": ""} if extra == "index" else {}
             )
-        given = self.choose("columns given", True, False)
         present = [role for role in ROLES if role in order]
         if header == "unknown":
             if given:
@@ -240,15 +245,12 @@ class Layouts:
         writer.writerow([_plain(text) for text in fields] if quotes == "text" else fields)
         return line.getvalue().replace(",", ", ") if separator == ", " else line.getvalue()
 
-    def _write_lines(self, path: Path, lines: list[str], options: dict[str, Any]) -> None:
+    def _write_lines(self, path: Path, lines: list[str], encoding: str) -> None:
         end = self.choose("line end", "\n", "\r\n", "\r")
         text = end.join(lines) + self.choose("last line end", end, "", end + end)
-        encoding = self.choose("encoding", "utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-16-le")
         if self.choose("blank start", False, False, True):
             text = end + text
         data = text.encode(encoding, errors="replace")
-        if encoding == "latin-1" and self.choose("encoding given", True, False):
-            options["encoding"] = "latin-1"
         packed = self.choose("compression", "", "", "gz", "bz2", "zip")
         if packed == "gz":
             data = gzip.compress(data)
