@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 
 import pytest
 from conftest import Outcome, Run
+from contents import snapshot
 from planted import planted_split
 
 from mfcli.config import Config
+from mfcli.errors import ArtifactError
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.training import loop, read_checkpoint
+from mfcli.training import Keeper, fit, loop, read_checkpoint
 
 Train: TypeAlias = Callable[..., Outcome]
 
@@ -71,6 +73,8 @@ def test_a_training_without_a_checkpoint_does_not_resume_an_older_one(
         " --resume"
     )
     assert result(".") == before
+    names = ["checkpoint", "folds", "history.json", "model", "split"]
+    assert sorted(path.name for path in Path().iterdir()) == names
     assert not read_checkpoint(Path("checkpoint")).has_state
     again = train("--resume")
     assert again.code == 0, again.err
@@ -88,9 +92,13 @@ def test_a_start_has_settings_too(train: Train, stopped: Train) -> None:
     assert stopped(1, "--resume", "--epochs", 4).err.endswith("train --resume --epochs 4\n")
 
 
-def test_a_training_that_fails_at_once_leaves_no_checkpoint(train: Train) -> None:
+def test_a_training_that_fails_at_once_leaves_the_older_checkpoint(train: Train) -> None:
     assert train("--lr", 1e5).code == 1
     assert not Path("checkpoint").exists()
+    train("--epochs", 1)
+    before = snapshot(Path())
+    assert train("--lr", 1e5).code == 1
+    assert snapshot(Path()) == before
 
 
 @pytest.mark.parametrize("settings", [(), ("--ensemble", 2), ("--average", 0.5)], ids=str)
@@ -183,3 +191,13 @@ def test_a_folder_of_folds_is_no_model(train: Train, run: Run) -> None:
         "error: fold-1/o: holds no model; use --model o/model\n",
     )
     assert run("evaluate", "--split", "folds", "--model", "o/model", "--resamples", 0).code == 0
+
+
+def test_a_folder_of_other_files_is_not_set_aside(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    before = snapshot(tmp_path)
+    with pytest.raises(ArtifactError):
+        fit(planted_split(Config(), **SHAPE), Config(k=2, epochs=1), keeper=Keeper(folder))
+    assert snapshot(tmp_path) == before

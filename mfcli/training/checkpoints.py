@@ -7,8 +7,8 @@ which it can only start again. So a checkpoint always belongs to the last traini
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from mfcli.config import SETTINGS, Config, settings_in
 from mfcli.errors import ArtifactError, ConfigError, Param, Text
 from mfcli.storage import (
     Record,
+    check_replaceable,
     exists,
     open_files,
     read_record,
@@ -230,6 +231,14 @@ def _config(path: Path, record: CheckpointRecord) -> Config:
         raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
 
 
+def _discard(folder: Path) -> None:
+    """Remove a checkpoint folder, unless it holds other files."""
+    with contextlib.suppress(OSError):
+        for name in CHECKPOINT_FILES:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
 class Keeper:
     """Writes checkpoints during a training.
 
@@ -249,18 +258,45 @@ class Keeper:
 
     def __init__(self, folder: Path, every: int = 0) -> None:
         self._folder, self._every = folder, every
+        place = folder.resolve()
+        self._older = place.with_name(f".{place.name}.older")
         self._last, self._cost = time.perf_counter(), 0.0
         self.kept: int | None = None
 
     def begin(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint of a training that begins; that of an older one is replaced."""
-        write_checkpoint(self._folder, checkpoint)
+        """Write the checkpoint of a training that begins; that of an older one is set aside.
+
+        Raises
+        ------
+        ArtifactError
+            If the folder holds other files or cannot be written.
+        """
+        check_replaceable(self._folder, CHECKPOINT_FILES)
+        _discard(self._older)
+        try:
+            self._folder.resolve().rename(self._older)
+        except FileNotFoundError:
+            pass  # there is no older one
+        except OSError as error:
+            rule = f"cannot be written: {error.strerror}"
+            raise ArtifactError(rule, place=self._folder) from error
         self.kept = 0
+        try:
+            write_checkpoint(self._folder, checkpoint)
+        except ArtifactError:
+            self.fail()
+            raise
 
     def fail(self) -> None:
-        """Remove the checkpoint of a training that failed before its first checkpoint."""
+        """Put the older checkpoint back if training failed before its first checkpoint."""
         if self.kept == 0:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _discard(self._folder)
+            with contextlib.suppress(OSError):
+                self._older.rename(self._folder.resolve())
+
+    def close(self) -> None:
+        """Remove the older checkpoint."""
+        _discard(self._older)
 
     def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint after an epoch if one is due or the epoch is the last one."""

@@ -135,7 +135,7 @@ def fit(
     keeper : Keeper, optional
         Writes checkpoints.
     on_plan : callable, optional
-        Called before training with the plan, when older checkpoints of `keeper` are replaced.
+        Called before training with the plan, when an older checkpoint of `keeper` is replaced.
     on_epoch : callable, optional
         Called after each epoch.
     on_progress : callable, optional
@@ -196,6 +196,9 @@ def fit(
         if keeper:
             keeper.fail()
         raise
+    finally:
+        if keeper:
+            keeper.close()
     return run.result()
 
 

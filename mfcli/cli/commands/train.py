@@ -178,7 +178,9 @@ class _Run:
         for other, out in self.targets.items():
             if other != split:
                 begin = training.Checkpoint.begin(self.settings.config, splits.split_hash(other))
-                training.Keeper(out / training.CHECKPOINT_FOLDER).begin(begin)
+                keeper = training.Keeper(out / training.CHECKPOINT_FOLDER)
+                keeper.begin(begin)
+                keeper.close()
 
     def _announce(
         self, parts: Split, config: Config, checkpoint: Checkpoint | None, plan: Plan
