@@ -50,6 +50,9 @@ def test_a_broken_rule_is_named(name: str, value: object, message: str) -> None:
 def test_shares_must_leave_training_ratings() -> None:
     with pytest.raises(ConfigError, match=r"0\.6 \+ 0\.4 is not below 1"):
         Config(test=0.6, valid=0.4)
+    # These strategies do not use `test`.
+    for settings in ({"strategy": "k-fold"}, {"strategy": "temporal", "cut": "2015-01-01"}):
+        assert Config(**settings, valid=0.85).valid == 0.85  # type: ignore[arg-type]  # any settings
 
 
 def test_nesterov_belongs_to_sgd() -> None:

@@ -110,6 +110,8 @@ def test_unknown_encodings(tmp_path: Path, name: str) -> None:
     (tmp_path / "data").write_text("1,2,3\n")
     with pytest.raises(ConfigError, match="encoding must be an encoding of text, such as utf-8"):
         read_ratings(tmp_path / "data", encoding=name)
+    with pytest.raises(ConfigError, match="encoding must be text, got 5"):
+        read_ratings(tmp_path / "data", encoding=5)  # type: ignore[arg-type]  # on purpose
 
 
 def test_text_is_converted_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

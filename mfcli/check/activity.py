@@ -181,7 +181,7 @@ def _alike(ids: pa.Array) -> IdExamples:
     plain = _replaced(plain, pc.match_substring_regex(plain, r"\s"), r"\s+", "")
     is_number = pc.or_(pc.starts_with(plain, "0"), pc.match_substring(plain, "."))
     plain = _replaced(plain, is_number, r"^0*(\d+)(\.0*)?$", r"\1")
-    codes = plain.dictionary_encode().indices.to_numpy()
+    codes = to_numpy(plain.dictionary_encode().indices)
     counts = np.bincount(codes)
     if len(counts) == len(ids):
         return _NONE

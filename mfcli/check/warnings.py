@@ -269,9 +269,7 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
         yield DataWarning(
             f"{one} ids look like placeholders for unknown {side.name}",
             _such_as(ids.placeholders),
-            "if so, remove these rows from the file: they are not one user"
-            if one == "user"
-            else "if so, remove these rows from the file: they are not one item",
+            f"if so, remove these rows from the file: they are not one {one}",
             serious=True,
         )
 

@@ -15,7 +15,6 @@ from .metadata import (
     STAGES as STAGES,
     TRAINING as TRAINING,
 )
-from .rules import is_text_encoding as is_text_encoding
 from .settings import (
     DEFAULTS as DEFAULTS,
     SETTINGS as SETTINGS,

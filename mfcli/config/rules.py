@@ -50,7 +50,7 @@ class Rule:
         """Return whether a value of the right type follows the rule; NaN and infinity never do."""
         if isinstance(value, str):
             is_choice = not self.choices or value in self.choices
-            return is_choice and (not self.encoding or is_text_encoding(value))
+            return is_choice and (not self.encoding or _is_text_encoding(value))
         return (
             math.isfinite(value)
             and (self.low is None or value >= self.low)
@@ -60,7 +60,7 @@ class Rule:
         )
 
 
-def is_text_encoding(name: str) -> bool:
+def _is_text_encoding(name: str) -> bool:
     """Return whether Python knows an encoding of text by this name."""
     try:
         "a".encode(name)

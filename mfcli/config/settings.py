@@ -257,7 +257,8 @@ class Config:
         self._check_schedules()
 
     def _check_fractions(self) -> None:
-        if self.test + self.valid >= 1:
+        # Strategies without a test fraction check `valid` when they know the ratings.
+        if SETTINGS["test"].is_used(self, SPLIT) and self.test + self.valid >= 1:
             rule = f" must leave ratings to train on: {self.test:g} + {self.valid:g} is not below 1"
             raise ConfigError([Param("test"), " and ", Param("valid"), rule])
 

@@ -37,7 +37,7 @@ Ids: TypeAlias = int | str | Sequence[int] | Sequence[str] | NDArray[Any] | Any
 
 _ONE = int | float | str | bytes | uuid.UUID | np.generic
 _EXACT = {pa.float16(): 1 << 11, pa.float32(): 1 << 24, pa.float64(): 1 << 53}
-"""Up to these limits, each float stands for one integer."""
+"""Below these limits, each float stands for one integer; 2**53 is also 2**53 + 1, rounded."""
 
 _OTHER_MEANING = ("arrow.bool8", "pandas.period")
 """Extension types that are stored as integers, but are booleans and dates."""
@@ -106,7 +106,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 def _whole_floats(column: pa.Array) -> pa.Array:
     values = to_numpy(column.cast(pa.float64()))
     valid = to_mask(pc.is_valid(column))
-    whole = valid & (np.floor(values) == values) & (np.abs(values) <= _EXACT[column.type])
+    whole = valid & (np.floor(values) == values) & (np.abs(values) < _EXACT[column.type])
     integers = to_arrow(np.where(whole, values, 0).astype(np.int64))
     return pc.if_else(to_arrow_mask(whole), integers, pa.scalar(None, pa.int64()))
 

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.faults import Fault
+from mfcli.data.faults import Fault, OnFault
 from mfcli.data.formats.columns import ALIASES
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import parquet_pieces
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
 from mfcli.data.sources import File, open_sources
@@ -38,8 +38,8 @@ def read_ids(path: Path, role: str) -> pa.Array:
     Parameters
     ----------
     path : Path
-        A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
-        for `read_ratings`, with a header that names the column of ids.
+        A text with one id per line, in which blank lines are ignored; or a file in any format of
+        `read_ratings`, with a header that names the column of ids.
     role : {"user", "item"}
 
     Returns
@@ -72,7 +72,8 @@ def _lines_of(file: File) -> list[str]:
     with file.reading() as (stream, _):
         content = stream.read()
     try:
-        return content.decode("utf-8-sig").splitlines()
+        # `splitlines` would also split at characters such as U+2028, which may be part of an id.
+        return io.StringIO(content.decode("utf-8-sig"), newline=None).readlines()
     except UnicodeDecodeError as error:
         raise DataError("must be UTF-8 text with one id per line", place=file) from error
 
@@ -91,8 +92,8 @@ def read_titles(path: Path) -> pa.Table:
     Parameters
     ----------
     path : Path
-        A text or Parquet file as for `read_ratings`. Without a header, the first column holds the
-        ids and the second one the titles.
+        In any format of `read_ratings`. Without a header, the first column holds the ids and the
+        second one the titles.
 
     Returns
     -------
@@ -124,18 +125,17 @@ def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa
 
 def _read(layout: Layout) -> pa.Table:
     """Read the columns of the roles as text; an id must not be empty."""
-
-    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
-        raise fault.error(layout.place(line), "")
-
+    on_fault = partial(_stop, layout)
     if layout.format != "text":
+        names = list(layout.roles.values())
         pieces = [
-            _texts_of(layout, piece.table, piece.before)
-            for piece, _ in parquet_pieces(layout.file, list(layout.roles.values()))
+            _texts_of(layout, piece.table, piece.before, on_fault)
+            for piece, _ in table_pieces(layout.file, layout.format, names)
         ]
     else:
         strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
         pieces = [piece for piece, _ in read_text(layout, _parsed, strictly, 1)]
+    # A file without rows has no pieces, and tables cannot be joined without a schema.
     empty = pa.schema([(role, pa.string()) for role in layout.columns]).empty_table()
     return pa.concat_tables([empty, *pieces])
 
@@ -149,10 +149,11 @@ def _parsed(piece: TextPiece) -> pa.Table:
     return pa.table(found)
 
 
-def _texts_of(layout: Layout, table: pa.Table, before: int) -> pa.Table:
-    def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
-        raise fault.error(layout.place(row), "")
+def _stop(layout: Layout, number: int, fault: Fault, fields: Sequence[str]) -> None:
+    raise fault.error(layout.place(number), "")
 
+
+def _texts_of(layout: Layout, table: pa.Table, before: int, on_fault: OnFault) -> pa.Table:
     columns = {role: table[name] for role, name in layout.roles.items()}
     ids = {role: column for role, column in columns.items() if role != "title"}
     texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)

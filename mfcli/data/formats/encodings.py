@@ -6,8 +6,8 @@ import codecs
 import io
 from typing import Any, BinaryIO
 
-from mfcli.config import is_text_encoding
-from mfcli.errors import ConfigError, DataError, Param, Text
+from mfcli.config import checked
+from mfcli.errors import DataError, Param, Text
 from mfcli.storage import marked_encoding
 
 UTF8 = "utf-8"
@@ -25,10 +25,7 @@ def known_encoding(name: str) -> str:
     ConfigError
         If Python does not know it, or it is not an encoding of text.
     """
-    if not is_text_encoding(name):
-        rule = "must be an encoding of text, such as utf-8, latin-1 or cp1252"
-        raise ConfigError(rule, param="encoding", value=name)
-    standard = codecs.lookup(name).name
+    standard = codecs.lookup(checked("encoding", name)).name
     return UTF8 if standard == "utf-8-sig" else standard
 
 

@@ -1,4 +1,4 @@
-"""The reader of Parquet files, for ratings and for pairs."""
+"""The reader of Parquet files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mfcli.errors import DataError
 _ROWS = 1 << 18  # rows of a piece
 
 
-class ParquetPiece(NamedTuple):
-    """Rows of a Parquet file.
+class TablePiece(NamedTuple):
+    """Rows of a file with typed columns: Parquet, Arrow or JSON lines.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ def parquet_rows(file: File) -> int:
 
 def parquet_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[ParquetPiece, int]]:
+) -> Iterator[tuple[TablePiece, int]]:
     """Read a file piece by piece.
 
     Parameters
@@ -80,7 +80,7 @@ def parquet_pieces(
         opened = pq.ParquetFile(file.path)
         total = max(opened.metadata.num_rows, 1)
         for batch in opened.iter_batches(_ROWS, columns=columns):
-            piece = ParquetPiece(pa.Table.from_batches([batch]), before)
+            piece = TablePiece(pa.Table.from_batches([batch]), before)
             before += len(batch)
             yield piece, size * before // total
 

@@ -193,7 +193,8 @@ def _hint(layout: Layout, row: list[str]) -> str:
 
 
 def _is_not_utf8(text: str) -> bool:
-    return any("\udc80" <= character <= "\udcff" for character in text)
+    # Most texts are ASCII, and `isascii` looks up a flag instead of the characters.
+    return not text.isascii() and any("\udc80" <= letter <= "\udcff" for letter in text)
 
 
 def _id_fault(role: str, text: str, decimal: str) -> Fault | None:
