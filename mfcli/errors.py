@@ -9,7 +9,7 @@
     ├── LimitError      the machine: not enough memory
     └── TrainingError   the training itself
 
-`MfcliWarning` is about data that was read, but perhaps not as its owner means it.
+`MfcliWarning` reports data that was read, but perhaps not as intended.
 
 A message is one line: place, rule, value, remedy.
 """
@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-_MISSING: Any = object()
+_MISSING: Any = object()  # not None, which may be the value that breaks a rule
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Param:
 
 
 Text: TypeAlias = "str | Param | Sequence[Text]"
-"""A text, or its pieces one after another; parameters are spelled when the text is shown."""
+"""A text, or its pieces in order; parameters are spelled when the text is shown."""
 
 Spell: TypeAlias = Callable[[Param], str]
 
 
 def phrased(text: Text, spell: Spell) -> str:
     """Return a text with its parameters spelled."""
-    if isinstance(text, str):
+    if isinstance(text, str):  # before sequences: a str is one too
         return text
     if isinstance(text, Param):
         return spell(text)
@@ -103,7 +103,7 @@ class Message(Exception):
         value: object = _MISSING,
         remedy: Text = "",
     ) -> None:
-        super().__init__(rule)
+        super().__init__(rule)  # `args` of the exception; `__str__` adds the other parts
         self.rule, self.place, self.value, self.remedy = rule, place, value, remedy
         self.param = Param(param) if isinstance(param, str) else param
 
@@ -182,7 +182,7 @@ def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None
 
 
 class MfcliWarning(Message, UserWarning):
-    """Data was read, but perhaps not as its owner means it."""
+    """Data was read, but perhaps not as intended."""
 
 
 def warn(rule: Text, *, place: object = None, value: object = _MISSING, remedy: Text = "") -> None:

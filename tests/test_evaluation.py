@@ -12,7 +12,7 @@ from error_measures import errors_of, user_sums
 from planted import planted_split
 
 from mfcli.config import Config
-from mfcli.data import Vocabulary
+from mfcli.data import Source, Vocabulary
 from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.evaluation import (
     MEASURES,
@@ -97,6 +97,13 @@ def test_model_and_baselines_are_measured(sparse: Split, model: Model) -> None:
     ):
         expected = errors_of(predicted, test.rating, test.user)
         assert measures == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_file_may_have_the_name_of_a_part(sparse: Split, model: Model) -> None:
+    source = Source("train", 1, 0, "", "", {}, 0, 0, {})
+    metrics = evaluate(model, sparse, RAW, on=replace(sparse.test, source=source), ranking=True)
+    assert metrics.protocol.on == "train"
+    assert metrics.measures["ndcg"] is not None
 
 
 def test_groups_are_complete(sparse: Split, model: Model) -> None:

@@ -157,7 +157,7 @@ REFUSED = [
     (
         lines("index", "user", "item", "rating", header="Unnamed: 0,0,1,2"),
         {},
-        ":1: Unnamed: 0,0,1,2 looks like the numbers of columns that pandas writes; remove",
+        ":1: Unnamed: 0,0,1,2 looks like the column numbers that pandas writes as a header; remove",
     ),
     (lines("user", "item", "rating", "time", header="0,1,2,3"), P123, ":1: 0,1,2,3 looks like"),
     (MATRIX, {}, ": has 21 columns without names and looks like a matrix of ratings; convert a "),
@@ -352,7 +352,7 @@ PARTS = {
             ("user,item,rating,ts", "user,item,rating,time"),
             ("user,item,rating", "user,item,rating"),
         ],
-        "part-1: must have timestamps like .*part-0, or neither; ignore them",
+        "part-1: has no timestamps, but .*part-0 has; ignore them",
     ),
     "index-in-the-second": (
         [("", "user,item,rating,time"), ("", "index,user,item,rating")],

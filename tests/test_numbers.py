@@ -104,12 +104,12 @@ def test_thousands_are_told_from_decimals(
     with pytest.raises(DataError) as caught:
         read_ratings(path, decimal=",")
     assert str(caught.value) == (
-        f"{path}: has three digits after every comma of the ratings, so they are decimals or"
+        f"{path}: has three digits after every comma in the ratings, which may separate"
         " thousands, got '1,234'; write thousands without commas (sed 's/,//g'), or decimals with"
         " a point (sed 's/,/./g')"
     )
     path.write_text(THOUSANDS.replace(",", "."))
-    with pytest.warns(MfcliWarning, match="has three digits after every point of the ratings"):
+    with pytest.warns(MfcliWarning, match="has three digits after every point in the ratings"):
         read = read_ratings(path)
     assert read.rating.tolist() == pytest.approx([1.234, 56, 12.345])
     for decimal in ",.":
@@ -122,7 +122,7 @@ def test_thousands_are_told_from_decimals(
     [
         (["12", " 12"], "has item ids that differ from others only by spaces around them, got ' "),
         (["9.78E+12", "5"], "has item ids that a spreadsheet has rounded, so that different ids b"),
-        (["x", "\ufeff7"], "has item ids that begin with a byte order mark, as of files that were"),
+        (["x", "\ufeff7"], "has item ids that begin with a byte order mark, probably from joined"),
     ],
 )  # fmt: skip
 def test_ids_that_were_changed(tmp_path: Path, ids: list[str], message: str) -> None:

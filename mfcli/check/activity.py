@@ -18,7 +18,7 @@ _PLACEHOLDERS = to_texts(
     ["na", "n/a", "#n/a", "<na>", "nan", "null", "(null)", "\\n", "none", "nil", "undefined"]
 )
 """Ids in lower case with which programs write that there is none; `\\N` is from MySQL."""
-_FREQUENT = 10
+_FREQUENT = 10  # times the ratings of the next id
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,7 @@ def _placeholder(ids: NDArray[np.int64], counts: Counts) -> IdExamples:
     if len(negative) == 1 and len(ids) > 2:
         return IdExamples(1, repr(int(ids[negative[0]])))
     zero = int(np.argmin(np.abs(ids)))
+    # 0 may be the first id of many; as a placeholder, it collects the ratings of many users.
     others = np.delete(counts, zero)
     frequent = len(others) > 1 and counts[zero] > _FREQUENT * others.max()
     return IdExamples(1, "0") if ids[zero] == 0 and frequent else _NONE

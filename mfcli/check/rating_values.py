@@ -68,6 +68,7 @@ def values_of(ratings: Ratings) -> RatingValues:
     """Return the facts about the values of ratings, at least one."""
     values, counts = _counted(ratings.rating)
     scale, most = ratings.scale(), int(counts.argmax())
+    # From the distinct values, which are few, in float64.
     mean = float((counts * values).sum()) / len(ratings)
     variance = float((counts * np.square(values - mean)).sum()) / len(ratings)
     far = _far(values, counts) if len(ratings) >= _LEAST else np.zeros(len(values), np.bool_)

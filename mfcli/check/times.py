@@ -53,6 +53,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
     if timestamp is None:
         return None
     first, last = int(timestamp.min()), int(timestamp.max())
+    # Readers convert times to seconds; this is for ratings made in Python.
     unit = next((name for name, n in UNITS.items() if last >= n * PLAUSIBLE), "seconds")
     second = UNITS.get(unit, 1)
     return Times(

@@ -128,7 +128,7 @@ def _about_values(facts: Facts) -> Iterator[DataWarning]:
                 " is the column of ratings",
             ],
         )
-    if values.min >= PLAUSIBLE:
+    if values.min >= PLAUSIBLE:  # no scale reaches 10^8
         yield DataWarning(
             "ratings look like times",
             f"from {values.min:g} to {values.max:g}",
@@ -203,6 +203,7 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
 def warnings_about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
     """Yield the warning that k does not suit the ratings."""
     median = facts.users.quantiles["50"]
+    # A user with fewer ratings than factors can be fitted without error.
     if config.k > median and not any(config.regs.values()):
         yield DataWarning(
             "more factors than ratings of a typical user",
@@ -233,7 +234,7 @@ def _about_activity(side: Activity) -> Iterator[DataWarning]:
 
 
 def _about_ids(side: Activity) -> Iterator[DataWarning]:
-    ids, one = side.ids, side.name[:-1]
+    ids, one = side.ids, side.name[:-1]  # "user" or "item"
     if ids.uneven:
         yield DataWarning(
             f"{one} ids look like padded numbers",

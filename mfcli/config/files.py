@@ -36,7 +36,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         If the file is missing or is not TOML.
     """
     try:
-        content = path.read_bytes()
+        content = path.read_bytes()  # not as text: Windows editors may write UTF-16
         return tomllib.loads(content.decode(storage.marked_encoding(content) or "utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", place=path) from error

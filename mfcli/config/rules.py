@@ -63,7 +63,7 @@ class Rule:
 def _is_text_encoding(name: str) -> bool:
     """Return whether Python knows an encoding of text by this name."""
     try:
-        "a".encode(name)
+        "a".encode(name)  # `codecs.lookup` also finds codecs that are not of text, such as base64
     except (LookupError, ValueError):  # unknown, not of text, or not a name
         return False
     return True

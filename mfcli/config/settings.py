@@ -31,7 +31,7 @@ def _optimizer_in(*optimizers: str) -> Conditions:
 
 
 _SGD = _optimizer_in("sgd")
-_DESCENT = _optimizer_in("sgd", "adam")
+_DESCENT = _optimizer_in("sgd", "adam")  # gradient descent, which has a learning rate and penalties
 _GIBBS = _optimizer_in("gibbs")
 _PATIENCE: Conditions = {"patience": lambda c: c.patience is not None}
 _TEMPORAL: Conditions = {"strategy": lambda c: c.strategy == "temporal"}

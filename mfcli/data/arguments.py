@@ -1,4 +1,4 @@
-"""Checks of the arguments with which Python reads ratings; the command line checks its options."""
+"""Check the arguments of `read_ratings` and `ratings_from`; the command line checks its options."""
 
 from __future__ import annotations
 
@@ -42,20 +42,23 @@ def check_reading(columns: Any, **settings: Any) -> None:
                 "must be the name of a column, or its position as text",
                 param=Param(f"columns.{role}"),
                 value=name,
+                # A position is text, since a column may also be named by a number.
                 remedy="write it in quotes" if isinstance(name, int) else "",
             )
 
 
 def listed_paths(names: Any) -> list[Path | str]:
-    """Return the files that a caller names: one, or several.
+    """Return one path or several paths as a list.
 
     Raises
     ------
     UsageError
         If they are neither, or there are none.
     """
+    # A str is iterable, so it is checked first.
     if isinstance(names, str | os.PathLike):
         return [Path(names) if isinstance(names, os.PathLike) else names]
+    # Tables are iterable too: they yield the names of their columns.
     is_table = hasattr(names, "columns") or isinstance(names, Mapping)
     listed = list(names) if isinstance(names, Iterable) and not is_table else [names]
     for name in listed:

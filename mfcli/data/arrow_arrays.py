@@ -23,6 +23,7 @@ def to_numpy(column: pa.Array) -> NDArray[Any]:
         return np.empty(0, dtype)
     # Buffer 0 marks nulls, of which there are none; buffer 1 holds the values.
     values = np.frombuffer(column.buffers()[1], dtype)
+    # A slice shares the buffers of the whole column.
     return values[column.offset : column.offset + len(column)]
 
 
@@ -66,8 +67,9 @@ def text_bounds(texts: pa.Array) -> NDArray[np.int32]:
     -------
     int32 array, shape (n + 1,)
     """
-    if not len(texts):
+    if not len(texts):  # its buffer may be empty or missing
         return np.zeros(1, np.int32)
+    # Text i is bytes bounds[i] to bounds[i + 1] of buffer 2.
     bounds: NDArray[np.int32] = np.frombuffer(texts.buffers()[1], np.int32)
     return bounds[texts.offset : texts.offset + len(texts) + 1]
 

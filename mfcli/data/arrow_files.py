@@ -105,6 +105,7 @@ def _read(source: Path | MappedFile) -> tuple[Path, pa.Table]:
     file = mapped(source)
     try:
         table = pa.ipc.open_file(pa.py_buffer(file.content)).read_all()
+        # Arrow does not check the offsets of texts when it reads: wrong ones would be used later.
         table.validate(full=True)
     except MemoryError:  # of Arrow: not the fault of the file
         raise

@@ -1,4 +1,4 @@
-"""Checks columns that have a type, from Parquet or from a table in memory."""
+"""Check columns that have a type, from a file or from a table in memory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def sound_columns(
         role = next(role for role in faulty if faulty[role][row])
         fault = _fault(role, names[role], _value(columns[role], row))
         on_fault(before + row + 1, fault, [str(_value(c, row)) for c in columns.values()])
-    if bad.any():
+    if bad.any():  # filtering copies, which sound columns do not need
         return {role: column.filter(to_arrow_mask(~bad)) for role, column in plain.items()}
     return plain
 
@@ -89,12 +89,12 @@ def table_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str,
 def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return ids as int64 or string, ratings as float32, and times as in `time_column`.
 
-    Nulls stay, and values of which a role can make nothing become null.
+    Nulls stay, and values that do not suit the role become null.
     """
     convert = {"rating": _ratings, "timestamp": _times}.get(role, id_column)
     try:
         plain = convert(one_array(column))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such cast, or out of range
         plain = None
     if plain is None:
         choose: Text = ["choose another with ", Param(f"columns.{role}")]
@@ -130,7 +130,7 @@ def _faulty(role: str, column: pa.Array) -> Mask:
     faulty = to_mask(pc.is_null(column))
     if role == "rating":
         faulty |= ~np.isfinite(to_numpy(column))
-    elif role != "timestamp":
+    elif role != "timestamp":  # what is no time is null already
         faulty |= empty_ids(column)
     return faulty
 
@@ -149,7 +149,7 @@ def _fault(role: str, name: str, value: Any) -> Fault:
         rule, shown = id_rule(value)
         return Fault(role, f"{what} {rule}", shown)
     hint = IGNORE if role == "timestamp" else ""
-    if value is None or (role == "timestamp" and value != value):
+    if value is None or (role == "timestamp" and value != value):  # NaN or NaT
         return Fault(role, f"{what} is null", hint=hint)
     rule = "must be seconds or an ISO 8601 date" if hint else "must be a finite number"
     return Fault(role, f"{what} {rule}", value, hint)

@@ -22,7 +22,7 @@ class Merged(NamedTuple):
     duplicates : int
         Number of ratings that were removed.
     conflicts : int
-        How many of them have another value than the rating that was kept, although no time tells
+        How many of them differ in value from the rating that was kept, without a time that tells
         which one is the latest.
     """
 
@@ -74,11 +74,12 @@ def _merged(ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], st
     # Equal pairs are neighbors now; each run begins where the pair changes.
     begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     if rule == "error":
+        # The first row, in the order of the file, that repeats an earlier one.
         raise _error(ratings, int(order[~begins].min()), place)
     _sort_by_time(ratings, order, begins)
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order))
-    last = order[ends - 1]
+    last = order[ends - 1]  # (pairs,)
     conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
     if rule == "mean":
         # The sum of each run of equal pairs
@@ -101,8 +102,11 @@ def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:
     late = np.flatnonzero((times[1:] < times[:-1]) & ~begins[1:])
     if not len(late):
         return
-    number = np.cumsum(begins)
+    number = np.cumsum(
+        begins
+    )  # of the pair of each rating; `late` has the rating before a late one
     rows = np.flatnonzero(np.isin(number, number[late + 1]))
+    # lexsort sorts by its last key first: by pair, then by time; it is stable.
     order[rows] = order[rows[np.lexsort((times[rows], number[rows]))]]
 
 

@@ -37,7 +37,7 @@ class Fault(NamedTuple):
         return self.rule if self.got is None else f"{self.rule}, got {self.got!r}"
 
     def error(self, place: str, remedy: Text) -> DataError:
-        """Return the fault as an error, with what helps besides the hint."""
+        """Return the fault as an error; its remedy is the hint, then `remedy`."""
         both = [self.hint, "; ", remedy] if self.hint and remedy else self.hint or remedy
         return DataError(self.reason, place=place, remedy=both)
 
@@ -48,7 +48,7 @@ OnFault = Callable[[int, Fault, Sequence[str]], None]
 
 @dataclass
 class Rejects:
-    """Rows that are skipped.
+    """Skipped rows.
 
     Attributes
     ----------
@@ -65,7 +65,10 @@ class Rejects:
         self.counts[fault.kind] += 1
         if self.path is None:
             return
+        # The file appears with the first row, so that there is never an empty list.
         first = not self.path.exists()
+        # Bytes that are not UTF-8 are surrogates here; they are written as text
+        # such as \udc80.
         with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
             writer = csv.writer(out)
             if first:

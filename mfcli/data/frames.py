@@ -18,7 +18,7 @@ from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.errors import DataError, Param, UsageError
 
-_PLACE = "table"
+_PLACE = "table"  # a table in memory has no name
 
 Column: TypeAlias = Callable[[int, str], "pa.Array | pa.ChunkedArray"]
 """Returns the column at a position, given also its role, for messages."""
@@ -42,7 +42,7 @@ def ratings_from(
     Returns
     -------
     Ratings
-        In the order of the rows. Ids are integers if this changes none of them, else text.
+        In the order of the rows. Ids are integers if none of them changes, otherwise text.
 
     Raises
     ------
@@ -108,6 +108,7 @@ def _columns_of_pandas(frame: Any) -> tuple[list[str], Column]:
             place=_PLACE,
             remedy="join the levels, as with table.columns.map('_'.join)",
         )
+    # By position, since names may repeat.
     series = [frame.iloc[:, position] for position in range(len(frame.columns))]
     named = [level for level in frame.index.names if level is not None]
     levels = [level for level in named if level not in frame.columns]
@@ -118,7 +119,7 @@ def _columns_of_pandas(frame: Any) -> tuple[list[str], Column]:
 
 def _as_arrow_table(table: Any) -> pa.Table:
     try:
-        if hasattr(table, "__arrow_c_stream__"):
+        if hasattr(table, "__arrow_c_stream__"):  # the Arrow PyCapsule protocol
             return pa.table(table)
     except (pa.ArrowException, TypeError, ValueError):
         pass
@@ -154,6 +155,7 @@ def _first_other_type(series: Any) -> tuple[int, str]:
     Missing values have no type. If there is only one type, it is returned alone.
     """
     first = ""
+    # A loop over rows is slow, but only a table that is refused gets here.
     for row, value in enumerate(series):
         if value is None or value is not value or value != value:
             continue

@@ -1,9 +1,9 @@
 """The rule for raw ids of users and items, for every reader.
 
 Ids are integers or text. Integers of any type become int64 if they all fit, otherwise text. Whole
-floats and decimals are the integers that they stand for, since tools store integers with missing
-values in this form. Text of any Arrow type is text, and so are bytes in UTF-8 and UUIDs.
-Dictionaries are read as their values. Dates and booleans are no ids.
+floats and decimals become integers, since tools store integers with missing values in this form.
+Text of any Arrow type, UTF-8 bytes and UUIDs become text. Dictionaries are read as their values.
+Dates and booleans are not ids.
 
 Files of text do not say whether ids are numbers, and other files may hold numbers as text. Text ids
 become integers if all of them are written as integers, or all with ".0" after them.
@@ -43,7 +43,7 @@ _OTHER_MEANING = ("arrow.bool8", "pandas.period")
 """Extension types that are stored as integers, but are booleans and dates."""
 
 _LEAST_NOT_ASCII = 0x80
-_SPACE = 0x20
+_SPACE = 0x20  # all bytes below are control characters, some of which are blanks
 
 
 def id_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | None:
@@ -62,10 +62,10 @@ def id_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | None:
     """
     column = one_array(column)
     if isinstance(column, pa.ExtensionArray):
-        return _from_extension(column)
+        return _from_extension(column)  # first: its type is none of those below
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
-        values = id_column(column.dictionary)
+        values = id_column(column.dictionary)  # far fewer values than rows
         return None if values is None else values.take(column.indices)
     if types.is_integer(kind):
         try:
@@ -107,11 +107,13 @@ def _whole_floats(column: pa.Array) -> pa.Array:
     values = to_numpy(column.cast(pa.float64()))
     valid = to_mask(pc.is_valid(column))
     whole = valid & (np.floor(values) == values) & (np.abs(values) < _EXACT[column.type])
+    # Others are null, and 0 until then: NumPy warns when it casts NaN.
     integers = to_arrow(np.where(whole, values, 0).astype(np.int64))
     return pc.if_else(to_arrow_mask(whole), integers, pa.scalar(None, pa.int64()))
 
 
 def _whole_decimals(column: pa.Array) -> pa.Array:
+    # In Python, since a cast of decimals with fractions fails as a whole.
     values: list[Decimal | None] = column.to_pylist()
     whole = [None if v is None or v != v.to_integral_value() else int(v) for v in values]
     try:
@@ -136,7 +138,7 @@ def _decoded(value: bytes | None) -> str | None:
 
 
 def _uuids(storage: pa.Array) -> pa.Array:
-    found = storage.dictionary_encode()
+    found = storage.dictionary_encode()  # each UUID is formatted once
     texts = [str(uuid.UUID(bytes=value)) for value in found.dictionary.to_pylist()]
     return pa.array(texts, pa.string()).take(found.indices)
 
@@ -207,9 +209,10 @@ def integers_if_exact(ids: pa.Array) -> pa.Array:
         return ids
     plain = without_point_zero(ids) if pc.all(pc.ends_with(ids, ".0")).as_py() else ids
     try:
-        whole = plain.cast(pa.int64())
+        whole = plain.cast(pa.int64())  # fails at the first text that is not an integer
     except pa.ArrowInvalid:
         return ids
+    # Written back, "007" would be "7".
     return whole if whole.cast(pa.string()).equals(plain) else ids
 
 
@@ -233,7 +236,7 @@ def empty_ids(ids: pa.Array) -> Mask:
         return np.zeros(len(ids), np.bool_)
     bounds = text_bounds(ids)
     empty: Mask = np.diff(bounds) == 0
-    full = np.flatnonzero(~empty)
+    full = np.flatnonzero(~empty)  # an empty text has no first byte
     if not len(full):
         return empty
     # A blank text starts with a control character, a space, or a character that is not ASCII.

@@ -1,7 +1,7 @@
-"""Reads files of pairs of a user and an item, in pieces that can be written with another column.
+"""Read files of user-item pairs in pieces that can be written with another column.
 
-The columns of the file stay as they are. Lines of text are not split for that: users and items are
-parsed from them, and a field is appended to each line.
+The columns of the file stay as they are: users and items are parsed from the lines of a text, and a
+field is appended to each line without splitting it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LINE_FEED, _RETURN = b"\n\r"
 
 
 class PairPiece(Protocol):
-    """Some rows of a file of pairs.
+    """Rows of a file of pairs.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ Result = TypeVar("Result", bound=Sized)
 def read_pairs(
     layout: Layout, work: Callable[[PairPiece], Result], *, whole: bool, threads: int
 ) -> Iterator[tuple[Result, int]]:
-    """Yield what `work` makes of the pairs of a file, piece by piece.
+    """Apply `work` to the pairs of a file, piece by piece, and yield the results.
 
     Parameters
     ----------
@@ -110,14 +110,16 @@ class _TextPairs:
         self._layout, self._data = piece.layout, piece.data
         self._line_feeds = _row_ends(piece.data, piece.layout.separator if piece.quoted else None)
         letters = np.frombuffer(piece.data, np.uint8)
+        # A line ends before its line feed, and before a carriage return in front of that.
         self._ends = self._line_feeds - (letters[self._line_feeds - 1] == _RETURN)
+        # A line is blank if it ends where it starts: after the line feed before it.
         self._filled = self._ends > np.concatenate([[0], self._line_feeds[:-1] + 1])
         positions = self._layout.columns.values()
         needed = range(len(self._layout.names)) if whole else positions
         self._columns = piece.parse(dict.fromkeys(needed, pa.string()))
         self.user, self.item = (self._columns[position] for position in positions)
         if empty_ids(self.user).any() or empty_ids(self.item).any():
-            raise Refused
+            raise Refused  # the strict reader names the line
 
     def as_text(self, column: pa.Array) -> list[Any]:
         """Return the lines as they are, each with a field appended.
@@ -127,18 +129,20 @@ class _TextPairs:
         """
         if not len(column):
             return []
+        # Line i is bytes ends[i - 1] to ends[i]; int32 is enough for a piece.
         offsets = to_arrow(np.concatenate([[0], self._ends]).astype(np.int32))
         lines = pa.Array.from_buffers(
             pa.binary(), len(self._ends), [None, offsets.buffers()[1], pa.py_buffer(self._data)]
         )
         if not self._filled.all():
             lines = lines.filter(to_arrow_mask(self._filled))
+        # Binary, because columns other than the ids need not be UTF-8.
         values = column.cast(pa.string()).cast(pa.binary())
         separator = to_texts([self._layout.separator]).cast(pa.binary())[0]
         joined = pc.binary_join_element_wise(lines, values, separator)
         # The first line must not start with the line break of a blank line before it.
         first = 0 if self._filled[0] else len(_line_break(lines[0].as_py()))
-        last = slice(self._ends[-1], self._line_feeds[-1] + 1)
+        last = slice(self._ends[-1], self._line_feeds[-1] + 1)  # the line break after the last line
         return [_content(joined)[first:], self._data[last]]
 
     def as_table(self, name: str, column: pa.Array) -> pa.Table:
@@ -154,7 +158,7 @@ def _row_ends(data: bytes, separator: str | None) -> NDArray[np.intp]:
     if has_lone_return(data):
         returns = np.flatnonzero((letters[:-1] == _RETURN) & (letters[1:] != _LINE_FEED))
         if quotes is None or len(quotes.outside(returns)):
-            raise Refused
+            raise Refused  # Arrow would end a row there
     return line_feeds if quotes is None else quotes.outside(line_feeds)
 
 
@@ -220,12 +224,12 @@ def header_with(layout: Layout, name: str) -> bytes:
         If there is a column that CSV cannot hold.
     """
     if layout.format != "text":
-        _csv(layout, schema_with(layout, name).empty_table())
+        _csv(layout, schema_with(layout, name).empty_table())  # fails before anything is written
     elif not layout.header:
         return b""
     else:
         line = _header_line(layout)
-        if not has_lone_return(line):
+        if not has_lone_return(line):  # the header as it is, with a name appended
             names = line.rstrip(b"\r\n")
             return names + f"{layout.separator}{name}".encode() + (line[len(names) :] or b"\n")
     out = io.StringIO()
@@ -237,6 +241,7 @@ def header_with(layout: Layout, name: str) -> bytes:
 def _header_line(layout: Layout) -> bytes:
     with layout.file.reading() as (stream, _):
         file = io.BufferedReader(cast(io.RawIOBase, stream))
+        # The header is the last line before the first row.
         return [file.readline(LONGEST) for _ in range(layout.skip)][-1]
 
 

@@ -1,4 +1,4 @@
-"""Reads files of ratings in any format, piece by piece; only numbered columns stay in memory."""
+"""Read files of ratings in any format, piece by piece; only numeric columns stay in memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from mfcli.types import Progress
 _HEAD = 1 << 16  # bytes by which the length of lines is estimated
 _BYTES = 40  # smallest memory per rating while it is read and split
 _PARSERS = 4  # threads that parse
-_HASHED = pa.dictionary(pa.int32(), pa.string())
+_HASHED = pa.dictionary(pa.int32(), pa.string())  # Python sees each id once per piece
 
 
 def read_ratings(
@@ -83,7 +83,7 @@ def read_ratings(
     Returns
     -------
     Ratings
-        In the order of the files. Ids from text are integers if that changes none of them.
+        In the order of the files. Ids from text are integers if none of them changes.
 
     Raises
     ------
@@ -98,12 +98,13 @@ def read_ratings(
     listed = listed_paths(names)
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
     with open_sources(listed, encoding) as files, ThreadPoolExecutor(1) as pool:
-        sha256 = pool.submit(digest, files)
+        sha256 = pool.submit(digest, files)  # hashing releases Python's lock
         layouts = find_layouts(files, columns, decimal)
         _check_memory(layouts)
         reader = _Reader(layouts, rejects)
         ratings = reader.read(on_progress)
         reader.check(ratings)
+        # Arrow keeps the memory of its pieces, which merging would need.
         pa.default_memory_pool().release_unused()
         merged = merge_duplicates(ratings, duplicates, reader.place)
         source = Source(
@@ -146,6 +147,7 @@ def _ratings_in(layout: Layout) -> int:
         return rows
     with layout.file.reading() as (stream, _):
         head = stream.read(_HEAD)
+    # Low, since all lines count as the longest, and compressed files with their stored size.
     longest = max(map(len, head.splitlines()), default=1) + 1
     return layout.file.bytes // longest
 
@@ -178,6 +180,7 @@ class _Reader:
             for piece, position in read(layout, on_fault):
                 collected.add(piece)
                 self.rows[number] += len(piece)
+                # The strict reader counts the bytes that it writes, which may be more.
                 on_progress(min(before + position, total), total)
             before += layout.file.bytes
         if not sum(self.rows):
@@ -198,6 +201,7 @@ class _Reader:
 
     def place(self, row: int) -> str:
         """Return the file and line of a rating, given its position from 0."""
+        # The file is the first one whose rows end after this row.
         number = int(np.searchsorted(np.cumsum(self.rows), row, side="right"))
         return place_of(self.layouts[number], row - sum(self.rows[:number]))
 
@@ -225,11 +229,11 @@ def _parsed(piece: TextPiece) -> RatingPiece:
     parsed = piece.parse(types)
     user, item, rating = (parsed[columns[role]] for role in ("user", "item", "rating"))
     if user.null_count or item.null_count or rating.null_count:
-        raise Refused
+        raise Refused  # an empty field; the strict reader names its line
     if empty_ids(user.dictionary).any() or empty_ids(item.dictionary).any():
         raise Refused
     values = to_numpy(rating)
-    if not np.isfinite(values).all():
+    if not np.isfinite(values).all():  # Arrow reads "nan" and "inf" as numbers
         raise Refused
     times = _times(parsed[columns["timestamp"]]) if "timestamp" in columns else None
     return RatingPiece(user, item, values, times)

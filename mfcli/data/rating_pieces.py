@@ -1,4 +1,4 @@
-"""Pieces of ratings, and how they are joined: ids are numbered, columns concatenated."""
+"""Pieces of ratings, and how they are joined: ids are numbered, and columns are concatenated."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ class Collector:
         DataError
             If times are in several units.
         """
+        # `pop`, so that the pieces of a column are freed before the next one is joined.
         times = self._columns.pop("timestamp")
         columns = {name: np.concatenate(self._columns.pop(name)) for name in [*self._columns]}
         return Ratings(

@@ -52,8 +52,8 @@ class Source:
     settings : dict
         The settings of the data stage that were used to read them.
     conflicts : int
-        Duplicates with another value than the rating that was kept, of which no time tells which
-        one is the latest.
+        Duplicates that differ in value from the rating that was kept, without a time that tells
+        which one is the latest.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Source:
 
     def joined(self, other: Source) -> Source:
         """Return a description of two sources as one."""
-        digests = f"{self.sha256}\n{other.sha256}"
+        digests = f"{self.sha256}\n{other.sha256}"  # as for two files that are read together
         kinds = sorted({*self.rejected, *other.rejected})
         return replace(
             self,
@@ -114,6 +114,7 @@ class Ratings:
 
     @property
     def mean(self) -> float:
+        # float32 would lose digits over millions of ratings.
         return float(self.rating.mean(dtype=np.float64))
 
     @property

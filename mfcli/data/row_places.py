@@ -1,4 +1,7 @@
-"""Finds the line of a row again, for messages."""
+"""Find the line of a row again, for messages.
+
+Readers do not keep line numbers, which would take memory for each rating.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ def _table_row(layout: Layout, row: int) -> int:
         if sound > row:
             break
     number = row + 1
-    for skipped in faulty:  # ascending
+    # Each faulty row at or before the number moves it by one; they are in ascending order.
+    for skipped in faulty:
         number += skipped <= number
     return number

@@ -64,6 +64,7 @@ def _ids_in(file: File, role: str) -> pa.Array:
     layout = find_layout(file, needed=(role,), aliases=_NAMES)
     if layout.header:
         return one_array(_read(layout)[role])
+    # Without a header, a line is one id, even if it contains separators.
     lines = [line.strip() for line in _lines_of(file)]
     return to_texts([_unquoted(line) for line in lines if line])
 
@@ -116,6 +117,7 @@ def read_titles(path: Path) -> pa.Table:
 
 
 def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa.Array) -> None:
+    # The title that is used, for each row: that of the first row with the same id.
     titles = title.take(first).take(pc.index_in(item, value_set=item.take(first)))
     differ = item.filter(pc.not_equal(title, titles)).unique()
     if len(differ):
@@ -159,5 +161,6 @@ def _texts_of(layout: Layout, table: pa.Table, before: int, on_fault: OnFault) -
     texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)
     if "title" in columns:
         title = one_array(columns["title"]).cast(pa.string())
+        # A missing title is empty, as in a text.
         texts["title"] = pc.if_else(pc.is_valid(title), title, "")
     return pa.table({role: column.cast(pa.string()) for role, column in texts.items()})

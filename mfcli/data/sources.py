@@ -184,6 +184,7 @@ def _files(path: Path) -> list[File]:
         return [_file(path)]
     parts = _parts(path)
     filled = [part for part in parts if part.stat().st_size]
+    # If all are empty, the first one is refused as empty.
     return [replace(_file(part), is_part=True) for part in filled or parts]
 
 

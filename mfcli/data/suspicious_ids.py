@@ -1,4 +1,4 @@
-"""Warnings about ids of texts that another program has probably changed."""
+"""Warnings about text ids that another program has probably altered."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from mfcli.errors import warn
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # the byte order mark, as a character
 _ROUNDED = r"^[0-9](\.[0-9]+)?E\+[0-9]+$"
-_COMMENTED_OUT = r"^(#|%|//)\s*[0-9]+$"
+_COMMENTED_OUT = r"^(#|%|//)\s*[0-9]+$"  # words after a mark may be hashtags or titles
 
 
 def warn_of_ids(place: object, role: str, ids: pa.Array, *, starts_lines: bool) -> None:
-    """Warn of ids that are probably not what was meant.
+    """Warn of ids that are probably not as intended.
 
     Parameters
     ----------
@@ -27,8 +27,9 @@ def warn_of_ids(place: object, role: str, ids: pa.Array, *, starts_lines: bool) 
         Whether the ids are in the first column of a text.
     """
     if ids.type != pa.string():
-        return
+        return  # a mark or a space would have made the ids text
     trimmed = pc.ascii_trim_whitespace(ids)
+    # Spaces alone are ordinary in names; they matter if two ids become one without them.
     alike = len(ids) - pc.count_distinct(trimmed).as_py()
     _warn(
         place,
@@ -39,7 +40,7 @@ def warn_of_ids(place: object, role: str, ids: pa.Array, *, starts_lines: bool) 
     _warn(
         place,
         ids.filter(pc.starts_with(ids, _MARK)),
-        f"has {role} ids that begin with a byte order mark, as of files that were joined",
+        f"has {role} ids that begin with a byte order mark, probably from joined files",
         "remove the mark",
     )
     _warn(

@@ -1,6 +1,6 @@
-"""Tables to write, as CSV or Parquet.
+"""Write tables as CSV or Parquet.
 
-In CSV, texts that a spreadsheet would take for formulas get a quote in front (OWASP, "CSV
+In CSV, an apostrophe is put before texts that a spreadsheet would take for formulas (OWASP, "CSV
 Injection").
 """
 
@@ -73,10 +73,10 @@ def csv_rows(table: pa.Table) -> bytes:
 
 
 def guarded(table: pa.Table) -> pa.Table:
-    """Put a quote in front of the texts of a table that look like formulas; numbers stay."""
+    """Put an apostrophe before the texts of a table that look like formulas; numbers stay."""
     for place, name in enumerate(table.column_names):
         column = table.column(place)
-        if column.type == pa.string():
+        if column.type == pa.string():  # a negative number is not a formula
             # The last argument is the separator: each text becomes ' and the text.
             quoted = pc.binary_join_element_wise("'", column, "")
             is_formula = pc.match_substring_regex(column, _FORMULA_PATTERN)
@@ -85,5 +85,5 @@ def guarded(table: pa.Table) -> pa.Table:
 
 
 def guarded_text(text: str) -> str:
-    """Put a quote in front of a text that looks like a formula."""
+    """Put an apostrophe before a text that looks like a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""Tells decimals from thousands in ratings such as 1,234 and 1.234, which may be either."""
+"""Distinguish decimal marks from thousands separators in ratings such as 1,234 and 1.234."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_thousands(layout: Layout, ratings: Floats) -> None:
     Raises
     ------
     DataError
-        If the mark is a comma, which spreadsheets write in both meanings.
+        If the mark is a comma, which spreadsheets use for both.
     """
     if layout.format != "text" or not _may_be_thousands(ratings):
         return
@@ -41,7 +41,7 @@ def check_thousands(layout: Layout, ratings: Floats) -> None:
     if example is None:
         return
     mark = _NAMES[layout.decimal]
-    rule = f"has three digits after every {mark} of the ratings, so they are decimals or thousands"
+    rule = f"has three digits after every {mark} in the ratings, which may separate thousands"
     if layout.decimal == ",":
         raise DataError(
             rule,
@@ -67,7 +67,7 @@ def _sed(layout: Layout, mark: str) -> str:
 
 
 def _may_be_thousands(ratings: Floats) -> bool:
-    """Return whether all fractions are of three digits at most, and of numbers from 1 on."""
+    """Return whether all fractions have at most three digits and belong to numbers above 1."""
     has_fraction = has_whole = False
     for start in range(0, len(ratings), _SLICE):  # the first ratings usually decide
         part = ratings[start : start + _SLICE]
@@ -85,6 +85,7 @@ def _example(layout: Layout) -> str | None:
     """Return a rating that may be in thousands; None if one is certainly a decimal."""
     pattern = _GROUPS.replace("MARK", layout.decimal)
     example = None
+    # The numbers no longer tell 1.5 from 1.500, so the texts are read again; few files get here.
     for texts in _texts(layout):
         marked = texts.filter(pc.match_substring(texts, layout.decimal))
         fits = pc.match_substring_regex(marked, pattern)

@@ -27,7 +27,7 @@ UNITS = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
 """Units other than seconds, and how many make a second."""
 
 PLAUSIBLE = 10**8
-"""Seconds since 1970 from which on a time is plausible: a day in 1973."""
+"""Smallest plausible time, in seconds since 1970: in March 1973."""
 
 _FORMS = {4: "years", 6: "YYYYMM", 8: "YYYYMMDD", 12: "YYYYMMDDhhmm", 14: "YYYYMMDDhhmmss"}
 """Dates written as whole numbers, by their number of digits. Ten digits are seconds."""
@@ -65,10 +65,11 @@ def moment_of(text: str, decimal: str = ".") -> Moment:
     """
     try:
         number = _number(text.replace(decimal, "."))
-    except ValueError:
+    except ValueError:  # not a number; an infinite one is an OverflowError
         date = datetime.datetime.fromisoformat(text.strip().removesuffix(" UTC"))
         zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
         return Moment(math.floor(zoned.timestamp()), is_date=True)
+    # Python reads 1_000 as a number; Arrow and other programs do not.
     if "_" in text or not -(2**63) <= number < 2**63:
         raise ValueError(text)
     return Moment(number, is_date=False)
@@ -122,7 +123,7 @@ def _dates(column: pa.Array) -> pa.Array:
 
 
 def _floored(column: pa.Array) -> pa.Array:
-    values = np.floor(to_numpy(column))
+    values = np.floor(to_numpy(column))  # a cast would round -0.5 to 0
     good = to_mask(pc.is_valid(column)) & (np.abs(values) < _MOST)  # false for NaN
     numbers = to_arrow(np.where(good, values, 0).astype(np.int64))
     return pc.if_else(to_arrow_mask(good), numbers, pa.scalar(None, pa.int64()))
@@ -137,12 +138,14 @@ def _integers(column: pa.Array) -> pa.Array:
 
 def _parsed(column: pa.Array) -> pa.Array:
     texts = column.cast(pa.string())
+    # One cast for all texts, if they are written alike; otherwise each is parsed in Python.
     for kind in TEXTS:
         try:
             return time_column(texts.cast(kind))
         except pa.ArrowInvalid:
             pass
     moments = [_moment_or_none(text) for text in texts.to_pylist()]
+    # The first time decides; times of the other kind are faults.
     is_date = next((moment.is_date for moment in moments if moment), False)
     numbers = [m.number if m and m.is_date == is_date else None for m in moments]
     found = pa.array(numbers, pa.int64())
@@ -179,7 +182,7 @@ def in_seconds(
     DataError
         If some numbers are in another unit than the others.
     """
-    times = np.concatenate([piece.view(np.int64) for piece in pieces])
+    times = np.concatenate([piece.view(np.int64) for piece in pieces])  # a copy, changed below
     if all(_is_numeric(piece) for piece in pieces):
         return _converted(times, source, place)
     numeric = np.concatenate([np.full(len(piece), _is_numeric(piece)) for piece in pieces])
@@ -197,13 +200,14 @@ def _converted(
     numbers: NDArray[np.int64], source: object, place: Callable[[int], str]
 ) -> NDArray[np.int64]:
     low, high = int(numbers.min()), int(numbers.max())
+    # Calendar forms come first: 20150131 would also be seconds, of August 1970.
     digits = len(str(high))
     seconds = _calendar_seconds(numbers, digits) if len(str(low)) == digits else None
     if seconds is not None:
         _report(_FORMS[digits], seconds, source)
         return seconds
     unit = _unit_of(high)
-    if unit != _unit_of(low):
+    if unit != _unit_of(low):  # the median tells the unit of most
         unit = _unit_of(int(np.partition(numbers, len(numbers) // 2)[len(numbers) // 2]))
         _check_unit(numbers, unit, place)
     if unit == "seconds":
@@ -248,6 +252,7 @@ def _calendar_seconds(numbers: NDArray[np.int64], digits: int) -> NDArray[np.int
     month, day, *clock = fields + missing[len(fields) :]
     months = (12 * (numbers - 1970) + month - 1).astype("datetime64[M]")
     days = months.astype("datetime64[D]") + (day - 1)
+    # February 30 would be a day of March.
     is_date = (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("datetime64[M]") == months)
     is_date &= (clock[0] < 24) & (clock[1] < 60) & (clock[2] < 60)
     seconds = days.astype("datetime64[s]").view(np.int64)

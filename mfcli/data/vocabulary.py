@@ -51,7 +51,7 @@ class Vocabulary:
         if ids.type != known.type:
             known, ids = known.cast(pa.string()), ids.cast(pa.string())
             return found_as_text(ids, lambda texts: positions(texts, known), self)
-        if ids is known:
+        if ids is known:  # as when a vocabulary is matched with itself
             return np.arange(len(known), dtype=np.int32)
         return positions(ids, known)
 
@@ -63,7 +63,7 @@ class Vocabulary:
     def without_empty(self, rows: Rows) -> tuple[Vocabulary, Rows]:
         """Drop the ids with a count of zero, and also return `rows` in the new numbering."""
         full = self.counts > 0
-        number = np.cumsum(full, dtype=np.int32) - 1
+        number = np.cumsum(full, dtype=np.int32) - 1  # the new row of each id that stays
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
 
 
@@ -159,6 +159,7 @@ def unknown_id(
 
 
 def _similar(vocabulary: Vocabulary, unknown: str) -> int | str | None:
+    # A pass over all ids, which only an error needs.
     plain = pc.utf8_lower(pc.utf8_trim_whitespace(vocabulary.ids.cast(pa.string())))
     found = pc.index(plain, unknown.strip().lower()).as_py()
     similar: int | str | None = vocabulary.ids[found].as_py() if found >= 0 else None

@@ -153,7 +153,7 @@ class _Predictors:
         return ErrorSums(
             BinnedSums(len(self._own.users), *RATING_TERMS, "error", *columns),
             BreakdownSums(self._activity, self._popularity, self._model.scale, self._months),
-            BinnedSums(2, *ERROR_TERMS),
+            BinnedSums(2, *ERROR_TERMS),  # not trained on, and trained on
         )
 
     def add(self, sums: ErrorSums, part: slice) -> None:
@@ -161,6 +161,7 @@ class _Predictors:
         own, rating = self._own.take(part), self._own.rating[part].astype(np.float64)
         raw, clipped, fitted = self._predict(part)
         predicted = (clipped if self._clip else raw).astype(np.float64)
+        # One value, which broadcasts; rounded as the predictions are.
         mean = np.full(1, self._baseline.mu, np.float32)
         values: dict[str, NDArray[Any]] = {"model": predicted, "mean": mean, "biases": fitted}
         errors = {PREFIXES[name]: prediction - rating for name, prediction in values.items()}
@@ -191,6 +192,7 @@ def _squared(predicted: Floats, rating: Doubles) -> float:
 def _training_counts(vocabulary: Vocabulary, ids: pa.Array) -> Counts:
     """Return the training ratings of each id; 0 for ids that are not in the vocabulary."""
     rows = vocabulary.rows(ids)
+    # Row -1 is the last entry, which `where` drops again.
     return np.where(rows >= 0, vocabulary.counts[rows], 0)
 
 

@@ -46,6 +46,7 @@ class Baseline:
 
     def predict(self, user: Rows, item: Rows) -> Floats:
         """Predict ratings by rows, shape (n,); an unknown row (-1) has no bias."""
+        # -1 reads the last bias, which `where` drops again.
         biases = np.where(user >= 0, self.user_biases[user], 0)
         biases += np.where(item >= 0, self.item_biases[item], 0)
         return (self.mu + biases).astype(np.float32)
@@ -53,6 +54,6 @@ class Baseline:
 
 def _damped(rows: Rows, residual: Doubles, counts: Counts, damping: float) -> Doubles:
     sums = np.bincount(rows, weights=residual, minlength=len(counts))
-    # without damping, rows without ratings would divide 0 by 0; their bias is 0
+    # Without damping, rows without ratings would divide 0 by 0; their bias is 0.
     biases: Doubles = sums / np.maximum(counts + damping, np.finfo(np.float64).tiny)
     return biases

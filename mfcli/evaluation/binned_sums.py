@@ -66,6 +66,7 @@ class Bins:
 
     def __init__(self, low: float, high: float, count: int) -> None:
         self.low, self.count = low, count
+        # With a single value, any width puts it into the first bin.
         self.width = (high - low) / count if high > low else 1.0
 
     def of(self, values: NDArray[Any]) -> Rows:

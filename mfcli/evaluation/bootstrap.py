@@ -53,8 +53,7 @@ class Bootstrap:
         -------
         float64 array, shape (s, resamples)
             Sums over n_users users drawn with replacement. Shape (s, 0) if there are fewer than two
-            users, because the variation between users is then
-            unknown.
+            users, because the variation between users is then unknown.
         """
         count = rows.shape[1]
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
@@ -66,7 +65,7 @@ class Bootstrap:
             )
             # Only how often each user is drawn matters: one product gives all sums of the resample.
             times = np.bincount(drawn, minlength=count).astype(np.float64)
-            # einsum adds in a fixed order; the sums of BLAS depend on the number of threads
+            # einsum adds in a fixed order; the sums of BLAS depend on the number of threads.
             totals[:, number] = np.einsum("su,u->s", rows, times)
 
         each(draw, totals.shape[1], self.threads)

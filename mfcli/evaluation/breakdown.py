@@ -24,7 +24,7 @@ GROUPS = {
 
 _TENTHS = 10
 _CALIBRATION = 20  # bins of the predicted ratings
-_RESIDUALS = 60  # bins of rating less prediction
+_RESIDUALS = 60  # bins of rating minus prediction
 _MOST_VALUES = 20  # distinct ratings that have a bin each
 _FIRST_MONTH, _END_OF_MONTHS = -12 * 1969, 12 * 8030  # of the years 1 to 9999, from 1970
 _MOST_ROWS = 1200  # rows of a list; timestamps that span more months are not in seconds
@@ -50,7 +50,7 @@ class ActivityError(Section):
     ratings : int
     rmse : float
     bias : float
-        Mean of prediction less rating.
+        Mean of prediction minus rating.
     """
 
     low: Whole
@@ -92,7 +92,7 @@ class CalibrationPoint(Section):
 
 
 class Residuals(Section):
-    """Histogram of rating less prediction: n + 1 `edges` of bins and n numbers of `ratings`."""
+    """Histogram of rating minus prediction: n + 1 `edges` of bins and n numbers of `ratings`."""
 
     edges: list[float]
     ratings: list[Whole]
@@ -184,7 +184,7 @@ class BreakdownSums:
         pair = {"rating": rating, "predicted": predicted}
         self._values.add(self._value_bins.of(rating), squared=squared, **pair)
         self._predicted.add(self._predicted_bins.of(predicted), **pair)
-        # A residual is rating less prediction, so the opposite of an error.
+        # A residual is rating minus prediction: the opposite of an error.
         self._residuals.add(self._residual_bins.of(-error))
         if seconds is not None and len(self._months.counts):
             month = month_of(seconds) - self._first_month
@@ -307,6 +307,7 @@ def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
     """
     # Ids without measured ratings belong to no tenth, and would leave some of them empty.
     present = sums.counts > 0
+    # np.unique sorts ids, not ratings.
     values, place = np.unique(amount[present], return_inverse=True)
     by_value = BinnedSums(len(values), "ratings", "squared", "error")
     columns = {name: sums[name][present] for name in ("squared", "error")}

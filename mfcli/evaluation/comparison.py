@@ -72,7 +72,7 @@ class Comparison:
         return [n for n, value in enumerate(values) if value is not None and value == best]
 
     def difference(self, measure: str, run: str) -> Difference | None:
-        """Return a run's measure less that of the first run; None if one of them lacks it.
+        """Return a run's measure minus that of the first run; None if either lacks it.
 
         Both were measured on the same resamples of the users, so the draws of the difference are
         the differences of the draws.
@@ -143,6 +143,7 @@ def _protocol_difference(
     folds = len(other.protocols), len(first.protocols)
     if folds[0] != folds[1]:
         return "folds", *folds
+    # Fold by fold: the folds of a split differ in their hashes.
     for one, two in zip(first.protocols, other.protocols, strict=True):
         firsts, own = _compared(one), _compared(two)
         for name in firsts:

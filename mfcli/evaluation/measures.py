@@ -50,6 +50,7 @@ class Measure:
     def best(self, values: Iterable[float | None]) -> float | None:
         """Return the best of several values; None if there are fewer than two or none is better."""
         found = [value for value in values if value is not None]
+        # A single value has nothing to be compared with.
         if not self.better or len(found) < 2:
             return None
         return min(found) if self.better == "lower" else max(found)

@@ -267,7 +267,7 @@ def _check_same_training(folds: list[Metrics]) -> None:
     first, *others = [fold.training for fold in folds]
     for number, other in enumerate(others, start=2):
         for name in first | other:
-            # the number of blocks depends on the size of the fold
+            # The number of blocks depends on the size of the fold.
             if other.get(name) != first.get(name) and name != "blocks":
                 raise ArtifactError(
                     f"fold {number} was trained with {name} {other.get(name)}, fold 1 with"

@@ -60,6 +60,7 @@ def is_metrics(path: Path) -> bool:
     ArtifactError
         If it is missing or not a JSON object.
     """
+    # A history of Keras may hold NaN, which JSON itself does not allow.
     return looks_like_metrics(read_json(path, finite=False))
 
 

@@ -87,17 +87,11 @@ def evaluate(
         If an argument has another type, `on` is not one of the above, or rankings are to be
         measured on the training ratings.
     """
-    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
-    remedy: Text = ["give a split, and these ratings as ", Param("on")]
-    check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
-    check_type(config, Config, "config")
+    _check_arguments(model, split, config, on, ranking)
     ratings, name = _ratings_of(split, on)
-    if ranking and name == "train":
-        raise UsageError("rankings leave out the train ratings", remedy="use test or valid instead")
-    if not len(ratings):
-        raise DataError("contains no ratings to evaluate on", place=name)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
     baseline = Baseline.fit(split.train, config.damping)
+    # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
     if model.split_hash != split.hash and on != "train":
         warn(
@@ -136,6 +130,21 @@ def evaluate(
     )
 
 
+def _check_arguments(
+    model: Model, split: Split, config: Config, on: str | Ratings, ranking: bool
+) -> None:
+    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    remedy: Text = ["give a split, and these ratings as ", Param("on")]
+    check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
+    check_type(config, Config, "config")
+    if isinstance(on, Ratings):
+        return  # perhaps from a file with the name of a part
+    if not isinstance(on, str) or on not in PARTS:
+        raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
+    if ranking and on == "train":
+        raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
+
+
 def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:
     """Mark the ratings that the model was trained on; None if its training ratings are unknown."""
     if model.split_hash != split.hash:
@@ -148,7 +157,7 @@ def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:
 def _overlap(sums: BinnedSums, name: str) -> Overlap:
     """Describe the overlap with the training ratings, and warn about it."""
     rmse, mae = np.sqrt(sums.mean("squared")), sums.mean("absolute")
-    others, trained_on = (
+    others, trained_on = (  # bins 0 and 1 of a mask
         PartError(ratings=int(n), rmse=float(a) if n else None, mae=float(b) if n else None)
         for n, a, b in zip(sums.counts, rmse, mae, strict=True)
     )
@@ -166,14 +175,16 @@ def _overlap(sums: BinnedSums, name: str) -> Overlap:
 def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
     """Return the ratings to evaluate on and their name."""
     if isinstance(on, Ratings):
-        return on, on.source.name if on.source else "other ratings"
-    if not isinstance(on, str) or on not in PARTS:
-        raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
-    if on not in split.parts:
+        ratings, name = on, on.source.name if on.source else "other ratings"
+    elif on in split.parts:
+        ratings, name = split.parts[on], on
+    else:
         raise ArtifactError(
             f"the split has no {ratings_of(on)}", remedy=["split again with ", Param(on, 0.1)]
         )
-    return split.parts[on], on
+    if not len(ratings):
+        raise DataError("contains no ratings to evaluate on", place=name)
+    return ratings, name
 
 
 def _merged(errors: dict[str, Measured], rankers: dict[str, Measured]) -> dict[str, Measured]:
@@ -200,9 +211,10 @@ def _beside(model: Measured, baseline: Measured) -> BaselineMetrics:
 def _gain(model: Measured, baseline: Measured) -> tuple[float, Interval | None]:
     """Return the fraction of the baseline's RMSE that the model removes, and its interval."""
     own, other = model.values["rmse"], baseline.values["rmse"]
-    # both are measured on the same resamples, so the draws of the gain are the gains of the draws
+    # Both are measured on the same resamples, so the draws of the gain are the gains of the draws
     with np.errstate(divide="ignore", invalid="ignore"):
         draws = 1 - model.draws["rmse"] / baseline.draws["rmse"]
+    # A baseline without error leaves nothing to gain.
     return 1 - own / other if own is not None and other else 0.0, interval(draws)
 
 
@@ -218,6 +230,7 @@ def _protocol(
         on=name,
         source=ratings.source.sha256 if ratings.source else None,
         ratings=len(ratings),
+        # Faster than np.unique, which sorts.
         users=int(np.count_nonzero(np.bincount(ratings.user))),
         split=split.hash,
         trained_on=model.split_hash,

@@ -98,12 +98,14 @@ def measure_rankings(
     liked = _Liked.of(ratings.take(is_relevant), model, rated)
     if not len(liked.users):
         raise DataError(
-            f"no rating of an item that is not in train is at least {relevant:g}",
+            f"no rating is at least {relevant:g}, except of items that the user rated in training",
             remedy=["lower ", Param("relevant"), ", or omit ", Param("ranking")],
         )
+    # Items of `train` that the model does not know have row -1, which bincount refuses.
     counts = np.bincount(own.item[own.item >= 0], minlength=len(model.items))
     rankers = _rankers(model, rated, counts, _biases(model, train, baseline), at, bootstrap.threads)
     popularity = _fractions_below(counts)
+    # All rankers rank a block before the next one, so that progress is of users.
     found = {name: _RankingSums(liked, at, popularity) for name in rankers}
     for start in range(0, len(liked.users), _BLOCK):
         users = liked.users[start : start + _BLOCK]

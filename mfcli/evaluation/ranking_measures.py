@@ -75,12 +75,13 @@ def _reciprocal_rank(ranked: RankedHits) -> Doubles:
 
 
 def _ranks(ranked: RankedHits) -> NDArray[np.int64]:
-    return np.arange(1, ranked.hits.shape[1] + 1)
+    return np.arange(1, ranked.hits.shape[1] + 1)  # (n,)
 
 
 USER_FORMULAS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
     "ndcg": _ndcg,
     "recall": lambda ranked: ranked.hits.sum(axis=1) / ranked.relevant,
+    # Divided by the cutoff even if fewer items are ranked, as in trec_eval.
     "precision": lambda ranked: ranked.hits.sum(axis=1) / ranked.cutoff,
     "map": _average_precision,
     "mrr": _reciprocal_rank,

@@ -1,6 +1,6 @@
 """Formulas of the rating errors, computed from sums over the ratings of each user.
 
-With e the error of a rating r (prediction less r), n the number of ratings, and m their mean:
+With e the error of a rating r (prediction minus r), n the number of ratings, and m their mean:
 
     MSE = sum e^2 / n        RMSE = sqrt(MSE)        MAE = sum |e| / n
     R2 = 1 - sum e^2 / sum (r - m)^2
@@ -26,7 +26,7 @@ Sums: TypeAlias = Mapping[str, Doubles]
 """Sums over users by name; each is a number, or an array with an entry for each resample."""
 
 RATING_TERMS: dict[str, Term] = {"rating": lambda shifted: shifted, "rating_squared": np.square}
-"""Functions of a rating less a constant, summed over the ratings of each user."""
+"""Functions of a rating minus a constant, summed over the ratings of each user."""
 
 ERROR_TERMS: dict[str, Term] = {"squared": np.square, "absolute": np.abs}
 """Functions of an error, summed over the ratings of each user."""
@@ -38,7 +38,7 @@ USER_TERMS: dict[str, Callable[[Sums], Doubles]] = {
 
 
 def _r2(sums: Sums) -> Doubles:
-    # sum (r - m)^2 = sum r^2 - (sum r)^2 / n, for ratings less any constant
+    # sum (r - m)^2 = sum r^2 - (sum r)^2 / n, for ratings minus any constant
     variance = sums["rating_squared"] - np.square(sums["rating"]) / sums["ratings"]
     varies = variance > 1e-9 * np.maximum(sums["ratings"], 1)  # beyond rounding errors
     return np.asarray(1 - sums["squared"] / np.where(varies, variance, np.nan))
@@ -55,7 +55,7 @@ FORMULAS: dict[str, Callable[[Sums], Doubles]] = {
 
 
 def rating_columns(shifted: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Return the columns to sum for ratings less a constant."""
+    """Return the columns to sum for ratings minus a constant."""
     return {name: term(shifted) for name, term in RATING_TERMS.items()}
 
 
@@ -109,4 +109,4 @@ def _computed(sums: Sums, prefix: str) -> dict[str, Doubles]:
 
 
 def _defined(value: Doubles) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return float(value) if np.isfinite(value) else None  # JSON has no NaN

@@ -52,6 +52,7 @@ class _Bounded(io.RawIOBase):
         left = self._start + allowed - time.monotonic()
         if left <= 0:
             raise TimeoutError("the server is too slow")
+        # Wait for a silent server no longer than the time that is left.
         self._socket.settimeout(min(left, TIMEOUT))
         count = self._file.readinto(buffer) or 0
         self._read += count
@@ -65,14 +66,16 @@ class _Bounded(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
+    """A response that reads from a `_Bounded`."""
+
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
-        self.fp.close()
+        self.fp.close()  # the file that Python made, which has no bounds
         self._bounded = _Bounded(sock)
         self.fp = io.BufferedReader(self._bounded)
 
     def begin(self) -> None:
-        super().begin()
+        super().begin()  # reads the status and the headers
         self._bounded.begin_body()
 
 

@@ -19,14 +19,14 @@ from mfcli.fetch.connections import opened
 from mfcli.types import Progress
 
 PAUSES = (1.0, 2.0, 4.0)  # seconds before each new attempt after a temporary failure
-CHUNK = 1 << 18
+CHUNK = 1 << 18  # bytes read at a time
 MIRROR = ("use ", Param("base", "URL"))
 
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class _Temporary(Exception):
-    """A failure that another attempt may not have."""
+    """A failure that may not occur on another attempt."""
 
 
 def download(address: str, part: Path, most: int, on_progress: Progress) -> None:
@@ -74,7 +74,7 @@ def _continue(address: str, part: Path, most: int, on_progress: Progress) -> Non
     with response, _open(part, append=done > 0) as file:
         while total <= most and (piece := _read(response, address, part)):
             done += file.write(piece)
-            total = max(done, total)
+            total = max(done, total)  # the length may be missing
             on_progress(done, total)
     if total > most:
         part.unlink(missing_ok=True)
@@ -89,6 +89,7 @@ def _size(part: Path) -> int:
         status = part.lstat()
     except FileNotFoundError:
         return 0
+    # With a second hard link, writing would change another file too.
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         rule = "must be a regular file without other links"
         raise ArtifactError(rule, place=part, remedy=["remove it, or use another ", Param("out")])

@@ -37,6 +37,7 @@ _LARGEST_PAGE = 1 << 16  # bytes of a page with an MD5
 _ADDRESS = re.compile(r"https?://(\[[\da-f:]+\]|[\w.-]+)(:\d+)?(/[^?#\s]*)?", re.A | re.I)
 
 _PLAIN = re.compile(r"(?!.*\.\.)[\w.-]+(/[\w.-]+)*")  # a relative path that stays in its folder
+# What zipfile raises for damaged, encrypted (RuntimeError) or unsafe (ValueError) archives.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 
 
@@ -62,7 +63,7 @@ class Fetched:
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the attributes in a form that JSON has."""
+        """Return the attributes as plain values, for JSON."""
         return {**vars(self), "folder": str(self.folder), "ratings": str(self.ratings)}
 
 
@@ -80,7 +81,7 @@ def fetch_movielens(
     name : str
         One of `NAMES`.
     out : Path
-        Where to put the folder of the data set.
+        The folder in which to create the folder of the data set.
     base : str, optional
         Address (http or https) of a mirror that has NAME.zip; by default GroupLens.
     on_progress : callable, optional
@@ -196,12 +197,13 @@ def _unpack(
             if total > LARGEST or required not in files or not all(map(_PLAIN.fullmatch, files)):
                 rule = f"it must hold {ratings}, plain paths and at most {LARGEST:,} bytes"
                 raise ValueError(rule)
+            # The last of them would replace the others, on some systems also if only case differs.
             if _has_a_name_twice([m.filename for m in inside]):
                 raise ValueError("it must hold each name once")
             for path in files:
                 target = out / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # zipfile reads at most the declared number of bytes, and checks their CRC
+                # zipfile reads at most the declared number of bytes, and checks their CRC.
                 with source.open(f"{root}/{path}") as packed, target.open("wb") as file:
                     while piece := packed.read(CHUNK):
                         done += file.write(piece)

@@ -1,4 +1,4 @@
-"""Counts of predicted pairs, and of those that the model knows only in part."""
+"""Counts of predicted pairs, and of those whose user or item is unknown or unrated."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PairCounts:
         self.unrated_items += _unrated(model.items, item)
 
     def __str__(self) -> str:
-        """Return a sentence on the pairs that are not fully known; empty if all are."""
+        """Describe the pairs with an unknown or unrated id; empty if there are none."""
         counts = {
             "an unknown user": self.unknown_users,
             "an unknown item": self.unknown_items,
@@ -57,4 +57,5 @@ class PairCounts:
 
 
 def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:
+    # Row -1 reads the last count, which the second condition drops.
     return int(np.count_nonzero((vocabulary.counts[rows] == 0) & (rows >= 0)))

@@ -88,7 +88,7 @@ def predict_file(
         If the file cannot be written.
     """
     with open_sources([name], encoding) as files:
-        if len(files) > 1:
+        if len(files) > 1:  # a folder; one result cannot keep the header of each file
             rule = f"holds {len(files)} files"
             raise DataError(rule, place=name, remedy="predict one file at a time")
         layout = find_layout(files[0], columns, needed=PAIRS)
@@ -143,7 +143,7 @@ def _predict(
 def _check_first(layout: Layout, done: _Done) -> None:
     """Refuse a first line that is read as a pair, but probably names the columns."""
     if layout.format != "text" or layout.header or not len(done):
-        return
+        return  # the columns have names, or there is no row
     names = [done.piece.user[0].as_py(), done.piece.item[0].as_py()]
     known = done.predicted.user[0] >= 0 or done.predicted.item[0] >= 0
     if not known and not any(is_number(name, ".") for name in names):
@@ -161,6 +161,7 @@ def _check_first(layout: Layout, done: _Done) -> None:
 
 def _check_known(model: Model, layout: Layout, done: _Done, before: int) -> None:
     """Refuse the first pair with an unknown id."""
+    # The first pair in the order of the file; of its ids, the user.
     unknown_user, unknown_item = done.predicted.user < 0, done.predicted.item < 0
     unknown = unknown_user | unknown_item
     if not unknown.any():
@@ -196,6 +197,7 @@ def _opened(out: Path | BinaryIO, layout: Layout) -> Iterator[_Sink]:
         yield _TextSink(out, layout)
         return
     check_table_suffix(out)
+    # Nothing replaces the file if a piece of the input is faulty.
     with replacing_file(out) as temporary:
         if out.suffix.lower() == ".parquet":
             with _ParquetSink(temporary, layout) as sink:
@@ -206,7 +208,7 @@ def _opened(out: Path | BinaryIO, layout: Layout) -> Iterator[_Sink]:
 
 
 class _TextSink:
-    """Writes text; the header is written at once."""
+    """Writes text; the header is written immediately."""
 
     whole = False
 

@@ -45,6 +45,7 @@ class Predictor:
 
     def __init__(self, model: Model, *, clip: bool) -> None:
         self.model, self._clip = model, clip
+        # Built once, for all pieces of a file.
         self._users, self._items = _Finder(model.users), _Finder(model.items)
 
     def __call__(self, user: pa.Array, item: pa.Array) -> Predicted:
@@ -78,6 +79,7 @@ class _Finder:
     def __call__(self, ids: pa.Array) -> Rows:
         if not self._rows:
             return self._found(ids)
+        # Python looks up each distinct id once per piece.
         numbered = ids.dictionary_encode()
         found: Rows = self._found(numbered.dictionary)[to_numpy(numbered.indices)]
         return found

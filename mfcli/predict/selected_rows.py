@@ -68,6 +68,7 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path) -> Rows:
     first = ids[int(np.argmax(unknown))].as_py()
     if len(ids) == 1:
         raise unknown_id(vocabulary, first, what, str(file))
+    # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
     rule = (
         f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
         f" {len(vocabulary):,} {what}s"
@@ -127,6 +128,7 @@ def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | N
         return None
     allowed = items.counts >= min_count
     if file is not None:
+        # A mask: items may be listed twice, and the result is in ascending order.
         listed = np.zeros(len(items), np.bool_)
         listed[listed_rows(items, "item", (), file)] = True
         allowed &= listed
@@ -149,11 +151,13 @@ def with_titles(table: pa.Table, file: Path) -> pa.Table:
     listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))
     rows = listed.rows(known["id"].combine_chunks())
     position = np.full(len(distinct), -1)  # of the title of each item
+    # Only items of the table: the file may hold the titles of a whole catalog.
     position[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
     missing = int(np.count_nonzero(position < 0))
     if missing:
         _warn_of_missing(file, missing, distinct[int(np.argmin(position))].as_py(), len(distinct))
     found = to_arrow(position[listed.rows(items)])
+    # `take` returns null where the position is null.
     found = pc.if_else(pc.greater_equal(found, 0), found, pa.scalar(None, pa.int64()))
     titles = known["title"].combine_chunks().take(found)
     return table.append_column("title", pc.if_else(pc.is_valid(titles), titles, ""))

@@ -85,7 +85,7 @@ def _model(folder: Path) -> dict[str, Any]:
 
 
 def _model_now(folder: Path) -> dict[str, Any]:
-    model, record = Model.load(folder), read_model_record(folder)
+    model, record = Model.load(folder), read_model_record(folder)  # loading checks the digests
     outline = read_outline(folder / KERAS_FILE)
     config = model.config.used(TRAINING)
     sides = {"users": model.users, "items": model.items}
@@ -172,11 +172,11 @@ def _hash_of(folder: Path) -> dict[str, Any] | None:
 
 
 def _history(path: Path) -> dict[str, Any]:
-    history = History.read(path)
+    history = History.read(path)  # may also be one of another Keras program
     seconds = history.lists.get("seconds")
     return {
         "epochs": len(history),
-        "seconds": _finite(math.fsum(seconds)) if seconds else None,
+        "seconds": _finite(math.fsum(seconds)) if seconds else None,  # JSON has no infinity
         "curve": _curve(history),
         "lists": {name: _course(name, entries) for name, entries in history.lists.items()},
     }

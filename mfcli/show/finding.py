@@ -83,7 +83,7 @@ def _in_folder(folder: Path) -> list[Artifact]:
 
 def _in_run(folder: Path) -> list[Artifact]:
     """Find what the commands write to the working folder or to the folder of a run."""
-    tests = {
+    tests = {  # in the order of the stages
         Artifact("settings", folder / CONFIG_FILE): Path.is_file,
         Artifact("split", folder / SPLIT_FOLDER): _is_split,
         Artifact("model", folder / MODEL_FOLDER): _is_model,
@@ -113,7 +113,7 @@ def _contains(folder: Path, manifest: str, *others: str) -> bool:
 
 def _of_file(path: Path) -> list[Artifact]:
     path.stat()  # raises if it is missing
-    if path.name in ("split.json", "model.json"):
+    if path.name in ("split.json", "model.json"):  # the record stands for its folder
         return [Artifact(path.stem, path.parent)]
     if path.suffix in (".toml", ".keras"):
         return [Artifact("settings" if path.suffix == ".toml" else "keras", path)]

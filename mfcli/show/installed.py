@@ -31,6 +31,7 @@ def versions() -> dict[str, Any]:
 
 def _version(name: str) -> str | None:
     try:
+        # From the metadata: importing TensorFlow takes seconds.
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None

@@ -55,6 +55,7 @@ def core(ratings: Ratings, min_user: int, min_item: int) -> Ratings:
     DataError
         If nothing is left.
     """
+    # Positions of ratings; ratings themselves are copied only once, at the end.
     kept = np.arange(len(ratings))
     while True:  # a dropped user takes ratings from items, and the other way around
         users = np.bincount(ratings.user[kept], minlength=len(ratings.users))

@@ -110,6 +110,7 @@ def _write_vocabularies(folder: Path, ratings: Ratings) -> None:
 
 def _write_folds(folder: Path, count: int) -> None:
     for fold in range(1, count + 1):
+        # Only a record, so that any command that takes a split also takes a fold.
         (folder / f"fold-{fold}").mkdir()
         write_record(folder / f"fold-{fold}" / _RECORD, FoldRecord(fold=fold))
 
@@ -211,7 +212,7 @@ def _read_folds(folder: Path, record: SplitRecord) -> Folds:
     ratings = read_ratings_arrow(files[_RATINGS], *_read_vocabularies(files))
     if len(ratings) != ends[-1]:
         raise _wrong_number(folder, "ratings")
-    ratings = replace(ratings, source=record.source)
+    ratings = replace(ratings, source=record.source)  # Arrow files do not hold it
     strategy = record_values(record.strategy)
     return Folds(ratings, ends, _scale(record), strategy, record.hash)
 
@@ -252,6 +253,7 @@ def folds_of(folder: Path) -> list[Path]:
         If there is no split, or it is damaged or of another format.
     """
     record = whole(_records(folder), lambda: _read_record(folder))
+    # A fold has no folds; a split that is not k-fold has no ends.
     ends = record.ends if isinstance(record, SplitRecord) else None
     return [folder / f"fold-{fold}" for fold in range(1, len(ends or [0]))]
 

@@ -102,7 +102,7 @@ def check_parts(parts: Mapping[str, Ratings], total: int, strategy: Mapping[str,
 
 def _empty(name: str, count: int, strategy: Mapping[str, Any]) -> DataError:
     rule = f"strategy {strategy['name']} leaves no {name} rating of {count:,}"
-    if "cut" in strategy:
+    if "cut" in strategy:  # a date, so fractions do not help
         which = "an earlier " if name == "test" else "a later "
         check = ", and check that times are in seconds"
         return DataError(rule, remedy=["choose ", which, Param("cut"), check])

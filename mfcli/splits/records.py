@@ -9,7 +9,7 @@ from mfcli.data import Source
 from mfcli.splits.folds import hash_of_entries, leaves_nothing
 from mfcli.storage import Record, Section, Whole
 
-MOST_FOLDS = 100
+MOST_FOLDS = 100  # also the limit of the setting `folds`
 REJECTED = "rejected.csv"  # not part of the hash of a split
 
 
@@ -70,6 +70,7 @@ class SplitRecord(Record, omit_defaults=True):
     ends: list[Whole] | None = None
 
     def __post_init__(self) -> None:
+        # Otherwise a model could not be matched with the split that it was trained on.
         if self.hash != hash_of(self.files):
             raise ValueError("is damaged (its hash is wrong)")
         if self.ends is not None:

@@ -45,6 +45,7 @@ def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
     kept, removed = filtered(ratings, config)
     rng = np.random.default_rng(config.seed)
     for_test, for_valid = strategies_of(config)
+    # The test ratings are drawn first, so that they do not depend on `valid`.
     held = for_test(kept, config.test, rng)
     parts = {"train": kept.take(~held), "test": kept.take(held)}
     used = used_settings(config, removed)

@@ -133,7 +133,7 @@ def _ranks(sorted_user: Rows) -> tuple[Counts, Counts]:
     # Where the user changes, which includes the first position.
     starts = np.flatnonzero(np.diff(sorted_user, prepend=-1))
     counts = np.diff(starts, append=len(sorted_user))
-    rank = np.arange(len(sorted_user)) - np.repeat(starts, counts)
+    rank = np.arange(len(sorted_user)) - np.repeat(starts, counts)  # position within the user
     return rank, np.repeat(counts, counts)
 
 

@@ -104,30 +104,31 @@ def find_columns(
     for role in ALIASES if needed == RATINGS else needed:
         wanted = (chosen or {}).get(role)
         if role == "timestamp" and wanted == "":
-            continue  # an index column may have an empty name
+            continue  # not a name to look for: an index column may have an empty one
         if wanted is None:
             found = _known(place, names, role, aliases[role])
         else:
             found = _chosen(place, names, role, wanted)
         if found is not None:
             columns[role] = found
-        elif role != "timestamp" or wanted:
+        elif role != "timestamp" or wanted:  # times are optional unless they are chosen
             raise _missing(place, role, wanted, names, matrix or _numbers_items(names))
     _check_roles(place, names, columns)
     return columns
 
 
 def _chosen(place: object, names: Sequence[str], role: str, wanted: str) -> int | None:
-    if wanted in names:
+    if wanted in names:  # exactly, before a name that differs in case
         return _only(place, names, names, role, wanted, "rename them, or choose another with ")
     return _only(place, names, [name.lower() for name in names], role, wanted.lower())
 
 
 def _known(place: object, names: Sequence[str], role: str, aliases: Sequence[str]) -> int | None:
     plain = [plain_name(name) for name in names]
-    for alias in aliases:
+    for alias in aliases:  # in the order of preference, not of the columns
         if alias in plain:
             return _only(place, names, plain, role, alias)
+    # None of these names is preferred, so two of them are ambiguous.
     others = sorted({*_OTHER_NAMES.get(role, "").split()}.intersection(plain), key=plain.index)
     if len(others) > 1:
         shown = " and ".join(repr(names[plain.index(name)]) for name in others)

@@ -94,6 +94,7 @@ class _Converted(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while not self._pending and not self._ended:
             self._convert()
+        # The caller may ask for less than a block.
         data, self._pending = self._pending[: len(buffer)], self._pending[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
@@ -111,7 +112,7 @@ class _Converted(io.RawIOBase):
         line, shown = self._lines, ""
         if isinstance(error, UnicodeDecodeError):
             before = error.object[: error.start].decode(self._encoding, errors="replace")
-            line += before.count("\n")
+            line += before.count("\n")  # of the block; `_lines` counts those before it
             shown = f" (byte 0x{error.object[error.start]:02X}: {error.reason})"
         return DataError(
             f"is not {self._encoding} text{shown}",

@@ -66,5 +66,5 @@ class FirstLines:
         return len(self.fields) >= _WIDE and bool(rows) and all(map(self._is_matrix_row, rows))
 
     def _is_matrix_row(self, row: Sequence[str]) -> bool:
-        values = (value.strip() for value in row[1:])
+        values = (value.strip() for value in row[1:])  # the first field is an id
         return all(value.lower() in _MISSING or self.is_number(value) for value in values)

@@ -36,17 +36,18 @@ def has_header(
         first line looks like a row without a rating.
     """
     fields, wanted = first.fields, [name for name in (chosen or {}).values() if name]
-    if _number_columns(fields):
+    if _number_columns(fields):  # before positions: "1" may be a name here
         return _is_header_of_numbers(first, wanted)
     known = any(role_of(field, aliases) for field in fields)
     if wanted and all(map(is_position, wanted)):
         if known and set(wanted) <= set(fields):
-            return True
+            return True  # the columns have these numbers as names
         if known:
             _check_positions(first, chosen or {}, needed)
         return False
     if names_columns(fields, chosen, aliases):
         return True
+    # A list of ids or pairs may hold any text, so unknown names are a row there.
     if needed != RATINGS or is_rating(fields, first.decimal):
         return False
     if not wanted:
@@ -101,7 +102,7 @@ def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
     if not named and fields == ["0", "1", "2"]:
         remedy = [remedy, "; if it is a rating, use ", columns_as("123")]
     raise DataError(
-        f"{','.join(fields[:_SHOWN])} looks like the numbers of columns that pandas writes",
+        f"{','.join(fields[:_SHOWN])} looks like the column numbers that pandas writes as a header",
         place=first.place,
         remedy=remedy,
     )
@@ -133,7 +134,7 @@ def _check_names(first: FirstLines) -> None:
     numbers = [at for at, field in enumerate(fields, start=1) if first.is_number(field)]
     if len(fields) < 3 or not numbers:
         return
-    rating = next((at for at in numbers if at > 2), 3)
+    rating = next((at for at in numbers if at > 2), 3)  # the first number after two ids
     raise DataError(
         "is not a header with known names, and its third field is not a rating",
         place=first.place,

@@ -1,4 +1,4 @@
-"""The reader of JSON lines: one object per line, as in the reviews of Amazon and Yelp.
+"""The reader of JSON lines: one object per line, as in reviews published by Amazon and Yelp.
 
 Arrow parses blocks of whole lines. A block that it refuses is parsed line by line.
 """

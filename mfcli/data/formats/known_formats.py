@@ -1,4 +1,4 @@
-"""Formats that are recognized by their first bytes but not read: each has a name and a remedy."""
+"""Formats that are recognized by their first bytes but not read, each with a name and a remedy."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _KINDS = (
     _Kind(b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _EXTRACT),
     _Kind(b"Rar!\x1a\x07", "a RAR archive", _EXTRACT),
     _Kind(b"\x04\x22\x4d\x18", "LZ4 data", "decompress it, as with: lz4 -d FILE ratings.csv"),
-    _Kind(b"\x1f\x9d", "data of Unix compress (.Z)", "decompress it, as with: gzip -d FILE"),
+    _Kind(b"\x1f\x9d", "Unix compress data (.Z)", "decompress it, as with: gzip -d FILE"),
     _Kind(b"\xff\x06\0\0sNaPpY", "Snappy data", "decompress it"),
     _Kind(b"%PDF-", "a PDF document", _AS_CSV),
     _Kind(b"$FL2", "an SPSS file (.sav)", _AS_CSV),
     _Kind(b"<stata_dta>", "a Stata file (.dta)", _AS_CSV),
     _Kind(
         b"version https://git-lfs",
-        "a pointer of Git LFS, not the file itself",
+        "a Git LFS pointer, not the file itself",
         "download the file with: git lfs pull",
     ),
 )
@@ -61,14 +61,14 @@ _TEXTS = (
         re.compile(rb"\d+:\r?\n\d+,\d"),
         _Kind(
             b"",
-            "a file of the Netflix Prize, in which items have lines of their own",
+            "a Netflix Prize file, in which each item has a separate line",
             'convert it, as with: awk -F, \'/:/ {item = $1; sub(/:.*/, "", item); next}'
             ' {print $1 "," item "," $2 "," $3}\' FILE > ratings.csv',
         ),
     ),
     (
         re.compile(rb"[^\s:,]+(?: \d+:[^\s:,]+)+ ?\r?\n"),
-        _Kind(b"", "in the format of libsvm and libFM", "write a line per user, item and rating"),
+        _Kind(b"", "in libsvm or libFM format", "write one line per user, item and rating"),
     ),
     (
         re.compile(rb"(?:--[^\n]*\n|\s)*(?:create table|insert into|drop table)\s", re.IGNORECASE),
@@ -114,7 +114,7 @@ def _other(head: bytes) -> _Kind | None:
     if head[_DUCKDB_MAGIC] == b"DUCK":
         return _Kind(b"", "a DuckDB database", "export a table with: COPY ... TO 'ratings.parquet'")
     if _PICKLE.match(head):
-        return _Kind(b"", "a pickle of Python, which mfcli does not open", _IN_PYTHON)
+        return _Kind(b"", "a Python pickle, which mfcli does not open", _IN_PYTHON)
     if _MARKUP.match(head):
         return _Kind(b"", "a web page (HTML), not the data itself", "download the file again")
     if _XML.match(head):

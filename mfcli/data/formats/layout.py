@@ -37,11 +37,11 @@ class Layout:
     decimal : str
         Decimal mark: point or comma.
     header : bool
-        Whether the first line that is not blank names the columns.
+        Whether the first line after comments and blank lines names the columns.
     skip : int
         Lines before the first row.
     names : list of str
-        All columns of the file; "1", "2", ... if it has no header.
+        All columns of the file; "1", "2", ... if neither a header nor a comment names them.
     columns : dict of int
         The positions of user, item, rating and, if there is one, timestamp.
     spaced : bool
@@ -79,7 +79,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Outline:
-    """What the start of a file says before its columns have roles.
+    """What the start of a file tells, before roles are given to its columns.
 
     Attributes
     ----------
@@ -118,6 +118,7 @@ class Outline:
             columns = find_columns(file, names, chosen, needed, self.aliases, matrix=self.matrix)
             return replace(self.layout, columns=columns), None
         columns = find_positions(first, chosen, needed)
+        # A warning, not yet issued: the parts of a folder need only one.
         return replace(self.layout, columns=columns), doubt_about(first, chosen, columns)
 
 
@@ -188,12 +189,14 @@ def _commented_header(
 
 def _is_matrix(schema: pa.Schema) -> bool:
     numbers = [pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in schema.types]
+    # One column may hold the users.
     return len(numbers) >= _WIDE and sum(numbers) >= len(numbers) - 1
 
 
 def _check_widths(first: FirstLines) -> None:
     """Refuse a text if all rows have one field more than the header."""
     rows, count = first.rows[1:], len(first.fields)
+    # One row alone may simply be faulty.
     if len(rows) < 2 or any(len(row) != count + 1 for row in rows):
         return
     rule = f"has {count} names in the header, but {count + 1} fields in each row"

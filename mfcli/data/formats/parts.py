@@ -86,6 +86,7 @@ def _outlines(
         try:
             outlines.append(outline(file, chosen, decimal, needed, aliases))
         except EmptyFileError:
+            # The last file decides, so that a folder of empty files is refused.
             if not file.is_part or (file is files[-1] and not outlines):
                 raise
     return outlines
@@ -113,11 +114,11 @@ def _check_alike(start: Outline, following: Outline) -> None:
 def _check_columns(first: Layout, other: Layout) -> None:
     """Refuse files whose columns of roles have other names."""
     if set(first.columns) != set(other.columns):
-        raise _differ(
-            f"must have timestamps like {first.file}, or neither",
-            other,
-            ["ignore them with ", Param("columns.timestamp", "")],
-        )
+        has, first_has = "no timestamps", "has"
+        if "timestamp" in other.columns:
+            has, first_has = "timestamps", "has none"
+        remedy: Text = ["ignore them with ", Param("columns.timestamp", "")]
+        raise _differ(f"has {has}, but {first.file} {first_has}", other, remedy)
     for role, name in first.roles.items():
         if name.lower() != other.roles[role].lower():
             raise _differ(

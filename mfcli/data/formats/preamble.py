@@ -31,7 +31,7 @@ class EmptyFileError(DataError):
 
 @dataclass(frozen=True)
 class Preamble:
-    """What a text says before its header or first row.
+    """The lines of a text before its header or first row, and the first rows.
 
     Attributes
     ----------
@@ -94,7 +94,9 @@ def read_preamble(file: File, head: bytes) -> Preamble:
         raise DataError(
             "is not a text file of ratings", place=file, remedy="provide CSV, TSV or Parquet"
         )
+    # Invalid bytes become surrogates, for which `_check_rows` suggests an encoding.
     lines = _BREAK.split(head.decode(errors="surrogateescape"))
+    # A mark is also found within a text, if files were joined.
     lines = [line.lstrip("\ufeff") for line in lines]
     if len(lines) > 1 and len(head) >= HEAD:
         lines.pop()  # it may be cut off
@@ -112,7 +114,7 @@ def read_preamble(file: File, head: bytes) -> Preamble:
         skip += 1
     if matrix:
         _check_matrix(file, matrix, lines[skip:])
-        skip += 1
+        skip += 1  # the line of sizes
     rows = [line for line in lines[skip : skip + _ROWS] if line.strip()]
     if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows[:_LINES])):
         separator = SPACES
@@ -153,7 +155,7 @@ def _check_matrix(file: File, found: re.Match[str], rest: Sequence[str]) -> None
     size = rest[0].split() if rest else []
     if len(size) != 3 or not all(word.isdigit() for word in size):
         raise DataError(
-            "must give rows, columns and entries of the matrix",
+            "must give the number of rows, columns and entries of the matrix",
             place=file,
             remedy="write the matrix again",
         )

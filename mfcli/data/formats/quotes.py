@@ -51,6 +51,7 @@ class Quotes:
         self._letters = letters = np.frombuffer(data, np.uint8)
         self._separator = ord(separator)
         self._places = np.flatnonzero(letters == _QUOTE)
+        # At place 0 this is the last character, so place 0 is treated apart.
         before = letters[self._places - 1]
         starts = (before == self._separator) | (before == _LINE_FEED) | (before == _RETURN)
         starts |= self._places == 0
@@ -58,7 +59,7 @@ class Quotes:
         if (starts | adjacent)[::2].all():
             opens = np.arange(len(starts)) % 2 == 0
         else:
-            opens = _follow(starts, adjacent)
+            opens = _follow(starts, adjacent)  # a Python loop; few pieces need it
         self._is_open = np.concatenate([[False], opens])  # by the number of quotes before a place
 
     def opening(self, place: int) -> int | None:

@@ -15,7 +15,7 @@ COLONS = "::"
 SPACES = " "
 """Stands for any number of spaces and tabs."""
 
-_SINGLE = ("\t", ",", ";", "|")
+_SINGLE = ("\t", ",", ";", "|")  # of equal numbers of fields, the first is used
 _WORD = re.compile(r'"(?:[^"]|"")*"(?![^ \t\r\n])|[^ \t\r\n]+')
 _DECIMAL = re.compile(r"[-+]?\d+,\d+")
 
@@ -92,6 +92,7 @@ def has_spaces_after(lines: Sequence[str], separator: str) -> bool:
     """
     if separator == SPACES:
         return False
+    # Without regard to quotes: a quoted separator without a space only makes the answer no.
     rows = [line.split(separator)[1:] for line in lines[1:] or lines]
     return all(fields and all(field[:1] == " " for field in fields) for fields in rows)
 

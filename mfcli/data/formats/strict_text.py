@@ -121,6 +121,7 @@ def _checked_utf8(layout: Layout, row: TextRow) -> TextRow:
 def text_line(layout: Layout, row: int) -> int:
     """Return the line of a row without faults, given its position from 0 among such rows."""
     rows = _sound_rows(layout, 0, lambda line, fault, row: None)
+    # Slow, but only messages need it.
     return next(sound.line for sound in itertools.islice(rows, row, None))
 
 
@@ -143,7 +144,7 @@ def _pieces(
 
 def _plain_text(separator: str, rows: list[list[str]]) -> bytes:
     """Write rows so that the same fields are read again; quotes are used only where needed."""
-    if separator != "::":
+    if separator != COLONS:
         special = {separator, '"', "\r", "\n"}  # csv.writer would not quote a carriage return
         rows = [[_quoted(field, special) for field in fields] for fields in rows]
     text = "".join(separator.join(fields) + "\n" for fields in rows)
@@ -185,7 +186,7 @@ def _fault(layout: Layout, row: list[str]) -> Fault | None:
 
 
 def _hint(layout: Layout, row: list[str]) -> str:
-    """Return what is probably wrong with a row that has another number of fields."""
+    """Return what is probably wrong with a row that has a different number of fields."""
     if row and row[0].startswith(COMMENT_MARKS):
         return "comments may only be at the start of a file; remove this one"
     is_open = layout.separator != COLONS and any(field.startswith('"') for field in row)
@@ -208,6 +209,7 @@ def _title_fault(role: str, text: str, decimal: str) -> Fault | None:
 def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
         with np.errstate(over="ignore"):
+            # 1e39 is finite, but not as float32.
             finite = math.isfinite(np.float32(text.replace(decimal, ".")))
     except ValueError:
         finite = False
@@ -231,6 +233,7 @@ def _plain_id(text: str, decimal: str) -> str:
 
 
 def _plain_rating(text: str, decimal: str) -> str:
+    # Arrow does not read all that Python does, such as digits of other scripts.
     return repr(float(text.replace(decimal, ".")))
 
 

@@ -27,7 +27,7 @@ from mfcli.data.formats.text_rows import first_spanning_row, rows_are_whole
 from mfcli.errors import DataError, warn
 from mfcli.storage import in_order
 
-LONGEST = 1 << 26  # bytes within which a row must end
+LONGEST = 1 << 26  # bytes within which a row must end, so that memory is limited
 _BLOCK = 1 << 23  # bytes of a piece
 _EXTRA_SPACES = re.compile(rb"(?m)^ +| +(?=\r?$)|(?<= ) +")
 _UNIT = b"\x1f"  # replaces "::", since Arrow takes single characters as separators
@@ -106,7 +106,7 @@ class TextPiece:
             If a row has another number of fields, a field does not have the type, or quotes are
             text in some rows and special in others.
         """
-        if not self.data.lstrip(b"\r\n"):
+        if not self.data.lstrip(b"\r\n"):  # Arrow refuses a text without rows
             return {place: pa.nulls(0, kind or pa.int64()) for place, kind in types.items()}
         if self.layout.spaced and b'"' in self.data:
             raise Refused  # a quote after a space is text to Arrow
@@ -245,6 +245,7 @@ def read_text(
                 rows, spanning = rows + len(done), spanning + count
         except Refused:
             pieces = strictly(rows, position)
+            # A piece that is refused again cannot be split at all.
             for (done, count), position in in_order(pieces, counted, threads):
                 yield done, position
                 spanning += count
@@ -297,7 +298,7 @@ def text_pieces(layout: Layout) -> Iterator[tuple[TextPiece, int]]:
 def _with_line_feeds(stream: BinaryIO) -> io.BufferedReader:
     """Buffer a text; if it has the line ends of old Macs, convert them."""
     file: io.BufferedReader = io.BufferedReader(cast(io.RawIOBase, stream))
-    head = file.peek(1)
+    head = file.peek(1)  # a buffer, several kilobytes; its last byte may be half of a line end
     if b"\r" in head[:-1] and b"\n" not in head:
         return io.BufferedReader(cast(io.RawIOBase, _OldMacText(file)))
     return file
@@ -324,6 +325,7 @@ def _cut(file: io.BufferedReader, separator: str) -> Iterator[bytes]:
     """Cut a text into pieces that end where a row ends."""
     quoted = separator != COLONS
     rest = b""
+    # With the rest of the last line, so that a block usually ends where a row ends.
     while block := file.read(_BLOCK) + file.readline(LONGEST):
         data = rest + block if rest else block
         end = _end_of_rows(data, separator) if quoted and b'"' in data else data.rfind(b"\n") + 1
@@ -333,7 +335,7 @@ def _cut(file: io.BufferedReader, separator: str) -> Iterator[bytes]:
         if len(rest) > LONGEST:
             raise Refused
     if rest:
-        yield rest + b"\n"
+        yield rest + b"\n"  # the last line of a file may lack its line feed
 
 
 def _end_of_rows(data: bytes, separator: str) -> int:
@@ -344,7 +346,7 @@ def _end_of_rows(data: bytes, separator: str) -> int:
         opening = quotes.opening(line_feed)
         if opening is None:
             return line_feed + 1
-        line_feed = data.rfind(b"\n", 0, opening)
+        line_feed = data.rfind(b"\n", 0, opening)  # skip the whole field
     return 0
 
 

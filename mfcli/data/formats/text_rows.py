@@ -60,7 +60,9 @@ def first_spanning_row(layout: Layout) -> TextRow:
 
 
 def rows_are_whole(layout: Layout, data: bytes) -> list[bool]:
-    """Return of each row that spans lines whether it is one row, not several with text in quotes.
+    """For each row that spans lines, return whether it is one row, not several rows.
+
+    Several rows look like one if a quotation mark in one of them is text.
 
     Parameters
     ----------
@@ -89,7 +91,7 @@ def _are_several(layout: Layout, row: bytes) -> bool:
 
 def _fields(layout: Layout, row: bytes) -> int:
     if len(row) > csv.field_size_limit():
-        return 0
+        return 0  # `csv` would raise an error
     return len(next(csv.reader(io.StringIO(_decoded(row), newline=""), delimiter=layout.separator)))
 
 
@@ -109,7 +111,7 @@ def _is_row(layout: Layout, line: bytes) -> bool:
 def _fields_as_text(line: bytes, separator: str) -> list[str]:
     """Split a line into fields; a quote that stays open is text."""
     if len(line) > csv.field_size_limit():
-        return ["\udc80 cannot be split into fields"]
+        return ["\udc80 cannot be split into fields"]  # the surrogate makes it a fault
     if line.count(b'"') < 2:
         return _decoded(line).split(separator)
     opening = Quotes(line, separator).opening(len(line))
@@ -138,12 +140,13 @@ def _split(text: Iterable[str], layout: Layout) -> Iterator[TextRow]:
             return
         except csv.Error as error:  # a field is too long
             fields = [f"\udc80 cannot be split into fields: {error}"]
-        taken = lines.taken()
+        taken = lines.taken()  # the lines that `csv` used for this row
         is_row = len(fields) == len(layout.names)
         if (len(taken) == 1 and not lines.ended) or (is_row and _is_whole(layout, taken)):
             number += len(taken)
             yield TextRow(number, fields, len(taken))
             continue
+        # Not one row, so its lines are rows, in which the open quotes are text.
         for content in taken:
             number += 1
             data = content.rstrip("\r\n").encode(errors="surrogateescape")

@@ -56,7 +56,7 @@ def find_positions(
     defaults = dict(zip(roles, names, strict=False))
     if defaults.get("timestamp", "") in chosen.values():
         defaults["timestamp"] = ""
-    defaults = {"timestamp": ""} | defaults
+    defaults = {"timestamp": ""} | defaults  # no times, unless there is a fourth column
     columns = find_columns(first.file, names, defaults | dict(chosen), needed)
     if _counts(first, chosen, needed) and columns.get("timestamp") == 3 and _are_small(first):
         raise DataError(_counting(first), place=first.file, remedy=_other_columns(first, needed))
@@ -150,6 +150,7 @@ def _are_small(first: FirstLines) -> bool:
     numbers = [
         float(value.replace(first.decimal, ".")) for value in values if first.is_number(value)
     ]
+    # Some other text means that they are dates.
     return len(numbers) == len(values) >= _ROWS and all(abs(number) <= _SMALL for number in numbers)
 
 

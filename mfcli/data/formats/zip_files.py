@@ -16,7 +16,7 @@ DAMAGES = (zipfile.BadZipFile, zlib.error)
 """What damaged archives raise while they are read."""
 
 _SHOWN = 5  # members in a message
-_ENCRYPTED = 1  # a flag of a member
+_ENCRYPTED = 1  # bit of the flags of a member
 _SAVED_IN_ZIP = {  # a member that only this format has
     "xl/workbook.xml": "an Excel workbook (.xlsx)",
     "xl/workbook.bin": "an Excel workbook (.xlsb)",
@@ -61,6 +61,7 @@ def _only_member(archive: zipfile.ZipFile, place: object) -> zipfile.ZipInfo:
     if names and all(name.endswith(".npy") for name in names):
         remedy = "load it in Python and write it with DataFrame.to_csv(..., index=False)"
         raise DataError("is an archive of NumPy arrays (.npz)", place=place, remedy=remedy)
+    # macOS adds folders, and files with a dot in front, to an archive of one file.
     members = [member for member in archive.infolist() if _is_data(member)]
     if len(members) != 1:
         shown = ", ".join(member.filename for member in members[:_SHOWN])
