@@ -448,7 +448,7 @@ FAULTS = [
     (["plot", "bad.json"], "bad.json: has no format number, got None; evaluate again"),
     (
         ["evaluate", "--ranking", "--relevant", "9"],
-        "no rating of an item that is not in train is at",
+        "no rating of an item that its user did not rate in training is at",
     ),
     (["plot", "history.json", "--out", "one.csv/p.png"], "one.csv/p.png: cannot be written: "),
 ]

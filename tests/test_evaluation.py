@@ -217,7 +217,7 @@ def test_impossible_requests_are_refused(sparse: Split, model: Model) -> None:
         evaluate(model, sparse, on="valid")
     with pytest.raises(UsageError, match="on must be one of train, test, valid, or Ratings"):
         evaluate(model, sparse, on="dev")
-    with pytest.raises(UsageError, match="leave out the train ratings; use test or valid"):
+    with pytest.raises(UsageError, match="exclude the training ratings; use test or valid"):
         evaluate(model, sparse, on="train", ranking=True)
     with pytest.raises(DataError, match="is at least 99; lower relevant, or omit ranking"):
         evaluate(model, sparse, Config(relevant=99), ranking=True)

@@ -152,7 +152,7 @@ REFUSED = [
         {},
         ": has 5 columns without names; choose columns by position, as with columns={'user': '2'}",
     ),
-    (lines("user", "item", "rating", header="0,1,2"), {}, ":1: 0,1,2 looks like the numbers of "),
+    (lines("user", "item", "rating", header="0,1,2"), {}, ":1: 0,1,2 looks like the column numb"),
     (lines("index", "user", "item", "rating", header=",0,1,2"), {}, ":1: ,0,1,2 looks like the"),
     (
         lines("index", "user", "item", "rating", header="Unnamed: 0,0,1,2"),

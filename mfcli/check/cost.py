@@ -45,6 +45,7 @@ def cost_of(ratings: Ratings, config: Config) -> Cost | None:
     rows = len(ratings.users) + len(ratings.items)
     stride = row_size(config)
     memory = {
+        # int32 user and item, float32 rating, and int64 timestamp
         "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
         **training_memory(plan, len(ratings), rows, config),
         "process": _PROCESS,

@@ -58,6 +58,7 @@ def check(ratings: Ratings, config: Config, *, now: float | None = None) -> Repo
     now : float, optional
         Seconds since 1970; the current time by default.
     """
+    # `now` is an argument, so that a report can be reproduced.
     facts = facts_of(ratings, time.time() if now is None else now)
     warnings = [*warnings_of(facts), *warnings_about_k(facts, config)]
     return Report(**vars(facts), cost=cost_of(ratings, config), warnings=warnings)

@@ -250,7 +250,7 @@ class Config:
             # A frozen class has no other way to store the converted value.
             object.__setattr__(self, name, checked(name, getattr(self, name)))
         if self.cut is not None:
-            seconds_of(self.cut)
+            seconds_of(self.cut)  # raises if it is not a date
         self._check_fractions()
         self._check_contradictions()
         self._check_engine()
@@ -270,6 +270,7 @@ class Config:
                 self.refuse_unused(name)
 
     def _check_engine(self) -> None:
+        # adam exists in Keras only, and the Gibbs sampler only as compiled code.
         only = {"adam": "keras", "gibbs": "fast"}.get(self.optimizer, self.engine)
         if self.engine not in ("auto", only):
             raise ConfigError(
@@ -283,7 +284,7 @@ class Config:
             raise ConfigError(
                 ["requires a ", Param("momentum"), " above 0, got 0"], param="momentum_schedule"
             )
-        if self.warmup >= self.epochs:
+        if self.warmup >= self.epochs:  # the schedule would never start
             raise ConfigError(
                 ["must be below ", Param("epochs"), f", got {self.warmup} of {self.epochs} epochs"],
                 param="warmup",

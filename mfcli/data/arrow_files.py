@@ -129,6 +129,7 @@ def _column(path: Path, table: pa.Table, name: str, types: Collection[pa.DataTyp
 
 
 def _check_rows(path: Path, name: str, rows: Rows, vocabulary: Vocabulary) -> None:
+    # Rows are used as indices in compiled code, which does not check them.
     if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
         raise ArtifactError(
             f"{name} rows must be from 0 to {len(vocabulary) - 1},"

@@ -117,7 +117,7 @@ class _Numbering:
     def _alike(self, ids: pa.Array) -> pa.Array:
         """Bring new ids and those known to one type: text, if any are text."""
         if self.type is None:
-            self.type = ids.type
+            self.type = ids.type  # of the first piece
         if ids.type != self.type:
             ids = ids.cast(pa.string())
             if self.type != pa.string():

@@ -22,7 +22,7 @@ from mfcli.data.formats.zip_files import DAMAGES, zip_member
 from mfcli.errors import DataError
 from mfcli.storage import scratch_errors, scratch_file, sha256
 
-HEAD = 1 << 16
+HEAD = 1 << 16  # enough for hundreds of rows; read several times, so it should be small
 """Number of bytes at the start of a file that tell its format, encoding and layout."""
 
 _MAGIC = {
@@ -132,7 +132,7 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
         for name in map(str, names):
             if name == "-":
                 files.append(stack.enter_context(_standard_input()))
-            elif Path(name).is_fifo():
+            elif Path(name).is_fifo():  # such as <(command) in a shell; it can be read only once
                 files.append(stack.enter_context(_pipe(Path(name))))
             else:
                 _refuse_url(name)
@@ -160,7 +160,7 @@ def _with_encoding(file: File, chosen: str) -> File:
         head = stream.read(HEAD)
     refuse_known_format(file, head)
     if head.startswith(_BINARY):
-        if file.compression:
+        if file.compression:  # their readers need random access
             rule = f"is a columnar file within {file.compression} data"
             raise DataError(rule, place=file, remedy="decompress it first")
         return file
@@ -244,7 +244,7 @@ def _file(path: Path, name: str | None = None) -> File:
 
 
 def _standard_input() -> contextlib.AbstractContextManager[File]:
-    if sys.stdin is None:
+    if sys.stdin is None:  # as under pythonw, or after <&-
         raise DataError("is closed", place="<stdin>", remedy="name a file")
     return _copied(sys.stdin.buffer, "<stdin>")
 
@@ -264,7 +264,7 @@ def _copied(stream: BinaryIO, name: str) -> Iterator[File]:
                 copy.write(piece)
         with scratch_errors():
             copy.flush()
-        yield _file(path, name)
+        yield _file(path, name)  # while the copy exists
 
 
 def _pieces(stream: BinaryIO, name: str) -> Iterator[bytes]:

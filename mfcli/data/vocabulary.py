@@ -103,6 +103,7 @@ def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:
     """
     rows = first.rows(second.ids)
     new = rows < 0
+    # New ids follow those of `first`, in the order of `second`.
     rows[new] = np.arange(len(first), len(first) + np.count_nonzero(new), dtype=np.int32)
     ids = [first.ids, second.ids.filter(to_arrow_mask(new))]
     if first.ids.type != second.ids.type:
@@ -131,7 +132,7 @@ def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
         For the first id that is not in the vocabulary.
     """
     rows = vocabulary.rows(ids)
-    if (rows < 0).any():
+    if (rows < 0).any():  # argmax of a mask is its first true entry
         raise unknown_id(vocabulary, ids[int(np.argmax(rows < 0))].as_py(), what)
     return rows
 

@@ -69,6 +69,7 @@ class Comparison:
         """Return the positions of the best runs; none if neither lower nor higher is better."""
         values = self.measures[measure]
         best = MEASURES[measure].best(values)
+        # Several runs may be equally good.
         return [n for n, value in enumerate(values) if value is not None and value == best]
 
     def difference(self, measure: str, run: str) -> Difference | None:

@@ -112,7 +112,7 @@ class _MetricsRecord(Record):
     def as_dict(self) -> dict[str, Any]:
         """Return the metrics as plain values, without the draws."""
         values = record_values(self)
-        del values["draws"]
+        del values["draws"]  # thousands of numbers, for comparisons only
         return {"format": self.FORMAT, **values}
 
     def write(self, path: Path) -> None:
@@ -242,7 +242,7 @@ class FoldMetrics(_MetricsRecord):
                 name: _averages([fold.baselines[name].measures for fold in folds])
                 for name in folds[0].baselines
             },
-            folds=[_without_draws(fold) for fold in folds],
+            folds=[_without_draws(fold) for fold in folds],  # `draws` has their means
             draws=rounded(draws),
         )
 

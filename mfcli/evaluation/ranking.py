@@ -98,7 +98,7 @@ def measure_rankings(
     liked = _Liked.of(ratings.take(is_relevant), model, rated)
     if not len(liked.users):
         raise DataError(
-            f"no rating is at least {relevant:g}, except of items that the user rated in training",
+            f"no rating of an item that its user did not rate in training is at least {relevant:g}",
             remedy=["lower ", Param("relevant"), ", or omit ", Param("ranking")],
         )
     # Items of `train` that the model does not know have row -1, which bincount refuses.

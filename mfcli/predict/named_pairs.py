@@ -55,4 +55,5 @@ def predict_named(
 
 
 def _known_ids(vocabulary: Vocabulary, rows: Rows, ids: pa.Array) -> pa.Array:
+    # An Arrow column has one type, and an unknown id may not be an integer.
     return ids if (rows < 0).any() else vocabulary.ids.take(to_arrow(rows))

@@ -98,7 +98,7 @@ def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
         If the id is not in the vocabulary or has no training ratings.
     """
     row = find_rows(vocabulary, pa.array([name], pa.string()), what)
-    if not vocabulary.counts[row[0]]:
+    if not vocabulary.counts[row[0]]:  # no rating has changed its factors
         raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
     return row
 

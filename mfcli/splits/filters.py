@@ -25,6 +25,7 @@ def filtered(ratings: Ratings, config: Config) -> tuple[Ratings, dict[str, Any]]
     DataError
         If nothing is left.
     """
+    # A minimum of 1 drops nothing, since ids come from ratings.
     if config.min_user <= 1 and config.min_item <= 1:
         return ratings, {}
     kept = core(ratings, config.min_user, config.min_item)

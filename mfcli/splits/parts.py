@@ -60,6 +60,7 @@ class Split:
 
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""
+        # The vocabularies of a split count training ratings only.
         users, items = self.train.users.counts, self.train.items.counts
         return int(np.count_nonzero((users[part.user] == 0) | (items[part.item] == 0)))
 

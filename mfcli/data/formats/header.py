@@ -59,6 +59,7 @@ def names_columns(
     fields: Sequence[str], chosen: Mapping[str, str] | None, aliases: Aliases
 ) -> bool:
     """Return whether some fields are known or chosen names."""
+    # A chosen position is not a name; an empty one ignores times.
     names = {name.lower() for name in (chosen or {}).values() if not name.isdigit()}
     return any(role_of(field, aliases) or field.lower() in names for field in fields if field)
 

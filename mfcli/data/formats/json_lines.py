@@ -113,6 +113,7 @@ def json_pieces(
 
 def _blocks(file: File, stream: Any) -> Iterator[bytes]:
     """Cut a text into blocks of whole lines."""
+    # A byte order mark would be a syntax error.
     rest = stream.read(3).removeprefix(b"\xef\xbb\xbf")
     while block := stream.read(_BLOCK):
         end = block.rfind(b"\n") + 1

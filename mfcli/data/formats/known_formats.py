@@ -103,7 +103,8 @@ def refuse_known_format(place: object, head: bytes) -> None:
 
 
 def _is_kind(head: bytes, magic: bytes) -> bool:
-    """Return whether a file has a kind; letters, as in ORC, may also start a text."""
+    """Return whether a file begins with magic bytes; letters, as in ORC, may also start a text."""
+    # Binary files contain zero bytes, but a text such as "ORC,1,5" does not.
     return head.startswith(magic) and (b"\0" in head or not magic.isalnum())
 
 

@@ -148,12 +148,14 @@ def outline(
     if table:
         schema = table_schema(file, table)
         layout = Layout(file, table, "", ".", True, 0, list(schema.names), {})
+        # The names of reviews apply to ratings and pairs, not to lists of ids and titles.
         known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
         return Outline(layout, None, known, _is_matrix(schema))
     preamble = read_preamble(file, head)
     separator = preamble.separator or find_separator(file, preamble.lines, decimal, len(needed))
     spaced = has_spaces_after(preamble.lines, separator)
     first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
+    # The sizes of a Matrix Market file are skipped already, and it has no header.
     header = not preamble.is_matrix and has_header(first, chosen, needed, aliases)
     if header:
         _check_widths(first)
@@ -176,6 +178,7 @@ def _commented_header(
     """Return the column names in the comment before the first row; empty if there are none."""
     names = preamble.header(separator)
     if names_columns(names, chosen, aliases):
+        # Positions are of a text without names.
         return [] if any(name.isdigit() for name in (chosen or {}).values()) else names
     for line, fields in preamble.like_rows(separator):
         if is_rating(fields, ".") or all(is_number(field, ".") for field in fields):

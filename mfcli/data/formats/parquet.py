@@ -79,6 +79,7 @@ def parquet_pieces(
     with _reading(file):
         opened = pq.ParquetFile(file.path)
         total = max(opened.metadata.num_rows, 1)
+        # In batches, because a row group may be larger than memory.
         for batch in opened.iter_batches(_ROWS, columns=columns):
             piece = TablePiece(pa.Table.from_batches([batch]), before)
             before += len(batch)

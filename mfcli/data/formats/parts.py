@@ -64,6 +64,7 @@ def find_layouts(
     outlines = _outlines(files, chosen, decimal, needed, aliases)
     for other in outlines[1:]:
         _check_alike(outlines[0], other)
+    # After the comparison: a file of another format would otherwise seem to lack a column.
     completed = [each.completed(chosen, needed) for each in outlines]
     layouts = [layout for layout, _ in completed]
     for layout in layouts[1:]:

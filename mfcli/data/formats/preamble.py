@@ -90,7 +90,7 @@ def read_preamble(file: File, head: bytes) -> Preamble:
     DataError
         If the text is empty, not UTF-8, or a matrix without a list of ratings.
     """
-    if b"\0" in head:
+    if b"\0" in head:  # UTF-16 has been converted before
         raise DataError(
             "is not a text file of ratings", place=file, remedy="provide CSV, TSV or Parquet"
         )
@@ -117,7 +117,7 @@ def read_preamble(file: File, head: bytes) -> Preamble:
         skip += 1  # the line of sizes
     rows = [line for line in lines[skip : skip + _ROWS] if line.strip()]
     if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows[:_LINES])):
-        separator = SPACES
+        separator = SPACES  # by definition of these formats
     _check_rows(file, skip, rows, comments)
     return Preamble(skip, rows[:_LINES], rows, separator, comments, matrix is not None)
 

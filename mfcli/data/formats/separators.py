@@ -48,6 +48,7 @@ def find_separator(place: object, lines: Sequence[str], decimal: str, least: int
     candidates = (COLONS, *_SINGLE)
     widths = {one: [len(row) for row in split_lines(lines, one, True)] for one in candidates}
     even = [one for one in candidates if widths[one][0] >= least and len({*widths[one]}) == 1]
+    # 1,5 is one number or two fields.
     if decimal in even and not _separates(lines, decimal):
         even.remove(decimal)
         if not even:
@@ -73,7 +74,7 @@ def split_lines(lines: Sequence[str], separator: str, spaced: bool = False) -> l
         Whether spaces before a quote are not part of the field.
     """
     if separator == COLONS:
-        return [line.split(COLONS) for line in lines]
+        return [line.split(COLONS) for line in lines]  # `csv` takes single characters only
     if separator == SPACES:
         return [split_words(line) for line in lines]
     return list(csv.reader(lines, delimiter=separator, skipinitialspace=spaced))

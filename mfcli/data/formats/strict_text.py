@@ -69,6 +69,7 @@ def plain_ratings(
         row._replace(fields=_plain_fields(layout, row.fields))
         for row in _sound_rows(layout, first, on_fault)
     )
+    # A new piece where numbers and dates alternate, since Arrow infers one type for a piece.
     return itertools.chain.from_iterable(
         _pieces(plain, alike, position) for _, alike in itertools.groupby(rows, _has_date)
     )
@@ -137,6 +138,7 @@ def _pieces(
     layout: Layout, rows: Iterator[TextRow], position: int
 ) -> Iterator[tuple[TextPiece, int]]:
     while group := list(itertools.islice(rows, _ROWS)):
+        # Spanning rows are counted here: quotes in the text that is written are always special.
         data = _plain_text(layout.separator, [row.fields for row in group])
         position += len(data)
         yield TextPiece(layout, data, sum(row.lines > 1 for row in group)), position
@@ -174,7 +176,7 @@ def _fault(layout: Layout, row: list[str]) -> Fault | None:
         return Fault("fields", rule, len(row), _hint(layout, row))
     for role, column in layout.columns.items():
         text = row[column]
-        if _is_not_utf8(text):
+        if _is_not_utf8(text):  # before the rule of the role, whose message would show surrogates
             raw = text.encode(errors="surrogateescape")
             byte = next(raw[n] for n, letter in enumerate(text) if _is_not_utf8(letter))
             rule = f"{role} must be UTF-8 text (byte 0x{byte:02X})"

@@ -12,7 +12,7 @@ from mfcli.data.formats.parquet import TablePiece, parquet_pieces, parquet_rows,
 from mfcli.data.sources import File
 
 _SCHEMAS = {"parquet": parquet_schema, "arrow": arrow_schema, "json": json_schema}
-_ROWS = {"parquet": parquet_rows, "arrow": arrow_rows}
+_ROWS = {"parquet": parquet_rows, "arrow": arrow_rows}  # JSON would have to be parsed
 _PIECES = {"parquet": parquet_pieces, "arrow": arrow_pieces, "json": json_pieces}
 
 
@@ -30,6 +30,7 @@ def table_format(file: File, head: bytes) -> str:
     DataError
         If the file is JSON that is not written as one object per line.
     """
+    # The content decides, since names and suffixes are often wrong.
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"ARROW1"):

@@ -41,6 +41,7 @@ class TextRow(NamedTuple):
 def text_rows(layout: Layout) -> Iterator[TextRow]:
     """Yield the rows of a text that are not blank, without the header."""
     with layout.file.reading() as (stream, _):
+        # Line ends stay as they are (newline=""), since a quoted field may contain them.
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
         before = layout.skip - layout.header
         for _ in range(before):
@@ -48,7 +49,7 @@ def text_rows(layout: Layout) -> Iterator[TextRow]:
         rows = _split(itertools.chain([text.readline().lstrip("\ufeff")], text), layout)
         filled = (row for row in rows if "".join(row.fields).strip() or len(row.fields) > 1)
         if layout.header:
-            next(filled)
+            next(filled)  # as a row, since names in quotes may contain line breaks
         for line, fields, lines in filled:
             trimmed = [field.strip(" ") for field in fields] if layout.spaced else fields
             yield TextRow(before + line, trimmed, lines)

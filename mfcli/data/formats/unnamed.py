@@ -49,6 +49,7 @@ def find_positions(
             value=count,
             remedy="separate them with commas, tabs, semicolons or ::",
         )
+    # With five or more columns, it is uncertain which of them are needed.
     if count > len(ALIASES) and _has_pairs(needed) and not chosen.keys() >= set(needed):
         raise _too_many(first, needed)
     names = [str(position + 1) for position in range(count)]
@@ -128,7 +129,7 @@ def _counts(first: FirstLines, chosen: Mapping[str, str], needed: Sequence[str])
         return False
     if not (values[0].isascii() and values[0].isdigit() and len(values[0]) <= _DIGITS):
         return False
-    start = int(values[0])
+    start = int(values[0])  # few digits: int() of a long text is slow and limited
     return values == [str(start + n) for n in range(len(values))]
 
 
