@@ -170,11 +170,12 @@ class TrainingError(MfcliError):
 
 
 def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None:
-    """Refuse an argument of another type.
+    """Check the type of an argument.
 
     Raises
     ------
     UsageError
+        If the value is not an instance of `kind`.
     """
     if not isinstance(value, kind):
         rule = f"must have the type {kind.__name__}, got {type(value).__name__}"

@@ -145,7 +145,7 @@ REFUSED = [
     (
         lines("index", "user", "item", "rating"),
         {},
-        ": the first column is read as users, but counts 0, 1, 2, ...; if it is an index, use ",
+        ": the first column is read as users, but counts up: 0, 1, 2, ...; if it is an index, use ",
     ),
     (
         lines("index", "user", "item", "rating", "time"),
@@ -256,7 +256,9 @@ def test_zero_one_two_may_be_a_rating(tmp_path: Path) -> None:
 
 def test_users_that_count_up_by_intention(tmp_path: Path) -> None:
     path = write(tmp_path, lines("index", "item", "rating", "time"))  # leave-one-out test ratings
-    with pytest.warns(MfcliWarning, match="the first column is read as users, but counts 0, 1, 2"):
+    with pytest.warns(
+        MfcliWarning, match="the first column is read as users, but counts up: 0, 1, 2"
+    ):
         read_ratings(path)
     ratings = read_ratings(path, columns={"user": "1"})
     assert ratings.timestamp is not None
@@ -288,7 +290,7 @@ def test_times_like_ratings_are_doubtful(tmp_path: Path) -> None:
 def test_columns_of_pairs(tmp_path: Path) -> None:
     two = write(tmp_path, lines("index", "item"), "two.csv")
     assert layout_of(two).columns == {"user": 0, "item": 1}
-    with pytest.warns(MfcliWarning, match="the first column is read as users, but counts"):
+    with pytest.warns(MfcliWarning, match="the first column is read as users, but counts up: "):
         layout_of(write(tmp_path, lines("index", "user", "item")))
     with pytest.raises(DataError, match="has 5 columns without names"):
         layout_of(write(tmp_path, lines("user", "item", "a", "b", "c")))
@@ -356,7 +358,7 @@ PARTS = {
     ),
     "index-in-the-second": (
         [("", "user,item,rating,time"), ("", "index,user,item,rating")],
-        "part-1: the first column is read as users, but counts",
+        "part-1: the first column is read as users, but counts up: ",
     ),
 }
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import json
 import lzma
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from conftest import Run
@@ -120,17 +118,6 @@ def test_titles_in_parquet(tmp_path: Path, title: pa.Array) -> None:
     ]  # fmt: skip
 
 
-def test_lists_and_titles_in_arrow_and_json(tmp_path: Path) -> None:
-    rows = [{"item": 7, "title": "a"}, {"item": 8, "title": "b"}]
-    feather.write_feather(pa.Table.from_pylist(rows), str(tmp_path / "arrow"))
-    (tmp_path / "json").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    for name in ("arrow", "json"):
-        assert read_ids(tmp_path / name, "item").to_pylist() == ["7", "8"]
-        assert read_titles(tmp_path / name).to_pylist() == [
-            {"title": "a", "id": "7"}, {"title": "b", "id": "8"},
-        ]  # fmt: skip
-
-
 def test_the_first_of_several_titles_is_used(tmp_path: Path) -> None:
     (tmp_path / "titles").write_text("item,title\n1,a\n2,b\n1,c\n2,b\n")
     with pytest.warns(MfcliWarning, match="several titles for 1 items; .* used, got '1'"):
@@ -176,11 +163,11 @@ def test_unknown_ids_of_a_list_are_counted(tmp_path: Path) -> None:
     path.write_text("1\n7\n2.0\n")
     assert listed_rows(known([7, 1, 2]), "user", ["2"], path).tolist() == [2, 1, 0, 2]
     path.write_text("1\nx\n01\n")
-    rule = "ids: 2 of 3 users are not among the model's 3 users and are skipped; the first is 'x'"
-    with pytest.warns(MfcliWarning, match=rule):
+    rule = "ids: 2 of 3 users are not among the model's 3 users"
+    with pytest.warns(MfcliWarning, match=f"{rule} and are skipped; the first is 'x'"):
         assert listed_rows(known([7, 1, 2]), "user", [], path).tolist() == [1]
-    path.write_text("x\n01\n")
-    rule = "ids: 2 of 2 users are not among the model's 3 users, such as 'x'"
+    path.write_text("y\nx\n01\n")
+    rule = "ids: 3 of 3 users are not among the model's 3 users, such as 'y'"
     with pytest.raises(UnknownIdError, match=rule):
         listed_rows(known([7, 1, 2]), "user", [], path)
     path.write_text("X\n")

@@ -17,7 +17,7 @@ QUANTILES = (0, 25, 50, 75, 90, 99, 100)
 _PLACEHOLDERS = to_texts(
     ["na", "n/a", "#n/a", "<na>", "nan", "null", "(null)", "\\n", "none", "nil", "undefined"]
 )
-"""Ids in lower case with which programs write that there is none; `\\N` is from MySQL."""
+"""Lower-case ids that programs write for a missing value; `\\N` is from MySQL."""
 _FREQUENT = 10  # times the ratings of the next id
 
 

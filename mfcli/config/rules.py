@@ -33,7 +33,7 @@ class Rule:
     def __str__(self) -> str:
         """Describe the rule in words that follow "must be"."""
         if self.choices:
-            # Quote marks such as "." and ",", which a sentence would swallow.
+            # Quote marks such as "." and ",", which are easy to miss in a sentence.
             words = [word if word[0].isalnum() else repr(word) for word in self.choices]
             return f"{', '.join(words[:-1])} or {words[-1]}"
         if self.encoding:

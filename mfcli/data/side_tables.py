@@ -1,4 +1,4 @@
-"""Small files that accompany ratings: lists of ids, and titles of items. All of them are text."""
+"""Small files that accompany ratings: lists of ids, and titles of items, all read as text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.faults import Fault, OnFault
+from mfcli.data.faults import Fault
 from mfcli.data.formats.columns import ALIASES
 from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.parquet import parquet_pieces
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
-from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
 from mfcli.data.sources import File, open_sources
@@ -127,12 +127,14 @@ def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa
 
 def _read(layout: Layout) -> pa.Table:
     """Read the columns of the roles as text; an id must not be empty."""
-    on_fault = partial(_stop, layout)
+
+    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(layout.place(line), "")
+
     if layout.format != "text":
-        names = list(layout.roles.values())
         pieces = [
-            _texts_of(layout, piece.table, piece.before, on_fault)
-            for piece, _ in table_pieces(layout.file, layout.format, names)
+            _texts_of(layout, piece.table, piece.before)
+            for piece, _ in parquet_pieces(layout.file, list(layout.roles.values()))
         ]
     else:
         strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
@@ -151,11 +153,10 @@ def _parsed(piece: TextPiece) -> pa.Table:
     return pa.table(found)
 
 
-def _stop(layout: Layout, number: int, fault: Fault, fields: Sequence[str]) -> None:
-    raise fault.error(layout.place(number), "")
+def _texts_of(layout: Layout, table: pa.Table, before: int) -> pa.Table:
+    def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(layout.place(row), "")
 
-
-def _texts_of(layout: Layout, table: pa.Table, before: int, on_fault: OnFault) -> pa.Table:
     columns = {role: table[name] for role, name in layout.roles.items()}
     ids = {role: column for role, column in columns.items() if role != "title"}
     texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)

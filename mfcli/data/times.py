@@ -56,7 +56,7 @@ class Moment(NamedTuple):
 
 
 def moment_of(text: str, decimal: str = ".") -> Moment:
-    """Read a text as a number, rounded down, or as an ISO 8601 date; without a zone it is in UTC.
+    """Read a text as a number, rounded down, or as an ISO 8601 date, in UTC if it has no zone.
 
     Raises
     ------

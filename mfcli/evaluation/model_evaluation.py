@@ -122,7 +122,7 @@ def evaluate(
         intervals=intervals(own.draws),
         rmse_clipped=sums.rmse(sums.clipped),
         rmse_raw=sums.rmse(sums.raw),
-        baselines={name: _beside(own, other) for name, other in measured.items()},
+        baselines={name: _baseline_metrics(own, other) for name, other in measured.items()},
         groups=sums.breakdown.groups(),
         breakdown=sums.breakdown.breakdown(sums.users),
         draws=rounded(own.draws),
@@ -197,7 +197,7 @@ def _merged(errors: dict[str, Measured], rankers: dict[str, Measured]) -> dict[s
     }
 
 
-def _beside(model: Measured, baseline: Measured) -> BaselineMetrics:
+def _baseline_metrics(model: Measured, baseline: Measured) -> BaselineMetrics:
     """Describe a baseline, with the gain of the model if the baseline predicts ratings."""
     gain, gain_interval = _gain(model, baseline) if "rmse" in baseline.values else (None, None)
     return BaselineMetrics(

@@ -1,8 +1,8 @@
-"""HTTP connections that end: a server cannot make a download last forever.
+"""HTTP connections with time limits, so that no server can keep a download open forever.
 
 The timeout of a socket starts again with every byte, and Python skips any number of responses "100
-Continue". Here a response has to begin in time and within a limited number of bytes, and its body
-has a lowest rate.
+Continue". Here a response must begin in time and within a limited number of bytes, and its body
+must arrive at a minimum rate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def opened(request: urllib.request.Request) -> Any:
 
 
 class _Bounded(io.RawIOBase):
-    """Reads from a socket up to a time, which depends on how much has been read."""
+    """Reads from a socket until a deadline, which moves with the number of bytes read."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket, self._file = connection, connection.makefile("rb", buffering=0)

@@ -1,6 +1,6 @@
 """Fetch a MovieLens data set into a folder.
 
-A download that breaks leaves NAME.zip.part, and the next run resumes it. The archive is unpacked
+An interrupted download leaves NAME.zip.part, and the next run resumes it. The archive is unpacked
 beside its folder, which appears in one rename when it is complete; then the archive is deleted.
 """
 
@@ -74,7 +74,7 @@ def fetch_movielens(
     base: str | None = None,
     on_progress: Progress = lambda done, total: None,
 ) -> Fetched:
-    """Download a MovieLens archive and unpack it, unless that has been done before.
+    """Download a MovieLens archive and unpack it, unless the data set is already there.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ Strategy: TypeAlias = Callable[[Ratings, float, np.random.Generator], Mask]
 
 
 def at_random(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
-    """Hold out a fraction of all ratings, rounded. Tests how well gaps are filled in."""
+    """Hold out a fraction of all ratings, rounded. Tests prediction of missing ratings."""
     n = len(ratings)
     held = np.zeros(n, np.bool_)
     # The order of the chosen rows does not matter in a mask, so it need not be shuffled.
@@ -45,7 +45,7 @@ def per_user(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mas
 
 
 def leave_last_out(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
-    """Hold out the last rating of each user who has at least two. Tests what comes next."""
+    """Hold out the last rating of each user with at least two. Tests the next rating."""
     # The sort is stable: of two ratings at the same time, the later row is the last one.
     order = np.lexsort((_times(ratings), ratings.user))
     held = np.empty(len(ratings), np.bool_)

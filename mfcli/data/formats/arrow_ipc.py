@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from mfcli.data.formats.parquet import TablePiece
+from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.sources import File
 from mfcli.errors import DataError
 
@@ -38,7 +38,7 @@ def arrow_rows(file: File) -> int:
 
 def arrow_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[TablePiece, int]]:
+) -> Iterator[tuple[ParquetPiece, int]]:
     """Read a file batch by batch; the arguments and results are those of `parquet_pieces`."""
     before = 0
     with _opened(file) as opened:
@@ -46,7 +46,7 @@ def arrow_pieces(
             batch = opened.get_batch(number)
             batch.validate(full=True)  # Arrow trusts the offsets of texts: a wrong one would crash
             table = pa.Table.from_batches([batch])
-            piece = TablePiece(table if columns is None else table.select(columns), before)
+            piece = ParquetPiece(table if columns is None else table.select(columns), before)
             before += len(batch)
             yield piece, file.bytes * (number + 1) // opened.num_record_batches
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pajson
 
-from mfcli.data.formats.parquet import TablePiece
+from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.sources import HEAD, File
 from mfcli.errors import DataError
 
@@ -91,7 +91,7 @@ _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 def json_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[TablePiece, int]]:
+) -> Iterator[tuple[ParquetPiece, int]]:
     """Read a file piece by piece; the arguments and results are those of `parquet_pieces`.
 
     A value that is missing is null. Values that are lists or objects are not read.
@@ -107,7 +107,7 @@ def json_pieces(
     with file.reading() as (stream, raw):
         for data in _blocks(file, stream):
             table = _table(file, data, schema, before)
-            yield TablePiece(table, before), raw.tell()
+            yield ParquetPiece(table, before), raw.tell()
             before += len(table)
 
 

@@ -15,7 +15,7 @@ from mfcli.errors import DataError
 _ROWS = 1 << 18  # rows of a piece
 
 
-class TablePiece(NamedTuple):
+class ParquetPiece(NamedTuple):
     """Rows of a file with typed columns: Parquet, Arrow or JSON lines.
 
     Attributes
@@ -56,7 +56,7 @@ def parquet_rows(file: File) -> int:
 
 def parquet_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[TablePiece, int]]:
+) -> Iterator[tuple[ParquetPiece, int]]:
     """Read a file piece by piece.
 
     Parameters
@@ -81,7 +81,7 @@ def parquet_pieces(
         total = max(opened.metadata.num_rows, 1)
         # In batches, because a row group may be larger than memory.
         for batch in opened.iter_batches(_ROWS, columns=columns):
-            piece = TablePiece(pa.Table.from_batches([batch]), before)
+            piece = ParquetPiece(pa.Table.from_batches([batch]), before)
             before += len(batch)
             yield piece, size * before // total
 

@@ -134,7 +134,7 @@ def _counts(first: FirstLines, chosen: Mapping[str, str], needed: Sequence[str])
 
 
 def _counting(first: FirstLines) -> str:
-    return f"the first column is read as users, but counts {_shown(_column(first, 0))}, ..."
+    return f"the first column is read as users, but counts up: {_shown(_column(first, 0))}, ..."
 
 
 def _other_columns(first: FirstLines, needed: Sequence[str]) -> Text:
