@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from mfcli.data.table_files import guarded_text
 from mfcli.errors import DataError, Text
@@ -48,7 +48,7 @@ OnFault = Callable[[int, Fault, Sequence[str]], None]
 
 @dataclass
 class Rejects:
-    """Skipped rows.
+    """Skipped rows; a context manager that closes their list.
 
     Attributes
     ----------
@@ -60,17 +60,29 @@ class Rejects:
 
     path: Path | None
     counts: Counter[str] = field(default_factory=Counter)
+    _out: TextIO | None = field(default=None, init=False)
 
     def add(self, file: object, line: int, fault: Fault, row: str) -> None:
         self.counts[fault.kind] += 1
         if self.path is None:
             return
-        # The file appears with the first row, so that there is never an empty list.
-        first = not self.path.exists()
-        # Bytes that are not UTF-8 are surrogates here; they are written as text
-        # such as \udc80.
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="") as out:
-            writer = csv.writer(out)
-            if first:
-                writer.writerow(["file", "line", "reason", "row"])
-            writer.writerow([str(file), line, fault.reason, guarded_text(row)])
+        # The file appears with the first row, so that there is never an empty list. It stays open,
+        # since there may be millions of rows.
+        if self._out is None:
+            is_new = not self.path.exists()
+            self._out = self.path.open(
+                "a",
+                encoding="utf-8",
+                errors="backslashreplace",  # bytes that are not UTF-8 become text such as \udc80
+                newline="",
+            )
+            if is_new:
+                csv.writer(self._out).writerow(["file", "line", "reason", "row"])
+        csv.writer(self._out).writerow([str(file), line, fault.reason, guarded_text(row)])
+
+    def __enter__(self) -> Rejects:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._out is not None:
+            self._out.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,11 @@ def read_ratings(
     check_reading(columns, decimal=decimal, duplicates=duplicates, on_bad_row=on_bad_row)
     listed = listed_paths(names)
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
-    with open_sources(listed, encoding) as files, ThreadPoolExecutor(1) as pool:
+    with (
+        rejects or nullcontext(),
+        open_sources(listed, encoding) as files,
+        ThreadPoolExecutor(1) as pool,
+    ):
         sha256 = pool.submit(digest, files)  # hashing releases Python's lock
         layouts = find_layouts(files, columns, decimal)
         _check_memory(layouts)

@@ -7,11 +7,9 @@ without faults are written again as plain text, which the fast reader can parse.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 
 from mfcli.data.arrow_arrays import to_texts
@@ -29,6 +27,7 @@ from mfcli.data.times import IGNORE, moment_of, plain_time
 from mfcli.errors import DataError
 
 _ROWS = 1 << 15  # rows of a piece
+_INFINITE = 2.0**128 - 2.0**103  # from here on, numbers round to infinity in float32
 _CLOSE = "close the quotation mark, or double each one that is text and quote the field"
 _TO_UTF8 = "convert the file, as with iconv"
 
@@ -210,13 +209,12 @@ def _title_fault(role: str, text: str, decimal: str) -> Fault | None:
 
 def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
-        with np.errstate(over="ignore"):
-            # 1e39 is finite, but not as float32.
-            finite = math.isfinite(np.float32(text.replace(decimal, ".")))
+        is_finite = abs(float(text.replace(decimal, "."))) < _INFINITE  # false for NaN
     except ValueError:
-        finite = False
-    hint = rating_hint(text, decimal)
-    if finite and "_" not in text and not hint:
+        is_finite = False
+    # With a decimal comma, 1.234 may be in thousands; with a point, a number needs no hint.
+    hint = rating_hint(text, decimal) if decimal != "." or not is_finite else ""
+    if is_finite and "_" not in text and not hint:
         return None
     return Fault(role, "rating must be a finite number", text, hint)
 
