@@ -57,8 +57,6 @@ def test_lists_of_ids_in_all_layouts(tmp_path: Path, content: bytes) -> None:
 def test_a_line_of_a_plain_list_is_one_id(tmp_path: Path) -> None:
     (tmp_path / "ids").write_text('Heat, The\n"Alien"s\n5;6\n')
     assert read_ids(tmp_path / "ids", "item").to_pylist() == ["Heat, The", '"Alien"s', "5;6"]
-    (tmp_path / "ids").write_text("a\u2028b\r\nc\rd\n", encoding="utf-8", newline="")
-    assert read_ids(tmp_path / "ids", "item").to_pylist() == ["a\u2028b", "c", "d"]
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.float64(), pa.uint8()])

@@ -38,8 +38,8 @@ def read_ids(path: Path, role: str) -> pa.Array:
     Parameters
     ----------
     path : Path
-        A text with one id per line, in which blank lines are ignored; or a file in any format of
-        `read_ratings`, with a header that names the column of ids.
+        A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
+        for `read_ratings`, with a header that names the column of ids.
     role : {"user", "item"}
 
     Returns
@@ -73,8 +73,7 @@ def _lines_of(file: File) -> list[str]:
     with file.reading() as (stream, _):
         content = stream.read()
     try:
-        # `splitlines` would also split at characters such as U+2028, which may be part of an id.
-        return io.StringIO(content.decode("utf-8-sig"), newline=None).readlines()
+        return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError("must be UTF-8 text with one id per line", place=file) from error
 
@@ -93,8 +92,8 @@ def read_titles(path: Path) -> pa.Table:
     Parameters
     ----------
     path : Path
-        In any format of `read_ratings`. Without a header, the first column holds the ids and the
-        second one the titles.
+        A text or Parquet file as for `read_ratings`. Without a header, the first column holds the
+        ids and the second one the titles.
 
     Returns
     -------

@@ -111,24 +111,23 @@ def find_columns(
             found = _chosen(place, names, role, wanted)
         if found is not None:
             columns[role] = found
-        elif role != "timestamp" or wanted:  # times are optional unless they are chosen
+        elif role != "timestamp" or wanted:
             raise _missing(place, role, wanted, names, matrix or _numbers_items(names))
     _check_roles(place, names, columns)
     return columns
 
 
 def _chosen(place: object, names: Sequence[str], role: str, wanted: str) -> int | None:
-    if wanted in names:  # exactly, before a name that differs in case
+    if wanted in names:
         return _only(place, names, names, role, wanted, "rename them, or choose another with ")
     return _only(place, names, [name.lower() for name in names], role, wanted.lower())
 
 
 def _known(place: object, names: Sequence[str], role: str, aliases: Sequence[str]) -> int | None:
     plain = [plain_name(name) for name in names]
-    for alias in aliases:  # in the order of preference, not of the columns
+    for alias in aliases:
         if alias in plain:
             return _only(place, names, plain, role, alias)
-    # None of these names is preferred, so two of them are ambiguous.
     others = sorted({*_OTHER_NAMES.get(role, "").split()}.intersection(plain), key=plain.index)
     if len(others) > 1:
         shown = " and ".join(repr(names[plain.index(name)]) for name in others)
