@@ -71,9 +71,10 @@ class Screen:
         advance : callable
             Moves the bar.
         """
+        # On stderr, so that results on stdout can be piped.
         console = make_console(stderr=True)
         if self.quiet or not sys.stderr.isatty() or console.is_dumb_terminal:
-            yield console, lambda done, total: None
+            yield console, lambda done, total: None  # logs and pipes get lines, no bar
             return
         name = TextColumn("{task.description}", markup=False)
         bar = ProgressBar(name, BarColumn(), *columns, console=console, transient=True)
@@ -88,7 +89,7 @@ class Screen:
                 bar.start()
             yield console, advance
         finally:
-            bar.stop()
+            bar.stop()  # shows the cursor again, also after Ctrl-C
 
     @contextmanager
     def byte_bar(self, what: str) -> Iterator[Progress]:

@@ -84,7 +84,7 @@ def _activity(report: Report) -> Table:
 
 
 def _histogram(report: Report) -> Table:
-    longest = max(bin.count for bin in report.values.histogram)
+    longest = max(bin.count for bin in report.values.histogram)  # its bar has the full width
     table = make_table("Histogram", "rating", "ratings", "share")
     table.add_column("")
     for bin in report.values.histogram:

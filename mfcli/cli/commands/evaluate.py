@@ -9,7 +9,6 @@ import typer
 from rich.progress import TimeRemainingColumn
 
 from mfcli import evaluation, model as models, splits, storage, training
-from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
@@ -68,8 +67,12 @@ def evaluate(
 
     With a k-fold split, each model is evaluated on its own fold.
     """
+    # Imported here, so that help does not load the tables.
+    from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
+
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
+    # Checked first: ranking all items for many users can take minutes.
     target = out or model.parent / "metrics.json"
     storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
 
@@ -105,6 +108,7 @@ def evaluate(
 def _model_of(fold: Path, model: Path) -> Path:
     """Return the model folder of a fold, given the one that a single split would have."""
     path = model.parent / fold.name / model.name
+    # `--model runs` in place of `--model runs/model` is a common mistake.
     if not path.exists() and (model / fold.name).is_dir():
         right = Param("model", model / training.MODEL_FOLDER)
         raise ArtifactError("holds no model", place=path, remedy=["use ", right])

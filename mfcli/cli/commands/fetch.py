@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def _archives() -> list[str]:
+    # A function, so that help and other commands do not load the downloads.
     return list(fetching.NAMES)
 
 

@@ -86,7 +86,7 @@ def predict(
             on_progress=on_progress,
         )
     _note_unknown(counts, screen)
-    if isinstance(target, Path):
+    if isinstance(target, Path):  # otherwise the pairs are on stdout, and nothing else may be
         line = f"{target}: {count(counts.pairs, 'pair')}"
         screen.show({"out": str(target), **vars(counts)}, lambda: print_line(line))
 

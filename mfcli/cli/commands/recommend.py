@@ -74,6 +74,7 @@ def recommend(
     trained = models.Model.load(model)
     known = [] if listing.include_rated else [_rated_in_training(trained, model, split)]
     if rated:
+        # In the rows of the model; ids that it does not know become -1 and exclude nothing.
         known.append(reading.read(rated, screen).within(trained.users, trained.items))
     wanted = (
         prediction.all_rows(trained.users)

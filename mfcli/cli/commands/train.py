@@ -70,11 +70,13 @@ def train(
     """
     if not resume:  # the checkpoint's settings decide which options are used
         settings.refuse_unused()
+    # A split folder that holds other files could not be replaced by a new split.
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the split folder; choose another")
     folds = splits.folds_of(split)
     targets = {fold: out / fold.name for fold in folds} or {split: out}
     with ExitStack() as stack:
+        # All folds before any work: the last fold must not fail after hours.
         for target in targets.values():
             stack.enter_context(storage.locked(target))
             training.check_writable(target)
@@ -82,6 +84,7 @@ def train(
         command = _resume_command(split, out, settings if resume else None)
         run = _Run(settings, threads, checkpoint_every or 0, targets, starts, command, screen)
         results = [run.train(part) for part in targets]
+    # Without --json, each fold has printed its result when it was done.
     if screen.json:
         screen.show({"folds": results} if folds else results[0], lambda: None)
 
@@ -163,10 +166,12 @@ class _Run:
                     on_progress=on_progress,
                 )
             except training.Diverged as error:
+                # The best model so far may have taken hours.
                 if error.best:
                     error.best.write(out)
                 raise
             except KeyboardInterrupt:
+                # If this run has written none, the checkpoint that it resumed from is the last one.
                 kept = len(checkpoint.history) if checkpoint and not keeper.kept else keeper.kept
                 warn(self._stopped(split, kept))
                 raise
@@ -226,7 +231,7 @@ def _summary(fitted: Fit, out: Path) -> dict[str, Any]:
 def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
     name, held_out = parts.held_out
     epochs = count(summary["epochs"], "epoch")
-    if 0 < fitted.epoch < summary["epochs"]:
+    if 0 < fitted.epoch < summary["epochs"]:  # early stopping
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print_line(
         f"{summary['model']} and {summary['history']}:"
