@@ -49,7 +49,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         if not self.quiet:
-            warn(text)
+            print_note(text)
 
     @contextmanager
     def bar(
@@ -98,7 +98,7 @@ class Screen:
             yield advance
 
 
-def warn(text: str) -> None:
+def print_note(text: str) -> None:
     """Print a note on stderr, even if `--quiet` is given."""
     print_message("note", text)
 

@@ -52,7 +52,7 @@ def fold_in(
         typer.Option(
             "--extend",
             metavar="DIR",
-            help="Write a model that includes the new users here, and recommend nothing.",
+            help="Write a model that includes the new users to this folder, without recommendations.",
             rich_help_panel=FILES,
         ),
     ] = None,

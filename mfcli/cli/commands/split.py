@@ -39,7 +39,7 @@ def split(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="CSV, TSV, u.data, ratings.dat, JSON lines or Parquet files, also compressed;"
+            help="CSV, TSV, u.data, ratings.dat, JSON lines, Parquet or Arrow files, also compressed;"
             " folders of part files; or - for standard input.",
         ),
     ] = None,

@@ -13,7 +13,7 @@ from mfcli import splits, storage, training
 from mfcli.cli.epoch_lines import epoch_lines, print_network
 from mfcli.cli.formatting import count, duration
 from mfcli.cli.options import FILES, SettingsGroup
-from mfcli.cli.screen import Screen, ScreenOptions, warn
+from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
 from mfcli.cli.spelling import spelled
@@ -173,7 +173,7 @@ class _Run:
             except KeyboardInterrupt:
                 # If this run has written none, the checkpoint that it resumed from is the last one.
                 kept = len(checkpoint.history) if checkpoint and not keeper.kept else keeper.kept
-                warn(self._stopped(split, kept))
+                print_note(self._stopped(split, kept))
                 raise
 
     def _begin_others(self, split: Path) -> None:

@@ -14,7 +14,7 @@ from rich.progress import MofNCompleteColumn, TextColumn
 from mfcli import config as configs, plots, search as searching, splits, storage
 from mfcli.cli.formatting import count, words
 from mfcli.cli.options import FILES, Given, SettingsGroup
-from mfcli.cli.screen import Screen, ScreenOptions, warn
+from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
@@ -48,7 +48,7 @@ def tune(
         typer.Option(
             min=0,
             metavar="FLOAT",
-            help="Stop after this time.",
+            help="Stop after this number of minutes.",
             show_default="no limit",
             rich_help_panel=_PANEL,
         ),
@@ -67,7 +67,7 @@ def tune(
         typer.Option(
             "--storage",
             metavar="FILE",
-            help="File that keeps the search, so that it can be resumed.",
+            help="File (JSON lines) to store the search in, or to resume it from.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -119,7 +119,7 @@ def tune(
             except BaseException:  # Ctrl-C, too: the trials so far are worth keeping
                 if search.best:
                     file = output.write()["file"]
-                    warn(f"stopped; {file} has the best of {len(search.attempts)} trials")
+                    print_note(f"stopped; {file} has the best of {len(search.attempts)} trials")
                 raise
         result = output.write()
     result["recommended_rmse"] = advised.rmse if advised else None
@@ -206,9 +206,9 @@ class _Output:
             file = configs.write_settings(self.settings, text, force=self.force)
         except ArtifactError:
             # The search may have taken hours, so its result must not be lost.
-            warn(f"the best settings are {words(winner.values)}")
+            print_note(f"the best settings are {words(winner.values)}")
             raise
         if file != self.settings:
-            warn(f"{self.settings} was created during the search; the settings are in {file}")
+            print_note(f"{self.settings} was created during the search; the settings are in {file}")
         self.search.add_file(file)
         return file
