@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -481,6 +482,18 @@ def test_settings_that_cannot_be_written_are_printed(
     done = quick("--trials", 1)
     assert done.code == 1
     assert "note: the best settings are epochs 2, k " in done.err
+
+
+def test_failed_trials_are_counted(quick: Callable[..., Outcome]) -> None:
+    Path("space.toml").write_text("epochs = 2\nk = [2, 1000000000]\n")
+    done = quick("--trials", 8)
+    assert done.code == 0, done.err
+    found = re.search(
+        r"^note: (1 trial|\d+ trials) failed; reason of the first: training with k 1000000000",
+        done.err,
+        re.MULTILINE,
+    )
+    assert found, done.err
 
 
 def test_the_time_limit_includes_the_settings_of_init(

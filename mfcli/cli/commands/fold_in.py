@@ -52,7 +52,7 @@ def fold_in(
         typer.Option(
             "--extend",
             metavar="DIR",
-            help="Write a model that includes the new users to this folder, without recommendations.",
+            help="Write a model that includes the new users to this folder; recommend nothing.",
             rich_help_panel=FILES,
         ),
     ] = None,

@@ -96,13 +96,9 @@ def tune(
     # Imported here, so that help does not load it.
     from mfcli.cli.search_lines import print_search, trial_lines
 
-    if store and store.resolve() in {file.resolve() for file in (out, plot) if file}:
-        raise UsageError("--storage must differ from --out and --plot", value=str(store))
+    _check_request(store, out, plot)
     # Includes the training with the settings of `mfcli init`.
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
-    if plot:
-        plots.check_suffix(plot)
-        storage.check_writable_file(plot)
     parts = _with_validation(split, settings.config, given, screen)
     options = searching.space_for(parts, space)
     workers = threads or storage.cores()
@@ -124,11 +120,23 @@ def tune(
         result = output.write()
     result["recommended_rmse"] = advised.rmse if advised else None
     screen.show(result, lambda: print_search(search, result, rival))
-    if search.failures:
-        failures = count(len(search.failures), "trial")
-        screen.note(f"{failures} failed; reason of the first: {search.failures[0]}")
+    _note_failures(search.failures, screen)
     if space and advised and advised.rmse < result["rmse"]:
         screen.note("the settings of mfcli init are better; to use them: mfcli init --force")
+
+
+def _check_request(store: Path | None, out: Path, plot: Path | None) -> None:
+    if store and store.resolve() in {file.resolve() for file in (out, plot) if file}:
+        raise UsageError("--storage must differ from --out and --plot", value=str(store))
+    if plot:
+        plots.check_suffix(plot)
+        storage.check_writable_file(plot)
+
+
+def _note_failures(reasons: list[str], screen: Screen) -> None:
+    if reasons:
+        failed = count(len(reasons), "trial")
+        screen.note(f"{failed} failed; reason of the first: {reasons[0]}")
 
 
 def _with_validation(split: Path, config: Config, given: Given, screen: Screen) -> Split:
