@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,12 +77,16 @@ def evaluate(
     target = out or model.parent / "metrics.json"
     storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
 
+    # Read once, even for several folds: standard input cannot be read again.
+    read = functools.cache(lambda: reading.read([on], screen))
+
     def measure(split: Path, model: Path) -> Metrics:
         parts, trained = splits.read_split(split), models.Model.load(model)
         if not any_split:
             remedy = ("use ", Param("any_split", True), " to evaluate anyway")
             models.check_same_split(trained, parts.hash, model, split, remedy)
-        ratings = on if on in splits.PARTS else reading.read([on], screen)
+        # Read after the checks above, because a large file takes long.
+        ratings = on if on in splits.PARTS else read()
         with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
             return evaluation.evaluate(
                 trained,

@@ -66,6 +66,7 @@ def recommend(
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
+    # A table of all users would fill the terminal for minutes.
     if everyone and listing.out is None:
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
@@ -81,7 +82,7 @@ def recommend(
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users)
     )
-    models.warn_untrained(trained.users, wanted)
+    models.warn_untrained(trained.users, wanted)  # they all get the same list
     exclude = models.Rated.of(*known) if known else None
     table = listing.recommend(trained, wanted, exclude, threads)
     listing.print(table, "recommendations", screen)

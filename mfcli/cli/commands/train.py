@@ -91,6 +91,7 @@ def train(
 
 def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
     """Return the command that resumes; an option that changes the end is not in all checkpoints."""
+    # Defaults are left out: a short command is easier to copy.
     places = {"split": (split, Path("split")), "out": (out, Path())}
     params = [Param(name, place) for name, (place, default) in places.items() if place != default]
     if settings:
@@ -106,6 +107,7 @@ def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Ch
     if not present:
         training.read_checkpoint(next(iter(folders.values())))  # raises: there is none
     found = {part: training.read_checkpoint(folder) for part, folder in present.items()}
+    # Check all folds before the first one resumes.
     for part, checkpoint in found.items():
         checkpoint.check_split(splits.split_hash(part))
     configs = {part.name: training.resumed(one, settings.values) for part, one in found.items()}
@@ -151,7 +153,7 @@ class _Run:
         def on_plan(plan: Plan) -> None:
             self._begin_others(split)
             self._announce(parts, config, checkpoint, plan)
-            on_progress(0, len(parts.train))
+            on_progress(0, len(parts.train))  # shows the bar, now that the table is printed
 
         with epoch_lines(parts, config, self.screen) as (on_epoch, on_progress):
             try:
