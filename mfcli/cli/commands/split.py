@@ -39,8 +39,8 @@ def split(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="CSV, TSV, u.data, ratings.dat, JSON lines, Parquet or Arrow files, also"
-            " compressed; folders of part files; or - for standard input.",
+            help="CSV, TSV, u.data, ratings.dat or JSON lines, also compressed; Parquet or Arrow;"
+            " folders of part files; or - for standard input.",
         ),
     ] = None,
     train: Annotated[
