@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,12 @@ def test_a_lock_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), locked(tmp_path / "old"):
         raise RuntimeError
     assert names(tmp_path / "old") == []
+
+
+def test_a_folder_may_be_removed_while_it_is_locked(tmp_path: Path) -> None:
+    with locked(tmp_path / "out"):
+        shutil.rmtree(tmp_path / "out")
+    assert names(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_locked(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from conftest import Run
 from hypothesis import given, strategies as st
 from planted import planted_split
 
+from mfcli.cli.reading_options import Reading
 from mfcli.config import Config
 from mfcli.data import Ratings, concatenated
 from mfcli.errors import MfcliWarning
 from mfcli.evaluation import Metrics, evaluate, read_metrics
 from mfcli.model import Model, trained_pairs
-from mfcli.splits import Split, read_split, write_split
+from mfcli.splits import Split, read_split, split as split_ratings, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -87,6 +89,27 @@ def test_unknown_users_and_items_were_not_trained_on(parts: Split) -> None:
     rows = np.array([-1, 0, -1], np.int32), np.array([0, -1, -1], np.int32)
     some = replace(train.take(slice(0, 3)), user=rows[0], item=rows[1])
     assert trained_pairs(train, some).tolist() == [False] * 3
+
+
+def test_ratings_are_read_once_for_all_folds(
+    run: Run, parts: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard input cannot be read a second time."""
+    read, reads = Reading.read, []
+
+    def count(self: Reading, names: list[str], screen: Any) -> Ratings:
+        reads.append(names)
+        return read(self, names, screen)
+
+    write_split(Path("split"), split_ratings(parts.train, Config(strategy="k-fold", folds=2)))
+    for number in (1, 2):
+        fold = read_split(Path(f"split/fold-{number}"))
+        begun = start(fold, Config(k=3))
+        Fit(begun, History.of([Epoch(1, 1, 1, 1, 1, 1)])).write(Path(f"fold-{number}"))
+    Path("new.csv").write_text("user,item,rating\n1,2,3\n2,3,4\n")
+    monkeypatch.setattr(Reading, "read", count)
+    done = run("evaluate", "--on", "new.csv", "--resamples", 0)
+    assert (done.code, reads) == (0, [["new.csv"]]), done.err
 
 
 def test_the_command_reports_the_overlap(run: Run, parts: Split) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -99,6 +101,38 @@ def test_a_training_that_fails_at_once_leaves_the_older_checkpoint(train: Train)
     before = snapshot(Path())
     assert train("--lr", 1e5).code == 1
     assert snapshot(Path()) == before
+
+
+def test_an_error_of_the_system_leaves_the_older_checkpoint(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    train("--epochs", 1)
+    before = snapshot(Path())
+    monkeypatch.setattr(loop, "make_engine", fail)
+    assert train("--epochs", 2).code == 1
+    assert snapshot(Path()) == before
+
+
+def test_checkpoints_in_containers(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint is set aside where folders of a lower layer cannot be renamed."""
+
+    def refuse(one: Path, other: Path) -> None:
+        if one.is_dir() and one.name == "checkpoint" and "older" in other.name:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(one, other)
+
+    rename = os.rename
+    train("--epochs", 1)
+    before = snapshot(Path())
+    monkeypatch.setattr(os, "rename", refuse)
+    assert "error: training diverged" in train("--lr", 1e5).err
+    assert snapshot(Path()) == before
+    assert train("--epochs", 2).code == 0
+    assert len(read_checkpoint(Path("checkpoint")).history) == 2
+    assert not Path(".checkpoint.older").exists()
 
 
 @pytest.mark.parametrize("settings", [(), ("--ensemble", 2), ("--average", 0.5)], ids=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -402,7 +403,7 @@ def test_a_file_that_appears_during_the_search_is_kept(
     assert done.code == 0, done.err
     assert Path("mfcli.toml").read_text() == "k = 77\n"
     assert (
-        "note: mfcli.toml was made during the search and is kept; mfcli-2.toml has the settings\n"
+        "note: mfcli.toml was created during the search; the settings are in mfcli-2.toml\n"
         in done.err
     )
     result = json.loads(done.out)
@@ -468,7 +469,7 @@ def test_an_unwritable_output_is_found_before_the_search(
         assert done.code == 1
         assert done.err.splitlines()[-1].startswith(f"error: {place}: "), done.err
     done = quick("--storage", "mfcli.toml")
-    assert (done.code, "--storage must be another file than --out" in done.err) == (2, True)
+    assert (done.code, "--storage must differ from --out" in done.err) == (2, True)
 
 
 def test_settings_that_cannot_be_written_are_printed(
@@ -483,12 +484,24 @@ def test_settings_that_cannot_be_written_are_printed(
     assert "note: the best settings are epochs 2, k " in done.err
 
 
+def test_failed_trials_are_counted(quick: Callable[..., Outcome]) -> None:
+    Path("space.toml").write_text("epochs = 2\nk = [2, 1000000000]\n")
+    done = quick("--trials", 8)
+    assert done.code == 0, done.err
+    found = re.search(
+        r"^note: (1 trial|\d+ trials) failed; reason of the first: training with k 1000000000",
+        done.err,
+        re.MULTILINE,
+    )
+    assert found, done.err
+
+
 def test_the_time_limit_includes_the_settings_of_init(
     quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = quick("--minutes", 0)
     assert (done.code, done.out) == (1, "")
-    assert "cannot train with the settings of mfcli init: there is no time left" in done.err
+    assert "cannot train with the settings of mfcli init: the time limit was reached" in done.err
     assert done.err.endswith("error: no trial was completed; raise --minutes or --trials\n")
 
 

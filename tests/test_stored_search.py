@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -232,6 +233,25 @@ def test_a_file_that_another_program_changes_is_not_overwritten(split: Split, pa
         with pytest.raises(ArtifactError, match="was changed by another program"):
             search.run(TRIALS + 1)
     assert path.read_text() == "mine\n"
+
+
+def test_a_line_that_could_not_be_written_is_written_again(
+    split: Split, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = path.with_name("mfcli.toml")
+    file.write_text("k = 3\n")
+    with opened(split, path) as search:
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(ArtifactError, match="cannot be written: No space left"):
+            search.add_file(file)
+        monkeypatch.undo()
+        search.add_file(file)
+        assert search.wrote(file)
+    with opened(split, path) as search:
+        assert search.wrote(file)
 
 
 def test_a_newer_format_is_refused(split: Split, path: Path) -> None:

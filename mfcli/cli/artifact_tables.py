@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _HASH = 12  # characters of a hash that are shown
 _WIDTH = 60  # columns of the longest curve
 _REPEATED = ("model", "history")  # shown as one row per fold
-
-_ERRORS = ("rmse", "mae", "r2")
+_ERRORS = ("rmse", "mae", "r2")  # measures of ratings that are shown
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -48,6 +47,7 @@ def print_artifacts(versions: Mapping[str, str | None], artifacts: list[Facts]) 
     """
     numbers = {name: version or "not installed" for name, version in versions.items()}
     print_table(value_table("Versions", numbers))
+    # By run folder, fold and kind: DIR/fold-N/model and DIR/fold-N/history.json belong to run DIR.
     folds: dict[str, dict[int, dict[str, Facts]]] = {}
     for facts in artifacts:
         if facts["fold"] and facts["kind"] in _REPEATED:
@@ -77,7 +77,7 @@ def _settings_tables(facts: Facts) -> list[Table]:
 
 def _default(name: str) -> str:
     """Return the default of a setting, or what it stands for."""
-    if name not in SETTINGS:
+    if name not in SETTINGS:  # of another version of mfcli
         return "unknown"
     return SETTINGS[name].unset.replace("`", "") or plain(SETTINGS[name].default)
 
@@ -87,7 +87,7 @@ def _split_tables(facts: Facts) -> list[Table]:
     rows = _source_facts(source) if source else {"source": "ratings in memory"}
     rows["strategy"] = strategy["name"]
     for name, value in strategy.items():
-        if name not in ("name", "folds", "removed"):
+        if name not in ("name", "folds", "removed"):  # shown above, and by `split_values`
             rows[name if name in ("seed", "fold") else f"strategy: {name}"] = plain(value)
     rows |= split_values(facts)
     rows |= {"hash": facts["hash"][:_HASH], "written by": _writers(facts)}
@@ -160,7 +160,7 @@ def _history_tables(facts: Facts) -> list[Table]:
 
 
 def _curve(values: list[float | None]) -> Drawing:
-    finite = [value for value in values if value is not None]
+    finite = [value for value in values if value is not None]  # None: not finite
 
     def draw(width: int, ascii_only: bool) -> str:
         return sparkline(finite, width, PLAIN_LEVELS if ascii_only else LEVELS)
@@ -248,6 +248,7 @@ def _print_folds(run: str, folds: Mapping[int, Mapping[str, Facts]]) -> None:
         table.add_row(str(number), *cells)
     table.caption = "\n".join(_fold_settings(folds))
     print_table(table)
+    # Damaged parts have dashes in the table; their errors follow.
     for part in parts:
         if "error" in part:
             _print_one(part)
@@ -278,6 +279,7 @@ def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
         if "config" in model:
             changed = {name: plain(model["config"][name]) for name in model["changed"]}
             lines[number] = words(changed) or "none"
+    # A damaged model has no settings, so there may be no line at all.
     if len(set(lines.values())) == 1:
         return [f"changed settings: {next(iter(lines.values()))}"]
     return [f"fold {number}, changed settings: {line}" for number, line in lines.items()]

@@ -46,14 +46,16 @@ def epoch_lines(
     ratings = len(split.train)
     seconds: list[float] = []
     columns = (MofNCompleteColumn(), TextColumn("ratings"))
+    # Not at once: the layers of the model are printed to stdout after this block begins.
     with screen.bar("this epoch", *columns, at_once=False) as (console, advance):
 
         def on_epoch(epoch: Epoch) -> None:
             seconds.append(epoch.seconds)
+            # The mean over this run: the epochs before it may have run on another machine.
             left = (config.epochs - epoch.epoch) * sum(seconds) / len(seconds)
             if not screen.quiet:
                 console.print(_line(epoch, config.epochs, ratings, left), soft_wrap=True)
-            advance(0, ratings)
+            advance(0, ratings)  # the next epoch
 
         yield on_epoch, advance
 
@@ -65,5 +67,5 @@ def _line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
         f"  validation RMSE {epoch.val_mse**0.5:.4f}"
         f"  {duration(epoch.seconds)}"
         f"  {ratings / epoch.seconds:,.0f} ratings/s"
-        f"  {duration(round(left))} left"
+        f"  {duration(round(left))} left"  # an estimate, so without fractions of a second
     )

@@ -15,7 +15,7 @@ PLAIN_LEVELS = "_.-:=+*#"
 
 def duration(seconds: float) -> str:
     """Format a time span, such as "5 min 03 s"."""
-    whole = round(seconds)
+    whole = round(seconds)  # before it is divided, so that 59.9 s is not "0 min 60 s"
     if whole < 60:
         return f"{seconds:.3g} s"
     if whole < 3600:
@@ -54,6 +54,7 @@ def plain(value: Any) -> str:
         return "true" if value else "false"
     if value is None:
         return "none"
+    # An empty text is the value of settings that are not set, such as `cut`.
     return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
@@ -64,6 +65,7 @@ def words(values: Mapping[str, Any]) -> str:
 
 def printable(text: str) -> str:
     """Escape characters that would control the terminal."""
+    # Spaces of other scripts (Zs) are not printable for Python, but harmless and part of names.
     return "".join(c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
@@ -79,7 +81,8 @@ def sparkline(values: Sequence[float], width: int, levels: str = LEVELS) -> str:
         Characters from the lowest to the highest.
     """
     columns = min(len(values), width)
+    # Column c has the values from n c / columns up to n (c + 1) / columns: never empty.
     ends = [len(values) * column // columns for column in range(columns + 1)]
     means = [math.fsum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
-    least, range_ = min(means), (max(means) - min(means)) or 1
+    least, range_ = min(means), (max(means) - min(means)) or 1  # a constant curve is a flat line
     return "".join(levels[round((mean - least) / range_ * 7)] for mean in means)

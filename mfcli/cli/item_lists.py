@@ -24,7 +24,7 @@ _PANEL = "Recommendations"
 
 @dataclass(frozen=True)
 class Listing:
-    """Which items to list, and where to."""
+    """Which items to list, and where to write them."""
 
     n: Annotated[
         int, typer.Option("--n", min=1, help="Length of each list.", rich_help_panel=_PANEL)

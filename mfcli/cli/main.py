@@ -77,14 +77,15 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         storage.on_lost_mapping(_stop_at_once)
-        guard_streams()
+        guard_streams()  # before anything is printed, including help
         try:
             with _printed_warnings():
+                # Standalone, Typer would print errors itself and end the process.
                 status = super().main(*args, **{**extra, "standalone_mode": False})
-            sys.stdout.flush()
+            sys.stdout.flush()  # here, where a full disk is still reported
             sys.exit(status or 0)
         except OutputError as error:
-            if error.is_broken_pipe:
+            if error.is_broken_pipe:  # as after `mfcli show | head`: silent, like other programs
                 sys.exit(error.exit_code)
             _fail(error.phrase(spelled), error.exit_code)
         except MfcliError as error:
@@ -109,7 +110,6 @@ class Commands(TyperGroup):
 @contextmanager
 def _printed_warnings() -> Iterator[None]:
     """Print each `MfcliWarning` in one line, even if `--quiet` is given."""
-
     others = warnings.showwarning
 
     def show(message: Warning | str, *details: Any, **more: Any) -> None:
@@ -119,13 +119,14 @@ def _printed_warnings() -> Iterator[None]:
             others(message, *details, **more)
 
     with warnings.catch_warnings():
+        # By default, Python shows a warning once per line of code, and not at all with `-W ignore`.
         warnings.simplefilter("always", MfcliWarning)
         warnings.showwarning = show
         yield
 
 
 def _stop_at_once(error: MfcliError) -> NoReturn:
-    """End the process, of which no other Python code can run any more."""
+    """End the process at once, because the thread that has lost its data cannot continue."""
     _print_line("error", error.phrase(spelled))
     sys.stderr.flush()
     storage.remove_temporaries()
@@ -168,6 +169,7 @@ def main(
     """Train biased matrix-factorization recommenders from a file of ratings."""
 
 
+# Typer lists commands in the order in which they are added.
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(cls=Command, rich_help_panel=panel)(with_options(command))

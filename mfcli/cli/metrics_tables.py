@@ -19,6 +19,7 @@ _INTERVAL = "95% interval"
 def print_metrics(metrics: Metrics, out: Path) -> None:
     """Print the metrics of one model."""
     print_table(_errors_table(metrics, out))
+    # Usually none of the ratings was trained on, and the table would say nothing.
     if metrics.overlap and metrics.overlap.trained_on.ratings:
         print_table(_overlap_table(metrics.overlap))
     print_table(_groups_table(metrics))
@@ -29,7 +30,7 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
     rmse = evaluation.MEASURES["rmse"]
-    # With an interval in each column, a terminal has room for fewer measures than are brief.
+    # Intervals make the columns wide, so a terminal has no room for all brief measures.
     names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
     title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"

@@ -83,7 +83,7 @@ class SettingsGroup(Group):
     panel : str
         Heading for all of them; if empty, each has its own.
     changes : mapping
-        What else is special about some settings, by name: fields of `SettingOption`.
+        Fields of `SettingOption` that differ for some settings, by name.
     may_be_unused : bool
         Do not refuse options that have no effect because of the other settings.
     """
@@ -123,6 +123,7 @@ class FieldsGroup(Group):
     def parameters(self) -> list[inspect.Parameter]:
         # Annotations are texts in files with `from __future__ import annotations`.
         hints = get_type_hints(self._cls, include_extras=True)
+        # Keyword-only, so that a parameter without a default may follow one with a default.
         kind = inspect.Parameter.KEYWORD_ONLY
         return [
             inspect.Parameter(field.name, kind, default=field.default, annotation=hints[field.name])
@@ -171,6 +172,7 @@ def with_options(command: Command) -> Command:
     groups: dict[str, Group] = {}
     parameters: list[inspect.Parameter] = []
     settings: list[SettingOption] = []
+    # `eval_str`: annotations are texts because of `from __future__ import annotations`.
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
         group = _group_of(parameter)
         if group:
@@ -183,7 +185,7 @@ def with_options(command: Command) -> Command:
         parameters.append(_CONFIG)
 
     def run(ctx: typer.Context, **values: Any) -> None:
-        _refuse_input_as_output(values)
+        _refuse_input_as_output(values)  # before anything is read or written
         file = values.pop(_CONFIG.name, None)
         options = {option.name: values.pop(option.name) for option in settings}
         read = read_options(settings, options, file) if settings else None
@@ -216,7 +218,7 @@ def _refuse_input_as_output(values: Mapping[str, Any]) -> None:
 
 def _is_same_file(one: Path | str, other: Path) -> bool:
     try:
-        return other.is_file() and other.samefile(one)
+        return other.is_file() and other.samefile(one)  # by inode: links and spellings count
     except (OSError, ValueError):
         return False
 
@@ -246,11 +248,13 @@ def _info(parameter: inspect.Parameter) -> ParameterInfo:
 
 def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
     """Put the default into the help text, which wraps better than a column of defaults."""
+    # A copy, because commands share options such as `Threads`.
     type_, info = get_args(parameter.annotation)[0], copy.copy(_info(parameter))
     default = info.show_default if isinstance(info.show_default, str) else parameter.default
     if str(default) and default not in (None, False, inspect.Parameter.empty):
         info.help = f"{info.help} [dim]{escape(f'[default: {default}]')}[/dim]"
     info.show_default = False
+    # Typer would show the bound in an extra column.
     if info.min is not None:
         info.callback, info.min = _at_least(parameter.name, info.min), None
     if info.metavar is None:
@@ -260,10 +264,10 @@ def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def _at_least(name: str, low: float) -> Callable[[Any], Any]:
-    """Return a callback that checks a bound; Typer would show it in a column of its own."""
+    """Return a callback that checks a bound."""
 
     def check(value: Any) -> Any:
-        if value is not None and not value >= low:
+        if value is not None and not value >= low:  # NaN is not at least anything
             raise UsageError(f"must be at least {low:g}", param=name, value=value)
         return value
 

@@ -47,6 +47,7 @@ class Reading:
     def columns(self) -> dict[str, str]:
         """The columns that were named, by role."""
         named = {role: getattr(self, field) for field, role in _ROLES.items()}
+        # An empty name is not missing: `--time-col ""` ignores timestamps.
         return {role: name for role, name in named.items() if name is not None}
 
     @contextmanager
@@ -55,16 +56,17 @@ class Reading:
         if self.config.on_bad_row == "stop":
             yield None
             return
+        # The list becomes part of the result, if there is one; until then it is temporary.
         with storage.scratch_folder() as folder:
             yield folder / "rejected.csv"
 
     def read(self, names: Sequence[str], screen: Screen) -> Ratings:
-        """Read files behind a progress bar, and forget invalid rows if they are to be skipped."""
+        """Read files with a progress bar; rows that are skipped are counted, but not listed."""
         with self.rejected() as rejected:
             return self.read_listing(names, rejected, screen)
 
     def read_listing(self, names: Sequence[str], rejected: Path | None, screen: Screen) -> Ratings:
-        """Read files behind a progress bar, and list invalid rows in a file."""
+        """Read files with a progress bar, and list invalid rows in a file."""
         with screen.byte_bar(f"reading {names[0]}") as on_progress:
             return data.read_ratings(
                 names,

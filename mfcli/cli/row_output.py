@@ -55,6 +55,7 @@ def print_rows(
         Other values for JSON.
     """
     if out is not None and str(out) == "-":
+        # Guarded, because the output may be opened in a spreadsheet, which runs formulas.
         data_output().write(data.csv_bytes(data.guarded(table)))
         return
     if out is not None:

@@ -49,7 +49,7 @@ class Screen:
 
     def note(self, text: str) -> None:
         if not self.quiet:
-            warn(text)
+            print_note(text)
 
     @contextmanager
     def bar(
@@ -71,9 +71,10 @@ class Screen:
         advance : callable
             Moves the bar.
         """
+        # On stderr, so that results on stdout can be piped.
         console = make_console(stderr=True)
         if self.quiet or not sys.stderr.isatty() or console.is_dumb_terminal:
-            yield console, lambda done, total: None
+            yield console, lambda done, total: None  # logs and pipes get lines, no bar
             return
         name = TextColumn("{task.description}", markup=False)
         bar = ProgressBar(name, BarColumn(), *columns, console=console, transient=True)
@@ -88,7 +89,7 @@ class Screen:
                 bar.start()
             yield console, advance
         finally:
-            bar.stop()
+            bar.stop()  # shows the cursor again, also after Ctrl-C
 
     @contextmanager
     def byte_bar(self, what: str) -> Iterator[Progress]:
@@ -97,7 +98,7 @@ class Screen:
             yield advance
 
 
-def warn(text: str) -> None:
+def print_note(text: str) -> None:
     """Print a note on stderr, even if `--quiet` is given."""
     print_message("note", text)
 

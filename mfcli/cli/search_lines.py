@@ -33,11 +33,12 @@ def trial_lines(search: Search, trials: int, screen: Screen) -> Iterator[Callabl
     with screen.bar("searching", *columns) as (console, advance):
 
         def on_trial(attempt: Attempt) -> None:
+            # Only improvements: a search may have hundreds of trials.
             if attempt is search.best and not screen.quiet:
                 console.print(printable(_line(attempt)), soft_wrap=True)
             advance(len(search.attempts), trials)
 
-        advance(len(search.attempts), trials)
+        advance(len(search.attempts), trials)  # a resumed search has trials already
         yield on_trial
 
 
@@ -53,7 +54,7 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
     rival : Candidate, optional
     """
     best, out = search.best, Path(result["file"])
-    assert best
+    assert best  # `Search.run` raises if no trial was completed
     title = (
         f"Trial {best.number}, the best of {result['trials']} ({result['pruned']} pruned):"
         f" validation RMSE {best.rmse:.4f}"
@@ -83,4 +84,5 @@ def _words(settings: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    # Values are drawn at random, so further digits mean nothing; the settings file has them all.
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -39,7 +39,7 @@ class SettingOption(NamedTuple):
     or_file : bool
         Whether a text that is not a number is the name of a file.
     help, default : str
-        What help says in place of the setting's own texts, if not empty.
+        Texts for help that replace those of the setting; not used if empty.
     """
 
     name: str
@@ -131,11 +131,13 @@ def setting_parameter(option: SettingOption) -> inspect.Parameter:
         f"{flag}/--no-{flag[2:]}" if is_flag else flag,
         help=option.help or help_text(setting.help),
         metavar=f"{metavar}|FILE" if option.or_file else metavar,
+        # A completion, not a choice of Typer, so that the rule of the setting gives the error.
         autocompletion=(lambda: choices) if choices else None,
         show_default=option.default or help_text(setting.unset) or _shown(setting.default) or False,
         rich_help_panel=option.panel,
     )
-    # None is no value of an option, so it tells options that are not given.
+    # None marks options that are not given, which the settings file may set. No option has this
+    # value. Texts are parsed by `Setting`, so that a file and an option follow the same rule.
     kind = inspect.Parameter.KEYWORD_ONLY
     type_ = Annotated[bool | None, info] if is_flag else Annotated[str | None, info]
     return inspect.Parameter(option.name, kind, default=None, annotation=type_)

@@ -23,7 +23,7 @@ Threads = Annotated[
     typer.Option(
         min=1,
         help="Number of threads. It does not change the result.",
-        show_default="all cores",
+        show_default="all cores",  # not their number: help must not depend on the machine
         rich_help_panel="Run",
     ),
 ]

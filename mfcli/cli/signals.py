@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 _PATIENCE = 1.5  # seconds to unwind after a signal
-_INTERVAL = 0.02  # seconds between two looks of the watchdog
+_INTERVAL = 0.02  # seconds between two checks of the watchdog
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all of them
 _SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
@@ -101,7 +101,8 @@ def _catch_signals() -> None:
         os.set_blocking(write, False)  # required; Python 3.11 cannot do it on Windows
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in _SIGNALS:
-        # `nohup` ignores SIGHUP. Shells ignore SIGINT in the background, but not for such users.
+        # `nohup` ignores SIGHUP, which must stay so. Shells make background jobs ignore
+        # SIGINT, but `kill -INT` must stop them.
         if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
     # Without Python's `threading`, some of whose locks the main thread may hold when a signal
@@ -111,7 +112,7 @@ def _catch_signals() -> None:
 
 
 def _release_signals() -> None:
-    """Let signals end the process without Python, which is about to take itself apart."""
+    """Restore the default handlers, because Python cannot run others while it shuts down."""
     for number in _SIGNALS:
         if signal.getsignal(number) is _handle:
             signal.signal(number, signal.SIG_DFL)
@@ -144,10 +145,10 @@ def _ignore(*_: object) -> None:
 
 
 def _watch(wakeup: int, main_thread: int) -> None:
-    """Wait for a signal, of which the system writes the number, and see that the process ends."""
+    """Wait for the number of a signal in the pipe, then make sure that the process ends."""
     number = 0
     while number not in _SIGNALS:
-        number = os.read(wakeup, 1)[0]
+        number = os.read(wakeup, 1)[0]  # signals that other code handles come here too
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         time.sleep(_INTERVAL)
@@ -155,6 +156,7 @@ def _watch(wakeup: int, main_thread: int) -> None:
         if lost and not (_state.again or _state.ending):
             _state.again = True
             _send(number, main_thread)
+    # The handler may not have run: the main thread has been in compiled code all the time.
     _state.number = _state.number or number
     _remove_and_exit()
 
@@ -185,4 +187,4 @@ def _remove_and_exit() -> NoReturn:
         if remove := getattr(storage, "remove_temporaries", None):
             remove()
     finally:
-        os._exit(128 + _state.number)
+        os._exit(128 + _state.number)  # the status that shells give to a process that a signal ends

@@ -26,7 +26,7 @@ def option_of(name: str) -> str:
 def spelled(param: Param) -> str:
     """Spell a parameter as on the command line; a value is quoted for the shell if needed."""
     option = option_of(param.name)
-    if not param.has_value or param.value is True:
+    if not param.has_value or param.value is True:  # a flag has no value on the command line
         return option
     if param.value is False:
         return f"--no-{option[2:]}"

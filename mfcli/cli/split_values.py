@@ -19,7 +19,7 @@ def split_values(split: dict[str, Any]) -> dict[str, str]:
     mean = "mean of train" if "unseen" in split else "mean"  # a k-fold split has no part train
     rows[mean] = f"{split['mean']:.4f}"
     rows["scale"] = scale(*(split["scale"][end] for end in ("min", "max", "step")))
-    for name in list(ratings)[1:]:
+    for name in list(ratings)[1:]:  # the parts; the first entry is "all"
         rows[name] = f"{ratings[name]:,} ({ratings[name] / ratings['all']:.1%})"
     if "folds" in strategy:
         rows["folds"] = f"{strategy['folds']}"

@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever they are connected to.
+"""Standard output and standard error that work with any encoding, and if they are closed or full.
 
 `guard_streams` replaces both. Characters that the encoding of a stream lacks are escaped. A stream
 that is closed discards what is printed. A write that fails on standard output is an `OutputError`;
@@ -37,7 +37,7 @@ def guard_streams() -> None:
     sys.stdout = _guarded(sys.stdout, must_write=True)
     sys.stderr = _guarded(sys.stderr, must_write=False)
     if os.name == "posix" and sys.stdin is not None:
-        # Python takes a pipe that does not block and is empty for one that has ended.
+        # Python reads an empty pipe that does not block as the end of the input.
         with contextlib.suppress(OSError, ValueError):
             os.set_blocking(sys.stdin.fileno(), True)
 
@@ -63,12 +63,12 @@ def data_output() -> BinaryIO:
     raw = getattr(sys.stdout.buffer, "raw", None)
     if isinstance(raw, _Guard) and not raw.is_open:
         raise OutputError(OSError(errno.EBADF, "it is closed"))
-    sys.stdout.flush()
+    sys.stdout.flush()  # text that was printed before must come first
     return sys.stdout.buffer
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """Return a console that takes no text for markup or emoji."""
+    """Return a console that prints text as it is, without markup, emoji codes or highlighting."""
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
@@ -82,7 +82,8 @@ def _guarded(stream: TextIO | None, *, must_write: bool) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(guard),
         encoding=stream.encoding if stream else "utf-8",
-        errors="backslashreplace",
+        errors="backslashreplace",  # an escaped character is better than an error
+        # Messages appear at once; output to a file or pipe is written in large pieces.
         line_buffering=not must_write or guard.isatty(),
         write_through=getattr(stream, "write_through", False),
     )
@@ -104,7 +105,7 @@ class _Guard(io.RawIOBase):
     """
 
     def __init__(self, stream: TextIO | None, must_write: bool) -> None:
-        self._stream = stream  # it would close the bytes when it is collected
+        self._stream = stream  # keeps it alive: a stream that is collected closes its bytes
         buffer: Any = stream.buffer if stream else None
         self._below, self._must_write = getattr(buffer, "raw", buffer), must_write
 

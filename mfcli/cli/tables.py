@@ -54,12 +54,14 @@ def print_table(table: Table) -> None:
     """
     screen = console(width=None if sys.stdout.isatty() else _UNLIMITED)
     for column in table.columns:
+        # The minimum of a text is its longest word. Rich would shrink a column below it.
         words = (screen.measure(cell).minimum for cell in (column.header, *column.cells))
         column.min_width = min(max(words), _LONG)
+    # Rich wraps titles to the width of the table, so they are printed apart.
     title, caption, table.title, table.caption = table.title, table.caption, None, None
     if title:
         screen.print(_cell(title), style="table.title")
-    screen.print(table, crop=False)
+    screen.print(table, crop=False)  # a terminal wraps what is too wide; nothing is lost
     if caption:
         for line in str(caption).split("\n"):
             screen.print(_cell(line), style="table.caption")

@@ -14,7 +14,7 @@ from mfcli.storage import replacing_file
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
-_DPI = 150
+_DPI = 150  # pixels per inch: sharp on a screen at full width
 
 
 @contextmanager
@@ -40,9 +40,10 @@ def picture(out: Path, width: float, height: float) -> Iterator[Figure]:
     check_suffix(out)
     with own_style():
         figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)  # not shown in a window
+        # Not pyplot, which keeps figures in a global list and may open windows.
+        FigureCanvasAgg(figure)
         yield figure
-        show_all_characters(figure)
+        show_all_characters(figure)  # when all texts are set
         _save(figure, out)
 
 

@@ -1,9 +1,9 @@
-"""What pictures need of matplotlib, which no file or variable of the user changes.
+"""Import of matplotlib, unaffected by the settings files and variables of the user.
 
 When it is imported, matplotlib reads a file of settings, in the working folder first. That file
 may be invalid, or be a device that never ends. The import therefore finds no such file, and
-pictures are made with matplotlib's defaults (`own_style`). A program that wants its file to count
-for its own figures imports matplotlib before mfcli's pictures.
+pictures are made with matplotlib's defaults (`own_style`). To use your settings file for other
+figures of the same program, import matplotlib before the pictures of mfcli.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ def _without_settings() -> Iterator[None]:
     level, variables = logger.level, {n: os.environ.pop(n) for n in _VARIABLES if n in os.environ}
 
     def exists_in_library(path: Any) -> bool:
+        # The file in `mpl-data` comes with matplotlib; without it, the import fails.
         return exists(path) and (Path(path).name != "matplotlibrc" or "mpl-data" in str(path))
 
+    # matplotlib offers no way to skip its search for the file.
     os.path.exists = exists_in_library
     logger.setLevel(logging.ERROR)  # it reports that it builds a cache of fonts
     try:

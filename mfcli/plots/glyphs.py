@@ -22,11 +22,13 @@ def show_all_characters(figure: Figure) -> None:
     texts: list[Text] = figure.findobj(Text)
     for text in texts:
         text.set_text("".join(map(_printable, text.get_text())))
+    # Most pictures need no font but the default one; listing the others takes time.
     texts = [text for text in texts if not text.get_text().isascii()]
     if not texts:
         return
     fonts = _fonts()
     missing = _missing({c for text in texts for c in text.get_text()}, fonts[_DEFAULT])
+    # One more font for all texts: a search for each character would mix many styles.
     font = _covering(missing, fonts) if missing else None
     lost = _missing(missing, fonts[font]) if font else missing
     for text in texts:
@@ -49,6 +51,8 @@ def _fonts() -> dict[str, str]:
     """Return the files of the installed fonts, by name; of the upright ones of normal weight."""
     return {
         font.name: font.fname
+        # Sorted, because the order of the list differs between machines. The font Last Resort has
+        # a box for every character.
         for font in sorted(font_manager.fontManager.ttflist, key=lambda font: font.fname)
         if font.style == "normal" and font.weight in _WEIGHTS and "Last Resort" not in font.name
     }

@@ -69,6 +69,7 @@ class _Run:
     def __init__(self, number: int, name: str, history: History, seconds: bool) -> None:
         self.name, self.history = name, history
         self.color = COLORS[number % len(COLORS)]
+        # The marker changes when all colors are used, so 49 runs look different.
         self.marker = MARKERS[number // len(COLORS) % len(MARKERS)]
         self.places: list[float] = list(range(1, len(history) + 1))
         if seconds:
@@ -95,8 +96,9 @@ class _Panel(NamedTuple):
         """Return the places and heights of the finite entries of a run's list."""
         heights = run.history.series(self.names, prefix) or []
         if self.root:
+            # Other programs may write an error of -0.0, or slightly below 0.
             heights = [math.sqrt(max(height, 0.0)) for height in heights]
-        pairs = zip(run.places, heights, strict=False)
+        pairs = zip(run.places, heights, strict=False)  # a list may be missing
         return [(place, height) for place, height in pairs if math.isfinite(height)]
 
 

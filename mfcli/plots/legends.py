@@ -1,4 +1,4 @@
-"""Legends that name every run, whatever its name and however many there are."""
+"""Legends that name every run, also if there are many or their names are long."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Legend:
         self._entries: dict[Axes, list[tuple[Any, str]]] = {}
         entries = lines * len(names)
         self._below = entries > _FEW
+        # Rows, rounded up. The figure grows by this height, so that the panels keep theirs.
         self.height = _ROW * -(-entries // _COLUMNS) if self._below else 0.0
 
     def entry(self, axes: Axes, line: Any, name: str, text: str) -> None:

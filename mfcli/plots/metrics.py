@@ -125,7 +125,9 @@ def _draw_ratings(axes: Axes, rows: list[RatingError], overall: float) -> None:
 def _draw_calibration(axes: Axes, rows: list[CalibrationPoint]) -> None:
     """Draw the mean rating by prediction; the area of a dot grows with its number of ratings."""
     x, y = [row.prediction for row in rows], [row.rating for row in rows]
+    # Areas grow with the ratings, not widths, because people compare areas.
     most = max(1, *(row.ratings for row in rows))
+    # The diagonal, over the range of both axes.
     ends = [min(*x, *y), max(*x, *y)] if len(rows) > 1 else [x[0], x[0]]
     axes.plot(ends, ends, label="perfect calibration", **REFERENCE)
     axes.plot(x, y, color=MAIN, linewidth=1)
@@ -138,6 +140,7 @@ def _draw_residuals(axes: Axes, residuals: Residuals) -> None:
     edges, ratings = residuals.edges, residuals.ratings
     axes.stairs(ratings, edges, fill=True, color=MAIN)
     axes.axvline(0, **REFERENCE)
+    # Omit the empty bins at both ends.
     full = [n for n, count in enumerate(ratings) if count]
     if full:
         axes.set_xlim(edges[full[0]], edges[full[-1] + 1])
@@ -150,6 +153,7 @@ def _draw_months(axes: Axes, rows: list[MonthError], overall: float) -> None:
     marker = "o" if len(rows) == 1 else ""  # a line of one point is invisible
     axes.plot(months, [row.rmse for row in rows], marker=marker, linewidth=1.2, color=MAIN)
     left, right = axes.get_xlim()
+    # matplotlib adds a margin, which may go beyond the years that it can label.
     axes.set_xlim(max(left, _FIRST_DAY), min(right, _LAST_DAY))
     axes.tick_params(axis="x", rotation=45)
     axes.set_xlabel("Month")

@@ -77,6 +77,7 @@ def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
         numbers, errors = [t.number for t in some], [min(t.rmse, top) for t in some]
         axes.plot(numbers, errors, ".", color=color, label=name)
     complete = [trial for trial in trials if trial.is_complete]
+    # Pruned trials do not count: their errors are from fewer epochs.
     best = np.minimum.accumulate([trial.rmse for trial in complete])
     axes.step([t.number for t in complete], best, where="post", color=ACCENT, label="best so far")
     set_title(axes, "Trials")
@@ -99,7 +100,7 @@ def _draw_setting(axes: Axes, trials: Sequence[Attempt], name: str, top: float) 
     values = [trial.settings[name] for trial in some]
     errors, order = [min(trial.rmse, top) for trial in some], [trial.number for trial in some]
     distinct = sorted(set(values))
-    if len(distinct) <= _FEW:
+    if len(distinct) <= _FEW:  # also for texts such as names of schedules
         axes.set_xticks(range(len(distinct)), [str(value) for value in distinct])
         axes.set_xlim(-0.5, len(distinct) - 0.5)
         values = [distinct.index(value) for value in values]

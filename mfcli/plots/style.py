@@ -41,7 +41,7 @@ def set_title(axes: Axes, title: str) -> None:
 def finish(axes: Axes, *, legend: bool = False) -> None:
     """Add a light grid, remove two borders and, if asked for, add a legend."""
     axes.grid(alpha=0.3)
-    axes.set_axisbelow(True)
+    axes.set_axisbelow(True)  # the grid, below bars and dots
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
         axes.legend(frameon=False, fontsize="small")

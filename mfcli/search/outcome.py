@@ -50,7 +50,8 @@ def space_for(split: Split, path: Path | None) -> Space:
     if path:
         return read_space(path)
     deviation = float(split.train.rating.std(dtype=np.float64))
-    return default_space(deviation or 1.0)  # any space will do if all ratings are equal
+    # In float64: the mean of millions of float32 squares is inexact.
+    return default_space(deviation or 1.0)  # if all ratings are equal, any space will do
 
 
 def recommended_config(split: Split, base: Config) -> Config:
@@ -87,6 +88,7 @@ def recommended_candidate(
     rmse = math.sqrt(fitted.losses["val_mse"])
     title = f"Settings of mfcli init: {_result(rmse, split)}"
     changed = _changed(base)
+    # Settings of other stages, such as the baselines' damping, are not the search's to change.
     recommended, searched = {one.name for one in advice}, set(settings_in(TRAINING)) - {"seed"}
     kept = [Chosen(n, v) for n, v in changed.items() if n not in recommended | searched]
     return Candidate(title, [*kept, *advice], rmse)
@@ -101,6 +103,7 @@ def found_candidate(search: Search) -> Candidate:
         f"Found by mfcli tune: {_result(best.rmse, search.split)}, the best of {count:,}"
         f" trial{'s' if count != 1 else ''}"
     )
+    # Other settings first: those of the trial replace them.
     settings = _changed(search.base) | settings_from(best.settings, search.base)
     return Candidate(title, [Chosen(name, value) for name, value in settings.items()], best.rmse)
 
@@ -115,6 +118,7 @@ def better_candidate(found: Candidate, rival: Candidate | None) -> Candidate:
 
 def importance_of(setting: str, importances: dict[str, float]) -> float | None:
     """Return the importance of a setting; that of the rate is that of the learning rate."""
+    # `lr` follows from `rate`, so a file has the one and the search the other.
     return importances.get(RATE if setting == "lr" and RATE in importances else setting)
 
 

@@ -7,10 +7,10 @@ import numpy as np
 from mfcli.config import Chosen, Config
 from mfcli.splits import Split
 
-_SMALL, _LARGE = 20_000, 5_000_000  # training ratings
+_SMALL, _LARGE = 20_000, 5_000_000  # training ratings, at which recommendations change
 _FACTORS = {"small": 8, "usual": 16}
 _EPOCHS = {"usual": 200, "large": 100}
-_HALF = 0.5
+_HALF = 0.5  # at most this fraction of the ratings is relevant
 
 
 def advise(split: Split) -> list[Chosen]:
@@ -33,6 +33,7 @@ def advise(split: Split) -> list[Chosen]:
 
 
 def _factors(split: Split, count: int) -> Chosen:
+    # Only rows with ratings: the vocabularies also have users and items of other parts.
     users, items = (int((v.counts > 0).sum()) for v in (split.train.users, split.train.items))
     size = "small" if count < _SMALL else "usual"
     k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
@@ -69,6 +70,7 @@ def _relevant(split: Split) -> Chosen:
         f"Smallest rating that counts as relevant in rankings; {reaching[place]:.0%} of the"
         " training ratings reach it."
     )
+    # float32 values such as 0.1 have tails as float64, which a settings file should not have.
     return Chosen("relevant", round(float(values[place]), 6), reason)
 
 

@@ -1,6 +1,6 @@
-"""What Optuna does for a search: choose settings to try, and rate the importance of each setting.
+"""Choose settings to try, and measure the importance of each setting, with Optuna.
 
-Both depend on earlier trials only, so a search needs no storage of Optuna.
+Both depend on earlier trials only, so a search does not use the storage of Optuna.
 """
 
 from __future__ import annotations
@@ -54,8 +54,11 @@ def suggestions(
         Values for all names in the space.
     """
     with _quiet():
+        # A new study each time, so that a resumed search gets the same suggestions.
         study = _study(space, trials)
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        # Asking several times leaves trials without results in the study, which TPE does not use
+        # by default, so the suggestions differ by the random numbers only.
         return [_fixed(space) | study.ask(_varied(space)).params for _ in range(count)]
 
 
@@ -85,7 +88,7 @@ def frozen(space: Space, trial: Trial) -> FrozenTrial:
     ValueError
         If its settings are not in the space.
     """
-    varied = _varied(space)
+    varied = _varied(space)  # Optuna knows nothing of settings that have one value
     if trial.settings.keys() != space.keys():
         raise ValueError("settings must be those of the space")
     return optuna.trial.create_trial(
@@ -93,6 +96,7 @@ def frozen(space: Space, trial: Trial) -> FrozenTrial:
         value=trial.curve[-1] if trial.curve else None,
         params={name: trial.settings[name] for name in varied},
         distributions=varied,
+        # The sampler ranks pruned trials by their last intermediate value.
         intermediate_values=dict(enumerate(trial.curve, start=1))
         if trial.state == "pruned"
         else {},
@@ -122,7 +126,7 @@ def _varied(space: Space) -> dict[str, BaseDistribution]:
 def _distribution(name: str, one: Range | Choice) -> BaseDistribution:
     if isinstance(one, Choice):
         return CategoricalDistribution(one.values)
-    if name != RATE and SETTINGS[name].type is int:
+    if name != RATE and SETTINGS[name].type is int:  # `rate` is not a setting
         return IntDistribution(int(one.low), int(one.high), log=one.log)
     return FloatDistribution(one.low, one.high, log=one.log)
 
@@ -132,5 +136,5 @@ def _quiet() -> Iterator[None]:
     """Suppress messages, and warnings that parts of Optuna are experimental."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # until the block ends
         yield

@@ -1,8 +1,8 @@
-"""Search for settings in parallel trials; hopeless ones are pruned, and test ratings are not used.
+"""Search for settings in parallel trials. Bad trials are pruned; test ratings are not used.
 
 Trials run in rounds. What a round tries, and which of its trials are pruned, depends only on the
 rounds before it, and the sampler is seeded for each round. So the search is the same for any number
-of threads, and a search that was stopped at any moment resumes with the same results.
+of threads, and a search that was stopped at any moment resumes with the same trials.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Search:
     attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # set when the search fails, so that running trials end
         self._deadline = math.inf
         self._resources = ExitStack()
         self._stored: StoredSearch | None = None
@@ -83,7 +83,7 @@ class Search:
         if self.storage:
             opened = open_search(self.storage, self._record(), self.space)
             self._stored = self._resources.enter_context(opened)
-            for trial in self._stored.trials:
+            for trial in self._stored.trials:  # in the order in which they ended
                 self._add(trial)
 
     def __enter__(self) -> Search:
@@ -148,6 +148,7 @@ class Search:
     def _next(self, trials: int) -> list[int]:
         """Return the numbers of the next trials, all of one round, up to a number of trials."""
         done = {trial.trial for trial in self._trials}
+        # There may be gaps: a search that is stopped has lost the trials that were running.
         first = next(number for number in itertools.count(1) if number not in done)
         # Up to the end of the round that `first` belongs to.
         end = first + ROUND - (first - 1) % ROUND
@@ -179,6 +180,7 @@ class Search:
 
     def _record(self) -> SearchRecord:
         """Describe the search for its storage, in values that JSON keeps as they are."""
+        # Through JSON, so that tuples become lists, as they are when a file is read.
         space = {name: asdict(one) for name, one in self.space.items()}
         return SearchRecord(
             split=self.split.hash,
@@ -196,21 +198,24 @@ class Search:
     def _run_round(self, numbers: Sequence[int], on_trial: Callable[[Attempt], None]) -> None:
         """Choose the settings of the trials of a round, train in parallel, and report in order."""
         start = (numbers[0] - 1) // ROUND * ROUND
+        # Trials of this round that a resumed search knows already are not among them.
         before = [trial for trial in self._trials if trial.trial <= start]
         # From the seed and the round alone, so that a resumed search suggests the same values.
         seed = int(np.random.SeedSequence([self.base.seed, start]).generate_state(1)[0])
+        # All of the round, even if some are done, so that each number gets the same settings.
         chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed)
         values = [chosen[number - start - 1] for number in numbers]
         medians = _medians(before)
         workers = self.threads if len(self.split.train) < LARGE else 1
+        # Threads, not processes: kernels release the lock, and the ratings are shared.
         with ThreadPoolExecutor(workers) as pool:
             curves = pool.map(lambda one: self._train(one, medians, workers), values)
             try:
                 for number, tried, curve in zip(numbers, values, curves, strict=True):
                     if isinstance(curve, _OutOfTime):
-                        continue
+                        continue  # discarded: the curve would depend on the speed of the machine
                     trial = _ended(number, tried, curve)
-                    if self._stored:
+                    if self._stored:  # first, so that no reported trial is ever lost
                         self._stored.add(trial)
                     if attempt := self._add(trial):
                         on_trial(attempt)
@@ -226,6 +231,7 @@ class Search:
 
         def on_epoch(epoch: Epoch) -> None:
             self._check_time()
+            # With fewer epochs than tenths, an epoch completes several tenths.
             while epoch.epoch * TENTHS >= (len(curve) + 1) * config.epochs:
                 curve.append(math.sqrt(epoch.val_mse))
             if _STARTED <= len(curve) < TENTHS and curve[-1] > medians[len(curve) - 1]:
@@ -248,6 +254,7 @@ class Search:
         except Diverged:  # report a bad error, so that the sampler avoids such settings
             curve = [self.split.scale.max - self.split.scale.min]
         except (ConfigError, LimitError, _OutOfTime) as error:
+            # Returned, not raised: the other trials of the round go on.
             return error
         return curve
 
@@ -282,7 +289,7 @@ def _medians(trials: Sequence[Trial]) -> list[float]:
     service for black-box optimization", KDD 2017, section 3.2.2).
     """
     curves = [trial.curve for trial in trials if trial.state == "complete"]
-    if len(curves) < ROUND // 2:
+    if len(curves) < ROUND // 2:  # too few for a median that means anything
         return [math.inf] * TENTHS
     return [float(value) for value in np.median(curves, axis=0)]
 

@@ -51,6 +51,7 @@ def default_space(deviation: float) -> Space:
         learning rates are divided by c.
     """
     factor_penalty = Range(0.01 * deviation, 0.3 * deviation, log=True)
+    # Biases have the unit of ratings: they scale with c, and their penalties stay the same.
     return {
         "optimizer": Choice(("sgd",)),
         "reg_scope": Choice(("rating",)),
@@ -110,6 +111,7 @@ def read_space(path: Path) -> Space:
 
 
 def _check(space: Space) -> None:
+    # `settings_from` would let the rate override the learning rate without a word.
     if RATE in space and "lr" in space:
         raise ConfigError("rate determines lr", remedy="omit one of them")
     if not any(isinstance(one, Range) or len(one.values) > 1 for one in space.values()):

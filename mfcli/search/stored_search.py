@@ -92,7 +92,8 @@ class StoredSearch:
             self._written.add(digest)
 
     def wrote(self, path: Path) -> bool:
-        """Return whether the search wrote a file, and nobody has changed it since."""
+        """Return whether the search wrote a file that is unchanged since."""
+        # By content: a file that the user has edited is the user's.
         return path.is_file() and sha256(path) in self._written
 
 
@@ -128,6 +129,7 @@ def _check_same(path: Path, found: dict[str, Any], own: dict[str, Any]) -> None:
 
 
 def _check_trials(path: Path, trials: list[Trial], space: Space) -> None:
+    # The seals show that nobody has changed a line, but another program may have written them.
     if len({trial.trial for trial in trials}) < len(trials):
         raise ArtifactError("has a trial twice", place=path, remedy=_OTHER)
     for trial in trials:

@@ -25,9 +25,11 @@ def with_validation(split: Split, config: Config) -> Split:
     if split.valid is not None:
         return replace(split, test=split.valid)
     fraction = config.valid or VALID
+    # From the seed: a resumed search must validate on the same ratings.
     held = at_random(split.train, fraction, np.random.default_rng(config.seed))
     valid = split.train.take(held)
     parts = {"train": split.train.take(~held), "valid": valid}
     check_parts(parts, len(split.train), {"name": "random", "valid": fraction})
-    parts["test"] = valid
+    parts["test"] = valid  # after the check, which counts every rating once
+    # The hash of the whole split tells a stored search which split it belongs to.
     return replace(assembled(parts, split.scale, split.strategy), hash=split.hash)

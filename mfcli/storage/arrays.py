@@ -16,6 +16,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     Unlike `numpy.savez`, this closes the file when the disk is full.
     """
     with zipfile.ZipFile(path, "w") as archive:
+        # Members are stored, not compressed: random weights hardly shrink.
         for name, array in arrays.items():
             # The size is not known in advance, and without zip64 it may not exceed 2 GB.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

@@ -43,13 +43,14 @@ def replacing_file(target: Path, *kinds: type[Record]) -> Iterator[Path]:
         _check_file(target, kinds)
         place = _place(target)
         with temporary_beside(place) as temporary:
-            temporary.touch()
+            temporary.touch()  # so that it exists even if the block writes nothing
             yield temporary
             copy_permissions(place, temporary)
+            # Before the rename, or a power failure could leave the name without the content.
             _flush(temporary)
             with moving:
                 temporary.replace(place)
-            _flush(place.parent)
+            _flush(place.parent)  # the rename itself
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def replacing_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     with writing(target):
         place = _place(target)
-        recover(place)
+        recover(place)  # first: what is checked must be the old result, not a gap that a crash left
         _check_folder(target, names)
         with temporary_beside(place) as folder:
             folder.mkdir()
@@ -109,6 +110,7 @@ def check_writable_file(target: Path, *kinds: type[Record]) -> None:
     with writing(target):
         _check_file(target, kinds)
         place = target.resolve()
+        # A check creates no folders, so it writes into the closest one that exists.
         folder = next(folder for folder in place.parents if folder.exists())
         with temporary_beside(folder / place.name):
             pass
@@ -117,6 +119,7 @@ def check_writable_file(target: Path, *kinds: type[Record]) -> None:
 def _place(target: Path) -> Path:
     """Return what a target points to if it is a link; create its folder."""
     place = target.resolve()
+    # The folders differ if the target is a link.
     for folder in (target.parent, place.parent):
         folder.mkdir(parents=True, exist_ok=True)
     return place
@@ -139,8 +142,9 @@ def _check_folder(target: Path, names: Sequence[str]) -> None:
 
 def _flush(path: Path) -> None:
     """Write a file, or the list of files of a folder, to the disk."""
-    if path.is_dir() and os.name == "nt":
+    if path.is_dir() and os.name == "nt":  # Windows cannot open folders
         return
+    # Folders cannot be opened for writing; Windows flushes only files that are.
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -1,9 +1,9 @@
-"""Products and decompositions of matrices with the same bits whatever else runs.
+"""One thread for BLAS and LAPACK, so that their results have the same bits everywhere.
 
-BLAS and LAPACK add in another order if they use another number of threads, which depends on the
-machine, on environment variables and on what other libraries have asked for. mfcli has threads of
-its own, so BLAS gets one. The package threadpoolctl does nothing if another thread has set a limit,
-so the library is called directly.
+The order of additions in BLAS and LAPACK depends on their number of threads, which depends on the
+machine, on environment variables and on other libraries. mfcli runs its own threads, so BLAS gets
+one. The package threadpoolctl does nothing if another thread has set a limit, so the library is
+called directly.
 """
 
 from __future__ import annotations
@@ -40,15 +40,17 @@ def one_blas_thread() -> Iterator[None]:
     """
     get, set_to = blas_calls()
     with _lock:
+        # Within another block, this is the 1 that the other block has set.
         _originals.append(get())
         set_to(1)
     try:
         yield
     finally:
         with _lock:
+            # Blocks of several threads end in any order, so only their number counts.
             if len(_originals) == 1:
                 set_to(_originals[0])
-            del _originals[-1]  # the first one is that of the state before all blocks
+            del _originals[-1]  # the first entry is the number before all blocks
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Byte order marks: the first bytes of a text that tell its encoding for certain."""
+"""Byte order marks: first bytes of a text that identify its encoding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARKS = {  # UTF-32 first, since its mark starts with that of UTF-16
 
 
 def marked_encoding(head: bytes) -> str | None:
-    """Return the encoding that the byte order mark at the start of a text tells, if there is one.
+    """Return the encoding that a text declares with a byte order mark, if it has one.
 
     Returns
     -------

@@ -62,11 +62,12 @@ def text(path: Path) -> str:
 def _groups(root: Path, controller: str) -> Iterator[tuple[int, Path]]:
     """Yield the version and folder of the groups of this process and of the groups around them."""
     for line in text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, controllers, path = line.split(":", 2)  # "4:cpu,cpuacct:/a/b", or "0::/a/b" in version 2
         # Version 1 lists the controllers of each hierarchy; version 2 has one line without any.
         if controllers and controller not in controllers.split(","):
             continue
         group = Path(path.lstrip("/"))
+        # A hierarchy is mounted under its controllers' names, and linked under each name.
         for top in {controller, controllers} if controllers else {""}:
             # Inside a container, the path may not exist here; files that cannot be read are
             # skipped.

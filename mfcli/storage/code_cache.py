@@ -1,9 +1,8 @@
 """The cache of compiled code on disk.
 
-Numba's own cache unpickles whatever lies in its folder, which may be one that others can write, and
-runs code that a failing disk has changed. Here, a file must be in a private folder and begin with
-the digest of its contents and of everything that the code is made from. Any other file is ignored
-and replaced.
+Numba's own cache unpickles any file in its folder, which other users may be able to write, and does
+not notice damage. Here, a file must be in a private folder and begin with the digest of its
+contents and of everything that the code is made from. Any other file is ignored and replaced.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from mfcli.storage.private_files import cache_folder, read_private, write_privat
 
 _VERSIONS = f"{numba.__version__}-{sys.implementation.cache_tag}"
 FOLDER = f"numba-{_VERSIONS}"
+# Private parts of Numba that its own cache uses; a release without them fails at import.
 _dumps: Callable[[Any], bytes] = numba_dumps
 _rebuild: Callable[..., Any] = CompileResult._rebuild
 _DIGEST = hashlib.sha256().digest_size
@@ -33,7 +33,7 @@ _DIGEST = hashlib.sha256().digest_size
 class CodeCache(NullCache):
     """Loads and saves the compiled code of one function, for Numba's dispatcher.
 
-    The cache may only save time. Whatever goes wrong, the function is compiled.
+    The cache only saves time. If anything goes wrong, the function is compiled.
 
     Parameters
     ----------
@@ -52,8 +52,10 @@ class CodeCache(NullCache):
         """Return the compiled code for a signature, or None if there is none that is valid."""
         target_context.refresh()
         variant = self._variant_for(sig, target_context.codegen())
+        # Any exception: damaged or outdated code fails in many ways, and compiling always works.
         with contextlib.suppress(Exception):
             data = memoryview(read_private(cache_folder(FOLDER), self._file(variant)))
+            # Checked before anything is unpickled, because a pickle can run code.
             if data[:_DIGEST] == self._digest(variant, data[_DIGEST:]):
                 return _rebuild(target_context, *pickle.loads(data[_DIGEST:]))
         return None

@@ -35,6 +35,7 @@ def kernel(*arguments: types.Type) -> Callable[[Callable[..., None]], Callable[.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        # Compiled at the first call: importing a module must not take seconds.
         made = functools.cache(lambda: compiled(function, *arguments))
 
         @functools.wraps(function)
@@ -62,9 +63,10 @@ def compiled(function: Callable[..., None], *arguments: types.Type) -> Callable[
     *arguments : Numba types
     """
     dispatcher: Any = numba.njit(nogil=True)(function)
+    # What `njit(cache=True)` does, with another cache.
     dispatcher._cache = CodeCache(function, sources_digest(function))
     dispatcher.compile(types.void(*arguments))
-    dispatcher.disable_compile()
+    dispatcher.disable_compile()  # other types are mistakes, not new variants
     made: Callable[..., None] = dispatcher
     return made
 
@@ -88,6 +90,7 @@ def sources_digest(function: Callable[..., Any]) -> str:
         for name, value in _globals(current) if isinstance(current, FunctionType) else ():
             if isinstance(value, (FunctionType, type)) and _package(value) == package:
                 waiting.append(value)
+            # Numba compiles global constants into the code.
             elif isinstance(value, (bool, int, float, str, tuple, np.generic)):
                 parts.add(f"{name} = {value!r}")
     return hashlib.sha256("\0".join(sorted(parts)).encode()).hexdigest()

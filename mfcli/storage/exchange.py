@@ -17,7 +17,7 @@ from pathlib import Path
 
 _AT_FDCWD = -100  # "relative to the current folder", in calls of Linux
 _SWAP = 2  # the flag has the same value in Linux and macOS
-_IS_POSSIBLE = {errno.ENOTEMPTY, errno.EEXIST, errno.EXDEV}
+_IS_POSSIBLE = {errno.ENOTEMPTY, errno.EEXIST, errno.EXDEV}  # do not rule out an exchange
 
 
 def exchange(new: Path, target: Path, aside: Path) -> None:
@@ -55,7 +55,7 @@ def check_exchange(empty: Path, target: Path) -> None:
     ------
     OSError
     """
-    (empty / "file").mkdir(parents=True)
+    (empty / "file").mkdir(parents=True)  # not empty, so that the rename cannot succeed
     try:
         target.rename(empty)
     except OSError as error:
@@ -78,7 +78,7 @@ def move(source: Path, target: Path) -> None:
         if error.errno != errno.EXDEV or not source.is_dir():
             raise
         target.mkdir(exist_ok=True)
-        for path in sorted(source.iterdir(), key=_is_data):
+        for path in sorted(source.iterdir(), key=_is_data):  # False sorts first: records
             move(path, target / path.name)
         source.rmdir()
 
@@ -92,6 +92,7 @@ def move_back(aside: Path, target: Path) -> bool:
         if not target.exists():
             aside.rename(target)
         elif aside.is_dir() and target.is_dir():
+            # Records last: a folder without its record is not read.
             for path in sorted(aside.iterdir(), key=_is_data, reverse=True):
                 move_back(path, target / path.name)
             aside.rmdir()
@@ -107,6 +108,8 @@ def _swapped(one: Path, other: Path) -> bool:
     paths = os.fsencode(one), os.fsencode(other)
     if sys.platform == "win32":
         return False
+    # Python has no function for this. If a file system lacks it, the call fails, and the caller
+    # falls back to two renames.
     system = ctypes.CDLL(None)
     if rename := getattr(system, "renamex_np", None):  # macOS
         return not rename(*paths, _SWAP)

@@ -12,6 +12,7 @@ __all__ = ["BaseFileLock", "Timeout", "file_lock", "taken"]
 
 def file_lock(path: Path) -> BaseFileLock:
     """Return the lock of a file, not yet taken; any thread of this process may release it."""
+    # A signal may end the process from the watchdog thread, which must be able to release it.
     return filelock.FileLock(path, timeout=0, thread_local=False)
 
 

@@ -48,11 +48,12 @@ class MappedFile:
         with open_regular(path, remedy) as file, reading(path):
             if os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
                 mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-                lost_mappings.watch(path, mapping)
+                lost_mappings.watch(path, mapping)  # before the first page is read
                 self.content = memoryview(mapping)
 
     def sha256(self) -> str:
         """Return the SHA-256 of the content as 64 hexadecimal digits."""
+        # Reading the mapping, not the file: what is hashed is what will be used.
         return hashlib.sha256(self.content).hexdigest()
 
     def stream(self) -> BinaryIO:
@@ -86,7 +87,7 @@ def open_regular(path: Path, remedy: Text = _REMEDY) -> Iterator[BinaryIO]:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(path, flags)
     with os.fdopen(handle, "rb") as file:
-        _check_regular(path, os.fstat(handle), remedy)
+        _check_regular(path, os.fstat(handle), remedy)  # again: the name may have changed its file
         yield file
 
 

@@ -36,7 +36,9 @@ from mfcli.storage.records import (
 from mfcli.storage.writing import writing
 
 _MOST_BYTES = 1 << 28  # no journal is larger
-_ADDRESS = re.compile(r":memory:|\w[\w+.-]+:/.*|file:.*", re.DOTALL)  # of a database
+# Addresses of databases, as Optuna takes them: `Path` has reduced "sqlite:///a" to "sqlite:/a". The
+# name of a drive, as in C:/a, has one letter and does not match.
+_ADDRESS = re.compile(r":memory:|\w[\w+.-]+:/.*|file:.*", re.DOTALL)
 
 
 class JournalRecord(Record):
@@ -78,6 +80,7 @@ def open_journal(path: Path, head: H, what: str, *, remedy: Text) -> Iterator[Jo
     if _ADDRESS.fullmatch(str(path)):
         raise ArtifactError("is the address of a database, not a file", place=path, remedy=remedy)
     with writing(path):
+        # Opening a pipe would block, and a device may have effects.
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):
             raise ArtifactError("must be a regular file", place=path, remedy=remedy)
     with locked_file(path):
@@ -100,7 +103,7 @@ class Journal(Generic[H]):
         self.head, self.lines = head, list[dict[str, Any]]()
         self._digest, self._end = "", 0  # of the last line
         content = self._content()
-        self._size = len(content)
+        self._size: int | None = len(content)  # None while a line is being written
         first, *others = content.split(b"\n")
         if content:
             self._read_head(first)
@@ -131,9 +134,12 @@ class Journal(Generic[H]):
         values = record_values(line)
         text, digest = _sealed_line(values, self._digest)
         with writing(self._path), self._path.open("r+b") as file:
-            if file.seek(0, os.SEEK_END) != self._size:
+            # The lock keeps other searches out, but not editors or synchronized folders.
+            if self._size is not None and file.seek(0, os.SEEK_END) != self._size:
                 rule = "was changed by another program"
                 raise ArtifactError(rule, place=self._path, remedy=self._remedy)
+            # If writing fails, part of the line remains, which the next line replaces.
+            self._size = None
             file.truncate(self._end)
             file.seek(self._end)
             file.write(text)
@@ -146,6 +152,7 @@ class Journal(Generic[H]):
     def _create(self) -> None:
         """Write the first line."""
         text, self._digest = _sealed_line(record_fields(self.head), "")
+        # In one step, because a file with half of a first line would not be recognized later.
         with replacing_file(self._path) as temporary:
             temporary.write_bytes(text)
         self._size = self._end = len(text)
@@ -155,6 +162,7 @@ class Journal(Generic[H]):
         if not self._path.exists():
             check_writable_file(self._path)
             return b""
+        # Opened for writing too, so that a read-only file is an error before the first trial.
         with writing(self._path), self._path.open("r+b") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:

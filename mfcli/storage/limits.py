@@ -1,4 +1,4 @@
-"""Remedies for errors of the system that are the fault of no file."""
+"""Remedies for limits of the system, such as the number of open files."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ _REMEDIES = {
 
 
 def remedy_for(error: OSError, usual: str = "") -> str:
-    """Return what to do about an error: for a limit, to raise it; otherwise what is usual."""
+    """Return the remedy for an error: raise the limit if one was reached, or else `usual`."""
     return _REMEDIES.get(error.errno or 0, usual)

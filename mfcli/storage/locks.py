@@ -36,8 +36,10 @@ def locked(folder: Path) -> Iterator[None]:
         with registered(folder / _LOCK, lambda: _release(lock)):
             yield
     finally:
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+        if is_new:
+            # Fails if the folder is not empty; someone may also have removed it in the meantime.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -69,8 +71,9 @@ def _acquire(lock: BaseFileLock, place: Path, noun: str) -> None:
 
 
 def _release(lock: BaseFileLock) -> None:
-    # Removed while it is locked, so that no other process has just locked it. Windows does not
-    # allow that; there `filelock` removes the file when it releases the lock.
+    # Removed while it is locked, so that no other process has just locked it. A process that has
+    # opened the file, but not locked it yet, finds it without a name and tries again. Windows does
+    # not allow that; there `filelock` removes the file when it releases the lock.
     if lock.is_locked:
         with contextlib.suppress(OSError):
             Path(lock.lock_file).unlink()

@@ -38,11 +38,13 @@ def on_lost_mapping(handler: Callable[[ArtifactError], object]) -> None:
 def watch(path: Path, mapping: mmap.mmap) -> None:
     """Remember a mapping, so that an error can name its file."""
     _mappings[mapping] = path
+    # Installed with the first mapping only, since `ctypes` takes time to load.
     if _handlers and not _installed and hasattr(signal, "SIGBUS"):
         import ctypes
 
         kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
         _installed.append(kind(lambda number: _handlers[-1](_error())))
+        # `signal.signal` of Python would only set a flag, which nobody reads; see above.
         system = ctypes.CDLL(None)
         system.signal.argtypes, system.signal.restype = [ctypes.c_int, kind], ctypes.c_void_p
         system.signal(signal.SIGBUS, _installed[-1])

@@ -14,15 +14,15 @@ from mfcli.errors import ArtifactError
 from mfcli.storage.files import open_regular
 from mfcli.storage.records import Record
 
-_KEY = re.compile(rb'^  "(\w+)":', re.MULTILINE)
+_KEY = re.compile(rb'^  "(\w+)":', re.MULTILINE)  # two spaces: not a key of a nested object
 _MARKS = {"format", "mfcli"}
 _OF_FOLDERS = {"files", "export"}  # keys of records that describe the folder they are in
 _MOST_BYTES = 1 << 20
-_REMEDY = "choose another place or move it"
+_REMEDY = "choose another place or move it"  # never to remove it: it may be precious
 
 
 def check_replaced_file(target: Path, kinds: Collection[type[Record]]) -> None:
-    """Refuse to replace a file that the new file must not replace.
+    """Refuse to replace a file of another kind.
 
     Parameters
     ----------
@@ -40,6 +40,7 @@ def check_replaced_file(target: Path, kinds: Collection[type[Record]]) -> None:
     if kinds:
         if not found & _MARKS:
             raise ArtifactError("was not written by mfcli", place=target, remedy=_REMEDY)
+        # All records have the marks, so one of the other fields must be there.
         if not any(found & set(kind.__struct_fields__) - _MARKS for kind in kinds):
             raise ArtifactError("is another kind of file", place=target, remedy=_REMEDY)
     elif found >= _MARKS:
@@ -68,6 +69,7 @@ def check_replaced_folder(target: Path, names: Collection[str]) -> None:
     if others := sorted(path.name for path in found if path.name not in names):
         rule = f"holds files that mfcli did not write ({others[0]!r})"
         raise ArtifactError(rule, place=target, remedy="choose another place or move them")
+    # An empty folder may be replaced, and so may a damaged result: its record still has the keys.
     record = next(iter(names), None)
     if found and record and not _keys(target / record) & _MARKS:
         rule = f"was not written by mfcli (it has no {record} of mfcli)"

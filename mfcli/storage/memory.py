@@ -69,7 +69,7 @@ def _process() -> Iterator[int]:
     try:
         import resource  # missing on Windows
 
-        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)  # the soft limit is the one that applies
         # The first number is the size of the address space, in pages.
         pages = int(cgroups.text(ROOT / "proc/self/statm").split()[0])
         if most != resource.RLIM_INFINITY:

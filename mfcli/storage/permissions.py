@@ -27,6 +27,8 @@ def _copy(old: Path, new: Path) -> None:
     if hasattr(os, "chown"):
         now = new.stat()
         for user, group in ((status.st_uid, -1), (-1, status.st_gid)):
+            # One at a time: only root may give a file away, but many may choose the group. Nothing
+            # is set that is right already, because some file systems refuse every change.
             if (user, group) not in ((now.st_uid, -1), (-1, now.st_gid)):
                 with contextlib.suppress(OSError):
                     os.chown(new, user, group)
@@ -34,4 +36,5 @@ def _copy(old: Path, new: Path) -> None:
         for name in _ACCESS_LISTS:
             with contextlib.suppress(OSError):
                 os.setxattr(new, name, os.getxattr(old, name))
+    # Last, because a change of the owner clears some bits of the mode.
     new.chmod(stat.S_IMODE(status.st_mode))

@@ -1,9 +1,9 @@
 """Files in a cache folder that only this user can write.
 
-Whoever can write a file of compiled code can run code as the user who loads it. A folder is
-therefore used only if it belongs to this user and nobody else may enter it. It is opened first and
-checked then, and files are opened relative to it, so that replacing one of its parents by another
-folder or a link has no effect. Windows protects the folders of each user by itself.
+Anyone who can write a file of compiled code can run code as the user who loads it. A folder is
+therefore used only if it belongs to this user and nobody else may enter it. It is opened and then
+checked, and files are opened relative to it, so that replacing one of its parents by another folder
+or a link has no effect. On Windows, other users cannot write to the folders of a user.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def cache_folder(name: str) -> Path:
         given, usual = "", "Library/Caches"
     else:
         given, usual = os.environ.get("XDG_CACHE_HOME", ""), ".cache"
+    # Relative paths are invalid by the XDG specification, and would depend on the working folder.
     base = Path(given) if Path(given).is_absolute() else Path(f"~/{usual}").expanduser()
     if not base.is_absolute():
         raise FileNotFoundError("no home folder")
@@ -70,7 +71,7 @@ def write_private(folder: Path, name: str, data: bytes) -> None:
         If it cannot be written, or the folder is not private.
     """
     folder.mkdir(_MODE, parents=True, exist_ok=True)
-    new = f"{name}.{os.urandom(4).hex()}.new"
+    new = f"{name}.{os.urandom(4).hex()}.new"  # random: processes may compile at the same time
     with _opened(folder) as (place, handle):
 
         def remove() -> None:

@@ -55,7 +55,9 @@ _MOST_BYTES = 1 << 26  # no record is larger
 _HUGE = 1e300  # no number in a record is larger
 DIGEST = "digest"
 _REMEDY = "create it again"
+# Lists of numbers as `json.dumps` indents them, one number a line.
 _NUMBERS = re.compile(r"(?<=\[)\n[-+.\deE,\s]+(?=\])")  # no text contains a raw line break
+# Control characters, line separators, changes of the writing direction, halves of characters.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Whole: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -135,6 +137,7 @@ def to_record(path: Path, value: dict[str, Any], kind: type[R], *, remedy: Text 
     For files that may hold one of several kinds of records. The parameters and errors are those of
     `read_record`.
     """
+    # The format first: the digest of another format may follow other rules.
     _check_format(path, value, kind.FORMAT, remedy)
     check_seal(path, value, remedy)
     return to_section(path, value, kind, remedy=remedy)
@@ -211,7 +214,7 @@ def parse_json(
 def _check_format(path: Path, value: dict[str, Any], reads: int, remedy: Text) -> None:
     """Refuse an object whose format number is missing or not the one that this version reads."""
     found = value.get("format")
-    if type(found) is not int or found < 1:
+    if type(found) is not int or found < 1:  # not `isinstance`: true is an integer in Python
         rule = f"has no format number, got {reprlib.repr(found)}"
         raise ArtifactError(rule, place=path, remedy=remedy)
     if found != reads:
@@ -253,13 +256,14 @@ def seal(value: dict[str, Any], previous: str = "") -> str:
     In a journal, it covers the digest of the previous line too.
     """
     others = {name: entry for name, entry in value.items() if name != DIGEST}
+    # A canonical form, so that other programs may reorder and indent the file.
     text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(f"{previous}{text}".encode("ascii")).hexdigest()
 
 
 def _content(path: Path, remedy: Text) -> bytes:
     with open_regular(path, remedy) as file, reading(path):
-        content = file.read(_MOST_BYTES + 1)
+        content = file.read(_MOST_BYTES + 1)  # one more, to notice a larger file without reading it
     if len(content) > _MOST_BYTES:
         rule = f"is larger than {_MOST_BYTES >> 20} MB"
         raise ArtifactError(rule, place=path, remedy=remedy)
@@ -282,6 +286,7 @@ def _parsed(path: Path, content: bytes, remedy: Text, finite: bool) -> Any:
 
 
 def _whole(text: str) -> int:
+    # Python takes quadratic time to convert long integers, and refuses more than 4300 digits.
     return int(text) if len(text) <= 300 else _refused(text)
 
 

@@ -13,7 +13,7 @@ from mfcli.errors import ArtifactError
 from mfcli.storage.limits import remedy_for
 from mfcli.storage.temporaries import registered, remove_tree
 
-_OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file anew
+_OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file again
 
 
 @contextlib.contextmanager

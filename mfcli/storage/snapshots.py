@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 _TRIES = 5
 _PAUSE = 0.02  # seconds
-_LONGEST = 50  # pauses
+_LONGEST = 50  # pauses to wait for a folder, about a second
 
 
 def open_files(
@@ -52,6 +52,7 @@ def _open_file(folder: Path, name: str, digest: str, remedy: Text) -> MappedFile
     if "\0" in name or not name.isprintable():
         rule = f"its record lists a file {name!r}"
         raise ArtifactError(rule, place=folder, remedy=remedy)
+    # Only the last part of a name: a manipulated record must not read elsewhere.
     file = MappedFile(folder / Path(name).name, remedy)
     if file.sha256() != digest:
         raise ArtifactError("is damaged (its digest is wrong)", place=file.path, remedy=remedy)
@@ -61,7 +62,7 @@ def _open_file(folder: Path, name: str, digest: str, remedy: Text) -> MappedFile
 def whole(records: Sequence[Path], read: Callable[[], T], *, unchanged: bool = False) -> T:
     """Read a folder, and read it again if an error comes from its replacement in the meantime.
 
-    Before, the folder is put back if a process died while it replaced it.
+    If a process died while it replaced the folder, the old folder is put back first.
 
     Parameters
     ----------
@@ -79,6 +80,7 @@ def whole(records: Sequence[Path], read: Callable[[], T], *, unchanged: bool = F
     """
     for _ in range(_TRIES):
         _settle(records)
+        # If the records change in the meantime, the replacement may be the cause of an error.
         before = _versions(records)
         try:
             result = read()
@@ -89,12 +91,14 @@ def whole(records: Sequence[Path], read: Callable[[], T], *, unchanged: bool = F
             if not unchanged or _versions(records) == before:
                 return result
         time.sleep(_PAUSE)
-    return read()
+    return read()  # the error of a folder that is replaced all the time
 
 
 def _settle(records: Sequence[Path]) -> None:
     """Wait until a folder whose record is missing is in place, or put it back."""
-    for folder in [] if exists(records[0]) else [record.parent.resolve() for record in records]:
+    if exists(records[0]):
+        return
+    for folder in [record.parent.resolve() for record in records]:
         recover(folder)
         for _ in range(_LONGEST):
             if exists(records[0]) or not is_being_replaced(folder):
@@ -112,4 +116,5 @@ def _version(path: Path) -> tuple[int, ...] | None:
         found = path.stat()
     except (OSError, ValueError):
         return None
+    # The inode alone is not enough: it may be reused as soon as a file is removed.
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def stderr_held() -> Iterator[None]:
-    """Discard what libraries write to standard error, unless the block fails.
+    """Discard what libraries write to standard error; print it if the block raises an error.
 
-    Ctrl-C is not a failure.
+    It is also discarded after Ctrl-C.
     """
-    sys.stderr.flush()
+    if sys.stderr:  # None if it is closed
+        sys.stderr.flush()
+    # Libraries in C write to the file descriptor, so replacing `sys.stderr` is not enough. A file,
+    # not a pipe: a pipe that nobody reads fills up and blocks.
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
         os.dup2(held.fileno(), 2)

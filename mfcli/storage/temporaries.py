@@ -5,7 +5,7 @@ the result. It contains
 
     lock     locked while its process lives
     model    the new result
-    old      the old result, on the way out; only where the system cannot swap two names
+    old      the old result until it is removed; only where the system cannot swap two names
 
 The system releases the lock of a process that dies. A process number proves nothing: numbers are
 reused, and every container counts from 1. What a killed process left is removed by the next one
@@ -44,6 +44,7 @@ def remove_temporaries() -> None:
     May be called from any thread, and more than once. Results that have taken their place stay; a
     result that is being replaced is the old or the new one afterwards.
     """
+    # A copy of the values, because another thread may register a path meanwhile.
     with moving:
         for remove in list(_removers.values()):
             remove()
@@ -59,13 +60,13 @@ def registered(path: Path, remove: Callable[[], None]) -> Iterator[None]:
     remove : callable
         Removes what is at the path, if anything. It may be called more than once.
     """
-    _removers[path] = remove
+    _removers[path] = remove  # before the path exists, so that no signal comes in between
     try:
         yield
     finally:
         with moving:
             remove()
-        _removers.pop(path, None)
+        _removers.pop(path, None)  # afterwards: if a signal interrupts `remove`, it runs again
 
 
 @contextlib.contextmanager
@@ -82,7 +83,7 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     folder = target.with_name(f".{target.name}.{os.urandom(4).hex()}{_SUFFIX}")
     lock = file_lock(folder / LOCK)
     with registered(folder, lambda: _remove(folder, target, lock)):
-        folder.mkdir(0o700)
+        folder.mkdir(0o700)  # the result may be private; its own mode is copied later
         taken(lock)  # on a file system without locks nobody can take it and remove the folder
         yield folder / target.name
 
@@ -94,7 +95,7 @@ def recover(target: Path) -> None:
         if not (folder / LOCK).exists():
             with contextlib.suppress(OSError):
                 folder.rmdir()  # its process died at the start; this fails if it is not empty
-        elif taken(lock):
+        elif taken(lock):  # so its process is dead
             _remove(folder, target, lock)
 
 
@@ -124,6 +125,7 @@ def _remove(folder: Path, target: Path, lock: BaseFileLock) -> None:
             # not allow that; there `filelock` removes the file when it releases the lock.
             with contextlib.suppress(PermissionError):
                 (folder / LOCK).unlink()
+    # The folder can only be removed when the lock file is gone, which on Windows is now.
     lock.release(force=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

@@ -30,6 +30,7 @@ def cores(root: Path = ROOT) -> int:
         Contains `proc` and `sys`.
     """
     allowed = min(cgroups.processors(root), default=math.inf)
+    # Rounded up: a limit of 1.5 processors keeps two threads busy most of the time.
     return max(1, math.ceil(min(allowed, _processors())))
 
 
@@ -81,6 +82,7 @@ def in_order(
         try:
             for piece, position in pieces:
                 pending.append((pool.submit(work, piece), position))
+                # One piece waits beyond those in work, so no thread is idle while one is yielded.
                 if len(pending) > threads + 1:
                     future, done = pending.popleft()
                     yield future.result(), done
@@ -88,4 +90,5 @@ def in_order(
                 future, done = pending.popleft()
                 yield future.result(), done
         finally:
+            # Also when the caller stops early: pieces that have not started are dropped.
             pool.shutdown(wait=False, cancel_futures=True)

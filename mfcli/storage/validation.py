@@ -62,7 +62,7 @@ def _steps(text: str, path: str, value: dict[str, Any], kind: Any) -> Iterator[t
     name: str = ""
     entry: Any = value
     for field, index in _STEP.findall(path):
-        if index == "...":
+        if index == "...":  # some entry of an object
             key = _faulty_key(text, entry, value, kind)
             name, entry = f"{name}[{reprlib.repr(key)}]", entry[key]
         elif index:
@@ -79,6 +79,7 @@ def _faulty_key(text: str, entries: dict[str, Any], value: dict[str, Any], kind:
     object within `value`; it is changed.
     """
     left = list(entries.items())
+    # Objects may have a million entries, so they are not tried one by one.
     while len(left) > 1:
         half = left[: len(left) // 2]
         entries.clear()

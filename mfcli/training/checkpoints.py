@@ -23,6 +23,8 @@ from mfcli.storage import (
     Record,
     check_replaceable,
     exists,
+    move,
+    move_back,
     open_files,
     read_record,
     replacing_folder,
@@ -258,6 +260,7 @@ class Keeper:
 
     def __init__(self, folder: Path, every: int = 0) -> None:
         self._folder, self._every = folder, every
+        # Beside the folder that a link points to, where a rename moves it.
         place = folder.resolve()
         self._older = place.with_name(f".{place.name}.older")
         self._last, self._cost = time.perf_counter(), 0.0
@@ -274,13 +277,14 @@ class Keeper:
         check_replaceable(self._folder, CHECKPOINT_FILES)
         _discard(self._older)
         try:
-            self._folder.resolve().rename(self._older)
+            move(self._folder.resolve(), self._older)
         except FileNotFoundError:
             pass  # there is no older one
         except OSError as error:
+            move_back(self._older, self._folder.resolve())
             rule = f"cannot be written: {error.strerror}"
             raise ArtifactError(rule, place=self._folder) from error
-        self.kept = 0
+        self.kept = 0  # from here on, the checkpoint is that of this training
         try:
             write_checkpoint(self._folder, checkpoint)
         except ArtifactError:
@@ -291,8 +295,7 @@ class Keeper:
         """Put the older checkpoint back if training failed before its first checkpoint."""
         if self.kept == 0:
             _discard(self._folder)
-            with contextlib.suppress(OSError):
-                self._older.rename(self._folder.resolve())
+            move_back(self._older, self._folder.resolve())
 
     def close(self) -> None:
         """Remove the older checkpoint."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, DataError, MfcliError, Param, Text, TrainingError, check_type
+from mfcli.errors import ConfigError, DataError, Param, Text, TrainingError, check_type
 from mfcli.model import MODEL_FILES, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
@@ -192,7 +192,7 @@ def fit(
             on_epoch(epoch)
             if keeper:
                 keeper.offer(epoch, run.is_done(), run.checkpoint)
-    except MfcliError:
+    except Exception:  # not Ctrl-C, after which the training that was stopped can start again
         if keeper:
             keeper.fail()
         raise

@@ -33,6 +33,7 @@ def check(
 ) -> None:
     """Check ratings before training: statistics, warnings and the cost of training."""
     report = checking.check(reading.read(ratings, screen), settings.config)
+    # Remedies name options in JSON too, since the command line is what was used.
     screen.show(report.as_dict(spelled), lambda: _print(report))
 
 
@@ -84,11 +85,12 @@ def _activity(report: Report) -> Table:
 
 
 def _histogram(report: Report) -> Table:
-    longest = max(bin.count for bin in report.values.histogram)
+    longest = max(bin.count for bin in report.values.histogram)  # its bar has the full width
     table = make_table("Histogram", "rating", "ratings", "share")
     table.add_column("")
     for bin in report.values.histogram:
         name = f"{bin.low:g}" if bin.low == bin.high else f"{bin.low:.4g} to {bin.high:.4g}"
+        # Drawn when the table is, because only then the width and the encoding are known.
         bar = Drawing(partial(_bar, bin.count / longest), _BAR)
         table.add_row(name, f"{bin.count:,}", f"{bin.count / report.ratings:.1%}", bar)
     return table

@@ -47,6 +47,7 @@ def compare(
     named = dict(zip(run_names(files), read, strict=True))
     comparison = evaluation.compare(named, any_protocol=any_protocol)
     result = comparison.as_dict()
+    # Names are short; programs that read the JSON need the files.
     for row, file in zip(result["runs"], files, strict=True):
         row["file"] = str(file)
     screen.show(result, lambda: _print(comparison))
@@ -76,6 +77,7 @@ def _runs_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table
     """One row per run: settings that differ, and the measures, the best in bold."""
     measures = evaluation.MEASURES
     shown = [name for name in comparison.measures if measures[name].is_brief]
+    # All runs have the same protocol, or the user has asked for `--any-protocol`.
     protocol = next(iter(comparison.runs.values())).protocols[0]
     title = f"{protocol.ratings:,} {splits.ratings_of(protocol.on)}"
     table = make_table(title, "run", *settings, *(measures[name].label for name in shown))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,6 @@ import typer
 from rich.progress import TimeRemainingColumn
 
 from mfcli import evaluation, model as models, splits, storage, training
-from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
@@ -68,17 +68,25 @@ def evaluate(
 
     With a k-fold split, each model is evaluated on its own fold.
     """
+    # Imported here, so that help does not load the tables.
+    from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
+
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
+    # Checked first: ranking all items for many users can take minutes.
     target = out or model.parent / "metrics.json"
     storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
+
+    # Read once, even for several folds: standard input cannot be read again.
+    read = functools.cache(lambda: reading.read([on], screen))
 
     def measure(split: Path, model: Path) -> Metrics:
         parts, trained = splits.read_split(split), models.Model.load(model)
         if not any_split:
             remedy = ("use ", Param("any_split", True), " to evaluate anyway")
             models.check_same_split(trained, parts.hash, model, split, remedy)
-        ratings = on if on in splits.PARTS else reading.read([on], screen)
+        # Read after the checks above, because a large file takes long.
+        ratings = on if on in splits.PARTS else read()
         with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
             return evaluation.evaluate(
                 trained,
@@ -105,6 +113,7 @@ def evaluate(
 def _model_of(fold: Path, model: Path) -> Path:
     """Return the model folder of a fold, given the one that a single split would have."""
     path = model.parent / fold.name / model.name
+    # `--model runs` in place of `--model runs/model` is a common mistake.
     if not path.exists() and (model / fold.name).is_dir():
         right = Param("model", model / training.MODEL_FOLDER)
         raise ArtifactError("holds no model", place=path, remedy=["use ", right])

@@ -16,6 +16,7 @@ from mfcli.cli.streams import print_line
 
 
 def _formats() -> list[str]:
+    # A function, so that help and other commands do not load the exports.
     return list(exporting.FORMATS)
 
 

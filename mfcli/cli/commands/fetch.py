@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def _archives() -> list[str]:
+    # A function, so that help and other commands do not load the downloads.
     return list(fetching.NAMES)
 
 
@@ -55,6 +56,7 @@ def fetch(
 
 def _print(fetched: Fetched) -> None:
     print_line(f"{fetched.ratings}: the ratings ({size(fetched.bytes)} compressed)")
+    # The data have other terms than mfcli.
     print_line(f"Terms of use: {fetched.terms}")
     print_line(f"Please cite: {fetched.citation}")
     print_line(f"Next: mfcli split {shlex.quote(str(fetched.ratings))}")

@@ -52,7 +52,7 @@ def fold_in(
         typer.Option(
             "--extend",
             metavar="DIR",
-            help="Write a model that includes the new users here, and recommend nothing.",
+            help="Write a model that includes the new users to this folder; recommend nothing.",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -64,7 +64,7 @@ def fold_in(
     check_out(listing.out)
     if extend is not None:
         refuse(given, _NOT_WITH_EXTEND, "with --extend", "omit one of them")
-        storage.check_replaceable(extend, models.MODEL_FILES)
+        storage.check_replaceable(extend, models.MODEL_FILES)  # before the ratings are read
     trained = models.Model.load(model)
     read = reading.read(ratings, screen)
     folded = models.fold_in(trained, read, _noise(trained, model), replace=replace)
@@ -75,6 +75,7 @@ def fold_in(
         _write_extended(trained, folded, extend, screen)
         return
     users = prediction.all_rows(folded.model.users)
+    # New users have no training ratings; what they have rated is in the file.
     exclude = None if listing.include_rated else models.Rated.of(folded.rated)
     table = listing.recommend(folded.model, users, exclude, threads)
     listing.print(table, "recommendations", screen, {"folded_in": folded.as_dict()})
@@ -106,6 +107,7 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
     if folded.empty_users:
         users = count(folded.empty_users, "user")
         screen.note(f"{users} without usable ratings: predicting the mean and the items' biases")
+    # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
     given, known = folded.rated.scale(), folded.model.scale
     if given.min < known.min or given.max > known.max:
         screen.note(

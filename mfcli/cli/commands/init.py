@@ -19,6 +19,7 @@ def init(
 ) -> None:
     """Write a settings file with recommended settings for a split."""
     config.check_new(out, force)
+    # Folds have most of their training ratings in common, so the first one is enough.
     parts = splits.read_split(next(iter(splits.folds_of(split)), split))
     advice = search.advise(parts)
     text = config.settings_text(search.title_of(parts), advice)

@@ -86,7 +86,7 @@ def predict(
             on_progress=on_progress,
         )
     _note_unknown(counts, screen)
-    if isinstance(target, Path):
+    if isinstance(target, Path):  # otherwise the pairs are on stdout, and nothing else may be
         line = f"{target}: {count(counts.pairs, 'pair')}"
         screen.show({"out": str(target), **vars(counts)}, lambda: print_line(line))
 
@@ -98,7 +98,7 @@ def _check_request(given: Given, pairs: str | None, out: Path | None, screen: Sc
         refuse(given, ("user", "item"), f"with the file {pairs}", "omit one of them")
         if screen.json and out is None:
             raise UsageError("--json requires --out FILE, because the pairs are printed to stdout")
-    else:
+    else:  # nothing is read, and a few pairs take no time
         refuse(given, (*PAIR_READING.names, "threads"), "with --user and --item", "omit it")
     if screen.json and str(out) == "-":
         raise UsageError("--json cannot be used with --out -, which prints CSV; omit one of them")
@@ -116,6 +116,7 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
         return
     output = data_output()
     if strict:
+        # On the disk, because there may be more predictions than fit in memory.
         with storage.scratch_file() as (held, _):
             with storage.scratch_errors():
                 yield held
@@ -123,7 +124,7 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
             shutil.copyfileobj(held, output)
     else:
         yield output
-    output.flush()
+    output.flush()  # here, so that a full disk or a closed pipe is an error of this command
 
 
 def _note_unknown(counts: PairCounts, screen: Screen) -> None:

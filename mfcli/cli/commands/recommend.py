@@ -66,6 +66,7 @@ def recommend(
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
+    # A table of all users would fill the terminal for minutes.
     if everyone and listing.out is None:
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
@@ -74,13 +75,14 @@ def recommend(
     trained = models.Model.load(model)
     known = [] if listing.include_rated else [_rated_in_training(trained, model, split)]
     if rated:
+        # In the rows of the model; ids that it does not know become -1 and exclude nothing.
         known.append(reading.read(rated, screen).within(trained.users, trained.items))
     wanted = (
         prediction.all_rows(trained.users)
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users)
     )
-    models.warn_untrained(trained.users, wanted)
+    models.warn_untrained(trained.users, wanted)  # they all get the same list
     exclude = models.Rated.of(*known) if known else None
     table = listing.recommend(trained, wanted, exclude, threads)
     listing.print(table, "recommendations", screen)

@@ -39,7 +39,7 @@ def split(
         list[str] | None,
         typer.Argument(
             metavar="FILE",
-            help="CSV, TSV, u.data, ratings.dat, JSON lines or Parquet files, also compressed;"
+            help="CSV, TSV, u.data, ratings.dat or JSON lines, also compressed; Parquet or Arrow;"
             " folders of part files; or - for standard input.",
         ),
     ] = None,
@@ -73,6 +73,7 @@ def split(
             read = [reading.read_listing([name], rejected, screen) for name in names]
             made = splits.split_given(read[0], read[1], settings.config)
         manifest = splits.write_split(out, made, rejected)
+    # After the split is written: a warning does not stop the work, and the file may be right.
     warnings = [warning.as_dict(spelled) for part in read for warning in _warn(part)]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
 
@@ -80,7 +81,7 @@ def split(
 def _check_request(
     settings: Settings, given: Given, ratings: list[str] | None, train: str | None
 ) -> None:
-    if train is None:
+    if train is None:  # with --train, `test` is a file and the strategy has no effect
         settings.refuse_unused()
         if settings.file is not None:
             raise UsageError(

@@ -13,7 +13,7 @@ from mfcli import splits, storage, training
 from mfcli.cli.epoch_lines import epoch_lines, print_network
 from mfcli.cli.formatting import count, duration
 from mfcli.cli.options import FILES, SettingsGroup
-from mfcli.cli.screen import Screen, ScreenOptions, warn
+from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
 from mfcli.cli.spelling import spelled
@@ -70,11 +70,13 @@ def train(
     """
     if not resume:  # the checkpoint's settings decide which options are used
         settings.refuse_unused()
+    # A split folder that holds other files could not be replaced by a new split.
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the split folder; choose another")
     folds = splits.folds_of(split)
     targets = {fold: out / fold.name for fold in folds} or {split: out}
     with ExitStack() as stack:
+        # All folds before any work: the last fold must not fail after hours.
         for target in targets.values():
             stack.enter_context(storage.locked(target))
             training.check_writable(target)
@@ -82,12 +84,14 @@ def train(
         command = _resume_command(split, out, settings if resume else None)
         run = _Run(settings, threads, checkpoint_every or 0, targets, starts, command, screen)
         results = [run.train(part) for part in targets]
+    # Without --json, each fold has printed its result when it was done.
     if screen.json:
         screen.show({"folds": results} if folds else results[0], lambda: None)
 
 
 def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
     """Return the command that resumes; an option that changes the end is not in all checkpoints."""
+    # Defaults are left out: a short command is easier to copy.
     places = {"split": (split, Path("split")), "out": (out, Path())}
     params = [Param(name, place) for name, (place, default) in places.items() if place != default]
     if settings:
@@ -103,6 +107,7 @@ def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Ch
     if not present:
         training.read_checkpoint(next(iter(folders.values())))  # raises: there is none
     found = {part: training.read_checkpoint(folder) for part, folder in present.items()}
+    # Check all folds before the first one resumes.
     for part, checkpoint in found.items():
         checkpoint.check_split(splits.split_hash(part))
     configs = {part.name: training.resumed(one, settings.values) for part, one in found.items()}
@@ -148,7 +153,7 @@ class _Run:
         def on_plan(plan: Plan) -> None:
             self._begin_others(split)
             self._announce(parts, config, checkpoint, plan)
-            on_progress(0, len(parts.train))
+            on_progress(0, len(parts.train))  # shows the bar, now that the table is printed
 
         with epoch_lines(parts, config, self.screen) as (on_epoch, on_progress):
             try:
@@ -163,12 +168,14 @@ class _Run:
                     on_progress=on_progress,
                 )
             except training.Diverged as error:
+                # The best model so far may have taken hours.
                 if error.best:
                     error.best.write(out)
                 raise
             except KeyboardInterrupt:
+                # If this run has written none, the checkpoint that it resumed from is the last one.
                 kept = len(checkpoint.history) if checkpoint and not keeper.kept else keeper.kept
-                warn(self._stopped(split, kept))
+                print_note(self._stopped(split, kept))
                 raise
 
     def _begin_others(self, split: Path) -> None:
@@ -226,7 +233,7 @@ def _summary(fitted: Fit, out: Path) -> dict[str, Any]:
 def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
     name, held_out = parts.held_out
     epochs = count(summary["epochs"], "epoch")
-    if 0 < fitted.epoch < summary["epochs"]:
+    if 0 < fitted.epoch < summary["epochs"]:  # early stopping
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print_line(
         f"{summary['model']} and {summary['history']}:"

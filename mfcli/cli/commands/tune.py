@@ -12,10 +12,9 @@ import typer
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import config as configs, plots, search as searching, splits, storage
-from mfcli.cli.formatting import words
+from mfcli.cli.formatting import count, words
 from mfcli.cli.options import FILES, Given, SettingsGroup
-from mfcli.cli.screen import Screen, ScreenOptions, warn
-from mfcli.cli.search_lines import print_search, trial_lines
+from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
@@ -49,7 +48,7 @@ def tune(
         typer.Option(
             min=0,
             metavar="FLOAT",
-            help="Stop after this time.",
+            help="Stop after this number of minutes.",
             show_default="no limit",
             rich_help_panel=_PANEL,
         ),
@@ -68,7 +67,7 @@ def tune(
         typer.Option(
             "--storage",
             metavar="FILE",
-            help="File that keeps the search, so that it can be resumed.",
+            help="File (JSON lines) to store the search in, or to resume it from.",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -94,16 +93,17 @@ def tune(
 
     The test ratings are not used.
     """
-    if store and store.resolve() in {file.resolve() for file in (out, plot) if file}:
-        raise UsageError("--storage must be another file than --out and --plot", value=str(store))
+    # Imported here, so that help does not load it.
+    from mfcli.cli.search_lines import print_search, trial_lines
+
+    _check_request(store, out, plot)
+    # Includes the training with the settings of `mfcli init`.
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
-    if plot:
-        plots.check_suffix(plot)
-        storage.check_writable_file(plot)
     parts = _with_validation(split, settings.config, given, screen)
     options = searching.space_for(parts, space)
     workers = threads or storage.cores()
     with searching.Search(parts, settings.config, options, store, workers) as search:
+        # A resumed search may replace what it wrote itself, unless the user has edited it.
         force = force or search.wrote(out)
         configs.check_new(out, force)
         advised = _try_recommended(parts, settings.config, threads, end, screen)
@@ -112,19 +112,31 @@ def tune(
         with trial_lines(search, trials, screen) as on_trial:
             try:
                 search.run(trials, end - time.monotonic(), on_trial)
-            except BaseException:
+            except BaseException:  # Ctrl-C, too: the trials so far are worth keeping
                 if search.best:
                     file = output.write()["file"]
-                    warn(f"stopped; {file} has the best of {len(search.attempts)} trials")
+                    print_note(f"stopped; {file} has the best of {len(search.attempts)} trials")
                 raise
         result = output.write()
     result["recommended_rmse"] = advised.rmse if advised else None
     screen.show(result, lambda: print_search(search, result, rival))
-    if search.failures:
-        failures = f"{len(search.failures)} trials failed"
-        screen.note(f"{failures}, the first one because: {search.failures[0]}")
+    _note_failures(search.failures, screen)
     if space and advised and advised.rmse < result["rmse"]:
         screen.note("the settings of mfcli init are better; to use them: mfcli init --force")
+
+
+def _check_request(store: Path | None, out: Path, plot: Path | None) -> None:
+    if store and store.resolve() in {file.resolve() for file in (out, plot) if file}:
+        raise UsageError("--storage must differ from --out and --plot", value=str(store))
+    if plot:
+        plots.check_suffix(plot)
+        storage.check_writable_file(plot)
+
+
+def _note_failures(reasons: list[str], screen: Screen) -> None:
+    if reasons:
+        failed = count(len(reasons), "trial")
+        screen.note(f"{failed} failed; reason of the first: {reasons[0]}")
 
 
 def _with_validation(split: Path, config: Config, given: Given, screen: Screen) -> Split:
@@ -157,7 +169,7 @@ def _try_recommended(
             def on_epoch(epoch: Epoch) -> None:
                 if time.monotonic() > end:
                     raise TrainingError(
-                        "there is no time left", remedy=["raise ", Param("minutes")]
+                        "the time limit was reached", remedy=["raise ", Param("minutes")]
                     )
                 advance(epoch.epoch, epochs)
 
@@ -201,9 +213,10 @@ class _Output:
         try:
             file = configs.write_settings(self.settings, text, force=self.force)
         except ArtifactError:
-            warn(f"the best settings are {words(winner.values)}")
+            # The search may have taken hours, so its result must not be lost.
+            print_note(f"the best settings are {words(winner.values)}")
             raise
         if file != self.settings:
-            warn(f"{self.settings} was made during the search and is kept; {file} has the settings")
+            print_note(f"{self.settings} was created during the search; the settings are in {file}")
         self.search.add_file(file)
         return file
