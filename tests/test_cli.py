@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -504,6 +505,7 @@ def test_ctrl_c_stops_within_a_second_and_leaves_the_old_model(trained: Run) -> 
     assert time.perf_counter() - begin < 1.5
     assert process.returncode == 130
     assert "Traceback" not in err
+    shutil.rmtree("checkpoint")  # of the new training, which can be resumed
     assert snapshot() == before
 
 

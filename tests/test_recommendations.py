@@ -172,7 +172,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("args", "code", "message"), REFUSED)
 def test_refusals(trained: Run, args: list[str], code: int, message: str) -> None:
-    Path("bad.csv").write_text("a,b\n1,2\n")
+    Path("bad.csv").write_text("movieId,genres\n1,2\n")
     done = trained(*args)
     assert done.code == code
     assert done.err.startswith(f"error: {message}"), done.err

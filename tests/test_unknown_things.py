@@ -99,7 +99,10 @@ def test_unknown_users_in_a_file_are_skipped(work: Run) -> None:
 def test_a_file_of_unknown_ids_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "ids.txt"
     file.write_text("x\ny\n")
-    with pytest.raises(UnknownIdError, match=r"ids.txt: item 'x' is not among the model's 3 items"):
+    with pytest.raises(
+        UnknownIdError,
+        match=r"ids.txt: 2 of 2 items are not among the model's 3 items, such as 'x'",
+    ):
         listed_rows(NAMES, "item", (), file)
     file.write_text("c\ny\n")
     with pytest.warns(MfcliWarning, match="1 of 2 items are not among"):

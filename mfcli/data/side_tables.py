@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +18,14 @@ from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
 from mfcli.data.formats.columns import ALIASES
+from mfcli.data.formats.encodings import UTF8
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import parquet_pieces
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
-from mfcli.data.sources import File, open_sources
+from mfcli.data.sources import COLUMNAR, File, open_sources
 from mfcli.errors import DataError, warn
 
 _NAMES = {
@@ -30,6 +34,8 @@ _NAMES = {
     "title": ("title", "name"),
 }
 """Known names of columns, in lower case."""
+
+_PIECE = 1 << 20  # bytes decoded at a time
 
 
 def read_ids(path: Path, role: str) -> pa.Array:
@@ -51,6 +57,8 @@ def read_ids(path: Path, role: str) -> pa.Array:
     DataError
         If the file cannot be read or is not UTF-8 text, or it has a header but no such column.
     """
+    if path.is_file() and not path.stat().st_size:  # as a program writes a request for nobody
+        return to_texts([])
     with open_sources([path]) as files:
         ids = pa.concat_arrays([_ids_in(file, role) for file in files])
     distinct = ids.unique()
@@ -75,7 +83,11 @@ def _lines_of(file: File) -> list[str]:
     try:
         return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError("must be UTF-8 text with one id per line", place=file) from error
+        raise DataError(
+            "must be UTF-8 text with one id per line",
+            place=file,
+            remedy="convert it, as with: iconv -f cp1252 -t utf-8",
+        ) from error
 
 
 def _unquoted(line: str) -> str:
@@ -92,8 +104,9 @@ def read_titles(path: Path) -> pa.Table:
     Parameters
     ----------
     path : Path
-        A text or Parquet file as for `read_ratings`. Without a header, the first column holds the
-        ids and the second one the titles.
+        A file as for `read_ratings`. Without a header, the first column holds the ids and the
+        second one the titles. A text that is not UTF-8 is read as Windows-1252, with a warning:
+        titles are only shown.
 
     Returns
     -------
@@ -105,7 +118,7 @@ def read_titles(path: Path) -> pa.Table:
     DataError
         If the file cannot be read or lacks a column, or for the first invalid row.
     """
-    with open_sources([path]) as files:
+    with _open_titles(path) as files:
         layouts = find_layouts(files, needed=("item", "title"), aliases=_NAMES)
         table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
     title, item = one_array(table["title"]), one_array(table["item"])
@@ -113,6 +126,32 @@ def read_titles(path: Path) -> pa.Table:
     if len(first) < len(item):
         _warn_of_other_titles(path, item, title, first)
     return pa.table({"title": title.take(first), "id": item.take(first)})
+
+
+@contextmanager
+def _open_titles(path: Path) -> Iterator[list[File]]:
+    with open_sources([path]) as files:
+        if not all(file.encoding != UTF8 or _is_utf8(file) for file in files):
+            warn("is not UTF-8 text; titles are read as Windows-1252", place=path)
+            files = [replace(file, encoding="cp1252") for file in files]
+        yield files
+
+
+def _is_utf8(file: File) -> bool:
+    """Return whether a file is UTF-8 text or not a text at all."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with file.reading() as (stream, _):
+        piece = stream.read(_PIECE)
+        if piece.startswith(COLUMNAR):
+            return True
+        try:
+            while piece:
+                decoder.decode(piece)
+                piece = stream.read(_PIECE)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa.Array) -> None:
@@ -133,7 +172,7 @@ def _read(layout: Layout) -> pa.Table:
     if layout.format != "text":
         pieces = [
             _texts_of(layout, piece.table, piece.before)
-            for piece, _ in parquet_pieces(layout.file, list(layout.roles.values()))
+            for piece, _ in table_pieces(layout.file, layout.format, list(layout.roles.values()))
         ]
     else:
         strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)

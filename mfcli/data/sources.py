@@ -37,7 +37,8 @@ _MAGIC = {
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 _SUFFIXES = {"", ".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".parquet"}
 _SUFFIXES |= {".arrow", ".feather", ".jsonl", ".ndjson"}
-_BINARY = (b"PAR1", b"ARROW1")  # formats that hold no text as a whole
+COLUMNAR = (b"PAR1", b"ARROW1")
+"""How files with typed columns begin, of which no part is text."""
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)")  # two letters or more, unlike a drive
 
 
@@ -159,7 +160,7 @@ def _with_encoding(file: File, chosen: str) -> File:
     with file.reading() as (stream, _):
         head = stream.read(HEAD)
     refuse_known_format(file, head)
-    if head.startswith(_BINARY):
+    if head.startswith(COLUMNAR):
         if file.compression:  # their readers need random access
             rule = f"is a columnar file within {file.compression} data"
             raise DataError(rule, place=file, remedy="decompress it first")
