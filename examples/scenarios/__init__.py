@@ -1,0 +1,1 @@
+"""Scenarios of `examples/soak.py`: each disturbs mfcli in one way and counts losses."""

@@ -1,0 +1,52 @@
+"""A folder in which every command can run, and copies of it."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from pathlib import Path
+
+from scenarios.scenario import Scenario
+
+
+class Workplace(Scenario):
+    """A scenario whose turns start in equal folders, which hold a result of every stage.
+
+    Attributes
+    ----------
+    users, items, ratings : int
+        The size of the data.
+    """
+
+    users, items, ratings = 200, 300, 10_000
+
+    @functools.cached_property
+    def base(self) -> Path:
+        """The folder that is copied."""
+        folder = self.folder / "base"
+        folder.mkdir()
+        self._write_inputs(folder)
+        self.run("split", "data.csv", "--valid", 0.1, folder=folder)
+        self.run("train", "--epochs", 5, folder=folder)
+        self.run("evaluate", "--ranking", folder=folder)
+        self.run("plot", "history.json", folder=folder)
+        shutil.copy(folder / "metrics.json", folder / "other.json")
+        return folder
+
+    def fresh(self) -> Path:
+        """Return a new copy; it replaces the last one."""
+        folder = self.folder / "copy"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.base, folder)
+        return folder
+
+    def _write_inputs(self, folder: Path) -> None:
+        rng, size = self.rng, range(self.ratings)
+        pairs = sorted({(rng.randrange(self.users), rng.randrange(self.items)) for _ in size})
+        rows = (f"{u},i{i},{rng.randrange(1, 11) / 2},{rng.randrange(10**9)}\n" for u, i in pairs)
+        (folder / "data.csv").write_text("user,item,rating,timestamp\n" + "".join(rows))
+        rows = (f"n{n // 20},i{n % self.items},{rng.randrange(1, 6)}\n" for n in size[::10])
+        (folder / "new.csv").write_text("user,item,rating\n" + "".join(rows))
+        (folder / "space.toml").write_text(
+            'k = [2, 3, 4]\nlr = { low = 0.01, high = 0.1 }\nepochs = 5\noptimizer = "sgd"\n'
+        )
