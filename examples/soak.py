@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from scenarios.caches import Caches
 from scenarios.layouts import Layouts
 from scenarios.pipeline import Pipeline

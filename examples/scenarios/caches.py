@@ -19,6 +19,8 @@ class Caches(Workplace):
     The cache is in the scenario's folder; that of the user stays as it is.
     """
 
+    stages = ("split data.csv",)
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._expected: dict[str, Any] = {}

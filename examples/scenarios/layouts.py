@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from input_layouts import Layouts as Generator, outcome
+
 from scenarios.scenario import Scenario
 
 _FILES = 25

@@ -15,6 +15,7 @@ class Searches(Workplace):
     """A damaged storage is refused, or its intact first trials lead to the same result."""
 
     users, items, ratings = 40, 30, 400
+    stages = ("split data.csv --valid 0.1",)
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -34,7 +34,7 @@ COMMANDS = {
     "show": "show",
     "fetch": "fetch ml-latest-small --base",
 }
-"""Commands to stop; `compile` runs without compiled kernels, `fetch` gets the address of a server."""
+"""Commands to stop. `compile` starts without compiled kernels, `fetch` gets an address to use."""
 
 _GROWING = ("search.jsonl",)  # files that a stopped command leaves with a part of their content
 _HANG = 20  # seconds

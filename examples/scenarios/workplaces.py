@@ -10,15 +10,24 @@ from scenarios.scenario import Scenario
 
 
 class Workplace(Scenario):
-    """A scenario whose turns start in equal folders, which hold a result of every stage.
+    """A scenario whose turns start in equal folders.
 
     Attributes
     ----------
     users, items, ratings : int
         The size of the data.
+    stages : tuple of str
+        The commands whose results the folder holds.
     """
 
     users, items, ratings = 200, 300, 10_000
+    stages: tuple[str, ...] = (
+        "split data.csv --valid 0.1",
+        "train --epochs 5",
+        "evaluate --ranking --out other.json",
+        "evaluate --ranking",
+        "plot history.json",
+    )
 
     @functools.cached_property
     def base(self) -> Path:
@@ -26,11 +35,8 @@ class Workplace(Scenario):
         folder = self.folder / "base"
         folder.mkdir()
         self._write_inputs(folder)
-        self.run("split", "data.csv", "--valid", 0.1, folder=folder)
-        self.run("train", "--epochs", 5, folder=folder)
-        self.run("evaluate", "--ranking", folder=folder)
-        self.run("plot", "history.json", folder=folder)
-        shutil.copy(folder / "metrics.json", folder / "other.json")
+        for words in self.stages:
+            self.run(*words.split(), folder=folder)
         return folder
 
     def fresh(self) -> Path:
