@@ -38,7 +38,7 @@ class Pipeline(Scenario):
             "--reg": self.rng.choice([0, 1e-4, 1e-2]),
             "--lr": self.rng.choice([0.01, 0.05]),
             "--batch-size": self.rng.choice([16, 128]),
-            "--blocks": self.rng.choice([0, 1, 2]),
+            "--blocks": self.rng.choice([1, 2, 4]),
         }
 
     def _write_ratings(self, path: Path) -> None:
