@@ -116,6 +116,11 @@ def test_titles_in_parquet(tmp_path: Path, title: pa.Array) -> None:
     ]  # fmt: skip
 
 
+def test_titles_in_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "titles").write_text('{"parent_asin": "B1", "title": "a"}\n')
+    assert read_titles(tmp_path / "titles").to_pylist() == [{"title": "a", "id": "B1"}]
+
+
 def test_the_first_of_several_titles_is_used(tmp_path: Path) -> None:
     (tmp_path / "titles").write_text("item,title\n1,a\n2,b\n1,c\n2,b\n")
     with pytest.warns(MfcliWarning, match="several titles for 1 items; .* used, got '1'"):
@@ -161,10 +166,14 @@ def test_unknown_ids_of_a_list_are_counted(tmp_path: Path) -> None:
     path.write_text("1\n7\n2.0\n")
     assert listed_rows(known([7, 1, 2]), "user", ["2"], path).tolist() == [2, 1, 0, 2]
     path.write_text("1\nx\n01\n")
-    rule = "ids: 2 of 3 users are not among the model's 3 users, such as 'x'"
+    rule = "ids: 2 of 3 users are not among the model's 3 users"
+    with pytest.warns(MfcliWarning, match=f"{rule} and are skipped; the first is 'x'"):
+        assert listed_rows(known([7, 1, 2]), "user", [], path).tolist() == [1]
+    path.write_text("y\nx\n01\n")
+    rule = "ids: 3 of 3 users are not among the model's 3 users, such as 'y'"
     with pytest.raises(UnknownIdError, match=rule):
         listed_rows(known([7, 1, 2]), "user", [], path)
-    path.write_text("1\nX\n")
+    path.write_text("X\n")
     with pytest.raises(UnknownIdError, match=r"ids: user 'X' is not among .*; did you mean 'x'"):
         listed_rows(known(["1", "x"]), "user", [], path)
     path.write_text("1,a\n7,b\n")

@@ -16,9 +16,10 @@ from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
 from mfcli.data.formats.columns import ALIASES
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import parquet_pieces
+from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
+from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
 from mfcli.data.sources import File, open_sources
@@ -130,8 +131,8 @@ def _read(layout: Layout) -> pa.Table:
 
     if layout.format != "text":
         pieces = [
-            _texts_of(layout, piece.table, piece.before)
-            for piece, _ in parquet_pieces(layout.file, list(layout.roles.values()))
+            _texts_of(layout, piece)
+            for piece, _ in table_pieces(layout.file, layout.format, [*layout.roles.values()])
         ]
     else:
         strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
@@ -149,13 +150,13 @@ def _parsed(piece: TextPiece) -> pa.Table:
     return pa.table(found)
 
 
-def _texts_of(layout: Layout, table: pa.Table, before: int) -> pa.Table:
+def _texts_of(layout: Layout, piece: ParquetPiece) -> pa.Table:
     def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
         raise fault.error(layout.place(row), "")
 
-    columns = {role: table[name] for role, name in layout.roles.items()}
+    columns = {role: piece.table[name] for role, name in layout.roles.items()}
     ids = {role: column for role, column in columns.items() if role != "title"}
-    texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)
+    texts = sound_columns(layout.file, layout.roles, ids, on_fault, piece.before, piece.invalid)
     if "title" in columns:
         title = one_array(columns["title"]).cast(pa.string())
         texts["title"] = pc.if_else(pc.is_valid(title), title, "")
