@@ -146,6 +146,27 @@ def test_titles_that_cannot_be_read(tmp_path: Path, content: bytes, message: str
         read_titles(tmp_path / "t")
 
 
+def test_latin_titles_and_lists_are_read_as_the_errors_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("u.item").write_text("1|Les Misérables (1995)||\n", encoding="latin-1")
+    with pytest.raises(DataError, match="read it with encoding='latin-1'"):
+        read_titles(Path("u.item"))
+    assert read_titles(Path("u.item"), "latin-1")["title"].to_pylist() == ["Les Misérables (1995)"]
+    Path("ids").write_text("a\né\n", encoding="latin-1")
+    with pytest.raises(DataError, match="read it with encoding='latin-1'"):
+        read_ids(Path("ids"), "item")
+    assert read_ids(Path("ids"), "item", "latin-1").to_pylist() == ["a", "é"]
+
+
+def test_columns_without_an_option_are_to_be_renamed(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("item,film\n1,a\n")
+    rule = "has no title column; .* item, film; rename the column of the titles to 'title'"
+    with pytest.raises(DataError, match=rule):
+        read_titles(tmp_path / "t")
+
+
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="none: cannot be read: No such file"):
         read_ids(tmp_path / "none", "user")

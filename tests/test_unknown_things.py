@@ -99,7 +99,10 @@ def test_unknown_users_in_a_file_are_skipped(work: Run) -> None:
 def test_a_file_of_unknown_ids_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "ids.txt"
     file.write_text("x\ny\n")
-    with pytest.raises(UnknownIdError, match=r"ids.txt: item 'x' is not among the model's 3 items"):
+    with pytest.raises(
+        UnknownIdError,
+        match=r"ids.txt: 2 of 2 items are not among the model's 3 items, such as 'x'",
+    ):
         listed_rows(NAMES, "item", (), file)
     file.write_text("c\ny\n")
     with pytest.warns(MfcliWarning, match="1 of 2 items are not among"):
@@ -112,3 +115,17 @@ def test_trained_rows() -> None:
         trained_row(NAMES, "item", "b")
     with pytest.raises(UnknownIdError, match="item 'x' is not among"):
         trained_row(NAMES, "item", "x")
+
+
+def test_titles_in_another_encoding(work: Run) -> None:
+    model = Model.load(Path("model"))
+    user, item = str(model.users.ids[1]), str(model.items.ids[1])
+    lines = [f"{each}|Été {each}||" for each in model.items.ids.to_pylist()]
+    Path("u.item").write_text("\n".join(lines), encoding="latin-1")
+    for command in (["recommend", "--user", user, "--n", 1], ["similar", item, "--n", 1]):
+        refused = work(*command, "--titles", "u.item")
+        assert "if it is Latin-1 text, read it with --encoding latin-1" in refused.err
+        done = work(*command, "--titles", "u.item", "--encoding", "latin-1")
+        assert (done.code, done.err) == (0, "")
+        assert "Été" in done.out
+        assert "--encoding is not used without" in work(*command, "--encoding", "latin-1").err

@@ -15,6 +15,7 @@ from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
 from mfcli.data.formats.columns import ALIASES
+from mfcli.data.formats.encodings import UTF8, guess_remedy
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.parts import find_layout, find_layouts
@@ -28,12 +29,12 @@ from mfcli.errors import DataError, warn
 _NAMES = {
     "user": (*ALIASES["user"], "id"),
     "item": (*ALIASES["item"], "id"),
-    "title": ("title", "name"),
+    "title": ("title", "name", "movie_title", "book_title"),
 }
 """Known names of columns, in lower case."""
 
 
-def read_ids(path: Path, role: str) -> pa.Array:
+def read_ids(path: Path, role: str, encoding: str = UTF8) -> pa.Array:
     """Read a list of ids, each once.
 
     Parameters
@@ -42,6 +43,8 @@ def read_ids(path: Path, role: str) -> pa.Array:
         A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
         for `read_ratings`, with a header that names the column of ids.
     role : {"user", "item"}
+    encoding : str
+        As for `read_ratings`.
 
     Returns
     -------
@@ -50,9 +53,10 @@ def read_ids(path: Path, role: str) -> pa.Array:
     Raises
     ------
     DataError
-        If the file cannot be read or is not UTF-8 text, or it has a header but no such column.
+        If the file cannot be read or is not text in the encoding, or it has a header but no such
+        column.
     """
-    with open_sources([path]) as files:
+    with open_sources([path], encoding) as files:
         ids = pa.concat_arrays([_ids_in(file, role) for file in files])
     distinct = ids.unique()
     if len(distinct) < len(ids):
@@ -75,7 +79,9 @@ def _lines_of(file: File) -> list[str]:
     try:
         return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError("must be UTF-8 text with one id per line", place=file) from error
+        raise DataError(
+            "must be UTF-8 text with one id per line", place=file, remedy=guess_remedy(content)
+        ) from error
 
 
 def _unquoted(line: str) -> str:
@@ -86,7 +92,7 @@ def _unquoted(line: str) -> str:
     return fields[0] if len(fields) == 1 else line
 
 
-def read_titles(path: Path) -> pa.Table:
+def read_titles(path: Path, encoding: str = UTF8) -> pa.Table:
     """Read the titles of items.
 
     Parameters
@@ -94,6 +100,8 @@ def read_titles(path: Path) -> pa.Table:
     path : Path
         A text or Parquet file as for `read_ratings`. Without a header, the first column holds the
         ids and the second one the titles.
+    encoding : str
+        As for `read_ratings`.
 
     Returns
     -------
@@ -105,7 +113,7 @@ def read_titles(path: Path) -> pa.Table:
     DataError
         If the file cannot be read or lacks a column, or for the first invalid row.
     """
-    with open_sources([path]) as files:
+    with open_sources([path], encoding) as files:
         layouts = find_layouts(files, needed=("item", "title"), aliases=_NAMES)
         table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
     title, item = one_array(table["title"]), one_array(table["item"])

@@ -75,7 +75,8 @@ def evaluate(
     Warns
     -----
     MfcliWarning
-        If the model was trained on some of the other ratings; see `Metrics.overlap`.
+        If the model was trained on some of the other ratings (see `Metrics.overlap`), or if they
+        do not seem to belong to it.
 
     Raises
     ------
@@ -98,6 +99,8 @@ def evaluate(
         raise DataError("contains no ratings to evaluate on", place=name)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
     baseline = Baseline.fit(split.train, config.damping)
+    if isinstance(on, Ratings):
+        _warn_of_strangers(model, ratings, name)
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
     if model.split_hash != split.hash and on != "train":
         warn(
@@ -134,6 +137,24 @@ def evaluate(
         draws=rounded(own.draws),
         overlap=None if trained_on is None else _overlap(sums.overlap, name),
     )
+
+
+def _warn_of_strangers(model: Model, ratings: Ratings, name: str) -> None:
+    """Warn of ratings whose ids or values are not those of the model."""
+    found = model.users.rows(ratings.users.ids).max(), model.items.rows(ratings.items.ids).max()
+    if max(found) < 0:  # rows of unknown ids are -1
+        warn(
+            "none of the users and items are among those of the model",
+            place=name,
+            remedy="check that ids are written as in the ratings it was trained on",
+        )
+    given, known = ratings.scale(), model.scale
+    if given.min < known.min or given.max > known.max:
+        warn(
+            f"ratings range from {given.min:g} to {given.max:g}, but the model was trained on"
+            f" {known.min:g} to {known.max:g}",
+            place=name,
+        )
 
 
 def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:

@@ -82,7 +82,11 @@ def json_schema(file: File) -> pa.Schema:
             if type(value) in _TYPES:
                 types.setdefault(key, _TYPES[type(value)])
     if not types:
-        raise DataError("holds no JSON object with values", place=file)
+        raise DataError(
+            "holds no JSON object with values",
+            place=file,
+            remedy="write one object per line, with a user, an item and a rating",
+        )
     return pa.schema(list(types.items()))
 
 
