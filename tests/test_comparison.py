@@ -74,6 +74,9 @@ def test_other_protocols_are_refused(split: Split, saved: Callable[..., Path]) -
         ArtifactError, match=r"^b: was measured with clip False, but a with True; evaluate both"
     ):
         compare({"a": first, "b": raw})
+    train = read_metrics(saved("t", measured(split, 2, on="train")))
+    with pytest.raises(ArtifactError, match="was measured on train, but a on test; evaluate both"):
+        compare({"a": first, "t": train})
     found = compare({"a": first, "b": raw}, any_protocol=True)
     difference = found.difference("rmse", "b")
     assert difference

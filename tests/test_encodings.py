@@ -14,8 +14,8 @@ from contents import triples
 
 from mfcli.config import read_config
 from mfcli.data import read_ratings
-from mfcli.data.formats.encodings import as_utf8
-from mfcli.errors import ConfigError, DataError
+from mfcli.data.formats.encodings import as_utf8, is_utf8
+from mfcli.errors import ConfigError, DataError, MfcliWarning
 
 TEXT = "user,item,rating,ts\r\nzoë,1,3.5,7\r\nzoë,2,4,8\r\n一,1,0.5,9\r\n"
 EXPECTED = [("zoë", 1, 3.5), ("zoë", 2, 4.0), ("一", 1, 0.5)]
@@ -156,3 +156,22 @@ def test_the_option(run: Run) -> None:
     done = run("split", "data.csv", "--encoding", "x")
     assert done.code == 2
     assert "--encoding must be an encoding of text, such as utf-8, latin-1 or cp1252" in done.err
+
+
+def test_utf8_that_is_read_in_another_encoding_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("user,item,rating\né,1,3\n", encoding="utf-8")
+    rule = "is valid UTF-8 text, but is read as latin-1; use encoding='utf-8'"
+    with pytest.warns(MfcliWarning, match=rule):
+        read_ratings(path, encoding="latin-1")
+    assert triples(read_ratings(path, encoding="utf-8")) == [("é", 1, 3.0)]
+    path.write_text("user,item,rating\né,1,3\n", encoding="latin-1")
+    assert triples(read_ratings(path, encoding="latin-1")) == [("é", 1, 3.0)]
+    path.write_text("user,item,rating\ne,1,3\n", encoding="ascii")
+    assert triples(read_ratings(path, encoding="latin-1")) == [("e", 1, 3.0)]
+
+
+def test_utf8_is_found_in_a_head_that_ends_within_a_character() -> None:
+    assert not is_utf8("aé".encode()[:-1])  # the only whole character is ASCII
+    assert is_utf8("éé".encode()[:-1])
+    assert not is_utf8("éa".encode("latin-1"))

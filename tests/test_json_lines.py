@@ -142,3 +142,30 @@ def test_remedies_for_other_json_work(
     command = str(caught.value.remedy).partition("convert it, as with: ")[2]
     subprocess.run(["sh", "-c", command], check=True)
     assert [user for user, *_ in triples(read_ratings("ratings.jsonl"))] == ["A2SU", "it's"]
+
+
+@pytest.mark.parametrize("line", ['{"user": 1, "it', "[1]", "\udce9"])
+def test_lines_that_are_no_objects_can_be_skipped(tmp_path: Path, line: str) -> None:
+    path, rejected = tmp_path / "data.jsonl", tmp_path / "rejected.csv"
+    text = f'{GOOD}\n{line}\n{{"user": 2, "item": 2}}\n{{"user": 3, "item": 2, "rating": 1}}\n'
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    read = read_ratings(path, rejected=rejected)
+    assert triples(read) == [(1, 2, 3.0), (3, 2, 1.0)]
+    assert read.source is not None
+    assert read.source.rejected == {"json": 1, "rating": 1}
+    listed = rejected.read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[1:3] for row in listed[1:]] == [
+        ["2", "is not a JSON object"],
+        ["3", "rating is null"],
+    ]
+
+
+def test_ratings_in_quotes_are_numbers(tmp_path: Path) -> None:
+    rows: list[object] = [{"user": n, "item": 1, "rating": f"{n}.5"} for n in range(2)]
+    rows += [{"user": 2, "item": 1, "rating": 4}]
+    assert [rating for *_, rating in triples(read_ratings(write(tmp_path, *rows)))] == [0.5, 1.5, 4]
+    rows += [{"user": 3, "item": 1, "rating": "good"}]
+    with pytest.raises(DataError, match="row 4: rating must be a finite number, got 'good'"):
+        read_ratings(write(tmp_path, *rows))
+    with pytest.raises(DataError, match="column 'rating' must hold finite numbers, got string"):
+        read_ratings(write(tmp_path, rows[-1]))

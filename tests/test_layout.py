@@ -513,3 +513,20 @@ def test_index_detection_needs_all_rows(tmp_path: Path) -> None:
     rows = [f"{n},{random.Random(n).randrange(9)},{n % 5}" for n in range(500)]
     rows[400] = "7,3,1"
     assert len(read_ratings(write(tmp_path, "\n".join(rows)))) >= 499
+
+
+@pytest.mark.parametrize("separator", ["^", "~"])
+def test_unknown_separators_are_named_as_the_fault(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "data.txt"
+    path.write_text("user,item,rating\n1,2,3\n2,2,4\n".replace(",", separator))
+    with pytest.raises(DataError, match=r"has only one column, 'user.item.rating'; separate col"):
+        read_ratings(path)
+
+
+def test_rows_with_unquoted_decimal_commas_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("user,item,rating\n1,2,3,5\n2,2,4,0\n")
+    with pytest.raises(DataError, match="if numbers have decimal commas, put them in quotes"):
+        read_ratings(path)
+    path.write_text('user,item,rating\n1,2,"3,5"\n2,2,"4,0"\n')
+    assert read_ratings(path, decimal=",").rating.tolist() == [3.5, 4.0]

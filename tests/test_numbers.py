@@ -48,7 +48,7 @@ def test_decimal_commas(tmp_path: Path, content: str, expected: list[float]) -> 
 @pytest.mark.parametrize(
     ("rating", "decimal", "hint"),
     [
-        ("2,5", ".", "is it decimal=','?"),
+        ("2,5", ".", "use decimal=',' if the comma is a decimal mark"),
         ("1,234", ".", "write it without commas if it is 1234, or with a decimal point if not"),
         ("1,234,567", ".", "write it without thousands separators"),
         ("1.234,5", ".", "write it without thousands separators, and read it with decimal=','"),

@@ -16,11 +16,11 @@ from planted import planted_split
 
 from mfcli.cli.reading_options import Reading
 from mfcli.config import Config
-from mfcli.data import Ratings, concatenated
+from mfcli.data import Ratings, concatenated, read_ratings
 from mfcli.errors import MfcliWarning
 from mfcli.evaluation import Metrics, evaluate, read_metrics
 from mfcli.model import Model, trained_pairs
-from mfcli.splits import Split, read_split, split as split_ratings, write_split
+from mfcli.splits import Split, ratings_of, read_split, split as split_ratings, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -134,3 +134,23 @@ def test_the_command_reports_the_overlap(run: Run, parts: Split) -> None:
     assert read.overlap
     assert "RMSE, trained on" in run("show", "metrics.json").out
     assert run("evaluate").err == ""
+
+
+def test_the_ratings_of_a_file_have_its_name() -> None:
+    assert ratings_of("test") == "test ratings"
+    assert ratings_of("data.csv") == "ratings of data.csv"
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ("nobody,nothing,3", "none of the users and items are among those of the model"),
+        ("nobody,0,1000", "ratings range from 1000 to 1000, but the model was trained on"),
+    ],
+)
+def test_ratings_of_another_data_set_are_reported(tmp_path: Path, row: str, rule: str) -> None:
+    split = planted_split(Config())
+    (tmp_path / "new.csv").write_text(f"user,item,rating\n{row}\n")
+    others = read_ratings(tmp_path / "new.csv")
+    with pytest.warns(MfcliWarning, match=f"new.csv: {rule}"):
+        evaluate(start(split, Config(k=3)), split, on=others)

@@ -116,6 +116,11 @@ def test_titles_in_parquet(tmp_path: Path, title: pa.Array) -> None:
     ]  # fmt: skip
 
 
+def test_titles_in_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "titles").write_text('{"parent_asin": "B1", "title": "a"}\n')
+    assert read_titles(tmp_path / "titles").to_pylist() == [{"title": "a", "id": "B1"}]
+
+
 def test_the_first_of_several_titles_is_used(tmp_path: Path) -> None:
     (tmp_path / "titles").write_text("item,title\n1,a\n2,b\n1,c\n2,b\n")
     with pytest.warns(MfcliWarning, match="several titles for 1 items; .* used, got '1'"):
@@ -137,6 +142,27 @@ def test_the_first_of_several_titles_is_used(tmp_path: Path) -> None:
 def test_titles_that_cannot_be_read(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "t").write_bytes(content)
     with pytest.raises(DataError, match=message):
+        read_titles(tmp_path / "t")
+
+
+def test_latin_titles_and_lists_are_read_as_the_errors_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("u.item").write_text("1|Les Misérables (1995)||\n", encoding="latin-1")
+    with pytest.raises(DataError, match="read it with encoding='latin-1'"):
+        read_titles(Path("u.item"))
+    assert read_titles(Path("u.item"), "latin-1")["title"].to_pylist() == ["Les Misérables (1995)"]
+    Path("ids").write_text("a\né\n", encoding="latin-1")
+    with pytest.raises(DataError, match="read it with encoding='latin-1'"):
+        read_ids(Path("ids"), "item")
+    assert read_ids(Path("ids"), "item", "latin-1").to_pylist() == ["a", "é"]
+
+
+def test_columns_without_an_option_are_to_be_renamed(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("item,film\n1,a\n")
+    rule = "has no title column; .* item, film; rename the column of the titles to 'title'"
+    with pytest.raises(DataError, match=rule):
         read_titles(tmp_path / "t")
 
 
@@ -234,15 +260,10 @@ def test_titles_of_movielens_100k(tmp_path: Path) -> None:
     item = tmp_path / "u.item"
     rows = ["1|Toy Story (1995)|01-Jan-1995||http://x|0|0", "2|Les Misérables|01-Jan-1995|||0|1"]
     item.write_bytes("\n".join(rows).encode("latin-1"))
-    with pytest.warns(MfcliWarning, match="is not UTF-8 text; titles are read as Windows-1252"):
-        titles = read_titles(item)
+    with pytest.raises(DataError, match=r"u.item:2: .*if it is Latin-1 text, .*encoding='latin-1'"):
+        read_titles(item)
+    titles = read_titles(item, "latin-1")
     assert titles.to_pylist() == [
         {"title": "Toy Story (1995)", "id": "1"},
         {"title": "Les Misérables", "id": "2"},
     ]
-
-
-def test_titles_in_json_lines(tmp_path: Path) -> None:
-    file = tmp_path / "meta.jsonl"
-    file.write_text('{"parent_asin": "B1", "title": "Heat"}\n{"parent_asin": "B2", "title": ""}\n')
-    assert read_titles(file)["title"].to_pylist() == ["Heat", ""]

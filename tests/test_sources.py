@@ -22,7 +22,7 @@ from contents import triples
 from hypothesis import given, settings, strategies as st
 
 from mfcli.data import read_ratings
-from mfcli.errors import DataError, MfcliError
+from mfcli.errors import DataError, MfcliError, MfcliWarning
 
 TEXT = b"user,item,rating,ts\n1,2,3.5,7\n1,3,4,8\n9,2,1,9\n"
 EXPECTED = [(1, 2, 3.5), (1, 3, 4.0), (9, 2, 1.0)]
@@ -70,9 +70,10 @@ def test_several_files_and_folders_share_their_ids(tmp_path: Path) -> None:
     (folder / "part-1.csv").write_bytes(TEXT)
     (folder / "part-2.csv.gz").write_bytes(gzip.compress(b"user,item,rating,ts\n9,3,2,1\n"))
     (folder / "_SUCCESS").write_bytes(b"")
-    (folder / "notes.json").write_text("{}")
+    (folder / "notes.md").write_text("{}")
     (tmp_path / "more.tsv").write_text("ts\trating\titem\tuser\n1\t5\t8\t7\n")
-    ratings = read_ratings([folder, tmp_path / "more.tsv"])
+    with pytest.warns(MfcliWarning, match=r"parts: is read without notes\.md; if ratings"):
+        ratings = read_ratings([folder, tmp_path / "more.tsv"])
     assert triples(ratings) == [*EXPECTED, (9, 3, 2.0), (7, 8, 5.0)]
     assert ratings.source is not None
     assert (ratings.source.files, ratings.source.rows) == (3, 5)
@@ -120,7 +121,9 @@ def test_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("user;item;rating\n1;2;3,5\n1;3;4\n")
     assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5), (1, 3, 4.0)]
-    with pytest.raises(DataError, match="got '3,5'; is it decimal=','"):
+    with pytest.raises(
+        DataError, match="got '3,5'; use decimal=',' if the comma is a decimal mark"
+    ):
         read_ratings(path)
     path.write_text("1;2;3,5\n")
     assert triples(read_ratings(path, decimal=",")) == [(1, 2, 3.5)]
@@ -355,7 +358,23 @@ def test_partitions_are_read_like_one_folder(tmp_path: Path) -> None:
     write_part(tmp_path / "other" / "part-0.parquet", 5)
     for name in ("_SUCCESS", "_metadata", "_common_metadata", "day=0/.part-0.parquet.crc"):
         (tmp_path / name).write_bytes(b"x")
-    assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0), (2, 2, 3.0), (3, 2, 3.0)]
+    with pytest.warns(MfcliWarning, match="is read without other; if ratings are missing"):
+        ratings = read_ratings(tmp_path)
+    assert triples(ratings) == [(1, 2, 3.0), (2, 2, 3.0), (3, 2, 3.0)]
+
+
+def test_parts_may_be_json_and_have_capital_letters(tmp_path: Path) -> None:
+    (tmp_path / "A.JSON").write_text('{"user": 1, "item": 2, "rating": 3}\n')
+    (tmp_path / "b.jsonl.GZ").write_bytes(gzip.compress(b'{"user": 2, "item": 2, "rating": 3}\n'))
+    assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0), (2, 2, 3.0)]
+
+
+def test_what_a_folder_holds_besides_its_parts_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(TEXT)
+    (tmp_path / "b.xlsx").write_bytes(b"x")
+    (tmp_path / "more").mkdir()
+    with pytest.warns(MfcliWarning, match=r"is read without b\.xlsx and 1 more; if ratings"):
+        read_ratings(tmp_path)
 
 
 def test_other_nested_folders_are_refused(tmp_path: Path) -> None:

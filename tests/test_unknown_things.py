@@ -115,3 +115,17 @@ def test_trained_rows() -> None:
         trained_row(NAMES, "item", "b")
     with pytest.raises(UnknownIdError, match="item 'x' is not among"):
         trained_row(NAMES, "item", "x")
+
+
+def test_titles_in_another_encoding(work: Run) -> None:
+    model = Model.load(Path("model"))
+    user, item = str(model.users.ids[1]), str(model.items.ids[1])
+    lines = [f"{each}|Été {each}||" for each in model.items.ids.to_pylist()]
+    Path("u.item").write_text("\n".join(lines), encoding="latin-1")
+    for command in (["recommend", "--user", user, "--n", 1], ["similar", item, "--n", 1]):
+        refused = work(*command, "--titles", "u.item")
+        assert "if it is Latin-1 text, read it with --encoding latin-1" in refused.err
+        done = work(*command, "--titles", "u.item", "--encoding", "latin-1")
+        assert (done.code, done.err) == (0, "")
+        assert "Été" in done.out
+        assert "--encoding is not used without" in work(*command, "--encoding", "latin-1").err

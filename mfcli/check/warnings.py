@@ -189,10 +189,10 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
         remedy: list[Text] = ["name the column of times with ", Param("columns.timestamp"), ", or "]
         yield DataWarning("times are not dates", value, [*remedy, *ignore], serious=True)
     elif times.early:
-        value = f"{times.early:,} ratings, the first of {times.first}"
+        value = f"{_ratings(times.early)}, the first of {times.first}"
         yield DataWarning("times before 1990", value, ["correct them, or ", *ignore], serious=True)
     if times.future:
-        value = f"{times.future:,} ratings, the last of {times.last}"
+        value = f"{_ratings(times.future)}, the last of {times.last}"
         yield DataWarning(
             "times in the future", value, ["correct them, or ", *ignore], serious=True
         )
@@ -261,7 +261,7 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
             f"a few {one} ids are not whole numbers",
             _such_as(ids.stray),
             [
-                "all others are: correct or remove them in the file, or check that they belong to ",
+                "all others are; correct or remove them in the file, or check that they belong to ",
                 Param(f"columns.{one}"),
             ],
             serious=True,
@@ -273,6 +273,10 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
             f"if so, remove these rows from the file: they are not one {one}",
             serious=True,
         )
+
+
+def _ratings(number: int) -> str:
+    return "1 rating" if number == 1 else f"{number:,} ratings"
 
 
 def _such_as(found: IdExamples) -> str:

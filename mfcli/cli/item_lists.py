@@ -67,7 +67,12 @@ class Listing:
     out: Out = None
 
     def recommend(
-        self, model: Model, users: Rows, exclude: Rated | None, threads: int | None
+        self,
+        model: Model,
+        users: Rows,
+        exclude: Rated | None,
+        threads: int | None,
+        encoding: str,
     ) -> pa.Table:
         """Return the items with the highest predicted ratings for some users."""
         ranking = models.top_items(
@@ -75,16 +80,21 @@ class Listing:
             users,
             self.n,
             exclude=exclude,
-            candidates=prediction.candidates(model.items, self.items, self.min_count),
+            candidates=prediction.candidates(model.items, self.items, self.min_count, encoding),
             threads=threads or storage.cores(),
         )
         return ranking.table(model.users, model.items, "user", "prediction")
 
     def print(
-        self, table: pa.Table, name: str, screen: Screen, facts: dict[str, Any] | None = None
+        self,
+        table: pa.Table,
+        name: str,
+        screen: Screen,
+        encoding: str,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         """Print or write a table of items, with their titles."""
-        titled = prediction.with_titles(table, self.titles) if self.titles else table
+        titled = prediction.with_titles(table, self.titles, encoding) if self.titles else table
         print_rows(titled, name, self.out, screen, facts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mfcli.data.arrow_arrays import one_array, to_arrow_mask, to_mask, to_numpy
 from mfcli.data.faults import Fault, OnFault
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.tables import table_pieces
-from mfcli.data.ids import empty_ids, id_column, id_rule
+from mfcli.data.ids import empty_ids, id_column, id_rule, is_text
 from mfcli.data.times import IGNORE, time_column
 from mfcli.errors import DataError, Param, Text
 from mfcli.types import Mask
@@ -24,6 +25,7 @@ _NEEDED = {
     "rating": "finite numbers",
     "timestamp": "seconds or dates",
 }
+_NO_OBJECT = Fault("json", "is not a JSON object", hint="the file may be truncated")
 
 
 def sound_columns(
@@ -32,6 +34,9 @@ def sound_columns(
     columns: Mapping[str, pa.Array | pa.ChunkedArray],
     on_fault: OnFault,
     before: int = 0,
+    invalid: Mapping[int, str] = MappingProxyType({}),
+    *,
+    quoted: bool = False,
 ) -> dict[str, pa.Array]:
     """Check columns and convert them to a common form, without the faulty rows.
 
@@ -47,6 +52,10 @@ def sound_columns(
         Called for each faulty row.
     before : int
         Number of rows before them.
+    invalid : mapping of str
+        As in `ParquetPiece`.
+    quoted : bool
+        Whether ratings may be numbers in texts.
 
     Returns
     -------
@@ -59,10 +68,15 @@ def sound_columns(
     DataError
         If a column has the wrong type.
     """
-    plain = {role: _plain(place, role, names[role], column) for role, column in columns.items()}
+    plain = {
+        role: _plain(place, role, names[role], column, quoted) for role, column in columns.items()
+    }
     faulty = {role: _faulty(role, column) for role, column in plain.items()}
     bad = np.logical_or.reduce(list(faulty.values()))
     for row in np.flatnonzero(bad).tolist():
+        if row in invalid:
+            on_fault(before + row + 1, _NO_OBJECT, [invalid[row]])
+            continue
         # The first faulty role is reported; a row is skipped once, whatever else is wrong with it.
         role = next(role for role in faulty if faulty[role][row])
         fault = _fault(role, names[role], _value(columns[role], row))
@@ -83,15 +97,27 @@ def table_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str,
     names = layout.roles
     for piece, position in table_pieces(layout.file, layout.format, list(names.values())):
         columns = {role: piece.table[name] for role, name in names.items()}
-        yield sound_columns(layout.file, names, columns, on_fault, piece.before), position
+        sound = sound_columns(
+            layout.file,
+            names,
+            columns,
+            on_fault,
+            piece.before,
+            piece.invalid,
+            quoted=layout.format == "json",  # some programs write all values as texts
+        )
+        yield sound, position
 
 
-def _plain(place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _plain(
+    place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray, quoted: bool
+) -> pa.Array:
     """Return ids as int64 or string, ratings as float32, and times as in `time_column`.
 
     Nulls stay, and values that do not suit the role become null.
     """
-    convert = {"rating": _ratings, "timestamp": _times}.get(role, id_column)
+    ratings = _quoted_ratings if quoted else _ratings
+    convert = {"rating": ratings, "timestamp": _times}.get(role, id_column)
     try:
         plain = convert(one_array(column))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such cast, or out of range
@@ -114,6 +140,24 @@ def _ratings(column: pa.Array) -> pa.Array | None:
     column = _decoded(column)
     # Not safe: rounding to float32 is intended, and infinity is found later.
     return column.cast(pa.float32(), safe=False) if _is_number(column.type) else None
+
+
+def _quoted_ratings(column: pa.Array) -> pa.Array | None:
+    """Return the numbers in texts, null for other texts; None if no text is a number."""
+    if not is_text(column.type):
+        return _ratings(column)
+    encoded = column.dictionary_encode()
+    numbers = [_number(text) for text in encoded.dictionary.to_pylist()]
+    if numbers and all(number is None for number in numbers):
+        return None
+    return pa.array(numbers, pa.float32()).take(encoded.indices)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None or "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def _times(column: pa.Array) -> pa.Array | None:

@@ -19,7 +19,7 @@ class Fault(NamedTuple):
     Attributes
     ----------
     kind : str
-        One word: fields, user, item, rating, timestamp or encoding.
+        One word: fields, user, item, rating, timestamp, encoding or json.
     rule : str
     got : object, optional
         The value that breaks the rule.

@@ -187,7 +187,9 @@ class _TablePairs:
 
         self._layout, self._table = layout, piece.table
         columns = {role: piece.table.column(n) for role, n in layout.columns.items()}
-        ids = sound_columns(layout.file, layout.roles, columns, on_fault, piece.before)
+        ids = sound_columns(
+            layout.file, layout.roles, columns, on_fault, piece.before, piece.invalid
+        )
         self.user, self.item = ids["user"], ids["item"]
 
     def as_text(self, column: pa.Array) -> list[Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,27 +15,26 @@ from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
 from mfcli.data.formats.columns import ALIASES
-from mfcli.data.formats.encodings import UTF8
+from mfcli.data.formats.encodings import UTF8, guess_remedy
 from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
 from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
-from mfcli.data.sources import COLUMNAR, File, open_sources
+from mfcli.data.sources import File, open_sources
 from mfcli.errors import DataError, warn
 
 _NAMES = {
     "user": (*ALIASES["user"], "id"),
     "item": (*ALIASES["item"], "id"),
-    "title": ("title", "name"),
+    "title": ("title", "name", "movie_title", "book_title"),
 }
 """Known names of columns, in lower case."""
 
-_PIECE = 1 << 20  # bytes decoded at a time
 
-
-def read_ids(path: Path, role: str) -> pa.Array:
+def read_ids(path: Path, role: str, encoding: str = UTF8) -> pa.Array:
     """Read a list of ids, each once.
 
     Parameters
@@ -47,6 +43,8 @@ def read_ids(path: Path, role: str) -> pa.Array:
         A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
         for `read_ratings`, with a header that names the column of ids.
     role : {"user", "item"}
+    encoding : str
+        As for `read_ratings`.
 
     Returns
     -------
@@ -55,11 +53,12 @@ def read_ids(path: Path, role: str) -> pa.Array:
     Raises
     ------
     DataError
-        If the file cannot be read or is not UTF-8 text, or it has a header but no such column.
+        If the file cannot be read or is not text in the encoding, or it has a header but no such
+        column.
     """
     if path.is_file() and not path.stat().st_size:  # as a program writes a request for nobody
         return to_texts([])
-    with open_sources([path]) as files:
+    with open_sources([path], encoding) as files:
         ids = pa.concat_arrays([_ids_in(file, role) for file in files])
     distinct = ids.unique()
     if len(distinct) < len(ids):
@@ -84,9 +83,7 @@ def _lines_of(file: File) -> list[str]:
         return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(
-            "must be UTF-8 text with one id per line",
-            place=file,
-            remedy="convert it, as with: iconv -f cp1252 -t utf-8",
+            "must be UTF-8 text with one id per line", place=file, remedy=guess_remedy(content)
         ) from error
 
 
@@ -98,15 +95,16 @@ def _unquoted(line: str) -> str:
     return fields[0] if len(fields) == 1 else line
 
 
-def read_titles(path: Path) -> pa.Table:
+def read_titles(path: Path, encoding: str = UTF8) -> pa.Table:
     """Read the titles of items.
 
     Parameters
     ----------
     path : Path
         A file as for `read_ratings`. Without a header, the first column holds the ids and the
-        second one the titles. A text that is not UTF-8 is read as Windows-1252, with a warning:
-        titles are only shown.
+        second one the titles.
+    encoding : str
+        As for `read_ratings`.
 
     Returns
     -------
@@ -118,7 +116,7 @@ def read_titles(path: Path) -> pa.Table:
     DataError
         If the file cannot be read or lacks a column, or for the first invalid row.
     """
-    with _open_titles(path) as files:
+    with open_sources([path], encoding) as files:
         layouts = find_layouts(files, needed=("item", "title"), aliases=_NAMES)
         table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
     title, item = one_array(table["title"]), one_array(table["item"])
@@ -126,32 +124,6 @@ def read_titles(path: Path) -> pa.Table:
     if len(first) < len(item):
         _warn_of_other_titles(path, item, title, first)
     return pa.table({"title": title.take(first), "id": item.take(first)})
-
-
-@contextmanager
-def _open_titles(path: Path) -> Iterator[list[File]]:
-    with open_sources([path]) as files:
-        if not all(file.encoding != UTF8 or _is_utf8(file) for file in files):
-            warn("is not UTF-8 text; titles are read as Windows-1252", place=path)
-            files = [replace(file, encoding="cp1252") for file in files]
-        yield files
-
-
-def _is_utf8(file: File) -> bool:
-    """Return whether a file is UTF-8 text or not a text at all."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with file.reading() as (stream, _):
-        piece = stream.read(_PIECE)
-        if piece.startswith(COLUMNAR):
-            return True
-        try:
-            while piece:
-                decoder.decode(piece)
-                piece = stream.read(_PIECE)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
 
 
 def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa.Array) -> None:
@@ -171,8 +143,8 @@ def _read(layout: Layout) -> pa.Table:
 
     if layout.format != "text":
         pieces = [
-            _texts_of(layout, piece.table, piece.before)
-            for piece, _ in table_pieces(layout.file, layout.format, list(layout.roles.values()))
+            _texts_of(layout, piece)
+            for piece, _ in table_pieces(layout.file, layout.format, [*layout.roles.values()])
         ]
     else:
         strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
@@ -191,13 +163,13 @@ def _parsed(piece: TextPiece) -> pa.Table:
     return pa.table(found)
 
 
-def _texts_of(layout: Layout, table: pa.Table, before: int) -> pa.Table:
+def _texts_of(layout: Layout, piece: ParquetPiece) -> pa.Table:
     def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
         raise fault.error(layout.place(row), "")
 
-    columns = {role: table[name] for role, name in layout.roles.items()}
+    columns = {role: piece.table[name] for role, name in layout.roles.items()}
     ids = {role: column for role, column in columns.items() if role != "title"}
-    texts = sound_columns(layout.file, layout.roles, ids, on_fault, before)
+    texts = sound_columns(layout.file, layout.roles, ids, on_fault, piece.before, piece.invalid)
     if "title" in columns:
         title = one_array(columns["title"]).cast(pa.string())
         # A missing title is empty, as in a text.

@@ -16,10 +16,10 @@ from typing import BinaryIO, cast
 
 import pyarrow as pa
 
-from mfcli.data.formats.encodings import UTF8, as_utf8, find_encoding, known_encoding
+from mfcli.data.formats.encodings import UTF8, as_utf8, find_encoding, is_utf8, known_encoding
 from mfcli.data.formats.known_formats import refuse_known_format
 from mfcli.data.formats.zip_files import DAMAGES, zip_member
-from mfcli.errors import DataError
+from mfcli.errors import DataError, Param, warn
 from mfcli.storage import scratch_errors, scratch_file, sha256
 
 HEAD = 1 << 16  # enough for hundreds of rows; read several times, so it should be small
@@ -36,9 +36,8 @@ _MAGIC = {
 
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 _SUFFIXES = {"", ".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".parquet"}
-_SUFFIXES |= {".arrow", ".feather", ".jsonl", ".ndjson"}
-COLUMNAR = (b"PAR1", b"ARROW1")
-"""How files with typed columns begin, of which no part is text."""
+_SUFFIXES |= {".arrow", ".feather", ".json", ".jsonl", ".ndjson"}
+_COLUMNAR = (b"PAR1", b"ARROW1")  # the first bytes of files that hold no text as a whole
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)")  # two letters or more, unlike a drive
 
 
@@ -127,7 +126,7 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
         If a folder has no part files, or a file is missing, empty, unreadable or in a format that
         mfcli does not read.
     """
-    encoding = known_encoding(encoding)
+    standard = known_encoding(encoding)
     with contextlib.ExitStack() as stack:
         files = []
         for name in map(str, names):
@@ -138,7 +137,15 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
             else:
                 _refuse_url(name)
                 files.extend(_files(Path(name)))
-        yield [_with_encoding(file, encoding) for file in files]
+        found = [_with_encoding(file, standard) for file in files]
+        misread = [file for file, is_misread in found if is_misread]
+        for file in misread[:1]:  # the parts of a folder are all alike
+            warn(
+                f"is valid UTF-8 text, but is read as {encoding}",
+                place=file,
+                remedy=["use ", Param("encoding", UTF8)],
+            )
+        yield [file for file, _ in found]
 
 
 def _refuse_url(name: str) -> None:
@@ -156,16 +163,18 @@ def _refuse_url(name: str) -> None:
     raise DataError("is an address, not a local file", place=name, remedy=remedy)
 
 
-def _with_encoding(file: File, chosen: str) -> File:
+def _with_encoding(file: File, chosen: str) -> tuple[File, bool]:
+    """Return a file with its encoding, and whether it is UTF-8 although another one is chosen."""
     with file.reading() as (stream, _):
         head = stream.read(HEAD)
     refuse_known_format(file, head)
-    if head.startswith(COLUMNAR):
+    if head.startswith(_COLUMNAR):
         if file.compression:  # their readers need random access
             rule = f"is a columnar file within {file.compression} data"
             raise DataError(rule, place=file, remedy="decompress it first")
-        return file
-    return replace(file, encoding=find_encoding(head, chosen))
+        return file, False
+    encoding = find_encoding(head, chosen)
+    return replace(file, encoding=encoding), UTF8 != encoding == chosen and is_utf8(head)
 
 
 def digest(files: Sequence[File]) -> str:
@@ -197,8 +206,10 @@ def _parts(path: Path) -> list[Path]:
     """
     if (path / "_delta_log").is_dir():  # it says which of the files are outdated
         raise DataError("is a Delta table", place=path, remedy="export it as Parquet or CSV")
-    parts = sorted(_files_in(path))
+    entries = sorted(_entries(path))
+    parts = [entry for entry in entries if _is_part(entry)]
     if parts:
+        _warn_of_others(path, [entry for entry in entries if not _is_part(entry)])
         return parts
     if any(entry.is_dir() for entry in path.iterdir() if not _is_hidden(entry)):
         rule = "is a folder of folders, which are not named like partitions (day=1)"
@@ -211,15 +222,25 @@ def _parts(path: Path) -> list[Path]:
     )
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
+def _entries(folder: Path) -> Iterator[Path]:
+    """Yield what a folder and its partitions hold, without hidden files."""
     for entry in folder.iterdir():
         if _is_hidden(entry):
             continue
-        if entry.is_dir():
-            if "=" in entry.name:
-                yield from _files_in(entry)
-        elif entry.is_file() and _is_part(entry):
+        if entry.is_dir() and "=" in entry.name:
+            yield from _entries(entry)
+        else:
             yield entry
+
+
+def _warn_of_others(folder: Path, others: Sequence[Path]) -> None:
+    if others:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        warn(
+            f"is read without {others[0].relative_to(folder)}{more}",
+            place=folder,
+            remedy="if ratings are missing, name the files instead of the folder",
+        )
 
 
 def _is_hidden(path: Path) -> bool:
@@ -227,8 +248,9 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_part(path: Path) -> bool:
-    suffixes = [suffix for suffix in path.suffixes if suffix not in _PACKED]
-    return (suffixes[-1] if suffixes else "") in _SUFFIXES
+    suffixes = [suffix.lower() for suffix in path.suffixes]  # as in RATINGS.CSV of Windows
+    unpacked = [suffix for suffix in suffixes if suffix not in _PACKED]
+    return path.is_file() and (unpacked[-1] if unpacked else "") in _SUFFIXES
 
 
 def _file(path: Path, name: str | None = None) -> File:

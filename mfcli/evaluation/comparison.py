@@ -129,8 +129,9 @@ def compare(runs: Mapping[str, Metrics | FoldMetrics], *, any_protocol: bool = F
         found = _protocol_difference(first, other)
         if found and not any_protocol:
             what, own, firsts = found
+            how, setting = ("on", "") if what == "on" else ("with", f"{what} ")
             raise ArtifactError(
-                f"was measured with {what} {own}, but {name} with {firsts}",
+                f"was measured {how} {setting}{own}, but {name} {how} {firsts}",
                 place=other_name,
                 remedy=["evaluate both in the same way, or use ", Param("any_protocol", True)],
             )

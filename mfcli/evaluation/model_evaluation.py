@@ -75,7 +75,8 @@ def evaluate(
     Warns
     -----
     MfcliWarning
-        If the model was trained on some of the other ratings; see `Metrics.overlap`.
+        If the model was trained on some of the other ratings (see `Metrics.overlap`), or if they
+        do not seem to belong to it.
 
     Raises
     ------
@@ -91,6 +92,8 @@ def evaluate(
     ratings, name = _ratings_of(split, on)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
     baseline = Baseline.fit(split.train, config.damping)
+    if isinstance(on, Ratings):
+        _warn_of_strangers(model, ratings, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
     if model.split_hash != split.hash and on != "train":
@@ -143,6 +146,24 @@ def _check_arguments(
         raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
     if ranking and on == "train":
         raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
+
+
+def _warn_of_strangers(model: Model, ratings: Ratings, name: str) -> None:
+    """Warn of ratings whose ids or values are not those of the model."""
+    found = model.users.rows(ratings.users.ids).max(), model.items.rows(ratings.items.ids).max()
+    if max(found) < 0:  # rows of unknown ids are -1
+        warn(
+            "none of the users and items are among those of the model",
+            place=name,
+            remedy="check that ids are written as in the ratings it was trained on",
+        )
+    given, known = ratings.scale(), model.scale
+    if given.min < known.min or given.max > known.max:
+        warn(
+            f"ratings range from {given.min:g} to {given.max:g}, but the model was trained on"
+            f" {known.min:g} to {known.max:g}",
+            place=name,
+        )
 
 
 def _trained_on(model: Model, split: Split, ratings: Ratings) -> Mask | None:

@@ -25,7 +25,11 @@ def all_rows(vocabulary: Vocabulary) -> Rows:
 
 
 def listed_rows(
-    vocabulary: Vocabulary, what: str, ids: Sequence[str], file: Path | None = None
+    vocabulary: Vocabulary,
+    what: str,
+    ids: Sequence[str],
+    file: Path | None = None,
+    encoding: str = "utf-8",
 ) -> Rows:
     """Return the rows of ids, followed by the rows of the known ids in a file.
 
@@ -36,6 +40,7 @@ def listed_rows(
         For messages.
     ids : sequence of str
     file : Path, optional
+    encoding : str
         As for `read_ids`.
 
     Returns
@@ -55,12 +60,14 @@ def listed_rows(
         For the first of `ids` that is not in the vocabulary, or if all ids in the file are not.
     """
     rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
-    return rows if file is None else np.concatenate([rows, _known_rows(vocabulary, what, file)])
+    if file is None:
+        return rows
+    return np.concatenate([rows, _known_rows(vocabulary, what, file, encoding)])
 
 
-def _known_rows(vocabulary: Vocabulary, what: str, file: Path) -> Rows:
+def _known_rows(vocabulary: Vocabulary, what: str, file: Path, encoding: str) -> Rows:
     """Return the rows of the ids in a file; the others are counted in a warning."""
-    ids = read_ids(file, what)
+    ids = read_ids(file, what, encoding)
     rows = vocabulary.rows(ids)
     unknown = rows < 0
     if not unknown.any():
@@ -103,7 +110,9 @@ def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
     return row
 
 
-def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | None:
+def candidates(
+    items: Vocabulary, file: Path | None, min_count: int, encoding: str = "utf-8"
+) -> Rows | None:
     """Return the rows of the items that may be recommended; None if all may.
 
     Parameters
@@ -113,6 +122,8 @@ def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | N
         As for `read_ids`; only these items.
     min_count : int
         Only items with at least this many training ratings.
+    encoding : str
+        Of the file.
 
     Returns
     -------
@@ -130,12 +141,12 @@ def candidates(items: Vocabulary, file: Path | None, min_count: int) -> Rows | N
     if file is not None:
         # A mask: items may be listed twice, and the result is in ascending order.
         listed = np.zeros(len(items), np.bool_)
-        listed[listed_rows(items, "item", (), file)] = True
+        listed[listed_rows(items, "item", (), file, encoding)] = True
         allowed &= listed
     return np.flatnonzero(allowed).astype(np.int32)
 
 
-def with_titles(table: pa.Table, file: Path) -> pa.Table:
+def with_titles(table: pa.Table, file: Path, encoding: str = "utf-8") -> pa.Table:
     """Add the column `title` to a table with the column `item`; empty where there is none.
 
     Items without a title are reported by an `MfcliWarning`.
@@ -145,7 +156,7 @@ def with_titles(table: pa.Table, file: Path) -> pa.Table:
     DataError
         If the file of titles cannot be read.
     """
-    known = read_titles(file)
+    known = read_titles(file, encoding)
     items = table["item"].combine_chunks()
     distinct = items.unique()
     listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))

@@ -16,6 +16,8 @@ PARTS = ("train", "test", "valid")
 
 def ratings_of(part: str) -> str:
     """Return what the ratings of a part, or of a file, are called in a sentence."""
+    if part not in PARTS:
+        return f"ratings of {part}"
     return f"{'validation' if part == 'valid' else part} ratings"
 
 

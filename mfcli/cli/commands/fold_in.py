@@ -77,8 +77,10 @@ def fold_in(
     users = prediction.all_rows(folded.model.users)
     # New users have no training ratings; what they have rated is in the file.
     exclude = None if listing.include_rated else models.Rated.of(folded.rated)
-    table = listing.recommend(folded.model, users, exclude, threads)
-    listing.print(table, "recommendations", screen, {"folded_in": folded.as_dict()})
+    encoding = reading.config.encoding
+    table = listing.recommend(folded.model, users, exclude, threads, encoding)
+    facts = {"folded_in": folded.as_dict()}
+    listing.print(table, "recommendations", screen, encoding, facts)
 
 
 def _noise(model: Model, folder: Path) -> float:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PANEL = "Users"
 _READING = ReadingGroup("duplicates")
+_ONLY_RATED = [name for name in _READING.names if name != "encoding"]
 
 
 def recommend(
@@ -71,7 +72,10 @@ def recommend(
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
     if not rated:
-        refuse(given, _READING.names, "without --rated", "omit it")
+        refuse(given, _ONLY_RATED, "without --rated", "omit it")
+    if not (rated or users or listing.items or listing.titles):
+        refuse(given, ["encoding"], "without --rated, --users, --items or --titles", "omit it")
+    encoding = reading.config.encoding
     trained = models.Model.load(model)
     known = [] if listing.include_rated else [_rated_in_training(trained, model, split)]
     if rated:
@@ -80,12 +84,12 @@ def recommend(
     wanted = (
         prediction.all_rows(trained.users)
         if everyone
-        else prediction.listed_rows(trained.users, "user", user or [], users)
+        else prediction.listed_rows(trained.users, "user", user or [], users, encoding)
     )
     models.warn_untrained(trained.users, wanted)  # they all get the same list
     exclude = models.Rated.of(*known) if known else None
-    table = listing.recommend(trained, wanted, exclude, threads)
-    listing.print(table, "recommendations", screen)
+    table = listing.recommend(trained, wanted, exclude, threads, encoding)
+    listing.print(table, "recommendations", screen, encoding)
 
 
 def _rated_in_training(model: Model, folder: Path, split: Path) -> Ratings:

@@ -9,14 +9,17 @@ import typer
 
 from mfcli import model as models, predict as prediction
 from mfcli.cli.item_lists import Listing
-from mfcli.cli.options import FieldsGroup
+from mfcli.cli.options import FILES, FieldsGroup, Given, SettingsGroup
 from mfcli.cli.screen import JsonOption
-from mfcli.cli.shared_options import ModelFolder
+from mfcli.cli.setting_options import Settings
+from mfcli.cli.shared_options import ModelFolder, refuse
 
 
 def similar(
     name: Annotated[str, typer.Argument(metavar="ID", help="Item id (user id with --users).")],
     listing: Annotated[Listing, FieldsGroup(Listing, "n", "min_count", "titles")],
+    settings: Annotated[Settings, SettingsGroup("encoding", panel=FILES)],
+    given: Given,
     screen: JsonOption,
     users: Annotated[
         bool,
@@ -25,6 +28,8 @@ def similar(
     model: ModelFolder = Path("model"),
 ) -> None:
     """List the items whose factors are most similar (cosine) to those of an item."""
+    if not listing.titles:
+        refuse(given, ["encoding"], "without --titles", "omit it")
     trained = models.Model.load(model)
     what = "user" if users else "item"
     vocabulary = trained.users if users else trained.items
@@ -37,4 +42,4 @@ def similar(
     table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
     if users:
         table = table.rename_columns(["rank", "user", "cosine"])
-    listing.print(table, "similar", screen)
+    listing.print(table, "similar", screen, settings.config.encoding)

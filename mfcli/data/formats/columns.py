@@ -106,46 +106,49 @@ def find_columns(
         if role == "timestamp" and wanted == "":
             continue  # not a name to look for: an index column may have an empty one
         if wanted is None:
-            found = _known(place, names, role, aliases[role])
+            found = _known(place, names, role, aliases[role], needed)
         else:
             found = _chosen(place, names, role, wanted)
         if found is not None:
             columns[role] = found
         elif role != "timestamp" or wanted:
-            raise _missing(place, role, wanted, names, matrix or _numbers_items(names))
+            raise _missing(place, role, wanted, names, needed, matrix or _numbers_items(names))
     _check_roles(place, names, columns)
     return columns
 
 
 def _chosen(place: object, names: Sequence[str], role: str, wanted: str) -> int | None:
+    choose: Text = ["choose with ", Param(f"columns.{role}")]
     if wanted in names:
-        return _only(place, names, names, role, wanted, "rename them, or choose another with ")
-    return _only(place, names, [name.lower() for name in names], role, wanted.lower())
+        another: Text = ["rename them, or choose another with ", Param(f"columns.{role}")]
+        return _only(place, names, names, wanted, another)
+    return _only(place, names, [name.lower() for name in names], wanted.lower(), choose)
 
 
-def _known(place: object, names: Sequence[str], role: str, aliases: Sequence[str]) -> int | None:
+def _known(
+    place: object, names: Sequence[str], role: str, aliases: Sequence[str], needed: Sequence[str]
+) -> int | None:
     plain = [plain_name(name) for name in names]
     for alias in aliases:
         if alias in plain:
-            return _only(place, names, plain, role, alias)
+            return _only(place, names, plain, alias, _choose(role, needed))
     others = sorted({*_OTHER_NAMES.get(role, "").split()}.intersection(plain), key=plain.index)
     if len(others) > 1:
         shown = " and ".join(repr(names[plain.index(name)]) for name in others)
         raise DataError(
             f"has several columns that may be the {role}s: {shown}",
             place=place,
-            remedy=["choose with ", Param(f"columns.{role}")],
+            remedy=_choose(role, needed),
         )
-    return _only(place, names, plain, role, others[0]) if others else None
+    return _only(place, names, plain, others[0], _choose(role, needed)) if others else None
 
 
 def _only(
     place: object,
     names: Sequence[str],
     plain: Sequence[str],
-    role: str,
     sought: str,
-    choose: str = "choose with ",
+    remedy: Text,
 ) -> int | None:
     """Return the position of a name among the plain names; None if it is missing."""
     if sought not in plain:
@@ -153,8 +156,15 @@ def _only(
     position = plain.index(sought)
     if plain.count(sought) > 1:
         rule = f"has several columns {names[position]!r}"
-        raise DataError(rule, place=place, remedy=[choose, Param(f"columns.{role}")])
+        raise DataError(rule, place=place, remedy=remedy)
     return position
+
+
+def _choose(role: str, needed: Sequence[str]) -> Text:
+    """Return how to choose the column of a role: files of ids and titles have no options."""
+    if set(needed) >= set(PAIRS):
+        return ["choose with ", Param(f"columns.{role}")]
+    return f"rename the column of the {role}s to {role!r}"
 
 
 def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
@@ -184,11 +194,22 @@ def _numbers_items(names: Sequence[str]) -> bool:
 
 
 def _missing(
-    place: object, role: str, wanted: str | None, names: Sequence[str], matrix: bool
+    place: object,
+    role: str,
+    wanted: str | None,
+    names: Sequence[str],
+    needed: Sequence[str],
+    matrix: bool,
 ) -> DataError:
+    if len(names) == 1 < len(needed):
+        return DataError(
+            f"has only one column, {names[0]!r}",
+            place=place,
+            remedy="separate columns with commas, tabs, semicolons, |, :: or spaces",
+        )
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     sought = f"column {wanted!r}" if wanted else f"{role} column"
-    choose: Text = ["choose with ", Param(f"columns.{role}")]
+    choose = _choose(role, needed)
     if matrix:
         rule = f"has no {sought}, and its {len(names)} columns look like a matrix of ratings"
         return DataError(rule, place=place, remedy=[MELT, ", or ", choose])

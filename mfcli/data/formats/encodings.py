@@ -58,6 +58,15 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return "utf-16-be" if even > odd else "utf-16-le"
 
 
+def is_utf8(head: bytes) -> bool:
+    """Return whether the first bytes of a text are UTF-8 and not only ASCII."""
+    try:
+        # The last character may be cut off.
+        return not codecs.getincrementaldecoder(UTF8)().decode(head).isascii()
+    except UnicodeDecodeError:
+        return False
+
+
 def guess_remedy(content: bytes) -> Text:
     """Return a remedy for bytes that are not UTF-8."""
     # Bytes from 0x80 to 0x9F are letters in Windows-1252, but control characters in Latin-1.

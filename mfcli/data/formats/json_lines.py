@@ -82,7 +82,11 @@ def json_schema(file: File) -> pa.Schema:
             if type(value) in _TYPES:
                 types.setdefault(key, _TYPES[type(value)])
     if not types:
-        raise DataError("holds no JSON object with values", place=file)
+        raise DataError(
+            "holds no JSON object with values",
+            place=file,
+            remedy="write one object per line, with a user, an item and a rating",
+        )
     return pa.schema(list(types.items()))
 
 
@@ -95,20 +99,15 @@ def json_pieces(
     """Read a file piece by piece; the arguments and results are those of `parquet_pieces`.
 
     A value that is missing is null. Values that are lists or objects are not read.
-
-    Raises
-    ------
-    DataError
-        For the first row that is not a JSON object.
     """
     whole = json_schema(file)
     schema = pa.schema([whole.field(name) for name in columns or whole.names])
     before = 0
     with file.reading() as (stream, raw):
         for data in _blocks(file, stream):
-            table = _table(file, data, schema, before)
-            yield ParquetPiece(table, before), raw.tell()
-            before += len(table)
+            piece = _piece(data, schema, before)
+            yield piece, raw.tell()
+            before += len(piece.table)
 
 
 def _blocks(file: File, stream: Any) -> Iterator[bytes]:
@@ -128,32 +127,26 @@ def _blocks(file: File, stream: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _table(file: File, data: bytes, schema: pa.Schema, before: int) -> pa.Table:
+def _piece(data: bytes, schema: pa.Schema, before: int) -> ParquetPiece:
     if not data.strip(_BLANK):
-        return schema.empty_table()
+        return ParquetPiece(schema.empty_table(), before)
     try:
-        return pajson.read_json(
+        table = pajson.read_json(
             pa.BufferReader(data),
             pajson.ReadOptions(use_threads=False, block_size=len(data) + 1),
             pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         ).select(schema.names)
+        return ParquetPiece(table, before)
     except (pa.ArrowException, KeyError):
-        rows = list(_rows(file, data, before))
-    columns = [_column([row.get(name) for row in rows]) for name in schema.names]
-    return pa.table(columns, schema.names)
-
-
-def _rows(file: File, data: bytes, before: int) -> Iterator[dict[str, Any]]:
-    lines = (line for line in data.split(b"\n") if line.strip(_BLANK))
-    for number, line in enumerate(lines, start=before + 1):
-        row = _parsed(line)
-        if row is None:
-            raise DataError(
-                "is not a JSON object",
-                place=f"{file}: row {number}",
-                remedy="remove or correct the line; the file may be truncated",
-            )
-        yield row
+        lines = [line for line in data.split(b"\n") if line.strip(_BLANK)]
+    rows = [_parsed(line) for line in lines]
+    columns = [_column([(row or {}).get(name) for row in rows]) for name in schema.names]
+    invalid = {
+        at: lines[at].decode(errors="backslashreplace")
+        for at, row in enumerate(rows)
+        if row is None
+    }
+    return ParquetPiece(pa.table(columns, schema.names), before, invalid)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

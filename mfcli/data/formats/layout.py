@@ -206,5 +206,8 @@ def _check_widths(first: FirstLines) -> None:
     if all(row[-1] == "" for row in rows):
         remedy = "remove the separator at the end of each row"
     else:
-        remedy = "if the first field is an index, as R writes it, name it in the header too"
+        remedy = (
+            "if the first field is an index, as R writes it, name it in the header too; if numbers"
+            " have decimal commas, put them in quotes"
+        )
     raise DataError(rule, place=first.place, remedy=remedy)

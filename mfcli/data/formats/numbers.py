@@ -62,7 +62,7 @@ def _comma_hint(number: str) -> Text:
     if may_be_thousands(number, ","):
         plain = number.replace(",", "")
         return f"write it without commas if it is {plain}, or with a decimal point if not"
-    return ["is it ", Param("decimal", ","), "?"]
+    return ["use ", Param("decimal", ","), " if the comma is a decimal mark"]
 
 
 def _no_thousands(number: str) -> Text:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -23,10 +24,13 @@ class ParquetPiece(NamedTuple):
     table : Arrow table
     before : int
         Number of rows of the file before them.
+    invalid : mapping of str
+        Lines of JSON that hold no object, by their row in the table, where all values are null.
     """
 
     table: pa.Table
     before: int
+    invalid: Mapping[int, str] = MappingProxyType({})
 
 
 def parquet_schema(file: File) -> pa.Schema:
