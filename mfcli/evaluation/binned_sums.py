@@ -26,7 +26,7 @@ class BinnedSums:
     """
 
     def __init__(self, bins: int, *columns: str) -> None:
-        self.counts: Doubles = np.zeros(bins)
+        self.counts: Doubles = np.zeros(bins)  # exact up to 2**53
         self._names = columns
         self._sums = np.zeros((len(columns), bins))
 

@@ -82,6 +82,7 @@ class Comparison:
         own, firsts = other.measures.get(measure), first.measures.get(measure)
         if own is None or firsts is None:
             return None
+        # Coverage, for instance, has no draws; its interval is None.
         draws = [np.array(one.draws.get(measure, [])) for one in (first, other)]
         # The same seed and number of users give the same resamples, so draws correspond one to one.
         is_paired = self.same_protocol and len(draws[0]) == len(draws[1])

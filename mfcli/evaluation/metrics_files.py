@@ -23,7 +23,7 @@ def metrics_file(path: Path) -> Path:
         If a folder has no metrics file.
     """
     if not path.is_dir():
-        return path
+        return path  # if it is missing, the reader reports it
     file = path / METRICS_FILE
     if not file.is_file():
         raise ArtifactError(

@@ -92,7 +92,7 @@ def predict_file(
             rule = f"holds {len(files)} files"
             raise DataError(rule, place=name, remedy="predict one file at a time")
         layout = find_layout(files[0], columns, needed=PAIRS)
-        if _PREDICTION in layout.names:
+        if _PREDICTION in layout.names:  # two columns of one name could not be distinguished
             rule = f"has a column {_PREDICTION!r} already"
             raise DataError(rule, place=layout.file, remedy="rename or remove it")
         with _opened(out, layout) as sink:

@@ -77,6 +77,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def _split(folder: Path) -> dict[str, Any]:
     described = describe_split(folder)
+    # All artifacts name the programs that wrote them under one key.
     return described | {"written_by": {"mfcli": described.pop("mfcli")}}
 
 
