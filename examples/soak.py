@@ -37,7 +37,7 @@ SCENARIOS: dict[str, type[Scenario]] = {
     "searches": Searches,
     "layouts": Layouts,
 }
-Name = enum.Enum("Name", {name: name for name in SCENARIOS})  # type: ignore[misc]
+Name = enum.Enum("Name", {name: name for name in SCENARIOS})  # type: ignore[misc]  # mypy wants literals
 
 
 def _take_turn(scenario: Scenario) -> float:

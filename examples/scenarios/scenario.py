@@ -64,7 +64,7 @@ class Scenario:
 
         Its status must be 0, or 1 with one line of error.
         """
-        words = " ".join(process.args[2:])  # type: ignore[index, arg-type]
+        words = f"{process.args}"
         try:
             out, err = process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:

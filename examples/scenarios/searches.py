@@ -20,7 +20,7 @@ class Searches(Workplace):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._stored = b""
-        self._expected: tuple[Any, bytes] = None, b""
+        self._expected: list[Any] = []  # the best trial and the settings file
 
     def turn(self) -> None:
         storage = self.base / "search.jsonl"

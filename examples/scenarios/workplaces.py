@@ -49,10 +49,8 @@ class Workplace(Scenario):
     def _write_inputs(self, folder: Path) -> None:
         rng, size = self.rng, range(self.ratings)
         pairs = sorted({(rng.randrange(self.users), rng.randrange(self.items)) for _ in size})
-        rows = (
-            f"{u},i{i},{rng.randrange(1, 11) / 2},{rng.randrange(10**9, 10**9 + 10**8)}\n"
-            for u, i in pairs
-        )
+        values = [(rng.randrange(1, 11) / 2, rng.randrange(10**9, 15 * 10**8)) for _ in pairs]
+        rows = (f"{u},i{i},{r},{t}\n" for (u, i), (r, t) in zip(pairs, values, strict=True))
         (folder / "data.csv").write_text("user,item,rating,timestamp\n" + "".join(rows))
         rows = (f"n{n // 20},i{n % self.items},{rng.randrange(1, 6)}\n" for n in size[::10])
         (folder / "new.csv").write_text("user,item,rating\n" + "".join(rows))
