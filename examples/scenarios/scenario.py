@@ -64,7 +64,7 @@ class Scenario:
 
         Its status must be 0, or 1 with one line of error.
         """
-        words = f"{process.args}"
+        words = f"{process.args!r}"
         try:
             out, err = process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
