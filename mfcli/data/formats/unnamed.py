@@ -9,7 +9,8 @@ from mfcli.data.formats.first_lines import FirstLines
 from mfcli.data.formats.header import columns_as, is_position
 from mfcli.errors import DataError, MfcliWarning, Param, Text
 
-_ROWS = 10  # rows that must count up, or have small times; fewer may be so by chance
+_ROWS = 10  # rows that must count up; fewer may do so by chance
+_SMALL_ROWS = 3  # rows whose times must be small; no time of a rating is
 _DIGITS = 18  # of the first value of an index
 _SMALL = 100  # times up to this number look like ratings
 
@@ -152,7 +153,8 @@ def _are_small(first: FirstLines) -> bool:
         float(value.replace(first.decimal, ".")) for value in values if first.is_number(value)
     ]
     # Some other text means that they are dates.
-    return len(numbers) == len(values) >= _ROWS and all(abs(number) <= _SMALL for number in numbers)
+    is_number = len(numbers) == len(values) >= _SMALL_ROWS
+    return is_number and all(abs(number) <= _SMALL for number in numbers)
 
 
 def _column(first: FirstLines, position: int) -> list[str]:
