@@ -52,7 +52,7 @@ TEXTS = {
     "words in a comment": "# item user rating\n2,1,3.5\n3,1,4\n2,9,1\n",
     "comment and mark": "# exported\r\n\ufeffuser,item,rating\r\n" + columns(SPACED, ","),
     "konect": "% bip weighted\n% 3 2 3\n1 2 3.5 978300007\n1 3 4 978300008\n9 2 1 978300009\n",
-    "konect with tabs": "% bip weighted\n1 2\t3.5\t978300007\n1 3\t4\t978300008\n9 2\t1\t978300009\n",
+    "konect with tabs": "% bip weighted\n1 2\t3.5\t97830000\n1 3\t4\t97830001\n9 2\t1\t97830002\n",
     "matrix market": MATRIX + SPACED,
     "sep": "sep=;\nitem;user;rating\n2;1;3.5\n3;1;4\n2;9;1\n",
     "sep comma": "\ufeffsep=,\r\nuser,item,rating\r\n" + columns(SPACED, ","),
