@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mfcli.storage.private_files import cache_folder, read_private, write_private
-from mfcli.storage.temporaries import temporaries
+from mfcli.storage.temporaries import temporary_paths
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no owners and modes")
 
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_and_nothing_else_stays(folder: Path) -> None:
     write_private(folder, "code", b"new")
     assert read_private(folder, "code") == b"new"
     assert list(folder.iterdir()) == [folder / "code"]
-    assert temporaries() == []
+    assert temporary_paths() == []
 
 
 @POSIX

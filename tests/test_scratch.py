@@ -14,7 +14,8 @@ from contents import names
 
 from mfcli.data import read_ratings
 from mfcli.errors import ArtifactError, DataError
-from mfcli.storage import scratch, scratch_file, scratch_folder, temporaries
+from mfcli.storage import scratch, scratch_file, scratch_folder
+from mfcli.storage.temporaries import temporary_paths
 
 
 @pytest.fixture
@@ -42,14 +43,14 @@ def test_files_are_opened_again_and_leave_nothing(
         file.flush()
         assert path.read_bytes() == b"text"
         assert len(names(folder)) == (0 if has_open_files else 1)
-        assert len(temporaries()) == (0 if has_open_files else 1)
+        assert len(temporary_paths()) == (0 if has_open_files else 1)
     assert names(folder) == []
 
 
 def test_folders_are_listed_and_removed(folder: Path) -> None:
     with scratch_folder() as made:
         (made / "a").write_text("a")
-        assert temporaries() == [made]
+        assert temporary_paths() == [made]
     assert names(folder) == []
 
 

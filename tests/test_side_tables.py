@@ -267,3 +267,12 @@ def test_titles_of_movielens_100k(tmp_path: Path) -> None:
         {"title": "Toy Story (1995)", "id": "1"},
         {"title": "Les Misérables", "id": "2"},
     ]
+
+
+def test_titles_with_commas_but_without_quotes_are_reported(tmp_path: Path) -> None:
+    file = tmp_path / "titles"
+    file.write_text("7,Heat, The\n8,Thing, The\n")
+    with pytest.warns(MfcliWarning, match="the second of 3 columns is read as the titles"):
+        assert read_titles(file)["title"].to_pylist() == ["Heat", "Thing"]
+    file.write_text('7,"Heat, The"\n8,"Thing, The"\n')
+    assert read_titles(file)["title"].to_pylist() == ["Heat, The", "Thing, The"]

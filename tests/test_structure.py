@@ -91,7 +91,7 @@ INTERFACES: dict[str, list[str]] = {
              "open_files", "open_journal", "parse_json", "read_json", "read_record",
              "record_values", "remove_temporaries", "replacing_file", "replacing_folder",
              "scratch_errors", "scratch_file", "scratch_folder", "sha256", "stderr_held",
-             "temporaries", "to_record", "to_section", "whole", "write_arrays", "write_record"],
+             "to_record", "to_section", "whole", "write_arrays", "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
               "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_same_run",
               "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",

@@ -26,6 +26,7 @@ from mfcli.storage import (
     temporaries,
     whole,
 )
+from mfcli.storage.temporaries import temporary_paths
 
 WRITE = """
 import sys, time
@@ -67,13 +68,13 @@ def test_all_temporaries_can_be_removed_at_once(tmp_path: Path) -> None:
         replacing_folder(tmp_path / "a", ["x"]) as folder,
         replacing_file(tmp_path / "b") as file,
     ):
-        assert temporaries() == [folder.parent, file.parent]
+        assert temporary_paths() == [folder.parent, file.parent]
         remove_temporaries()
         remove_temporaries()
         assert names(tmp_path) == []
         (folder / "x").write_text("too late")
     assert names(tmp_path) == []
-    assert temporaries() == []
+    assert temporary_paths() == []
 
 
 def test_removing_temporaries_keeps_what_took_its_place(
@@ -209,3 +210,17 @@ def test_readers_wait_while_a_living_process_replaces_a_folder(
         monkeypatch.setattr(os, "rename", move)
         write_folder(target, "new")
         assert [one.result() for one in read] == ["new"]
+
+
+def test_a_temporary_folder_that_another_process_removes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(lock: Any) -> bool:
+        Path(lock.lock_file).parent.rmdir()
+        return bool(taken(lock))
+
+    taken = temporaries.taken
+    monkeypatch.setattr(temporaries, "taken", interrupted)
+    with temporaries.temporary_beside(tmp_path / "model") as path:
+        path.write_text("new")
+    assert names(tmp_path) == []

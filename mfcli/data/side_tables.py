@@ -118,12 +118,23 @@ def read_titles(path: Path, encoding: str = UTF8) -> pa.Table:
     """
     with open_sources([path], encoding) as files:
         layouts = find_layouts(files, needed=("item", "title"), aliases=_NAMES)
+        _warn_of_cut_titles(layouts[0])
         table = pa.concat_tables([_read(layout) for layout in layouts]).combine_chunks()
     title, item = one_array(table["title"]), one_array(table["item"])
     first = pc.index_in(item.unique(), value_set=item)  # of equal ids, the position of the first
     if len(first) < len(item):
         _warn_of_other_titles(path, item, title, first)
     return pa.table({"title": title.take(first), "id": item.take(first)})
+
+
+def _warn_of_cut_titles(layout: Layout) -> None:
+    """Warn if titles may contain the separator: `7,Heat, The` is one title without quotes."""
+    if not layout.header and layout.separator == "," and len(layout.names) > 2:
+        warn(
+            f"the second of {len(layout.names)} columns is read as the titles",
+            place=layout.file,
+            remedy="put titles that contain commas in quotes, or write a header: item,title",
+        )
 
 
 def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa.Array) -> None:

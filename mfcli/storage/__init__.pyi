@@ -44,8 +44,5 @@ from .scratch import (
 )
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
-from .temporaries import (
-    remove_temporaries as remove_temporaries,
-    temporaries as temporaries,
-)
+from .temporaries import remove_temporaries as remove_temporaries
 from .threads import cores as cores, each as each, in_order as in_order

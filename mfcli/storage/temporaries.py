@@ -33,7 +33,7 @@ moving = threading.RLock()
 """Held while a result takes its place. Reentrant, because a signal may interrupt that."""
 
 
-def temporaries() -> list[Path]:
+def temporary_paths() -> list[Path]:
     """Return the temporary files and folders that this process has at the moment."""
     return list(_removers)
 
@@ -84,7 +84,9 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     lock = file_lock(folder / LOCK)
     with registered(folder, lambda: _remove(folder, target, lock)):
         folder.mkdir(0o700)  # the result may be private; its own mode is copied later
-        taken(lock)  # on a file system without locks nobody can take it and remove the folder
+        # Another process may have removed the empty folder, as that of a dead one; filelock makes
+        # it again. On a file system without locks nobody can take the lock and remove the folder.
+        taken(lock)
         yield folder / target.name
 
 
