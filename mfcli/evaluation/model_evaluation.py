@@ -39,6 +39,7 @@ from mfcli.types import Mask, Progress
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
 CANDIDATES = "all items that the user has not rated in training"
+_MARGIN = 0.1  # fraction of the scale by which other ratings may exceed it
 
 
 def evaluate(
@@ -158,7 +159,9 @@ def _warn_of_strangers(model: Model, ratings: Ratings, name: str) -> None:
             remedy="check that ids are written as in the ratings it was trained on",
         )
     given, known = ratings.scale(), model.scale
-    if given.min < known.min or given.max > known.max:
+    # A few more extreme ratings are usual on a scale without ends; another scale is far off.
+    margin = (known.step or 0) + _MARGIN * (known.max - known.min)
+    if given.min < known.min - margin or given.max > known.max + margin:
         warn(
             f"ratings range from {given.min:g} to {given.max:g}, but the model was trained on"
             f" {known.min:g} to {known.max:g}",
