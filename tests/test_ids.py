@@ -87,7 +87,10 @@ NOT_IDS = [
 
 def from_parquet(folder: Path, column: pa.Array) -> Any:
     table = pa.table({"user": column, "item": [1, 2], "rating": [1.0, 2.0]})
-    pq.write_table(table, folder / "r.parquet")
+    try:
+        pq.write_table(table, folder / "r.parquet")
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"this version of pyarrow cannot write {column.type} to Parquet")
     return read_ratings(folder / "r.parquet").users.ids
 
 

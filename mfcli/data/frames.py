@@ -66,7 +66,7 @@ def ratings_from(
     source = Source(
         name=_PLACE,
         files=0,
-        bytes=sum(array.nbytes for array in arrays.values()),
+        bytes=sum(array.get_total_buffer_size() for array in arrays.values()),
         sha256="",
         format="table in memory",
         columns=found,
