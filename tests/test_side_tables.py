@@ -110,7 +110,10 @@ def test_titles_with_line_breaks_and_quotes(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_titles_in_parquet(tmp_path: Path, title: pa.Array) -> None:
     table = pa.table({"item": pa.array([7, 8], pa.uint64()), "name": title})
-    pq.write_table(table, tmp_path / "titles")
+    try:
+        pq.write_table(table, tmp_path / "titles")
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"this version of pyarrow cannot write {title.type} to Parquet")
     assert read_titles(tmp_path / "titles").to_pylist() == [
         {"title": "a", "id": "7"}, {"title": "", "id": "8"},
     ]  # fmt: skip
