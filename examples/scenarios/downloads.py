@@ -45,10 +45,16 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 class Downloads:
-    """A context manager that serves an archive and returns the address."""
+    """A context manager that serves an archive and returns the address, each time the same.
+
+    `mfcli fetch` records the address, so that results with different ones would differ.
+    """
+
+    _port = 0  # chosen by the system the first time
 
     def __enter__(self) -> str:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Answer)
+        self._server = ThreadingHTTPServer(("127.0.0.1", Downloads._port), _Answer)
+        Downloads._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return f"http://127.0.0.1:{self._server.server_port}"
 
