@@ -53,7 +53,7 @@ def sound_columns(
     before : int
         Number of rows before them.
     invalid : mapping of str
-        As in `ParquetPiece`.
+        As in `TablePiece`.
     quoted : bool
         Whether ratings may be numbers in texts.
 

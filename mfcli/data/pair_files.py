@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_arrow_mask, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
+from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.quotes import Quotes
 from mfcli.data.formats.strict_text import plain_pairs
 from mfcli.data.formats.tables import table_pieces, table_schema
@@ -181,7 +181,7 @@ class _TablePairs:
         If ids are neither integers nor text, or one is missing or empty.
     """
 
-    def __init__(self, layout: Layout, piece: ParquetPiece) -> None:
+    def __init__(self, layout: Layout, piece: TablePiece) -> None:
         def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
             raise fault.error(layout.place(row), "correct the row")
 

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.faults import Fault
+from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.columns import ALIASES
 from mfcli.data.formats.encodings import UTF8, guess_remedy
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.parquet import ParquetPiece
 from mfcli.data.formats.parts import find_layout, find_layouts
 from mfcli.data.formats.strict_text import plain_pairs
 from mfcli.data.formats.tables import table_pieces
@@ -174,7 +174,7 @@ def _parsed(piece: TextPiece) -> pa.Table:
     return pa.table(found)
 
 
-def _texts_of(layout: Layout, piece: ParquetPiece) -> pa.Table:
+def _texts_of(layout: Layout, piece: TablePiece) -> pa.Table:
     def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
         raise fault.error(layout.place(row), "")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from mfcli.data.formats.parquet import ParquetPiece
+from mfcli.data.formats.columnar import TablePiece, reading_columns
 from mfcli.data.sources import File
-from mfcli.errors import DataError
 
 
 def arrow_schema(file: File) -> pa.Schema:
@@ -38,7 +38,7 @@ def arrow_rows(file: File) -> int:
 
 def arrow_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[ParquetPiece, int]]:
+) -> Iterator[tuple[TablePiece, int]]:
     """Read a file batch by batch; the arguments and results are those of `parquet_pieces`."""
     before = 0
     with _opened(file) as opened:
@@ -46,20 +46,12 @@ def arrow_pieces(
             batch = opened.get_batch(number)
             batch.validate(full=True)  # Arrow trusts the offsets of texts: a wrong one would crash
             table = pa.Table.from_batches([batch])
-            piece = ParquetPiece(table if columns is None else table.select(columns), before)
+            piece = TablePiece(table if columns is None else table.select(columns), before)
             before += len(batch)
             yield piece, file.bytes * (number + 1) // opened.num_record_batches
 
 
 @contextlib.contextmanager
 def _opened(file: File) -> Iterator[pa.RecordBatchFileReader]:
-    try:
-        with pa.OSFile(str(file.path)) as raw:
-            yield pa.ipc.open_file(raw)
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"is a damaged Arrow file ({reason})",
-            place=file,
-            remedy="write or download it again",
-        ) from error
+    with reading_columns(file, "Arrow"), pa.OSFile(os.fsencode(file.path)) as raw:
+        yield pa.ipc.open_file(raw)

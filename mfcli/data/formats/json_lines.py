@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json as pajson
 
-from mfcli.data.formats.parquet import ParquetPiece
+from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.sources import HEAD, File
 from mfcli.errors import DataError
 
@@ -95,7 +95,7 @@ _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 def json_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[ParquetPiece, int]]:
+) -> Iterator[tuple[TablePiece, int]]:
     """Read a file piece by piece; the arguments and results are those of `parquet_pieces`.
 
     A value that is missing is null. Values that are lists or objects are not read.
@@ -127,16 +127,16 @@ def _blocks(file: File, stream: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _piece(data: bytes, schema: pa.Schema, before: int) -> ParquetPiece:
+def _piece(data: bytes, schema: pa.Schema, before: int) -> TablePiece:
     if not data.strip(_BLANK):
-        return ParquetPiece(schema.empty_table(), before)
+        return TablePiece(schema.empty_table(), before)
     try:
         table = pajson.read_json(
             pa.BufferReader(data),
             pajson.ReadOptions(use_threads=False, block_size=len(data) + 1),
             pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         ).select(schema.names)
-        return ParquetPiece(table, before)
+        return TablePiece(table, before)
     except (pa.ArrowException, KeyError):
         lines = [line for line in data.split(b"\n") if line.strip(_BLANK)]
     rows = [_parsed(line) for line in lines]
@@ -146,7 +146,7 @@ def _piece(data: bytes, schema: pa.Schema, before: int) -> ParquetPiece:
         for at, row in enumerate(rows)
         if row is None
     }
-    return ParquetPiece(pa.table(columns, schema.names), before, invalid)
+    return TablePiece(pa.table(columns, schema.names), before, invalid)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mfcli.data.formats.columnar import TablePiece, reading_columns
 from mfcli.data.sources import File
-from mfcli.errors import DataError
 
 _ROWS = 1 << 18  # rows of a piece
-
-
-class ParquetPiece(NamedTuple):
-    """Rows of a file with typed columns: Parquet, Arrow or JSON lines.
-
-    Attributes
-    ----------
-    table : Arrow table
-    before : int
-        Number of rows of the file before them.
-    invalid : mapping of str
-        Lines of JSON that hold no object, by their row in the table, where all values are null.
-    """
-
-    table: pa.Table
-    before: int
-    invalid: Mapping[int, str] = MappingProxyType({})
 
 
 def parquet_schema(file: File) -> pa.Schema:
@@ -41,7 +21,7 @@ def parquet_schema(file: File) -> pa.Schema:
     DataError
         If the file is damaged.
     """
-    with _reading(file):
+    with reading_columns(file, "Parquet"):
         return pq.read_schema(file.path)
 
 
@@ -53,14 +33,14 @@ def parquet_rows(file: File) -> int:
     DataError
         If the file is damaged.
     """
-    with _reading(file):
+    with reading_columns(file, "Parquet"):
         rows: int = pq.read_metadata(file.path).num_rows
         return rows
 
 
 def parquet_pieces(
     file: File, columns: Sequence[str] | None = None
-) -> Iterator[tuple[ParquetPiece, int]]:
+) -> Iterator[tuple[TablePiece, int]]:
     """Read a file piece by piece.
 
     Parameters
@@ -80,24 +60,11 @@ def parquet_pieces(
         If the file is damaged.
     """
     size, before = file.bytes, 0
-    with _reading(file):
+    with reading_columns(file, "Parquet"):
         opened = pq.ParquetFile(file.path)
         total = max(opened.metadata.num_rows, 1)
         # In batches, because a row group may be larger than memory.
         for batch in opened.iter_batches(_ROWS, columns=columns):
-            piece = ParquetPiece(pa.Table.from_batches([batch]), before)
+            piece = TablePiece(pa.Table.from_batches([batch]), before)
             before += len(batch)
             yield piece, size * before // total
-
-
-@contextlib.contextmanager
-def _reading(file: File) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(
-            f"is a damaged Parquet file ({reason})",
-            place=file,
-            remedy="write or download it again",
-        ) from error

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 
 from mfcli.data.formats.arrow_ipc import arrow_pieces, arrow_rows, arrow_schema
+from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.json_lines import is_json_lines, json_pieces, json_schema
-from mfcli.data.formats.parquet import ParquetPiece, parquet_pieces, parquet_rows, parquet_schema
+from mfcli.data.formats.parquet import parquet_pieces, parquet_rows, parquet_schema
 from mfcli.data.sources import File
 
 _SCHEMAS = {"parquet": parquet_schema, "arrow": arrow_schema, "json": json_schema}
@@ -62,6 +63,6 @@ def table_rows(file: File, format: str) -> int | None:
 
 def table_pieces(
     file: File, format: str, columns: Sequence[str] | None = None
-) -> Iterator[tuple[ParquetPiece, int]]:
+) -> Iterator[tuple[TablePiece, int]]:
     """Read a file piece by piece; the arguments and results are those of `parquet_pieces`."""
     return _PIECES[format](file, columns)
