@@ -459,20 +459,12 @@ def test_endless_interim_responses_are_an_error_at_once(site: Site, tmp_path: Pa
     assert site.ranges() == [None]
 
 
-def test_responses_must_begin_in_time(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("sent", [b"OK\r\nA: ", b"OK\r\n\r\n"], ids=["headers", "body"])
+def test_responses_have_a_lowest_rate(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(connections, "TIMEOUT", 0.2)
-    site.due[ZIP] = [trickling(b"HTTP/1.1 200 OK\r\nA: ", 0.02)] * 9
-    refused(site, tmp_path, DataError, "(the server is too slow|timed out); try again later")
-    assert len(site.ranges()) == 3
-
-
-def test_bodies_have_a_lowest_rate(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "TIMEOUT", 0.2)
-    site.due[ZIP] = [trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.02)] * 9
+    site.due[ZIP] = [trickling(b"HTTP/1.1 200 " + sent, 0.02)] * 9
     refused(site, tmp_path, DataError, "(the server is too slow|timed out); try again later")
     assert len(site.ranges()) == 3
 

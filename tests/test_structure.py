@@ -60,7 +60,7 @@ INTERFACES: dict[str, list[str]] = {
           "find_rows", "found_as_text", "guarded", "header_with", "id_array", "is_number",
           "open_sources", "place_of", "positions", "ratings_from", "read_ids", "read_pairs",
           "read_ratings", "read_ratings_arrow", "read_titles", "read_vocabulary", "schema_with",
-          "to_arrow", "to_numpy", "to_texts", "united", "unknown_id", "write_ratings",
+          "to_arrow", "to_numpy", "to_texts", "unit_of", "united", "unknown_id", "write_ratings",
           "write_table", "write_vocabulary"],
  "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "FoldMetrics",
                 "GROUPS", "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError",

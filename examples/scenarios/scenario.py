@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import collections
 import os
 import random
@@ -12,7 +13,7 @@ from pathlib import Path
 _TIMEOUT = 120  # seconds after which a command is considered hanging
 
 
-class Scenario:
+class Scenario(abc.ABC):
     """A test that is repeated with other random choices; each repetition is a turn.
 
     Parameters
@@ -34,9 +35,9 @@ class Scenario:
         self.folder, self.rng, self.patience = folder, rng, patience
         self.counts: collections.Counter[str] = collections.Counter(turns=0, losses=0)
 
+    @abc.abstractmethod
     def turn(self) -> None:
         """Disturb mfcli once and check what it left."""
-        raise NotImplementedError
 
     def lose(self, what: str) -> None:
         """Report and count a loss."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import PLAUSIBLE, UNITS
+from mfcli.data import PLAUSIBLE, UNITS, unit_of
 
 _EARLIEST = 631_152_000  # 1990-01-01, in seconds since 1970
 _DAY = 86_400
@@ -54,7 +54,7 @@ def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
         return None
     first, last = int(timestamp.min()), int(timestamp.max())
     # Readers convert times to seconds; this is for ratings made in Python.
-    unit = next((name for name, n in UNITS.items() if last >= n * PLAUSIBLE), "seconds")
+    unit = unit_of(last)
     second = UNITS.get(unit, 1)
     return Times(
         first=_date(first // second),

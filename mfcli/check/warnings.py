@@ -90,8 +90,8 @@ def _about_rows(facts: Facts) -> Iterator[DataWarning]:
                 "check whether the file repeats itself, and choose how they are merged with ",
                 Param("duplicates"),
             ],
-            # With times, the latest rating counts; but if there are so many, the item column may be
-            # a category.
+            # With times, the latest rating counts. If most rows are duplicates, the item column may
+            # hold a category instead.
             serious=not facts.conflicts
             and (facts.times is None or facts.duplicate_share > _MOSTLY),
         )

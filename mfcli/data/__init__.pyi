@@ -33,7 +33,7 @@ from .table_files import (
     guarded as guarded,
     write_table as write_table,
 )
-from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS
+from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,

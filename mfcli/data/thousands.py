@@ -9,14 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.numbers import thousands_pattern
 from mfcli.data.formats.strict_text import column_texts
 from mfcli.data.formats.text import Refused, text_pieces
 from mfcli.errors import DataError, warn
 from mfcli.types import Floats
 
-_GROUPS = r"^\s*[-+]?[1-9][0-9]{0,2}([MARK][0-9]{3})+\s*$"
 _TOLERANCE = 1e-6  # relative, of float32
 _SLICE = 1 << 16  # ratings
+_NAMES = {",": "comma", ".": "point"}
 
 
 def check_thousands(layout: Layout, ratings: Floats) -> None:
@@ -58,9 +59,6 @@ def check_thousands(layout: Layout, ratings: Floats) -> None:
     )
 
 
-_NAMES = {",": "comma", ".": "point"}
-
-
 def _sed(layout: Layout, mark: str) -> str:
     """Return a command that replaces all commas, unless they also separate fields."""
     return "" if layout.separator == "," else f" (sed 's/,/{mark}/g')"
@@ -83,7 +81,7 @@ def _may_be_thousands(ratings: Floats) -> bool:
 
 def _example(layout: Layout) -> str | None:
     """Return a rating that may be in thousands; None if one is certainly a decimal."""
-    pattern = _GROUPS.replace("MARK", layout.decimal)
+    pattern = thousands_pattern(layout.decimal)
     example = None
     # The numbers no longer tell 1.5 from 1.500, so the texts are read again; few files get here.
     for texts in _texts(layout):

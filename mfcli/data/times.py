@@ -206,9 +206,9 @@ def _converted(
     if seconds is not None:
         _report(_FORMS[digits], seconds, source)
         return seconds
-    unit = _unit_of(high)
-    if unit != _unit_of(low):  # the median tells the unit of most
-        unit = _unit_of(int(np.partition(numbers, len(numbers) // 2)[len(numbers) // 2]))
+    unit = unit_of(high)
+    if unit != unit_of(low):  # the median tells the unit of most
+        unit = unit_of(int(np.partition(numbers, len(numbers) // 2)[len(numbers) // 2]))
         _check_unit(numbers, unit, place)
     if unit == "seconds":
         return numbers
@@ -217,7 +217,7 @@ def _converted(
     return numbers
 
 
-def _unit_of(number: int) -> str:
+def unit_of(number: int) -> str:
     """Return the unit in which a time is a plausible date."""
     units = UNITS.items()
     return next((name for name, n in units if abs(number) >= n * PLAUSIBLE), "seconds")

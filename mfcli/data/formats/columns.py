@@ -48,7 +48,7 @@ MELT = "convert a matrix to one line per rating, as with pandas.melt"
 
 _TYPE = re.compile(r":(token|float|token_seq|float_seq)$")  # written by RecBole after a name
 _SHOWN = 20  # column names in a message
-_WIDE = 100  # columns; so many are probably the items of a matrix
+_WIDE = 100  # more columns than this are probably the items of a matrix
 _FEW = 5  # columns; fewer with numbers as names may be those of a list
 
 

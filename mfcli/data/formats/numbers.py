@@ -6,7 +6,6 @@ import re
 
 from mfcli.errors import Param, Text
 
-_GROUPS = re.compile(r"[-+]?[1-9]\d{0,2}(?:([.,])\d{3})(?:\1\d{3})*")
 _RESEMBLES = re.compile(r"(?:[$€£¥]\s?)?([-+]?\d[\d.,'\s]*)(?:\s?(?:[%$€£¥]|EUR|USD))?")
 
 
@@ -24,10 +23,17 @@ def resembles_number(text: str) -> bool:
     return _RESEMBLES.fullmatch(text.strip()) is not None
 
 
+def thousands_pattern(mark: str) -> str:
+    """Return a regular expression of numbers whose marks may separate thousands, such as 1,234.
+
+    Three digits follow each mark. It is in the syntax that Python and Arrow share.
+    """
+    return rf"^\s*[-+]?[1-9][0-9]{{0,2}}([{mark}][0-9]{{3}})+\s*$"
+
+
 def may_be_thousands(text: str, mark: str) -> bool:
-    """Return whether a mark may separate thousands: three digits follow each, as in 1,234."""
-    found = _GROUPS.fullmatch(text.strip())
-    return found is not None and found[1] == mark
+    """Return whether a mark may separate thousands."""
+    return re.match(thousands_pattern(mark), text) is not None
 
 
 def rating_hint(text: str, decimal: str) -> Text:
@@ -44,7 +50,7 @@ def rating_hint(text: str, decimal: str) -> Text:
     if found is None:
         return ""
     number = found[1].strip()
-    if number != text.lstrip():
+    if number != text:
         return "write ratings without a unit"
     point, comma = number.rfind("."), number.rfind(",")
     if re.search(r"[\s']", number) or number.count(",") > 1 or number.count(".") > 1:
