@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ def write_folder(folder: Path, text: str, others: Sequence[str] = ()) -> None:
         for name in others:
             (temporary / name).parent.mkdir(exist_ok=True)
             (temporary / name).write_text(text, encoding="utf-8")
+
+
+def gzipped(data: bytes) -> bytes:
+    """Compress bytes without the time, since all test processes must see the same parameters."""
+    return gzip.compress(data, mtime=0)
 
 
 def names(folder: Path) -> list[str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bz2
 import codecs
-import gzip
 import json
 from pathlib import Path
 
 import pytest
 from conftest import Run
-from contents import triples
+from contents import gzipped, triples
 
 from mfcli.config import read_config
 from mfcli.data import read_ratings
@@ -29,7 +28,7 @@ CERTAIN = [
     pytest.param(TEXT.encode("utf-16-le"), id="utf-16-le without mark"),
     pytest.param(TEXT.encode("utf-16-be"), id="utf-16-be without mark"),
     pytest.param(TEXT.encode("utf-32"), id="utf-32"),
-    pytest.param(gzip.compress(TEXT.encode("utf-16")), id="gzip"),
+    pytest.param(gzipped(TEXT.encode("utf-16")), id="gzip"),
     pytest.param(bz2.compress(TEXT.encode("utf-16-le")), id="bz2"),
 ]
 

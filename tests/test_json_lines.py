@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from contents import triples
+from contents import gzipped, triples
 
 from mfcli.data import read_ratings
 from mfcli.data.formats import json_lines
@@ -60,7 +59,7 @@ def test_published_reviews(tmp_path: Path, row: dict[str, object]) -> None:
         lambda text: text.encode(),
         lambda text: text.encode("utf-8-sig"),
         lambda text: text.encode("utf-16"),
-        lambda text: gzip.compress(text.encode()),
+        lambda text: gzipped(text.encode()),
         lambda text: text.replace("\n", "\r\n").encode(),
         lambda text: ("\n" + text).replace("\n", "\n\n").encode(),
         lambda text: text.rstrip("\n").encode(),
@@ -134,7 +133,7 @@ def test_remedies_for_other_json_work(
     rows = [AMAZON_2014, AMAZON_2014 | {"reviewerID": "it's"}]
     text = json.dumps(rows, indent=1) if kind == "array" else "".join(f"{r}\n" for r in rows)
     path = Path("some data.json")
-    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    path.write_bytes(gzipped(text.encode()) if packed else text.encode())
     with pytest.raises(DataError) as caught:
         read_ratings(path)
     rule = "is a JSON array" if kind == "array" else "holds Python dictionaries"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import random
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from contents import triples
+from contents import gzipped, triples
 from hypothesis import given, settings, strategies as st
 
 from mfcli.data import PAIRS, Layout, find_layout, open_sources, ratings_from, read_ratings
@@ -394,7 +393,7 @@ def test_columns_by_name_may_have_another_order(tmp_path: Path) -> None:
     assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0), (7, 8, 5.0)]
 
 
-@pytest.mark.parametrize("empty", [b"", b"\n\n", gzip.compress(b""), b"user,item,rating\n"])
+@pytest.mark.parametrize("empty", [b"", b"\n\n", gzipped(b""), b"user,item,rating\n"])
 def test_empty_parts_are_left_out(tmp_path: Path, empty: bytes) -> None:
     write(tmp_path, empty, "part-0")
     write(tmp_path, "user,item,rating\n1,2,3\n", "part-1")
@@ -402,7 +401,7 @@ def test_empty_parts_are_left_out(tmp_path: Path, empty: bytes) -> None:
     assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0)]
 
 
-@pytest.mark.parametrize("empty", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("empty", [b"", b"\n\n", gzipped(b"")])
 def test_empty_files_and_folders_are_errors(tmp_path: Path, empty: bytes) -> None:
     write(tmp_path, empty, "parts/part-0")
     write(tmp_path, empty, "parts/part-1")

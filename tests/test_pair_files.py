@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import csv
-import gzip
 import io
 import json
 import lzma
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Run
+from contents import gzipped
 from hypothesis import assume, given, settings, strategies as st
 from planted import planted_split
 
@@ -191,7 +191,7 @@ def test_bytes_of_other_columns_pass_through(ready: Run) -> None:
 def test_compressed_texts_and_standard_input(ready: Run, model: Model) -> None:
     Path("pairs.csv").write_text(lines())
     packed = ready("predict", "pairs.csv", "-q").out
-    for pack in (gzip.compress, bz2.compress, lzma.compress):
+    for pack in (gzipped, bz2.compress, lzma.compress):
         Path("pairs.packed").write_bytes(pack(lines().encode()))
         assert ready("predict", "pairs.packed", "-q").out == packed
     done = subprocess.run(

@@ -1,12 +1,11 @@
 """Every layout gives the same ratings; every fault names its line."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from contents import triples
+from contents import gzipped, triples
 from hypothesis import given, settings, strategies as st
 
 from mfcli.data import read_ratings
@@ -43,8 +42,8 @@ EXPECTED = [(7, 10, 3.5), (7, 20, 4.0), (8, 10, 0.5)]
         pytest.param(text("\t"), id="u.data"),
         pytest.param(text("::"), id="ratings.dat"),
         pytest.param(text(";", HEADER), id="semicolon"),
-        pytest.param(gzip.compress(text("::").encode()), id="gzip"),
-        pytest.param(gzip.compress(text(",", HEADER).encode()), id="gzip-csv"),
+        pytest.param(gzipped(text("::").encode()), id="gzip"),
+        pytest.param(gzipped(text(",", HEADER).encode()), id="gzip-csv"),
         pytest.param("\n" + text(",", HEADER).replace("\n", "\n\n"), id="blank-lines"),
         pytest.param(text(",", HEADER).rstrip("\n"), id="no-final-newline"),
         pytest.param(text(",", '"userId","movieId","rating","timestamp"'), id="quoted"),
@@ -159,8 +158,8 @@ def test_quoted_fields_may_hold_separators_and_newlines(tmp_path: Path) -> None:
         (b"\xff\xfe1\0,\0\0", ":1: is not utf-16 text (byte 0x00: truncated data)"),
         (b"user,item,rating\n1,2,3\n\xe9,2,3\n", ":3: user must be UTF-8 text"),
         (b"us\xe9r,item,rating\n", ":1: must be UTF-8 text"),
-        (gzip.compress(text(",", HEADER).encode())[:-9], ": its gzip data is truncated"),
-        (gzip.compress(text(",", HEADER).encode() * 9999)[:99], ": its gzip data is truncated"),
+        (gzipped(text(",", HEADER).encode())[:-9], ": its gzip data is truncated"),
+        (gzipped(text(",", HEADER).encode() * 9999)[:99], ": its gzip data is truncated"),
         (b"\x1f\x8bnot really gzip", ": its gzip data is truncated or damaged"),
         (b"PAR1not really parquet", ": is a damaged Parquet file"),
     ],

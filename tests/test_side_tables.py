@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Run
+from contents import gzipped
 from planted import planted_split
 
 from mfcli.config import Config
@@ -42,7 +42,7 @@ LISTS = [
     b'age,user_id,name\n1,7,x\n2,007,"y, z"\n3,a b,\n',
     b"\n\nUser\tage\n7\t1\n007\t2\na b\t3\n",
     b'user;title\n7;"x\ny"\n007;y\na b;z\n',
-    gzip.compress(b"7\n007\na b\n"),
+    gzipped(b"7\n007\na b\n"),
     lzma.compress(b"user,x\n7,1\n007,1\na b,1\n"),
 ]
 
@@ -81,7 +81,7 @@ TITLES = [
     b'year\tname\tid\n1\t"0011"\t0011\n2\t1.50\t2\n3\t""\t3\n',
     b"0011::0011::Drama\n2::1.50::Drama\n3::::Drama\n",
     b"0011,0011\n2,1.50\n3,\n",
-    gzip.compress(b"title;itemId\n0011;0011\n1.50;2\n;3\n"),
+    gzipped(b"title;itemId\n0011;0011\n1.50;2\n;3\n"),
 ]
 
 

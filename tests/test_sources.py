@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import csv
-import gzip
 import importlib.util
 import io
 import lzma
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from contents import triples
+from contents import gzipped, triples
 from hypothesis import given, settings, strategies as st
 
 from mfcli.data import read_ratings
@@ -29,7 +28,7 @@ EXPECTED = [(1, 2, 3.5), (1, 3, 4.0), (9, 2, 1.0)]
 
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": gzip.compress,
+    "gzip": gzipped,
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "zstd": lambda data: pa.Codec("zstd").compress(data, asbytes=True),
@@ -68,7 +67,7 @@ def test_several_files_and_folders_share_their_ids(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     (folder / "part-1.csv").write_bytes(TEXT)
-    (folder / "part-2.csv.gz").write_bytes(gzip.compress(b"user,item,rating,ts\n9,3,2,1\n"))
+    (folder / "part-2.csv.gz").write_bytes(gzipped(b"user,item,rating,ts\n9,3,2,1\n"))
     (folder / "_SUCCESS").write_bytes(b"")
     (folder / "notes.md").write_text("{}")
     (tmp_path / "more.tsv").write_text("ts\trating\titem\tuser\n1\t5\t8\t7\n")
@@ -135,7 +134,7 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("pack", [bytes, gzipped])
 def test_invalid_rows_can_be_skipped_and_are_listed(
     tmp_path: Path, pack: Callable[[bytes], bytes]
 ) -> None:
@@ -365,7 +364,7 @@ def test_partitions_are_read_like_one_folder(tmp_path: Path) -> None:
 
 def test_parts_may_be_json_and_have_capital_letters(tmp_path: Path) -> None:
     (tmp_path / "A.JSON").write_text('{"user": 1, "item": 2, "rating": 3}\n')
-    (tmp_path / "b.jsonl.GZ").write_bytes(gzip.compress(b'{"user": 2, "item": 2, "rating": 3}\n'))
+    (tmp_path / "b.jsonl.GZ").write_bytes(gzipped(b'{"user": 2, "item": 2, "rating": 3}\n'))
     assert triples(read_ratings(tmp_path)) == [(1, 2, 3.0), (2, 2, 3.0)]
 
 
