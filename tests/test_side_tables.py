@@ -75,6 +75,17 @@ def test_repeated_ids_are_used_once_and_reported(tmp_path: Path) -> None:
         assert read_ids(tmp_path / "ids", "user").to_pylist() == ["7", "8"]
 
 
+@pytest.mark.parametrize("content", [b"", b"\n  \n\n", gzipped(b"\n")])
+def test_a_list_without_ids_is_empty(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ids").write_bytes(content)
+    assert read_ids(tmp_path / "ids", "user").to_pylist() == []
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for name, part in (("a", b"7\n"), ("b", content), ("c", b"8\n")):
+        (parts / name).write_bytes(part)
+    assert read_ids(parts, "user").to_pylist() == ["7", "8"]
+
+
 TITLES = [
     b"item,title\n0011,0011\n2,1.50\n3,\n",
     b"\xef\xbb\xbfmovieId,title,genres\r\n0011,0011,x\r\n2,1.50,x\r\n3,,x\r\n",

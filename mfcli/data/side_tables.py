@@ -23,7 +23,7 @@ from mfcli.data.formats.strict_text import plain_pairs
 from mfcli.data.formats.tables import table_pieces
 from mfcli.data.formats.text import Refused, TextPiece, read_text
 from mfcli.data.ids import empty_ids
-from mfcli.data.sources import File, open_sources
+from mfcli.data.sources import EmptyFileError, File, open_sources
 from mfcli.errors import DataError, warn
 
 _NAMES = {
@@ -40,8 +40,8 @@ def read_ids(path: Path, role: str, encoding: str = UTF8) -> pa.Array:
     Parameters
     ----------
     path : Path
-        A text with one id per line, in which blank lines are ignored; or a text or Parquet file as
-        for `read_ratings`, with a header that names the column of ids.
+        A text with one id per line, in which blank lines are ignored and which may be empty; or a
+        text or Parquet file as for `read_ratings`, with a header that names the column of ids.
     role : {"user", "item"}
     encoding : str
         As for `read_ratings`.
@@ -56,10 +56,11 @@ def read_ids(path: Path, role: str, encoding: str = UTF8) -> pa.Array:
         If the file cannot be read or is not text in the encoding, or it has a header but no such
         column.
     """
-    if path.is_file() and not path.stat().st_size:  # as a program writes a request for nobody
+    try:
+        with open_sources([path], encoding) as files:
+            ids = pa.concat_arrays([_ids_in(file, role) for file in files])
+    except EmptyFileError:  # as a program writes a request for nobody
         return to_texts([])
-    with open_sources([path], encoding) as files:
-        ids = pa.concat_arrays([_ids_in(file, role) for file in files])
     distinct = ids.unique()
     if len(distinct) < len(ids):
         repeated = f"{len(ids) - len(distinct):,} of {len(ids):,} {role}s"
@@ -68,7 +69,10 @@ def read_ids(path: Path, role: str, encoding: str = UTF8) -> pa.Array:
 
 
 def _ids_in(file: File, role: str) -> pa.Array:
-    layout = find_layout(file, needed=(role,), aliases=_NAMES)
+    try:
+        layout = find_layout(file, needed=(role,), aliases=_NAMES)
+    except EmptyFileError:  # other parts of a folder may hold ids
+        return to_texts([])
     if layout.header:
         return one_array(_read(layout)[role])
     # Without a header, a line is one id, even if it contains separators.

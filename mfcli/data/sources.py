@@ -41,6 +41,13 @@ _COLUMNAR = (b"PAR1", b"ARROW1")  # the first bytes of files that hold no text a
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)")  # two letters or more, unlike a drive
 
 
+class EmptyFileError(DataError):
+    """A file holds nothing, or blank lines only."""
+
+    def __init__(self, place: object) -> None:
+        super().__init__("is empty", place=place, remedy="provide one line per rating")
+
+
 @dataclass(frozen=True)
 class File:
     """One file of ratings.
@@ -261,7 +268,7 @@ def _file(path: Path, name: str | None = None) -> File:
     except OSError as error:
         raise _unreadable(shown, error) from error
     if not head:
-        raise DataError("is empty", place=shown, remedy="provide one line per rating")
+        raise EmptyFileError(shown)
     kinds = (kind for magic, kind in _MAGIC.items() if head.startswith(magic))
     return File(path, shown, next(kinds, ""))
 

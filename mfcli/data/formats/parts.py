@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mfcli.data.formats.columns import ALIASES, RATINGS, Aliases
 from mfcli.data.formats.layout import Layout, Outline, outline
-from mfcli.data.formats.preamble import EmptyFileError
-from mfcli.data.sources import File
+from mfcli.data.sources import EmptyFileError, File
 from mfcli.errors import DataError, Param, Text, warn
 
 _CONVERT = "convert one of them, or name only files that are alike"

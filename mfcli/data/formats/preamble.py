@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mfcli.data.formats.encodings import guess_remedy
 from mfcli.data.formats.numbers import is_number
 from mfcli.data.formats.separators import SPACES, split_lines
-from mfcli.data.sources import HEAD, File
+from mfcli.data.sources import HEAD, EmptyFileError, File
 from mfcli.errors import DataError
 
 COMMENT_MARKS = ("#", "%", "//")
@@ -23,10 +23,6 @@ _SEP = re.compile(r'"?sep=(.|\\t)"?', re.IGNORECASE)
 _MATRIX = re.compile(r"%%MatrixMarket\s+matrix\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
 _KONECT = re.compile(r"%\s*(?:sym|asym|bip)\s")
 _WORDS = re.compile(r"[\s,;|]+")
-
-
-class EmptyFileError(DataError):
-    """A file has no line that is not blank."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,7 @@ def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection
         if comments:
             remedy = "if they are ratings, write a line with the column names before them"
             raise DataError("holds only comments", place=file, remedy=remedy)
-        raise EmptyFileError("is empty", place=file, remedy="provide one line per rating")
+        raise EmptyFileError(file)
     try:
         rows[0].encode()
     except UnicodeEncodeError as error:
