@@ -75,6 +75,13 @@ def test_repeated_ids_are_used_once_and_reported(tmp_path: Path) -> None:
         assert read_ids(tmp_path / "ids", "user").to_pylist() == ["7", "8"]
 
 
+def test_lists_have_the_line_ends_of_texts(tmp_path: Path) -> None:
+    ids = ["a\u2028b", "c\x1cd", "e\x85f", "g\vh"]
+    for end in ("\n", "\r\n", "\r"):
+        (tmp_path / "ids").write_text(end.join(ids), encoding="utf-8", newline="")
+        assert read_ids(tmp_path / "ids", "user").to_pylist() == ids
+
+
 @pytest.mark.parametrize("content", [b"", b"\n  \n\n", gzipped(b"\n")])
 def test_a_list_without_ids_is_empty(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ids").write_bytes(content)

@@ -84,7 +84,8 @@ def _lines_of(file: File) -> list[str]:
     with file.reading() as (stream, _):
         content = stream.read()
     try:
-        return content.decode("utf-8-sig").splitlines()
+        # `str.splitlines` would also split ids at rare characters, such as U+2028.
+        return list(io.StringIO(content.decode("utf-8-sig"), newline=None))
     except UnicodeDecodeError as error:
         raise DataError(
             "must be UTF-8 text with one id per line", place=file, remedy=guess_remedy(content)
