@@ -222,6 +222,9 @@ def test_unknown_ids_of_a_list_are_counted(tmp_path: Path) -> None:
         UnknownIdError, match=r"2 of 2 .*; if the lines have several fields, name t"
     ):
         listed_rows(known([7, 1, 2]), "user", [], path)
+    path.write_text("1,7\n")
+    with pytest.raises(UnknownIdError, match=r"'1,7' is not .*; if the lines have several fields"):
+        listed_rows(known([7, 1, 2]), "user", [], path)
 
 
 @pytest.mark.parametrize(

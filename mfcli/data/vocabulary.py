@@ -138,7 +138,11 @@ def find_rows(vocabulary: Vocabulary, ids: pa.Array, what: str) -> Rows:
 
 
 def unknown_id(
-    vocabulary: Vocabulary, unknown: int | str, what: str, place: str | None = None
+    vocabulary: Vocabulary,
+    unknown: int | str,
+    what: str,
+    place: str | None = None,
+    remedy: str = "",
 ) -> UnknownIdError:
     """Return the error for an id that is not in a vocabulary.
 
@@ -152,11 +156,13 @@ def unknown_id(
         "user" or "item".
     place : str, optional
         File and line of the id.
+    remedy : str
+        What to do if there is no such id.
     """
     rule = f"{what} {unknown!r} is not among the model's {len(vocabulary):,} {what}s"
     similar = _similar(vocabulary, str(unknown))
-    remedy = "" if similar is None else f"did you mean {similar!r}?"
-    return UnknownIdError(rule, place=place, remedy=remedy)
+    suggestion = remedy if similar is None else f"did you mean {similar!r}?"
+    return UnknownIdError(rule, place=place, remedy=suggestion)
 
 
 def _similar(vocabulary: Vocabulary, unknown: str) -> int | str | None:

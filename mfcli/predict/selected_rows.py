@@ -73,21 +73,18 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path, encoding: str) ->
     if not unknown.any():
         return rows
     first = ids[int(np.argmax(unknown))].as_py()
+    remedy = ""
+    if any(separator in first for separator in ",;|\t"):
+        remedy = "if the lines have several fields, name the columns in the first line"
     if len(ids) == 1:
-        raise unknown_id(vocabulary, first, what, str(file))
+        raise unknown_id(vocabulary, first, what, str(file), remedy)
     # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
     rule = (
         f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
         f" {len(vocabulary):,} {what}s"
     )
     if unknown.all():
-        raise UnknownIdError(
-            f"{rule}, such as {first!r}",
-            place=file,
-            remedy="if the lines have several fields, name the columns in the first line"
-            if any(separator in first for separator in ",;|\t")
-            else "",
-        )
+        raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
     warn(f"{rule} and are skipped; the first is {first!r}", place=file)
     return rows[~unknown]
 
