@@ -253,6 +253,10 @@ def test_damaged_and_encrypted_zip_archives(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(DataError, match="its zip data is truncated or damaged"):
             read_ratings(path)
+    workbook = archive(docProps__app_xml="x", xl__workbook_xml="x" * 999)
+    path.write_bytes(workbook[:-30])
+    with pytest.raises(DataError, match="is a damaged Excel workbook or another Office file; get"):
+        read_ratings(path)
     encrypted = bytearray(whole)
     encrypted[whole.index(b"PK\1\2") + 8] |= 1  # the flag in the directory
     path.write_bytes(encrypted)

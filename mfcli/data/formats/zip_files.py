@@ -24,6 +24,8 @@ _SAVED_IN_ZIP = {  # a member that only this format has
     "content.xml": "an OpenDocument file",
     "model.weights.h5": "a Keras model",
 }
+_FIRST_NAME = 30  # byte at which the name of the first member starts
+_OFFICE = (b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/")  # first members of .xlsx
 
 
 @contextlib.contextmanager
@@ -46,6 +48,12 @@ def zip_member(raw: BinaryIO, place: object) -> Iterator[BinaryIO]:
     try:
         archive = zipfile.ZipFile(raw)
         stream = archive.open(_only_member(archive, place))
+    except zipfile.BadZipFile as error:
+        raw.seek(_FIRST_NAME)
+        if raw.read(len(max(_OFFICE, key=len))).startswith(_OFFICE):
+            rule = "is a damaged Excel workbook or another Office file"
+            raise DataError(rule, place=place, remedy="get it again and save it as CSV") from error
+        raise
     except (NotImplementedError, ValueError, struct.error) as error:  # features that Python lacks
         rule = f"is a zip archive that cannot be read ({error})"
         raise DataError(rule, place=place, remedy="unzip it") from error
