@@ -134,7 +134,7 @@ WRONG = [
     (
         FRAME.assign(rating=["1", "2", "3"]),
         "table: column 'rating' must hold finite numbers, got string;"
-        " choose another with columns['rating']",
+        " write them as numbers, or choose another with columns['rating']",
     ),
     (
         FRAME.assign(ts=["1", "2", "soon"]),

@@ -124,6 +124,8 @@ def _plain(
         plain = None
     if plain is None:
         choose: Text = ["choose another with ", Param(f"columns.{role}")]
+        if role == "rating" and is_text(_decoded(one_array(column)).type):
+            choose = ["write them as numbers, or ", choose]  # there may be no other column
         raise DataError(
             f"column {name!r} must hold {_NEEDED[role]}, got {column.type}",
             place=place,
