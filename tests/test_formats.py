@@ -216,6 +216,7 @@ def test_ids_that_look_like_formats(tmp_path: Path, text: str) -> None:
         ("# 1 2 3\n1 3 4\n", ":1: may be a comment or a rating; remove the line, or write a line"),
         ("1,2,3\n# a\n1,3,4\n", ":2: must have 3 fields like the first line, got 1; comments may"),
         (MATRIX.replace("9 3 3", "9 3"), ": must give the number of rows, columns and entries of"),
+        (MATRIX.replace("9 3 3", "9 3 ²"), ": must give the number of rows, columns and entries"),
     ],
 )
 def test_comments_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -224,6 +225,21 @@ def test_comments_that_are_refused(tmp_path: Path, text: str, message: str) -> N
     with pytest.raises(DataError) as caught:
         read_ratings(path)
     assert str(caught.value).startswith(f"{path}{message}")
+
+
+@pytest.mark.parametrize("rows", [SPACED[:8], SPACED + "9 3 1\n"])
+def test_matrices_state_how_many_entries_follow(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "data").write_text(MATRIX + rows)
+    rule = f"data:3: states 3 entries, but {len(rows.splitlines())} follow; get the file again if"
+    with pytest.raises(DataError, match=rule):
+        read_ratings(tmp_path / "data")
+    with pytest.raises(DataError, match=rule):
+        read_ratings(tmp_path / "data", on_bad_row="skip")
+
+
+def test_skipped_rows_are_entries_of_a_matrix_too(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text(MATRIX + SPACED.replace("3.5", "x"))
+    assert len(read_ratings(tmp_path / "data", on_bad_row="skip")) == 2
 
 
 def test_comments_among_rows_that_look_like_ratings(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ class _Reader:
         total, before = sum(layout.file.bytes for layout in self.layouts), 0
         for number, layout in enumerate(self.layouts):
             on_fault = partial(self._on_fault, layout)
+            skipped = self._skipped()
             read = _read_text if layout.format == "text" else _read_table
             for piece, position in read(layout, on_fault):
                 collected.add(piece)
@@ -188,11 +189,14 @@ class _Reader:
                 # The strict reader counts the bytes that it writes, which may be more.
                 on_progress(min(before + position, total), total)
             before += layout.file.bytes
+            _check_complete(layout, self.rows[number] + self._skipped() - skipped)
         if not sum(self.rows):
-            skipped = self.rejects is not None and self.rejects.counts
-            rule = "holds no valid rating" if skipped else "holds no rating, only a header"
+            rule = "holds no valid rating" if self._skipped() else "holds no rating, only a header"
             raise DataError(rule, place=self.layouts[0].file)
         return collected.ratings(self.layouts[0].file, self.place)
+
+    def _skipped(self) -> int:
+        return self.rejects.counts.total() if self.rejects else 0
 
     def check(self, ratings: Ratings) -> None:
         """Warn of ratings and ids of texts that are probably not what was meant."""
@@ -215,6 +219,16 @@ class _Reader:
             remedy: Text = ["skip invalid rows with ", Param("on_bad_row", "skip")]
             raise fault.error(layout.place(line), remedy)
         self.rejects.add(layout.file, line, fault, (layout.separator or ",").join(fields))
+
+
+def _check_complete(layout: Layout, rows: int) -> None:
+    """Refuse a text with another number of rows than it states."""
+    if layout.rows is not None and rows != layout.rows:
+        raise DataError(
+            f"states {layout.rows:,} entries, but {rows:,} follow",
+            place=layout.place(layout.skip),
+            remedy="get the file again if it is cut off; otherwise correct the number",
+        )
 
 
 def _read_text(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:

@@ -46,6 +46,8 @@ class Layout:
         The positions of user, item, rating and, if there is one, timestamp.
     spaced : bool
         Whether a space follows each separator, so that spaces around fields are not part of them.
+    rows : int, optional
+        The number of rows that a text states on the line before the first one.
     """
 
     file: File
@@ -57,6 +59,7 @@ class Layout:
     names: list[str]
     columns: dict[str, int]
     spaced: bool = False
+    rows: int | None = None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -156,14 +159,15 @@ def outline(
     spaced = has_spaces_after(preamble.lines, separator)
     first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
     # The sizes of a Matrix Market file are skipped already, and it has no header.
-    header = not preamble.is_matrix and has_header(first, chosen, needed, aliases)
+    header = preamble.entries is None and has_header(first, chosen, needed, aliases)
     if header:
         _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
     named = first.fields if header else comment
     names = named or [str(n + 1) for n in range(len(first.fields))]
     skip = preamble.skip + header
-    layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced)
+    rows = preamble.entries
+    layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced, rows)
     matrix = header and first.looks_like_matrix(first.rows[1:])
     return Outline(layout, None if named else first, aliases, matrix)
 

@@ -21,6 +21,7 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 _MARK = re.compile(r"[#%/\s]+")
 _SEP = re.compile(r'"?sep=(.|\\t)"?', re.IGNORECASE)
 _MATRIX = re.compile(r"%%MatrixMarket\s+matrix\s+(\S+)\s+(\S+)\s+(\S+)", re.IGNORECASE)
+_SIZE = re.compile(r"[0-9]{1,18}")
 _KONECT = re.compile(r"%\s*(?:sym|asym|bip)\s")
 _WORDS = re.compile(r"[\s,;|]+")
 
@@ -41,8 +42,9 @@ class Preamble:
         The separator that it names; empty if it names none.
     comments : dict of str
         Its comments, without their marks, by line number from 1.
-    is_matrix : bool
-        Whether the text is a matrix in the format of Matrix Market, which has no header.
+    entries : int, optional
+        The number of rows, if the text is a matrix in the format of Matrix Market, which has no
+        header.
     """
 
     skip: int
@@ -50,7 +52,7 @@ class Preamble:
     rows: list[str]
     separator: str
     comments: dict[int, str]
-    is_matrix: bool
+    entries: int | None
 
     def header(self, separator: str) -> list[str]:
         """Return the last comment as column names; empty if it has another number of words."""
@@ -108,14 +110,15 @@ def read_preamble(file: File, head: bytes) -> Preamble:
         elif line.strip():
             break
         skip += 1
+    entries = None
     if matrix:
-        _check_matrix(file, matrix, lines[skip:])
+        entries = _entries(file, matrix, lines[skip:])
         skip += 1  # the line of sizes
     rows = [line for line in lines[skip : skip + _ROWS] if line.strip()]
     if matrix or (_KONECT.match(lines[0]) and _are_numbers(rows[:_LINES])):
         separator = SPACES  # by definition of these formats
     _check_rows(file, skip, rows, comments)
-    return Preamble(skip, rows[:_LINES], rows, separator, comments, matrix is not None)
+    return Preamble(skip, rows[:_LINES], rows, separator, comments, entries)
 
 
 def _check_rows(file: File, skip: int, rows: Sequence[str], comments: Collection[int]) -> None:
@@ -138,8 +141,8 @@ def _are_numbers(rows: Sequence[str]) -> bool:
     return all(is_number(word, ".") for row in rows for word in row.split())
 
 
-def _check_matrix(file: File, found: re.Match[str], rest: Sequence[str]) -> None:
-    """Refuse matrices that do not list a number for each user and item."""
+def _entries(file: File, found: re.Match[str], rest: Sequence[str]) -> int:
+    """Return the number of entries of a matrix; refuse one that does not list users and items."""
     kind, field, symmetry = (word.lower() for word in found.groups())
     is_list = kind == "coordinate" and field in ("real", "integer", "double")
     if not is_list or symmetry != "general":
@@ -149,9 +152,10 @@ def _check_matrix(file: File, found: re.Match[str], rest: Sequence[str]) -> None
             remedy="write it as 'coordinate real general'",
         )
     size = rest[0].split() if rest else []
-    if len(size) != 3 or not all(word.isdigit() for word in size):
+    if len(size) != 3 or not all(map(_SIZE.fullmatch, size)):
         raise DataError(
             "must give the number of rows, columns and entries of the matrix",
             place=file,
             remedy="write the matrix again",
         )
+    return int(size[2])
