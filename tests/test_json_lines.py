@@ -87,6 +87,15 @@ def test_values_of_several_types(tmp_path: Path) -> None:
     assert [rating for *_, rating in read] == [0.0, 1.0, 2.0, 2.5, 1.0]
 
 
+@pytest.mark.parametrize("ratings", [[5, 4.5, 3], [4.5, 5, 3]])
+def test_ratings_that_are_partly_integers_are_read_by_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ratings: list[float]
+) -> None:
+    monkeypatch.delattr(json_lines, "_column")  # for blocks that are parsed line by line
+    rows = [{"user": n, "item": 1, "rating": rating} for n, rating in enumerate(ratings)]
+    assert read_ratings(write(tmp_path, *rows)).rating.tolist() == ratings
+
+
 def test_columns_can_be_named(tmp_path: Path) -> None:
     path = write(tmp_path, {"who": "a", "asin": "b", "stars": 4, "rating": 1})
     columns = {"user": "who", "rating": "stars"}

@@ -79,8 +79,10 @@ def json_schema(file: File) -> pa.Schema:
     types: dict[str, pa.DataType] = {}
     for row in map(_parsed, lines):
         for key, value in (row or {}).items():
-            if type(value) in _TYPES:
-                types.setdefault(key, _TYPES[type(value)])
+            kind = _TYPES.get(type(value))
+            # Programs write 4.0 as 4, and Arrow would refuse all blocks with a 4.5 as integers.
+            if kind and (key not in types or {kind, types[key]} == _NUMBERS):
+                types[key] = pa.float64() if key in types else kind
     if not types:
         raise DataError(
             "holds no JSON object with values",
@@ -91,6 +93,7 @@ def json_schema(file: File) -> pa.Schema:
 
 
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+_NUMBERS = {pa.int64(), pa.float64()}
 
 
 def json_pieces(
