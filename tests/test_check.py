@@ -358,6 +358,15 @@ def test_ids_that_are_probably_the_same(pair: tuple[str, str]) -> None:
     assert ids.alike == IdExamples(1, f"{pair[0]!r} and {pair[1]!r}")
 
 
+def test_blanks_around_ids_are_one_warning() -> None:
+    blanks = with_ids([" 7", "7", *(str(n) for n in range(10, 58))])
+    assert set(warned(blanks)) == {"user ids start or end with a blank"}
+    both = with_ids([" bob", "Bob", *(f"c{n}" for n in range(48))])
+    assert set(warned(both)) == {
+        "user ids start or end with a blank", "user ids differ only by case, blanks or zeros",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("k", "ns"), [(2, 13), (10, 13), (12, 13), (20, 15), (110, 60)])
 def test_cost_follows_the_rows_of_the_kernels(k: int, ns: float) -> None:
     ratings = with_times([10**9])

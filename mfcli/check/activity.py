@@ -52,7 +52,8 @@ class IdForms:
     blanks : IdExamples
         Ids that start or end with a blank.
     alike : IdExamples
-        Ids that differ from an earlier one only in case, blanks or zeros.
+        Ids without blanks around them that differ from an earlier one only in case, inner blanks or
+        zeros.
     stray : IdExamples
         Ids that are not whole numbers, if at most 1% of the ids (or one of at least ten) are.
     """
@@ -146,7 +147,7 @@ def _forms(ids: pa.Array, counts: Counts) -> IdForms:
         padded=found,
         uneven=found.count > 0 and lengths["min"] != lengths["max"],
         blanks=_examples(ids, pc.not_equal(trimmed, ids)),
-        alike=_alike(ids),
+        alike=_alike(trimmed.unique()),  # blanks around ids are reported already
         # `len(ids) >= 10` counts as 1 or 0: a single id among at least ten is stray, too.
         stray=stray if stray.count <= max(len(ids) // 100, len(ids) >= 10) else _NONE,
     )
