@@ -46,6 +46,15 @@ OnFault = Callable[[int, Fault, Sequence[str]], None]
 """Called with the number of a line, the fault and the fields; raises an error or skips the line."""
 
 
+def stopping(place: Callable[[int], str], remedy: Text = "") -> OnFault:
+    """Return a function that raises the error of a faulty row, given the place of its number."""
+
+    def on_fault(number: int, fault: Fault, fields: Sequence[str]) -> None:
+        raise fault.error(place(number), remedy)
+
+    return on_fault
+
+
 @dataclass
 class Rejects:
     """Skipped rows; a context manager that closes their list.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from mfcli.data.arguments import check_reading
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
-from mfcli.data.faults import Fault
+from mfcli.data.faults import stopping
 from mfcli.data.formats.columns import find_columns
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
@@ -56,8 +56,9 @@ def ratings_from(
     positions = find_columns(_PLACE, names, columns)
     found = {role: names[position] for role, position in positions.items()}
     arrays = {role: column(position, role) for role, position in positions.items()}
+    stop = stopping(lambda number: _place(number - 1))
     collected = Collector()
-    collected.add(rating_piece(sound_columns(_PLACE, found, arrays, _stop)))
+    collected.add(rating_piece(sound_columns(_PLACE, found, arrays, stop)))
     rows = len(arrays["rating"])
     if not rows:
         raise DataError("holds no rating", place=_PLACE)
@@ -82,10 +83,6 @@ def ratings_from(
 def _place(row: int) -> str:
     """Return a row, given its position from 0, as the place in a message."""
     return f"{_PLACE}: row {row + 1}"
-
-
-def _stop(row: int, fault: Fault, fields: Sequence[str]) -> None:
-    raise fault.error(_place(row - 1), "")
 
 
 def _columns_of(table: Any) -> tuple[list[str], Column]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sized
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_arrow_mask, to_texts
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.faults import Fault
+from mfcli.data.faults import stopping
 from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.quotes import Quotes
@@ -84,10 +84,8 @@ def read_pairs(
         pieces = table_pieces(layout.file, layout.format)
         return in_order(pieces, lambda piece: work(_TablePairs(layout, piece)), threads)
 
-    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
-        raise fault.error(layout.place(line), "correct the line")
-
-    strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=whole)
+    stop = stopping(layout.place, "correct the line")
+    strictly = partial(plain_pairs, layout, on_fault=stop, utf8=whole)
     return read_text(layout, lambda piece: work(_TextPairs(piece, whole)), strictly, threads)
 
 
@@ -182,14 +180,10 @@ class _TablePairs:
     """
 
     def __init__(self, layout: Layout, piece: TablePiece) -> None:
-        def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
-            raise fault.error(layout.place(row), "correct the row")
-
         self._layout, self._table = layout, piece.table
         columns = {role: piece.table.column(n) for role, n in layout.columns.items()}
-        ids = sound_columns(
-            layout.file, layout.roles, columns, on_fault, piece.before, piece.invalid
-        )
+        stop = stopping(layout.place, "correct the row")
+        ids = sound_columns(layout.file, layout.roles, columns, stop, piece.before, piece.invalid)
         self.user, self.item = ids["user"], ids["item"]
 
     def as_text(self, column: pa.Array) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import one_array, to_texts
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.faults import Fault
+from mfcli.data.faults import stopping
 from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.columns import ALIASES
 from mfcli.data.formats.encodings import UTF8, guess_remedy
@@ -153,17 +152,13 @@ def _warn_of_other_titles(path: Path, item: pa.Array, title: pa.Array, first: pa
 
 def _read(layout: Layout) -> pa.Table:
     """Read the columns of the roles as text; an id must not be empty."""
-
-    def on_fault(line: int, fault: Fault, fields: Sequence[str]) -> None:
-        raise fault.error(layout.place(line), "")
-
     if layout.format != "text":
         pieces = [
             _texts_of(layout, piece)
             for piece, _ in table_pieces(layout.file, layout.format, [*layout.roles.values()])
         ]
     else:
-        strictly = partial(plain_pairs, layout, on_fault=on_fault, utf8=True)
+        strictly = partial(plain_pairs, layout, on_fault=stopping(layout.place), utf8=True)
         pieces = [piece for piece, _ in read_text(layout, _parsed, strictly, 1)]
     # A file without rows has no pieces, and tables cannot be joined without a schema.
     empty = pa.schema([(role, pa.string()) for role in layout.columns]).empty_table()
@@ -180,12 +175,10 @@ def _parsed(piece: TextPiece) -> pa.Table:
 
 
 def _texts_of(layout: Layout, piece: TablePiece) -> pa.Table:
-    def on_fault(row: int, fault: Fault, fields: Sequence[str]) -> None:
-        raise fault.error(layout.place(row), "")
-
     columns = {role: piece.table[name] for role, name in layout.roles.items()}
     ids = {role: column for role, column in columns.items() if role != "title"}
-    texts = sound_columns(layout.file, layout.roles, ids, on_fault, piece.before, piece.invalid)
+    stop = stopping(layout.place)
+    texts = sound_columns(layout.file, layout.roles, ids, stop, piece.before, piece.invalid)
     if "title" in columns:
         title = one_array(columns["title"]).cast(pa.string())
         # A missing title is empty, as in a text.
