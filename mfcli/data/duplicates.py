@@ -102,9 +102,8 @@ def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:
     late = np.flatnonzero((times[1:] < times[:-1]) & ~begins[1:])
     if not len(late):
         return
-    number = np.cumsum(
-        begins
-    )  # of the pair of each rating; `late` has the rating before a late one
+    number = np.cumsum(begins)  # of the pair of each rating
+    # `late` has the positions before those of late ratings.
     rows = np.flatnonzero(np.isin(number, number[late + 1]))
     # lexsort sorts by its last key first: by pair, then by time; it is stable.
     order[rows] = order[rows[np.lexsort((times[rows], number[rows]))]]

@@ -28,7 +28,7 @@ from mfcli.data.ids import empty_ids, is_text
 from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
-from mfcli.data.sources import digest, open_sources
+from mfcli.data.sources import HEAD, digest, open_sources
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
@@ -36,7 +36,6 @@ from mfcli.errors import DataError, Param, Text
 from mfcli.storage import check_memory
 from mfcli.types import Progress
 
-_HEAD = 1 << 16  # bytes by which the length of lines is estimated
 _BYTES = 40  # smallest memory per rating while it is read and split
 _PARSERS = 4  # threads that parse
 _HASHED = pa.dictionary(pa.int32(), pa.string())  # Python sees each id once per piece
@@ -151,7 +150,7 @@ def _ratings_in(layout: Layout) -> int:
     if rows is not None:
         return rows
     with layout.file.reading() as (stream, _):
-        head = stream.read(_HEAD)
+        head = stream.read(HEAD)
     # Low, since all lines count as the longest, and compressed files with their stored size.
     longest = max(map(len, head.splitlines()), default=1) + 1
     return layout.file.bytes // longest

@@ -25,6 +25,9 @@ from mfcli.storage import scratch_errors, scratch_file, sha256
 HEAD = 1 << 16  # enough for hundreds of rows; read several times, so it should be small
 """Number of bytes at the start of a file that tell its format, encoding and layout."""
 
+COLUMNAR = {b"PAR1": "parquet", b"ARROW1": "arrow"}
+"""The formats that are no text as a whole, by their first bytes."""
+
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bz2",
@@ -37,7 +40,6 @@ _MAGIC = {
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 _SUFFIXES = {"", ".csv", ".tsv", ".txt", ".dat", ".data", ".base", ".test", ".parquet"}
 _SUFFIXES |= {".arrow", ".feather", ".json", ".jsonl", ".ndjson"}
-_COLUMNAR = (b"PAR1", b"ARROW1")  # the first bytes of files that hold no text as a whole
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+(.*)")  # two letters or more, unlike a drive
 
 
@@ -175,7 +177,7 @@ def _with_encoding(file: File, chosen: str) -> tuple[File, bool]:
     with file.reading() as (stream, _):
         head = stream.read(HEAD)
     refuse_known_format(file, head)
-    if head.startswith(_COLUMNAR):
+    if head.startswith(tuple(COLUMNAR)):
         if file.compression:  # their readers need random access
             rule = f"is a columnar file within {file.compression} data"
             raise DataError(rule, place=file, remedy="decompress it first")

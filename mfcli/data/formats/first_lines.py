@@ -11,7 +11,8 @@ from mfcli.data.formats.separators import split_lines
 from mfcli.data.sources import File
 
 _MISSING = {"", "nan", "na", "n/a", "null", "none"}  # values of a matrix without a rating
-_WIDE = 10  # columns; a list of ratings with as many numbers is rare
+WIDE = 10
+"""Number of columns of a matrix; a list of ratings with as many numbers is rare."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class FirstLines:
 
     def looks_like_matrix(self, rows: Sequence[Sequence[str]]) -> bool:
         """Return whether rows hold an id and many numbers, some perhaps missing."""
-        return len(self.fields) >= _WIDE and bool(rows) and all(map(self._is_matrix_row, rows))
+        return len(self.fields) >= WIDE and bool(rows) and all(map(self._is_matrix_row, rows))
 
     def _is_matrix_row(self, row: Sequence[str]) -> bool:
         values = (value.strip() for value in row[1:])  # the first field is an id

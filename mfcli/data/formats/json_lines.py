@@ -5,6 +5,7 @@ Arrow parses blocks of whole lines. A block that it refuses is parsed line by li
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import shlex
@@ -34,7 +35,7 @@ def is_json_lines(file: File, head: bytes) -> bool:
     DataError
         If it is other JSON, or Python code.
     """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANK)
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip(_BLANK)
     if _ARRAY.match(start):
         rows = "json.load(sys.stdin)"
         raise _convertible(file, "is a JSON array, not one JSON object per line", "", rows)
@@ -73,7 +74,7 @@ def json_schema(file: File) -> pa.Schema:
     """
     with file.reading() as (stream, _):
         head = stream.read(HEAD)
-    lines = head.removeprefix(b"\xef\xbb\xbf").strip(_BLANK).splitlines()
+    lines = head.removeprefix(codecs.BOM_UTF8).strip(_BLANK).splitlines()
     if len(head) == HEAD and len(lines) > 1:
         lines.pop()  # it may be cut off
     types: dict[str, pa.DataType] = {}
@@ -116,7 +117,7 @@ def json_pieces(
 def _blocks(file: File, stream: Any) -> Iterator[bytes]:
     """Cut a text into blocks of whole lines."""
     # A byte order mark would be a syntax error.
-    rest = stream.read(3).removeprefix(b"\xef\xbb\xbf")
+    rest = stream.read(3).removeprefix(codecs.BOM_UTF8)
     while block := stream.read(_BLOCK):
         end = block.rfind(b"\n") + 1
         if end:

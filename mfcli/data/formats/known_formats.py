@@ -9,8 +9,8 @@ from mfcli.errors import DataError
 
 _TAR_MAGIC = slice(257, 262)  # "ustar" is in the header of the first member
 _DUCKDB_MAGIC = slice(8, 12)
-_AS_CSV = "save it as CSV"
-_IN_PYTHON = "load it in Python and write it with DataFrame.to_csv(..., index=False)"
+AS_CSV = "save it as CSV"
+IN_PYTHON = "load it in Python and write it with DataFrame.to_csv(..., index=False)"
 _IN_R = 'load it in R and write it with write.csv(..., "ratings.csv", row.names = FALSE)'
 _EXTRACT = "extract it, and name the file of ratings"
 
@@ -22,14 +22,14 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel 97 workbook (.xls)", _AS_CSV),
+    _Kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel 97 workbook (.xls)", AS_CSV),
     _Kind(
         b"SQLite format 3\0",
         "an SQLite database",
         "export a table, as with: sqlite3 -header -csv FILE 'SELECT * FROM TABLE' > ratings.csv",
     ),
-    _Kind(b"\x93NUMPY", "a NumPy array (.npy)", _IN_PYTHON),
-    _Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", _IN_PYTHON),
+    _Kind(b"\x93NUMPY", "a NumPy array (.npy)", IN_PYTHON),
+    _Kind(b"\x89HDF\r\n\x1a\n", "an HDF5 file", IN_PYTHON),
     _Kind(b"MATLAB", "a MATLAB file (.mat)", "write it as CSV, as with writematrix"),
     _Kind(b"FEA1", "a Feather file of version 1", "write it again with a newer version of Arrow"),
     _Kind(b"\xff\xff\xff\xff", "an Arrow stream", "write it as an Arrow file or as Parquet"),
@@ -44,9 +44,9 @@ _KINDS = (
     _Kind(b"\x04\x22\x4d\x18", "LZ4 data", "decompress it, as with: lz4 -d FILE ratings.csv"),
     _Kind(b"\x1f\x9d", "Unix compress data (.Z)", "decompress it, as with: gzip -d FILE"),
     _Kind(b"\xff\x06\0\0sNaPpY", "Snappy data", "decompress it"),
-    _Kind(b"%PDF-", "a PDF document", _AS_CSV),
-    _Kind(b"$FL2", "an SPSS file (.sav)", _AS_CSV),
-    _Kind(b"<stata_dta>", "a Stata file (.dta)", _AS_CSV),
+    _Kind(b"%PDF-", "a PDF document", AS_CSV),
+    _Kind(b"$FL2", "an SPSS file (.sav)", AS_CSV),
+    _Kind(b"<stata_dta>", "a Stata file (.dta)", AS_CSV),
     _Kind(
         b"version https://git-lfs",
         "a Git LFS pointer, not the file itself",
@@ -115,9 +115,9 @@ def _other(head: bytes) -> _Kind | None:
     if head[_DUCKDB_MAGIC] == b"DUCK":
         return _Kind(b"", "a DuckDB database", "export a table with: COPY ... TO 'ratings.parquet'")
     if _PICKLE.match(head):
-        return _Kind(b"", "a Python pickle, which mfcli does not open", _IN_PYTHON)
+        return _Kind(b"", "a Python pickle, which mfcli does not open", IN_PYTHON)
     if _MARKUP.match(head):
         return _Kind(b"", "a web page (HTML), not the data itself", "download the file again")
     if _XML.match(head):
-        return _Kind(b"", "an XML document", _AS_CSV)
+        return _Kind(b"", "an XML document", AS_CSV)
     return next((kind for pattern, kind in _TEXTS if pattern.match(head)), None)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns
 from mfcli.data.formats.encodings import UTF8
-from mfcli.data.formats.first_lines import FirstLines
+from mfcli.data.formats.first_lines import WIDE, FirstLines
 from mfcli.data.formats.header import has_header, is_rating, names_columns
 from mfcli.data.formats.numbers import is_number
 from mfcli.data.formats.preamble import Preamble, read_preamble
@@ -18,8 +18,6 @@ from mfcli.data.formats.tables import table_format, table_schema
 from mfcli.data.formats.unnamed import doubt_about, find_positions
 from mfcli.data.sources import HEAD, File
 from mfcli.errors import DataError, MfcliWarning
-
-_WIDE = 10  # columns; fewer numbers are no matrix
 
 
 @dataclass(frozen=True)
@@ -197,7 +195,7 @@ def _commented_header(
 def _is_matrix(schema: pa.Schema) -> bool:
     numbers = [pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in schema.types]
     # One column may hold the users.
-    return len(numbers) >= _WIDE and sum(numbers) >= len(numbers) - 1
+    return len(numbers) >= WIDE and sum(numbers) >= len(numbers) - 1
 
 
 def _check_widths(first: FirstLines) -> None:

@@ -10,7 +10,7 @@ from mfcli.data.formats.arrow_ipc import arrow_pieces, arrow_rows, arrow_schema
 from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.json_lines import is_json_lines, json_pieces, json_schema
 from mfcli.data.formats.parquet import parquet_pieces, parquet_rows, parquet_schema
-from mfcli.data.sources import File
+from mfcli.data.sources import COLUMNAR, File
 
 _SCHEMAS = {"parquet": parquet_schema, "arrow": arrow_schema, "json": json_schema}
 _ROWS = {"parquet": parquet_rows, "arrow": arrow_rows}  # JSON would have to be parsed
@@ -32,11 +32,8 @@ def table_format(file: File, head: bytes) -> str:
         If the file is JSON that is not written as one object per line.
     """
     # The content decides, since names and suffixes are often wrong.
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if head.startswith(b"ARROW1"):
-        return "arrow"
-    return "json" if is_json_lines(file, head) else ""
+    columnar = next((kind for magic, kind in COLUMNAR.items() if head.startswith(magic)), "")
+    return columnar or ("json" if is_json_lines(file, head) else "")
 
 
 def table_schema(file: File, format: str) -> pa.Schema:

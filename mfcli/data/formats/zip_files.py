@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
+from mfcli.data.formats.known_formats import AS_CSV, IN_PYTHON
 from mfcli.errors import DataError
 
 DAMAGES = (zipfile.BadZipFile, zlib.error)
@@ -65,10 +66,9 @@ def _only_member(archive: zipfile.ZipFile, place: object) -> zipfile.ZipInfo:
     names = archive.namelist()
     for name, kind in _SAVED_IN_ZIP.items():
         if name in names:
-            raise DataError(f"is {kind}", place=place, remedy="save it as CSV")
+            raise DataError(f"is {kind}", place=place, remedy=AS_CSV)
     if names and all(name.endswith(".npy") for name in names):
-        remedy = "load it in Python and write it with DataFrame.to_csv(..., index=False)"
-        raise DataError("is an archive of NumPy arrays (.npz)", place=place, remedy=remedy)
+        raise DataError("is an archive of NumPy arrays (.npz)", place=place, remedy=IN_PYTHON)
     # macOS adds folders, and files with a dot in front, to an archive of one file.
     members = [member for member in archive.infolist() if _is_data(member)]
     if len(members) != 1:
