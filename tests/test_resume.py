@@ -17,7 +17,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.training import Keeper, fit, loop, read_checkpoint
+from mfcli.training import Checkpoint, Keeper, checkpoints, fit, loop, read_checkpoint
 
 Train: TypeAlias = Callable[..., Outcome]
 
@@ -114,6 +114,41 @@ def test_an_error_of_the_system_leaves_the_older_checkpoint(
     monkeypatch.setattr(loop, "make_engine", fail)
     assert train("--epochs", 2).code == 1
     assert snapshot(Path()) == before
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_older_checkpoint_stays_until_the_new_one_replaces_it(
+    train: Train, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """If the process is killed in between, `--resume` finds the older one."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def interrupted(folder: Path, made: Checkpoint) -> None:
+        found = [snapshot(Path(name)) for name in ("checkpoint", ".checkpoint.older")]
+        assert [list(files.values()) for files in found] == [list(older.values())] * 2
+        raise KeyboardInterrupt
+
+    train("--epochs", 1)
+    before, older = snapshot(Path()), snapshot(Path("checkpoint"))
+    monkeypatch.setattr(checkpoints, "write_checkpoint", interrupted)
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    done = train("--epochs", 2)
+    assert "note: stopped before training began; no file was changed" in done.err
+    assert snapshot(Path()) == before
+
+
+def test_the_older_checkpoint_is_removed_after_the_first_new_one(
+    train: Train, stopped: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the end of the training, which may be killed."""
+    train("--epochs", 1)
+    monkeypatch.setattr(loop.Keeper, "close", lambda keeper: closed.append(keeper.kept))
+    closed: list[int | None] = []
+    stopped(3, "--epochs", 3)
+    assert closed[:3] == [None, 1, 2]
 
 
 def test_checkpoints_in_containers(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

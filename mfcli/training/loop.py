@@ -182,9 +182,9 @@ def fit(
         resume.check(config if resume.has_state else begin.config, split.hash)
     _check_scale(split)
     _check_memory(split, config, plan)
-    if keeper and not (resume and resume.has_state):
-        keeper.begin(begin)
     try:
+        if keeper and not (resume and resume.has_state):
+            keeper.begin(begin)
         on_plan(plan)
         run = _Run(split, config, plan, threads or cores(), resume)
         while not run.is_done():
