@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from conftest import Outcome, Run
-from contents import snapshot
+from contents import names, snapshot
 from planted import planted_split
 
 from mfcli.config import Config
@@ -75,8 +75,7 @@ def test_a_training_without_a_checkpoint_does_not_resume_an_older_one(
         " --resume"
     )
     assert result(".") == before
-    names = ["checkpoint", "folds", "history.json", "model", "split"]
-    assert sorted(path.name for path in Path().iterdir()) == names
+    assert names(Path()) == ["checkpoint", "folds", "history.json", "model", "split"]
     assert not read_checkpoint(Path("checkpoint")).has_state
     again = train("--resume")
     assert again.code == 0, again.err
@@ -100,6 +99,14 @@ def test_a_training_that_fails_at_once_leaves_the_older_checkpoint(train: Train)
     train("--epochs", 1)
     before = snapshot(Path())
     assert train("--lr", 1e5).code == 1
+    assert snapshot(Path()) == before
+
+
+def test_folds_that_fail_at_once_leave_all_older_checkpoints(train: Train) -> None:
+    place = ("--split", "folds", "--out", "o")
+    train(*place, "--epochs", 1)
+    before = snapshot(Path())
+    assert train(*place, "--lr", 1e5).code == 1
     assert snapshot(Path()) == before
 
 
@@ -140,15 +147,18 @@ def test_the_older_checkpoint_stays_until_the_new_one_replaces_it(
     assert snapshot(Path()) == before
 
 
-def test_the_older_checkpoint_is_removed_after_the_first_new_one(
-    train: Train, stopped: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_older_checkpoint_is_removed_after_the_first_new_one(tmp_path: Path) -> None:
     """Not at the end of the training, which may be killed."""
-    train("--epochs", 1)
-    monkeypatch.setattr(loop.Keeper, "close", lambda keeper: closed.append(keeper.kept))
-    closed: list[int | None] = []
-    stopped(3, "--epochs", 3)
-    assert closed[:3] == [None, 1, 2]
+    split, place = planted_split(Config(), **SHAPE), tmp_path / "checkpoint"
+    fit(split, Config(k=2, epochs=1), keeper=Keeper(place, 1))
+    found: list[list[str]] = []
+    fit(
+        split,
+        Config(k=2, epochs=2),
+        keeper=Keeper(place, 1),
+        on_epoch=lambda epoch: found.append(names(tmp_path)),  # before its checkpoint
+    )
+    assert found == [[".checkpoint.older", "checkpoint"], ["checkpoint"]]
 
 
 def test_checkpoints_in_containers(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

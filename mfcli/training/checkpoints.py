@@ -259,6 +259,10 @@ class Keeper:
         Number of epochs between checkpoints. If 0, a checkpoint is written when an interruption
         could otherwise lose more than a minute of training, or earlier if writing takes less than a
         fiftieth of the time.
+    others : mapping of str, optional
+        Folders of the other trainings of the run, such as those of folds, and the hashes of their
+        splits. Their checkpoints begin with that of this training, so that all resume alike, and
+        their older ones come back with the older one of this training.
 
     Attributes
     ----------
@@ -266,8 +270,11 @@ class Keeper:
         Epoch of the last checkpoint that was written; None if there is none.
     """
 
-    def __init__(self, folder: Path, every: int = 0) -> None:
+    def __init__(
+        self, folder: Path, every: int = 0, others: Mapping[Path, str] | None = None
+    ) -> None:
         self._folder, self._every = folder, every
+        self._others = {Keeper(other): split for other, split in (others or {}).items()}
         # Beside the folder that a link points to, on whose disk files can be linked.
         place = folder.resolve()
         self._older = place.with_name(f".{place.name}.older")
@@ -291,6 +298,8 @@ class Keeper:
         self.kept = 0  # from here on, the checkpoint is that of this training
         try:
             write_checkpoint(self._folder, checkpoint)
+            for other, split_hash in self._others.items():
+                other.begin(dataclasses.replace(checkpoint, split_hash=split_hash))
         except BaseException:  # Ctrl-C, too: the training has not begun
             self.fail()
             raise
@@ -301,7 +310,7 @@ class Keeper:
         It also stays in the first one until the new checkpoint replaces it, so that a process that
         is killed in between leaves one of them.
         """
-        self.close()
+        _discard(self._older)
         found = [name for name in CHECKPOINT_FILES if (self._folder / name).exists()]
         if found:
             self._older.mkdir(0o700)
@@ -320,10 +329,14 @@ class Keeper:
             for name in found:
                 (self._older / name).replace(self._folder / name)
         self.kept = None
+        for other in self._others:
+            other.fail()
 
     def close(self) -> None:
         """Remove the older checkpoint."""
         _discard(self._older)
+        for other in self._others:
+            other.close()
 
     def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint after an epoch if one is due or the epoch is the last one."""
