@@ -133,6 +133,7 @@ def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path])
     saved("b", measured(split, 2, replace(CONFIG, seed=4)))
     Path("empty").mkdir()
     Path("history.json").write_text('{"loss": [1]}')
+    start(split, Config()).save("a/model")
     for args, code, message in (
         (["a"], 2, "name at least two runs, such as: mfcli compare runs/a runs/b"),
         (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),
@@ -141,6 +142,7 @@ def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path])
             1,
             "empty: contains no metrics.json; create it with: mfcli evaluate --model",
         ),
+        (["b", "a/model"], 1, "a/model: is a model folder, not the folder of a run; use a"),
         (["a", "none.json"], 1, "none.json: cannot be read: No such file or directory"),
         (
             ["a", "history.json"],

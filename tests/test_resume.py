@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 import pytest
 from conftest import Outcome, Run
-from contents import snapshot
+from contents import names, snapshot
 from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.training import Keeper, fit, loop, read_checkpoint
+from mfcli.training import Checkpoint, Keeper, checkpoints, fit, loop, read_checkpoint
 
 Train: TypeAlias = Callable[..., Outcome]
 
@@ -75,8 +75,7 @@ def test_a_training_without_a_checkpoint_does_not_resume_an_older_one(
         " --resume"
     )
     assert result(".") == before
-    names = ["checkpoint", "folds", "history.json", "model", "split"]
-    assert sorted(path.name for path in Path().iterdir()) == names
+    assert names(Path()) == ["checkpoint", "folds", "history.json", "model", "split"]
     assert not read_checkpoint(Path("checkpoint")).has_state
     again = train("--resume")
     assert again.code == 0, again.err
@@ -103,6 +102,14 @@ def test_a_training_that_fails_at_once_leaves_the_older_checkpoint(train: Train)
     assert snapshot(Path()) == before
 
 
+def test_folds_that_fail_at_once_leave_all_older_checkpoints(train: Train) -> None:
+    place = ("--split", "folds", "--out", "o")
+    train(*place, "--epochs", 1)
+    before = snapshot(Path())
+    assert train(*place, "--lr", 1e5).code == 1
+    assert snapshot(Path()) == before
+
+
 def test_an_error_of_the_system_leaves_the_older_checkpoint(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +121,44 @@ def test_an_error_of_the_system_leaves_the_older_checkpoint(
     monkeypatch.setattr(loop, "make_engine", fail)
     assert train("--epochs", 2).code == 1
     assert snapshot(Path()) == before
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_the_older_checkpoint_stays_until_the_new_one_replaces_it(
+    train: Train, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """If the process is killed in between, `--resume` finds the older one."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def interrupted(folder: Path, made: Checkpoint) -> None:
+        found = [snapshot(Path(name)) for name in ("checkpoint", ".checkpoint.older")]
+        assert [list(files.values()) for files in found] == [list(older.values())] * 2
+        raise KeyboardInterrupt
+
+    train("--epochs", 1)
+    before, older = snapshot(Path()), snapshot(Path("checkpoint"))
+    monkeypatch.setattr(checkpoints, "write_checkpoint", interrupted)
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    done = train("--epochs", 2)
+    assert "note: stopped before training began; no file was changed" in done.err
+    assert snapshot(Path()) == before
+
+
+def test_the_older_checkpoint_is_removed_after_the_first_new_one(tmp_path: Path) -> None:
+    """Not at the end of the training, which may be killed."""
+    split, place = planted_split(Config(), **SHAPE), tmp_path / "checkpoint"
+    fit(split, Config(k=2, epochs=1), keeper=Keeper(place, 1))
+    found: list[list[str]] = []
+    fit(
+        split,
+        Config(k=2, epochs=2),
+        keeper=Keeper(place, 1),
+        on_epoch=lambda epoch: found.append(names(tmp_path)),  # before its checkpoint
+    )
+    assert found == [[".checkpoint.older", "checkpoint"], ["checkpoint"]]
 
 
 def test_checkpoints_in_containers(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -437,6 +437,30 @@ def test_a_resumed_search_replaces_only_the_file_that_it_wrote(
     assert quick(*stored, 4).code == 0
 
 
+def test_a_resumed_search_does_not_train_with_the_settings_of_init_again(
+    quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained() -> int:
+        return sum('"advised"' in line for line in Path("s.jsonl").read_text().splitlines())
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    words = ("--storage", "s.jsonl", "--json", "--trials")
+    first = json.loads(quick(*words, 2).out)
+    assert trained() == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(mfcli.search.outcome, "fit", fail)
+        again = json.loads(quick(*words, 3).out)
+    assert again["recommended_rmse"] == first["recommended_rmse"]
+    assert trained() == 1
+    # Another version of mfcli may recommend other settings.
+    monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 3})
+    other = json.loads(quick(*words, 3).out)
+    assert other["recommended_rmse"] != first["recommended_rmse"]
+    assert trained() == 2
+
+
 def test_a_stopped_search_can_be_resumed_without_force(
     quick: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:

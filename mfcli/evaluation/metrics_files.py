@@ -7,6 +7,7 @@ from typing import Any
 
 from mfcli.errors import ArtifactError, Param
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
+from mfcli.model import KERAS_FILE
 from mfcli.storage import read_json, to_record
 
 METRICS_FILE = "metrics.json"
@@ -26,6 +27,9 @@ def metrics_file(path: Path) -> Path:
         return path  # if it is missing, the reader reports it
     file = path / METRICS_FILE
     if not file.is_file():
+        if (path / KERAS_FILE).exists():
+            rule = "is a model folder, not the folder of a run"
+            raise ArtifactError(rule, place=path, remedy=f"use {path.parent}")
         raise ArtifactError(
             f"contains no {METRICS_FILE}",
             place=path,

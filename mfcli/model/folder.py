@@ -202,7 +202,9 @@ def read_model_record(folder: Path) -> ModelRecord:
 def _read_record(folder: Path) -> ModelRecord:
     path = folder / _RECORD
     if not exists(path):
-        raise ArtifactError("holds no model", place=folder, remedy="train one with: mfcli train")
+        inner = folder / "model"  # `--model run` in place of `--model run/model`
+        remedy = f"use {inner}" if exists(inner / _RECORD) else "train one with: mfcli train"
+        raise ArtifactError("holds no model", place=folder, remedy=remedy)
     return read_record(path, ModelRecord, remedy=_REMEDY)
 
 

@@ -60,20 +60,18 @@ def recommended_config(split: Split, base: Config) -> Config:
 
 
 def recommended_candidate(
-    split: Split,
-    base: Config,
+    search: Search,
     *,
     threads: int | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Candidate:
-    """Train with the settings that `mfcli init` recommends.
+    """Train with the settings that `mfcli init` recommends, unless the storage has the result.
 
     Parameters
     ----------
-    split : Split
-        With validation ratings; see `with_validation`.
-    base : Config
-        Its seed is used. Its settings of other stages are kept, except for recommended ones.
+    search : Search
+        The seed of its `base` is used. The settings of other stages in `base` are kept, except for
+        recommended ones.
     threads : int, optional
     on_epoch : callable, optional
         Called with each epoch.
@@ -83,9 +81,15 @@ def recommended_candidate(
     LimitError, TrainingError
         If the training fails.
     """
+    split, base = search.split, search.base
     advice = advise(split)
-    fitted = fit(split, recommended_config(split, base), threads=threads, on_epoch=on_epoch)
-    rmse = math.sqrt(fitted.losses["val_mse"])
+
+    def train() -> float:
+        config = recommended_config(split, base)
+        fitted = fit(split, config, threads=threads, on_epoch=on_epoch)
+        return math.sqrt(fitted.losses["val_mse"])
+
+    rmse = search.advised_rmse({one.name: one.value for one in advice}, train)
     title = f"Settings of mfcli init: {_result(rmse, split)}"
     changed = _changed(base)
     # Settings of other stages, such as the baselines' damping, are not the search's to change.

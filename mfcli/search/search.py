@@ -145,6 +145,16 @@ class Search:
         if self._stored:
             self._stored.add_file(path)
 
+    def advised_rmse(self, settings: dict[str, Any], train: Callable[[], float]) -> float:
+        """Return the validation RMSE of recommended settings; train only if it is not stored."""
+        stored = self._stored
+        if stored and (known := stored.rmse_of(settings)) is not None:
+            return known
+        rmse = train()
+        if stored:
+            stored.add_advised(settings, rmse)
+        return rmse
+
     def _next(self, trials: int) -> list[int]:
         """Return the numbers of the next trials, all of one round, up to a number of trials."""
         done = {trial.trial for trial in self._trials}

@@ -1,4 +1,4 @@
-"""The file that keeps a search: a journal of its trials, and of the settings files it wrote."""
+"""The file that keeps a search: its trials, what `mfcli init` gave, and which files it wrote."""
 
 from __future__ import annotations
 
@@ -61,6 +61,21 @@ class WrittenFile(Section):
     wrote: str
 
 
+class Advised(Section):
+    """What the settings that `mfcli init` recommends gave.
+
+    Attributes
+    ----------
+    advised : dict
+        The settings by name.
+    rmse : float
+        On the validation ratings.
+    """
+
+    advised: dict[str, Any]
+    rmse: float
+
+
 class StoredSearch:
     """A search in a file that is open; see `open_search`.
 
@@ -74,9 +89,12 @@ class StoredSearch:
         self._journal = journal
         self.trials: list[Trial] = []
         self._written: set[str] = set()
+        self._advised: list[Advised] = []
         for number, line in enumerate(journal.lines):
             if "wrote" in line:
                 self._written.add(journal.to_section(number, WrittenFile).wrote)
+            elif "advised" in line:
+                self._advised.append(journal.to_section(number, Advised))
             else:
                 self.trials.append(journal.to_section(number, Trial))
 
@@ -90,6 +108,17 @@ class StoredSearch:
         if digest not in self._written:
             self._journal.append(WrittenFile(digest))
             self._written.add(digest)
+
+    def add_advised(self, settings: dict[str, Any], rmse: float) -> None:
+        """Store what the recommended settings gave."""
+        line = Advised(settings, rmse)
+        self._journal.append(line)
+        self._advised.append(line)
+
+    def rmse_of(self, settings: dict[str, Any]) -> float | None:
+        """Return what recommended settings gave, None if it is not stored."""
+        # Another version of mfcli may recommend other settings.
+        return next((one.rmse for one in self._advised if one.advised == settings), None)
 
     def wrote(self, path: Path) -> bool:
         """Return whether the search wrote a file that is unchanged since."""

@@ -14,7 +14,6 @@ from .compilation import (
     kernel as kernel,
 )
 from .digests import sha256 as sha256
-from .exchange import move as move, move_back as move_back
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
 from .journal import (
     Journal as Journal,

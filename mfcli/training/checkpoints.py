@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,8 +25,6 @@ from mfcli.storage import (
     Record,
     check_replaceable,
     exists,
-    move,
-    move_back,
     open_files,
     read_record,
     replacing_folder,
@@ -241,6 +241,14 @@ def _discard(folder: Path) -> None:
         folder.rmdir()
 
 
+def _link(file: Path, other: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no links."""
+    try:
+        os.link(file, other)
+    except OSError:
+        shutil.copy2(file, other)
+
+
 class Keeper:
     """Writes checkpoints during a training.
 
@@ -251,6 +259,10 @@ class Keeper:
         Number of epochs between checkpoints. If 0, a checkpoint is written when an interruption
         could otherwise lose more than a minute of training, or earlier if writing takes less than a
         fiftieth of the time.
+    others : mapping of str, optional
+        Folders of the other trainings of the run, such as those of folds, and the hashes of their
+        splits. Their checkpoints begin with that of this training, so that all resume alike, and
+        their older ones come back with the older one of this training.
 
     Attributes
     ----------
@@ -258,9 +270,12 @@ class Keeper:
         Epoch of the last checkpoint that was written; None if there is none.
     """
 
-    def __init__(self, folder: Path, every: int = 0) -> None:
+    def __init__(
+        self, folder: Path, every: int = 0, others: Mapping[Path, str] | None = None
+    ) -> None:
         self._folder, self._every = folder, every
-        # Beside the folder that a link points to, where a rename moves it.
+        self._others = {Keeper(other): split for other, split in (others or {}).items()}
+        # Beside the folder that a link points to, on whose disk files can be linked.
         place = folder.resolve()
         self._older = place.with_name(f".{place.name}.older")
         self._last, self._cost = time.perf_counter(), 0.0
@@ -275,31 +290,53 @@ class Keeper:
             If the folder holds other files or cannot be written.
         """
         check_replaceable(self._folder, CHECKPOINT_FILES)
-        _discard(self._older)
         try:
-            move(self._folder.resolve(), self._older)
-        except FileNotFoundError:
-            pass  # there is no older one
+            self._set_aside()
         except OSError as error:
-            move_back(self._older, self._folder.resolve())
             rule = f"cannot be written: {error.strerror}"
             raise ArtifactError(rule, place=self._folder) from error
         self.kept = 0  # from here on, the checkpoint is that of this training
         try:
             write_checkpoint(self._folder, checkpoint)
-        except ArtifactError:
+            for other, split_hash in self._others.items():
+                other.begin(dataclasses.replace(checkpoint, split_hash=split_hash))
+        except BaseException:  # Ctrl-C, too: the training has not begun
             self.fail()
             raise
 
+    def _set_aside(self) -> None:
+        """Keep the older checkpoint in a second place.
+
+        It also stays in the first one until the new checkpoint replaces it, so that a process that
+        is killed in between leaves one of them.
+        """
+        _discard(self._older)
+        found = [name for name in CHECKPOINT_FILES if (self._folder / name).exists()]
+        if found:
+            self._older.mkdir(0o700)
+        for name in found:
+            _link(self._folder / name, self._older / name)
+
     def fail(self) -> None:
         """Put the older checkpoint back if training failed before its first checkpoint."""
-        if self.kept == 0:
+        if self.kept != 0:
+            return
+        # The record last: until then, that of this training is valid, which lists no other file.
+        found = [name for name in reversed(CHECKPOINT_FILES) if (self._older / name).exists()]
+        if not found:
             _discard(self._folder)
-            move_back(self._older, self._folder.resolve())
+        with contextlib.suppress(OSError):
+            for name in found:
+                (self._older / name).replace(self._folder / name)
+        self.kept = None
+        for other in self._others:
+            other.fail()
 
     def close(self) -> None:
         """Remove the older checkpoint."""
         _discard(self._older)
+        for other in self._others:
+            other.close()
 
     def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
         """Write a checkpoint after an epoch if one is due or the epoch is the last one."""
@@ -310,6 +347,7 @@ class Keeper:
         self._last = time.perf_counter()
         self._cost = self._last - begin
         self.kept = epoch.epoch
+        self.close()  # `fail` no longer needs it, and a model may be large
 
     def _is_due(self, epoch: Epoch) -> bool:
         if self._every:

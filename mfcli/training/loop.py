@@ -161,30 +161,16 @@ def fit(
     DataError
         If the ratings are too large or too close to each other for the precision of float32.
     """
-    if isinstance(split, Folds):
-        raise ConfigError(
-            f"must be one split, got {len(split)} folds",
-            param="split",
-            remedy="train on each of the folds",
-        )
-    check_type(split, Split, "split", "make one with split(ratings)")
-    check_type(config, Config, "config")
-    if config.patience and split.valid is None and not config.stop_on_test:
-        raise ConfigError(
-            "requires validation ratings",
-            param=Param("patience", config.patience),
-            remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
-                    Param("stop_on_test", True)],
-        )  # fmt: skip
+    _check_arguments(split, config)
     plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
         resume.check(config if resume.has_state else begin.config, split.hash)
     _check_scale(split)
     _check_memory(split, config, plan)
-    if keeper and not (resume and resume.has_state):
-        keeper.begin(begin)
     try:
+        if keeper and not (resume and resume.has_state):
+            keeper.begin(begin)
         on_plan(plan)
         run = _Run(split, config, plan, threads or cores(), resume)
         while not run.is_done():
@@ -200,6 +186,24 @@ def fit(
         if keeper:
             keeper.close()
     return run.result()
+
+
+def _check_arguments(split: Split, config: Config) -> None:
+    if isinstance(split, Folds):
+        raise ConfigError(
+            f"must be one split, got {len(split)} folds",
+            param="split",
+            remedy="train on each of the folds",
+        )
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(config, Config, "config")
+    if config.patience and split.valid is None and not config.stop_on_test:
+        raise ConfigError(
+            "requires validation ratings",
+            param=Param("patience", config.patience),
+            remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
+                    Param("stop_on_test", True)],
+        )  # fmt: skip
 
 
 def _check_scale(split: Split) -> None:

@@ -23,7 +23,7 @@ from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.splits import Split
-    from mfcli.training import Checkpoint, Fit, Plan
+    from mfcli.training import Checkpoint, Fit, Keeper, Plan
 
 _ON_TEST = (
     "validation uses the test ratings, because the split has no validation ratings; choosing a"
@@ -148,10 +148,9 @@ class _Run:
 
     def _fit(self, split: Path, parts: Split) -> Fit:
         out, config, checkpoint = self.targets[split], self._config(split), self.starts.get(split)
-        keeper = training.Keeper(out / training.CHECKPOINT_FOLDER, self.checkpoint_every)
+        keeper = self._keeper(split)
 
         def on_plan(plan: Plan) -> None:
-            self._begin_others(split)
             self._announce(parts, config, checkpoint, plan)
             on_progress(0, len(parts.train))  # shows the bar, now that the table is printed
 
@@ -178,16 +177,16 @@ class _Run:
                 print_note(self._stopped(split, kept))
                 raise
 
-    def _begin_others(self, split: Path) -> None:
-        """Begin the training of all folds with that of the first, so that all resume alike."""
-        if self.starts or split != next(iter(self.targets)):
-            return
-        for other, out in self.targets.items():
-            if other != split:
-                begin = training.Checkpoint.begin(self.settings.config, splits.split_hash(other))
-                keeper = training.Keeper(out / training.CHECKPOINT_FOLDER)
-                keeper.begin(begin)
-                keeper.close()
+    def _keeper(self, split: Path) -> Keeper:
+        """Return the keeper of a split; that of the first fold begins all folds of a new run."""
+        folders = {
+            part: target / training.CHECKPOINT_FOLDER for part, target in self.targets.items()
+        }
+        folder, others = folders[split], dict[Path, str]()
+        if not self.starts and split == next(iter(folders)):
+            del folders[split]
+            others = {other: splits.split_hash(part) for part, other in folders.items()}
+        return training.Keeper(folder, self.checkpoint_every, others)
 
     def _announce(
         self, parts: Split, config: Config, checkpoint: Checkpoint | None, plan: Plan

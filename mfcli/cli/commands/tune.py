@@ -106,7 +106,7 @@ def tune(
         # A resumed search may replace what it wrote itself, unless the user has edited it.
         force = force or search.wrote(out)
         configs.check_new(out, force)
-        advised = _try_recommended(parts, settings.config, threads, end, screen)
+        advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
         output = _Output(search, rival, out, force, plot)
         with trial_lines(search, trials, screen) as on_trial:
@@ -153,15 +153,15 @@ def _with_validation(split: Path, config: Config, given: Given, screen: Screen) 
 
 
 def _try_recommended(
-    parts: Split, config: Config, threads: int | None, end: float, screen: Screen
+    search: Search, threads: int | None, end: float, screen: Screen
 ) -> Candidate | None:
     """Train with the settings of `mfcli init`, unless there are too many ratings or it fails.
 
     It fails if it would take longer than until `end`, a time of the monotonic clock.
     """
-    if len(parts.train) >= searching.LARGE:
+    if len(search.split.train) >= searching.LARGE:
         return None
-    epochs = searching.recommended_config(parts, config).epochs
+    epochs = searching.recommended_config(search.split, search.base).epochs
     columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
     try:
         with screen.bar("trying", *columns) as (_, advance):
@@ -174,12 +174,7 @@ def _try_recommended(
                 advance(epoch.epoch, epochs)
 
             advance(0, epochs)
-            candidate = searching.recommended_candidate(
-                parts,
-                config,
-                threads=threads,
-                on_epoch=on_epoch,
-            )
+            candidate = searching.recommended_candidate(search, threads=threads, on_epoch=on_epoch)
     except (LimitError, TrainingError) as error:
         screen.note(f"cannot train with the settings of mfcli init: {error.phrase(spelled)}")
         return None
