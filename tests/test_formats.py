@@ -169,6 +169,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "sql": ("-- dump\n\nINSERT INTO r VALUES (1, 2, 3);\n", "an SQL dump; export the table as CSV"),
     "arff": ("% c\n@RELATION ratings\n", "an ARFF file; save it as CSV"),
     "zip of several": (archive(a_csv="1", b_csv="2"), "a zip archive of 2 files: a.csv, b.csv; u"),
+    "zip of nothing": (archive(ab="1").replace(b"ab", b"\0b"), "a zip archive of 0 files; un"),
     "zip of many": (archive(**{f"f{n}": "1" for n in range(9)}), "a zip archive of 9 files: f0, "),
     "matrix of pairs": (MATRIX.replace("real", "pattern"), "not a list of ratings, but a matrix"),
     "symmetric": (MATRIX.replace("general", "symmetric"), "not a list of ratings, but a matrix"),

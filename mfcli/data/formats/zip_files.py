@@ -86,6 +86,8 @@ def _only_member(archive: zipfile.ZipFile, place: object) -> zipfile.ZipInfo:
 
 
 def _is_data(member: zipfile.ZipInfo) -> bool:
-    """Return whether a member is not a folder or hidden, and not added by macOS."""
+    """Return whether a member has a name, is no folder, is not hidden and not added by macOS."""
     parts = PurePosixPath(member.filename).parts
+    if not parts:
+        return False
     return not member.is_dir() and parts[0] != "__MACOSX" and not parts[-1].startswith(".")
