@@ -311,7 +311,7 @@ def test_new_users_are_recommended_to(folder: Run) -> None:
     assert [len(own) for own in items.values()] == [38, 39, 40]
     assert not {"3", "7"} & set(items["anna"])
     assert "9" not in items["bob"]
-    every = folder("fold-in", "new.csv", "--n", 40, "--out", "-", "-q", "--include-rated").out
+    every = folder("fold-in", "new.csv", "--n", 40, "--out", "-", "-q", "--exclude", "none").out
     assert len(rows_of(every)) == 120
     model = Model.load(Path("model"))
     best = rows_of(every)[80]  # of zoe, who has rated no known item
@@ -401,10 +401,10 @@ def test_recommend_excludes_pairs_in_rated_files(folder: Run) -> None:
     done = folder(*user, *files, *reading)
     assert done.code == 0, done.err
     assert {row["item"] for row in rows_of(done.out)} == before - {"8", "31"}
-    shutil.rmtree("split")  # not needed with --include-rated
-    done = folder(*user, "--include-rated", *files, *reading)
+    shutil.rmtree("split")  # not needed with --exclude none
+    done = folder(*user, "--exclude", "none", *files, *reading)
     assert len(rows_of(done.out)) == 38
-    refused = folder(*user, "--include-rated", "--decimal", ",")
+    refused = folder(*user, "--exclude", "none", "--decimal", ",")
     assert (refused.code, refused.err) == (
         2,
         "error: --decimal is not used without --rated; omit it\n",
@@ -450,7 +450,7 @@ FAULTS = [
             ["--items", "items.txt"],
             ["--min-count", "3"],
             ["--titles", "titles.csv"],
-            ["--include-rated"],
+            ["--exclude", "none"],
             ["--threads", "1"],
             ["--out", "r.csv"],
         )

@@ -131,7 +131,7 @@ def test_recommend_writes_csv_and_parquet(trained: Run) -> None:
 def test_recommend_narrows_the_choice(trained: Run, split: Split) -> None:
     Path("items.txt").write_text("7\n9\n30\n")
     Path("users.txt").write_text("3\n4\n")
-    options = ["--users", "users.txt", "--out", "-", "--include-rated"]
+    options = ["--users", "users.txt", "--out", "-", "--exclude", "none"]
     rows = rows_of(trained("recommend", *options, "--items", "items.txt").out)
     assert {row["user"] for row in rows} == {"3", "4"}
     assert {row["item"] for row in rows} == {"7", "9", "30"}

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfcli import model as models, predict as prediction, storage
-from mfcli.cli.options import FILES, FieldsGroup
+from mfcli.cli.options import FILES, FieldsGroup, SettingsGroup
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mfcli.config import Config
     from mfcli.model import Model, Rated
     from mfcli.types import Rows
 
-_PANEL = "Recommendations"
+RECOMMENDATIONS = "Recommendations"
+"""Panel of what is recommended."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +29,15 @@ class Listing:
     """Which items to list, and where to write them."""
 
     n: Annotated[
-        int, typer.Option("--n", min=1, help="Length of each list.", rich_help_panel=_PANEL)
+        int, typer.Option("--n", min=1, help="Length of each list.", rich_help_panel=RECOMMENDATIONS)
     ] = 10
-    include_rated: Annotated[
-        bool,
-        typer.Option(
-            "--include-rated",
-            help="Also recommend items that the user has rated.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = False
     items: Annotated[
         Path | None,
         typer.Option(
             "--items",
             metavar="FILE",
             help="Recommend only these items (one id per line, or a table with an item column).",
-            rich_help_panel=_PANEL,
+            rich_help_panel=RECOMMENDATIONS,
         ),
     ] = None
     min_count: Annotated[
@@ -52,7 +46,7 @@ class Listing:
             "--min-count",
             min=0,
             help="Omit items with fewer training ratings.",
-            rich_help_panel=_PANEL,
+            rich_help_panel=RECOMMENDATIONS,
         ),
     ] = 0
     titles: Annotated[
@@ -71,19 +65,25 @@ class Listing:
         model: Model,
         users: Rows,
         exclude: Rated | None,
+        config: Config,
         threads: int | None,
-        encoding: str,
     ) -> pa.Table:
-        """Return the items with the highest predicted ratings for some users."""
+        """Return the items with the highest predicted ratings for some users.
+
+        Of the config, `clip` and `encoding` are used.
+        """
         ranking = models.top_items(
             model,
             users,
             self.n,
             exclude=exclude,
-            candidates=prediction.candidates(model.items, self.items, self.min_count, encoding),
+            candidates=prediction.candidates(
+                model.items, self.items, self.min_count, config.encoding
+            ),
             threads=threads or storage.cores(),
         )
-        return ranking.table(model.users, model.items, "user", "prediction")
+        scale = model.scale if config.clip else None
+        return ranking.table(model.users, model.items, "user", "prediction", scale)
 
     def print(
         self,
@@ -98,5 +98,6 @@ class Listing:
         print_rows(titled, name, self.out, screen, facts)
 
 
+CLIP = SettingsGroup("clip", panel=RECOMMENDATIONS)
 LISTING = FieldsGroup(Listing)
 ListingOptions = Annotated[Listing, LISTING]

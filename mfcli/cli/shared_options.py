@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +35,18 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Overwrite an existing settings file.", rich_help_panel=FILES),
 ]
+
+
+def one_of(name: str, *choices: str) -> Callable[[str], str]:
+    """Return a callback that checks the value of an option."""
+
+    def check(value: str) -> str:
+        if value not in choices:
+            *others, last = choices
+            raise UsageError(f"must be {', '.join(others)} or {last}", param=name, value=value)
+        return value
+
+    return check
 
 
 def refuse(given: Collection[str], names: Collection[str], context: str, remedy: str) -> None:

@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from mfcli.config import Config
 from mfcli.data import Ids, Ratings, Scale, find_rows, id_array
-from mfcli.errors import DataError
+from mfcli.errors import DataError, check_type
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
+from mfcli.splits import Split
 from mfcli.storage import cores
 from mfcli.types import Floats
 
@@ -63,7 +64,8 @@ class Model(StoredModel):
         users: Ids,
         n: int = 10,
         *,
-        exclude: Ratings | None = None,
+        exclude: Split | Ratings | None = None,
+        clip: bool = True,
         threads: int | None = None,
     ) -> pa.Table:
         """Rank items for users by predicted rating.
@@ -73,15 +75,17 @@ class Model(StoredModel):
         users : id or sequence of ids
         n : int
             Number of items for each user.
-        exclude : Ratings, optional
-            Pairs that are not recommended, usually `split.train`.
+        exclude : Split or Ratings, optional
+            Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
+        clip : bool
+            Clip the predictions in the table to the rating scale. The order does not depend on it.
         threads : int, optional
             All cores by default. The result does not depend on it.
 
         Returns
         -------
         Arrow table
-            Columns `user`, `rank` (from 1), `item` and `prediction` (not clipped).
+            Columns `user`, `rank` (from 1), `item` and `prediction`.
 
         Warns
         -----
@@ -92,16 +96,30 @@ class Model(StoredModel):
         ------
         UnknownIdError
             If the model does not know a user.
+        UsageError
+            If `exclude` has another type.
         """
         # Imported here because it loads the compiler, which predictions do not need.
         from mfcli.model.recommendations import Rated, top_items, warn_untrained
 
-        # `exclude` may have other vocabularies: its pairs are matched by their ids.
-        rated = Rated.of(exclude.within(self.users, self.items)) if exclude is not None else None
+        # They may have other vocabularies: pairs are matched by their ids.
+        seen = [part.within(self.users, self.items) for part in _parts(exclude)]
         rows = find_rows(self.users, id_array(users), "user")
         warn_untrained(self.users, rows)
+        rated = Rated.of(*seen) if seen else None
         ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
-        return ranking.table(self.users, self.items, "user", "prediction")
+        scale = self.scale if clip else None
+        return ranking.table(self.users, self.items, "user", "prediction", scale)
+
+
+def _parts(exclude: Split | Ratings | None) -> list[Ratings]:
+    """Return the ratings whose pairs are excluded."""
+    if isinstance(exclude, Split):
+        return [*exclude.parts.values()]
+    if exclude is None:
+        return []
+    check_type(exclude, Ratings, "exclude", "give a split, or ratings such as split.train")
+    return [exclude]
 
 
 def initial_model(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Ratings, Vocabulary
+from mfcli.data import Ratings, Scale, Vocabulary
 from mfcli.errors import warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.top_n import first_unrated, select_top
@@ -40,16 +40,23 @@ class Ranking:
     items: Rows
     scores: Floats
 
-    def table(self, of: Vocabulary, items: Vocabulary, name: str, score: str) -> pa.Table:
-        """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`."""
+    def table(
+        self, of: Vocabulary, items: Vocabulary, name: str, score: str, clip: Scale | None = None
+    ) -> pa.Table:
+        """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`.
+
+        Scores are clipped to a scale if there is one. The order stays that of the raw scores, which
+        tells apart the items at the end of the scale.
+        """
         full = (self.items >= 0).ravel()
+        scores = self.scores.ravel()[full]
         n = self.items.shape[1]
         ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
         columns = {
             name: of.ids.take(pa.array(np.repeat(self.of, n)[full])),
             "rank": pa.array(ranks),
             "item": items.ids.take(pa.array(self.items.ravel()[full])),
-            score: pa.array(self.scores.ravel()[full]),
+            score: pa.array(scores.clip(clip.min, clip.max) if clip else scores),
         }
         return pa.table(columns)
 
@@ -71,7 +78,10 @@ class Rated:
 
     @classmethod
     def of(cls, first: Ratings, *others: Ratings) -> Rated:
-        """Collect the items of ratings with the same vocabularies; unknown ids (-1) are skipped."""
+        """Collect the items of ratings with the same vocabularies; unknown ids (-1) are skipped.
+
+        An item may be in several of them.
+        """
         user = np.concatenate([part.user for part in (first, *others)])
         item = np.concatenate([part.item for part in (first, *others)])
         known = (user >= 0) & (item >= 0)
@@ -209,7 +219,9 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
         scores[length[block, 0] == 0] = -np.inf
         scores[np.arange(len(block)), block] = -np.inf
 
-    return _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
+    ranking = _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
+    # Rounding can give 1.0000001, which is no cosine.
+    return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
 
 
 @one_blas_thread()

@@ -9,12 +9,13 @@ import typer
 
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
-from mfcli.cli.item_lists import LISTING, Listing, ListingOptions
+from mfcli.cli.item_lists import CLIP, LISTING, RECOMMENDATIONS, Listing, ListingOptions
 from mfcli.cli.options import FILES, Given
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
-from mfcli.cli.shared_options import ModelFolder, Threads, refuse
+from mfcli.cli.setting_options import Settings
+from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse
 from mfcli.cli.streams import print_line
 from mfcli.errors import ArtifactError, UsageError
 
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
     from mfcli.model import FoldedUsers, Model
 
 _SHOWN = 100  # users whose recommendations are shown in a table
-_NOT_WITH_EXTEND = [*(parameter.name for parameter in LISTING.parameters()), "threads"]
+_FILE, _NONE = "file", "none"
+_NOT_WITH_EXTEND = [
+    *(parameter.name for parameter in LISTING.parameters()),
+    *("exclude", "clip", "threads"),
+]
 
 
 def fold_in(
+    *,
     ratings: Annotated[
         list[str],
         typer.Argument(
@@ -37,6 +43,17 @@ def fold_in(
     listing: ListingOptions,
     reading: ReadingOptions,
     screen: ScreenOptions,
+    exclude: Annotated[
+        str,
+        typer.Option(
+            "--exclude",
+            metavar=f"{_FILE}|{_NONE}",
+            help="Omit items that the user has rated in the file, or none.",
+            callback=one_of("exclude", _FILE, _NONE),
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = _FILE,
+    settings: Annotated[Settings, CLIP],
     replace: Annotated[
         bool,
         typer.Option(
@@ -76,11 +93,10 @@ def fold_in(
         return
     users = prediction.all_rows(folded.model.users)
     # New users have no training ratings; what they have rated is in the file.
-    exclude = None if listing.include_rated else models.Rated.of(folded.rated)
-    encoding = reading.config.encoding
-    table = listing.recommend(folded.model, users, exclude, threads, encoding)
+    omitted = models.Rated.of(folded.rated) if exclude == _FILE else None
+    table = listing.recommend(folded.model, users, omitted, settings.config, threads)
     facts = {"folded_in": folded.as_dict()}
-    listing.print(table, "recommendations", screen, encoding, facts)
+    listing.print(table, "recommendations", screen, reading.config.encoding, facts)
 
 
 def _noise(model: Model, folder: Path) -> float:

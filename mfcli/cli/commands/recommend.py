@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import model as models, predict as prediction, splits
-from mfcli.cli.item_lists import ListingOptions
+from mfcli.cli.item_lists import CLIP, RECOMMENDATIONS, ListingOptions
 from mfcli.cli.options import Given
 from mfcli.cli.reading_options import Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import ScreenOptions
-from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
+from mfcli.cli.setting_options import Settings
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse
 from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mfcli.model import Model
 
 _PANEL = "Users"
+_NONE, _TRAIN, _SPLIT = "none", "train", "split"
 _READING = ReadingGroup("duplicates")
 _ONLY_RATED = [name for name in _READING.names if name != "encoding"]
 
@@ -48,22 +50,34 @@ def recommend(
     listing: ListingOptions,
     reading: Annotated[Reading, _READING],
     screen: ScreenOptions,
+    exclude: Annotated[
+        str,
+        typer.Option(
+            "--exclude",
+            metavar=f"{_TRAIN}|{_SPLIT}|{_NONE}",
+            help="Omit items that the user has rated in training, anywhere in the split, or none.",
+            callback=one_of("exclude", _TRAIN, _SPLIT, _NONE),
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = _SPLIT,
     rated: Annotated[
         list[str] | None,
         typer.Option(
             "--rated",
             metavar="FILE",
             help="Also omit items that are rated in this file; repeatable.",
-            rich_help_panel="Recommendations",
+            rich_help_panel=RECOMMENDATIONS,
         ),
     ] = None,
+    settings: Annotated[Settings, CLIP],
     threads: Threads = None,
     model: ModelFolder = Path("model"),
     split: SplitFolder = Path("split"),
 ) -> None:
     """Recommend the items with the highest predicted ratings.
 
-    Items that a user has rated in training are omitted.
+    Items that a user has rated are omitted. Predictions are clipped to the rating scale; the order
+    is that of the predictions before clipping.
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
@@ -77,24 +91,25 @@ def recommend(
         refuse(given, ["encoding"], "without --rated, --users, --items or --titles", "omit it")
     encoding = reading.config.encoding
     trained = models.Model.load(model)
-    known = [] if listing.include_rated else [_rated_in_training(trained, model, split)]
+    known = [] if exclude == _NONE else _rated_in(split, exclude, trained, model)
     if rated:
-        # In the rows of the model; ids that it does not know become -1 and exclude nothing.
-        known.append(reading.read(rated, screen).within(trained.users, trained.items))
+        known.append(reading.read(rated, screen))
     wanted = (
         prediction.all_rows(trained.users)
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users, encoding)
     )
     models.warn_untrained(trained.users, wanted)  # they all get the same list
-    exclude = models.Rated.of(*known) if known else None
-    table = listing.recommend(trained, wanted, exclude, threads, encoding)
+    # In the rows of the model; ids that it does not know become -1 and exclude nothing.
+    own = [part.within(trained.users, trained.items) for part in known]
+    omitted = models.Rated.of(*own) if own else None
+    table = listing.recommend(trained, wanted, omitted, settings.config, threads)
     listing.print(table, "recommendations", screen, encoding)
 
 
-def _rated_in_training(model: Model, folder: Path, split: Path) -> Ratings:
-    """Return the training ratings, in the rows of the model."""
+def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Ratings]:
+    """Return the training ratings of the model's split, or all parts of it."""
     parts = splits.read_split(split)
-    remedy = ("use ", Param("include_rated", True), " to recommend anyway")
+    remedy = ("use ", Param("exclude", _NONE), " to recommend anyway")
     models.check_same_split(model, parts.hash, folder, split, remedy)
-    return parts.train.within(model.users, model.items)
+    return [*parts.parts.values()] if what == _SPLIT else [parts.train]
