@@ -82,13 +82,6 @@ def test_saving_and_loading_is_exact(model: Model, tmp_path: Path) -> None:
     assert (read.items.counts == model.items.counts).all()
 
 
-def test_the_folder_of_a_run_is_no_model(model: Model, tmp_path: Path) -> None:
-    model.save(tmp_path / "model")
-    with pytest.raises(ArtifactError) as caught:
-        Model.load(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: holds no model; use {tmp_path / 'model'}"
-
-
 @pytest.mark.parametrize("name", ["model.json", "model.keras", "users.arrow", "items.arrow"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "flipped"])
 def test_damage_is_detected(model: Model, tmp_path: Path, name: str, damage: str) -> None:

@@ -23,6 +23,7 @@ from mfcli.cli.formatting import printable
 from mfcli.cli.tables import print_table, table, value_table
 from mfcli.errors import MfcliError
 
+ALL = ["--exclude", "none"]
 LONG = "0123456789abcdef" * 4
 EMOJI = "user:100:1"
 Stream: TypeAlias = "Bytes | None"
@@ -84,7 +85,7 @@ def ready(run: Run) -> Run:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 def test_every_encoding_shows_every_id(ready: Run, call: Callable[..., int], encoding: str) -> None:
-    users = ["--exclude", "none", *(word for name in IDS for word in ("--user", name))]
+    users = [*ALL, *(word for name in IDS for word in ("--user", name))]
     out, err = Bytes(), Bytes()
     assert call("recommend", *users, "--n", 1, out=out, err=err, encoding=encoding) == 0
     text = out.content.decode(encoding)
@@ -170,7 +171,7 @@ def test_other_faults_name_their_file(
 
 def test_nothing_is_cut_in_a_pipe(ready: Run, call: Callable[..., int]) -> None:
     out = Bytes()
-    assert call("recommend", "--user", LONG, "--exclude", "none", "--n", 1, out=out, err=Bytes()) == 0
+    assert call("recommend", "--user", LONG, *ALL, "--n", 1, out=out, err=Bytes()) == 0
     lines = out.content.decode().splitlines()
     assert f"│ {LONG} │" in lines[3]
     assert len({len(line) for line in lines}) == 1
@@ -184,7 +185,7 @@ def test_a_terminal_shows_whole_words(
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     out = Bytes(is_terminal=True)
-    assert call("recommend", "--user", LONG, "--exclude", "none", "--n", 2, out=out, err=Bytes()) == 0
+    assert call("recommend", "--user", LONG, *ALL, "--n", 2, out=out, err=Bytes()) == 0
     text = re.sub(r"\x1b\[[\d;]*m", "", out.content.decode())
     assert "…" not in text
     column = "".join(line.split("│")[1].strip() for line in text.splitlines() if "│" in line)

@@ -127,12 +127,13 @@ def test_the_command_reports_the_overlap(run: Run, parts: Split) -> None:
     assert done.err.startswith(said)
     assert "Errors by training\n" in done.out
     assert f"│ others     │ {len(parts.test):>7,} │" in done.out
-    written = json.loads(Path("metrics.json").read_text())["overlap"]
+    file = Path("metrics-all.csv.json")
+    written = json.loads(file.read_text())["overlap"]
     assert written["trained_on"]["ratings"] == len(parts.train)
-    read = read_metrics(Path("metrics.json"))
+    read = read_metrics(file)
     assert isinstance(read, Metrics)
     assert read.overlap
-    assert "RMSE, trained on" in run("show", "metrics.json").out
+    assert "RMSE, trained on" in run("show", file).out
     assert run("evaluate").err == ""
 
 

@@ -262,14 +262,15 @@ def test_options_change_the_settings_of_the_checkpoint(train: Train) -> None:
     assert "--prior is not used with --optimizer sgd; omit it" in done.err
 
 
-def test_a_folder_of_folds_is_no_model(train: Train, run: Run) -> None:
+def test_the_run_of_folds_is_evaluated_by_either_name(train: Train, run: Run) -> None:
     train("--split", "folds", "--out", "o", "--epochs", 1)
-    done = run("evaluate", "--split", "folds", "--model", "o")
-    assert (done.code, done.err) == (
-        1,
-        "error: fold-1/o: holds no model; use --model o/model\n",
-    )
-    assert run("evaluate", "--split", "folds", "--model", "o/model", "--resamples", 0).code == 0
+    for model in ("o", "o/model"):
+        done = run("evaluate", "--split", "folds", "--model", model, "--resamples", 0)
+        assert (done.code, done.err) == (0, "")
+        Path("o/metrics.json").unlink()
+    done = run("predict", "--model", "o", "--user", 1, "--item", 1)
+    places = "o/fold-1/model, o/fold-2/model or o/fold-3/model"
+    assert done.err == f"error: o: holds no model; did you mean {places}?\n"
 
 
 def test_a_folder_of_other_files_is_not_set_aside(tmp_path: Path) -> None:

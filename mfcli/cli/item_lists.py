@@ -29,7 +29,8 @@ class Listing:
     """Which items to list, and where to write them."""
 
     n: Annotated[
-        int, typer.Option("--n", min=1, help="Length of each list.", rich_help_panel=RECOMMENDATIONS)
+        int,
+        typer.Option("--n", min=1, help="Length of each list.", rich_help_panel=RECOMMENDATIONS),
     ] = 10
     items: Annotated[
         Path | None,

@@ -16,7 +16,13 @@ SplitFolder = Annotated[
     Path, typer.Option("--split", metavar="DIR", help="Split folder.", rich_help_panel=FILES)
 ]
 ModelFolder = Annotated[
-    Path, typer.Option("--model", metavar="DIR", help="Model folder.", rich_help_panel=FILES)
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Model folder, or the folder of its run.",
+        rich_help_panel=FILES,
+    ),
 ]
 Threads = Annotated[
     int | None,

@@ -21,6 +21,8 @@ from .metrics_files import (
     is_metrics as is_metrics,
     looks_like_metrics as looks_like_metrics,
     metrics_file as metrics_file,
+    metrics_in as metrics_in,
+    metrics_name as metrics_name,
     read_metrics as read_metrics,
 )
 from .model_evaluation import evaluate as evaluate

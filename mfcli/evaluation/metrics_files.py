@@ -1,4 +1,4 @@
-"""Find and read `metrics.json`."""
+"""Name, find and read `metrics.json` and its siblings, such as `metrics-valid.json`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,63 @@ METRICS_FILE = "metrics.json"
 _REMEDY = "evaluate again"
 
 
+def metrics_name(on: str) -> str:
+    """Return the name of the file for the metrics on some ratings.
+
+    Each part of a split and each file of ratings has its own, so that the metrics on validation
+    ratings do not replace those on test ratings.
+
+    Parameters
+    ----------
+    on : str
+        A part of the split, a path, or "-" for standard input.
+    """
+    if on == "test":
+        return METRICS_FILE
+    # With the suffix, because u1.base and u1.test are different ratings.
+    return _file_of("stdin" if on == "-" else Path(on).resolve().name)
+
+
+def _file_of(ratings: str) -> str:
+    return f"metrics-{ratings}.json"
+
+
+def metrics_in(folder: Path) -> list[Path]:
+    """Return the metrics files in the folder of a run, those on test ratings first."""
+    names = (METRICS_FILE, _file_of("*"))
+    return [file for name in names for file in sorted(folder.glob(name)) if file.is_file()]
+
+
 def metrics_file(path: Path) -> Path:
     """Return the metrics file at a path: the path itself, or the file in a run folder.
+
+    In a run folder, it is the file with the metrics on test ratings, or the only other one.
 
     Raises
     ------
     ArtifactError
-        If a folder has no metrics file.
+        If a folder has no metrics file, or several, but none on test ratings.
     """
     if not path.is_dir():
         return path  # if it is missing, the reader reports it
-    file = path / METRICS_FILE
-    if not file.is_file():
-        if (path / KERAS_FILE).exists():
-            rule = "is a model folder, not the folder of a run"
-            raise ArtifactError(rule, place=path, remedy=f"use {path.parent}")
-        raise ArtifactError(
-            f"contains no {METRICS_FILE}",
-            place=path,
-            remedy=["create it with: mfcli evaluate ", Param("model", str(path / "model"))],
-        )
-    return file
+    found = metrics_in(path)
+    if not found:
+        raise _no_metrics(path)
+    if len(found) > 1 and found[0].name != METRICS_FILE:
+        rule = f"contains several files of metrics, but no {METRICS_FILE}"
+        raise ArtifactError(rule, place=path, remedy=f"name one, such as {found[0]}")
+    return found[0]
+
+
+def _no_metrics(folder: Path) -> ArtifactError:
+    if (folder / KERAS_FILE).exists():
+        rule = "is a model folder, not the folder of a run"
+        return ArtifactError(rule, place=folder, remedy=f"use {folder.parent}")
+    return ArtifactError(
+        f"contains no {METRICS_FILE}",
+        place=folder,
+        remedy=["create it with: mfcli evaluate ", Param("model", str(folder))],
+    )
 
 
 def read_metrics(path: Path) -> Metrics | FoldMetrics:

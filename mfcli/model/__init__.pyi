@@ -1,3 +1,4 @@
+from .earlier_models import models_trained_on as models_trained_on
 from .factorization import TABLES as TABLES
 from .folder import (
     KERAS_FILE as KERAS_FILE,
@@ -20,4 +21,9 @@ from .recommendations import (
     top_items as top_items,
     top_of_order as top_of_order,
     warn_untrained as warn_untrained,
+)
+from .run_folders import (
+    MODEL_FOLDER as MODEL_FOLDER,
+    model_folder as model_folder,
+    models_of_run as models_of_run,
 )

@@ -16,6 +16,7 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
 from mfcli.model.network import Network
+from mfcli.model.run_folders import MODEL_RECORD, missing_model, model_folder
 from mfcli.splits import ScaleSection
 from mfcli.storage import (
     Record,
@@ -31,9 +32,8 @@ from mfcli.storage import (
 )
 
 KERAS_FILE = "model.keras"
-_RECORD = "model.json"
 _VOCABULARIES = ("users.arrow", "items.arrow")
-MODEL_FILES = (_RECORD, KERAS_FILE, *_VOCABULARIES)
+MODEL_FILES = (MODEL_RECORD, KERAS_FILE, *_VOCABULARIES)
 """The files of a model folder."""
 
 _REMEDY = "train again"
@@ -116,20 +116,25 @@ class StoredModel(Factorization):
     def load(cls, folder: Path | str) -> Self:
         """Read a model folder; TensorFlow is not needed.
 
+        Parameters
+        ----------
+        folder : Path or str
+            A model folder, or the folder of a run, which contains it as `model`.
+
         Raises
         ------
         ArtifactError
             If there is no model, or it is damaged or of another format.
         """
-        folder = Path(folder)
-        return whole([folder / _RECORD], lambda: cls._load(folder))
+        folder = model_folder(Path(folder))
+        return whole([folder / MODEL_RECORD], lambda: cls._load(folder))
 
     @classmethod
     def _load(cls, folder: Path) -> Self:
         record = _read_record(folder)
         files = open_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
         users, items = (read_vocabulary(files[name]) for name in _VOCABULARIES)
-        config = _config(folder / _RECORD, record.settings)
+        config = _config(folder / MODEL_RECORD, record.settings)
         model = cls(
             mu=record.mu,
             users=users,
@@ -162,7 +167,7 @@ class StoredModel(Factorization):
             # `model.keras` contains the time, so the digest of its tables stands for it; see
             # `_digest`.
             digests = {name: sha256(temporary / name) for name in _VOCABULARIES}
-            write_record(temporary / _RECORD, self._record(digests))
+            write_record(temporary / MODEL_RECORD, self._record(digests))
 
     def _record(self, digests: dict[str, str]) -> ModelRecord:
         return ModelRecord(
@@ -189,22 +194,20 @@ class StoredModel(Factorization):
 
 
 def read_model_record(folder: Path) -> ModelRecord:
-    """Read `model.json`; the tables and ids are not read.
+    """Read `model.json` in a model folder; the tables and ids are not read.
 
     Raises
     ------
     ArtifactError
         If there is no model, or its record is damaged or of another format.
     """
-    return whole([folder / _RECORD], lambda: _read_record(folder))
+    return whole([folder / MODEL_RECORD], lambda: _read_record(folder))
 
 
 def _read_record(folder: Path) -> ModelRecord:
-    path = folder / _RECORD
+    path = folder / MODEL_RECORD
     if not exists(path):
-        inner = folder / "model"  # `--model run` in place of `--model run/model`
-        remedy = f"use {inner}" if exists(inner / _RECORD) else "train one with: mfcli train"
-        raise ArtifactError("holds no model", place=folder, remedy=remedy)
+        raise missing_model(folder)
     return read_record(path, ModelRecord, remedy=_REMEDY)
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from mfcli.config import CONFIG_FILE
 from mfcli.errors import ArtifactError
-from mfcli.evaluation import METRICS_FILE, looks_like_metrics
-from mfcli.model import KERAS_FILE
+from mfcli.evaluation import METRICS_FILE, looks_like_metrics, metrics_in
+from mfcli.model import KERAS_FILE, MODEL_FOLDER
 from mfcli.storage import read_json
-from mfcli.training import HISTORY_FILE, MODEL_FOLDER, looks_like_history
+from mfcli.training import HISTORY_FILE, looks_like_history
 
 SPLIT_FOLDER = "split"
 
@@ -89,9 +89,9 @@ def _in_run(folder: Path) -> list[Artifact]:
         Artifact("model", folder / MODEL_FOLDER): _is_model,
         Artifact("keras", folder / KERAS_FILE): Path.is_file,
         Artifact("history", folder / HISTORY_FILE): Path.is_file,
-        Artifact("metrics", folder / METRICS_FILE): Path.is_file,
     }
-    return [artifact for artifact, is_present in tests.items() if is_present(artifact.path)]
+    found = [artifact for artifact, is_present in tests.items() if is_present(artifact.path)]
+    return found + [Artifact("metrics", path) for path in metrics_in(folder)]
 
 
 def _is_split(folder: Path) -> bool:
@@ -126,7 +126,9 @@ def _of_file(path: Path) -> list[Artifact]:
 def _kind_of_json(path: Path) -> str | None:
     """Distinguish histories and metrics by content, or by the usual name if the file is damaged."""
     # A damaged file has no readable content; by its name, the reader can report the damage.
-    usual = {HISTORY_FILE: "history", METRICS_FILE: "metrics"}.get(path.name)
+    usual = "history" if path.name == HISTORY_FILE else None
+    if path in metrics_in(path.parent):
+        usual = "metrics"
     try:
         value = read_json(path, finite=False)
     except ArtifactError:

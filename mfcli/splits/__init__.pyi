@@ -4,6 +4,7 @@ from .folder import (
     read_folds as read_folds,
     read_split as read_split,
     split_hash as split_hash,
+    split_hashes as split_hashes,
     write_split as write_split,
 )
 from .folds import Folds as Folds

@@ -34,7 +34,9 @@ from mfcli.splits.records import (
 )
 from mfcli.storage import (
     MappedFile,
+    did_you_mean,
     exists,
+    near_misses,
     open_files,
     read_json,
     record_values,
@@ -285,6 +287,14 @@ def _describe(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name not in _FILES_ONLY}
 
 
+def split_hashes(folder: Path) -> set[str]:
+    """Return the hash of a split and those of its folds; none if there is no readable split."""
+    try:
+        return {split_hash(path) for path in (folder, *folds_of(folder))}
+    except ArtifactError:
+        return set()
+
+
 def split_hash(folder: Path) -> str:
     """Return the hash of a split, a k-fold split or one of its folds, without its ratings.
 
@@ -319,7 +329,8 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
 def _read_record(folder: Path) -> SplitRecord | FoldRecord:
     path = folder / _RECORD
     if not exists(path):
-        remedy = "make one with: mfcli split data.csv"
+        meant = did_you_mean(near_misses(folder, _RECORD))
+        remedy = meant or "make one with: mfcli split data.csv"
         raise ArtifactError("holds no split", place=folder, remedy=remedy)
     value = read_json(path, remedy=_REMEDY)
     if "fold" in value:

@@ -23,6 +23,7 @@ from .journal import (
 from .locks import locked as locked
 from .lost_mappings import on_lost_mapping as on_lost_mapping
 from .memory import check_memory as check_memory
+from .near_misses import did_you_mean as did_you_mean, near_misses as near_misses
 from .records import (
     Record as Record,
     Section as Section,

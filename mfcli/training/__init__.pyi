@@ -14,7 +14,6 @@ from .history import (
 )
 from .keras_history import looks_like_history as looks_like_history
 from .loop import (
-    MODEL_FOLDER as MODEL_FOLDER,
     Diverged as Diverged,
     Fit as Fit,
     check_writable as check_writable,

@@ -13,7 +13,7 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, DataError, Param, Text, TrainingError, check_type
-from mfcli.model import MODEL_FILES, Model, initial_model
+from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
     check_memory,
@@ -29,8 +29,6 @@ from mfcli.training.history import HISTORY_FILE, Epoch, History, HistoryRecord
 from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
 from mfcli.types import Progress
-
-MODEL_FOLDER = "model"
 
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
 _CLOSEST = 1e-14  # difference of the largest and the smallest rating

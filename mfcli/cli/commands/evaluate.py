@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import TimeRemainingColumn
 
-from mfcli import evaluation, model as models, splits, storage, training
+from mfcli import evaluation, model as models, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.config import EVALUATION
-from mfcli.errors import ArtifactError, Param
+from mfcli.errors import Param
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Metrics
@@ -59,7 +59,7 @@ def evaluate(
             "--out",
             metavar="FILE",
             help="Metrics file to write.",
-            show_default="metrics.json next to the model",
+            show_default="next to the model, metrics.json or with --on metrics-ON.json",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -73,23 +73,25 @@ def evaluate(
 
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
+    folds = splits.folds_of(split)
+    run, folders = models.models_of_run(model, [fold.name for fold in folds])
     # Checked first: ranking all items for many users can take minutes.
-    target = out or model.parent / "metrics.json"
+    target = out or run / evaluation.metrics_name(on)
     storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
 
     # Read once, even for several folds: standard input cannot be read again.
     read = functools.cache(lambda: reading.read([on], screen))
 
-    def measure(split: Path, model: Path) -> Metrics:
-        parts, trained = splits.read_split(split), models.Model.load(model)
+    def measure(split: Path, folder: Path) -> Metrics:
+        parts, model = splits.read_split(split), models.Model.load(folder)
         if not any_split:
             remedy = ("use ", Param("any_split", True), " to evaluate anyway")
-            models.check_same_split(trained, parts.hash, model, split, remedy)
+            models.check_same_split(model, parts.hash, folder, split, remedy)
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read()
         with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
             return evaluation.evaluate(
-                trained,
+                model,
                 parts,
                 settings.config,
                 on=ratings,
@@ -98,23 +100,11 @@ def evaluate(
                 on_progress=on_progress,
             )
 
-    folds = splits.folds_of(split)
+    metrics = [measure(*pair) for pair in zip(folds or [split], folders, strict=True)]
     if folds:
-        metrics = [measure(fold, _model_of(fold, model)) for fold in folds]
         over = evaluation.FoldMetrics.of(metrics)
         over.write(target)
         screen.show(over.as_dict(), lambda: print_fold_metrics(over, target))
     else:
-        one = measure(split, model)
-        one.write(target)
-        screen.show(one.as_dict(), lambda: print_metrics(one, target))
-
-
-def _model_of(fold: Path, model: Path) -> Path:
-    """Return the model folder of a fold, given the one that a single split would have."""
-    path = model.parent / fold.name / model.name
-    # `--model runs` in place of `--model runs/model` is a common mistake.
-    if not path.exists() and (model / fold.name).is_dir():
-        right = Param("model", model / training.MODEL_FOLDER)
-        raise ArtifactError("holds no model", place=path, remedy=["use ", right])
-    return path
+        metrics[0].write(target)
+        screen.show(metrics[0].as_dict(), lambda: print_metrics(metrics[0], target))

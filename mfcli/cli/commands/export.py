@@ -62,7 +62,7 @@ def export(
     result = {"out": str(target), "format": format, "users": users, "items": items}
     result |= {"k": trained.k, "bytes": size}
     if exporting.FORMATS[format].write_for_ids and not raw_ids:
-        ids = f"{model}/users.arrow and items.arrow"
+        ids = f"{models.model_folder(model)}/users.arrow and items.arrow"
         screen.note(f"the model takes row numbers, the positions of ids in {ids}; see --raw-ids")
     line = (
         f"{target}: {count(users, 'user')}, {count(items, 'item')}, k {trained.k}, {size:,} bytes"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import splits, storage, training
+from mfcli import model as models, splits, storage, training
 from mfcli.cli.epoch_lines import epoch_lines, print_network
 from mfcli.cli.formatting import count, duration
 from mfcli.cli.options import FILES, SettingsGroup
@@ -219,7 +219,7 @@ class _Run:
 
 def _summary(fitted: Fit, out: Path) -> dict[str, Any]:
     return {
-        "model": str(out / training.MODEL_FOLDER),
+        "model": str(out / models.MODEL_FOLDER),
         "history": str(out / training.HISTORY_FILE),
         "epochs": len(fitted.history),
         "config": fitted.model.config.used(TRAINING),

@@ -1,0 +1,38 @@
+"""Folders that a user may have meant, when the folder that was named has no record."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+_MOST = 3  # folders that a message names
+
+
+def near_misses(path: Path, record: str) -> list[Path]:
+    """Find folders with a record: inside a path, or beside a missing path with a similar name.
+
+    Parameters
+    ----------
+    path : Path
+        Has no such record itself.
+    record : str
+        Name of the record, such as "model.json".
+    """
+    if path.is_dir():
+        inside = (sorted(path.glob(f"{depth}{record}")) for depth in ("*/", "*/*/"))
+        return [file.parent for file in next(filter(None, inside), [])]
+    # By the name beside the path: that of the folder itself, or of the run that contains it.
+    named = {file.parent.parent.name: file.parent for file in path.parent.glob(f"*/*/{record}")}
+    named |= {file.parent.name: file.parent for file in path.parent.glob(f"*/{record}")}
+    similar = [named[name] for name in difflib.get_close_matches(path.name, named, n=_MOST)]
+    around = [path.parent] if (path.parent / record).is_file() else []
+    return similar or around
+
+
+def did_you_mean(folders: list[Path]) -> str:
+    """Return a question that names some folders; empty if there are none."""
+    if not folders:
+        return ""
+    *names, last = map(str, folders[:_MOST])
+    others = f"{', '.join(names)} or " if names else ""
+    return f"did you mean {others}{last}?"
