@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def test_an_existing_file_is_kept(run: Run, real_split: Path) -> None:
     done = run("init", "--split", real_split)
     assert (done.code, done.err) == (
         1,
-        "error: mfcli.toml: already exists; choose another --out, or overwrite it with --force\n",
+        "error: mfcli.toml: already exists, with settings that mfcli did not write; choose another"
+        " --out, or overwrite it with --force\n",
     )
     assert Path("mfcli.toml").read_text(encoding="utf-8") == "k = 3\n"
     assert run("init", "--split", real_split, "--out", "other.toml").out.endswith(
@@ -78,3 +80,19 @@ def test_an_existing_file_is_kept(run: Run, real_split: Path) -> None:
     )
     assert run("init", "--split", real_split, "--force").code == 0
     assert read_config(Path("mfcli.toml")).optimizer == "gibbs"
+
+
+def test_its_own_file_is_replaced_until_it_is_edited(run: Run, real_split: Path) -> None:
+    file = Path("mfcli.toml")
+    for _ in range(2):
+        assert run("init", "--split", real_split).code == 0
+    written = file.read_text(encoding="utf-8")
+    assert re.search(
+        r"\n\n# Written by mfcli init; replaced unless edited \(\w{16}\)\.\n$", written
+    )
+    for edited in (written.replace("k = 16", "k = 17"), written + "at = 5\n", f"\n{written}"):
+        file.write_text(edited, encoding="utf-8")
+        assert run("init", "--split", real_split).code == 1
+        assert file.read_text(encoding="utf-8") == edited
+    file.write_bytes(written.replace("\n", "\r\n").encode())  # as some programs copy texts
+    assert run("init", "--split", real_split).code == 0

@@ -325,11 +325,12 @@ def test_tune_then_train(run: Run, some_csv: Path, quick_init: None) -> None:
     assert found == replace(Config(), **result["settings"])
     trained = json.loads(run("train", "--json").out)
     assert trained["val_mse"] ** 0.5 == pytest.approx(result["rmse"])
+    Path("mfcli.toml").write_text("k = 3\n")
     again = run("tune", "--space", "space.toml")
     assert again.code == 1
     assert (
-        "mfcli.toml: already exists; choose another --out, or overwrite it with --force"
-        in again.err
+        "mfcli.toml: already exists, with settings that mfcli did not write; choose another --out,"
+        " or overwrite it with --force" in again.err
     )
 
 
@@ -403,8 +404,8 @@ def test_a_file_that_appears_during_the_search_is_kept(
     assert done.code == 0, done.err
     assert Path("mfcli.toml").read_text() == "k = 77\n"
     assert (
-        "note: mfcli.toml was created during the search; the settings are in mfcli-2.toml\n"
-        in done.err
+        "note: mfcli.toml was created or edited during the search; the settings are in"
+        " mfcli-2.toml\n" in done.err
     )
     result = json.loads(done.out)
     assert result["file"] == "mfcli-2.toml"
@@ -417,8 +418,8 @@ def test_a_file_that_appears_during_the_search_is_kept(
     assert "k = 77" not in Path("mfcli.toml").read_text()
 
 
-def test_a_resumed_search_replaces_only_the_file_that_it_wrote(
-    quick: Callable[..., Outcome],
+def test_a_search_replaces_settings_of_mfcli_until_they_are_edited(
+    quick: Callable[..., Outcome], run: Run
 ) -> None:
     stored = ("--storage", "s.jsonl", "--trials")
     assert quick(*stored, 2).code == 0
@@ -426,14 +427,21 @@ def test_a_resumed_search_replaces_only_the_file_that_it_wrote(
     first = Path("mfcli.toml").read_text()
     assert first.startswith("# Found by mfcli tune: validation RMSE ")
     assert "the best of 3 trials.\n" in first
-    assert quick("--trials", 3).code == 1  # another search
+    assert run("init").err == (
+        "error: mfcli.toml: already exists, with settings of mfcli tune; choose another --out, or"
+        " overwrite it with --force\n"
+    )
+    assert quick("--trials", 3).code == 0  # another search
     Path("mfcli.toml").write_text(first + "at = 5\n")
     again = quick(*stored, 4)
     assert (again.code, again.err.splitlines()[-1]) == (
         1,
-        "error: mfcli.toml: already exists; choose another --out, or overwrite it with --force",
+        "error: mfcli.toml: already exists, with settings that mfcli did not write; choose another"
+        " --out, or overwrite it with --force",
     )
     Path("mfcli.toml").write_text(first)
+    assert quick(*stored, 4).code == 0
+    assert run("init", "--force").code == 0
     assert quick(*stored, 4).code == 0
 
 

@@ -125,7 +125,6 @@ def test_the_lines_belong_together(split: Split, path: Path, change: str) -> Non
         {"trial": "x"},
         {"curve": [None]},
         {"state": "lost"},
-        {"wrote": 3},
     ],
     ids=str,
 )
@@ -241,17 +240,23 @@ def test_a_line_that_could_not_be_written_is_written_again(
     def fail(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    file = path.with_name("mfcli.toml")
-    file.write_text("k = 3\n")
     with opened(split, path) as search:
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(ArtifactError, match="cannot be written: No space left"):
-            search.add_file(file)
+            search.advised_rmse({"k": 3}, lambda: 0.5)
         monkeypatch.undo()
-        search.add_file(file)
-        assert search.wrote(file)
+        assert search.advised_rmse({"k": 3}, lambda: 0.5) == 0.5
     with opened(split, path) as search:
-        assert search.wrote(file)
+        assert search.advised_rmse({"k": 3}, lambda: pytest.fail("trained again")) == 0.5
+
+
+def test_lines_of_older_versions_about_written_files_are_skipped(split: Split, path: Path) -> None:
+    before = attempts(split, path)
+    line = {"wrote": "0" * 64}
+    last = json.loads(path.read_text().splitlines()[-1])["digest"]
+    with path.open("a") as file:
+        file.write(json.dumps(line | {"digest": seal(line, last)}) + "\n")
+    assert attempts(split, path) == before
 
 
 def test_a_newer_format_is_refused(split: Split, path: Path) -> None:

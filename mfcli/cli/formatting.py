@@ -63,6 +63,15 @@ def words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
+def listed(names: Sequence[object], most: int = 3) -> str:
+    """List names, such as "a, b and 4 others"."""
+    shown = [str(name) for name in names]
+    if len(shown) > most:
+        shown[most:] = [count(len(shown) - most, "other")]
+    *first, last = shown
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def printable(text: str) -> str:
     """Escape characters that would control the terminal."""
     # Spaces of other scripts (Zs) are not printable for Python, but harmless and part of names.

@@ -39,7 +39,11 @@ SettingsFile = Annotated[
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Overwrite an existing settings file.", rich_help_panel=FILES),
+    typer.Option(
+        "--force",
+        help="Overwrite settings that were edited or that other programs wrote.",
+        rich_help_panel=FILES,
+    ),
 ]
 
 

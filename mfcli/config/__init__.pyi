@@ -1,7 +1,7 @@
 from .files import (
     CONFIG_FILE as CONFIG_FILE,
     Chosen as Chosen,
-    check_new as check_new,
+    check_settings_file as check_settings_file,
     read_config as read_config,
     read_settings as read_settings,
     read_toml as read_toml,

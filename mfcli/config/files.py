@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import re
 import textwrap
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,8 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 CONFIG_FILE = Path("mfcli.toml")
 
 _WIDTH = 88  # columns of a comment
+_SEAL = "\n# Written by {}; replaced unless edited ({}).\n"
+_SEALED = re.compile(r"\n# Written by (mfcli \w+); replaced unless edited \((\w+)\)\.\n\Z")
 
 
 class Chosen(NamedTuple):
@@ -88,31 +92,48 @@ def _comment(text: str) -> str:
     return "\n".join(f"# {line}" for line in textwrap.wrap(text, _WIDTH))
 
 
-def check_new(path: Path, force: bool) -> None:
-    """Refuse to overwrite a settings file.
+def check_settings_file(path: Path, writers: Collection[str], force: bool) -> None:
+    """Refuse to overwrite settings that others wrote.
+
+    Parameters
+    ----------
+    path : Path
+    writers : collection of str
+        The commands, such as "mfcli init", whose settings may be replaced unless they were edited.
+    force : bool
+        Whether any settings may be replaced.
 
     Raises
     ------
     ArtifactError
     """
-    if path.exists() and not force:
+    if not force and not _may_replace(path, writers):
+        writer = _writer(path)
+        whose = f"of {writer}" if writer else "that mfcli did not write"
         raise ArtifactError(
-            "already exists",
+            f"already exists, with settings {whose}",
             place=path,
             remedy=["choose another ", Param("out"), ", or overwrite it with ", Param("force")],
         )
     storage.check_writable_file(path)
 
 
-def write_settings(path: Path, text: str, *, force: bool = True) -> Path:
+def write_settings(
+    path: Path, text: str, writer: str, *, replaces: Collection[str] = (), force: bool = False
+) -> Path:
     """Write a settings file, replacing an older one atomically.
 
     Parameters
     ----------
     path : Path
     text : str
+    writer : str
+        The command that writes it; noted in the file.
+    replaces : collection of str
+        As the writers of `check_settings_file`. Other settings are kept, and a free name such as
+        `mfcli-2.toml` is used.
     force : bool
-        If not, a file that exists is kept, and a free name such as `mfcli-2.toml` is used.
+        Whether any settings may be replaced.
 
     Returns
     -------
@@ -125,9 +146,26 @@ def write_settings(path: Path, text: str, *, force: bool = True) -> Path:
         If it cannot be written.
     """
     others = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-    target = (
-        path if force else next(one for one in itertools.chain([path], others) if not one.exists())
-    )
+    is_free = force or _may_replace(path, replaces)
+    target = path if is_free else next(other for other in others if not other.exists())
     with storage.replacing_file(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text + _SEAL.format(writer, _digest(text)), encoding="utf-8")
     return target
+
+
+def _may_replace(path: Path, writers: Collection[str]) -> bool:
+    return not path.exists() or _writer(path) in writers
+
+
+def _writer(path: Path) -> str | None:
+    """Return the command that wrote a settings file; None if it was edited or others wrote it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    seal = _SEALED.search(text)
+    return seal[1] if seal and seal[2] == _digest(text[: seal.start()]) else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -136,15 +136,6 @@ class Search:
         """The reasons why trials could not be trained, one for each."""
         return [trial.reason for trial in self._trials if trial.state == "failed"]
 
-    def wrote(self, path: Path) -> bool:
-        """Return whether the search in the storage wrote a file that is unchanged since."""
-        return self._stored is not None and self._stored.wrote(path)
-
-    def add_file(self, path: Path) -> None:
-        """Note in the storage that the search wrote a settings file."""
-        if self._stored:
-            self._stored.add_file(path)
-
     def advised_rmse(self, settings: dict[str, Any], train: Callable[[], float]) -> float:
         """Return the validation RMSE of recommended settings; train only if it is not stored."""
         stored = self._stored

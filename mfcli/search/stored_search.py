@@ -1,4 +1,4 @@
-"""The file that keeps a search: its trials, what `mfcli init` gave, and which files it wrote."""
+"""The file that keeps a search: its trials, and what `mfcli init` gave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mfcli.errors import ArtifactError, Param, Text
 from mfcli.search.sampling import frozen
 from mfcli.search.spaces import Space
 from mfcli.search.trials import Trial
-from mfcli.storage import Journal, JournalRecord, Section, open_journal, record_values, sha256
+from mfcli.storage import Journal, JournalRecord, Section, open_journal, record_values
 
 _OTHER: Text = ["choose another ", Param("storage")]
 _DIFFERENCES = {
@@ -49,18 +49,6 @@ class SearchRecord(JournalRecord, kw_only=True):
     kind: str = "search"
 
 
-class WrittenFile(Section):
-    """A settings file that the search wrote.
-
-    Attributes
-    ----------
-    wrote : str
-        SHA-256 of its content.
-    """
-
-    wrote: str
-
-
 class Advised(Section):
     """What the settings that `mfcli init` recommends gave.
 
@@ -88,26 +76,16 @@ class StoredSearch:
     def __init__(self, journal: Journal[SearchRecord]) -> None:
         self._journal = journal
         self.trials: list[Trial] = []
-        self._written: set[str] = set()
         self._advised: list[Advised] = []
         for number, line in enumerate(journal.lines):
-            if "wrote" in line:
-                self._written.add(journal.to_section(number, WrittenFile).wrote)
-            elif "advised" in line:
+            if "advised" in line:
                 self._advised.append(journal.to_section(number, Advised))
-            else:
+            elif [*line] != ["wrote"]:  # older versions also stored which files they wrote
                 self.trials.append(journal.to_section(number, Trial))
 
     def add(self, trial: Trial) -> None:
         """Store a trial."""
         self._journal.append(trial)
-
-    def add_file(self, path: Path) -> None:
-        """Store that the search wrote a settings file."""
-        digest = sha256(path)
-        if digest not in self._written:
-            self._journal.append(WrittenFile(digest))
-            self._written.add(digest)
 
     def add_advised(self, settings: dict[str, Any], rmse: float) -> None:
         """Store what the recommended settings gave."""
@@ -119,11 +97,6 @@ class StoredSearch:
         """Return what recommended settings gave, None if it is not stored."""
         # Another version of mfcli may recommend other settings.
         return next((one.rmse for one in self._advised if one.advised == settings), None)
-
-    def wrote(self, path: Path) -> bool:
-        """Return whether the search wrote a file that is unchanged since."""
-        # By content: a file that the user has edited is the user's.
-        return path.is_file() and sha256(path) in self._written
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder
 from mfcli.cli.spelling import training_command
 from mfcli.cli.streams import print_line
 
+_WRITER = "mfcli init"
+
 
 def init(
     screen: JsonOption,
@@ -18,12 +20,12 @@ def init(
     force: Force = False,
 ) -> None:
     """Write a settings file with recommended settings for a split."""
-    config.check_new(out, force)
+    config.check_settings_file(out, [_WRITER], force)
     # Folds have most of their training ratings in common, so the first one is enough.
     parts = splits.read_split(next(iter(splits.folds_of(split)), split))
     advice = search.advise(parts)
     text = config.settings_text(search.title_of(parts), advice)
-    config.write_settings(out, text)
+    config.write_settings(out, text, _WRITER, replaces=[_WRITER], force=force)
     result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
     screen.show(result, lambda: _print(text, out))
 

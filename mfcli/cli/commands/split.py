@@ -9,6 +9,7 @@ import typer
 
 from mfcli import check as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
+from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -72,7 +73,9 @@ def split(
             names = (train, str(settings.file))
             read = [reading.read_listing([name], rejected, screen) for name in names]
             made = splits.split_given(read[0], read[1], settings.config)
+        replaced = splits.split_hashes(out)
         manifest = splits.write_split(out, made, rejected)
+    note_older_models(replaced - splits.split_hashes(out), out, screen)
     # After the split is written: a warning does not stop the work, and the file may be right.
     warnings = [warning.as_dict(spelled) for part in read for warning in _warn(part)]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))

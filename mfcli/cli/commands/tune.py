@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mfcli.training import Epoch
 
 _PANEL = "Search"
+_WRITER = "mfcli tune"
+_REPLACES = (_WRITER, "mfcli init")  # a search also tries the settings of init
 _VALID = {
     "help": "Fraction of the training ratings to validate on, if the split has no validation part.",
     "default": "0.1",
@@ -103,9 +105,7 @@ def tune(
     options = searching.space_for(parts, space)
     workers = threads or storage.cores()
     with searching.Search(parts, settings.config, options, store, workers) as search:
-        # A resumed search may replace what it wrote itself, unless the user has edited it.
-        force = force or search.wrote(out)
-        configs.check_new(out, force)
+        configs.check_settings_file(out, _REPLACES, force)
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
         output = _Output(search, rival, out, force, plot)
@@ -206,12 +206,14 @@ class _Output:
     def _write_settings(self, winner: Candidate) -> Path:
         text = configs.settings_text(f"{winner.title}.", winner.settings)
         try:
-            file = configs.write_settings(self.settings, text, force=self.force)
+            file = configs.write_settings(
+                self.settings, text, _WRITER, replaces=_REPLACES, force=self.force
+            )
         except ArtifactError:
             # The search may have taken hours, so its result must not be lost.
             print_note(f"the best settings are {words(winner.values)}")
             raise
         if file != self.settings:
-            print_note(f"{self.settings} was created during the search; the settings are in {file}")
-        self.search.add_file(file)
+            changed = f"{self.settings} was created or edited during the search"
+            print_note(f"{changed}; the settings are in {file}")
         return file
