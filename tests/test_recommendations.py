@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.data import Vocabulary, find_rows
-from mfcli.errors import UnknownIdError
+from mfcli.errors import UnknownIdError, UsageError
 from mfcli.model import Model, Rated, similar, top_items
 from mfcli.splits import Split, write_split
 from mfcli.training import Epoch, Fit, History
@@ -143,6 +144,89 @@ def test_recommend_narrows_the_choice(trained: Run, split: Split) -> None:
     assert not rated & {int(row["item"]) for row in rows}
 
 
+def test_everything_in_the_split_is_omitted_unless_less_is_chosen(
+    trained: Run, split: Split
+) -> None:
+    def items(*options: object) -> set[int]:
+        done = trained("recommend", "--user", 3, "--n", 40, "--out", "-", *options)
+        return {int(row["item"]) for row in rows_of(done.out)}
+
+    rated = {name: set(part.item[part.user == 3].tolist()) for name, part in split.parts.items()}
+    everything = set(range(40))
+    assert rated["train"] and rated["test"]
+    assert items() == items("--exclude", "split") == everything - rated["train"] - rated["test"]
+    assert items("--exclude", "train") == everything - rated["train"]
+    assert items("--exclude", "none") == everything
+    Path("more.csv").write_text("user,item,rating\n3,0,1\n3,1,1\n")
+    assert items("--exclude", "none", "--rated", "more.csv") == everything - {0, 1}
+
+
+def test_python_omits_what_is_in_a_split_or_in_ratings(split: Split, model: Model) -> None:
+    whole = model.recommend([3], 40, exclude=split)
+    train = model.recommend([3], 40, exclude=split.train)
+    test = set(split.test.item[split.test.user == 3].tolist())
+    assert set(train["item"].to_pylist()) - set(whole["item"].to_pylist()) == test
+    with pytest.raises(UsageError, match="exclude must have the type Ratings, got str"):
+        model.recommend([3], exclude="split")  # type: ignore[arg-type]  # what is tested
+
+
+def test_another_split_is_refused_only_where_it_is_used(trained: Run, split: Split) -> None:
+    write_split(Path("split"), replace(split, train=split.train.take(slice(1, None))))
+    refused = trained("recommend", "--user", 3)
+    assert refused.code == 1
+    assert refused.err.endswith("train again, or use --exclude none to recommend anyway\n")
+    assert trained("recommend", "--user", 3, "--exclude", "none").code == 0
+
+
+def test_users_for_whom_no_item_is_left_are_reported(trained: Run, split: Split) -> None:
+    rated = split.train.item[split.train.user == 3]
+    Path("items.txt").write_text("".join(f"{item}\n" for item in rated.tolist()))
+    done = trained("recommend", "--user", 3, "--items", "items.txt", "--out", "-")
+    assert done.out == "user,rank,item,prediction\n"
+    assert done.err == "warning: no item is left to recommend to 1 of 1 users\n"
+
+
+def test_predictions_are_clipped_and_keep_the_order_of_the_raw_ones(trained: Run) -> None:
+    """By every command, with the same numbers."""
+    model = Model.load(Path("model"))
+    high = model.scale.max
+    # All predictions are above the scale, and differ.
+    biases = high + 1 + np.arange(40, dtype=np.float32)[::-1] / 8
+    model.with_tables(model.tables | {"item_biases": biases}).save(Path("model"))
+    Path("new.csv").write_text("user,item,rating\nanna,3,4\n")
+
+    def rows(*words: object) -> list[dict[str, str]]:
+        return rows_of(trained(*words, "--out", "-").out)
+
+    listed = rows("recommend", "--user", 3, "--exclude", "none")
+    raw = rows("recommend", "--user", 3, "--exclude", "none", "--no-clip")
+    assert [float(row["prediction"]) for row in listed] == [high] * 10
+    assert [row["item"] for row in listed] == [row["item"] for row in raw]
+    values = [float(row["prediction"]) for row in raw]
+    assert min(values) > high and values == sorted(values, reverse=True)
+    pairs = [word for row in raw for word in ("--item", row["item"])]
+    for option, expected in (("--clip", listed), ("--no-clip", raw)):
+        predicted = rows("predict", "--user", 3, *pairs, option)
+        assert [float(row["prediction"]) for row in predicted] == pytest.approx(
+            [float(row["prediction"]) for row in expected]
+        )
+    folded = rows("fold-in", "new.csv", "-q")
+    assert {float(row["prediction"]) for row in folded} == {high}
+    assert [r["item"] for r in folded] == [
+        r["item"] for r in rows("fold-in", "new.csv", "--no-clip")
+    ]
+    table = Model.load(Path("model")).recommend([3], 10)
+    assert table["item"].to_pylist() == [int(row["item"]) for row in listed]
+    assert table["prediction"].to_pylist() == [high] * 10
+    Path("mfcli.toml").write_text("clip = false\n")
+    assert rows("recommend", "--user", 3, "--exclude", "none") == raw
+
+
+def test_no_cosine_is_above_1() -> None:
+    same = np.tile(np.array([[0.1, 0.7, 0.3]], np.float32), (50, 1)) * np.arange(1, 51)[:, None]
+    assert similar(same.astype(np.float32), np.arange(50, dtype=np.int32), 5).scores.max() <= 1
+
+
 def test_an_empty_request_is_an_empty_result(trained: Run) -> None:
     Path("users.txt").write_text("")
     done = trained("recommend", "--users", "users.txt", "--out", "-")
@@ -162,6 +246,8 @@ REFUSED = [
     (["recommend"], 2, "name users with --user, --users FILE or --all"),
     (["recommend", "--all"], 2, "--all requires --out FILE"),
     (["recommend", "--user", "x1"], 1, "user 'x1' is not among the model's 60 users"),
+    (["recommend", "--user", "1", "--exclude", "x"], 2, "--exclude must be train, split or none"),
+    (["fold-in", "bad.csv", "--exclude", "train"], 2, "--exclude must be file or none, got 'tra"),
     (["recommend", "--user", "1", "--n", "0"], 2, "--n must be at least 1, got 0"),
     (["recommend", "--user", "1", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
     (["recommend", "--users", "none.txt"], 1, "none.txt: cannot be read: No such file"),

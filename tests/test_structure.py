@@ -74,7 +74,7 @@ INTERFACES: dict[str, list[str]] = {
            "ROW_PENALTY_LAYER", "Rated", "TABLES", "check_same_split", "extended", "fold_in",
            "initial_model", "model_folder", "models_of_run", "models_trained_on",
            "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
-           "top_of_order", "trained_pairs", "warn_untrained", "write_keras_file"],
+           "top_of_order", "trained_pairs", "warn_empty", "warn_untrained", "write_keras_file"],
  "plots": ["check_suffix", "plot_histories", "plot_metrics", "plot_search"],
  "predict": ["PairCounts", "Predictor", "all_rows", "candidates", "listed_rows", "predict_file",
              "predict_named", "trained_row", "with_titles"],

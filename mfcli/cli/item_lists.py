@@ -83,6 +83,7 @@ class Listing:
             ),
             threads=threads or storage.cores(),
         )
+        models.warn_empty(ranking)
         scale = model.scale if config.clip else None
         return ranking.table(model.users, model.items, "user", "prediction", scale)
 

@@ -20,6 +20,7 @@ from .recommendations import (
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,
+    warn_empty as warn_empty,
     warn_untrained as warn_untrained,
 )
 from .run_folders import (

@@ -90,7 +90,7 @@ class Model(StoredModel):
         Warns
         -----
         MfcliWarning
-            If a user has no training ratings.
+            If a user has no training ratings, or no item is left for a user.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class Model(StoredModel):
             If `exclude` has another type.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import Rated, top_items, warn_untrained
+        from mfcli.model.recommendations import Rated, top_items, warn_empty, warn_untrained
 
         # They may have other vocabularies: pairs are matched by their ids.
         seen = [part.within(self.users, self.items) for part in _parts(exclude)]
@@ -108,6 +108,7 @@ class Model(StoredModel):
         warn_untrained(self.users, rows)
         rated = Rated.of(*seen) if seen else None
         ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
+        warn_empty(ranking)
         scale = self.scale if clip else None
         return ranking.table(self.users, self.items, "user", "prediction", scale)
 

@@ -161,6 +161,13 @@ def warn_untrained(users: Vocabulary, rows: Rows) -> None:
         )
 
 
+def warn_empty(ranking: Ranking) -> None:
+    """Warn about users for whom no item is left."""
+    empty = int(np.count_nonzero((ranking.items < 0).all(axis=1)))
+    if empty:
+        warn(f"no item is left to recommend to {empty:,} of {len(ranking.of):,} users")
+
+
 def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 1) -> Rows:
     """Return the first items of an order, the same for all users, that each user has not rated.
 

@@ -47,8 +47,8 @@ def fold_in(
         str,
         typer.Option(
             "--exclude",
-            metavar=f"{_FILE}|{_NONE}",
-            help="Omit items that the user has rated in the file, or none.",
+            metavar="NAME",
+            help="Omit items rated by the user in the file (file), or none.",
             callback=one_of("exclude", _FILE, _NONE),
             rich_help_panel=RECOMMENDATIONS,
         ),

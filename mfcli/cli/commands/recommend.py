@@ -54,8 +54,8 @@ def recommend(
         str,
         typer.Option(
             "--exclude",
-            metavar=f"{_TRAIN}|{_SPLIT}|{_NONE}",
-            help="Omit items that the user has rated in training, anywhere in the split, or none.",
+            metavar="NAME",
+            help="Omit items rated by the user in training (train), in all parts (split), or none.",
             callback=one_of("exclude", _TRAIN, _SPLIT, _NONE),
             rich_help_panel=RECOMMENDATIONS,
         ),
@@ -76,8 +76,7 @@ def recommend(
 ) -> None:
     """Recommend the items with the highest predicted ratings.
 
-    Items that a user has rated are omitted. Predictions are clipped to the rating scale; the order
-    is that of the predictions before clipping.
+    Items that a user has rated are omitted. Predictions are sorted before they are clipped.
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
