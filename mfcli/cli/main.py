@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -30,6 +30,7 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
+from mfcli.cli.option_hints import hinted_options
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import OutputError, guard_streams, print_line, print_message
@@ -52,6 +53,10 @@ PANELS = {
 class Command(TyperCommand):
     """A command with a compact help: no types of arguments, `--help` among the other options."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        with _hinted(self, ctx, args):
+            return super().parse_args(ctx, args)
+
     def get_params(self, ctx: Any) -> Any:
         params = super().get_params(ctx)
         for param in params:
@@ -68,6 +73,10 @@ class Command(TyperCommand):
 
 class Commands(TyperGroup):
     """All commands. Errors become one line on stderr and an exit status."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        with _hinted(self, ctx, args):
+            return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Any) -> Any:
         params = super().get_params(ctx)
@@ -105,6 +114,18 @@ class Commands(TyperGroup):
         except OSError as error:
             place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
             _fail(f"{place}{error.strerror or error}", 1)
+
+
+def _hinted(command: Any, ctx: Any, args: list[str]) -> AbstractContextManager[None]:
+    commands = ctx.find_root().command.commands
+    others = {name: _options(other) for name, other in commands.items()}
+    return hinted_options(_options(command), others, list(args))
+
+
+def _options(command: Any) -> list[str]:
+    """Return the long options of a command."""
+    texts = (text for param in command.params for text in (*param.opts, *param.secondary_opts))
+    return [text for text in texts if text.startswith("--")]
 
 
 @contextmanager

@@ -23,3 +23,8 @@ from .settings import (
     seconds_of as seconds_of,
     settings_in as settings_in,
 )
+from .synonyms import (
+    closest as closest,
+    meant_setting as meant_setting,
+    plain_name as plain_name,
+)

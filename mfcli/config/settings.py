@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from mfcli.config.metadata import (
     Setting,
     setting,
 )
+from mfcli.config.synonyms import closest, meant_setting
 from mfcli.errors import ConfigError, Param
 
 _SHAPES = ("constant", "exponential", "cosine", "step")
@@ -414,8 +414,8 @@ def checked(name: str, value: Any) -> Any:
     """
     if name in SETTINGS:
         return SETTINGS[name].checked(value)
-    close = difflib.get_close_matches(name, SETTINGS, n=1)
-    remedy = f"did you mean {close[0]!r}?" if close else f"the keys are {', '.join(SETTINGS)}"
+    close = meant_setting(name) or closest(name, SETTINGS)
+    remedy = f"did you mean {close!r}?" if close else f"the keys are {', '.join(SETTINGS)}"
     raise ConfigError(f"unknown key {name!r}", remedy=remedy)
 
 

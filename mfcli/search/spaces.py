@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mfcli.config import SETTINGS, TRAINING, Config, checked, read_toml, settings_in
+from mfcli.config import (
+    SETTINGS,
+    TRAINING,
+    Config,
+    checked,
+    closest,
+    meant_setting,
+    read_toml,
+    settings_in,
+)
 from mfcli.errors import ConfigError
 
 RATE = "rate"
@@ -123,8 +131,8 @@ def _check(space: Space) -> None:
 def _dimension(name: str, value: Any) -> Range | Choice:
     training = settings_in(TRAINING)
     if name not in SETTINGS and name != RATE:
-        close = difflib.get_close_matches(name, [*training, RATE], n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else ""
+        close = meant_setting(name) or closest(name, [*training, RATE])
+        remedy = f"did you mean {close!r}?" if close else ""
         raise ConfigError(f"unknown setting {name!r}", remedy=remedy)
     if name not in (*training, RATE):
         raise ConfigError(f"{name} is not a training setting", remedy="omit it")
