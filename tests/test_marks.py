@@ -187,7 +187,7 @@ COMMANDS: dict[str, str] = {
     "predict few.csv --out few.csv": "few.csv: is read by this command",
     "predict few.csv --out ./again/../few.csv": "few.csv: is read by this command",
     "recommend --user 1 --titles few.csv --out few.csv": "few.csv: is read by this command",
-    "recommend --user 1 --out history.csv": "history.csv: is a result of mfcli",
+    "recommend --user 1 --exclude none --out history.csv": "history.csv: is a result of mfcli",
     "plot history.json --out link.png": "link.png: is a result of mfcli",
     "init --force --out split/split.json": "split/split.json: is a result of mfcli",
     "train --epochs 1 --out notebook": "notebook/model: was not written by mfcli",

@@ -147,7 +147,7 @@ def test_closed_and_full_streams(ready: Run, call: Callable[..., int], args: lis
         ["show", "--json"],
         ["predict", "data.csv"],
         ["predict", "data.csv", "--out", "-", "--strict"],
-        ["recommend", "--user", EMOJI, "--out", "-"],
+        ["recommend", "--user", EMOJI, *ALL, "--out", "-"],
     ],
     ids=" ".join,
 )

@@ -17,7 +17,7 @@ PAIRS = [
     ("train --epochs 6 --seed 1", "evaluate"),
     ("split data.csv --valid 0.1 --seed 1", "evaluate"),
     (_TUNE, _TUNE),
-    ("evaluate", "evaluate --ranking --on valid"),
+    ("evaluate", "evaluate --ranking"),
     ("recommend --all --out top.csv", "train --epochs 6 --seed 1"),
     ("plot history.json", "train --epochs 6 --seed 1"),
     ("split data.csv --valid 0.1 --seed 1", "recommend --all --out top.csv"),
