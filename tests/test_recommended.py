@@ -94,5 +94,7 @@ def test_its_own_file_is_replaced_until_it_is_edited(run: Run, real_split: Path)
         file.write_text(edited, encoding="utf-8")
         assert run("init", "--split", real_split).code == 1
         assert file.read_text(encoding="utf-8") == edited
+    Path("large.toml").write_bytes(b"#" * 2_000_000 + written.encode())
+    assert run("init", "--split", real_split, "--out", "large.toml").code == 1
     file.write_bytes(written.replace("\n", "\r\n").encode())  # as some programs copy texts
     assert run("init", "--split", real_split).code == 0

@@ -87,6 +87,12 @@ def test_near_misses_get_a_hint(work: Run, path: str) -> None:
     assert str(caught.value) == f"{path}: holds no model; {NEAR_MISSES[path]}"
 
 
+def test_a_run_is_not_written_into_a_model(work: Run) -> None:
+    assert work("train", "--out", "runs/a/model").err == (
+        "error: runs/a/model: is a model folder, not the folder of a run; choose another --out\n"
+    )
+
+
 def test_near_misses_of_splits_get_a_hint(work: Run) -> None:
     assert work("train", "--split", "spilt").err == (
         "error: spilt: holds no split; did you mean split?\n"

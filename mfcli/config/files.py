@@ -19,6 +19,7 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 CONFIG_FILE = Path("mfcli.toml")
 
 _WIDTH = 88  # columns of a comment
+_MOST_BYTES = 1 << 20  # of a settings file that mfcli wrote
 _SEAL = "\n# Written by {}; replaced unless edited ({}).\n"
 _SEALED = re.compile(r"\n# Written by (mfcli \w+); replaced unless edited \((\w+)\)\.\n\Z")
 
@@ -160,6 +161,9 @@ def _may_replace(path: Path, writers: Collection[str]) -> bool:
 def _writer(path: Path) -> str | None:
     """Return the command that wrote a settings file; None if it was edited or others wrote it."""
     try:
+        # Other files may be named by mistake; reading a pipe would block.
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            return None
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None

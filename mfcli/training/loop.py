@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, DataError, Param, Text, TrainingError, check_type
+from mfcli.errors import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    Param,
+    Text,
+    TrainingError,
+    check_type,
+)
 from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
@@ -87,12 +95,15 @@ class Diverged(TrainingError):
 
 
 def check_writable(folder: Path) -> None:
-    """Check before training that its results can be written to a folder.
+    """Check before training that its results can be written to the folder of a run.
 
     Raises
     ------
     ArtifactError
     """
+    if (folder / MODEL_FILES[0]).exists():
+        rule = "is a model folder, not the folder of a run"
+        raise ArtifactError(rule, place=folder, remedy=["choose another ", Param("out")])
     check_replaceable(folder / MODEL_FOLDER, MODEL_FILES)
     check_replaceable(folder / CHECKPOINT_FOLDER, CHECKPOINT_FILES)
     check_writable_file(folder / HISTORY_FILE, HistoryRecord)
