@@ -72,6 +72,7 @@ def test_python_accepts_the_folder_of_a_run(work: Run) -> None:
 NEAR_MISSES = {
     "runs": "did you mean runs/a/model or runs/b/model?",
     "runs/aa": "did you mean runs/a/model?",
+    "runs/B": "did you mean runs/b/model?",
     "runs/a/modle": "did you mean runs/a/model?",
     "runs/a/model/model.keras": "did you mean runs/a/model?",
     "runs/a/model/model": "did you mean runs/a/model?",

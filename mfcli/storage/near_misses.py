@@ -22,11 +22,13 @@ def near_misses(path: Path, record: str) -> list[Path]:
         inside = (sorted(path.glob(f"{depth}{record}")) for depth in ("*/", "*/*/"))
         return [file.parent for file in next(filter(None, inside), [])]
     # By the name beside the path: that of the folder itself, or of the run that contains it.
-    named = {file.parent.parent.name: file.parent for file in path.parent.glob(f"*/*/{record}")}
-    named |= {file.parent.name: file.parent for file in path.parent.glob(f"*/{record}")}
-    similar = [named[name] for name in difflib.get_close_matches(path.name, named, n=_MOST)]
+    runs = [file.parent for file in path.parent.glob(f"*/*/{record}")]
+    named = {folder.parent.name.casefold(): folder for folder in runs}
+    folders = [file.parent for file in path.parent.glob(f"*/{record}")]
+    named |= {folder.name.casefold(): folder for folder in folders}
+    similar = difflib.get_close_matches(path.name.casefold(), named, n=_MOST)
     around = [path.parent] if (path.parent / record).is_file() else []
-    return similar or around
+    return [named[name] for name in similar] or around
 
 
 def did_you_mean(folders: list[Path]) -> str:
