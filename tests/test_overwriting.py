@@ -12,13 +12,13 @@ from conftest import Run
 from planted import planted_ratings
 
 from mfcli.cli.formatting import listed
+from mfcli.cli.outdated_results import older_metrics_noted
+from mfcli.cli.screen import Screen
 from mfcli.config import Config
 from mfcli.model import models_trained_on
 from mfcli.splits import read_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
-
-OPTIONS = "--test 0.3"
 
 
 @pytest.fixture
@@ -55,11 +55,7 @@ def test_every_command_replaces_its_own_results(work: Run) -> None:
     Path("new.csv").write_text("user,item,rating\nanna,1,3\nanna,2,4\n")
     for words in COMMANDS:
         for _ in range(2):
-            done = (
-                work(*words.split(), "-q")
-                if words[:4] not in ("init", "plot")
-                else work(*words.split())
-            )
+            done = work(*words.split())
             assert done.code == 0, (words, done.err)
 
 
@@ -115,6 +111,21 @@ def test_a_new_model_names_the_metrics_of_the_older_one(work: Run) -> None:
     assert "another model" not in work(*train, "--out", "runs/new").err
     Path("metrics-train.json").unlink()
     assert "note: metrics.json was measured with another model" in work(*train).err
+
+
+def test_a_training_that_fails_names_them_too(
+    work: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it diverges, it writes its best model."""
+    assert work("evaluate", "--resamples", 0).code == 0
+    with (
+        pytest.raises(ZeroDivisionError),
+        older_metrics_noted(Path(), [Path()], Screen()),
+    ):
+        begun = start(read_split(Path("split")), Config(k=3))
+        Fit(begun, History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path())
+        raise ZeroDivisionError
+    assert "metrics.json was measured with another model" in capsys.readouterr().err
 
 
 def test_names_are_listed() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mfcli import evaluation, model as models
@@ -27,20 +28,31 @@ def note_older_models(hashes: Collection[str], split: Path, screen: Screen) -> N
         screen.note(f"{listed(found)} {were} trained on the split that was replaced; train again")
 
 
-def weights_of(folders: Iterable[Path]) -> list[str]:
-    """Return the digests of the weights of the models in some folders of runs."""
+@contextmanager
+def older_metrics_noted(run: Path, folders: Collection[Path], screen: Screen) -> Iterator[None]:
+    """Name the metrics of a run if the block replaces a model that they may be measured with.
+
+    Parameters
+    ----------
+    run : Path
+    folders : collection of Path
+        The run, or its folds.
+    screen : Screen
+    """
+    before = _weights(folders)
+    try:
+        yield
+    finally:  # a training that diverges may write a model, too
+        found = evaluation.metrics_in(run)
+        if found and before and before != _weights(folders):
+            were = "was" if len(found) == 1 else "were"
+            screen.note(f"{listed(found)} {were} measured with another model; evaluate again")
+
+
+def _weights(folders: Collection[Path]) -> list[str]:
+    """Return the digests of the weights of the models in folders; damaged ones are left out."""
     found = []
     for folder in folders:
-        try:
+        with suppress(ArtifactError):
             found.append(models.read_model_record(folder / models.MODEL_FOLDER).weights)
-        except ArtifactError:
-            continue
     return found
-
-
-def note_older_metrics(run: Path, screen: Screen) -> None:
-    """Name the metrics in the folder of a run, whose models have been replaced."""
-    found = evaluation.metrics_in(run)
-    if found:
-        were = "was" if len(found) == 1 else "were"
-        screen.note(f"{listed(found)} {were} measured with another model; evaluate again")

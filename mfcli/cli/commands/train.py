@@ -13,7 +13,7 @@ from mfcli import model as models, splits, storage, training
 from mfcli.cli.epoch_lines import epoch_lines, print_network
 from mfcli.cli.formatting import count, duration
 from mfcli.cli.options import FILES, SettingsGroup
-from mfcli.cli.outdated_results import note_older_metrics, weights_of
+from mfcli.cli.outdated_results import older_metrics_noted
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads
@@ -84,10 +84,8 @@ def train(
         starts = _checkpoints(targets, settings) if resume else {}
         command = _resume_command(split, out, settings if resume else None)
         run = _Run(settings, threads, checkpoint_every or 0, targets, starts, command, screen)
-        before = weights_of(targets.values())
+        stack.enter_context(older_metrics_noted(out, targets.values(), screen))
         results = [run.train(part) for part in targets]
-        if before and before != weights_of(targets.values()):
-            note_older_metrics(out, screen)
     # Without --json, each fold has printed its result when it was done.
     if screen.json:
         screen.show({"folds": results} if folds else results[0], lambda: None)
