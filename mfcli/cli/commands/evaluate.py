@@ -59,7 +59,7 @@ def evaluate(
             "--out",
             metavar="FILE",
             help="Metrics file to write.",
-            show_default="next to the model, metrics.json or with --on metrics-ON.json",
+            show_default="metrics.json next to the model; metrics-valid.json with --on valid",
             rich_help_panel=FILES,
         ),
     ] = None,
