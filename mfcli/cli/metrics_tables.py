@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfcli import evaluation, splits
-from mfcli.cli.formatting import interval
 from mfcli.cli.tables import Table, print_table, table as make_table
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     biases = over.baselines["biases"]
     add("mean", over.measures, biases.measures)
     add("standard deviation", over.standard_deviations, biases.standard_deviations)
-    ends = (interval(over.intervals.get(name)) for name in names)
+    ends = (evaluation.interval_text(over.intervals.get(name)) for name in names)
     table.add_row(f"{_INTERVAL} of the mean", *ends, "-")
     print_table(table)
 
@@ -65,7 +64,12 @@ def _errors_table(metrics: Metrics, out: Path) -> Table:
     others = [metrics.baselines[name] for name in names]
     table.add_section()
     table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
-    table.add_row(_INTERVAL, "", "", *(interval(other.gain_interval, ".2%") for other in others))
+    table.add_row(
+        _INTERVAL,
+        "",
+        "",
+        *(evaluation.interval_text(other.gain_interval, ".2%") for other in others),
+    )
     return table
 
 
@@ -104,4 +108,6 @@ def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[st
     for name, measure in evaluation.measures_of(kind).items():
         others = [metrics.baselines[other].measures[name] for other in baselines]
         model, *rest = map(measure.text, [metrics.measures[name], *others])
-        table.add_row(measure.label, model, interval(metrics.intervals.get(name)), *rest)
+        table.add_row(
+            measure.label, model, evaluation.interval_text(metrics.intervals.get(name)), *rest
+        )

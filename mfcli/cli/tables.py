@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mfcli.cli.formatting import printable
-from mfcli.cli.streams import console
+from mfcli.cli.streams import UNLIMITED, console, width
 
-_UNLIMITED = 1 << 20  # columns if standard output is not a terminal
 _LONG = 12  # columns; only longer words are folded
 _LEAST = 6  # columns of a drawing
 
@@ -48,11 +46,11 @@ def value_table(title: str, values: Mapping[str, str | Drawing]) -> Table:
 def print_table(table: Table) -> None:
     """Print a table; its title and caption may be wider than the table.
 
-    On a terminal, text that is too long is wrapped, and long words such as ids are folded. Short
-    words and numbers are not, even if the table becomes wider than the terminal. Elsewhere, nothing
-    is wrapped.
+    Text that is too long for the screen is wrapped, and long words such as ids are folded. Short
+    words and numbers are not, even if the table becomes wider than the screen (see
+    `streams.width`).
     """
-    screen = console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    screen = console(width=width())
     for column in table.columns:
         # The minimum of a text is its longest word. Rich would shrink a column below it.
         words = (screen.measure(cell).minimum for cell in (column.header, *column.cells))
@@ -65,6 +63,11 @@ def print_table(table: Table) -> None:
     if caption:
         for line in str(caption).split("\n"):
             screen.print(_cell(line), style="table.caption")
+
+
+def fits(table: Table) -> bool:
+    """Return whether a table can be printed without wrapping its cells."""
+    return console(width=UNLIMITED).measure(table).maximum <= width()
 
 
 class Drawing:

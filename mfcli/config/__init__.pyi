@@ -23,3 +23,4 @@ from .settings import (
     seconds_of as seconds_of,
     settings_in as settings_in,
 )
+from .values import value_text as value_text
