@@ -10,14 +10,17 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Run
 from contents import snapshot
 from planted import planted_ratings
+from typer.main import get_command
 from typer.models import ArgumentInfo
 
 from mfcli import __version__
+from mfcli.cli import app
 from mfcli.cli.main import PANELS
 from mfcli.cli.options import with_options
 from mfcli.cli.spelling import spelled
@@ -287,9 +290,33 @@ def test_options_take_three_lines_at_most(
 ) -> None:
     lines = shown(run, monkeypatch, command, 100)
     wrapped = 0
-    for line in lines[lines.index("") + 1 if "" in lines else 0 :]:
+    for line in lines[next(n for n, line in enumerate(lines) if line[:1] == "╭") : -1]:
         wrapped = 0 if "--" in line[:5] or line[0] in "╭╰" else wrapped + 1
         assert wrapped <= 2, line
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_fits_and_names_every_option_in_full(
+    run: Run, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    commands: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        lines = shown(run, monkeypatch, name, width)
+        assert {len(line) for line in lines if line and line[0] in "╭│╰"} == {width}
+        assert not any(len(line) > width or "…" in line for line in lines)
+        words = {word.strip(",") for line in lines for word in line.split()}
+        options = {one for param in command.params for one in (*param.opts, *param.secondary_opts)}
+        assert {one for one in options if one.startswith("-")} <= words
+
+
+def test_help_is_not_wrapped_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for command in COMMANDS:
+        lines = run(command.__name__.replace("_", "-"), "--help").out.splitlines()
+        rows = [line for line in lines if line.startswith("│")]
+        starts = [row for row in rows if "--" in row[:5] or row.startswith("│ *") or row[2] != " "]
+        assert starts == rows
+        assert len({len(row) for row in rows}) == 1
 
 
 def test_a_setting_is_reset_with_the_word_none(trained: Run) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from mfcli import __version__, storage
@@ -30,6 +30,7 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
+from mfcli.cli.help import print_help
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import OutputError, guard_streams, print_line, print_message
@@ -50,14 +51,10 @@ PANELS = {
 
 
 class Command(TyperCommand):
-    """A command with a compact help: no types of arguments, `--help` among the other options."""
+    """A command whose help lists `--help` among the other options."""
 
-    def get_params(self, ctx: Any) -> Any:
-        params = super().get_params(ctx)
-        for param in params:
-            if isinstance(param, TyperArgument):
-                param.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
-        return params
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        print_help(self, ctx)
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)
@@ -69,11 +66,8 @@ class Command(TyperCommand):
 class Commands(TyperGroup):
     """All commands. Errors become one line on stderr and an exit status."""
 
-    def get_params(self, ctx: Any) -> Any:
-        params = super().get_params(ctx)
-        for param in params:
-            param.metavar = ""  # all are flags, for which Typer shows <bool>
-        return params
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        print_help(self, ctx)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         storage.on_lost_mapping(_stop_at_once)
