@@ -29,7 +29,7 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
     rmse = evaluation.MEASURES["rmse"]
-    # Intervals make the columns wide, so a terminal has no room for all brief measures.
+    # There may be many folds, so they are rows, and a narrow screen has room for few measures.
     names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
     title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"
@@ -48,17 +48,23 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     biases = over.baselines["biases"]
     add("mean", over.measures, biases.measures)
     add("standard deviation", over.standard_deviations, biases.standard_deviations)
-    ends = (evaluation.interval_text(over.intervals.get(name)) for name in names)
-    table.add_row(f"{_INTERVAL} of the mean", *ends, "-")
+    ends = [over.intervals.get(name) or (None, None) for name in names]
+    # In two rows, because columns with intervals would be twice as wide.
+    for side, values in zip(("low", "high"), zip(*ends, strict=True), strict=True):
+        texts = (measure.text(value) for measure, value in zip(shown, values, strict=True))
+        table.add_row(f"{_INTERVAL}, {side}", *texts, "-")
     print_table(table)
 
 
 def _errors_table(metrics: Metrics, out: Path) -> Table:
     protocol = metrics.protocol
-    clipped = "clipped" if protocol.settings["clip"] else "not clipped"
-    title = f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped}"
-    biases = f"damped biases ({protocol.settings['damping']:g})"
-    table = make_table(title, "", "model", _INTERVAL, biases, "training mean")
+    settings = protocol.settings
+    clipped = "clipped" if settings["clip"] else "not clipped"
+    title = (
+        f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped},"
+        f" damping {settings['damping']:g}"
+    )
+    table = make_table(title, "", "model", _INTERVAL, "damped biases", "training mean")
     names = ("biases", "mean")
     _add_measures(table, metrics, evaluation.RATING_ERROR, names)
     others = [metrics.baselines[name] for name in names]
@@ -93,10 +99,10 @@ def _groups_table(metrics: Metrics) -> Table:
 
 def _ranking_table(metrics: Metrics) -> Table:
     protocol = metrics.protocol
+    settings = protocol.settings
     title = (
-        f"Rankings, first {protocol.settings['at']} items; relevant: rated"
-        f" {protocol.settings['relevant']:g} or more ({protocol.relevant_share:.1%} of the ratings,"
-        f" {protocol.ranked_users:,} users)"
+        f"Rankings of {settings['at']} items for {protocol.ranked_users:,} users; relevant: rated"
+        f" {settings['relevant']:g} or more ({protocol.relevant_share:.1%})"
     )
     table = make_table(title, "", "model", _INTERVAL, "most popular", "damped biases")
     _add_measures(table, metrics, evaluation.RANKING, ("popular", "biases"))

@@ -48,13 +48,14 @@ def print_table(table: Table) -> None:
 
     Text that is too long for the screen is wrapped, and long words such as ids are folded. Short
     words and numbers are not, even if the table becomes wider than the screen (see
-    `streams.width`).
+    `streams.width`). Blanks around cells are removed where that helps.
     """
     screen = console(width=width())
     for column in table.columns:
         # The minimum of a text is its longest word. Rich would shrink a column below it.
         words = (screen.measure(cell).minimum for cell in (column.header, *column.cells))
         column.min_width = min(max(words), _LONG)
+    _make_fit(table, screen.width)
     # Rich wraps titles to the width of the table, so they are printed apart.
     title, caption, table.title, table.caption = table.title, table.caption, None, None
     if title:
@@ -65,9 +66,22 @@ def print_table(table: Table) -> None:
             screen.print(_cell(line), style="table.caption")
 
 
+def _make_fit(table: Table, columns: int) -> None:
+    """Remove the blanks around cells if nothing has to be wrapped then, or it is too wide anyway."""
+    least, most = _widths(table)
+    blanks = 2 * len(table.columns)
+    if least > columns or most - blanks <= columns < most:
+        table.padding = 0
+
+
 def fits(table: Table) -> bool:
     """Return whether a table can be printed without wrapping its cells."""
-    return console(width=UNLIMITED).measure(table).maximum <= width()
+    return _widths(table)[1] <= width()
+
+
+def _widths(table: Table) -> Measurement:
+    """Return the columns of a table at least, with all cells wrapped, and at most."""
+    return console(width=UNLIMITED).measure(table)
 
 
 class Drawing:
