@@ -182,13 +182,13 @@ def test_metrics_are_written_beside_the_model(trained: Run) -> None:
     assert trained("compare", "runs", "metrics.json").code == 0
 
 
-def test_compare_lists_many_settings_in_a_table_of_their_own(trained: Run) -> None:
+def test_compare_lists_settings_in_rows(trained: Run) -> None:
     config = Config(k=4, lr=0.1, batch_size=64, momentum=0.5)
     model = start(read_split(Path("split")), config)
     Fit(model, History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path("other"))
     assert trained("evaluate", "--model", "other/model", "-q").code == 0
     lines = trained("compare", "metrics.json", "other").out.splitlines()
-    assert lines[0] == "Settings that differ"
+    assert lines[0] == "2 runs on 243 test ratings"
     table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines[4:8]]
     assert table == [
         ["k", "3", "4"],

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfcli import evaluation, splits
-from mfcli.cli.tables import Table, print_table, table as make_table
+from mfcli.cli.tables import Table, print_paragraph, print_table, table as make_table
 
 if TYPE_CHECKING:
-    from mfcli.evaluation import FoldMetrics, Metrics, Overlap
+    from mfcli.evaluation import FoldMetrics, Metrics, Overlap, Verdict
 
 _INTERVAL = "95% interval"
 
@@ -24,6 +24,13 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
     print_table(_groups_table(metrics))
     if metrics.protocol.ranked_users is not None:
         print_table(_ranking_table(metrics))
+    _print_verdict(metrics.verdict)
+
+
+def _print_verdict(verdict: Verdict | None) -> None:
+    for text in (verdict.text, verdict.published) if verdict else ():
+        if text:
+            print_paragraph(text)
 
 
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
@@ -54,6 +61,7 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
         texts = (measure.text(value) for measure, value in zip(shown, values, strict=True))
         table.add_row(f"{_INTERVAL}, {side}", *texts, "-")
     print_table(table)
+    _print_verdict(over.verdict)
 
 
 def _errors_table(metrics: Metrics, out: Path) -> Table:

@@ -1,4 +1,4 @@
-"""Tables on standard output."""
+"""Tables and paragraphs on standard output."""
 
 from __future__ import annotations
 
@@ -66,8 +66,13 @@ def print_table(table: Table) -> None:
             screen.print(_cell(line), style="table.caption")
 
 
+def print_paragraph(text: str) -> None:
+    """Print a text that is wrapped between words to the width of the screen."""
+    console(width=width()).print(_cell(text))
+
+
 def _make_fit(table: Table, columns: int) -> None:
-    """Remove the blanks around cells if nothing has to be wrapped then, or it is too wide anyway."""
+    """Remove the blanks around cells if nothing is wrapped then, or if it is too wide anyway."""
     least, most = _widths(table)
     blanks = 2 * len(table.columns)
     if least > columns or most - blanks <= columns < most:

@@ -34,3 +34,4 @@ from .metrics_files import (
     read_metrics as read_metrics,
 )
 from .model_evaluation import evaluate as evaluate
+from .verdict import Verdict as Verdict
