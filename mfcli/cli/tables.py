@@ -72,11 +72,12 @@ def print_paragraph(text: str) -> None:
 
 
 def _make_fit(table: Table, columns: int) -> None:
-    """Remove the blanks around cells if nothing is wrapped then, or if it is too wide anyway."""
+    """Remove the blanks around cells if nothing is wrapped then, or if the table is too wide."""
     least, most = _widths(table)
     blanks = 2 * len(table.columns)
     if least > columns or most - blanks <= columns < most:
         table.padding = 0
+    table.show_edge = least <= columns
 
 
 def fits(table: Table) -> bool:

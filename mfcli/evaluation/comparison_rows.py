@@ -89,7 +89,8 @@ def _measure_row(comparison: Comparison, name: str) -> ComparisonRow:
 
 def _difference_rows(comparison: Comparison) -> list[ComparisonRow]:
     shown = [name for name in _DIFFERENCES if name in comparison.measures]
-    return [row for name in shown for row in _differences_in(comparison, name)]
+    rows = [row for name in shown for row in _differences_in(comparison, name)]
+    return [row for row in rows if set(row.cells) != {"-"}]
 
 
 def _differences_in(comparison: Comparison, name: str) -> list[ComparisonRow]:

@@ -97,5 +97,5 @@ def _table(comparison: Comparison, numbers: list[int]) -> Table:
             cells = (Text(row.cells[n], "bold" if n in row.best else "") for n in numbers)
             table.add_row(row.label, *cells)
         table.add_section()
-    table.caption = f"The differences are from {names[0]}."
+    table.caption = f"The differences are from the first run, {names[0]}."
     return table
