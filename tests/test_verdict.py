@@ -158,8 +158,10 @@ def test_metrics_have_the_verdict(split: Split, tmp_path: Path) -> None:
 
 def test_without_resamples_nothing_is_decided(split: Split) -> None:
     metrics = evaluate(start(split, Config(k=2)), split, replace(CONFIG, resamples=0), ranking=True)
-    assert metrics.verdict
-    assert set(metrics.verdict.better.values()) == {None}
+    for one in (metrics, FoldMetrics.of([metrics, metrics])):
+        assert one.verdict
+        assert set(one.verdict.better.values()) == {None}
+        assert one.verdict.text.startswith("There are no confidence intervals")
 
 
 def test_files_without_a_verdict_are_read(split: Split, tmp_path: Path) -> None:

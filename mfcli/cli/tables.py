@@ -73,21 +73,23 @@ def print_paragraph(text: str) -> None:
 
 def _make_fit(table: Table, columns: int) -> None:
     """Remove the blanks around cells if nothing is wrapped then, or if the table is too wide."""
-    least, most = _widths(table)
-    blanks = 2 * len(table.columns)
-    if least > columns or most - blanks <= columns < most:
+    blanks, lines = 2 * len(table.columns), len(table.columns) + 1
+    least = sum(column.min_width or 0 for column in table.columns) + lines
+    if least + blanks > columns or _widest(table) - blanks <= columns < _widest(table):
         table.padding = 0
-    table.show_edge = least <= columns
+    if least <= columns < least + blanks:
+        for column in table.columns:
+            column.width = column.min_width  # Rich would leave some of them wider
 
 
 def fits(table: Table) -> bool:
     """Return whether a table can be printed without wrapping its cells."""
-    return _widths(table)[1] <= width()
+    return _widest(table) <= width()
 
 
-def _widths(table: Table) -> Measurement:
-    """Return the columns of a table at least, with all cells wrapped, and at most."""
-    return console(width=UNLIMITED).measure(table)
+def _widest(table: Table) -> int:
+    """Return the columns of a table whose cells are not wrapped."""
+    return console(width=UNLIMITED).measure(table).maximum
 
 
 class Drawing:

@@ -16,7 +16,7 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 
 CONFIG_FILE = Path("mfcli.toml")
 
-_WIDTH = 88  # columns of a comment
+_WIDTH = 78  # columns of a comment, after "# "
 
 
 class Chosen(NamedTuple):

@@ -245,8 +245,10 @@ class FoldMetrics(_MetricsRecord):
 
 def _verdict_of_folds(folds: list[Metrics]) -> Verdict | None:
     verdicts = [fold.verdict for fold in folds if fold.verdict]
-    # Files of older versions have none.
-    return fold_verdict(verdicts, folds[0].training) if len(verdicts) == len(folds) else None
+    if len(verdicts) < len(folds):  # files of older versions have none
+        return None
+    has_intervals = all(fold.intervals.get("rmse") for fold in folds)
+    return fold_verdict(verdicts, folds[0].training, has_intervals=has_intervals)
 
 
 def _check_present(field: str, measures: Mapping[str, float | None]) -> None:

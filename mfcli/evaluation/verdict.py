@@ -9,6 +9,9 @@ from mfcli.evaluation.bootstrap import LEVEL, Interval, interval_text
 from mfcli.storage import Section
 
 _BIASES, _MEAN, _POPULAR = "damped biases", "the training mean", "a ranking by popularity"
+_NO_INTERVALS = (
+    "There are no confidence intervals, so the comparison with the baselines says little."
+)
 
 
 class Verdict(Section):
@@ -59,9 +62,13 @@ def verdict_of(
     return Verdict(better, " ".join(sentences), published if on == "test" else "")
 
 
-def fold_verdict(folds: Sequence[Verdict], training: Settings) -> Verdict:
+def fold_verdict(
+    folds: Sequence[Verdict], training: Settings, *, has_intervals: bool = True
+) -> Verdict:
     """Judge the models of a k-fold split: better or worse only if all of them are."""
     better = {name: _common([fold.better[name] for fold in folds]) for name in folds[0].better}
+    if not has_intervals:
+        return Verdict(better, _NO_INTERVALS, folds[0].published)
     sentences = [_folds_text("The model is", "biases", _BIASES, folds)]
     if "popular" in better:
         sentences.append(_folds_text("its rankings are", "popular", _POPULAR, folds))
@@ -83,9 +90,7 @@ def _common(values: list[bool | None]) -> bool | None:
 
 def _errors_text(better: Mapping[str, bool | None], biases: Interval | None) -> str:
     if biases is None:
-        return (
-            "There are no confidence intervals, so the comparison with the baselines says little."
-        )
+        return _NO_INTERVALS
     low, high = biases
     level = f"({LEVEL:.0%} interval)"
     if better["biases"]:
