@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -16,7 +18,17 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
-from mfcli.evaluation import FoldMetrics, Metrics, compare, evaluate, read_metrics
+from mfcli.evaluation import (
+    Comparison,
+    FoldMetrics,
+    Metrics,
+    compare,
+    comparison_rows,
+    comparison_title,
+    evaluate,
+    read_metrics,
+    write_comparison,
+)
 from mfcli.evaluation.bootstrap import interval
 from mfcli.splits import Split
 from mfcli.storage.records import sealed_text
@@ -119,13 +131,128 @@ def test_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None
     saved("b", measured(split, 3))
     shown = run("compare", "a", "b/metrics.json")
     assert shown.code == 0, shown.err
-    for words in ("test ratings", "RMSE by user", "Differences from a", "95% interval"):
+    for words in (
+        "2 runs on ",
+        " test ratings",
+        "RMSE by user",
+        "difference in RMSE",
+        " interval ",
+    ):
         assert words in shown.out
     result = json.loads(run("compare", "a", "b", "--json").out)
     assert [row["name"] for row in result["runs"]] == ["a", "b"]
     assert result["runs"][1]["settings"] == {"k": 3, "seed": 3}
     assert result["same_protocol"] is True
     assert [row["file"] for row in result["runs"]] == ["a/metrics.json", "b/metrics.json"]
+
+
+def other_optimizer(metrics: Metrics, **training: Any) -> Metrics:
+    """Return metrics of a run with other settings."""
+    values = {name: getattr(metrics, name) for name in metrics.__struct_fields__}
+    return Metrics(**(values | {"training": training}))
+
+
+def test_settings_that_only_some_runs_use_are_rows_if_they_are_not_defaults(split: Split) -> None:
+    sgd = other_optimizer(measured(split, 2), optimizer="sgd", lr=0.08, momentum=0.5, k=2)
+    gibbs = other_optimizer(measured(split, 2), optimizer="gibbs", noise="shared", k=2)
+    found = compare({"a": sgd, "b": gibbs})
+    rows = {row.label: row.cells for row in comparison_rows(found)["Settings"]}
+    assert rows == {
+        "optimizer": ["sgd", "gibbs"],
+        "momentum": ["0.5", "-"],  # lr has its default
+        "noise": ["-", "shared"],
+    }
+    assert found.settings["lr"] == [0.08, None]
+
+
+def test_rows_show_how_protocols_differ(split: Split) -> None:
+    first = measured(split, 2)
+    raw = measured(split, 2, replace(CONFIG, clip=False), on="train", ranking=False)
+    found = compare({"a": first, "b": raw}, any_protocol=True)
+    rows = {row.label: row.cells for row in comparison_rows(found)["Protocol"]}
+    assert rows["clip"] == ["true", "false"]
+    assert rows["on"] == ["test", "train"]
+    assert found.as_dict()["runs"][1]["protocol"]["on"] == "train"
+    assert comparison_title(found) == "2 runs, measured in different ways"
+    assert not compare({"a": first, "b": measured(split, 3, ranking=True)}).protocols
+
+
+NAMES = ("a|*b*<i>", "=1+1")
+
+
+@pytest.fixture
+def hard_to_name(split: Split) -> Comparison:
+    """Two runs whose names Markdown, HTML and spreadsheets would misread."""
+    return compare(dict(zip(NAMES, (measured(split, 2), measured(split, 3)), strict=True)))
+
+
+def test_markdown_reports(hard_to_name: Comparison, tmp_path: Path) -> None:
+    write_comparison(hard_to_name, tmp_path / "r.md")
+    lines = (tmp_path / "r.md").read_text().splitlines()
+    assert lines[0].startswith("# 2 runs on ")
+    assert lines[2:8] == [
+        "## Settings",
+        "",
+        r"|  | a\|\*b\*\<i\> | =1+1 |",
+        "| --- | ---: | ---: |",
+        "| k | 2 | 3 |",
+        "| seed | 2 | 3 |",
+    ]
+    assert sum(line.startswith("| RMSE | ") and line.count("**") == 2 for line in lines) == 1
+    assert lines[-1].startswith("| 95% interval | - | ")
+
+
+def test_html_reports(hard_to_name: Comparison, tmp_path: Path) -> None:
+    write_comparison(hard_to_name, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    page = ElementTree.fromstring(text.partition("\n")[2].replace('<meta charset="utf-8">', ""))
+    tables = page.findall("body/table")
+    assert [table.findtext("caption") for table in tables] == [
+        "Settings",
+        "Measures",
+        f"Differences from {NAMES[0]}",
+    ]
+    for table in tables:
+        assert [cell.text for cell in table.findall("tr")[0][1:]] == list(NAMES)
+    assert ["".join(cell.itertext()) for cell in tables[0].findall("tr")[1]] == ["k", "2", "3"]
+    assert len(tables[1].findall("tr/td/b")) == len(hard_to_name.measures)
+
+
+def test_csv_reports(hard_to_name: Comparison, tmp_path: Path) -> None:
+    write_comparison(hard_to_name, tmp_path / "r.csv")
+    head, *rows = csv.reader((tmp_path / "r.csv").read_text().splitlines())
+    assert head == ["kind", "name", "a|*b*<i>", "'=1+1"]  # not a formula
+    found = {(kind, name): values for kind, name, *values in rows}
+    assert found["setting", "k"] == ["2", "3"]
+    assert list(map(float, found["measure", "rmse"])) == hard_to_name.measures["rmse"]
+    difference = hard_to_name.difference("mae", "=1+1")
+    assert difference
+    assert difference.interval
+    assert float(found["difference", "mae"][1]) == difference.value
+    ends = [found[f"interval {end}", "mae"][1] for end in ("low", "high")]
+    assert tuple(map(float, ends)) == difference.interval
+
+
+def test_reports_of_the_command(run: Run, split: Split, saved: Callable[..., Path]) -> None:
+    saved("a", measured(split, 2))
+    saved("b", measured(split, 3))
+    for suffix in ("md", "csv", "html"):
+        done = run("compare", "a", "b", "--out", f"reports/r.{suffix}")
+        assert (done.code, done.out) == (0, f"reports/r.{suffix}: 2 runs\n")
+        assert Path(f"reports/r.{suffix}").stat().st_size > 100
+    done = run("compare", "a", "b", "--out", "r.json", "--json")
+    result = json.loads(done.out)
+    assert result.pop("out") == "r.json"
+    for row in result["runs"]:
+        del row["file"]
+    assert json.loads(Path("r.json").read_text()) == result
+    for target, code, message in (
+        ("r.txt", 2, "r.txt: must end in .md, .csv, .html or .json"),
+        ("a/metrics.json", 1, "a/metrics.json: is a result of mfcli; choose another place"),
+    ):
+        done = run("compare", "a", "b", "--out", target)
+        assert (done.code, done.out) == (code, "")
+        assert done.err.startswith(f"error: {message}")
 
 
 def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path]) -> None:

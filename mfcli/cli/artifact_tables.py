@@ -13,7 +13,6 @@ from mfcli.cli.formatting import (
     count,
     digits,
     duration,
-    plain,
     scale,
     size,
     sparkline,
@@ -22,7 +21,7 @@ from mfcli.cli.formatting import (
 from mfcli.cli.split_values import split_values
 from mfcli.cli.streams import print_line
 from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, value_table
-from mfcli.config import SETTINGS
+from mfcli.config import SETTINGS, value_text
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Measure
@@ -71,7 +70,7 @@ def _settings_tables(facts: Facts) -> list[Table]:
     table = make_table(f"{facts['path']}: settings", "", "value", "default")
     for name, value in facts["settings"].items():
         default = _default(name) if name in facts["changed"] else "the same"
-        table.add_row(name, plain(value), default)
+        table.add_row(name, value_text(value), default)
     return [table]
 
 
@@ -79,7 +78,7 @@ def _default(name: str) -> str:
     """Return the default of a setting, or what it stands for."""
     if name not in SETTINGS:  # of another version of mfcli
         return "unknown"
-    return SETTINGS[name].unset.replace("`", "") or plain(SETTINGS[name].default)
+    return SETTINGS[name].unset.replace("`", "") or value_text(SETTINGS[name].default)
 
 
 def _split_tables(facts: Facts) -> list[Table]:
@@ -88,7 +87,7 @@ def _split_tables(facts: Facts) -> list[Table]:
     rows["strategy"] = strategy["name"]
     for name, value in strategy.items():
         if name not in ("name", "folds", "removed"):  # shown above, and by `split_values`
-            rows[name if name in ("seed", "fold") else f"strategy: {name}"] = plain(value)
+            rows[name if name in ("seed", "fold") else f"strategy: {name}"] = value_text(value)
     rows |= split_values(facts)
     rows |= {"hash": facts["hash"][:_HASH], "written by": _writers(facts)}
     return [value_table(f"{facts['path']}: split", rows)]
@@ -119,7 +118,7 @@ def _model_tables(facts: Facts) -> list[Table]:
     rows |= {f"last {name}": digits(loss) for name, loss in facts["losses"].items()}
     rows["written by"] = _writers(facts)
     table = value_table(f"{facts['path']}: model", rows)
-    same = {n: plain(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
+    same = {n: value_text(v) for n, v in config.items() if n not in facts["changed"] and n != "k"}
     table.caption = f"default settings: {words(same)}"
     return [table, _weights_table(facts)]
 
@@ -277,7 +276,7 @@ def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
     for number, fold in folds.items():
         model = fold.get("model", {})
         if "config" in model:
-            changed = {name: plain(model["config"][name]) for name in model["changed"]}
+            changed = {name: value_text(model["config"][name]) for name in model["changed"]}
             lines[number] = words(changed) or "none"
     # A damaged model has no settings, so there may be no line at all.
     if len(set(lines.values())) == 1:
@@ -288,7 +287,7 @@ def _fold_settings(folds: Mapping[int, Mapping[str, Facts]]) -> list[str]:
 def _changed_facts(facts: Facts) -> dict[str, str]:
     """List the settings that are not defaults, with the defaults."""
     config = facts["config"]
-    return {n: f"{plain(config[n])} (default {_default(n)})" for n in facts["changed"]}
+    return {n: f"{value_text(config[n])} (default {_default(n)})" for n in facts["changed"]}
 
 
 def _split_text(facts: Facts) -> str:

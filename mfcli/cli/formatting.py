@@ -38,24 +38,9 @@ def scale(low: float, high: float, step: float | None) -> str:
     return f"{low:g} to {high:g}" + (f", step {step:g}" if step else "")
 
 
-def interval(ends: tuple[float, float] | None, form: str = ".4f") -> str:
-    """Format an interval; "-" if there is none."""
-    return "-" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
-
-
 def digits(value: float) -> str:
     """Format a number with four decimals, or with four digits if it is very small or large."""
     return f"{value:.4f}" if value == 0 or 0.01 <= abs(value) < 1e6 else f"{value:.4g}"
-
-
-def plain(value: Any) -> str:
-    """Format the value of a setting or record."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "none"
-    # An empty text is the value of settings that are not set, such as `cut`.
-    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 def words(values: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from mfcli import __version__, storage
@@ -30,6 +30,7 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
+from mfcli.cli.help import print_help
 from mfcli.cli.option_hints import hinted_options
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
@@ -51,18 +52,14 @@ PANELS = {
 
 
 class Command(TyperCommand):
-    """A command with a compact help: no types of arguments, `--help` among the other options."""
+    """A command whose help lists `--help` among the other options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         with _hinted(self, ctx, args):
             return super().parse_args(ctx, args)
 
-    def get_params(self, ctx: Any) -> Any:
-        params = super().get_params(ctx)
-        for param in params:
-            if isinstance(param, TyperArgument):
-                param.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
-        return params
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        print_help(self, ctx)
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)
@@ -78,11 +75,8 @@ class Commands(TyperGroup):
         with _hinted(self, ctx, args):
             return super().parse_args(ctx, args)
 
-    def get_params(self, ctx: Any) -> Any:
-        params = super().get_params(ctx)
-        for param in params:
-            param.metavar = ""  # all are flags, for which Typer shows <bool>
-        return params
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        print_help(self, ctx)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         storage.on_lost_mapping(_stop_at_once)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfcli import evaluation, splits
-from mfcli.cli.formatting import interval
-from mfcli.cli.tables import Table, print_table, table as make_table
+from mfcli.cli.tables import Table, print_paragraph, print_table, table as make_table
 
 if TYPE_CHECKING:
-    from mfcli.evaluation import FoldMetrics, Metrics, Overlap
+    from mfcli.evaluation import FoldMetrics, Metrics, Overlap, Verdict
 
 _INTERVAL = "95% interval"
 
@@ -25,12 +24,19 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
     print_table(_groups_table(metrics))
     if metrics.protocol.ranked_users is not None:
         print_table(_ranking_table(metrics))
+    _print_verdict(metrics.verdict)
+
+
+def _print_verdict(verdict: Verdict | None) -> None:
+    for text in (verdict.text, verdict.published) if verdict else ():
+        if text:
+            print_paragraph(text)
 
 
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
     rmse = evaluation.MEASURES["rmse"]
-    # Intervals make the columns wide, so a terminal has no room for all brief measures.
+    # There may be many folds, so they are rows, and a narrow screen has room for few measures.
     names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
     title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"
@@ -49,23 +55,35 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     biases = over.baselines["biases"]
     add("mean", over.measures, biases.measures)
     add("standard deviation", over.standard_deviations, biases.standard_deviations)
-    ends = (interval(over.intervals.get(name)) for name in names)
-    table.add_row(f"{_INTERVAL} of the mean", *ends, "-")
+    ends = [over.intervals.get(name) or (None, None) for name in names]
+    # In two rows, because columns with intervals would be twice as wide.
+    for side, values in zip(("low", "high"), zip(*ends, strict=True), strict=True):
+        texts = (measure.text(value) for measure, value in zip(shown, values, strict=True))
+        table.add_row(f"{_INTERVAL}, {side}", *texts, "-")
     print_table(table)
+    _print_verdict(over.verdict)
 
 
 def _errors_table(metrics: Metrics, out: Path) -> Table:
     protocol = metrics.protocol
-    clipped = "clipped" if protocol.settings["clip"] else "not clipped"
-    title = f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped}"
-    biases = f"damped biases ({protocol.settings['damping']:g})"
-    table = make_table(title, "", "model", _INTERVAL, biases, "training mean")
+    settings = protocol.settings
+    clipped = "clipped" if settings["clip"] else "not clipped"
+    title = (
+        f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped},"
+        f" damping {settings['damping']:g}"
+    )
+    table = make_table(title, "", "model", _INTERVAL, "damped biases", "training mean")
     names = ("biases", "mean")
     _add_measures(table, metrics, evaluation.RATING_ERROR, names)
     others = [metrics.baselines[name] for name in names]
     table.add_section()
     table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
-    table.add_row(_INTERVAL, "", "", *(interval(other.gain_interval, ".2%") for other in others))
+    table.add_row(
+        _INTERVAL,
+        "",
+        "",
+        *(evaluation.interval_text(other.gain_interval, ".2%") for other in others),
+    )
     return table
 
 
@@ -89,10 +107,10 @@ def _groups_table(metrics: Metrics) -> Table:
 
 def _ranking_table(metrics: Metrics) -> Table:
     protocol = metrics.protocol
+    settings = protocol.settings
     title = (
-        f"Rankings, first {protocol.settings['at']} items; relevant: rated"
-        f" {protocol.settings['relevant']:g} or more ({protocol.relevant_share:.1%} of the ratings,"
-        f" {protocol.ranked_users:,} users)"
+        f"Rankings of {settings['at']} items for {protocol.ranked_users:,} users; relevant: rated"
+        f" {settings['relevant']:g} or more ({protocol.relevant_share:.1%})"
     )
     table = make_table(title, "", "model", _INTERVAL, "most popular", "damped biases")
     _add_measures(table, metrics, evaluation.RANKING, ("popular", "biases"))
@@ -104,4 +122,6 @@ def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[st
     for name, measure in evaluation.measures_of(kind).items():
         others = [metrics.baselines[other].measures[name] for other in baselines]
         model, *rest = map(measure.text, [metrics.measures[name], *others])
-        table.add_row(measure.label, model, interval(metrics.intervals.get(name)), *rest)
+        table.add_row(
+            measure.label, model, evaluation.interval_text(metrics.intervals.get(name)), *rest
+        )

@@ -11,7 +11,9 @@ import contextlib
 import errno
 import io
 import os
+import re
 import select
+import shutil
 import sys
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -19,6 +21,9 @@ from rich.console import Console
 
 from mfcli.cli.formatting import printable
 from mfcli.errors import MfcliError
+
+UNLIMITED = 1 << 20
+"""Columns of output that is not to a terminal."""
 
 _BROKEN_PIPE = 128 + 13  # the status of a program that SIGPIPE ends
 
@@ -65,6 +70,18 @@ def data_output() -> BinaryIO:
         raise OutputError(OSError(errno.EBADF, "it is closed"))
     sys.stdout.flush()  # text that was printed before must come first
     return sys.stdout.buffer
+
+
+def width() -> int:
+    """Return the columns of standard output, for which tables and help are laid out.
+
+    These are the variable `COLUMNS`, if it is set, or those of the terminal. Lines to a file or a
+    pipe may have any length.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if re.fullmatch("[1-9][0-9]{0,4}", given):
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:

@@ -1,8 +1,7 @@
-"""Tables on standard output."""
+"""Tables and paragraphs on standard output."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,9 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mfcli.cli.formatting import printable
-from mfcli.cli.streams import console
+from mfcli.cli.streams import UNLIMITED, console, width
 
-_UNLIMITED = 1 << 20  # columns if standard output is not a terminal
 _LONG = 12  # columns; only longer words are folded
 _LEAST = 6  # columns of a drawing
 
@@ -48,15 +46,16 @@ def value_table(title: str, values: Mapping[str, str | Drawing]) -> Table:
 def print_table(table: Table) -> None:
     """Print a table; its title and caption may be wider than the table.
 
-    On a terminal, text that is too long is wrapped, and long words such as ids are folded. Short
-    words and numbers are not, even if the table becomes wider than the terminal. Elsewhere, nothing
-    is wrapped.
+    Text that is too long for the screen is wrapped, and long words such as ids are folded. Short
+    words and numbers are not, even if the table becomes wider than the screen (see
+    `streams.width`). Blanks around cells are removed where that helps.
     """
-    screen = console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    screen = console(width=width())
     for column in table.columns:
         # The minimum of a text is its longest word. Rich would shrink a column below it.
         words = (screen.measure(cell).minimum for cell in (column.header, *column.cells))
         column.min_width = min(max(words), _LONG)
+    _make_fit(table, screen.width)
     # Rich wraps titles to the width of the table, so they are printed apart.
     title, caption, table.title, table.caption = table.title, table.caption, None, None
     if title:
@@ -65,6 +64,32 @@ def print_table(table: Table) -> None:
     if caption:
         for line in str(caption).split("\n"):
             screen.print(_cell(line), style="table.caption")
+
+
+def print_paragraph(text: str) -> None:
+    """Print a text that is wrapped between words to the width of the screen."""
+    console(width=width()).print(_cell(text))
+
+
+def _make_fit(table: Table, columns: int) -> None:
+    """Remove the blanks around cells if nothing is wrapped then, or if the table is too wide."""
+    blanks, lines = 2 * len(table.columns), len(table.columns) + 1
+    least = sum(column.min_width or 0 for column in table.columns) + lines
+    if least + blanks > columns or _widest(table) - blanks <= columns < _widest(table):
+        table.padding = 0
+    if least <= columns < least + blanks:
+        for column in table.columns:
+            column.width = column.min_width  # Rich would leave some of them wider
+
+
+def fits(table: Table) -> bool:
+    """Return whether a table can be printed without wrapping its cells."""
+    return _widest(table) <= width()
+
+
+def _widest(table: Table) -> int:
+    """Return the columns of a table whose cells are not wrapped."""
+    return console(width=UNLIMITED).measure(table).maximum
 
 
 class Drawing:

@@ -28,3 +28,4 @@ from .synonyms import (
     meant_setting as meant_setting,
     plain_name as plain_name,
 )
+from .values import value_text as value_text

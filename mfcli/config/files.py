@@ -18,7 +18,7 @@ from mfcli.errors import ArtifactError, ConfigError, Param
 
 CONFIG_FILE = Path("mfcli.toml")
 
-_WIDTH = 88  # columns of a comment
+_WIDTH = 78  # columns of a comment, after "# "
 _MOST_BYTES = 1 << 20  # of a settings file that mfcli wrote
 _SEAL = "\n# Written by {}; replaced unless edited ({}).\n"
 _SEALED = re.compile(r"\n# Written by (mfcli \w+); replaced unless edited \((\w+)\)\.\n\Z")

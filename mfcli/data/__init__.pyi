@@ -31,6 +31,7 @@ from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
     guarded as guarded,
+    guarded_text as guarded_text,
     write_table as write_table,
 )
 from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of

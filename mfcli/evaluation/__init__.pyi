@@ -1,3 +1,4 @@
+from .bootstrap import interval_text as interval_text
 from .breakdown import (
     GROUPS as GROUPS,
     ActivityError as ActivityError,
@@ -8,6 +9,15 @@ from .breakdown import (
     Residuals as Residuals,
 )
 from .comparison import Comparison as Comparison, compare as compare
+from .comparison_files import (
+    check_comparison_suffix as check_comparison_suffix,
+    write_comparison as write_comparison,
+)
+from .comparison_rows import (
+    ComparisonRow as ComparisonRow,
+    comparison_rows as comparison_rows,
+    comparison_title as comparison_title,
+)
 from .measures import (
     MEASURES as MEASURES,
     RANKING as RANKING,
@@ -26,3 +36,4 @@ from .metrics_files import (
     read_metrics as read_metrics,
 )
 from .model_evaluation import evaluate as evaluate
+from .verdict import Verdict as Verdict

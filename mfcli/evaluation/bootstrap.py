@@ -100,6 +100,11 @@ def interval(draws: Doubles) -> Interval | None:
     return float(low), float(high)
 
 
+def interval_text(ends: Interval | None, form: str = ".4f") -> str:
+    """Format an interval; "-" if there is none."""
+    return "-" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
+
+
 def intervals(draws: Mapping[str, Doubles]) -> dict[str, Interval | None]:
     """Return the interval of each measure."""
     return {name: interval(values) for name, values in draws.items()}

@@ -56,8 +56,20 @@ class Comparison:
         columns = [run.training for run in self.runs.values()]
         names = dict.fromkeys(name for column in columns for name in column)
         values = {name: [column.get(name) for column in columns] for name in names}
-        # Values need not be hashable or ordered: count those equal to the first.
-        return {name: row for name, row in values.items() if row.count(row[0]) != len(row)}
+        return _different(values)
+
+    @property
+    def protocols(self) -> dict[str, list[Any]]:
+        """The parts of the protocols that differ, with a value for each run.
+
+        It is empty if `same_protocol`. Only the first folds of k-fold splits are compared.
+        """
+        columns = [_compared(run.protocols[0]) for run in self.runs.values()]
+        names = dict.fromkeys(name for column in columns for name in column)
+        values = {name: [column.get(name) for column in columns] for name in names}
+        folds = {"folds": [len(run.protocols) for run in self.runs.values()]}
+        # Settings of rankings are missing from runs without rankings; the others are comparable.
+        return {} if self.same_protocol else _different(folds | values)
 
     @property
     def measures(self) -> dict[str, list[float | None]]:
@@ -95,6 +107,7 @@ class Comparison:
             "runs": [
                 {
                     "name": name,
+                    "protocol": {p: row[n] for p, row in self.protocols.items()},
                     "settings": {s: row[n] for s, row in self.settings.items()},
                     "measures": {m: row[n] for m, row in self.measures.items()},
                     "differences": {m: self._plain_difference(m, name) for m in self.measures},
@@ -154,6 +167,12 @@ def _protocol_difference(
             if name in own and own[name] != firsts[name]:
                 return name, own[name], firsts[name]
     return None
+
+
+def _different(values: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the rows whose values are not all equal."""
+    # Values need not be hashable or ordered: count those equal to the first.
+    return {name: row for name, row in values.items() if row.count(row[0]) != len(row)}
 
 
 def _compared(protocol: Protocol) -> dict[str, Any]:

@@ -31,8 +31,6 @@ class Measure:
         Empty for a number without unit.
     digits : int
         Digits after the decimal point that are shown.
-    is_brief : bool
-        Whether tables with a column for each measure include it.
     """
 
     name: str
@@ -41,7 +39,6 @@ class Measure:
     better: str
     unit: str = ""
     digits: int = 4
-    is_brief: bool = False
 
     def text(self, value: float | None) -> str:
         """Format a value; "-" if there is none."""
@@ -57,18 +54,18 @@ class Measure:
 
 
 _TABLE = (
-    Measure("rmse", "RMSE", RATING_ERROR, "lower", "rating units", is_brief=True),
+    Measure("rmse", "RMSE", RATING_ERROR, "lower", "rating units"),
     Measure("mse", "MSE", RATING_ERROR, "lower", "squared rating units"),
-    Measure("mae", "MAE", RATING_ERROR, "lower", "rating units", is_brief=True),
-    Measure("r2", "R2", RATING_ERROR, "higher", is_brief=True),
-    Measure("user_rmse", "RMSE by user", RATING_ERROR, "lower", "rating units", is_brief=True),
-    Measure("ndcg", "NDCG", RANKING, "higher", is_brief=True),
-    Measure("recall", "recall", RANKING, "higher", is_brief=True),
+    Measure("mae", "MAE", RATING_ERROR, "lower", "rating units"),
+    Measure("r2", "R2", RATING_ERROR, "higher"),
+    Measure("user_rmse", "RMSE by user", RATING_ERROR, "lower", "rating units"),
+    Measure("ndcg", "NDCG", RANKING, "higher"),
+    Measure("recall", "recall", RANKING, "higher"),
     Measure("precision", "precision", RANKING, "higher"),
     Measure("map", "MAP", RANKING, "higher"),
     Measure("mrr", "MRR", RANKING, "higher"),
     Measure("hit_rate", "hit rate", RANKING, "higher"),
-    Measure("coverage", "coverage", RANKING, "", is_brief=True),
+    Measure("coverage", "coverage", RANKING, ""),
     Measure("popularity", "popularity", RANKING, ""),
 )
 

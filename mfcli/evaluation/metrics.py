@@ -5,19 +5,18 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from mfcli.errors import ArtifactError
+from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.breakdown import Breakdown, GroupError
+from mfcli.evaluation.verdict import Verdict, fold_verdict
 from mfcli.splits import ScaleSection
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
 from mfcli.types import Doubles
-
-Settings: TypeAlias = dict[str, bool | int | float | str]
-"""Values of settings by name."""
 
 
 class Protocol(Section):
@@ -64,26 +63,6 @@ class Protocol(Section):
     averaging: str
     candidates: str | None
     versions: dict[str, str]
-
-
-class BaselineMetrics(Section):
-    """The measures of a baseline, and what the model gains over it.
-
-    Attributes
-    ----------
-    measures : dict of float or None
-        By the name of the measure.
-    intervals : dict
-        The ends of the confidence interval of each measure, or None.
-    gain : float or None
-        The fraction of the baseline's RMSE that the model removes; None for rankings alone.
-    gain_interval : tuple or None
-    """
-
-    measures: dict[str, float | None]
-    intervals: dict[str, Interval | None]
-    gain: float | None = None
-    gain_interval: Interval | None = None
 
 
 class PartError(Section):
@@ -146,6 +125,8 @@ class Metrics(_MetricsRecord):
     overlap : Overlap or None
         With the training ratings; None for a part of the split, and for a model that was trained on
         another split.
+    verdict : Verdict or None
+        None in files of older versions.
     """
 
     protocol: Protocol
@@ -159,6 +140,7 @@ class Metrics(_MetricsRecord):
     breakdown: Breakdown
     draws: dict[str, list[float]]
     overlap: Overlap | None = None
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         _check_present("measures", self.measures)
@@ -198,6 +180,8 @@ class FoldMetrics(_MetricsRecord):
         Without draws.
     draws : dict of list of float
         The means over the folds of their draws.
+    verdict : Verdict or None
+        None in files of older versions.
     """
 
     measures: dict[str, float]
@@ -206,6 +190,7 @@ class FoldMetrics(_MetricsRecord):
     baselines: dict[str, Averages]
     folds: list[Metrics]
     draws: dict[str, list[float]]
+    verdict: Verdict | None = None
 
     def __post_init__(self) -> None:
         if not self.folds:
@@ -244,6 +229,7 @@ class FoldMetrics(_MetricsRecord):
             },
             folds=[_without_draws(fold) for fold in folds],  # `draws` has their means
             draws=rounded(draws),
+            verdict=_verdict_of_folds(folds),
         )
 
     @property
@@ -255,6 +241,14 @@ class FoldMetrics(_MetricsRecord):
     def training(self) -> Settings:
         """The settings that the training of each fold used."""
         return self.folds[0].training
+
+
+def _verdict_of_folds(folds: list[Metrics]) -> Verdict | None:
+    verdicts = [fold.verdict for fold in folds if fold.verdict]
+    if len(verdicts) < len(folds):  # files of older versions have none
+        return None
+    has_intervals = all(fold.intervals.get("rmse") for fold in folds)
+    return fold_verdict(verdicts, folds[0].training, has_intervals=has_intervals)
 
 
 def _check_present(field: str, measures: Mapping[str, float | None]) -> None:

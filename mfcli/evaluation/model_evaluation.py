@@ -11,6 +11,7 @@ from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings
 from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type, warn
 from mfcli.evaluation.accumulation import accumulate
+from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import (
@@ -22,15 +23,15 @@ from mfcli.evaluation.bootstrap import (
     intervals,
 )
 from mfcli.evaluation.metrics import (
-    BaselineMetrics,
     Metrics,
     Overlap,
     PartError,
     Protocol,
-    Settings,
     rounded,
 )
+from mfcli.evaluation.published import published_on
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
+from mfcli.evaluation.verdict import verdict_of
 from mfcli.model import Model
 from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
 from mfcli.storage import cores
@@ -119,18 +120,21 @@ def evaluate(
         )
     measured = _merged(errors, rankings.rankers if rankings else {})
     own = measured.pop("model")
+    baselines = {name: _baseline_metrics(own, other) for name, other in measured.items()}
+    training = model.config.used(TRAINING)
     return Metrics(
         protocol=_protocol(model, split, ratings, name, config, rankings),
-        training=model.config.used(TRAINING),
+        training=training,
         measures=own.values,
         intervals=intervals(own.draws),
         rmse_clipped=sums.rmse(sums.clipped),
         rmse_raw=sums.rmse(sums.raw),
-        baselines={name: _baseline_metrics(own, other) for name, other in measured.items()},
+        baselines=baselines,
         groups=sums.breakdown.groups(),
         breakdown=sums.breakdown.breakdown(sums.users),
         draws=rounded(own.draws),
         overlap=None if trained_on is None else _overlap(sums.overlap, name),
+        verdict=verdict_of(name, training, baselines, published_on(split)),
     )
 
 
@@ -222,14 +226,15 @@ def _merged(errors: dict[str, Measured], rankers: dict[str, Measured]) -> dict[s
 
 
 def _baseline_metrics(model: Measured, baseline: Measured) -> BaselineMetrics:
-    """Describe a baseline, with the gain of the model if the baseline predicts ratings."""
-    gain, gain_interval = _gain(model, baseline) if "rmse" in baseline.values else (None, None)
-    return BaselineMetrics(
-        measures=baseline.values,
-        intervals=intervals(baseline.draws),
-        gain=gain,
-        gain_interval=gain_interval,
-    )
+    """Describe a baseline, and what the model gains over it in each kind of measure it has."""
+    found = BaselineMetrics(measures=baseline.values, intervals=intervals(baseline.draws))
+    if "rmse" in baseline.values:
+        found.gain, found.gain_interval = _gain(model, baseline)
+    own, other = model.values.get("ndcg"), baseline.values.get("ndcg")
+    if own is not None and other is not None:
+        found.ndcg_difference = own - other
+        found.ndcg_interval = interval(model.draws["ndcg"] - baseline.draws["ndcg"])
+    return found
 
 
 def _gain(model: Measured, baseline: Measured) -> tuple[float, Interval | None]:

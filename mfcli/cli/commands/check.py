@@ -20,6 +20,7 @@ from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, v
 if TYPE_CHECKING:
     from mfcli.check import Report
 
+_QUANTILES = {"0": "smallest", "50": "median", "100": "largest"}
 _BAR = 40  # characters of the longest bar of a histogram
 
 
@@ -74,13 +75,15 @@ def _value_facts(report: Report) -> dict[str, str]:
 
 
 def _activity(report: Report) -> Table:
-    quantiles = [f"{q}%" for q in report.users.quantiles]
-    title = "Ratings per user and per item"
-    table = make_table(title, "", "count", "ids", *quantiles, "one only", "top 1%")
-    for side in (report.users, report.items):
-        counts = [f"{n:,}" for n in side.quantiles.values()]
-        shares = (f"{side.single_share:.1%}", f"{side.top_share:.1%}")
-        table.add_row(side.name, f"{side.count:,}", side.ids.type, *counts, *shares)
+    sides = (report.users, report.items)
+    table = make_table("Ratings per user and per item", "", *(side.name for side in sides))
+    table.add_row("count", *(f"{side.count:,}" for side in sides))
+    table.add_row("type of ids", *(side.ids.type for side in sides))
+    for quantile in report.users.quantiles:
+        label = _QUANTILES.get(quantile, f"{quantile}% quantile")
+        table.add_row(label, *(f"{side.quantiles[quantile]:,}" for side in sides))
+    table.add_row("with one rating only", *(f"{side.single_share:.1%}" for side in sides))
+    table.add_row("ratings of the top 1%", *(f"{side.top_share:.1%}" for side in sides))
     return table
 
 

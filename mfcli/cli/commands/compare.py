@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from mfcli import evaluation, splits
-from mfcli.cli.formatting import interval, plain
+from mfcli import evaluation
+from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
 from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption
-from mfcli.cli.tables import Table, print_table, table as make_table
+from mfcli.cli.streams import print_line
+from mfcli.cli.tables import Table, fits, print_table, table as make_table
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Comparison
-
-_MOST_COLUMNS = 3  # of settings beside the measures; more have a table of their own
 
 
 def compare(
@@ -38,10 +38,22 @@ def compare(
             rich_help_panel=FILES,
         ),
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Markdown, CSV, HTML or JSON file to write (.md, .csv, .html, .json).",
+            show_default="a table",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
 ) -> None:
     """Compare runs: different settings, metrics, and differences with intervals."""
     if len(runs) < 2:
         raise UsageError("name at least two runs, such as: mfcli compare runs/a runs/b")
+    if out:
+        evaluation.check_comparison_suffix(out)
     files = [evaluation.metrics_file(path) for path in runs]
     read = [evaluation.read_metrics(file) for file in files]
     named = dict(zip(run_names(files), read, strict=True))
@@ -50,64 +62,40 @@ def compare(
     # Names are short; programs that read the JSON need the files.
     for row, file in zip(result["runs"], files, strict=True):
         row["file"] = str(file)
-    screen.show(result, lambda: _print(comparison))
+    if out:
+        evaluation.write_comparison(comparison, out)
+        result["out"] = str(out)
+    screen.show(result, lambda: _print(comparison, out))
 
 
-def _print(comparison: Comparison) -> None:
-    settings = {
-        name: ["-" if value is None else plain(value) for value in values]
-        for name, values in comparison.settings.items()
-    }
-    if len(settings) > _MOST_COLUMNS:
-        print_table(_settings_table(comparison, settings))
-        settings = {}
-    print_table(_runs_table(comparison, settings))
-    print_table(_differences_table(comparison))
+def _print(comparison: Comparison, out: Path | None) -> None:
+    if out:
+        print_line(f"{out}: {count(len(comparison.runs), 'run')}")
+        return
+    for table in _tables(comparison):
+        print_table(table)
 
 
-def _settings_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table:
-    """One row per setting that differs, one column per run."""
-    table = make_table("Settings that differ", "", *comparison.runs)
-    for name, values in settings.items():
-        table.add_row(name, *values)
+def _tables(comparison: Comparison) -> Iterator[Table]:
+    """Yield tables that are not too wide; each has the first run and some of the others."""
+    chosen: list[int] = []
+    for number in range(1, len(comparison.runs)):
+        if chosen and not fits(_table(comparison, [0, *chosen, number])):
+            yield _table(comparison, [0, *chosen])
+            chosen = []
+        chosen.append(number)
+    yield _table(comparison, [0, *chosen])
+
+
+def _table(comparison: Comparison, numbers: list[int]) -> Table:
+    """Make a table of some runs, with a section for each kind of row."""
+    names = list(comparison.runs)
+    title = evaluation.comparison_title(comparison)
+    table = make_table(title, "", *(names[number] for number in numbers))
+    for rows in evaluation.comparison_rows(comparison).values():
+        for row in rows:
+            cells = (Text(row.cells[n], "bold" if n in row.best else "") for n in numbers)
+            table.add_row(row.label, *cells)
+        table.add_section()
+    table.caption = f"The differences are from the first run, {names[0]}."
     return table
-
-
-def _runs_table(comparison: Comparison, settings: dict[str, list[str]]) -> Table:
-    """One row per run: settings that differ, and the measures, the best in bold."""
-    measures = evaluation.MEASURES
-    shown = [name for name in comparison.measures if measures[name].is_brief]
-    # All runs have the same protocol, or the user has asked for `--any-protocol`.
-    protocol = next(iter(comparison.runs.values())).protocols[0]
-    title = f"{protocol.ratings:,} {splits.ratings_of(protocol.on)}"
-    table = make_table(title, "run", *settings, *(measures[name].label for name in shown))
-    for number, name in enumerate(comparison.runs):
-        values = (column[number] for column in settings.values())
-        table.add_row(name, *values, *(_measure(comparison, m, number) for m in shown))
-    return table
-
-
-def _measure(comparison: Comparison, measure: str, number: int) -> Text:
-    text = evaluation.MEASURES[measure].text(comparison.measures[measure][number])
-    return Text(text, "bold" if number in comparison.best(measure) else "")
-
-
-def _differences_table(comparison: Comparison) -> Table:
-    """One row per run after the first: its measures minus those of the first."""
-    first, *others = comparison.runs
-    shown = [name for name in ("rmse", "ndcg") if name in comparison.measures]
-    columns = [
-        column for name in shown for column in (evaluation.MEASURES[name].label, "95% interval")
-    ]
-    table = make_table(f"Differences from {first}", "run", *columns)
-    for run in others:
-        cells = (text for name in shown for text in _difference(comparison, name, run))
-        table.add_row(run, *cells)
-    return table
-
-
-def _difference(comparison: Comparison, measure: str, run: str) -> tuple[str, str]:
-    difference = comparison.difference(measure, run)
-    if difference is None:
-        return "-", "-"
-    return f"{difference.value:+.4f}", interval(difference.interval, "+.4f")

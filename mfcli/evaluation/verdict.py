@@ -1,0 +1,130 @@
+"""What metrics say about a model, in one or two sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
+from mfcli.evaluation.bootstrap import LEVEL, Interval, interval_text
+from mfcli.storage import Section
+
+_BIASES, _MEAN, _POPULAR = "damped biases", "the training mean", "a ranking by popularity"
+_NO_INTERVALS = (
+    "There are no confidence intervals, so the comparison with the baselines says little."
+)
+
+
+class Verdict(Section):
+    """Whether a model is better than the baselines.
+
+    Attributes
+    ----------
+    better : dict of bool or None
+        By baseline: `mean` and `biases` are compared by RMSE, `popular` by NDCG. None if the
+        confidence interval of the difference includes 0, or if there is none.
+    text : str
+        The same in sentences, with something to try if the model is not better.
+    published : str
+        Published results, with their sources, if the data set is recognized; otherwise empty.
+    """
+
+    better: dict[str, bool | None]
+    text: str
+    published: str = ""
+
+
+def verdict_of(
+    on: str, training: Settings, baselines: Mapping[str, BaselineMetrics], published: str
+) -> Verdict:
+    """Judge a model by its metrics.
+
+    Parameters
+    ----------
+    on : str
+        The part of the split that it was measured on, or the name of the file.
+    training : dict
+        The settings that its training used.
+    baselines : mapping of BaselineMetrics
+    published : str
+        As in `Verdict`.
+    """
+    better = {name: _is_positive(baselines[name].gain_interval) for name in ("mean", "biases")}
+    biases, ranked = baselines["biases"].gain_interval, baselines.get("popular")
+    sentences = [_errors_text(better, biases)]
+    if ranked:
+        better["popular"] = _is_positive(ranked.ndcg_interval)
+        if ranked.ndcg_interval:
+            sentences.append(_rankings_text(better["popular"], ranked.ndcg_interval))
+    if on == "train":
+        sentences = ["The model was trained on these ratings; evaluate it on others."]
+    elif biases:
+        sentences += _advice(better, training)
+    return Verdict(better, " ".join(sentences), published if on == "test" else "")
+
+
+def fold_verdict(
+    folds: Sequence[Verdict], training: Settings, *, has_intervals: bool = True
+) -> Verdict:
+    """Judge the models of a k-fold split: better or worse only if all of them are."""
+    better = {name: _common([fold.better[name] for fold in folds]) for name in folds[0].better}
+    if not has_intervals:
+        return Verdict(better, _NO_INTERVALS, folds[0].published)
+    sentences = [_folds_text("The model is", "biases", _BIASES, folds)]
+    if "popular" in better:
+        sentences.append(_folds_text("its rankings are", "popular", _POPULAR, folds))
+    sentences = [f"{'; '.join(sentences)} ({LEVEL:.0%} intervals exclude 0)."]
+    sentences += _advice(better, training)
+    return Verdict(better, " ".join(sentences), folds[0].published)
+
+
+def _is_positive(ends: Interval | None) -> bool | None:
+    """Return the sign of all values in an interval; None if it includes 0."""
+    if ends is None or ends[0] <= 0 <= ends[1]:
+        return None
+    return ends[0] > 0
+
+
+def _common(values: list[bool | None]) -> bool | None:
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _errors_text(better: Mapping[str, bool | None], biases: Interval | None) -> str:
+    if biases is None:
+        return _NO_INTERVALS
+    low, high = biases
+    level = f"({LEVEL:.0%} interval)"
+    if better["biases"]:
+        both = f" and {_MEAN}" if better["mean"] else ""
+        size = f"{interval_text((low, high), '.1%')} lower than with {_BIASES}"
+        return f"The model beats {_BIASES}{both}: its RMSE is {size} {level}."
+    if better["biases"] is False:
+        size = interval_text((-high, -low), ".1%")
+        return f"The model is worse than {_BIASES}: its RMSE is {size} higher {level}."
+    size = interval_text((-high, -low), "+.1%")
+    return f"The model is about as good as {_BIASES}: its RMSE differs by {size} {level}."
+
+
+def _rankings_text(better: bool | None, ends: Interval) -> str:
+    if better is None:
+        size = interval_text(ends, "+.4f")
+        return f"Its rankings are about as good as {_POPULAR}: NDCG differs by {size}."
+    than, side = ("better", "higher") if better else ("worse", "lower")
+    size = interval_text(ends if better else (-ends[1], -ends[0]))
+    return f"Its rankings are {than} than {_POPULAR}: NDCG is {size} {side}."
+
+
+def _folds_text(what: str, name: str, baseline: str, folds: Sequence[Verdict]) -> str:
+    values = [fold.better[name] for fold in folds]
+    better, worse = values.count(True), values.count(False)
+    return f"{what} better than {baseline} in {better} of {len(folds)} folds and worse in {worse}"
+
+
+def _advice(better: Mapping[str, bool | None], training: Settings) -> list[str]:
+    """Return what to try for a model that is not better than all baselines."""
+    if all(better.values()):
+        return []
+    if training.get("optimizer") != "gibbs":
+        return ["Try the settings of mfcli init."]
+    if not (better["mean"] and better["biases"]):
+        return ["Try more epochs, or search for settings with mfcli tune."]
+    return ["For better recommendations, omit items with few training ratings."]
