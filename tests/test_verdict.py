@@ -222,4 +222,4 @@ def test_known_data_sets() -> None:
         assert all(figure in text for figure in figures)
     text = published_text(Counts(10_000_054, 69_878, 10_677), {"name": "random", "test": 0.1})
     assert "0.777 (GC-MC" in text
-    assert "0.7485 (Bayesian timeSVD++, S. Rendle et al., 2019)." in text
+    assert "0.7485 (Bayesian timeSVD++ flipped, S. Rendle et al., 2019)." in text

@@ -58,7 +58,7 @@ _FOLDS = {"name": "k-fold", "folds": 5}
 _GC_MC = "GC-MC, R. van den Berg et al., 2017"
 _GLOCAL_K = "GLocal-K, S. C. Han et al., CIKM 2021"
 _MONTI = "split of F. Monti et al., NIPS 2017"
-_TIME_SVD = "Bayesian timeSVD++, S. Rendle et al., 2019"
+_TIME_SVD = "Bayesian timeSVD++ flipped, S. Rendle et al., 2019"
 _PUBLISHED = {
     "MovieLens 100K": (
         Published(_GIVEN, "split u1", f"0.910 ({_GC_MC})", f"0.8889 ({_GLOCAL_K})"),
