@@ -24,9 +24,12 @@ from mfcli.search import (
     Candidate,
     Search,
     better_candidate,
-    default_space,
+    descent_space,
+    first_settings,
     found_candidate,
     read_space,
+    recommended_candidate,
+    recommended_config,
     settings_from,
     space_for,
     summary,
@@ -258,7 +261,7 @@ def test_the_default_space_is_valid() -> None:
         for end in ("low", "high"):
             values = {
                 name: choice.values[0] if isinstance(choice, Choice) else getattr(choice, end)
-                for name, choice in default_space(deviation).items()
+                for name, choice in descent_space(deviation).items()
             }
             values["epochs"] = int(values["epochs"])
             config = Config(**settings_from(values, Config()))
@@ -352,7 +355,8 @@ def test_without_a_space_the_settings_of_init_compete(
 ) -> None:
     assert run("split", some_csv, "--valid", 0.1).code == 0
     Path("old.toml").write_text("clip = false\nat = 5\nlr = 0.3\nrelevant = 3.0\n")
-    done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml")
+    sgd = ("--optimizer", "sgd")  # one trial of it is worse than the settings of init
+    done = run("tune", "--trials", 1, "--seed", 2, "--config", "old.toml", *sgd)
     assert done.code == 0, done.err
     assert "The settings of mfcli init are better (validation RMSE 0." in done.out
     assert done.out.count("relevant ") == 1
@@ -377,9 +381,78 @@ def test_the_outcome_of_a_search(search: Search) -> None:
     assert best.title.endswith("ratings, the best of 24 trials")
 
 
+def test_the_default_space_is_around_the_settings_of_init(split: Split) -> None:
+    space = space_for(split)
+    advised = recommended_config(split, Config())
+    for end in ("low", "high"):
+        values = {
+            name: choice.values[0] if isinstance(choice, Choice) else getattr(choice, end)
+            for name, choice in space.items()
+        }
+        config = replace(Config(), **settings_from(values, Config()))
+        assert (config.optimizer, config.prior, config.noise) == ("gibbs", "implicit", "user")
+        assert (config.k, config.epochs) == ((4, 100) if end == "low" else (32, 400))
+    assert (advised.k, advised.epochs) == (8, 200)
+    assert space["prior"] == Choice(("implicit", "shared"))
+    assert space["noise"] == Choice(("user", "shared"))
+    few = with_validation(planted_split(Config(), users=3, items=40), Config())
+    assert space_for(few)["k"] == Range(3, 3, log=True)
+
+
+def test_the_default_search_can_beat_the_settings_of_init(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 20})
+    space = space_for(split)
+    search = Search(split, Config(), space, threads=2, first=first_settings(split, space))
+    search.run(2 * ROUND)
+    advised = recommended_config(split, Config())
+    assert search.attempts[0].settings == {
+        "optimizer": "gibbs", "k": advised.k, "prior": "implicit", "noise": "user", "epochs": 40,
+    }  # fmt: skip
+    assert search.best
+    assert search.best.rmse < recommended_candidate(search).rmse
+    drawn = Search(split, Config(), space, threads=2)
+    drawn.run(2)
+    assert drawn.attempts[0].settings != search.attempts[0].settings
+    assert drawn.attempts[1] == search.attempts[1]
+    assert first_settings(split, SPACE) is None
+
+
+def test_the_optimizer_chooses_the_default_space(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_split(tmp_path / "split", planted_split(Config(valid=0.2), users=20, items=15))
+    monkeypatch.setattr(mfcli.search.recommended, "_EPOCHS", {"usual": 2})
+
+    def searched(*words: object) -> list[str]:
+        done = run("tune", "--trials", 1, "--force", "--storage", "s.jsonl", *words)
+        assert done.code == 0, done.err
+        space = json.loads(Path("s.jsonl").read_text().splitlines()[0])["space"]
+        Path("s.jsonl").unlink()
+        return [*space["optimizer"]["values"], *sorted(space)]
+
+    assert searched() == ["gibbs", "epochs", "k", "noise", "optimizer", "prior"]
+    assert {"rate", "reg_user", "momentum"} < set(searched("--optimizer", "sgd"))
+    Path("old.toml").write_text("optimizer = 'sgd'\n")
+    assert searched("--config", "old.toml")[0] == "sgd"
+    assert searched("--config", "old.toml", "--optimizer", "gibbs")[0] == "gibbs"
+    done = run("tune", "--optimizer", "adam", "--force")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        1,
+        "error: --optimizer must be gibbs or sgd to search without a space, got 'adam'; describe"
+        " what to search in a file for --space",
+    )
+    done = run("tune", "--optimizer", "sgd", "--space", "space.toml", "--force")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        2,
+        "error: --optimizer is not used with --space; name the optimizer in space.toml",
+    )
+
+
 def test_equal_ratings_have_a_space(split: Split) -> None:
     train = replace(split.train, rating=np.full(len(split.train), 3, np.float32))
-    assert space_for(replace(split, train=train), None) == default_space(1.0)
+    assert space_for(replace(split, train=train), optimizer="sgd") == descent_space(1.0)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 from .outcome import (
+    SEARCHED as SEARCHED,
     Candidate as Candidate,
     better_candidate as better_candidate,
+    first_settings as first_settings,
     found_candidate as found_candidate,
     importance_of as importance_of,
     recommended_candidate as recommended_candidate,
@@ -11,8 +13,9 @@ from .outcome import (
 from .recommended import advise as advise, title_of as title_of
 from .search import LARGE as LARGE, Search as Search
 from .spaces import (
-    default_space as default_space,
+    descent_space as descent_space,
     read_space as read_space,
+    sampling_space as sampling_space,
     settings_from as settings_from,
 )
 from .trials import Attempt as Attempt

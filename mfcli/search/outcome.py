@@ -10,11 +10,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.search.recommended import advise
+from mfcli.errors import ConfigError, Param, Text
+from mfcli.search.recommended import advise, trained_rows
 from mfcli.search.search import Search
-from mfcli.search.spaces import RATE, Space, default_space, read_space, settings_from
+from mfcli.search.spaces import (
+    RATE,
+    Choice,
+    Range,
+    Space,
+    descent_space,
+    read_space,
+    sampling_space,
+    settings_from,
+)
 from mfcli.splits import Split
 from mfcli.training import Epoch, fit
+
+SEARCHED = ("gibbs", "sgd")
+"""The optimizers with a default space; the first one is searched by default."""
 
 
 class Candidate(NamedTuple):
@@ -39,19 +52,46 @@ class Candidate(NamedTuple):
         return {name: value for name, value, _ in self.settings}
 
 
-def space_for(split: Split, path: Path | None) -> Space:
-    """Read a space from a file, or return the default space for the ratings.
+def space_for(split: Split, path: Path | None = None, optimizer: str = SEARCHED[0]) -> Space:
+    """Read a space from a file, or return the default space of an optimizer for the ratings.
+
+    Parameters
+    ----------
+    split : Split
+    path : Path, optional
+        If given, `optimizer` is not used.
+    optimizer : str
+        Of `SEARCHED`.
 
     Raises
     ------
     ConfigError
-        As `read_space`.
+        As `read_space`, or if the optimizer has no default space.
     """
     if path:
         return read_space(path)
+    if optimizer not in SEARCHED:
+        rule = f"must be {' or '.join(SEARCHED)} to search without a space"
+        remedy: Text = ["describe what to search in a file for ", Param("space")]
+        raise ConfigError(rule, param="optimizer", value=optimizer, remedy=remedy)
+    if optimizer == "gibbs":
+        # More factors than rows cannot improve the model.
+        return sampling_space(min(trained_rows(split)), recommended_config(split, DEFAULTS).epochs)
     deviation = float(split.train.rating.std(dtype=np.float64))
     # In float64: the mean of millions of float32 squares is inexact.
-    return default_space(deviation or 1.0)  # if all ratings are equal, any space will do
+    return descent_space(deviation or 1.0)  # if all ratings are equal, any space will do
+
+
+def first_settings(split: Split, space: Space) -> dict[str, Any] | None:
+    """Return what the default search of the sampler tries first; None for another space.
+
+    These are the settings of `mfcli init` with more epochs: slower, but usually better.
+    """
+    epochs = space.get("epochs")
+    if space.get("optimizer") != Choice(("gibbs",)) or not isinstance(epochs, Range):
+        return None
+    config = recommended_config(split, DEFAULTS)
+    return {name: getattr(config, name) for name in space} | {"epochs": int(epochs.high)}
 
 
 def recommended_config(split: Split, base: Config) -> Config:

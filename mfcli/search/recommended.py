@@ -33,8 +33,7 @@ def advise(split: Split) -> list[Chosen]:
 
 
 def _factors(split: Split, count: int) -> Chosen:
-    # Only rows with ratings: the vocabularies also have users and items of other parts.
-    users, items = (int((v.counts > 0).sum()) for v in (split.train.users, split.train.items))
+    users, items = trained_rows(split)
     size = "small" if count < _SMALL else "usual"
     k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
     per_row = count / (users + items)
@@ -44,6 +43,13 @@ def _factors(split: Split, count: int) -> Chosen:
         " improve little."
     )
     return Chosen("k", k, reason)
+
+
+def trained_rows(split: Split) -> tuple[int, int]:
+    """Return the numbers of users and items that have training ratings."""
+    # The vocabularies also have users and items of other parts.
+    train = split.train
+    return int((train.users.counts > 0).sum()), int((train.items.counts > 0).sum())
 
 
 def _epochs(count: int) -> Chosen:

@@ -54,6 +54,8 @@ class Search:
         File that keeps the search; if it exists, the search resumes from it.
     threads : int
         Trials that run in parallel; with `LARGE` data, the threads of one trial.
+    first : dict, optional
+        Values in the space that the first trial tries; by default they are drawn like all others.
 
     Attributes
     ----------
@@ -72,6 +74,7 @@ class Search:
     space: Space
     storage: Path | None = None
     threads: int = 1
+    first: dict[str, Any] | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -205,6 +208,8 @@ class Search:
         seed = int(np.random.SeedSequence([self.base.seed, start]).generate_state(1)[0])
         # All of the round, even if some are done, so that each number gets the same settings.
         chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed)
+        if self.first and start == 0:
+            chosen[0] = self.first
         values = [chosen[number - start - 1] for number in numbers]
         medians = _medians(before)
         workers = self.threads if len(self.split.train) < LARGE else 1

@@ -21,6 +21,8 @@ from mfcli.errors import ConfigError
 RATE = "rate"
 """The name of the learning rate per rating in a space; see `settings_from`."""
 
+_FEW_FACTORS, _MANY_FACTORS = 4, 32  # time grows with the square of k
+
 
 @dataclass(frozen=True)
 class Range:
@@ -48,7 +50,26 @@ class Choice:
 Space: TypeAlias = dict[str, Range | Choice]
 
 
-def default_space(deviation: float) -> Space:
+def sampling_space(most_factors: int, epochs: int) -> Space:
+    """Return a space of the Gibbs sampler around the settings that `mfcli init` recommends.
+
+    Parameters
+    ----------
+    most_factors : int
+        Largest useful number of factors.
+    epochs : int
+        The recommended number.
+    """
+    return {
+        "optimizer": Choice(("gibbs",)),
+        "k": Range(min(_FEW_FACTORS, most_factors), min(_MANY_FACTORS, most_factors), log=True),
+        "prior": Choice(("implicit", "shared")),
+        "noise": Choice(("user", "shared")),
+        "epochs": Range(max(1, epochs // 2), 2 * epochs),
+    }
+
+
+def descent_space(deviation: float) -> Space:
     """Return a space that suits gradient descent.
 
     Parameters

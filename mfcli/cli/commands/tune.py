@@ -29,9 +29,17 @@ if TYPE_CHECKING:
 _PANEL = "Search"
 _WRITER = "mfcli tune"
 _REPLACES = (_WRITER, "mfcli init")  # a search also tries the settings of init
-_VALID = {
-    "help": "Fraction of the training ratings to validate on, if the split has no validation part.",
-    "default": "0.1",
+_CHANGES = {
+    "optimizer": {
+        "help": "What to search: gibbs (its k, prior, noise and epochs) or sgd (its rates and"
+        " penalties, too).",
+        "default": "gibbs",
+    },
+    "valid": {
+        "help": "Fraction of the training ratings to validate on, if the split has no validation"
+        " part.",
+        "default": "0.1",
+    },
 }
 
 
@@ -60,7 +68,7 @@ def tune(
         typer.Option(
             metavar="FILE",
             help="Values and ranges to choose from (TOML).",
-            show_default="sgd with penalties",
+            show_default="set by --optimizer",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -74,7 +82,7 @@ def tune(
         ),
     ] = None,
     settings: Annotated[
-        Settings, SettingsGroup("valid", "seed", panel=_PANEL, changes={"valid": _VALID})
+        Settings, SettingsGroup("optimizer", "valid", "seed", panel=_PANEL, changes=_CHANGES)
     ],
     given: Given,
     screen: ScreenOptions,
@@ -99,12 +107,16 @@ def tune(
     from mfcli.cli.search_lines import print_search, trial_lines
 
     _check_request(store, out, plot)
+    if space:
+        refuse(given, ("optimizer",), "with --space", f"name the optimizer in {space}")
     # Includes the training with the settings of `mfcli init`.
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     parts = _with_validation(split, settings.config, given, screen)
-    options = searching.space_for(parts, space)
+    optimizer = settings.values.get("optimizer", searching.SEARCHED[0])
+    options = searching.space_for(parts, space, optimizer)
     workers = threads or storage.cores()
-    with searching.Search(parts, settings.config, options, store, workers) as search:
+    first = None if space else searching.first_settings(parts, options)
+    with searching.Search(parts, settings.config, options, store, workers, first) as search:
         configs.check_settings_file(out, _REPLACES, force)
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
