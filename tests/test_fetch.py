@@ -26,7 +26,12 @@ from mfcli.fetch import NAMES, Fetched, archives, connections, download, fetch_m
 from mfcli.storage import read_record, write_record
 
 RATINGS = random.Random(7).randbytes(60_000)
-FILES = {"ml-1m/README": b"terms", "ml-1m/ratings.dat": RATINGS, "ml-1m/more/a.txt": b"a"}
+FILES = {
+    "ml-1m/README": b"terms",
+    "ml-1m/ratings.dat": RATINGS,
+    "ml-1m/movies.dat": b"1::Heat::",
+    "ml-1m/more/a.txt": b"a",
+}
 ZIP = "/ml-1m.zip"
 PART = "ml-1m.zip.part"
 PAUSES = download.PAUSES
@@ -219,8 +224,10 @@ def test_only_the_complete_folder_remains(site: Site, tmp_path: Path) -> None:
     check_whole(folder.parent)
     terms = f"{folder}/README and https://grouplens.org/datasets/movielens/"
     size = len(site.pages[ZIP])
-    assert fetched == Fetched(folder, folder / "ratings.dat", terms, archives.CITATION, size)
-    assert fetched.as_dict()["ratings"] == str(folder / "ratings.dat")
+    ratings, titles = folder / "ratings.dat", folder / "movies.dat"
+    assert fetched == Fetched(folder, ratings, titles, terms, archives.CITATION, size)
+    assert fetched.as_dict()["ratings"] == str(ratings)
+    assert fetched.as_dict()["titles"] == str(titles)
     assert "10.1145/2827872" in fetched.citation
     assert folder.stat().st_mode & 0o055, "as readable as any folder made here"
     assert site.requests == [(ZIP, None)]
@@ -235,6 +242,8 @@ def test_every_archive_has_its_ratings_file(
     assert fetched.ratings == tmp_path / member
     assert fetched.ratings.read_bytes() == b"1,2,3\n"
     assert fetched.terms.startswith(f"{fetched.folder}/README")
+    assert fetched.titles is None
+    assert name in archives.TITLES
 
 
 def test_progress_counts_the_bytes_received_and_then_unpacked(
@@ -666,6 +675,7 @@ def test_the_command_prints_the_next_command(site: Site, run: Run) -> None:
     done = run("fetch", "ml-1m", "--base", site.base, "--out", "my data")
     assert done.code == 0
     assert done.out.startswith("my data/ml-1m/ratings.dat: the ratings (")
+    assert "my data/ml-1m/movies.dat: the titles, for --titles\n" in done.out
     for words in ("my data/ml-1m/README", archives.CITATION):
         assert words in done.out
     assert done.out.endswith("Next: mfcli split 'my data/ml-1m/ratings.dat'\n")

@@ -392,22 +392,28 @@ def test_every_command_accepts_an_extended_model(folder: Run) -> None:
 
 
 def test_recommend_excludes_pairs_in_rated_files(folder: Run) -> None:
-    Path("a.csv").write_text("who;item;rating\n3;8;3,5\n3;30;x\n4;9;1\nnobody;9;1\n3;what;1\n")
+    Path("a.csv").write_text("who;item;rating\n3;8;3,5\n3;30;x\n4;9;1\nnobody;9;1\n3;what;1\n3;9\n")
     Path("b.csv").write_text("who;item;rating\n3;31;2\n")
     user = ["recommend", "--user", 3, "--n", 40, "--out", "-"]
     before = {row["item"] for row in rows_of(folder(*user).out)}
-    reading = ["--user-col", "who", "--decimal", ",", "--on-bad-row", "skip"]
+    reading = ["--user-col", "who", "--on-bad-row", "skip"]
     files = ["--rated", "a.csv", "--rated", "b.csv"]
     done = folder(*user, *files, *reading)
     assert done.code == 0, done.err
-    assert {row["item"] for row in rows_of(done.out)} == before - {"8", "31"}
+    # A pair is rated whatever its rating is.
+    assert {row["item"] for row in rows_of(done.out)} == before - {"8", "30", "31"}
+    assert done.err.splitlines() == [
+        "warning: a.csv:7: the row is skipped (must have 3 fields like the first line, got 2)",
+        "warning: a.csv: 2 of 5 pairs have a user or an item that the model does not know, and are"
+        " skipped; the first is user 'nobody', item '9'",
+    ]
     shutil.rmtree("split")  # not needed with --exclude none
     done = folder(*user, "--exclude", "none", *files, *reading)
-    assert len(rows_of(done.out)) == 38
-    refused = folder(*user, "--exclude", "none", "--decimal", ",")
+    assert len(rows_of(done.out)) == 37
+    refused = folder(*user, "--exclude", "none", "--on-bad-row", "skip")
     assert (refused.code, refused.err) == (
         2,
-        "error: --decimal is not used without --rated; omit it\n",
+        "error: --on-bad-row is not used without --rated; omit it\n",
     )
 
 

@@ -156,7 +156,7 @@ def test_the_first_of_several_titles_is_used(tmp_path: Path) -> None:
         (b"title,year\n1,2\n", "t: has no item column; its columns are title, year"),
         (b"", "t: is empty"),
         (b"item,title\n1,2,3\n", "t:2: must have 2 fields like the first line, got 3"),
-        (b"item,title\n1,a\n,b\n", "t:3: item id must not be empty"),
+        (b"item,title\n,b\n", "t:2: item id must not be empty"),
         (b"1\n2\n", "t:1: must have 2 fields"),
     ],
 )
@@ -166,25 +166,49 @@ def test_titles_that_cannot_be_read(tmp_path: Path, content: bytes, message: str
         read_titles(tmp_path / "t")
 
 
-def test_latin_titles_and_lists_are_read_as_the_errors_say(
+def test_latin_lists_are_read_as_the_errors_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("u.item").write_text("1|Les Misérables (1995)||\n", encoding="latin-1")
-    with pytest.raises(DataError, match="read it with encoding='latin-1'"):
-        read_titles(Path("u.item"))
-    assert read_titles(Path("u.item"), "latin-1")["title"].to_pylist() == ["Les Misérables (1995)"]
     Path("ids").write_text("a\né\n", encoding="latin-1")
     with pytest.raises(DataError, match="read it with encoding='latin-1'"):
         read_ids(Path("ids"), "item")
     assert read_ids(Path("ids"), "item", "latin-1").to_pylist() == ["a", "é"]
 
 
-def test_columns_without_an_option_are_to_be_renamed(tmp_path: Path) -> None:
-    (tmp_path / "t").write_text("item,film\n1,a\n")
-    rule = "has no title column; .* item, film; rename the column of the titles to 'title'"
+def test_columns_of_titles_are_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text("item,film,key\n1,a,7\n")
+    rule = r"has no title column; .* item, film, key; choose with title_columns\['title'\]"
     with pytest.raises(DataError, match=rule):
-        read_titles(tmp_path / "t")
+        read_titles(path)
+    titles = read_titles(path, title_columns={"title": "film", "item": "Key"})
+    assert titles.to_pylist() == [{"title": "a", "id": "7"}]
+    path.write_text("x|a|7\n")
+    titles = read_titles(path, title_columns={"item": "3"})
+    assert titles.to_pylist() == [{"title": "a", "id": "7"}]
+    rule = r"no column 'film'; choose by position, as with title_columns=\{'title': '2'\}"
+    with pytest.raises(DataError, match=rule):
+        read_titles(path, title_columns={"title": "film"})
+    with pytest.raises(
+        DataError, match=r"both item and title; choose with title_columns\['item'\]"
+    ):
+        read_titles(path, title_columns={"title": "1"})
+    path.write_text("item,title\n1,a\n")
+    rule = r"chosen by position; .* by name, as with title_columns=\{'title': 'title'\}"
+    with pytest.raises(DataError, match=rule):
+        read_titles(path, title_columns={"title": "2"})
+
+
+def test_titles_are_found_by_the_names_of_the_ratings(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text("id,isbn,book_id,title\n1,2,3,a\n")
+    with pytest.raises(DataError, match=r"several columns that may be the items.*title_columns"):
+        read_titles(path)
+    for name, item in (("book_id", "3"), ("ISBN", "2"), ("id", "1")):
+        assert read_titles(path, names={"item": name})["id"].to_pylist() == [item]
+    path.write_text("id,isbn,title\n1,2,a\n")
+    assert read_titles(path)["id"].to_pylist() == ["2"]  # "id" is probably an index
 
 
 def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
@@ -205,26 +229,18 @@ def known(ids: list[int] | list[str]) -> Vocabulary:
 def test_unknown_ids_of_a_list_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_text("1\n7\n2.0\n")
-    assert listed_rows(known([7, 1, 2]), "user", ["2"], path).tolist() == [2, 1, 0, 2]
+    assert listed_rows(known([7, 1, 2]), "user", ["2"], path).tolist() == [2, 1, 0]
     path.write_text("1\nx\n01\n")
     rule = "ids: 2 of 3 users are not among the model's 3 users"
     with pytest.warns(MfcliWarning, match=f"{rule} and are skipped; the first is 'x'"):
         assert listed_rows(known([7, 1, 2]), "user", [], path).tolist() == [1]
     path.write_text("y\nx\n01\n")
-    rule = "ids: 3 of 3 users are not among the model's 3 users, such as 'y'"
+    rule = "ids: 3 of 3 users are not among the model's 3 users, such as 'y'; if they are in ano"
     with pytest.raises(UnknownIdError, match=rule):
         listed_rows(known([7, 1, 2]), "user", [], path)
     path.write_text("X\n")
     with pytest.raises(UnknownIdError, match=r"ids: user 'X' is not among .*; did you mean 'x'"):
         listed_rows(known(["1", "x"]), "user", [], path)
-    path.write_text("1,a\n7,b\n")
-    with pytest.raises(
-        UnknownIdError, match=r"2 of 2 .*; if the lines have several fields, name t"
-    ):
-        listed_rows(known([7, 1, 2]), "user", [], path)
-    path.write_text("1,7\n")
-    with pytest.raises(UnknownIdError, match=r"'1,7' is not .*; if the lines have several fields"):
-        listed_rows(known([7, 1, 2]), "user", [], path)
 
 
 @pytest.mark.parametrize(
@@ -284,13 +300,61 @@ def test_titles_of_movielens_100k(tmp_path: Path) -> None:
     item = tmp_path / "u.item"
     rows = ["1|Toy Story (1995)|01-Jan-1995||http://x|0|0", "2|Les Misérables|01-Jan-1995|||0|1"]
     item.write_bytes("\n".join(rows).encode("latin-1"))
-    with pytest.raises(DataError, match=r"u.item:2: .*if it is Latin-1 text, .*encoding='latin-1'"):
-        read_titles(item)
-    titles = read_titles(item, "latin-1")
-    assert titles.to_pylist() == [
-        {"title": "Toy Story (1995)", "id": "1"},
-        {"title": "Les Misérables", "id": "2"},
-    ]
+    for encoding in ("utf-8", "latin-1"):
+        assert read_titles(item, encoding).to_pylist() == [
+            {"title": "Toy Story (1995)", "id": "1"},
+            {"title": "Les Misérables", "id": "2"},
+        ]
+
+
+def test_titles_that_are_not_utf8_are_read_as_western_with_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "BX-Books.csv"
+    file.write_bytes('"ISBN";"Book-Title";"Author"\n"01X";"Café € Ägypten";"x"\n'.encode("cp1252"))
+    rule = "is not UTF-8 text, so its titles are read as cp1252; if .* use another encoding"
+    with pytest.warns(MfcliWarning, match=rule):
+        titles = read_titles(file)
+    assert titles.to_pylist() == [{"title": "Café € Ägypten", "id": "01X"}]
+    file.write_bytes(b"ISBN;title\n1;\x81\n")
+    with pytest.raises(DataError, match=r"BX-Books.csv:2: is not cp1252 text .*choose another enc"):
+        read_titles(file)
+
+
+def test_invalid_rows_of_titles_are_skipped_and_counted(tmp_path: Path) -> None:
+    file = tmp_path / "t"
+    file.write_text("item,title\n1,a\n2,b,c\n,d\n3,e\n")
+    rule = r"t:3: the row is skipped \(must have 2 fields .*, got 3\), and 1 more are skipped"
+    with pytest.warns(MfcliWarning, match=rule):
+        assert read_titles(file)["title"].to_pylist() == ["a", "e"]
+    pq.write_table(pa.table({"item": [1, None, 3], "title": ["a", "b", "c"]}), file)
+    with pytest.warns(MfcliWarning, match=r"t: row 2: the row is skipped \(item is null\)"):
+        assert read_titles(file).to_pylist() == [
+            {"title": "a", "id": "1"}, {"title": "c", "id": "3"},
+        ]  # fmt: skip
+
+
+MOVIELENS = {
+    "ml-100k": (
+        "u.item",
+        "latin-1",
+        "1|Cité|01-Jan-1995||x" + "|0" * 19 + "\n2|8 1/2|||" + "|0" * 19,
+    ),
+    "ml-1m": ("movies.dat", "latin-1", "1::Cité::Drama|War\n2::8 1/2::Comedy"),
+    "ml-10m": ("movies.dat", "utf-8", '1::Cité::Drama\n2::8 1/2::Comedy\n3::"A" B::Drama'),
+    "ml-20m": ("movies.csv", "utf-8", "movieId,title,genres\n1,Cité,Drama|War\n2,8 1/2,x"),
+    "ml-25m": ("movies.csv", "utf-8", 'movieId,title,genres\r\n1,"Cité",x\r\n2,8 1/2,x'),
+}
+
+
+@pytest.mark.parametrize("name", MOVIELENS)
+def test_titles_and_items_of_movielens_need_no_options(tmp_path: Path, name: str) -> None:
+    """The layouts of the archives that `mfcli fetch` downloads."""
+    file, encoding, text = MOVIELENS[name]
+    path = tmp_path / file
+    path.write_bytes(text.encode(encoding) + b"\n")
+    titles = read_titles(path)
+    assert titles["title"].to_pylist()[:2] == ["Cité", "8 1/2"]
+    assert titles["id"].to_pylist()[:2] == ["1", "2"]
+    assert listed_rows(known([3, 2, 1]), "item", [], path).tolist()[:2] == [2, 1]
 
 
 def test_titles_with_commas_but_without_quotes_are_reported(tmp_path: Path) -> None:

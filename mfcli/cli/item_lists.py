@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
 
     from mfcli.config import Config
     from mfcli.model import Model, Rated
+    from mfcli.predict import ListReading
     from mfcli.types import Rows
 
 RECOMMENDATIONS = "Recommendations"
 """Panel of what is recommended."""
+
+
+def _title_column(option: str, help: str) -> Any:
+    return typer.Option(
+        option, metavar="COLUMN", help=help, show_default="detected", rich_help_panel=FILES
+    )
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,14 @@ class Listing:
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = None
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Fail if a list has an id that the model does not know; by default, skip it.",
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = False
     min_count: Annotated[
         int,
         typer.Option(
@@ -55,10 +71,16 @@ class Listing:
         typer.Option(
             "--titles",
             metavar="FILE",
-            help="Add titles from a file with an item and a title column.",
+            help="Add titles from a file with a column of items and one of titles.",
             rich_help_panel=FILES,
         ),
     ] = None
+    title_id_col: Annotated[
+        str | None, _title_column("--title-id-col", "Item id column of --titles.")
+    ] = None
+    title_col: Annotated[str | None, _title_column("--title-col", "Title column of --titles.")] = (
+        None
+    )
     out: Out = None
 
     def recommend(
@@ -68,19 +90,18 @@ class Listing:
         exclude: Rated | None,
         config: Config,
         threads: int | None,
+        reading: ListReading,
     ) -> pa.Table:
         """Return the items with the highest predicted ratings for some users.
 
-        Of the config, `clip` and `encoding` are used.
+        Of the config, `clip` is used.
         """
         ranking = models.top_items(
             model,
             users,
             self.n,
             exclude=exclude,
-            candidates=prediction.candidates(
-                model.items, self.items, self.min_count, config.encoding
-            ),
+            candidates=prediction.candidates(model.items, self.items, self.min_count, reading),
             threads=threads or storage.cores(),
         )
         models.warn_empty(ranking)
@@ -93,13 +114,24 @@ class Listing:
         name: str,
         screen: Screen,
         encoding: str,
+        names: Mapping[str, str],
         facts: dict[str, Any] | None = None,
     ) -> None:
-        """Print or write a table of items, with their titles."""
-        titled = prediction.with_titles(table, self.titles, encoding) if self.titles else table
-        print_rows(titled, name, self.out, screen, facts)
+        """Print or write a table of items, with their titles.
+
+        The names of columns are those of the ratings.
+        """
+        if self.titles:
+            chosen = {"item": self.title_id_col, "title": self.title_col}
+            columns = {role: column for role, column in chosen.items() if column is not None}
+            table = prediction.with_titles(
+                table, self.titles, encoding, title_columns=columns, names=names
+            )
+        print_rows(table, name, self.out, screen, facts)
 
 
+TITLES = ("title_id_col", "title_col")
+"""Options that need `--titles`."""
 CLIP = SettingsGroup("clip", panel=RECOMMENDATIONS)
 LISTING = FieldsGroup(Listing)
 ListingOptions = Annotated[Listing, LISTING]

@@ -14,6 +14,8 @@ _OPTIONS = {
     "columns.item": "--item-col",
     "columns.rating": "--rating-col",
     "columns.timestamp": "--time-col",
+    "title_columns.item": "--title-id-col",
+    "title_columns.title": "--title-col",
 }
 """Parameters whose option has another name."""
 

@@ -5,11 +5,13 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
+from .faults import SkippedRows as SkippedRows
 from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
 from .formats.parts import find_layout as find_layout
 from .frames import ratings_from as ratings_from
+from .id_lists import read_ids as read_ids
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (
     PairPiece as PairPiece,
@@ -25,8 +27,8 @@ from .ratings import (
     concatenated as concatenated,
 )
 from .row_places import place_of as place_of
-from .side_tables import read_ids as read_ids, read_titles as read_titles
-from .sources import open_sources as open_sources
+from .side_tables import side_names as side_names
+from .sources import EmptyFileError as EmptyFileError, open_sources as open_sources
 from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
@@ -35,6 +37,7 @@ from .table_files import (
     write_table as write_table,
 )
 from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of
+from .titles import read_titles as read_titles
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,

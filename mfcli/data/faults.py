@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from mfcli.data.table_files import guarded_text
-from mfcli.errors import DataError, Text
+from mfcli.errors import DataError, Text, warn
 
 
 class Fault(NamedTuple):
@@ -53,6 +53,38 @@ def stopping(place: Callable[[int], str], remedy: Text = "") -> OnFault:
         raise fault.error(place(number), remedy)
 
     return on_fault
+
+
+@dataclass
+class SkippedRows:
+    """Faulty rows that are skipped: an `OnFault` that counts them and remembers the first.
+
+    Parameters
+    ----------
+    place : callable
+        Returns the place of a row, given its number.
+    """
+
+    place: Callable[[int], str]
+    count: int = 0
+    _first: tuple[str, Fault] | None = None
+
+    def __call__(self, number: int, fault: Fault, fields: Sequence[str]) -> None:
+        self.count += 1
+        self._first = self._first or (self.place(number), fault)
+
+    def warn(self) -> None:
+        """Warn of the rows, if there are any."""
+        if self._first:
+            place, fault = self._first
+            others = f", and {self.count - 1:,} more are skipped" if self.count > 1 else ""
+            warn(f"the row is skipped ({fault.reason}){others}", place=place, remedy=fault.hint)
+
+    def refuse(self) -> None:
+        """Raise the error of the first row, if there is one."""
+        if self._first:
+            place, fault = self._first
+            raise fault.error(place, "")
 
 
 @dataclass

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_arrow_mask, to_texts
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.faults import stopping
+from mfcli.data.faults import OnFault, stopping
 from mfcli.data.formats.columnar import TablePiece
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.quotes import Quotes
@@ -57,7 +57,12 @@ Result = TypeVar("Result", bound=Sized)
 
 
 def read_pairs(
-    layout: Layout, work: Callable[[PairPiece], Result], *, whole: bool, threads: int
+    layout: Layout,
+    work: Callable[[PairPiece], Result],
+    *,
+    whole: bool,
+    threads: int,
+    on_fault: OnFault | None = None,
 ) -> Iterator[tuple[Result, int]]:
     """Apply `work` to the pairs of a file, piece by piece, and yield the results.
 
@@ -69,6 +74,8 @@ def read_pairs(
     whole : bool
         Whether `work` calls `PairPiece.as_table`, for which all columns of a text are parsed.
     threads : int
+    on_fault : callable, optional
+        Called for each invalid row, which is skipped; by default, the first one is an error.
 
     Yields
     ------
@@ -82,10 +89,11 @@ def read_pairs(
     """
     if layout.format != "text":
         pieces = table_pieces(layout.file, layout.format)
-        return in_order(pieces, lambda piece: work(_TablePairs(layout, piece)), threads)
+        skip = on_fault or stopping(layout.place, "correct the row")
+        return in_order(pieces, lambda piece: work(_TablePairs(layout, piece, skip)), threads)
 
-    stop = stopping(layout.place, "correct the line")
-    strictly = partial(plain_pairs, layout, on_fault=stop, utf8=whole)
+    skip = on_fault or stopping(layout.place, "correct the line")
+    strictly = partial(plain_pairs, layout, on_fault=skip, utf8=whole)
     return read_text(layout, lambda piece: work(_TextPairs(piece, whole)), strictly, threads)
 
 
@@ -179,11 +187,11 @@ class _TablePairs:
         If ids are neither integers nor text, or one is missing or empty.
     """
 
-    def __init__(self, layout: Layout, piece: TablePiece) -> None:
+    def __init__(self, layout: Layout, piece: TablePiece, on_fault: OnFault) -> None:
         self._layout, self._table = layout, piece.table
         columns = {role: piece.table.column(n) for role, n in layout.columns.items()}
-        stop = stopping(layout.place, "correct the row")
-        ids = sound_columns(layout.file, layout.roles, columns, stop, piece.before, piece.invalid)
+        before, invalid = piece.before, piece.invalid
+        ids = sound_columns(layout.file, layout.roles, columns, on_fault, before, invalid)
         self.user, self.item = ids["user"], ids["item"]
 
     def as_text(self, column: pa.Array) -> list[Any]:

@@ -157,6 +157,12 @@ def open_sources(names: Sequence[Path | str], encoding: str = UTF8) -> Iterator[
         yield [file for file, _ in found]
 
 
+def is_columnar(file: File) -> bool:
+    """Return whether a file is in one of the formats of `COLUMNAR`."""
+    with file.reading() as (stream, _):
+        return stream.read(HEAD).startswith(tuple(COLUMNAR))
+
+
 def _refuse_url(name: str) -> None:
     """Refuse addresses, also those in which a path has lost a slash."""
     found = _URL.fullmatch(name)

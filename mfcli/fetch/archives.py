@@ -20,6 +20,17 @@ RATINGS = {
 }
 """The ratings file of each archive, in the one folder that the archive holds."""
 
+TITLES = {
+    "ml-latest-small": "movies.csv",
+    "ml-100k": "u.item",
+    "ml-1m": "movies.dat",
+    "ml-10m": "movies.dat",
+    "ml-20m": "movies.csv",
+    "ml-25m": "movies.csv",
+    "ml-32m": "movies.csv",
+}
+"""The file of titles of each archive, beside the ratings."""
+
 NAMES = tuple(RATINGS)
 
 # GroupLens may replace ml-latest-small; the MD5 beside that archive counts. The others are fixed.

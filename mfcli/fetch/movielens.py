@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mfcli.errors import ArtifactError, DataError, MfcliError, Param, UsageError
-from mfcli.fetch.archives import BASE, CITATION, NAMES, RATINGS, SHA256, TERMS
+from mfcli.fetch.archives import BASE, CITATION, NAMES, RATINGS, SHA256, TERMS, TITLES
 from mfcli.fetch.download import CHUNK, MIRROR, download
 from mfcli.storage import (
     Record,
@@ -54,17 +54,21 @@ class FetchRecord(Record):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A data set on disk: its folder and ratings file, and the size of the archive in bytes."""
+    """A data set on disk: its folder and files, and the size of the archive in bytes.
+
+    There are no titles if the archive, of a mirror, has none.
+    """
 
     folder: Path
     ratings: Path
+    titles: Path | None
     terms: str
     citation: str
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the attributes as plain values, for JSON."""
-        return {**vars(self), "folder": str(self.folder), "ratings": str(self.ratings)}
+        return {n: str(v) if isinstance(v, Path) else v for n, v in vars(self).items()}
 
 
 def fetch_movielens(
@@ -118,7 +122,9 @@ def fetch_movielens(
         ) from error
     size = read_record(folder / RECORD, FetchRecord).bytes
     terms = f"{next(folder.glob('README*'), folder)} and {TERMS}"
-    return Fetched(folder, ratings, terms, CITATION, size)
+    titles = folder / TITLES[name]
+    found = titles if titles.is_file() else None
+    return Fetched(folder, ratings, found, terms, CITATION, size)
 
 
 def _is_complete(folder: Path, name: str) -> bool:

@@ -72,6 +72,8 @@ class ModelRecord(Record):
         Digest of the four tables.
     files : dict of str
         Digests of the vocabulary files by name.
+    columns : dict of str
+        As `StoredModel.columns`; earlier versions did not write it.
     """
 
     FORMAT = 2
@@ -86,6 +88,7 @@ class ModelRecord(Record):
     losses: dict[str, float]
     weights: str
     files: dict[str, str]
+    columns: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,9 @@ class StoredModel(Factorization):
         Rows of users that were not trained, but estimated from their ratings by `fold_in`.
     losses : dict of float
         `loss`, `mse`, `val_loss` and `val_mse` of the model's epoch, if known.
+    columns : dict of str
+        Names of the columns "user" and "item" in the ratings, if known. Other files about the same
+        users and items probably use these names too.
     """
 
     scale: Scale
@@ -111,6 +117,7 @@ class StoredModel(Factorization):
     split_hash: str
     folded_in: tuple[tuple[int, int], ...] = ()
     losses: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -144,6 +151,7 @@ class StoredModel(Factorization):
             split_hash=record.split,
             folded_in=record.folded_in.rows,
             losses=record.losses,
+            columns=record.columns or {},
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
         # A zip archive has checksums, but they do not tell whether the file belongs to this record.
@@ -183,6 +191,7 @@ class StoredModel(Factorization):
             losses=self.losses,
             weights=_digest(self),
             files=digests,
+            columns=self.columns,
         )
 
     def network(self, *, raw_ids: bool = False) -> Network:

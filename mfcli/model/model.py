@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.config import Config
-from mfcli.data import Ids, Ratings, Scale, find_rows, id_array
+from mfcli.data import PAIRS, Ids, Ratings, Scale, find_rows, id_array
 from mfcli.errors import DataError, check_type
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
@@ -124,12 +125,18 @@ def _parts(exclude: Split | Ratings | None) -> list[Ratings]:
 
 
 def initial_model(
-    train: Ratings, scale: Scale, config: Config, split_hash: str, rng: np.random.Generator
+    train: Ratings,
+    scale: Scale,
+    config: Config,
+    split_hash: str,
+    rng: np.random.Generator,
+    columns: Mapping[str, str] | None = None,
 ) -> Model:
     """Draw the weights that training starts from.
 
     All four tables are uniform in -0.05..0.05, Keras's default, but rows without training ratings
-    are zero. They stay zero, since neither gradients nor penalties change them.
+    are zero. They stay zero, since neither gradients nor penalties change them. The columns are
+    those of the ratings, by role.
     """
     tables: dict[str, Any] = {}
     for name in TABLES:
@@ -146,5 +153,6 @@ def initial_model(
         scale=scale,
         config=config,
         split_hash=split_hash,
+        columns={role: name for role, name in (columns or {}).items() if role in PAIRS},
         **tables,
     )

@@ -1,7 +1,9 @@
+from .list_reading import ListReading as ListReading
 from .named_pairs import predict_named as predict_named
 from .pair_counts import PairCounts as PairCounts
 from .predicted_files import predict_file as predict_file
 from .predictor import Predictor as Predictor
+from .rated_files import rated_pairs as rated_pairs
 from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,

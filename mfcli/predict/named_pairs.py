@@ -36,6 +36,8 @@ def predict_named(
         If `strict`, for the first unknown id.
     """
     model, counts = predict.model, PairCounts()
+    # Each pair once.
+    users, items = list(dict.fromkeys(users)), list(dict.fromkeys(items))
     user, item = to_texts(users), to_texts(items)
     if strict:
         find_rows(model.users, user, "user")

@@ -27,6 +27,7 @@ from mfcli.data import (
     place_of,
     read_pairs,
     schema_with,
+    side_names,
     unknown_id,
 )
 from mfcli.errors import DataError, Param
@@ -91,7 +92,8 @@ def predict_file(
         if len(files) > 1:  # a folder; one result cannot keep the header of each file
             rule = f"holds {len(files)} files"
             raise DataError(rule, place=name, remedy="predict one file at a time")
-        layout = find_layout(files[0], columns, needed=PAIRS)
+        names = side_names(predict.model.columns)
+        layout = find_layout(files[0], columns, needed=PAIRS, aliases=names)
         if _PREDICTION in layout.names:  # two columns of one name could not be distinguished
             rule = f"has a column {_PREDICTION!r} already"
             raise DataError(rule, place=layout.file, remedy="rename or remove it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mfcli.data import Vocabulary, find_rows, read_ids, read_titles, to_arrow, unknown_id
-from mfcli.errors import UnknownIdError, warn
+from mfcli.errors import Param, Text, UnknownIdError, warn
+from mfcli.predict.list_reading import DEFAULT, ListReading
 from mfcli.types import Rows
 
 
@@ -29,9 +30,9 @@ def listed_rows(
     what: str,
     ids: Sequence[str],
     file: Path | None = None,
-    encoding: str = "utf-8",
+    reading: ListReading = DEFAULT,
 ) -> Rows:
-    """Return the rows of ids, followed by the rows of the known ids in a file.
+    """Return the rows of ids, followed by the rows of the known ids in a file, each row once.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ def listed_rows(
         For messages.
     ids : sequence of str
     file : Path, optional
-    encoding : str
         As for `read_ids`.
+    reading : ListReading
 
     Returns
     -------
@@ -57,33 +58,38 @@ def listed_rows(
     DataError
         If the file cannot be read.
     UnknownIdError
-        For the first of `ids` that is not in the vocabulary, or if all ids in the file are not.
+        For the first of `ids` that is not in the vocabulary; if all ids in the file are not, or
+        with ``strict``, some.
     """
     rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
-    if file is None:
-        return rows
-    return np.concatenate([rows, _known_rows(vocabulary, what, file, encoding)])
+    if file is not None:
+        rows = np.concatenate([rows, _known_rows(vocabulary, what, file, reading)])
+    # Texts that differ may be the same id: "42" and "42.0".
+    _, first = np.unique(rows, return_index=True)
+    return rows[np.sort(first)]
 
 
-def _known_rows(vocabulary: Vocabulary, what: str, file: Path, encoding: str) -> Rows:
-    """Return the rows of the ids in a file; the others are counted in a warning."""
-    ids = read_ids(file, what, encoding)
+def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListReading) -> Rows:
+    """Return the rows of the ids in a file; the others are an error or counted in a warning."""
+    columns, names = reading.columns, reading.names
+    ids = read_ids(file, what, reading.encoding, columns=columns, names=names, known=vocabulary)
     rows = vocabulary.rows(ids)
     unknown = rows < 0
     if not unknown.any():
         return rows
     first = ids[int(np.argmax(unknown))].as_py()
-    remedy = ""
-    if any(separator in first for separator in ",;|\t"):
-        remedy = "if the lines have several fields, name the columns in the first line"
     if len(ids) == 1:
-        raise unknown_id(vocabulary, first, what, str(file), remedy)
-    # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
+        raise unknown_id(vocabulary, first, what, str(file))
     rule = (
         f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
         f" {len(vocabulary):,} {what}s"
     )
+    # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
     if unknown.all():
+        remedy: Text = ["if they are in another column, choose it with ", Param(f"columns.{what}")]
+        raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
+    if reading.strict:
+        remedy = ["correct the list, or omit ", Param("strict"), " to skip them"]
         raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
     warn(f"{rule} and are skipped; the first is {first!r}", place=file)
     return rows[~unknown]
@@ -108,7 +114,7 @@ def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
 
 
 def candidates(
-    items: Vocabulary, file: Path | None, min_count: int, encoding: str = "utf-8"
+    items: Vocabulary, file: Path | None, min_count: int, reading: ListReading = DEFAULT
 ) -> Rows | None:
     """Return the rows of the items that may be recommended; None if all may.
 
@@ -119,8 +125,7 @@ def candidates(
         As for `read_ids`; only these items.
     min_count : int
         Only items with at least this many training ratings.
-    encoding : str
-        Of the file.
+    reading : ListReading
 
     Returns
     -------
@@ -136,24 +141,32 @@ def candidates(
         return None
     allowed = items.counts >= min_count
     if file is not None:
-        # A mask: items may be listed twice, and the result is in ascending order.
+        # A mask, since the result is in ascending order.
         listed = np.zeros(len(items), np.bool_)
-        listed[listed_rows(items, "item", (), file, encoding)] = True
+        listed[listed_rows(items, "item", (), file, reading)] = True
         allowed &= listed
     return np.flatnonzero(allowed).astype(np.int32)
 
 
-def with_titles(table: pa.Table, file: Path, encoding: str = "utf-8") -> pa.Table:
+def with_titles(
+    table: pa.Table,
+    file: Path,
+    encoding: str = "utf-8",
+    *,
+    title_columns: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> pa.Table:
     """Add the column `title` to a table with the column `item`; empty where there is none.
 
-    Items without a title are reported by an `MfcliWarning`.
+    Items without a title are reported by an `MfcliWarning`. The other parameters are those of
+    `read_titles`.
 
     Raises
     ------
     DataError
         If the file of titles cannot be read.
     """
-    known = read_titles(file, encoding)
+    known = read_titles(file, encoding, title_columns=title_columns, names=names)
     items = table["item"].combine_chunks()
     distinct = items.unique()
     listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))

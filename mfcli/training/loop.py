@@ -112,7 +112,8 @@ def check_writable(folder: Path) -> None:
 def start(split: Split, config: Config) -> Model:
     """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
-    return initial_model(split.train, split.scale, config, split.hash, rng)
+    columns = split.source.columns if split.source else None
+    return initial_model(split.train, split.scale, config, split.hash, rng, columns)
 
 
 @one_blas_thread()

@@ -56,6 +56,8 @@ def fetch(
 
 def _print(fetched: Fetched) -> None:
     print_line(f"{fetched.ratings}: the ratings ({size(fetched.bytes)} compressed)")
+    if fetched.titles:
+        print_line(f"{fetched.titles}: the titles, for --titles")
     # The data have other terms than mfcli.
     print_line(f"Terms of use: {fetched.terms}")
     print_line(f"Please cite: {fetched.citation}")

@@ -9,7 +9,7 @@ import typer
 
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
-from mfcli.cli.item_lists import CLIP, LISTING, RECOMMENDATIONS, Listing, ListingOptions
+from mfcli.cli.item_lists import CLIP, LISTING, RECOMMENDATIONS, TITLES, Listing, ListingOptions
 from mfcli.cli.options import FILES, Given
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.row_output import check_out
@@ -82,6 +82,10 @@ def fold_in(
     if extend is not None:
         refuse(given, _NOT_WITH_EXTEND, "with --extend", "omit one of them")
         storage.check_replaceable(extend, models.MODEL_FILES)  # before the ratings are read
+    if not listing.items:
+        refuse(given, ["strict"], "without --items", "omit it")
+    if not listing.titles:
+        refuse(given, TITLES, "without --titles", "omit it")
     trained = models.Model.load(model)
     read = reading.read(ratings, screen)
     folded = models.fold_in(trained, read, _noise(trained, model), replace=replace)
@@ -94,9 +98,11 @@ def fold_in(
     users = prediction.all_rows(folded.model.users)
     # New users have no training ratings; what they have rated is in the file.
     omitted = models.Rated.of(folded.rated) if exclude == _FILE else None
-    table = listing.recommend(folded.model, users, omitted, settings.config, threads)
+    encoding, names = reading.config.encoding, trained.columns | reading.columns
+    how = prediction.ListReading(encoding, names=names, strict=listing.strict)
+    table = listing.recommend(folded.model, users, omitted, settings.config, threads, how)
     facts = {"folded_in": folded.as_dict()}
-    listing.print(table, "recommendations", screen, reading.config.encoding, facts)
+    listing.print(table, "recommendations", screen, encoding, names, facts)
 
 
 def _noise(model: Model, folder: Path) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfcli import model as models, predict as prediction, splits
-from mfcli.cli.item_lists import CLIP, RECOMMENDATIONS, ListingOptions
+from mfcli.cli.item_lists import CLIP, RECOMMENDATIONS, TITLES, ListingOptions
 from mfcli.cli.options import Given
 from mfcli.cli.reading_options import Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 
 _PANEL = "Users"
 _NONE, _TRAIN, _SPLIT = "none", "train", "split"
-_READING = ReadingGroup("duplicates")
-_ONLY_RATED = [name for name in _READING.names if name != "encoding"]
+_READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates")
 
 
 def recommend(
@@ -65,7 +65,7 @@ def recommend(
         typer.Option(
             "--rated",
             metavar="FILE",
-            help="Also omit items that are rated in this file; repeatable.",
+            help="Also omit the user-item pairs in this file; it needs no ratings; repeatable.",
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = None,
@@ -84,26 +84,43 @@ def recommend(
     if everyone and listing.out is None:
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
-    if not rated:
-        refuse(given, _ONLY_RATED, "without --rated", "omit it")
-    if not (rated or users or listing.items or listing.titles):
-        refuse(given, ["encoding"], "without --rated, --users, --items or --titles", "omit it")
-    encoding = reading.config.encoding
+    _check_files(given)
     trained = models.Model.load(model)
     known = [] if exclude == _NONE else _rated_in(split, exclude, trained, model)
+    encoding, columns, names = reading.config.encoding, reading.columns, trained.columns
+    skip = reading.config.on_bad_row == "skip"
+    how = prediction.ListReading(encoding, columns, names, listing.strict, skip)
     if rated:
-        known.append(reading.read(rated, screen))
+        with screen.byte_bar(f"reading {rated[0]}") as on_progress:
+            known.append(prediction.rated_pairs(trained, rated, how, on_progress=on_progress))
+        # The columns are those of the pairs; lists may have the same names, but need not.
+        how = replace(how, columns={}, names=names | columns)
     wanted = (
         prediction.all_rows(trained.users)
         if everyone
-        else prediction.listed_rows(trained.users, "user", user or [], users, encoding)
+        else prediction.listed_rows(trained.users, "user", user or [], users, how)
     )
     models.warn_untrained(trained.users, wanted)  # they all get the same list
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    table = listing.recommend(trained, wanted, omitted, settings.config, threads)
-    listing.print(table, "recommendations", screen, encoding)
+    table = listing.recommend(trained, wanted, omitted, settings.config, threads, how)
+    listing.print(table, "recommendations", screen, encoding, names)
+
+
+def _check_files(given: Given) -> None:
+    """Refuse options of files that are not given."""
+    for names, files in {
+        ("user_col",): ("users", "rated"),
+        ("item_col",): ("items", "rated"),
+        ("on_bad_row",): ("rated",),
+        ("strict",): ("users", "items", "rated"),
+        TITLES: ("titles",),
+        ("encoding",): ("users", "items", "rated", "titles"),
+    }.items():
+        if given.isdisjoint(files):
+            options = " or ".join(f"--{name}" for name in files)
+            refuse(given, names, f"without {options}", "omit it")
 
 
 def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Ratings]:

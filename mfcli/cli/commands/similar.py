@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mfcli import model as models, predict as prediction
-from mfcli.cli.item_lists import Listing
+from mfcli.cli.item_lists import TITLES, Listing
 from mfcli.cli.options import FILES, FieldsGroup, Given, SettingsGroup
 from mfcli.cli.screen import JsonOption
 from mfcli.cli.setting_options import Settings
@@ -17,7 +17,7 @@ from mfcli.cli.shared_options import ModelFolder, refuse
 
 def similar(
     name: Annotated[str, typer.Argument(metavar="ID", help="Item id (user id with --users).")],
-    listing: Annotated[Listing, FieldsGroup(Listing, "n", "min_count", "titles")],
+    listing: Annotated[Listing, FieldsGroup(Listing, "n", "min_count", "titles", *TITLES)],
     settings: Annotated[Settings, SettingsGroup("encoding", panel=FILES)],
     given: Given,
     screen: JsonOption,
@@ -28,8 +28,10 @@ def similar(
     model: ModelFolder = Path("model"),
 ) -> None:
     """List the items whose factors are most similar (cosine) to those of an item."""
+    if users:
+        refuse(given, ["titles"], "with --users, because titles are those of items", "omit it")
     if not listing.titles:
-        refuse(given, ["encoding"], "without --titles", "omit it")
+        refuse(given, ["encoding", *TITLES], "without --titles", "omit it")
     trained = models.Model.load(model)
     what = "user" if users else "item"
     vocabulary = trained.users if users else trained.items
@@ -42,4 +44,4 @@ def similar(
     table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
     if users:
         table = table.rename_columns(["rank", "user", "cosine"])
-    listing.print(table, "similar", screen, settings.config.encoding)
+    listing.print(table, "similar", screen, settings.config.encoding, trained.columns)

@@ -46,6 +46,9 @@ PAIRS = ("user", "item")
 MELT = "convert a matrix to one line per rating, as with pandas.melt"
 """The remedy for a matrix with a row for each user and a column for each item."""
 
+ID = "id"
+"""A name of the ids in files that describe users or items."""
+
 _TYPE = re.compile(r":(token|float|token_seq|float_seq)$")  # written by RecBole after a name
 _SHOWN = 20  # column names in a message
 _WIDE = 100  # more columns than this are probably the items of a matrix
@@ -66,6 +69,21 @@ def role_of(name: str, aliases: Aliases = ALIASES) -> str | None:
         if plain in names or plain in _OTHER_NAMES.get(role, "").split()
     )
     return next(known, None)
+
+
+def column_param(role: str, needed: Sequence[str], *value: str) -> Param:
+    """Return the parameter that chooses the column of a role, perhaps with a value.
+
+    Parameters
+    ----------
+    role : str
+    needed : sequence of str
+        The roles that the file has; titles have a parameter of their own, since a command may read
+        them together with ratings, whose columns have other names.
+    *value : str
+        Name or position of a column.
+    """
+    return Param(f"{'title_columns' if 'title' in needed else 'columns'}.{role}", *value)
 
 
 def find_columns(
@@ -108,31 +126,41 @@ def find_columns(
         if wanted is None:
             found = _known(place, names, role, aliases[role], needed)
         else:
-            found = _chosen(place, names, role, wanted)
+            found = _chosen(place, names, role, wanted, needed)
+        if found is None and wanted is None and _is_only_column(names, needed, aliases):
+            found = 0
         if found is not None:
             columns[role] = found
         elif role != "timestamp" or wanted:
             raise _missing(place, role, wanted, names, needed, matrix or _numbers_items(names))
-    _check_roles(place, names, columns)
+    _check_roles(place, names, columns, needed)
     return columns
 
 
-def _chosen(place: object, names: Sequence[str], role: str, wanted: str) -> int | None:
-    choose: Text = ["choose with ", Param(f"columns.{role}")]
+def _chosen(
+    place: object, names: Sequence[str], role: str, wanted: str, needed: Sequence[str]
+) -> int | None:
+    choose = _choose(role, needed)
     if wanted in names:
-        another: Text = ["rename them, or choose another with ", Param(f"columns.{role}")]
+        another: Text = ["rename them, or choose another with ", column_param(role, needed)]
         return _only(place, names, names, wanted, another)
     return _only(place, names, [name.lower() for name in names], wanted.lower(), choose)
+
+
+def _is_only_column(names: Sequence[str], needed: Sequence[str], aliases: Aliases) -> bool:
+    """Return whether there is one column, of whatever name, and one role."""
+    return len(names) == len(needed) == 1 and role_of(names[0], aliases) is None
 
 
 def _known(
     place: object, names: Sequence[str], role: str, aliases: Sequence[str], needed: Sequence[str]
 ) -> int | None:
     plain = [plain_name(name) for name in names]
-    for alias in aliases:
-        if alias in plain:
-            return _only(place, names, plain, alias, _choose(role, needed))
     others = sorted({*_OTHER_NAMES.get(role, "").split()}.intersection(plain), key=plain.index)
+    for alias in aliases:
+        # Beside a column with another known name, "id" may be an index, unless it comes first.
+        if alias in plain and (alias != ID or alias == aliases[0] or not others):
+            return _only(place, names, plain, alias, _choose(role, needed))
     if len(others) > 1:
         shown = " and ".join(repr(names[plain.index(name)]) for name in others)
         raise DataError(
@@ -161,13 +189,12 @@ def _only(
 
 
 def _choose(role: str, needed: Sequence[str]) -> Text:
-    """Return how to choose the column of a role: files of ids and titles have no options."""
-    if set(needed) >= set(PAIRS):
-        return ["choose with ", Param(f"columns.{role}")]
-    return f"rename the column of the {role}s to {role!r}"
+    return ["choose with ", column_param(role, needed)]
 
 
-def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]) -> None:
+def _check_roles(
+    place: object, names: Sequence[str], columns: Mapping[str, int], needed: Sequence[str]
+) -> None:
     """Refuse a column that has two roles."""
     roles: dict[int, str] = {}
     for role, position in columns.items():
@@ -178,9 +205,9 @@ def _check_roles(place: object, names: Sequence[str], columns: Mapping[str, int]
                 place=place,
                 remedy=[
                     "choose with ",
-                    Param(f"columns.{other}"),
+                    column_param(other, needed),
                     " and ",
-                    Param(f"columns.{role}"),
+                    column_param(role, needed),
                 ],
             )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mfcli.data.formats.columns import RATINGS, Aliases, role_of
+from mfcli.data.formats.columns import RATINGS, Aliases, column_param, role_of
 from mfcli.data.formats.first_lines import FirstLines
 from mfcli.data.formats.numbers import is_number, resembles_number
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError, Text
 
 _SHOWN = 8  # fields in a message
 
@@ -43,7 +43,7 @@ def has_header(
         if known and set(wanted) <= set(fields):
             return True  # the columns have these numbers as names
         if known:
-            _check_positions(first, chosen or {}, needed)
+            _check_positions(first, chosen or {}, needed, aliases)
         return False
     if names_columns(fields, chosen, aliases):
         return True
@@ -74,9 +74,11 @@ def is_position(name: str) -> bool:
     return name.isascii() and name.isdigit() and set(name) != {"0"}
 
 
-def columns_as(values: Iterable[str], roles: Sequence[str] = RATINGS) -> Text:
-    """Return the parameters that choose columns, for a remedy."""
-    params = [Param(f"columns.{role}", value) for role, value in zip(roles, values, strict=True)]
+def columns_as(
+    values: Iterable[str], roles: Sequence[str] = RATINGS, needed: Sequence[str] = RATINGS
+) -> Text:
+    """Return the parameters that choose the columns of some of the needed roles, for a remedy."""
+    params = [column_param(role, needed, value) for role, value in zip(roles, values, strict=True)]
     return [piece for param in params for piece in (param, " ")][:-1]
 
 
@@ -109,7 +111,9 @@ def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
     )
 
 
-def _check_positions(first: FirstLines, chosen: Mapping[str, str], needed: tuple[str, ...]) -> None:
+def _check_positions(
+    first: FirstLines, chosen: Mapping[str, str], needed: tuple[str, ...], aliases: Aliases
+) -> None:
     """Refuse positions if the first line clearly names the columns."""
     fields = first.fields
     positions = {
@@ -117,7 +121,7 @@ def _check_positions(first: FirstLines, chosen: Mapping[str, str], needed: tuple
     }
     found = {role: fields[at] for role, at in positions.items() if at < len(fields)}
     if needed != RATINGS:
-        names = any(role_of(name) == role for role, name in found.items())
+        names = any(role_of(name, aliases) == role for role, name in found.items())
     else:
         names = "rating" in found and not first.is_number(found["rating"])
     if names:
@@ -125,7 +129,10 @@ def _check_positions(first: FirstLines, chosen: Mapping[str, str], needed: tuple
         raise DataError(
             f"names the columns ({', '.join(fields[:_SHOWN])}), but they are chosen by position",
             place=first.place,
-            remedy=["choose them by name, as with ", columns_as(by_name.values(), list(by_name))],
+            remedy=[
+                "choose them by name, as with ",
+                columns_as(by_name.values(), [*by_name], needed),
+            ],
         )
 
 

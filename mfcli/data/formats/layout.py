@@ -60,6 +60,11 @@ class Layout:
     rows: int | None = None
 
     @property
+    def is_named(self) -> bool:
+        """Whether a header or a comment names the columns, or the format does."""
+        return self.names != _positions(len(self.names)) or self.header
+
+    @property
     def roles(self) -> dict[str, str]:
         """The name of the column of each role."""
         return {role: self.names[column] for role, column in self.columns.items()}
@@ -162,12 +167,17 @@ def outline(
         _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
     named = first.fields if header else comment
-    names = named or [str(n + 1) for n in range(len(first.fields))]
+    names = named or _positions(len(first.fields))
     skip = preamble.skip + header
     rows = preamble.entries
     layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced, rows)
     matrix = header and first.looks_like_matrix(first.rows[1:])
     return Outline(layout, None if named else first, aliases, matrix)
+
+
+def _positions(count: int) -> list[str]:
+    """Return the names of columns without names."""
+    return [str(position) for position in range(1, count + 1)]
 
 
 def _commented_header(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mfcli.data.formats.columns import ALIASES, MELT, PAIRS, RATINGS, find_columns
+from mfcli.data.formats.columns import ALIASES, MELT, PAIRS, RATINGS, column_param, find_columns
 from mfcli.data.formats.first_lines import FirstLines
 from mfcli.data.formats.header import columns_as, is_position
 from mfcli.errors import DataError, MfcliWarning, Param, Text
@@ -41,7 +41,7 @@ def find_positions(
             raise DataError(
                 f"has no header, so it has no column {name!r}",
                 place=first.file,
-                remedy=["choose by position, as with ", _example(role)],
+                remedy=["choose by position, as with ", _example(role, needed)],
             )
     if count < len(needed):
         raise DataError(
@@ -101,8 +101,9 @@ def _has_pairs(needed: Sequence[str]) -> bool:
     return set(needed) >= set(PAIRS)
 
 
-def _example(role: str) -> Param:
-    return Param(f"columns.{role}", str(list(ALIASES).index(role) + 1))
+def _example(role: str, needed: Sequence[str]) -> Param:
+    roles = list(needed if role in needed else ALIASES)
+    return column_param(role, needed, str(roles.index(role) + 1))
 
 
 def _too_many(first: FirstLines, needed: tuple[str, ...]) -> DataError:
