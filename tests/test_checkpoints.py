@@ -330,7 +330,7 @@ def test_killed_three_times_and_resumed(run: Run, tmp_path: Path, real_split: Pa
     rng, resume = random.Random(1), []
     for _ in range(3):
         process = train(tmp_path, *options, *resume, "--out", "killed")
-        lines = epoch_lines(process, rng.randint(2, 6))  # a checkpoint follows each
+        lines = epoch_lines(process, rng.randint(1, 3))  # a checkpoint follows each
         time.sleep(rng.uniform(0.0, 0.02))
         process.send_signal(signal.SIGKILL)
         _, err = process.communicate()
@@ -353,16 +353,16 @@ def test_an_interruption_prints_how_to_resume(
     process = train(
         tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o", "--checkpoint-every", 1
     )
-    assert process.stderr
-    while not process.stderr.readline().startswith("epoch 3/".replace("3/", "      3/")):
-        pass
+    checkpoint = tmp_path / "o/checkpoint"
+    while not checkpoint.is_dir() or len(read_checkpoint(checkpoint).history) < 3:
+        time.sleep(0.01)
     begin = time.perf_counter()
     process.send_signal(stop)
     _, err = process.communicate(timeout=10)
     assert time.perf_counter() - begin < 2
     assert process.returncode == 128 + stop
     last = err.splitlines()[-1]
-    kept = len(read_checkpoint(tmp_path / "o/checkpoint").history)
+    kept = len(read_checkpoint(checkpoint).history)
     assert last == (
         f"note: stopped; the last checkpoint is after epoch {kept}; resume: mfcli train"
         f" --resume --split {real_split} --out o"

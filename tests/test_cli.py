@@ -81,8 +81,10 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     plan, *lines = first.err.splitlines()
     assert plan == "note: engine fast (the same updates as Keras), blocks 1 (for tables of 1.2 MB)"
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-    for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
+    for words in ("train RMSE 1.", "validation RMSE 0.", " left"):
         assert words in lines[0]
+    assert " left" not in lines[-1]
+    assert re.search(r" after 2 epochs in [\d.]+ s \([\d,]+ ratings/s\)\n$", first.out)
     options[-1] = "runs/b"
     second = run("train", *options, "--json", "--quiet")
     assert second.err == ""

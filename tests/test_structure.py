@@ -96,10 +96,10 @@ INTERFACES: dict[str, list[str]] = {
              "read_record", "record_values", "remove_temporaries", "replacing_file",
              "replacing_folder", "scratch_errors", "scratch_file", "scratch_folder", "sha256",
              "stderr_held", "to_record", "to_section", "whole", "write_arrays", "write_record"],
- "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
-              "History", "Keeper", "MSE_NAMES", "Plan", "check_same_run", "check_writable", "fit",
-              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
-              "training_memory"]}
+ "training": ["BestEpoch", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit",
+              "HISTORY_FILE", "History", "Keeper", "MSE_NAMES", "Plan", "check_same_run",
+              "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",
+              "resumed", "row_size", "training_memory", "turning_points"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 
