@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,15 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, MfcliWarning, UsageError
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
-from mfcli.plots import canvas, drawing, glyphs, legends, plot_histories, plot_metrics
+from mfcli.plots import (
+    Size,
+    canvas,
+    glyphs,
+    legends,
+    plot_comparison,
+    plot_histories,
+    plot_metrics,
+)
 from mfcli.training import Epoch, History
 from mfcli.training.loop import start
 
@@ -43,21 +52,41 @@ def test_same_history_same_bytes(tmp_path: Path, suffix: str) -> None:
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-@pytest.fixture
-def readable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write texts to SVG as texts, not as outlines."""
-    monkeypatch.setitem(drawing.STYLE, "svg.fonttype", "none")
+def texts(picture: Path) -> list[str]:
+    """Return the texts of an SVG picture, which are texts in it, not outlines."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text())
 
 
-@pytest.mark.usefixtures("readable")
-def test_titles_and_labels_of_histories(tmp_path: Path) -> None:
+def test_titles_and_labels_of_a_history(tmp_path: Path) -> None:
+    plot_histories({"a": OURS}, tmp_path / "p.svg", rmse=True, title="One run")
+    found = texts(tmp_path / "p.svg")
+    for words in ("training", "validation (best 0.4472 at epoch 5)", "Epoch", "RMSE", "Loss"):
+        assert words in found
+    assert "One run" in found
+
+
+def test_several_runs_are_compared_without_the_penalty(tmp_path: Path) -> None:
     plot_histories({"a": OURS, "b": OURS}, tmp_path / "p.svg", rmse=True, title="Two runs")
-    text = (tmp_path / "p.svg").read_text()
-    for words in ("a training", "b validation", "Epoch", "RMSE", "Loss", "Two runs", "0.4472"):
-        assert words in text
+    found = texts(tmp_path / "p.svg")
+    for words in ("Training RMSE", "Validation RMSE", "Epoch", "Two runs"):
+        assert words in found
+    assert "Loss" not in found
+    for name in "ab":
+        assert found.count(f"{name} (best 0.4472 at epoch 5)") == 1
 
 
-@pytest.mark.usefixtures("readable")
+def test_a_run_without_mse_is_compared_by_its_loss(tmp_path: Path) -> None:
+    no_validation = History({"loss": [1.0, 0.5], "mse": [1.0, 0.5]})
+    runs = {"ours": OURS, "keras": History(KERAS), "alone": no_validation}
+    plot_histories(runs, tmp_path / "p.svg")
+    found = texts(tmp_path / "p.svg")
+    assert "ours (best 0.2000 at epoch 5)" in found
+    assert "keras (loss, best 1.1000 at epoch 2)" in found
+    assert "alone (no validation errors)" in found
+    plot_histories(dict.fromkeys("ab", History(KERAS)), tmp_path / "q.svg", rmse=True)
+    assert {"Training Loss", "Validation Loss"} <= set(texts(tmp_path / "q.svg"))
+
+
 def test_validation_errors_against_seconds(tmp_path: Path) -> None:
     plot_histories({"a": OURS}, tmp_path / "p.svg", seconds=True)
     text = (tmp_path / "p.svg").read_text()
@@ -154,7 +183,6 @@ def test_the_picture_of_metrics(tmp_path: Path, metrics: Metrics, suffix: str) -
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-@pytest.mark.usefixtures("readable")
 def test_titles_and_labels_of_metrics(tmp_path: Path, metrics: Metrics) -> None:
     bare = changed(metrics, breakdown=changed(metrics.breakdown, month=None))
     plot_metrics(metrics, tmp_path / "p.svg")
@@ -178,14 +206,13 @@ def test_folds_have_no_picture(tmp_path: Path, metrics: Metrics) -> None:
         plot_metrics(folds, tmp_path / "p.png")
 
 
-def test_legends_name_every_run(tmp_path: Path, readable: None) -> None:
+def test_legends_name_every_run(tmp_path: Path) -> None:
     names = ["_old", "a" * 40 + "1", "a" * 40 + "2", "b" * 50, *(f"run{n}" for n in range(8))]
     plot_histories(dict.fromkeys(names, OURS), tmp_path / "p.svg")
-    text = (tmp_path / "p.svg").read_text()
+    found = texts(tmp_path / "p.svg")
     short = f"{'b' * 12}...{'b' * 12}"
     for name in ("_old", f"{'a' * 12}...{'a' * 11}1", f"{'a' * 12}...{'a' * 11}2", short, "run7"):
-        assert text.count(f">{name} training<") == 2  # panels
-        assert text.count(f">{name} validation (best") == 2
+        assert found.count(f"{name} (best 0.2000 at epoch 5)") == 1
     assert legends.shortened(["c" * 20 + "x" * 20 + "d" * 20, "c" * 20 + "d" * 20]) == [
         f"{'c' * 12}...{'d' * 12} (1)",
         f"{'c' * 12}...{'d' * 12} (2)",
@@ -196,18 +223,22 @@ def test_many_runs_are_distinguishable_and_inside_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Any] = []
-    monkeypatch.setattr(canvas, "_save", lambda figure, out: figures.append(figure))
+    monkeypatch.setattr(canvas, "_save", lambda figure, out, dpi: figures.append(figure))
     plot_histories({f"run{n}": OURS for n in range(20)}, tmp_path / "p.png")
     (figure,) = figures
     figure.canvas.draw()
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 < box.x1 <= whole.x1
     for axes in figure.axes:
-        legend = axes.get_legend()
-        box, whole = legend.get_window_extent(), figure.bbox
-        assert whole.x0 <= box.x0 < box.x1 <= whole.x1
-        assert whole.y0 <= box.y0 < box.y1 <= axes.get_window_extent().y0
-        lines = legend.get_lines()
-        looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}
-        assert len(looks) == len(lines) == 40
+        assert whole.y0 <= box.y0 < box.y1 <= axes.get_tightbbox().y0
+        looks = {
+            (line.get_color(), line.get_marker())
+            for line in axes.lines
+            if len(line.get_xdata()) > 1
+        }
+        assert len(looks) == 20
+    assert len({(line.get_color(), line.get_marker()) for line in legend.get_lines()}) == 20
 
 
 @pytest.mark.parametrize("suffix", MAGIC)
@@ -237,7 +268,7 @@ def test_files_of_settings_are_not_read(tmp_path: Path) -> None:
 
 
 def test_characters_without_a_glyph_are_shown_as_codes(
-    tmp_path: Path, readable: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default = {glyphs._DEFAULT: glyphs._fonts()[glyphs._DEFAULT]}
     monkeypatch.setattr(glyphs, "_fonts", lambda: default)
@@ -246,7 +277,7 @@ def test_characters_without_a_glyph_are_shown_as_codes(
     assert len(found) == 1
     text = (tmp_path / "p.svg").read_text()
     assert ">x\\u5b57\\x1by é<" in text
-    assert ">a\\u6f22 training<" in text
+    assert ">a\\u6f22 (best 0.2000 at epoch 5)<" in text
 
 
 def test_another_font_is_used_if_it_has_the_characters(monkeypatch: pytest.MonkeyPatch) -> None:
