@@ -19,11 +19,9 @@ from mfcli.config import Config
 from mfcli.errors import ArtifactError, MfcliWarning, UsageError
 from mfcli.evaluation import FoldMetrics, Metrics, evaluate
 from mfcli.plots import (
-    Size,
     canvas,
     glyphs,
     legends,
-    plot_comparison,
     plot_histories,
     plot_metrics,
 )

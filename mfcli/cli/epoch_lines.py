@@ -126,7 +126,7 @@ class TrainingProgress:
 
     def _line(self, epoch: Epoch) -> str:
         end = self._config.epochs
-        fold = f"fold {self._fold.number}/{self._fold.total}  " if self._fold.total > 1 else ""
+        fold = f"fold {self._fold.number}/{self._fold.total} " if self._fold.total > 1 else ""
         return (
             f"{fold}epoch {epoch.epoch:>{len(str(end))}}/{end}"
             f"  train RMSE {_rmse(epoch.mse)}  validation RMSE {_rmse(epoch.val_mse)}"

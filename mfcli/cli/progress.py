@@ -155,7 +155,7 @@ class LiveBar(Display):
         self._bar = _Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(None, table_column=Column(max_width=_BAR)),
-            _WorkColumn(),
+            _WorkColumn(Column(no_wrap=True)),  # the bar shrinks first
             console=console,
             transient=True,
         )
