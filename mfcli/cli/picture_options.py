@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mfcli.plots import Size
 
 _PANEL = "Plot"
+_SCREEN = 100  # pixels per inch of pictures whose size is in pixels
 _SIZE = re.compile(r"([\d.]+)\s*[xX]\s*([\d.]+)\s*(in|cm|px)?")
 
 
@@ -39,7 +40,7 @@ class Picture:
             "--dpi",
             min=1,
             help="Pixels per inch.",
-            show_default="300, for print",
+            show_default="300, for print; 100 if the size is in pixels",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -47,7 +48,9 @@ class Picture:
     @property
     def resolution(self) -> int:
         """Pixels per inch."""
-        return plots.DPI if self.dpi is None else self.dpi
+        if self.dpi is None:
+            return _SCREEN if self.size and self.size.strip().endswith("px") else plots.DPI
+        return self.dpi
 
     @property
     def inches(self) -> Size | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,5 +99,18 @@ def _save(figure: Figure, out: Path, dpi: int) -> None:
         ".pdf": {"CreationDate": None},
     }
     suffix = out.suffix.lower()
-    with replacing_file(out) as temporary:
+    with replacing_file(out) as temporary, _checked_layout(figure):
         figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=metadata.get(suffix))
+
+
+@contextmanager
+def _checked_layout(figure: Figure) -> Iterator[None]:
+    """Refuse a figure whose panels do not fit into it; matplotlib only warns, and cuts them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="constrained_layout not applied")
+        try:
+            yield
+        except UserWarning:
+            rule = f"is too small for {len(figure.axes)} panels"
+            width, height = figure.get_size_inches().tolist()
+            raise UsageError(rule, param="size", value=f"{width:.3g}x{height:.3g}") from None
