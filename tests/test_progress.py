@@ -228,7 +228,7 @@ def test_a_schedule_of_another_optimizer_changes_nothing() -> None:
     assert list(turning_points(found)) == [3]
 
 
-def test_the_best_epoch_starts_anew_with_the_averages() -> None:
+def test_averages_are_not_compared_with_earlier_epochs() -> None:
     best = BestEpoch(Config(epochs=10, average=0.5))
     for number, val in enumerate([0.5, 0.4, 0.45, 0.46, 0.47, 0.48, 0.44, 0.43], start=1):
         best.offer(epoch(number, val=val**2))
@@ -393,7 +393,7 @@ def test_a_resumed_training_remembers_the_best_epoch(clock: Clock) -> None:
 
 def test_a_search_in_a_pipe(small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfcli.search.LARGE", 0)  # without the settings of mfcli init
-    Path("space.toml").write_text("k = [2, 3, 4]\nepochs = 1\n")
+    Path("space.toml").write_text("rate = {low = 0.01, high = 0.02}\nepochs = 1\n")
     done = small("tune", "--space", "space.toml", "--trials", 20)
     assert done.code == 0, done.err
     lines = done.err.splitlines()
@@ -450,6 +450,21 @@ def test_commands_show_what_they_work_on(
             2: ["reading data.csv", "writing other"],
         }[LONG.index(command)]
     )
+
+
+def test_the_evaluation_of_folds_names_the_fold(
+    small: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small("split", "data.csv", "--strategy", "k-fold", "--folds", 2)
+    done = small("train", "--epochs", 1)
+    assert [line.split("  ")[0] for line in done.err.splitlines() if "epoch" in line] == [
+        "fold 1/2 epoch 1/1",
+        "fold 2/2 epoch 1/1",
+    ]
+    names: list[str] = []
+    monkeypatch.setattr(Work, "update", lambda self, done, total: names.append(self.what))
+    assert small("evaluate", "--resamples", 0).code == 0
+    assert set(names) == {"fold 1/2: measuring errors", "fold 2/2: measuring errors"}
 
 
 def test_units() -> None:
