@@ -25,3 +25,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the amount done and the total, in ratings, bytes, users or epochs."""
+
+StageProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the name of a stage of the work, and the amount done and the total in it."""

@@ -13,6 +13,7 @@ from mfcli.config import Config
 from mfcli.data import Scale
 from mfcli.evaluation import Breakdown, evaluate
 from mfcli.evaluation.breakdown import month_of, months_of
+from mfcli.evaluation.group_intervals import rmse_interval
 from mfcli.model import Model
 from mfcli.splits import Split
 from mfcli.training.loop import start
@@ -138,3 +139,38 @@ def test_timestamps_in_milliseconds_have_no_months(split: Split, model: Model) -
     when = np.full(len(split.test), 1_200_000_000_000, np.int64)
     odd = replace(split.test, timestamp=when)
     assert evaluate(model, split, CONFIG, on=odd).breakdown.month is None
+
+
+def test_intervals_are_over_the_users_items_or_ratings_of_a_group(
+    split: Split, model: Model, breakdown: Breakdown
+) -> None:
+    squared = np.square(errors(model, split))
+
+    def expected(own: np.ndarray, cluster: np.ndarray) -> list[float]:
+        """The slow twin: the ratio of two sums over clusters, and its variance."""
+        sums = [
+            (squared[own & (cluster == c)].sum(), np.count_nonzero(own & (cluster == c)))
+            for c in np.unique(cluster[own])
+        ]
+        mean, n = squared[own].mean(), len(sums)
+        variance = n / (n - 1) * sum((s - mean * r) ** 2 for s, r in sums) / own.sum() ** 2
+        return [np.sqrt(mean + sign * 1.959964 * np.sqrt(variance)) for sign in (-1, 1)]
+
+    test = split.test
+    for rows, counts, cluster in (
+        (breakdown.user_activity, split.train.users.counts[test.user], test.user),
+        (breakdown.item_popularity, split.train.items.counts[test.item], test.item),
+    ):
+        row = rows[2]
+        own = (counts >= row.low) & (counts <= row.high)
+        assert row.interval == pytest.approx(expected(own, cluster))
+    row = breakdown.rating[2]
+    own = test.rating == np.unique(test.rating)[2]
+    assert row.interval == pytest.approx(expected(own, np.arange(len(own))))
+
+
+def test_a_group_of_one_has_no_interval() -> None:
+    assert rmse_interval(1, 5, 10, 100, 50, 25) is None
+    assert rmse_interval(2, 4, 0, 0, 0, 8) == (0, 0)
+    low, _ = rmse_interval(2, 2, 1, 1, 1, 2) or (None, None)
+    assert low == 0  # an RMSE is not negative

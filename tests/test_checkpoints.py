@@ -330,7 +330,7 @@ def test_killed_three_times_and_resumed(run: Run, tmp_path: Path, real_split: Pa
     rng, resume = random.Random(1), []
     for _ in range(3):
         process = train(tmp_path, *options, *resume, "--out", "killed")
-        lines = epoch_lines(process, rng.randint(2, 6))  # a checkpoint follows each
+        lines = epoch_lines(process, rng.randint(1, 3))  # a checkpoint follows each
         time.sleep(rng.uniform(0.0, 0.02))
         process.send_signal(signal.SIGKILL)
         _, err = process.communicate()
@@ -351,10 +351,10 @@ def test_an_interruption_prints_how_to_resume(
     tmp_path: Path, real_split: Path, stop: signal.Signals
 ) -> None:
     process = train(
-        tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o", "--checkpoint-every", 1
+        tmp_path, "--split", real_split, "--epochs", 200, "--out", "o", "--checkpoint-every", 1
     )
     assert process.stderr
-    while not process.stderr.readline().startswith("epoch 3/".replace("3/", "      3/")):
+    while not process.stderr.readline().startswith("epoch  20/200"):
         pass
     begin = time.perf_counter()
     process.send_signal(stop)
@@ -412,7 +412,7 @@ def test_folds_are_resumed_separately(run: Run, real_csv: Path) -> None:
 
 
 def test_two_trainings_cannot_write_to_one_folder(tmp_path: Path, real_split: Path) -> None:
-    first = train(tmp_path, "--split", real_split, "--epochs", 10**6, "--out", "o")
+    first = train(tmp_path, "--split", real_split, "--epochs", 200, "--out", "o")
     assert first.stderr
     first.stderr.readline()
     second = train(tmp_path, "--split", real_split, "--epochs", 1, "--out", "o")

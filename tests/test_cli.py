@@ -81,8 +81,10 @@ def test_train_prints_and_writes(run: Run, real_split: Path) -> None:
     plan, *lines = first.err.splitlines()
     assert plan == "note: engine fast (the same updates as Keras), blocks 1 (for tables of 1.2 MB)"
     assert [line[:9] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-    for words in ("train RMSE 1.", "validation RMSE 0.", " ratings/s", " left"):
+    for words in ("train RMSE 1.", "validation RMSE 0.", " left"):
         assert words in lines[0]
+    assert " left" not in lines[-1]
+    assert re.search(r" after 2 epochs in [\d.]+ s \([\d,]+ ratings/s\)\n$", first.out)
     options[-1] = "runs/b"
     second = run("train", *options, "--json", "--quiet")
     assert second.err == ""
@@ -431,10 +433,18 @@ USAGE = [
     (["train", "--unknown"], "No such option: --unknown"),
     (["plot", "history.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
     (["plot", "metrics.json", "--out", "p.gif"], "p.gif: must end in .png, .svg, .pdf"),
+    (["plot", "history.json", "--size", "7"], "--size must be WIDTHxHEIGHT in inches, such as"),
+    (["plot", "history.json", "--size", "1.2.3x4"], "--size must be WIDTHxHEIGHT in inches"),
+    (["plot", "history.json", "--size", "0x4"], "--size must be 1 to 100 inches wide and high"),
+    (["plot", "history.json", "--dpi", "0"], "--dpi must be at least 1, got 0"),
+    (
+        ["plot", "history.json", "--size", "99x4", "--dpi", "600"],
+        "--dpi must give 1 to 20,000 pixels on each side, got 59,400; use a smaller --size",
+    ),
     (["plot", "metrics.json", "--rmse"], "--rmse is not used with metrics.json"),
     (
         ["plot", "history.json", "metrics.json"],
-        "metrics.json: metrics are plotted one file at a time",
+        "metrics.json: metrics and histories need separate plots; omit one kind",
     ),
     (["evaluate", "--at", "5"], "--at is not used without --ranking; omit it, or add --ranking"),
     (["evaluate", "--ranking", "--at", "0"], "--at must be at least 1 and at most 1000, got 0"),

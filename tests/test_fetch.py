@@ -259,6 +259,15 @@ def test_progress_counts_the_bytes_received_and_then_unpacked(
         assert done == sorted(set(done))
         assert done[-1] == total
     assert calls == sorted(calls, key=lambda call: call[1] != len(site.pages[ZIP]))
+    unpacked: list[int] = []
+    fetch(
+        site,
+        tmp_path / "other",
+        on_progress=lambda done, total: calls.append((done, total)),
+        on_unpacking=lambda done, total: unpacked.append(total),
+    )
+    assert set(unpacked) == {sum(map(len, FILES.values()))}
+    assert calls[-1][1] == len(site.pages[ZIP])
 
 
 # A folder or an archive that is already there

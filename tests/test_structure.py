@@ -78,7 +78,8 @@ INTERFACES: dict[str, list[str]] = {
            "initial_model", "model_folder", "models_of_run", "models_trained_on",
            "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
            "top_of_order", "trained_pairs", "warn_empty", "warn_untrained", "write_keras_file"],
- "plots": ["check_suffix", "plot_histories", "plot_metrics", "plot_search"],
+ "plots": ["DPI", "Size", "check_suffix", "plot_comparison", "plot_histories", "plot_metrics",
+           "plot_search"],
  "predict": ["ListReading", "PairCounts", "Predictor", "all_rows", "candidates", "listed_rows",
              "predict_file", "predict_named", "rated_pairs", "trained_row", "with_titles"],
  "search": ["Attempt", "Candidate", "LARGE", "SEARCHED", "Search", "advise", "better_candidate",
@@ -97,10 +98,10 @@ INTERFACES: dict[str, list[str]] = {
              "read_record", "record_values", "remove_temporaries", "replacing_file",
              "replacing_folder", "scratch_errors", "scratch_file", "scratch_folder", "sha256",
              "stderr_held", "to_record", "to_section", "whole", "write_arrays", "write_record"],
- "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
-              "History", "Keeper", "MSE_NAMES", "Plan", "check_same_run", "check_writable", "fit",
-              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
-              "training_memory"]}
+ "training": ["BestEpoch", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit",
+              "HISTORY_FILE", "History", "Keeper", "MSE_NAMES", "Plan", "check_same_run",
+              "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",
+              "resumed", "row_size", "training_memory", "turning_points"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

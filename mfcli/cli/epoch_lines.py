@@ -1,23 +1,29 @@
-"""The layers of a model, and one line per epoch while it is trained."""
+"""The layers of a model, and the progress of its training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.progress import MofNCompleteColumn, TextColumn
-
-from mfcli import model as models
-from mfcli.cli.formatting import duration
+from mfcli import model as models, training
+from mfcli.cli.formatting import digits
+from mfcli.cli.progress import Display, line_interval
 from mfcli.cli.screen import Screen
 from mfcli.cli.tables import print_table, table as make_table
 
 if TYPE_CHECKING:
     from mfcli.config import Config
     from mfcli.splits import Split
-    from mfcli.training import Epoch
-    from mfcli.types import Progress
+    from mfcli.training import Epoch, History
+
+
+class Fold(NamedTuple):
+    """The number of a fold, counted from 1, and the number of all folds."""
+
+    number: int
+    total: int
 
 
 def print_network(split: Split, config: Config) -> None:
@@ -33,39 +39,100 @@ def print_network(split: Split, config: Config) -> None:
 
 
 @contextmanager
-def epoch_lines(
-    split: Split, config: Config, screen: Screen
-) -> Iterator[tuple[Callable[[Epoch], None], Progress]]:
-    """Print one line per epoch on stderr, above a bar that follows the current epoch.
+def training_progress(
+    screen: Screen, config: Config, fold: Fold, earlier: History | None = None
+) -> Iterator[TrainingProgress]:
+    """Show the progress of a training on stderr: a live bar, or about ten lines.
+
+    Parameters
+    ----------
+    screen : Screen
+    config : Config
+    fold : Fold
+    earlier : History, optional
+        Of the training that is resumed.
 
     Yields
     ------
-    on_epoch, advance : callable
-        For the arguments `on_epoch` and `on_progress` of `mfcli.training.fit`.
+    TrainingProgress
     """
-    ratings = len(split.train)
-    seconds: list[float] = []
-    columns = (MofNCompleteColumn(), TextColumn("ratings"))
-    # Not at once: the layers of the model are printed to stdout after this block begins.
-    with screen.bar("this epoch", *columns, at_once=False) as (console, advance):
-
-        def on_epoch(epoch: Epoch) -> None:
-            seconds.append(epoch.seconds)
-            # The mean over this run: the epochs before it may have run on another machine.
-            left = (config.epochs - epoch.epoch) * sum(seconds) / len(seconds)
-            if not screen.quiet:
-                console.print(_line(epoch, config.epochs, ratings, left), soft_wrap=True)
-            advance(0, ratings)  # the next epoch
-
-        yield on_epoch, advance
+    with screen.progress() as display:
+        shown = TrainingProgress(display, config, fold)
+        for epoch in earlier.epochs() if earlier else ():
+            shown.resume(epoch)
+        yield shown
+        shown.finish()
 
 
-def _line(epoch: Epoch, epochs: int, ratings: int, left: float) -> str:
-    return (
-        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs}"
-        f"  train RMSE {epoch.mse**0.5:.4f}"
-        f"  validation RMSE {epoch.val_mse**0.5:.4f}"
-        f"  {duration(epoch.seconds)}"
-        f"  {ratings / epoch.seconds:,.0f} ratings/s"
-        f"  {duration(round(left))} left"  # an estimate, so without fractions of a second
-    )
+class TrainingProgress:
+    """Shows epochs, errors and the time left.
+
+    Its methods `on_epoch` and `on_progress` are arguments of `mfcli.training.fit`.
+    """
+
+    def __init__(self, display: Display, config: Config, fold: Fold) -> None:
+        self._display, self._config, self._fold = display, config, fold
+        self._best = training.BestEpoch(config)
+        self._events = training.turning_points(config)
+        self._last: Epoch | None = None
+        self._unlogged, self._is_first = "", True  # the last line, if it was not printed
+        name = "training" if fold.total == 1 else f"fold {fold.number}/{fold.total}"
+        # Lines are printed by epoch, so that they do not depend on the speed of the machine.
+        self._work = display.work(name, lambda done, total: self._number, logs=False)
+
+    def resume(self, epoch: Epoch) -> None:
+        """Continue after an epoch of an earlier run."""
+        self._best.offer(epoch)
+        self._last = epoch
+
+    def on_progress(self, done: int, total: int) -> None:
+        before = (self._fold.number - 1) * self._config.epochs + self._done
+        self._work.update(before + done / total, self._fold.total * self._config.epochs)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self._best.offer(epoch)
+        self._last = epoch
+        if event := self._events.get(epoch.epoch):
+            self._display.event(f"epoch {epoch.epoch}: {event}")
+        self.on_progress(0, 1)
+        self._display.detail(
+            f"RMSE train {_rmse(epoch.mse)}, validation {_rmse(epoch.val_mse)},"
+            f" best {digits(self._best.rmse)} at epoch {self._best.epoch}"
+        )
+        self._log(epoch)
+
+    def finish(self) -> None:
+        """Print the line of the last epoch, also if the training stopped early."""
+        if self._unlogged:
+            self._display.log(self._unlogged)
+
+    @property
+    def _done(self) -> int:
+        return self._last.epoch if self._last else 0
+
+    @property
+    def _number(self) -> str:
+        """The current epoch."""
+        return f"epoch {min(self._done + 1, self._config.epochs)}/{self._config.epochs}"
+
+    def _log(self, epoch: Epoch) -> None:
+        """Print a line for the first epoch of this run, the last one, and about ten in between."""
+        end, line = self._config.epochs, self._line(epoch)
+        is_due = epoch.epoch % line_interval(self._fold.total * end) == 0
+        if is_due or self._is_first or epoch.epoch == end:
+            self._display.log(line)
+            line = ""
+        self._unlogged, self._is_first = line, False
+
+    def _line(self, epoch: Epoch) -> str:
+        end = self._config.epochs
+        fold = f"fold {self._fold.number}/{self._fold.total} " if self._fold.total > 1 else ""
+        return (
+            f"{fold}epoch {epoch.epoch:>{len(str(end))}}/{end}"
+            f"  train RMSE {_rmse(epoch.mse)}  validation RMSE {_rmse(epoch.val_mse)}"
+            f"  {self._work.left}"
+        ).rstrip()
+
+
+def _rmse(mse: float) -> str:
+    return digits(math.sqrt(mse))

@@ -23,6 +23,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
+def time_left(seconds: float) -> str:
+    """Format an estimate of the time left, such as "5 min left"."""
+    if seconds < 99:
+        return f"{max(1, round(seconds))} s left"
+    if seconds < 5940:
+        return f"{round(seconds / 60)} min left"
+    return f"{round(seconds / 3600)} h left"
+
+
 def count(number: int, noun: str) -> str:
     """Format a count, such as "1 user" or "2,000 users"."""
     return f"{number:,} {noun}{'s' if number != 1 else ''}"

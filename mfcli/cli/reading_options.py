@@ -67,7 +67,7 @@ class Reading:
 
     def read_listing(self, names: Sequence[str], rejected: Path | None, screen: Screen) -> Ratings:
         """Read files with a progress bar, and list invalid rows in a file."""
-        with screen.byte_bar(f"reading {names[0]}") as on_progress:
+        with screen.byte_bar(f"reading {Path(names[0]).name}") as on_progress:
             return data.read_ratings(
                 names,
                 columns=self.columns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,23 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress as ProgressBar,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from mfcli import storage
-from mfcli.cli.formatting import printable
 from mfcli.cli.options import FILES, FieldsGroup
+from mfcli.cli.progress import Display, Lines, LiveBar, Unit, byte_count, percent
 from mfcli.cli.streams import console as make_console, data_output, print_message
 
 if TYPE_CHECKING:
-    from mfcli.types import Progress
+    from mfcli.types import Progress, StageProgress
 
 
 @dataclass(frozen=True)
@@ -52,50 +44,45 @@ class Screen:
             print_note(text)
 
     @contextmanager
-    def bar(
-        self, what: str, *columns: ProgressColumn, at_once: bool = True
-    ) -> Iterator[tuple[Console, Progress]]:
-        """Show a progress bar if stderr is a terminal.
+    def progress(self) -> Iterator[Display]:
+        """Yield what shows progress: a live bar if stderr is a terminal, otherwise a few lines.
 
-        Parameters
-        ----------
-        what : str
-        *columns : ProgressColumn
-        at_once : bool
-            Show the bar before it moves. Nothing can be printed to stdout while it is shown.
-
-        Yields
-        ------
-        console : Console
-            Prints above the bar.
-        advance : callable
-            Moves the bar.
+        Nothing can be printed to stdout while a bar is shown.
         """
-        # On stderr, so that results on stdout can be piped.
-        console = make_console(stderr=True)
-        if self.quiet or not sys.stderr.isatty() or console.is_dumb_terminal:
-            yield console, lambda done, total: None  # logs and pipes get lines, no bar
-            return
-        name = TextColumn("{task.description}", markup=False)
-        bar = ProgressBar(name, BarColumn(), *columns, console=console, transient=True)
-        task = bar.add_task(printable(what), total=None)
-
-        def advance(done: int, total: int) -> None:
-            bar.start()  # does nothing if it is shown
-            bar.update(task, completed=done, total=total)
-
+        shown = self._display()
         try:
-            if at_once:
-                bar.start()
-            yield console, advance
+            yield shown
         finally:
-            bar.stop()  # shows the cursor again, also after Ctrl-C
+            shown.close()
+
+    @contextmanager
+    def bar(self, what: str, unit: Unit = percent) -> Iterator[Progress]:
+        """Show the progress of one work, at once; yield what moves the bar."""
+        with self.progress() as shown:
+            work = shown.work(what, unit)
+            work.update(0, 0)
+            yield work.update
 
     @contextmanager
     def byte_bar(self, what: str) -> Iterator[Progress]:
-        """Show a progress bar that counts bytes; yield what moves it."""
-        with self.bar(what, DownloadColumn(), TimeRemainingColumn()) as (_, advance):
+        """Show the progress of work on bytes; yield what moves the bar."""
+        with self.bar(what, byte_count) as advance:
             yield advance
+
+    @contextmanager
+    def stages(self, prefix: str = "") -> Iterator[StageProgress]:
+        """Show the progress of work in stages, each with its own bar; yield what moves the bar."""
+        with self.progress() as shown:
+            work = functools.cache(lambda stage: shown.work(prefix + stage))
+            yield lambda stage, done, total: work(stage).update(done, total)
+
+    def _display(self) -> Display:
+        if self.quiet:
+            return Display()
+        # On stderr, so that results on stdout can be piped.
+        console = make_console(stderr=True)
+        is_live = sys.stderr.isatty() and not console.is_dumb_terminal
+        return LiveBar(console) if is_live else Lines(console)
 
 
 def print_note(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The lines and the table of a search for settings."""
+"""The progress and the table of a search for settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import MofNCompleteColumn, TextColumn
-
 from mfcli import search as searching
-from mfcli.cli.formatting import printable, words
+from mfcli.cli.formatting import digits, words
+from mfcli.cli.progress import counting, line_interval
 from mfcli.cli.screen import Screen
 from mfcli.cli.spelling import training_command
 from mfcli.cli.streams import print_line
@@ -21,24 +20,40 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def trial_lines(search: Search, trials: int, screen: Screen) -> Iterator[Callable[[Attempt], None]]:
-    """Print a line for each trial that is better than all before, above a bar.
+def search_progress(
+    search: Search, trials: int, until: float, screen: Screen
+) -> Iterator[Callable[[Attempt], None]]:
+    """Show the progress of a search on stderr: a live bar, or about ten lines.
+
+    Parameters
+    ----------
+    search : Search
+    trials : int
+    until : float
+        A time of the monotonic clock when the search ends in any case.
+    screen : Screen
 
     Yields
     ------
     on_trial : callable
         For the argument of `Search.run`.
     """
-    columns = (MofNCompleteColumn(), TextColumn("trials"))
-    with screen.bar("searching", *columns) as (console, advance):
+    with screen.progress() as display:
+        work = display.work("searching", counting("trials"), until=until, logs=False)
+
+        def show() -> None:
+            # A resumed search has trials already.
+            work.update(search.ended, trials)
+            if search.best:
+                display.detail(_best(search.best))
 
         def on_trial(attempt: Attempt) -> None:
-            # Only improvements: a search may have hundreds of trials.
-            if attempt is search.best and not screen.quiet:
-                console.print(printable(_line(attempt)), soft_wrap=True)
-            advance(len(search.attempts), trials)
+            show()
+            if search.ended % line_interval(trials) == 0 or search.ended == trials:
+                words = [f"{work.amount}", _best(search.best) if search.best else "", work.left]
+                display.log(", ".join(filter(None, words)))
 
-        advance(len(search.attempts), trials)  # a resumed search has trials already
+        show()
         yield on_trial
 
 
@@ -73,10 +88,8 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
     print_line(f"wrote {out}; next: {training_command(out)}")
 
 
-def _line(attempt: Attempt) -> str:
-    return (
-        f"trial {attempt.number}: validation RMSE {attempt.rmse:.4f} ({_words(attempt.settings)})"
-    )
+def _best(attempt: Attempt) -> str:
+    return f"best validation RMSE {digits(attempt.rmse)} (trial {attempt.number})"
 
 
 def _words(settings: Mapping[str, Any]) -> str:

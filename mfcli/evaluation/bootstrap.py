@@ -10,6 +10,7 @@ their draws.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mfcli.storage import each
-from mfcli.types import Doubles
+from mfcli.types import Doubles, Progress
 
 LEVEL = 0.95
 
@@ -35,11 +36,14 @@ class Bootstrap:
     seed : int
     threads : int
         The result does not depend on it.
+    on_progress : callable
+        Called with the number of resamples drawn and the total.
     """
 
     resamples: int
     seed: int
     threads: int = 1
+    on_progress: Progress = lambda done, total: None
 
     def totals(self, rows: Doubles) -> Doubles:
         """Sum the contributions of the users in each resample.
@@ -57,6 +61,7 @@ class Bootstrap:
         """
         count = rows.shape[1]
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
+        finished = itertools.count(1)  # `next` is atomic
 
         def draw(number: int) -> None:
             # A generator for each resample, so that resamples can be drawn in any order.
@@ -67,6 +72,7 @@ class Bootstrap:
             times = np.bincount(drawn, minlength=count).astype(np.float64)
             # einsum adds in a fixed order; the sums of BLAS depend on the number of threads.
             totals[:, number] = np.einsum("su,u->s", rows, times)
+            self.on_progress(next(finished), self.resamples)
 
         each(draw, totals.shape[1], self.threads)
         return totals

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mfcli.data import Scale
 from mfcli.evaluation.binned_sums import BinnedSums, Bins
+from mfcli.evaluation.bootstrap import Interval
+from mfcli.evaluation.group_intervals import PRODUCTS, products, rmse_interval
 from mfcli.storage import Section, Whole
 from mfcli.types import Counts, Doubles, Rows
 
@@ -51,6 +53,9 @@ class ActivityError(Section):
     rmse : float
     bias : float
         Mean of prediction minus rating.
+    interval : tuple or None
+        The ends of the confidence interval of `rmse`, over these users (or items); None if there
+        are fewer than two, or an older mfcli wrote the file.
     """
 
     low: Whole
@@ -59,15 +64,20 @@ class ActivityError(Section):
     ratings: Whole
     rmse: float
     bias: float
+    interval: Interval | None = None
 
 
 class RatingError(Section):
-    """The error on ratings of about the same value; `rating` and `prediction` are means."""
+    """The error on ratings of about the same value; `rating` and `prediction` are means.
+
+    The `interval` of `rmse` is over these ratings, otherwise as in `ActivityError`.
+    """
 
     rating: float
     ratings: Whole
     rmse: float
     prediction: float
+    interval: Interval | None = None
 
 
 class MonthError(Section):
@@ -156,7 +166,9 @@ class BreakdownSums:
         self._items = BinnedSums(len(popularity), "squared", "error")
         self._groups = BinnedSums(len(GROUPS), "squared")
         self._value_bins = _value_bins(scale)
-        self._values = BinnedSums(self._value_bins.count, "squared", "rating", "predicted")
+        self._values = BinnedSums(
+            self._value_bins.count, "squared", "fourth", "rating", "predicted"
+        )
         self._predicted_bins = Bins(scale.min, scale.max, _CALIBRATION)
         self._predicted = BinnedSums(_CALIBRATION, "rating", "predicted")
         # On the scale, an error is at most its span; larger ones go to the outer bins.
@@ -182,7 +194,8 @@ class BreakdownSums:
         group = (self._activity[user] == 0) + 2 * (self._popularity[item] == 0)  # index in GROUPS
         self._groups.add(group, squared=squared)
         pair = {"rating": rating, "predicted": predicted}
-        self._values.add(self._value_bins.of(rating), squared=squared, **pair)
+        powers = {"squared": squared, "fourth": np.square(squared)}
+        self._values.add(self._value_bins.of(rating), **powers, **pair)
         self._predicted.add(self._predicted_bins.of(predicted), **pair)
         # A residual is rating minus prediction: the opposite of an error.
         self._residuals.add(self._residual_bins.of(-error))
@@ -233,6 +246,7 @@ class BreakdownSums:
                 ratings=int(sums.counts[bin]),
                 rmse=float(np.sqrt(sums.mean("squared")[bin])),
                 prediction=float(sums.mean("predicted")[bin]),
+                interval=_rating_interval(sums, int(bin)),
             )
             for bin in np.flatnonzero(sums.counts)
         ]
@@ -309,9 +323,12 @@ def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
     present = sums.counts > 0
     # np.unique sorts ids, not ratings.
     values, place = np.unique(amount[present], return_inverse=True)
-    by_value = BinnedSums(len(values), "ratings", "squared", "error")
+    by_value = BinnedSums(len(values), "ratings", "squared", "error", *PRODUCTS)
     columns = {name: sums[name][present] for name in ("squared", "error")}
-    by_value.add(place, ratings=sums.counts[present], **columns)
+    present_ratings = sums.counts[present]
+    by_value.add(
+        place, **columns, ratings=present_ratings, **products(present_ratings, columns["squared"])
+    )
     ratings = by_value["ratings"]
     middle = np.cumsum(ratings) - ratings / 2  # a value belongs to the tenth of its middle rating
     tenth = (middle * _TENTHS / ratings.sum()).astype(int)
@@ -320,11 +337,15 @@ def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
 
 def _tenth(values: Counts, by_value: BinnedSums, part: NDArray[Any]) -> ActivityError:
     sums = (float(by_value[name][part].sum()) for name in ("ratings", "squared", "error"))
+    ids = int(by_value.counts[part].sum())
+    crossed = (float(by_value[name][part].sum()) for name in PRODUCTS)
+    ratings, squared, error = sums
     return ActivityError(
         low=int(values[part[0]]),
         high=int(values[part[-1]]),
-        ids=int(by_value.counts[part].sum()),
-        **_error(*sums),
+        ids=ids,
+        interval=rmse_interval(ids, ratings, squared, *crossed),
+        **_error(ratings, squared, error),
     )
 
 
@@ -335,3 +356,10 @@ def _error(ratings: float, squared: float, error: float) -> dict[str, Any]:
         "rmse": float(np.sqrt(squared / ratings)),
         "bias": float(error / ratings),
     }
+
+
+def _rating_interval(sums: BinnedSums, bin: int) -> Interval | None:
+    """Return the interval of the RMSE of a bin, over its ratings."""
+    n, squared, fourth = (float(a[bin]) for a in (sums.counts, sums["squared"], sums["fourth"]))
+    # Each rating is a group of one: r = 1, so sum s r = sum s, and sum r r = n.
+    return rmse_interval(int(n), n, squared, fourth, squared, n)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -35,7 +37,7 @@ from mfcli.evaluation.verdict import verdict_of
 from mfcli.model import Model
 from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
 from mfcli.storage import cores
-from mfcli.types import Mask, Progress
+from mfcli.types import Mask, StageProgress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
@@ -51,7 +53,7 @@ def evaluate(
     on: str | Ratings = "test",
     ranking: bool = False,
     threads: int | None = None,
-    on_progress: Progress = lambda done, total: None,
+    on_progress: StageProgress = lambda stage, done, total: None,
 ) -> Metrics:
     """Compare predictions with ratings.
 
@@ -71,8 +73,8 @@ def evaluate(
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
-        Called with the number of ratings measured and the total, then with the number of users
-        ranked and the total.
+        Called with the stage and its progress: "measuring errors", of ratings; "ranking", of users;
+        "resampling errors" and "resampling rankings", of resamples.
 
     Warns
     -----
@@ -93,6 +95,8 @@ def evaluate(
     _check_arguments(model, split, config, on, ranking)
     ratings, name = _ratings_of(split, on)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
+    measuring = partial(on_progress, "measuring errors")
+    measuring(0, len(ratings))  # before the baselines are fitted, which may take seconds
     baseline = Baseline.fit(split.train, config.damping)
     if isinstance(on, Ratings):
         _warn_of_strangers(model, ratings, name)
@@ -104,9 +108,10 @@ def evaluate(
             place=name,
         )
     sums = accumulate(
-        model, split, ratings, baseline, config.clip, bootstrap.threads, on_progress, trained_on
+        model, split, ratings, baseline, config.clip, bootstrap.threads, measuring, trained_on
     )
-    errors, rankings = sums.measured(bootstrap), None
+    resampling = partial(on_progress, "resampling errors")
+    errors, rankings = sums.measured(replace(bootstrap, on_progress=resampling)), None
     if ranking:
         rankings = measure_rankings(
             model,
@@ -115,8 +120,8 @@ def evaluate(
             baseline,
             at=config.at,
             relevant=config.relevant,
-            bootstrap=bootstrap,
-            on_progress=on_progress,
+            bootstrap=replace(bootstrap, on_progress=partial(on_progress, "resampling rankings")),
+            on_progress=partial(on_progress, "ranking"),
         )
     measured = _merged(errors, rankings.rankers if rankings else {})
     own = measured.pop("model")

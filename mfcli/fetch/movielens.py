@@ -77,6 +77,7 @@ def fetch_movielens(
     *,
     base: str | None = None,
     on_progress: Progress = lambda done, total: None,
+    on_unpacking: Progress | None = None,
 ) -> Fetched:
     """Download a MovieLens archive and unpack it, unless the data set is already there.
 
@@ -90,6 +91,8 @@ def fetch_movielens(
         Address (http or https) of a mirror that has NAME.zip; by default GroupLens.
     on_progress : callable, optional
         Called with bytes done and in total, first of the download, then of the unpacking.
+    on_unpacking : callable, optional
+        Called instead of `on_progress` during the unpacking.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def fetch_movielens(
     try:
         if not _is_complete(folder, name):
             check_replaceable(folder, ())
-            _install(folder, name, address, part, on_progress)
+            _install(folder, name, address, part, on_progress, on_unpacking or on_progress)
     except OSError as error:
         raise ArtifactError(
             f"cannot be read or written: {error.strerror or error}",
@@ -144,7 +147,14 @@ def _is_complete(folder: Path, name: str) -> bool:
     )
 
 
-def _install(folder: Path, name: str, address: str, part: Path, on_progress: Progress) -> None:
+def _install(
+    folder: Path,
+    name: str,
+    address: str,
+    part: Path,
+    on_progress: Progress,
+    on_unpacking: Progress,
+) -> None:
     """Unpack the archive, which is downloaded unless a file with its digest is there."""
     algorithm = "sha256" if name in SHA256 else "md5"
     digest = SHA256.get(name) or _published_md5(f"{address}.md5")
@@ -158,7 +168,7 @@ def _install(folder: Path, name: str, address: str, part: Path, on_progress: Pro
             rule = f"must have the {algorithm.upper()} {digest}, got {found}"
             raise DataError(rule, place=address, remedy="try again")
         with replacing_folder(folder, ()) as new:
-            files = _unpack(source, address, RATINGS[name], new, on_progress)
+            files = _unpack(source, address, RATINGS[name], new, on_unpacking)
             size = source.stat().st_size
             record = FetchRecord(name=name, address=address, bytes=size, files=files)
             write_record(new / RECORD, record)

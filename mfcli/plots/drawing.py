@@ -65,6 +65,8 @@ __all__ = [
 
 STYLE: dict[str, Any] = {
     "svg.hashsalt": "mfcli",  # the same names in every file
+    "svg.fonttype": "none",  # text stays text, which can be searched and edited
+    "pdf.fonttype": 42,  # embedded TrueType fonts, as publishers require
     "text.parse_math": False,  # names of runs may contain dollar signs
 }
 """Settings that differ from matplotlib's defaults."""

@@ -10,11 +10,16 @@ from typing import Any, NamedTuple
 
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import MEASURES
-from mfcli.plots.canvas import check_suffix, picture
+from mfcli.plots.canvas import DPI, Size, check_suffix, panels, picture
 from mfcli.plots.drawing import Axes, MaxNLocator
-from mfcli.plots.legends import Legend
-from mfcli.plots.style import COLORS, MARKERS, finish, set_log_scale
+from mfcli.plots.legends import add_legend, add_legend_below, height_below, shortened
+from mfcli.plots.style import color_of, finish, marker_of, set_figure_title, set_log_scale
 from mfcli.training import MSE_NAMES, History
+
+_LOSS = "loss"
+_TRAINING, _VALIDATION = "", "val_"  # prefixes of the lists in a history
+_KINDS = {_TRAINING: "training", _VALIDATION: "validation"}
+_WIDTH, _HEIGHT = 5.2, 4.0  # inches of a panel
 
 
 def plot_histories(
@@ -24,14 +29,20 @@ def plot_histories(
     rmse: bool = False,
     seconds: bool = False,
     title: str = "",
+    size: Size | None = None,
+    dpi: int = DPI,
 ) -> None:
-    """Draw loss and mean squared error on the training and validation ratings.
+    """Draw the errors on the training and validation ratings.
+
+    A single run has a panel for its loss and one for its mean squared error. Several runs are
+    compared by their mean squared errors, because losses include penalties, which differ.
 
     Parameters
     ----------
     histories : mapping of History
         By the name of the run; each run has its color and, if there are many, its marker. Entries
-        that are not finite are left out.
+        that are not finite are left out. Among several runs, one without a mean squared error is
+        shown by its loss, and the legend says so.
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     rmse : bool
@@ -40,27 +51,43 @@ def plot_histories(
         Compare how fast the runs learn: draw only the validation errors, against the training time
         on a logarithmic scale.
     title : str
+    size : Size, optional
+        By default, as the number of panels and runs needs.
+    dpi : int
 
     Raises
     ------
     UsageError
-        If the suffix is another one, or `seconds` is given but a history has no times.
+        If the suffix is another one, the size is too small or too large, or `seconds` is given but
+        a history has no times.
     ArtifactError
         If the file cannot be written.
     """
     check_suffix(out)
-    runs = [_Run(number, *run, seconds) for number, run in enumerate(histories.items())]
-    panels = _panels(runs, rmse, seconds)
-    legend = Legend([run.name for run in runs], lines=2 if not seconds else 1)
-    with picture(out, 5.2 * len(panels), 4.0 + legend.height) as figure:
-        grid = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, panel in zip(grid, panels, strict=True):
-            _draw(axes, runs, panel, legend, both=not seconds)
-            _label(axes, runs, panel, seconds)
+    names = shortened(list(histories))
+    runs = [
+        _Run(number, *run, seconds)
+        for number, run in enumerate(zip(names, histories.values(), strict=True))
+    ]
+    shown = _panels(runs, rmse, seconds)
+    width = _WIDTH * len(shown)
+    below = height_below(width, len(runs)) if len(runs) > 1 else 0.0
+    with picture(out, size or Size(width, _HEIGHT + below), dpi) as figure:
+        for axes, panel in zip(panels(figure, len(shown), len(shown)), shown, strict=True):
+            lines = [panel.draw(axes, run) for run in runs]
+            axes.set_ylabel(panel.label)
+            _label_places(axes, runs, seconds)
             finish(axes)
-            legend.add(axes)
+            if len(runs) == 1:
+                add_legend(axes, [
+                    (line, _text(_KINDS[prefix], panel, runs[0], prefix))
+                    for prefix, line in lines[0].items()
+                ])  # fmt: skip
+        if len(runs) > 1:
+            # The last panel has the validation errors, unless no run has any.
+            add_legend_below(figure, _entries(axes, panel, runs, lines))
         if title:
-            figure.suptitle(title)
+            set_figure_title(figure, title)
 
 
 class _Run:
@@ -68,12 +95,15 @@ class _Run:
 
     def __init__(self, number: int, name: str, history: History, seconds: bool) -> None:
         self.name, self.history = name, history
-        self.color = COLORS[number % len(COLORS)]
-        # The marker changes when all colors are used, so 49 runs look different.
-        self.marker = MARKERS[number // len(COLORS) % len(MARKERS)]
+        self.color, self.marker = color_of(number), marker_of(number)
+        self._is_timed = seconds
         self.places: list[float] = list(range(1, len(history) + 1))
         if seconds:
             self.places = list(itertools.accumulate(_times(name, history)))
+
+    def when(self, place: float) -> str:
+        """Return a horizontal position in words."""
+        return f"after {place:.3g} s" if self._is_timed else f"at epoch {place:.0f}"
 
 
 def _times(name: str, history: History) -> list[float]:
@@ -86,13 +116,14 @@ def _times(name: str, history: History) -> list[float]:
 
 
 class _Panel(NamedTuple):
-    """What a panel shows: its label and the names that the list may have in a history."""
+    """What a panel shows: its label, and the names and prefixes of the lists."""
 
     label: str
     names: tuple[str, ...]
+    prefixes: tuple[str, ...]
     root: bool = False
 
-    def points(self, run: _Run, prefix: str = "") -> list[tuple[float, float]]:
+    def points(self, run: _Run, prefix: str) -> list[tuple[float, float]]:
         """Return the places and heights of the finite entries of a run's list."""
         heights = run.history.series(self.names, prefix) or []
         if self.root:
@@ -101,45 +132,89 @@ class _Panel(NamedTuple):
         pairs = zip(run.places, heights, strict=False)  # a list may be missing
         return [(place, height) for place, height in pairs if math.isfinite(height)]
 
+    def draw(self, axes: Axes, run: _Run) -> dict[str, Any]:
+        """Draw the lines of a run, and mark its best validation error; return the lines."""
+        lines = {}
+        for prefix in self.prefixes:
+            if points := self.points(run, prefix):
+                dashed = prefix == _TRAINING and len(self.prefixes) > 1
+                lines[prefix] = _draw_line(axes, run, points, dashed=dashed)
+                if prefix == _VALIDATION:
+                    _mark(axes, run, _best(points))
+        return lines
+
 
 def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
     """Choose the panels that at least one run has a list for."""
-    error = MEASURES["rmse" if rmse else "mse"].label
-    panels = [_Panel("Loss", ("loss",)), _Panel(error, MSE_NAMES, root=rmse)]
-    found = [panel for panel in panels if any(run.history.series(panel.names) for run in runs)]
+    label = MEASURES["rmse" if rmse else "mse"].label
+    has_errors = any(_has(run, MSE_NAMES) for run in runs)
+    both: tuple[str, ...] = (_TRAINING, _VALIDATION)
+    names: tuple[str, ...] = (*MSE_NAMES, _LOSS)
+    if not has_errors:
+        label, names, rmse = "Loss", (_LOSS,), False
+    if len(runs) == 1 and not seconds:
+        made = [_Panel("Loss", (_LOSS,), both), _Panel(label, MSE_NAMES, both, rmse)]
+        return made if has_errors else made[:1]
+    found = [
+        _Panel(f"{kind.capitalize()} {label}", names, (prefix,), rmse)
+        for prefix, kind in _KINDS.items()
+        if any(run.history.series(names, prefix) for run in runs)
+    ]
+    # With times, only validation errors are compared, or training errors if there are no others.
     return found[-1:] if seconds else found
 
 
-def _draw(axes: Axes, runs: list[_Run], panel: _Panel, legend: Legend, *, both: bool) -> None:
-    """Draw the validation errors of each run, and its training errors if `both` or alone."""
-    for run in runs:
-        training, validation = panel.points(run), panel.points(run, "val_")
-        if training and (both or not validation):
-            line = _draw_line(axes, run, training, linestyle="--")
-            legend.entry(axes, line, run.name, "training")
-        if validation:
-            line = _draw_line(axes, run, validation)
-            best = min(validation, key=lambda point: point[1])
-            part = "validation " if both else ""
-            text = f"{part}(best {MEASURES['mse'].text(best[1])})"
-            legend.entry(axes, line, run.name, text)
-            axes.plot(*best, marker="o", markersize=7, markerfacecolor="white", color=run.color)
+def _has(run: _Run, names: tuple[str, ...]) -> bool:
+    return any(run.history.series(names, prefix) for prefix in _KINDS)
 
 
-def _draw_line(axes: Axes, run: _Run, points: list[tuple[float, float]], **style: Any) -> Any:
+def _draw_line(axes: Axes, run: _Run, points: list[tuple[float, float]], dashed: bool) -> Any:
     marker = run.marker or ("o" if len(points) == 1 else "")  # a line of one point is invisible
     every = max(1, len(points) // 10)
-    places, heights = zip(*points, strict=True)
+    places, heights = [place for place, _ in points], [height for _, height in points]
+    style: dict[str, Any] = {"linestyle": "--" if dashed else "-", "linewidth": 1.6}
     style |= {"color": run.color, "marker": marker, "markersize": 4, "markevery": every}
-    return axes.plot(places, heights, linewidth=1.6, **style)[0]
+    return axes.plot(places, heights, **style)[0]
 
 
-def _label(axes: Axes, runs: list[_Run], panel: _Panel, seconds: bool) -> None:
-    axes.set_ylabel(panel.label)
+def _mark(axes: Axes, run: _Run, point: tuple[float, float]) -> None:
+    """Mark a point with a circle, also beyond the edge of the axes."""
+    style: dict[str, Any] = {"marker": "o", "markersize": 7, "markerfacecolor": "white"}
+    axes.plot(*point, color=run.color, clip_on=False, zorder=5, **style)
+
+
+def _entries(
+    axes: Axes, panel: _Panel, runs: list[_Run], lines: list[dict[str, Any]]
+) -> list[tuple[Any, str]]:
+    """Return the entries of the legend of several runs: a line and the name of each."""
+    (prefix,) = panel.prefixes
+    return [
+        # A run without points in this panel may have some in the other one.
+        (drawn[prefix] if drawn else _draw_line(axes, run, [], dashed=False),
+         _text(run.name, panel, run, prefix))
+        for run, drawn in zip(runs, lines, strict=True)
+    ]  # fmt: skip
+
+
+def _text(name: str, panel: _Panel, run: _Run, prefix: str) -> str:
+    """Return a name with what to know about a line: its best error, and that it is special."""
+    points, details = panel.points(run, prefix), []
+    if panel.names[0] in MSE_NAMES and not run.history.series(MSE_NAMES, prefix):
+        details.append("loss" if points else f"no {_KINDS[prefix]} errors")
+    if points and prefix == _VALIDATION:
+        place, height = _best(points)
+        details.append(f"best {MEASURES['mse'].text(height)} {run.when(place)}")
+    return f"{name} ({', '.join(details)})" if details else name
+
+
+def _best(points: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(points, key=lambda point: point[1])
+
+
+def _label_places(axes: Axes, runs: list[_Run], seconds: bool) -> None:
     if seconds:
         set_log_scale(axes, [place for run in runs for place in run.places])
         axes.set_xlabel("Training time (seconds)")
-        axes.set_ylabel(f"Validation {panel.label}")
     else:
         axes.set_xlabel("Epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mfcli.errors import ArtifactError, Param
 from mfcli.evaluation import (
-    MEASURES,
     ActivityError,
     CalibrationPoint,
     FoldMetrics,
@@ -19,16 +17,33 @@ from mfcli.evaluation import (
     RatingError,
     Residuals,
 )
-from mfcli.plots.canvas import picture
+from mfcli.plots.canvas import DPI, Size, panels, picture
 from mfcli.plots.drawing import Axes
-from mfcli.plots.style import MAIN, REFERENCE, finish, set_title
+from mfcli.plots.group_errors import (
+    RMSE,
+    RMSE_LABEL,
+    draw_errors,
+    label_activity,
+    label_ratings,
+    of_one_split,
+    rating_name,
+    rmse_of,
+)
+from mfcli.plots.style import MAIN, OTHER, REFERENCE, finish, set_figure_title, set_title
 from mfcli.splits import ratings_of
 
-_RMSE = MEASURES["rmse"]
+_SIZE, _COLUMNS = Size(13.0, 7.0), 3
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, the only ones with labels
 
 
-def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") -> list[str]:
+def plot_metrics(
+    metrics: Metrics | FoldMetrics,
+    out: Path,
+    *,
+    title: str = "",
+    size: Size | None = None,
+    dpi: int = DPI,
+) -> list[str]:
     """Draw the errors of a model by several properties of the ratings.
 
     Parameters
@@ -38,6 +53,8 @@ def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") 
         PNG, SVG or PDF by its suffix; replaced atomically.
     title : str, optional
         By default, the RMSE and the ratings it was measured on.
+    size : Size, optional
+    dpi : int
 
     Returns
     -------
@@ -48,42 +65,32 @@ def plot_metrics(metrics: Metrics | FoldMetrics, out: Path, *, title: str = "") 
     Raises
     ------
     UsageError
-        If the suffix is another one.
+        If the suffix is another one, or the size is too small or too large.
     ArtifactError
         If the file cannot be written, or these are the metrics of several folds.
     """
-    if isinstance(metrics, FoldMetrics):
-        one = Param("split", "split/fold-1"), Param("model", "fold-1/model")
-        raise ArtifactError(
-            "the metrics of several folds have no picture",
-            remedy=["evaluate one fold, with ", one[0], " and ", one[1]],
-        )
-    panels = _panels(metrics)
-    with picture(out, 13.0, 7.0) as figure:
-        grid = figure.subplots(2, 3).ravel()
-        for axes, (name, draw) in zip(grid, panels.items(), strict=False):
+    one = of_one_split(metrics)
+    drawn = _panels(one)
+    with picture(out, size or _SIZE, dpi) as figure:
+        for axes, (name, draw) in zip(
+            panels(figure, len(drawn), _COLUMNS), drawn.items(), strict=True
+        ):
             draw(axes)
             set_title(axes, name)
             finish(axes, legend=bool(axes.get_legend_handles_labels()[0]))
-        for axes in grid[len(panels) :]:
-            axes.set_axis_off()
-        figure.suptitle(title or _title(metrics))
-    return list(panels)
-
-
-def _rmse(metrics: Metrics) -> float:
-    return metrics.measures["rmse"] or 0.0  # the record has checked that it is present
+        set_figure_title(figure, title or _title(one))
+    return list(drawn)
 
 
 def _title(metrics: Metrics) -> str:
-    protocol, rmse = metrics.protocol, _RMSE.text(_rmse(metrics))
+    protocol, rmse = metrics.protocol, RMSE.text(rmse_of(metrics))
     return f"RMSE {rmse} on {protocol.ratings:,} {ratings_of(protocol.on)}"
 
 
 def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:
     """Return what draws each panel, by its title."""
-    found, overall = metrics.breakdown, _rmse(metrics)
-    panels: dict[str, Callable[[Axes], None]] = {
+    found, overall = metrics.breakdown, rmse_of(metrics)
+    drawn: dict[str, Callable[[Axes], None]] = {
         "Error by item popularity": partial(
             _draw_activity, rows=found.item_popularity, overall=overall, whose="item"
         ),
@@ -95,30 +102,27 @@ def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:
         "Residuals": partial(_draw_residuals, residuals=found.residuals),
     }
     if found.month:
-        panels["Error by month"] = partial(_draw_months, rows=found.month, overall=overall)
-    return panels
+        drawn["Error by month"] = partial(_draw_months, rows=found.month, overall=overall)
+    return drawn
 
 
 def _draw_activity(axes: Axes, rows: list[ActivityError], overall: float, whose: str) -> None:
     """Draw a point for each tenth of the ratings, labeled with the range that it covers."""
-    ends = [(row.low, row.high) for row in rows]
-    names = [f"{low:,}" if low == high else f"{low:,}-{high:,}" for low, high in ends]
-    axes.plot([row.rmse for row in rows], marker="o", color=MAIN)
-    axes.set_xticks(range(len(rows)), names, rotation=45, ha="right", fontsize="small")
-    axes.set_xlabel(f"Training ratings of the {whose} (deciles)")
+    draw_errors(axes, range(len(rows)), rows, color=MAIN, marker="o")
+    label_activity(axes, rows, whose)
     _draw_overall(axes, overall)
 
 
 def _draw_overall(axes: Axes, overall: float) -> None:
     """Draw the error on all ratings, and label the axis of errors."""
-    axes.axhline(overall, label=f"all ratings: {_RMSE.text(overall)}", **REFERENCE)
-    axes.set_ylabel(f"{_RMSE.label} ({_RMSE.unit})")
+    axes.axhline(overall, label=f"all ratings: {RMSE.text(overall)}", **REFERENCE)
+    axes.set_ylabel(RMSE_LABEL)
 
 
 def _draw_ratings(axes: Axes, rows: list[RatingError], overall: float) -> None:
-    names = [f"{row.rating:.3g}" for row in rows]
-    axes.bar(names, [row.rmse for row in rows], color=MAIN)
-    axes.set_xlabel("Rating")
+    axes.bar(range(len(rows)), [row.rmse for row in rows], color=OTHER)
+    draw_errors(axes, range(len(rows)), rows, color=MAIN, linestyle="none")
+    label_ratings(axes, list(map(rating_name, rows)))
     _draw_overall(axes, overall)
 
 

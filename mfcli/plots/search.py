@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.evaluation import MEASURES
-from mfcli.plots.canvas import picture
+from mfcli.plots.canvas import DPI, Size, picture
 from mfcli.plots.drawing import Axes
 from mfcli.plots.style import (
     ACCENT,
@@ -16,6 +16,7 @@ from mfcli.plots.style import (
     OTHER,
     SEQUENCE,
     finish,
+    set_figure_title,
     set_log_scale,
     set_title,
 )
@@ -29,7 +30,13 @@ _SHOWN = 95  # percentile of the errors at which the vertical axes end
 
 
 def plot_search(
-    trials: Sequence[Attempt], importances: dict[str, float], out: Path, *, title: str = ""
+    trials: Sequence[Attempt],
+    importances: dict[str, float],
+    out: Path,
+    *,
+    title: str = "",
+    size: Size | None = None,
+    dpi: int = DPI,
 ) -> None:
     """Draw the errors of all trials in order, the importances, and the errors by each setting.
 
@@ -41,18 +48,21 @@ def plot_search(
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     title : str
+    size : Size, optional
+        By default, as the number of panels needs.
+    dpi : int
 
     Raises
     ------
     UsageError
-        If the suffix is another one.
+        If the suffix is another one, or the size is too small or too large.
     ArtifactError
         If the file cannot be written.
     """
     complete = [trial for trial in trials if trial.is_complete]
     rows = 1 + -(-len(importances) // _COLUMNS)
     top = _top(trials)
-    with picture(out, 14.0, 3.2 * rows) as figure:
+    with picture(out, size or Size(14.0, 3.2 * rows), dpi) as figure:
         grid = figure.add_gridspec(rows, _COLUMNS)
         _draw_trials(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
         _draw_importances(figure.add_subplot(grid[0, _COLUMNS // 2 :]), importances)
@@ -62,7 +72,7 @@ def plot_search(
             if place % _COLUMNS == 0:
                 axes.set_ylabel(_LABEL)
         if title:
-            figure.suptitle(title)
+            set_figure_title(figure, title)
 
 
 def _top(trials: Sequence[Attempt]) -> float:

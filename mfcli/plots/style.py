@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from mfcli.plots.drawing import Axes, FuncFormatter, LogLocator, NullFormatter
+from mfcli.plots.drawing import Axes, Figure, FuncFormatter, LogLocator, NullFormatter
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colors that people with color blindness can tell apart (M. Okabe and K. Ito, 2008)."""
@@ -13,8 +14,24 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 MARKERS = ("", "s", "^", "D", "v", "x", "*")
 """Markers of runs that share a color."""
 
+
+def color_of(number: int) -> str:
+    """Return the color of a run, given its number from 0."""
+    return COLORS[number % len(COLORS)]
+
+
+def marker_of(number: int) -> str:
+    """Return the marker of a run, given its number from 0.
+
+    It changes when all colors are used, so 49 runs look different.
+    """
+    return MARKERS[number // len(COLORS) % len(MARKERS)]
+
+
 MAIN, ACCENT, OTHER = COLORS[0], COLORS[1], COLORS[5]
 SEQUENCE = "viridis"  # color map for the order of trials
+
+_CHARACTER = 0.11  # inches of a character of a figure's title, on average
 
 REFERENCE: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
 """The style of lines to compare with."""
@@ -31,6 +48,11 @@ def set_log_scale(axes: Axes, values: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=digits))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def set_figure_title(figure: Figure, title: str) -> None:
+    """Set the title of a figure, in as many lines as its width needs."""
+    figure.suptitle(textwrap.fill(title, max(10, int(figure.get_figwidth() / _CHARACTER))))
 
 
 def set_title(axes: Axes, title: str) -> None:

@@ -135,6 +135,11 @@ class Search:
             raise self._no_trial()
 
     @property
+    def ended(self) -> int:
+        """The number of trials so far, also of those that failed."""
+        return len(self._trials)
+
+    @property
     def failures(self) -> list[str]:
         """The reasons why trials could not be trained, one for each."""
         return [trial.reason for trial in self._trials if trial.state == "failed"]

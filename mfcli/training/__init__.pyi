@@ -1,3 +1,4 @@
+from .best_epoch import BestEpoch as BestEpoch
 from .checkpoints import (
     CHECKPOINT_FOLDER as CHECKPOINT_FOLDER,
     Checkpoint as Checkpoint,
@@ -25,3 +26,4 @@ from .plan import (
     row_size as row_size,
     training_memory as training_memory,
 )
+from .turning_points import turning_points as turning_points

@@ -30,6 +30,7 @@ from mfcli.storage import (
     cores,
     one_blas_thread,
 )
+from mfcli.training.best_epoch import BestEpoch
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
 from mfcli.training.engine import Engine
 from mfcli.training.factory import make_engine
@@ -259,7 +260,7 @@ class _Run:
         _, held_out = split.held_out
         self._engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
         self._epochs: list[Epoch] = []
-        self._best, self._best_epoch, self._least = self._start, 0, math.inf
+        self._best, self._best_epoch = self._start, BestEpoch(config)
         if resume and resume.has_state:
             self._engine.restore(resume.state)
             for epoch in resume.history.epochs():
@@ -282,14 +283,7 @@ class _Run:
     def _add(self, epoch: Epoch) -> bool:
         """Record an epoch; return whether it is better than all before it."""
         self._epochs.append(epoch)
-        rmse = math.sqrt(epoch.val_mse)
-        if epoch.epoch == self._config.first_averaged:  # earlier models are not averages
-            self._best_epoch, self._least = 0, math.inf
-        least_gain = 0.0 if self._config.patience is None else self._config.min_delta
-        better = not self._best_epoch or rmse < self._least - least_gain
-        if better:
-            self._best_epoch, self._least = epoch.epoch, rmse
-        return better
+        return self._best_epoch.offer(epoch)
 
     def is_done(self) -> bool:
         """Return whether all epochs are done, or the error has stopped improving."""
@@ -297,14 +291,14 @@ class _Run:
         if done >= self._config.epochs:
             return True
         # Patience counts from the first average: models before it are not compared with averages.
-        since = max(self._best_epoch, self._config.first_averaged)
+        since = max(self._best_epoch.epoch, self._config.first_averaged)
         return patience is not None and done - since >= patience
 
     def result(self) -> Fit:
         """Return the last model, or with patience the best one."""
         history = History.of(self._epochs)
         if self._config.patience:
-            return Fit(self._best, history, self._best_epoch)
+            return Fit(self._best, history, self._best_epoch.epoch)
         return Fit(self._engine.model(), history, len(history))
 
     def checkpoint(self) -> Checkpoint:
@@ -324,7 +318,7 @@ class _Run:
     def _diverged(self, number: int) -> Diverged:
         best, kept = None, "no epoch before it can be kept"
         if self._epochs:
-            at = self._best_epoch
+            at = self._best_epoch.epoch
             best = Fit(self._best, History.of(self._epochs[:at]), at)
             kept = f"epoch {at}, the best epoch so far, was kept"
         config = self._config

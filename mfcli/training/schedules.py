@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.config import Config
+from mfcli.config import TRAINING, Config
 from mfcli.types import Doubles
 
 _DROPS = 3  # of the shape "step": between four quarters
@@ -64,6 +64,16 @@ def step_rates(config: Config, epoch: int, steps: int) -> Doubles:
     return _learning_rates(config, numbers, config.warmup * steps, config.epochs * steps)
 
 
+def changes(config: Config) -> dict[int, Rates]:
+    """Return the new rates, by the epoch in which the schedule "step" changes one of them."""
+    used = config.used(TRAINING)  # without the schedules of other optimizers
+    if "step" not in (used.get("lr_schedule"), used.get("momentum_schedule")):
+        return {}
+    done = _completed(np.arange(config.epochs), config.warmup, config.epochs)
+    starts = np.flatnonzero(np.diff(_drops(done))) + 2  # of the quarters, counted from 1
+    return {epoch: rates(config, epoch) for epoch in starts.tolist()}
+
+
 def _learning_rates(config: Config, numbers: NDArray[np.int64], warmup: int, total: int) -> Doubles:
     """Return the learning rates of some epochs or steps, counted from 0, of `total`."""
     done = _completed(numbers, warmup, total)
@@ -85,7 +95,12 @@ def _between(shape: str, start: float, end: float, done: Doubles) -> Doubles:
     if shape == "cosine":
         return end + (start - end) * (1.0 + np.cos(np.pi * done)) / 2.0
     if shape == "step":
-        # 0, 1/3, 2/3 and 1 in the four quarters; the end of the last quarter belongs to it.
-        done = np.minimum(np.floor((_DROPS + 1) * done), _DROPS) / _DROPS
+        done = _drops(done) / _DROPS  # 0, 1/3, 2/3 and 1 in the four quarters
     # start^(1 - done) end^done
     return np.asarray(start * np.power(end / start, done))
+
+
+def _drops(done: Doubles) -> Doubles:
+    """Return the drops of the shape "step" so far; the end of the last quarter belongs to it."""
+    drops: Doubles = np.minimum(np.floor((_DROPS + 1) * done), _DROPS)
+    return drops

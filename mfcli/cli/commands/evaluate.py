@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TimeRemainingColumn
 
 from mfcli import evaluation, model as models, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
@@ -82,14 +81,14 @@ def evaluate(
     # Read once, even for several folds: standard input cannot be read again.
     read = functools.cache(lambda: reading.read([on], screen))
 
-    def measure(split: Path, folder: Path) -> Metrics:
+    def measure(split: Path, folder: Path, fold: str) -> Metrics:
         parts, model = splits.read_split(split), models.Model.load(folder)
         if not any_split:
             remedy = ("use ", Param("any_split", True), " to evaluate anyway")
             models.check_same_split(model, parts.hash, folder, split, remedy)
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read()
-        with screen.bar("evaluating", TimeRemainingColumn()) as (_, on_progress):
+        with screen.stages(fold) as on_progress:
             return evaluation.evaluate(
                 model,
                 parts,
@@ -100,7 +99,8 @@ def evaluate(
                 on_progress=on_progress,
             )
 
-    metrics = [measure(*pair) for pair in zip(folds or [split], folders, strict=True)]
+    names = [f"fold {number}/{len(folds)}: " for number in range(1, len(folds) + 1)] or [""]
+    metrics = [measure(*one) for one in zip(folds or [split], folders, names, strict=True)]
     if folds:
         over = evaluation.FoldMetrics.of(metrics)
         over.write(target)

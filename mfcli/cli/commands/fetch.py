@@ -11,6 +11,7 @@ import typer
 from mfcli import fetch as fetching
 from mfcli.cli.formatting import size
 from mfcli.cli.options import FILES
+from mfcli.cli.progress import byte_count
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.streams import print_line
 
@@ -49,8 +50,16 @@ def fetch(
     ] = Path(),
 ) -> None:
     """Download, verify and unpack a MovieLens data set from GroupLens."""
-    with screen.byte_bar(f"fetching {name}") as on_progress:
-        fetched = fetching.fetch_movielens(name, out, base=base, on_progress=on_progress)
+    with screen.progress() as display:
+        download = display.work(f"fetching {name}", byte_count)
+        download.update(0, 0)
+        fetched = fetching.fetch_movielens(
+            name,
+            out,
+            base=base,
+            on_progress=download.update,
+            on_unpacking=display.work(f"unpacking {name}", byte_count).update,
+        )
     screen.show(fetched.as_dict(), lambda: _print(fetched))
 
 

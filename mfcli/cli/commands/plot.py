@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mfcli import evaluation, plots, training
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES, Given
+from mfcli.cli.picture_options import PictureOptions
 from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption, Screen
 from mfcli.cli.shared_options import refuse
@@ -20,11 +21,13 @@ _PANEL = "Plot"
 
 
 def plot(
+    *,
     files: Annotated[
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="history.json files, run folders or Keras histories (JSON); or one metrics.json.",
+            help="history.json files, run folders or Keras histories (JSON); or metrics.json"
+            " files.",
         ),
     ],
     given: Given,
@@ -43,43 +46,54 @@ def plot(
     title: Annotated[
         str, typer.Option(metavar="TEXT", help="Title of the figure.", rich_help_panel=_PANEL)
     ] = "",
+    picture: PictureOptions,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             metavar="FILE",
             help="PNG, SVG or PDF file to write.",
-            show_default="next to the file; ./history.png for several files",
+            show_default="next to the file; ./history.png or ./metrics.png for several files",
             rich_help_panel=FILES,
         ),
     ] = None,
 ) -> None:
-    """Plot training histories, or the error of a model by groups of ratings."""
+    """Plot training histories, or the errors of models by groups of ratings.
+
+    Several histories or several metrics.json files are compared in one figure.
+    """
     paths = [path / training.HISTORY_FILE if path.is_dir() else path for path in files]
-    several = Path(training.HISTORY_FILE)
-    target = out or (paths[0] if len(paths) == 1 else several).with_suffix(".png")
     metrics = [path for path in paths if evaluation.is_metrics(path)]
-    if not metrics:
-        _plot_histories(paths, target, rmse, seconds, title, screen)
-    elif len(paths) == 1:
+    if metrics and len(metrics) < len(paths):
+        raise UsageError(f"{metrics[0]}: metrics and histories need separate plots; omit one kind")
+    if metrics:
         refuse(given, ("rmse", "seconds"), f"with {paths[0]}, which holds metrics", "omit it")
-        _plot_metrics(paths[0], target, title, screen)
+    several = Path(evaluation.METRICS_FILE if metrics else training.HISTORY_FILE)
+    target = out or (paths[0] if len(paths) == 1 else several).with_suffix(".png")
+    look = {"title": title, "size": picture.inches, "dpi": picture.resolution}
+    if metrics:
+        _plot_metrics(paths, target, look, screen)
     else:
-        raise UsageError(
-            f"{metrics[0]}: metrics are plotted one file at a time; omit the other files"
-        )
+        _plot_histories(paths, target, look | {"rmse": rmse, "seconds": seconds}, screen)
 
 
 def _plot_histories(
-    paths: list[Path], target: Path, rmse: bool, seconds: bool, title: str, screen: Screen
+    paths: list[Path], target: Path, options: dict[str, Any], screen: Screen
 ) -> None:
     runs = dict(zip(run_names(paths), map(training.History.read, paths), strict=True))
-    plots.plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
+    plots.plot_histories(runs, target, **options)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
     screen.show(result, lambda: print_line(f"{target}: {count(len(runs), 'run')}"))
 
 
-def _plot_metrics(path: Path, target: Path, title: str, screen: Screen) -> None:
-    panels = plots.plot_metrics(evaluation.read_metrics(path), target, title=title)
-    result = {"picture": str(target), "panels": panels}
-    screen.show(result, lambda: print_line(f"{target}: {count(len(panels), 'panel')}"))
+def _plot_metrics(paths: list[Path], target: Path, look: dict[str, Any], screen: Screen) -> None:
+    runs = dict(zip(run_names(paths), map(evaluation.read_metrics, paths), strict=True))
+    result: dict[str, Any] = {"picture": str(target)}
+    if len(runs) == 1:
+        result["panels"] = plots.plot_metrics(next(iter(runs.values())), target, **look)
+    else:
+        result |= {"panels": plots.plot_comparison(runs, target, **look), "runs": list(runs)}
+    of = f" of {count(len(runs), 'run')}" if len(runs) > 1 else ""
+    screen.show(
+        result, lambda: print_line(f"{target}: {count(len(result['panels']), 'panel')}{of}")
+    )

@@ -73,7 +73,7 @@ def predict(
         return
     with (
         _target(out, strict) as target,
-        screen.byte_bar(f"predicting {pairs}") as on_progress,
+        screen.byte_bar(f"predicting {Path(pairs).name}") as on_progress,
     ):
         counts = prediction.predict_file(
             predictor,

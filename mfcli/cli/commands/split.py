@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,13 +70,14 @@ def split(
     with reading.rejected() as rejected:
         if train is None:
             read = [reading.read_listing(ratings or [], rejected, screen)]
-            made: Split | Folds = splits.split(read[0], settings.config)
+            cut: Callable[[], Split | Folds] = partial(splits.split, read[0], settings.config)
         else:
             names = (train, str(settings.file))
             read = [reading.read_listing([name], rejected, screen) for name in names]
-            made = splits.split_given(read[0], read[1], settings.config)
+            cut = partial(splits.split_given, read[0], read[1], settings.config)
         replaced = splits.split_hashes(out)
-        manifest = splits.write_split(out, made, rejected)
+        with screen.bar(f"writing {out.name}"):
+            manifest = splits.write_split(out, cut(), rejected)
     note_older_models(replaced - splits.split_hashes(out), out, screen)
     # After the split is written: a warning does not stop the work, and the file may be right.
     warnings = [warning.as_dict(spelled) for part in read for warning in _warn(part)]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfcli import model as models, splits, storage, training
-from mfcli.cli.epoch_lines import epoch_lines, print_network
-from mfcli.cli.formatting import count, duration
+from mfcli.cli.epoch_lines import Fold, print_network, training_progress
+from mfcli.cli.formatting import count, digits, duration
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
@@ -136,10 +136,20 @@ class _Run:
         parts, out = splits.read_split(split), self.targets[split]
         fitted = self._fit(split, parts)
         fitted.write(out)
-        summary = _summary(fitted, out)
+        summary = _summary(fitted, len(parts.train), out)
         if not self.screen.json:
             _print_result(fitted, parts, summary)
+        self._note_best(fitted)
         return summary
+
+    def _note_best(self, fitted: Fit) -> None:
+        """Name the epoch with the lowest error, unless the model is that of this epoch."""
+        best = training.BestEpoch(fitted.model.config)
+        for epoch in fitted.history.epochs():
+            best.offer(epoch)
+        if best.epoch != fitted.epoch:
+            rmse = digits(best.rmse)
+            self.screen.note(f"validation RMSE was lowest after epoch {best.epoch}: {rmse}")
 
     def _config(self, split: Path) -> Config:
         """Return the settings for a split; a fold without a checkpoint has those of the others."""
@@ -151,12 +161,14 @@ class _Run:
     def _fit(self, split: Path, parts: Split) -> Fit:
         out, config, checkpoint = self.targets[split], self._config(split), self.starts.get(split)
         keeper = self._keeper(split)
+        fold = Fold(list(self.targets).index(split) + 1, len(self.targets))
+        earlier = checkpoint.history if checkpoint and checkpoint.has_state else None
 
         def on_plan(plan: Plan) -> None:
             self._announce(parts, config, checkpoint, plan)
-            on_progress(0, len(parts.train))  # shows the bar, now that the table is printed
+            shown.on_progress(0, 1)  # shows the bar, now that the table is printed
 
-        with epoch_lines(parts, config, self.screen) as (on_epoch, on_progress):
+        with training_progress(self.screen, config, fold, earlier) as shown:
             try:
                 return training.fit(
                     parts,
@@ -165,8 +177,8 @@ class _Run:
                     resume=checkpoint,
                     keeper=keeper,
                     on_plan=on_plan,
-                    on_epoch=on_epoch,
-                    on_progress=on_progress,
+                    on_epoch=shown.on_epoch,
+                    on_progress=shown.on_progress,
                 )
             except training.Diverged as error:
                 # The best model so far may have taken hours.
@@ -219,13 +231,15 @@ class _Run:
         )
 
 
-def _summary(fitted: Fit, out: Path) -> dict[str, Any]:
+def _summary(fitted: Fit, ratings: int, out: Path) -> dict[str, Any]:
+    seconds, epochs = sum(fitted.history.lists["seconds"]), len(fitted.history)
     return {
         "model": str(out / models.MODEL_FOLDER),
         "history": str(out / training.HISTORY_FILE),
-        "epochs": len(fitted.history),
+        "epochs": epochs,
         "config": fitted.model.config.used(TRAINING),
-        "seconds": sum(fitted.history.lists["seconds"]),
+        "seconds": seconds,
+        "ratings_per_second": epochs * ratings / seconds,
         "epoch": fitted.epoch,
         **fitted.losses,
     }
@@ -240,4 +254,5 @@ def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
         f"{summary['model']} and {summary['history']}:"
         f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,}"
         f" {splits.ratings_of(name)} after {epochs} in {duration(summary['seconds'])}"
+        f" ({summary['ratings_per_second']:,.0f} ratings/s)"
     )

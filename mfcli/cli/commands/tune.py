@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import MofNCompleteColumn, TextColumn
 
 from mfcli import config as configs, plots, search as searching, splits, storage
 from mfcli.cli.formatting import count, words
 from mfcli.cli.options import FILES, Given, SettingsGroup
+from mfcli.cli.progress import counting
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
@@ -104,7 +104,7 @@ def tune(
     The test ratings are not used.
     """
     # Imported here, so that help does not load it.
-    from mfcli.cli.search_lines import print_search, trial_lines
+    from mfcli.cli.search_lines import print_search, search_progress
 
     _check_request(store, out, plot)
     if space:
@@ -121,7 +121,7 @@ def tune(
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
         output = _Output(search, rival, out, force, plot)
-        with trial_lines(search, trials, screen) as on_trial:
+        with search_progress(search, trials, end, screen) as on_trial:
             try:
                 search.run(trials, end - time.monotonic(), on_trial)
             except BaseException:  # Ctrl-C, too: the trials so far are worth keeping
@@ -174,9 +174,8 @@ def _try_recommended(
     if len(search.split.train) >= searching.LARGE:
         return None
     epochs = searching.recommended_config(search.split, search.base).epochs
-    columns = (MofNCompleteColumn(), TextColumn("epochs with the settings of mfcli init"))
     try:
-        with screen.bar("trying", *columns) as (_, advance):
+        with screen.bar("settings of mfcli init", counting("epochs")) as advance:
 
             def on_epoch(epoch: Epoch) -> None:
                 if time.monotonic() > end:

@@ -1,0 +1,66 @@
+"""Errors on groups of ratings, with their intervals, as points and labels of a panel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from mfcli.errors import ArtifactError, Param
+from mfcli.evaluation import MEASURES, ActivityError, FoldMetrics, Metrics, RatingError
+from mfcli.plots.drawing import Axes
+
+RMSE = MEASURES["rmse"]
+RMSE_LABEL = f"{RMSE.label} ({RMSE.unit})"
+
+Errors: TypeAlias = Sequence[ActivityError | RatingError]
+
+
+def of_one_split(metrics: Metrics | FoldMetrics) -> Metrics:
+    """Return metrics of one split.
+
+    Raises
+    ------
+    ArtifactError
+        If these are the metrics of several folds, whose groups of ratings differ.
+    """
+    if isinstance(metrics, Metrics):
+        return metrics
+    one = Param("split", "split/fold-1"), Param("model", "fold-1/model")
+    raise ArtifactError(
+        "the metrics of several folds have no picture",
+        remedy=["evaluate one fold, with ", one[0], " and ", one[1]],
+    )
+
+
+def rmse_of(metrics: Metrics) -> float:
+    """Return the RMSE on all ratings."""
+    return metrics.measures["rmse"] or 0.0  # the record has checked that it is present
+
+
+def draw_errors(axes: Axes, places: Sequence[float], rows: Errors, **style: Any) -> None:
+    """Draw the error on each group with its interval, if there is one."""
+    ends = [row.interval or (math.nan, math.nan) for row in rows]  # NaN is not drawn
+    below = [row.rmse - low for row, (low, _) in zip(rows, ends, strict=True)]
+    above = [high - row.rmse for row, (_, high) in zip(rows, ends, strict=True)]
+    heights = [row.rmse for row in rows]
+    axes.errorbar(places, heights, [below, above], capsize=2, elinewidth=1, **style)
+
+
+def rating_name(row: RatingError) -> str:
+    """Return the label of a group of ratings."""
+    return f"{row.rating:.3g}"
+
+
+def label_activity(axes: Axes, rows: Sequence[ActivityError], whose: str) -> None:
+    """Label each tenth of the ratings with the range that it covers."""
+    ends = [(row.low, row.high) for row in rows]
+    names = [f"{low:,}" if low == high else f"{low:,}-{high:,}" for low, high in ends]
+    axes.set_xticks(range(len(rows)), names, rotation=45, ha="right", fontsize="small")
+    axes.set_xlabel(f"Training ratings of the {whose} (deciles)")
+
+
+def label_ratings(axes: Axes, names: Sequence[str]) -> None:
+    """Label each group with its rating."""
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlabel("Rating")

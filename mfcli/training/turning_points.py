@@ -1,0 +1,31 @@
+"""What changes during a training and makes its errors jump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mfcli.config import Config
+from mfcli.training.schedules import Rates, changes
+
+
+def turning_points(config: Config) -> dict[int, str]:
+    """Describe what changes during a training and makes its errors jump.
+
+    Returns
+    -------
+    dict of str
+        By the epoch, counted from 1, that is the first with the change.
+    """
+    found = {epoch: ", ".join(_new_rates(config, new)) for epoch, new in changes(config).items()}
+    if config.averaged and config.first_averaged > 1:
+        averaging = "averaging starts, so validation RMSE is now that of the average"
+        changed = found.get(config.first_averaged)
+        found[config.first_averaged] = f"{changed}; {averaging}" if changed else averaging
+    return found
+
+
+def _new_rates(config: Config, rates: Rates) -> Iterator[str]:
+    if config.lr_schedule == "step":
+        yield f"the learning rate is now {rates.lr:.3g}"
+    if config.momentum_schedule == "step":
+        yield f"momentum is now {rates.momentum:.3g}"
