@@ -9,7 +9,13 @@ from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
 from .formats.parts import find_layout as find_layout
-from .frames import ratings_from as ratings_from
+from .frames import is_table as is_table
+from .given_ratings import (
+    RatingsLike as RatingsLike,
+    as_ratings as as_ratings,
+    pairs_from as pairs_from,
+    ratings_from as ratings_from,
+)
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (
     PairPiece as PairPiece,

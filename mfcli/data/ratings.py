@@ -112,6 +112,10 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.rating)
 
+    def __repr__(self) -> str:
+        users, items = len(self.users), len(self.items)
+        return f"Ratings({len(self):,} ratings by {users:,} users of {items:,} items)"
+
     @property
     def mean(self) -> float:
         # float32 would lose digits over millions of ratings.

@@ -17,6 +17,7 @@ from .loop import (
     MODEL_FOLDER as MODEL_FOLDER,
     Diverged as Diverged,
     Fit as Fit,
+    Hooks as Hooks,
     check_writable as check_writable,
     fit as fit,
 )
