@@ -1,7 +1,15 @@
 from .config import Config as Config
 from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
 from .errors import MfcliError as MfcliError, MfcliWarning as MfcliWarning
-from .evaluation import Metrics as Metrics, evaluate as evaluate
+from .evaluation import (
+    Comparison as Comparison,
+    CrossValidation as CrossValidation,
+    FoldMetrics as FoldMetrics,
+    Metrics as Metrics,
+    compare as compare,
+    cross_validate as cross_validate,
+    evaluate as evaluate,
+)
 from .model import Model as Model
 from .splits import (
     Folds as Folds,

@@ -139,16 +139,16 @@ def test_ratings_from_tables_in_memory(tmp_path: Path) -> None:
 
 
 def test_wrong_types_are_named(split: mfcli.Split, model: mfcli.Model) -> None:
-    frame: Any = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
     config: Any = {"k": 3}
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: mfcli.split(frame), "ratings must have the type Ratings, got DataFrame; use r"),
+        (lambda: mfcli.split(7), "ratings must be a data frame, an Arrow table, arrays (use"),
         (lambda: mfcli.fit(split.train), "split must have the type Split, got Ratings; make one "),
         (lambda: mfcli.fit(split, config), "config must have the type Config, got dict"),
         (lambda: mfcli.evaluate(model, split.train), "split must have the type Split, got Ratings; "
          "give a split, and these ratings as on"),
         (lambda: mfcli.evaluate("model", split), "model must have the type Model, got str; load o"),
-        (lambda: mfcli.evaluate(model, split, on=frame), "on must be one of train, test, valid, o"),
+        (lambda: mfcli.evaluate(model, split, on=7), "on must be a data frame, an Arrow table, ar"),
+        (lambda: mfcli.evaluate(model, split, on="tset"), "on must be one of train, test, valid, "),
         (lambda: mfcli.split(split.train, config), "config must have the type Config, got dict"),
     ]  # fmt: skip
     for call, message in wrong:

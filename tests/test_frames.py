@@ -234,7 +234,7 @@ SOUND: dict[str, Any] = {"table": FRAME}
         ({"table": "data.csv"}, "data.csv: cannot be read: No such file or directory"),
         ({"rating": [1]}, "item is missing; give arrays (user, item, rating)"),
         ({"table": [1, 2]}, f"table {FORMS}, got list; make a pandas DataFrame of it"),
-        ({"table": (row for row in ())}, f"table {FORMS}, got generator; make a pandas DataFrame of it"),
+        ({"table": iter(())}, f"table {FORMS}, got tuple_iterator; make a pandas DataFrame of it"),
         ({"table": FRAME["user"]}, f"table {FORMS}, got Series; make a pandas DataFrame of it"),
         ({"table": np.ones((3, 3))}, f"table {FORMS}, got ndarray; make a pandas DataFrame of it"),
         ({"table": pd.concat({"a": FRAME}, axis=1)}, "table: must have one level of column names, "

@@ -27,7 +27,7 @@ RatingsLike: TypeAlias = (
 
 _ROLES = ("user", "item", "rating", "timestamp")
 _FORMS = "a data frame, an Arrow table, arrays (user, item, rating) or a path"
-_PAIR_FORMS = "ids, or a data frame or an Arrow table"
+_PAIR_FORMS = "ids, a data frame or an Arrow table"
 
 
 def ratings_from(
@@ -176,6 +176,9 @@ def _sound(
     forms: str = _FORMS,
 ) -> _Sound:
     frame = frame_of(table, place, forms)
+    if len(frame.names) < len(needed):
+        got = ", ".join(map(repr, frame.names)) or "none"
+        raise DataError(f"must have the columns {', '.join(needed)}, got {got}", place=place)
     positions = find_columns(place, frame.names, columns, needed)
     names = {role: frame.names[position] for role, position in positions.items()}
     arrays = {role: frame.column(position, role) for role, position in positions.items()}

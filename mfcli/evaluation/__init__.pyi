@@ -8,6 +8,7 @@ from .breakdown import (
     Residuals as Residuals,
 )
 from .comparison import Comparison as Comparison, compare as compare
+from .cross_validation import CrossValidation as CrossValidation, cross_validate as cross_validate
 from .measures import (
     MEASURES as MEASURES,
     RANKING as RANKING,

@@ -145,7 +145,6 @@ def fit(
     ----------
     split : Split
     config : Config
-        With `patience`, the model is that of the best epoch.
     threads : int, optional
         One per core by default; the result does not depend on it.
     **hooks
