@@ -10,10 +10,20 @@ from .evaluation import (
     cross_validate as cross_validate,
     evaluate as evaluate,
 )
-from .model import Model as Model
+from .exports import export as export
+from .model import (
+    FoldedUsers as FoldedUsers,
+    Model as Model,
+    extended as extended,
+    fold_in as fold_in,
+)
+from .plots import plot as plot
+from .predict import recommend as recommend, similar as similar
+from .search import Tuned as Tuned, recommended_config as recommended_config, tune as tune
 from .splits import (
     Folds as Folds,
     Split as Split,
+    read_folds as read_folds,
     read_split as read_split,
     split as split,
     write_split as write_split,

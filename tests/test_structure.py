@@ -24,14 +24,15 @@ LAYERS = [
     {"training"},
     {"evaluation"},
     {"search"},
-    {"check", "export", "predict", "fetch", "show"},
+    {"check", "exports", "predict", "fetch", "show"},
     {"plots"},
+    {"sklearn"},
     {"cli"},
 ]
 """Packages and top-level modules, from the bottom; each imports only from the lines above."""
 
 HOMES: dict[str, set[str]] = {
-    "tensorflow": {"training.keras", "export.saved_model"},
+    "tensorflow": {"training.keras", "exports.saved_model"},
     "keras": {"training.keras"},
     "matplotlib": {"plots"},
     "h5py": {"model"},
@@ -42,10 +43,11 @@ HOMES: dict[str, set[str]] = {
     "optuna": {"search"},
     "msgspec": {"storage"},
     "filelock": {"storage"},
+    "sklearn": {"sklearn"},
 }
 """The packages, or modules, that may import a library."""
 
-IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock"}
+IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock", "sklearn"}
 """The libraries that a single module imports, so that little changes if they do."""
 
 # fmt: off
@@ -55,31 +57,32 @@ INTERFACES: dict[str, list[str]] = {
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_new", "checked", "read_config", "read_settings",
             "read_toml", "seconds_of", "settings_in", "settings_text", "write_settings"],
- "data": ["Ids", "Layout", "PAIRS", "PLAUSIBLE", "PairPiece", "Ratings", "Scale", "Source",
-          "UNITS", "Vocabulary", "check_table_suffix", "concatenated", "csv_bytes", "find_layout",
-          "find_rows", "found_as_text", "guarded", "header_with", "id_array", "is_number",
-          "open_sources", "place_of", "positions", "ratings_from", "read_ids", "read_pairs",
-          "read_ratings", "read_ratings_arrow", "read_titles", "read_vocabulary", "schema_with",
-          "to_arrow", "to_numpy", "to_texts", "unit_of", "united", "unknown_id", "write_ratings",
+ "data": ["Ids", "Layout", "PAIRS", "PLAUSIBLE", "PairPiece", "Ratings", "RatingsLike", "Scale",
+          "Source", "UNITS", "Vocabulary", "as_ratings", "check_table_suffix", "concatenated",
+          "csv_bytes", "find_layout", "find_rows", "found_as_text", "guarded", "header_with",
+          "id_array", "is_number", "is_table", "open_sources", "pairs_from", "place_of",
+          "positions", "ratings_from", "read_ids", "read_pairs", "read_ratings",
+          "read_ratings_arrow", "read_titles", "read_vocabulary", "schema_with", "to_arrow",
+          "to_numpy", "to_texts", "unit_of", "united", "unknown_id", "write_ratings",
           "write_table", "write_vocabulary"],
- "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "FoldMetrics",
-                "GROUPS", "MEASURES", "METRICS_FILE", "Measure", "Metrics", "MonthError",
-                "Overlap", "RANKING", "RATING_ERROR", "RatingError", "Residuals", "compare",
-                "evaluate", "is_metrics", "looks_like_metrics", "measures_of", "metrics_file",
-                "read_metrics"],
- "export": ["FORMATS", "check_request", "export"],
+ "evaluation": ["ActivityError", "Breakdown", "CalibrationPoint", "Comparison", "CrossValidation",
+                "FoldMetrics", "GROUPS", "MEASURES", "METRICS_FILE", "Measure", "Metrics",
+                "MonthError", "Overlap", "RANKING", "RATING_ERROR", "RatingError", "Residuals",
+                "compare", "cross_validate", "evaluate", "is_metrics", "looks_like_metrics",
+                "measures_of", "metrics_file", "read_metrics", "run_names"],
+ "exports": ["Exported", "FORMATS", "check_request", "export"],
  "fetch": ["Fetched", "NAMES", "fetch_movielens"],
  "model": ["FoldedUsers", "KERAS_FILE", "MODEL_FILES", "Model", "Network", "ROW_PENALTY_LAYER",
            "Rated", "TABLES", "check_same_split", "extended", "fold_in", "initial_model",
            "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
            "top_of_order", "trained_pairs", "warn_untrained", "write_keras_file"],
- "plots": ["check_suffix", "plot_histories", "plot_metrics", "plot_search"],
+ "plots": ["check_suffix", "plot", "plot_histories", "plot_metrics", "plot_search"],
  "predict": ["PairCounts", "Predictor", "all_rows", "candidates", "listed_rows", "predict_file",
-             "predict_named", "trained_row", "with_titles"],
- "search": ["Attempt", "Candidate", "LARGE", "Search", "advise", "better_candidate",
+             "predict_named", "recommend", "similar", "trained_row", "with_titles"],
+ "search": ["Attempt", "Candidate", "LARGE", "Search", "Tuned", "advise", "better_candidate",
             "default_space", "found_candidate", "importance_of", "read_space",
             "recommended_candidate", "recommended_config", "settings_from", "space_for",
-            "summary", "title_of", "with_validation"],
+            "summary", "title_of", "tune", "with_validation"],
  "show": ["Artifact", "changed", "facts_of", "find", "versions"],
  "splits": ["Folds", "PARTS", "ScaleSection", "Split", "assembled", "at_random", "check_parts",
             "describe_split", "folds_of", "ratings_of", "read_folds", "read_split", "split",
@@ -93,7 +96,7 @@ INTERFACES: dict[str, list[str]] = {
              "scratch_file", "scratch_folder", "sha256", "stderr_held", "to_record", "to_section",
              "whole", "write_arrays", "write_record"],
  "training": ["CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit", "HISTORY_FILE",
-              "History", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_same_run",
+              "History", "Hooks", "Keeper", "MODEL_FOLDER", "MSE_NAMES", "Plan", "check_same_run",
               "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",
               "resumed", "row_size", "training_memory"]}
 # fmt: on

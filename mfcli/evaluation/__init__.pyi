@@ -25,3 +25,4 @@ from .metrics_files import (
     read_metrics as read_metrics,
 )
 from .model_evaluation import evaluate as evaluate
+from .names_of_runs import run_names as run_names

@@ -142,7 +142,7 @@ def _part_or_ratings(on: RatingsLike) -> str | Ratings:
         if on in PARTS:
             return on
         if not Path(on).exists():
-            rule = f"must be one of {', '.join(PARTS)}, a path or other ratings"
+            rule = f"must be one of {', '.join(PARTS)}, or other ratings"
             raise UsageError(rule, param="on", value=on)
     return as_ratings(on, "on")
 

@@ -1,4 +1,5 @@
 from .canvas import check_suffix as check_suffix
 from .histories import plot_histories as plot_histories
 from .metrics import plot_metrics as plot_metrics
+from .results import plot as plot
 from .search import plot_search as plot_search

@@ -2,6 +2,7 @@ from .named_pairs import predict_named as predict_named
 from .pair_counts import PairCounts as PairCounts
 from .predicted_files import predict_file as predict_file
 from .predictor import Predictor as Predictor
+from .recommended import recommend as recommend, similar as similar
 from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,

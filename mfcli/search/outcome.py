@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
+from mfcli.errors import check_type
 from mfcli.search.recommended import advise
 from mfcli.search.search import Search
 from mfcli.search.spaces import RATE, Space, default_space, read_space, settings_from
@@ -54,8 +55,22 @@ def space_for(split: Split, path: Path | None) -> Space:
     return default_space(deviation or 1.0)  # if all ratings are equal, any space will do
 
 
-def recommended_config(split: Split, base: Config) -> Config:
-    """Return the settings that `mfcli init` recommends, with the seed of `base`."""
+def recommended_config(split: Split, base: Config = DEFAULTS) -> Config:
+    """Return the settings that `mfcli init` recommends, with the seed of `base`.
+
+    Parameters
+    ----------
+    split : Split
+        Its test ratings are not used.
+    base : Config
+
+    Raises
+    ------
+    UsageError
+        If an argument has another type.
+    """
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(base, Config, "base")
     return Config(seed=base.seed, **{name: value for name, value, _ in advise(split)})
 
 

@@ -55,6 +55,16 @@ class Fit:
     history: History
     epoch: int = 0
 
+    def __post_init__(self) -> None:
+        if self.history.lists.get("loss"):
+            # A frozen class has no other way to set an attribute.
+            model = dataclasses.replace(self.model, losses=self.losses)
+            object.__setattr__(self, "model", model)
+
+    def __repr__(self) -> str:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in self.losses.items())
+        return f"Fit({self.model}; {len(self.history)} epochs: {losses})"
+
     @property
     def losses(self) -> dict[str, float]:
         """The losses of the model's epoch."""
@@ -70,7 +80,7 @@ class Fit:
             If they cannot be written.
         """
         folder = Path(folder)
-        dataclasses.replace(self.model, losses=self.losses).save(folder / MODEL_FOLDER)
+        self.model.save(folder / MODEL_FOLDER)
         self.history.write(folder / HISTORY_FILE)
 
 

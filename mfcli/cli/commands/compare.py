@@ -11,7 +11,6 @@ from rich.text import Text
 from mfcli import evaluation, splits
 from mfcli.cli.formatting import interval, plain
 from mfcli.cli.options import FILES
-from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption
 from mfcli.cli.tables import Table, print_table, table as make_table
 from mfcli.errors import UsageError
@@ -44,7 +43,7 @@ def compare(
         raise UsageError("name at least two runs, such as: mfcli compare runs/a runs/b")
     files = [evaluation.metrics_file(path) for path in runs]
     read = [evaluation.read_metrics(file) for file in files]
-    named = dict(zip(run_names(files), read, strict=True))
+    named = dict(zip(evaluation.run_names(files), read, strict=True))
     comparison = evaluation.compare(named, any_protocol=any_protocol)
     result = comparison.as_dict()
     # Names are short; programs that read the JSON need the files.

@@ -10,7 +10,6 @@ import typer
 from mfcli import evaluation, plots, training
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES, Given
-from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption, Screen
 from mfcli.cli.shared_options import refuse
 from mfcli.cli.streams import print_line
@@ -73,7 +72,7 @@ def plot(
 def _plot_histories(
     paths: list[Path], target: Path, rmse: bool, seconds: bool, title: str, screen: Screen
 ) -> None:
-    runs = dict(zip(run_names(paths), map(training.History.read, paths), strict=True))
+    runs = dict(zip(evaluation.run_names(paths), map(training.History.read, paths), strict=True))
     plots.plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
     screen.show(result, lambda: print_line(f"{target}: {count(len(runs), 'run')}"))
