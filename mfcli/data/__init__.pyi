@@ -10,12 +10,7 @@ from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
 from .formats.parts import find_layout as find_layout
 from .frames import is_table as is_table
-from .given_ratings import (
-    RatingsLike as RatingsLike,
-    as_ratings as as_ratings,
-    pairs_from as pairs_from,
-    ratings_from as ratings_from,
-)
+from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (
     PairPiece as PairPiece,
@@ -24,6 +19,7 @@ from .pair_files import (
     schema_with as schema_with,
 )
 from .rating_files import read_ratings as read_ratings
+from .rating_forms import RatingsLike as RatingsLike, as_ratings as as_ratings
 from .ratings import (
     Ratings as Ratings,
     Scale as Scale,

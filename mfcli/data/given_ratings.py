@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -16,14 +16,10 @@ from mfcli.data.faults import stopping
 from mfcli.data.formats.columns import PAIRS, RATINGS, find_columns
 from mfcli.data.frames import frame_of
 from mfcli.data.rating_files import read_ratings
+from mfcli.data.rating_forms import RatingsLike
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, Source
-from mfcli.errors import DataError, Param, Text, UsageError
-
-RatingsLike: TypeAlias = (
-    Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
-)
-"""What `ratings_from` takes, or `Ratings`."""
+from mfcli.errors import DataError, UsageError
 
 _ROLES = ("user", "item", "rating", "timestamp")
 _FORMS = "a data frame, an Arrow table, arrays (user, item, rating) or a path"
@@ -74,31 +70,7 @@ def ratings_from(
     given = (item, rating, timestamp)
     if any(array is not None for array in given):
         table = _columns_of_arrays((table, *given))
-    return _ratings(table, "table", columns, duplicates)
-
-
-def as_ratings(value: RatingsLike, param: str) -> Ratings:
-    """Return ratings as they are, and those in another form as `ratings_from` does.
-
-    Parameters
-    ----------
-    value : Ratings, or what `ratings_from` takes
-    param : str
-        Name of the argument, for messages.
-
-    Raises
-    ------
-    DataError, UsageError
-        As `ratings_from`.
-    """
-    if isinstance(value, Ratings):
-        return value
-    try:
-        return _ratings(value, param, None, "keep-last")
-    except DataError as error:
-        if _names_a_column(error.remedy):  # which is no argument of the caller
-            error.remedy = ["make Ratings with ratings_from, and ", error.remedy]
-        raise
+    return read_given(table, "table", columns, duplicates)
 
 
 def pairs_from(
@@ -129,13 +101,10 @@ def pairs_from(
     return found["user"], found["item"]
 
 
-def _names_a_column(text: Text) -> bool:
-    if isinstance(text, Param):
-        return text.name.startswith("columns.")
-    return not isinstance(text, str) and any(map(_names_a_column, text))
-
-
-def _ratings(table: Any, place: str, columns: Mapping[str, str] | None, duplicates: str) -> Ratings:
+def read_given(
+    table: RatingsLike, place: str, columns: Mapping[str, str] | None, duplicates: str
+) -> Ratings:
+    """Read ratings as `ratings_from` does; `place` is the name of the argument, for messages."""
     if isinstance(table, tuple) and table and not _is_path(table[0]):
         table = _columns_of_arrays(table)
     if _is_path(table) or (isinstance(table, list | tuple) and any(map(_is_path, table))):

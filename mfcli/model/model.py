@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.config import Config
-from mfcli.data import Ids, Ratings, Scale, find_rows, id_array, is_table, pairs_from
+from mfcli.data import Ids, Ratings, Scale, find_rows, id_array, is_table
 from mfcli.errors import DataError, UsageError
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
@@ -69,6 +69,9 @@ class Model(StoredModel):
             if not is_table(users):
                 remedy = "give the items, or a table of users and items"
                 raise UsageError("is missing", param="items", remedy=remedy)
+            # Imported here because it loads pyarrow.compute, which training does not need.
+            from mfcli.data import pairs_from
+
             user_ids, item_ids = pairs_from(users, "users", columns)
         else:
             _check_ids(users, columns)
