@@ -18,10 +18,11 @@ from .pair_files import (
     read_pairs as read_pairs,
     schema_with as schema_with,
 )
+from .rating_arguments import as_ratings as as_ratings
 from .rating_files import read_ratings as read_ratings
-from .rating_forms import RatingsLike as RatingsLike, as_ratings as as_ratings
 from .ratings import (
     Ratings as Ratings,
+    RatingsLike as RatingsLike,
     Scale as Scale,
     Source as Source,
     concatenated as concatenated,

@@ -16,9 +16,8 @@ from mfcli.data.faults import stopping
 from mfcli.data.formats.columns import PAIRS, RATINGS, find_columns
 from mfcli.data.frames import frame_of
 from mfcli.data.rating_files import read_ratings
-from mfcli.data.rating_forms import RatingsLike
 from mfcli.data.rating_pieces import Collector, rating_piece
-from mfcli.data.ratings import Ratings, Source
+from mfcli.data.ratings import Ratings, RatingsLike, Source
 from mfcli.errors import DataError, UsageError
 
 _ROLES = ("user", "item", "rating", "timestamp")
@@ -108,7 +107,8 @@ def read_given(
     if isinstance(table, tuple) and table and not _is_path(table[0]):
         table = _columns_of_arrays(table)
     if _is_path(table) or (isinstance(table, list | tuple) and any(map(_is_path, table))):
-        return read_ratings(table, columns=columns, duplicates=duplicates)
+        paths: Any = table
+        return read_ratings(paths, columns=columns, duplicates=duplicates)
     check_reading(columns, duplicates=duplicates)
     return _from_memory(table, place, columns, duplicates)
 
@@ -145,7 +145,7 @@ def _sound(
     forms: str = _FORMS,
 ) -> _Sound:
     frame = frame_of(table, place, forms)
-    if len(frame.names) < len(needed):
+    if len(frame.names) < 2:
         got = ", ".join(map(repr, frame.names)) or "none"
         raise DataError(f"must have the columns {', '.join(needed)}, got {got}", place=place)
     positions = find_columns(place, frame.names, columns, needed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +166,12 @@ class Ratings:
             users=users,
             items=items,
         )
+
+
+RatingsLike: TypeAlias = (
+    Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
+)
+"""What `ratings_from` takes, or `Ratings`."""
 
 
 def concatenated(first: Ratings, second: Ratings) -> Ratings:

@@ -1,18 +1,9 @@
-"""The forms in which functions take ratings."""
+"""Ratings in any form, as an argument of a function."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import Any, TypeAlias
-
-from mfcli.data.ratings import Ratings
+from mfcli.data.ratings import Ratings, RatingsLike
 from mfcli.errors import DataError, Param, Text
-
-RatingsLike: TypeAlias = (
-    Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
-)
-"""What `ratings_from` takes, or `Ratings`."""
 
 
 def as_ratings(value: RatingsLike, param: str) -> Ratings:
