@@ -115,9 +115,9 @@ class _MetricsRecord(Record):
         del values["draws"]  # thousands of numbers, for comparisons only
         return {"format": self.FORMAT, **values}
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write the metrics as JSON, replacing the file atomically."""
-        with replacing_file(path, Metrics, FoldMetrics) as temporary:
+        with replacing_file(Path(path), Metrics, FoldMetrics) as temporary:
             write_record(temporary, self)
 
 
