@@ -151,10 +151,13 @@ def _sound(
     positions = find_columns(place, frame.names, columns, needed)
     names = {role: frame.names[position] for role, position in positions.items()}
     arrays = {role: frame.column(position, role) for role, position in positions.items()}
+    rows = len(arrays["user"])
+    if not rows and needed == RATINGS:  # first: a column without values has no type
+        raise DataError("holds no rating", place=place)
     stop = stopping(lambda number: f"{place}: row {number}")
     sound = sound_columns(place, names, arrays, stop)
     size = sum(array.get_total_buffer_size() for array in arrays.values())
-    return _Sound(sound, names, len(arrays["user"]), size)
+    return _Sound(sound, names, rows, size)
 
 
 def _from_memory(
@@ -163,8 +166,6 @@ def _from_memory(
     sound = _sound(table, place, columns, RATINGS)
     collected = Collector()
     collected.add(rating_piece(sound.columns))
-    if not sound.rows:
-        raise DataError("holds no rating", place=place)
 
     def place_of(row: int) -> str:  # given its position from 0
         return f"{place}: row {row + 1}"
