@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import mfcli
-from mfcli.data import Ratings
+from mfcli.data import Ratings, is_table
 
 FRAME = pd.DataFrame(
     {"user": ["a", "b", "a"], "item": [1, 2, 2], "rating": [3.0, 4, 5], "ts": [7, 8, 9]}
@@ -72,6 +72,24 @@ class Exported:
 )
 def test_tables_of_all_kinds(table: Any) -> None:
     assert rows(mfcli.ratings_from(table)) == EXPECTED
+
+
+class ExportedColumn(Exported):
+    """A Series of another library, which exports itself as a table does."""
+
+    dtype = "int64"
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.chunked_array([FRAME["item"]]).__arrow_c_stream__(requested_schema)
+
+
+def test_a_column_of_another_library_is_no_table() -> None:
+    assert is_table(Exported())
+    assert is_table(FRAME.rename(columns={"ts": "dtype"}))
+    assert not is_table(ExportedColumn())
+    assert not is_table(FRAME["item"])
+    ratings = mfcli.ratings_from(FRAME["user"], ExportedColumn(), FRAME["rating"])
+    assert ratings.items.ids.to_pylist() == [1, 2]
 
 
 def test_columns_can_be_named() -> None:

@@ -57,10 +57,11 @@ def frame_of(table: Any, param: str, forms: str) -> Frame:
 
 def is_table(value: Any) -> bool:
     """Return whether `frame_of` takes a value, as far as its type tells."""
-    series = hasattr(value, "iloc") and not hasattr(value, "columns")
-    array = isinstance(value, Array)
-    known = isinstance(value, Mapping) or hasattr(value, "iloc")
-    return (known or hasattr(value, "__arrow_c_stream__")) and not (series or array)
+    # One column is no table, although a Series of pandas or polars also exports itself. The type is
+    # asked, since a data frame has an attribute for each of its columns.
+    is_column = hasattr(type(value), "dtype") or isinstance(value, Array)
+    is_known = isinstance(value, Mapping) or hasattr(value, "iloc")
+    return (is_known or hasattr(value, "__arrow_c_stream__")) and not is_column
 
 
 def column_of(values: Any, param: str) -> Array:
