@@ -31,6 +31,10 @@ for same in (
 ):
     assert len(same) == len(ratings)
 
+# %% Checks: what the ratings are, and what may be wrong with them
+report: mfcli.Report = mfcli.check(ratings)
+print(f"{report.density:.1%} of all pairs are rated; warnings: {len(report.warnings)}")
+
 # %% Splits: at random, in folds, or given; all functions take ratings in any of these forms
 parts: mfcli.Split = mfcli.split(frame, mfcli.Config(valid=0.1))
 folds: mfcli.Folds = mfcli.split(ratings, folds=3)
@@ -106,6 +110,7 @@ for attempt in (
     lambda: mfcli.split(frame.rename(columns={"rating": "stars out of five"})),
     lambda: mfcli.recommend(model, "nobody"),
     lambda: mfcli.fit(parts, mfcli.Config(k=0)),
+    lambda: mfcli.fetch_movielens("ml-lastest-small"),
 ):
     try:
         attempt()

@@ -1,3 +1,4 @@
+from .checks import Report as Report, check as check
 from .config import Config as Config
 from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
 from .errors import MfcliError as MfcliError, MfcliWarning as MfcliWarning
@@ -11,6 +12,7 @@ from .evaluation import (
     evaluate as evaluate,
 )
 from .exports import export as export
+from .fetch import fetch_movielens as fetch_movielens
 from .model import (
     FoldedUsers as FoldedUsers,
     Model as Model,

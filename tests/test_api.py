@@ -470,6 +470,8 @@ def calls(
         (lambda: mfcli.tune(split, minutes=0), "minutes must be above 0, got 0"),
         (lambda: mfcli.tune(split, space=wrong), "space must be a mapping or a path, got 7"),
         (lambda: mfcli.tune(split, space={"kk": 1}), "unknown setting 'kk'"),
+        (lambda: mfcli.check(wrong), "ratings must be a data frame, an Arrow table, arrays (user"),
+        (lambda: mfcli.check(split.train, wrong), "config must have the type Config, got int"),
         (lambda: mfcli.recommended_config(wrong), "split must have the type Split, got int; make"),
     ]
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"training"},
     {"evaluation"},
     {"search"},
-    {"check", "exports", "predict", "fetch", "show"},
+    {"checks", "exports", "predict", "fetch", "show"},
     {"plots"},
     {"sklearn"},
     {"cli"},
@@ -52,7 +52,7 @@ IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock", "sklearn"}
 
 # fmt: off
 INTERFACES: dict[str, list[str]] = {
- "check": ["DataWarning", "Report", "check", "serious_warnings"],
+ "checks": ["DataWarning", "Report", "check", "serious_warnings"],
  "cli": ["app", "run_until_signal"],
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_new", "checked", "read_config", "read_settings",
