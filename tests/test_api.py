@@ -380,6 +380,7 @@ def test_compare_takes_metrics_and_paths(
     assert [*mfcli.compare(["runs/a", Path("runs/b/metrics.json")]).runs] == ["a", "b"]
     assert [*mfcli.compare(["runs/a", metrics]).runs] == ["a", "run 2"]
     compared = mfcli.compare({"one": metrics, "two": "runs/a"})
+    assert [*compared.to_pandas()] == ["measure", "one", "two"]
     difference = compared.difference("rmse", "two")
     assert difference is not None
     assert difference.value == 0
@@ -438,6 +439,34 @@ def test_tune_tries_the_recommended_settings(
     tuned = mfcli.tune(split, mfcli.Config(epochs=1, lr=1e-6), trials=1)
     assert tuned.config.optimizer == "gibbs"
     assert tuned.title.startswith("Settings of mfcli init")
+
+
+def test_evaluate_takes_anything_that_is_ratings(
+    fitted: mfcli.Fit, split: mfcli.Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    test, config = split.test, mfcli.Config(resamples=0)
+    frame = pd.DataFrame({"user": test.user, "item": test.item, "rating": test.rating})
+    frame.to_csv("new.csv", index=False)
+    expected = mfcli.evaluate(fitted.model, split, config).measures["rmse"]
+    for on in (test, frame, "new.csv", Path("new.csv")):
+        measured = mfcli.evaluate(fitted.model, split, config, on=on).measures["rmse"]
+        assert measured == pytest.approx(expected)
+
+
+def test_results_describe_themselves(fitted: mfcli.Fit, metrics: mfcli.Metrics) -> None:
+    """In a notebook, a result is shown in a few lines, without its arrays."""
+    assert repr(fitted.history) == "History(3 epochs of loss, mse, val_loss, val_mse, seconds)"
+    assert repr(fitted).startswith("Fit(Model(k=3, 60 users, 40 items); 3 epochs: loss 0.")
+    assert repr(metrics).startswith("Metrics(rmse 0.")
+    compared = mfcli.compare([metrics, metrics])
+    rmse = f"{metrics.measures['rmse']:.4f}"
+    assert repr(compared).splitlines()[:2] == [
+        "Comparison of run 1, run 2",
+        f"rmse: {rmse}, {rmse}",
+    ]
+    folds = mfcli.FoldMetrics.of([metrics, metrics])
+    assert repr(folds).startswith(f"FoldMetrics(2 folds, means rmse {rmse}, mse ")
 
 
 def calls(

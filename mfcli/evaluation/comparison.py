@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from mfcli.errors import ArtifactError, Param, UsageError
 from mfcli.evaluation.bootstrap import Interval, interval
@@ -95,6 +96,22 @@ class Comparison:
         # The same seed and number of users give the same resamples, so draws correspond one to one.
         is_paired = self.same_protocol and len(draws[0]) == len(draws[1])
         return Difference(own - firsts, interval(draws[1] - draws[0]) if is_paired else None)
+
+    def __repr__(self) -> str:
+        lines = [f"Comparison of {', '.join(self.runs)}"]
+        for name, values in self.measures.items():
+            lines.append(f"{name}: {', '.join(map(MEASURES[name].text, values))}")
+        return "\n".join(lines)
+
+    def to_arrow(self) -> pa.Table:
+        """Return a row for each measure: `measure`, and a column for each run by its name."""
+        rows = zip(*self.measures.values(), strict=True)
+        columns = dict(zip(self.runs, map(list, rows), strict=True))
+        return pa.table({"measure": list(self.measures), **columns})
+
+    def to_pandas(self) -> Any:
+        """Return the table of `to_arrow` as a pandas DataFrame."""
+        return self.to_arrow().to_pandas()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain values."""

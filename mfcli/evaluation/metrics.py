@@ -12,6 +12,7 @@ import numpy as np
 from mfcli.errors import ArtifactError
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.breakdown import Breakdown, GroupError
+from mfcli.evaluation.measures import MEASURES
 from mfcli.splits import ScaleSection
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
 from mfcli.types import Doubles
@@ -170,6 +171,9 @@ class Metrics(_MetricsRecord):
             if baseline.gain is None:
                 raise ValueError(f"has no baselines.{name}.gain")
 
+    def __repr__(self) -> str:
+        return f"Metrics({_shown(self.measures)})"
+
     @property
     def protocols(self) -> list[Protocol]:
         """The protocol of each evaluation."""
@@ -246,6 +250,9 @@ class FoldMetrics(_MetricsRecord):
             draws=rounded(draws),
         )
 
+    def __repr__(self) -> str:
+        return f"FoldMetrics({len(self.folds)} folds, means {_shown(self.measures)})"
+
     @property
     def protocols(self) -> list[Protocol]:
         """The protocol of each fold's evaluation."""
@@ -255,6 +262,10 @@ class FoldMetrics(_MetricsRecord):
     def training(self) -> Settings:
         """The settings that the training of each fold used."""
         return self.folds[0].training
+
+
+def _shown(measures: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {MEASURES[name].text(value)}" for name, value in measures.items())
 
 
 def _check_present(field: str, measures: Mapping[str, float | None]) -> None:

@@ -7,6 +7,5 @@ from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,
     listed_rows as listed_rows,
-    trained_row as trained_row,
     with_titles as with_titles,
 )
