@@ -7,8 +7,8 @@
     metrics = mfcli.evaluate(fitted.model, parts, ranking=True)
     table = mfcli.recommend(fitted.model, 42, exclude=parts)
 
-The names are listed in `__init__.pyi`. They are loaded when they are first used. `mfcli.sklearn` has
-an estimator for scikit-learn.
+The names are listed in `__init__.pyi`. They are loaded when they are first used.
+`mfcli.sklearn` has an estimator for scikit-learn.
 """
 
 __version__ = "0.1.0"

@@ -482,7 +482,7 @@ def calls(
         (lambda: mfcli.recommend(model, 3, exclude=7), "exclude must be a data frame, an Arrow t"),
         (lambda: mfcli.recommend(model, 3, items=[777]), "items: 1 of 1 are not among the model'"),
         (lambda: mfcli.similar(model, "x"), "item 'x' is not among the model's 40 items"),
-        (lambda: mfcli.similar(model, 3, n=wrong / 2), "n must have the type Integral, got float"),
+        (lambda: mfcli.similar(model, 3, n=wrong / 2), "n must be a whole number, got 3.5"),
         (lambda: mfcli.similar(model, 3, users=True, titles="t"), "titles are those of items; om"),
         (lambda: mfcli.fold_in(wrong, wrong), "model must have the type Model, got int; load one"),
         (lambda: mfcli.fold_in(model, 7), "ratings must be a data frame, an Arrow table, arrays "),

@@ -78,7 +78,7 @@ INTERFACES: dict[str, list[str]] = {
            "top_of_order", "trained_pairs", "warn_untrained", "write_keras_file"],
  "plots": ["check_suffix", "plot", "plot_histories", "plot_metrics", "plot_search"],
  "predict": ["PairCounts", "Predictor", "all_rows", "candidates", "listed_rows", "predict_file",
-             "predict_named", "recommend", "similar", "with_titles"],
+             "predict_named", "recommend", "similar", "trained_row", "with_titles"],
  "search": ["Attempt", "Candidate", "LARGE", "Search", "Tuned", "advise", "better_candidate",
             "default_space", "found_candidate", "importance_of", "read_space",
             "recommended_candidate", "recommended_config", "settings_from", "space_for",

@@ -7,5 +7,6 @@ from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,
     listed_rows as listed_rows,
+    trained_row as trained_row,
     with_titles as with_titles,
 )

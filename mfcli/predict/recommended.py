@@ -147,7 +147,8 @@ def similar(
 
 
 def _check_count(value: int, param: str, least: int) -> None:
-    check_type(value, numbers.Integral, param)  # also one of NumPy
+    if not isinstance(value, numbers.Integral):  # also one of NumPy
+        raise UsageError("must be a whole number", param=param, value=value)
     if value < least:
         raise UsageError(f"must be at least {least}", param=param, value=value)
 
