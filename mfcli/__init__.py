@@ -2,11 +2,13 @@
 
     import mfcli
 
-    parts = mfcli.split(mfcli.read_ratings("data.csv"), mfcli.Config(valid=0.1))
+    parts = mfcli.split("data.csv", mfcli.Config(valid=0.1))  # or a data frame, Arrow, arrays
     fitted = mfcli.fit(parts, mfcli.Config(reg=1e-4))
     metrics = mfcli.evaluate(fitted.model, parts, ranking=True)
+    table = mfcli.recommend(fitted.model, 42, exclude=parts)
 
 The names are listed in `__init__.pyi`. They are loaded when they are first used.
+`mfcli.sklearn` has an estimator for scikit-learn.
 """
 
 __version__ = "0.1.0"

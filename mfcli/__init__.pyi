@@ -1,11 +1,31 @@
+from .checks import Report as Report, check as check
 from .config import Config as Config
 from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
 from .errors import MfcliError as MfcliError, MfcliWarning as MfcliWarning
-from .evaluation import Metrics as Metrics, evaluate as evaluate
-from .model import Model as Model
+from .evaluation import (
+    Comparison as Comparison,
+    CrossValidation as CrossValidation,
+    FoldMetrics as FoldMetrics,
+    Metrics as Metrics,
+    compare as compare,
+    cross_validate as cross_validate,
+    evaluate as evaluate,
+)
+from .exports import export as export
+from .fetch import fetch_movielens as fetch_movielens
+from .model import (
+    FoldedUsers as FoldedUsers,
+    Model as Model,
+    extended as extended,
+    fold_in as fold_in,
+)
+from .plots import plot as plot
+from .predict import recommend as recommend, similar as similar
+from .search import Tuned as Tuned, recommended_config as recommended_config, tune as tune
 from .splits import (
     Folds as Folds,
     Split as Split,
+    read_folds as read_folds,
     read_split as read_split,
     split as split,
     write_split as write_split,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import pydoc
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from planted import planted_split
 
 import mfcli
 from mfcli.data import Vocabulary
+from mfcli.search import outcome, spaces as tuning_spaces, tuning
 from mfcli.training.loop import start
 
 
@@ -139,19 +142,373 @@ def test_ratings_from_tables_in_memory(tmp_path: Path) -> None:
 
 
 def test_wrong_types_are_named(split: mfcli.Split, model: mfcli.Model) -> None:
-    frame: Any = pd.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
     config: Any = {"k": 3}
     wrong: list[tuple[Callable[[], Any], str]] = [
-        (lambda: mfcli.split(frame), "ratings must have the type Ratings, got DataFrame; use r"),
+        (lambda: mfcli.split(7), "ratings must be a data frame, an Arrow table, arrays (use"),
         (lambda: mfcli.fit(split.train), "split must have the type Split, got Ratings; make one "),
         (lambda: mfcli.fit(split, config), "config must have the type Config, got dict"),
         (lambda: mfcli.evaluate(model, split.train), "split must have the type Split, got Ratings; "
          "give a split, and these ratings as on"),
         (lambda: mfcli.evaluate("model", split), "model must have the type Model, got str; load o"),
-        (lambda: mfcli.evaluate(model, split, on=frame), "on must be one of train, test, valid, o"),
+        (lambda: mfcli.evaluate(model, split, on=7), "on must be a data frame, an Arrow table, ar"),
+        (lambda: mfcli.evaluate(model, split, on="tset"), "on must be one of train, test, valid, "),
         (lambda: mfcli.split(split.train, config), "config must have the type Config, got dict"),
     ]  # fmt: skip
     for call, message in wrong:
+        with pytest.raises(mfcli.MfcliError) as caught:
+            call()
+        assert str(caught.value).startswith(message)
+
+
+# Splits
+
+
+def test_a_split_of_given_parts(split: mfcli.Split) -> None:
+    frame = pd.DataFrame({"user": [1, 1, 2, 3], "item": [1, 2, 1, 9], "rating": [3.0, 4, 5, 1]})
+    made = mfcli.Split.of(frame[:2], (["b"], [1], [5.0]), frame[3:])
+    assert {name: len(part) for name, part in made.parts.items()} == {
+        "train": 2,
+        "test": 1,
+        "valid": 1,
+    }
+    assert made.train.users.ids.to_pylist() == ["1", "b", "3"]  # text in one part, so in all
+    assert made.train.users.counts.tolist() == [2, 0, 0]
+    assert made.scale == (1, 5, 1)
+    assert repr(made) == "Split(train 2, test 1, valid 1; 3 users, 3 items)"
+    again = mfcli.Split.of(split.train, split.test)
+    np.testing.assert_array_equal(again.test.rating, split.test.rating)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"test": ([1], [1], [2])}, "1 pairs of a user and an item are in train and in test; "),
+        ({"valid": ([2], [2], [2])}, "1 pairs of a user and an item are in test and in valid; "),
+        ({"test": 7}, "test must be a data frame, an Arrow table, arrays (user, item, rating) o"),
+        ({"valid": ([1, 1], [8, 9], [5, None])}, "valid: row 2: rating is null"),
+        ({"test": ([], [], [])}, "test: holds no rating"),
+    ],
+)
+def test_given_parts_are_checked(parts: dict[str, Any], message: str) -> None:
+    given: dict[str, Any] = {"train": ([1, 1], [1, 2], [3, 4]), "test": ([2], [2], [5])}
+    with pytest.raises(mfcli.MfcliError) as caught:
+        mfcli.Split.of(**given | parts)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_written_split_of_given_parts_is_read(tmp_path: Path, split: mfcli.Split) -> None:
+    mfcli.write_split(tmp_path / "split", mfcli.Split.of(split.train, split.test))
+    again = mfcli.read_split(tmp_path / "split")
+    assert again.strategy == {"name": "given"}
+    np.testing.assert_array_equal(again.train.rating, split.train.rating)
+
+
+def test_split_takes_anything_that_is_ratings_and_makes_folds() -> None:
+    arrays = ([1, 1, 2, 3], [1, 2, 1, 9], [3.0, 4, 5, 1])
+    folds = mfcli.split(arrays, folds=2)
+    assert isinstance(folds, mfcli.Folds)
+    assert [len(fold.test) for fold in folds] == [2, 2]
+    by_config = mfcli.split(arrays, mfcli.Config(strategy="k-fold", folds=2))
+    np.testing.assert_array_equal(folds[1].test.rating, by_config[1].test.rating)
+    assert len(mfcli.split(arrays).train) == 3
+    with pytest.raises(mfcli.MfcliError, match="folds must be at least 2"):
+        mfcli.split(arrays, folds=1)
+    with pytest.raises(mfcli.MfcliError, match="got 2 folds; train on each of the folds, or use c"):
+        mfcli.fit(folds)  # type: ignore[arg-type]  # the mistake that is tested
+
+
+# Models
+
+
+def test_users_and_items_are_tables(model: mfcli.Model) -> None:
+    frame = model.items.to_pandas()
+    assert [*frame] == ["id", "count", "bias", "factors"]
+    assert frame["id"].tolist()[:2] == ["i0", "i1"]
+    np.testing.assert_array_equal(frame["count"], model.items.counts)
+    np.testing.assert_array_equal(frame["bias"], model.item_biases)
+    np.testing.assert_array_equal(np.stack(frame["factors"].tolist()), model.item_factors)
+    table = pa.table(model.users)  # by the protocol that polars and others use, too
+    assert table.schema.names == [*frame]
+    assert table["factors"].type == pa.list_(pa.float32(), 3)
+    assert repr(model.users) == "Vocabulary(60 int64 ids; columns id, count, bias, factors)"
+    assert repr(model) == "Model(k=3, 60 users, 40 items)"
+
+
+def test_tables_of_a_changed_model_have_its_weights(model: mfcli.Model) -> None:
+    changed = model.with_tables({"user_biases": np.full(60, 2, np.float32)})
+    assert changed.users.to_pandas()["bias"].unique().tolist() == [2]
+    # Vocabularies with other rows have no weights.
+    assert model.users.counting(np.array([1], np.int32)).to_arrow().column_names == ["id", "count"]
+
+
+def test_predictions_for_a_table_of_pairs(model: mfcli.Model) -> None:
+    frame = pd.DataFrame({"movieId": ["i1", "i2", "x"], "userId": [100, 101, 102], "seen": 1})
+    expected = model.predict(frame["userId"], frame["movieId"])
+    for table in (frame, pa.table(frame), frame.to_dict("list")):
+        np.testing.assert_array_equal(model.predict(table), expected)
+    renamed = frame.rename(columns={"userId": "who"})
+    np.testing.assert_array_equal(model.predict(renamed, columns={"user": "who"}), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"users": 100}, "items is missing; give the items, or a table of users and items"),
+        ({"users": {"user": [1]}}, "users: must have the columns user, item, got 'user'"),
+        ({"users": {"who": [1], "item": [1]}}, "users: has no user column; its columns are who, "),
+        ({"users": {"user": [None], "item": [1]}}, "users: row 1: user is null"),
+        ({"users": {"user": [1], "item": [1]}, "items": 3}, "items is not used with a table of p"),
+        ({"users": 1, "items": 3, "columns": {"user": "x"}}, "columns is used only with a table"),
+        ({"users": 1.5, "items": 3}, "users: ids must be integers or text, got 1.5"),
+        ({"users": 1, "items": None, "columns": {"usr": "x"}}, "items is missing"),
+    ],
+)
+def test_errors_of_predictions_name_the_argument(
+    model: mfcli.Model, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(mfcli.MfcliError) as caught:
+        model.predict(**arguments)
+    assert str(caught.value).startswith(message)
+
+
+# What the commands do
+
+
+@pytest.fixture(scope="module")
+def fitted(split: mfcli.Split) -> mfcli.Fit:
+    return mfcli.fit(split, mfcli.Config(k=3, epochs=3))
+
+
+@pytest.fixture(scope="module")
+def metrics(fitted: mfcli.Fit, split: mfcli.Split) -> mfcli.Metrics:
+    return mfcli.evaluate(fitted.model, split, mfcli.Config(resamples=20))
+
+
+def test_the_help_of_fit_fits_on_a_screen() -> None:
+    text = pydoc.plain(pydoc.render_doc(mfcli.fit, "%s"))
+    lines = [line for long in text.strip().splitlines() for line in textwrap.wrap(long, 80) or [""]]
+    assert len(lines) <= 24
+
+
+def test_settings_are_shown_if_they_are_not_the_defaults() -> None:
+    assert repr(mfcli.Config()) == "Config()"
+    assert repr(mfcli.Config(k=3, optimizer="gibbs")) == "Config(k=3, optimizer='gibbs')"
+
+
+def test_recommend_omits_what_is_excluded(fitted: mfcli.Fit, split: mfcli.Split) -> None:
+    model = fitted.model
+    rated = {
+        (user, item)
+        for part in split.parts.values()
+        for user, item in zip(part.user.tolist(), part.item.tolist(), strict=True)
+    }
+    table = mfcli.recommend(model, [3, 4], 40, exclude=split).to_pandas()
+    found = set(zip(table["user"], table["item"], strict=True))
+    assert not found & rated
+    assert len(found | {pair for pair in rated if pair[0] in (3, 4)}) == 80
+    frame = pd.DataFrame({"user": [3, 3], "item": [5, 6], "rating": 4.0})
+    assert len(mfcli.recommend(model, 3, 40, exclude=frame)) == 38
+    everyone = mfcli.recommend(model, n=1)
+    assert everyone["user"].to_pylist() == model.users.ids.to_pylist()
+
+
+def test_recommendations_are_clipped_in_the_order_of_the_predictions(split: mfcli.Split) -> None:
+    model = replace(start(split, mfcli.Config(k=3)), mu=split.scale.max)
+    table = mfcli.recommend(model, 3, 40).to_pandas()
+    raw = mfcli.recommend(model, 3, 40, clip=False).to_pandas()
+    assert table["item"].tolist() == raw["item"].tolist()
+    assert raw["prediction"].is_monotonic_decreasing
+    np.testing.assert_array_equal(table["prediction"], raw["prediction"].clip(*split.scale[:2]))
+    assert (table["prediction"] < raw["prediction"]).any()
+
+
+def test_recommend_some_items(fitted: mfcli.Fit, tmp_path: Path) -> None:
+    model = fitted.model
+    (tmp_path / "titles.csv").write_text("item,title\n5,Heat\n6,Babe\n")
+    with pytest.warns(mfcli.MfcliWarning, match="items: 1 of 3 are not among the model's 40 items"):
+        table = mfcli.recommend(model, 3, items=[5, 6, 77], titles=tmp_path / "titles.csv")
+    assert set(zip(*(table[name].to_pylist() for name in ("item", "title")), strict=True)) == {
+        (5, "Heat"),
+        (6, "Babe"),
+    }
+    often = int(np.argmax(model.items.counts))
+    least = int(model.items.counts.max())
+    assert often in mfcli.recommend(model, 3, 40, min_count=least)["item"].to_pylist()
+    assert len(mfcli.recommend(model, 3, 40, min_count=least + 1)) == 0
+
+
+def test_similar_lists_items_and_users(fitted: mfcli.Fit, tmp_path: Path) -> None:
+    model = fitted.model
+    (tmp_path / "titles.csv").write_text("".join(f"{n},film {n}\n" for n in range(40)))
+    table = mfcli.similar(model, 5, 3, titles=tmp_path / "titles.csv").to_pandas()
+    assert [*table] == ["rank", "item", "cosine", "title"]
+    q = model.item_factors
+    nearest = np.argsort(-(q @ q[5]) / np.linalg.norm(q, axis=1))
+    assert table["item"].tolist() == [n for n in nearest if n != 5][:3]
+    assert table["title"].tolist() == [f"film {n}" for n in table["item"]]
+    assert [*mfcli.similar(model, "5", users=True).to_pandas()] == ["rank", "user", "cosine"]
+
+
+def test_fold_in_uses_the_validation_error(fitted: mfcli.Fit) -> None:
+    new = (["anna", "anna"], [5, 6], [1.0, 5.0])
+    folded = mfcli.fold_in(fitted.model, new)
+    same = mfcli.fold_in(fitted.model, new, fitted.losses["val_mse"])
+    np.testing.assert_array_equal(folded.model.user_factors, same.model.user_factors)
+    assert folded.model.users.to_pandas()["count"].tolist() == [2]
+    assert len(mfcli.extended(fitted.model, folded).users) == 61
+    with pytest.raises(mfcli.MfcliError, match="model has no validation error; train again, or gi"):
+        mfcli.fold_in(replace(fitted.model, losses={}), new)
+
+
+def test_export_returns_what_it_wrote(
+    fitted: mfcli.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = mfcli.export(fitted.model, "npz")
+    assert done.out == Path("export/model.npz")
+    assert done.bytes == done.out.stat().st_size
+    assert mfcli.export(fitted.model, "csv", "tables").out == Path("tables")
+
+
+def test_compare_takes_metrics_and_paths(
+    fitted: mfcli.Fit, metrics: mfcli.Metrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        fitted.write(f"runs/{name}")
+        metrics.write(f"runs/{name}/metrics.json")
+    assert [*mfcli.compare(["runs/a", Path("runs/b/metrics.json")]).runs] == ["a", "b"]
+    assert [*mfcli.compare(["runs/a", metrics]).runs] == ["a", "run 2"]
+    compared = mfcli.compare({"one": metrics, "two": "runs/a"})
+    assert [*compared.to_pandas()] == ["measure", "one", "two"]
+    difference = compared.difference("rmse", "two")
+    assert difference is not None
+    assert difference.value == 0
+
+
+def test_plot_takes_results_and_paths(
+    fitted: mfcli.Fit, metrics: mfcli.Metrics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fitted.write("run")
+    metrics.write("run/metrics.json")
+    assert mfcli.plot({"a": fitted, "b": fitted.history, "c": "run"}) == Path("history.png")
+    assert mfcli.plot([fitted, "run"], "two.svg", rmse=True, title="Two") == Path("two.svg")
+    assert mfcli.plot("run/metrics.json") == Path("metrics.png")
+    direct, named = Path("direct.svg"), Path("named.svg")
+    mfcli.plot(metrics, direct)
+    mfcli.plot("run/metrics.json", named)
+    assert direct.read_bytes() == named.read_bytes()
+    assert Path("two.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_tune_finds_settings_to_fit(split: mfcli.Split, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    space = {"k": {"low": 1, "high": 4}, "epochs": [1, 20], "reg": 0}
+    tuned = mfcli.tune(
+        split,
+        mfcli.Config(seed=1, lr=0.05),
+        trials=9,
+        space=space,
+        storage=tmp_path / "search.jsonl",
+        on_trial=seen.append,
+    )
+    assert len(seen) == len(tuned.attempts) == 9
+    assert tuned.config.epochs == 20
+    assert (tuned.config.seed, tuned.config.lr) == (1, 0.05)
+    assert tuned.rmse == min(one.rmse for one in tuned.attempts if one.is_complete)
+    assert mfcli.plot(tuned, tmp_path / "search.png").is_file()
+    (tmp_path / "space.toml").write_text("k = {low = 1, high = 4}\nepochs = [1, 20]\nreg = 0\n")
+    resumed = mfcli.tune(
+        split,
+        mfcli.Config(seed=1, lr=0.05),
+        trials=9,
+        space=tmp_path / "space.toml",
+        storage=str(tmp_path / "search.jsonl"),
+    )
+    assert resumed.config == tuned.config
+
+
+def test_tune_tries_the_recommended_settings(
+    split: mfcli.Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless they take longer than the time that there is."""
+    small = mfcli.Config(k=2, optimizer="gibbs", epochs=4)
+    monkeypatch.setattr(tuning, "space_for", lambda split, path: {"k": tuning_spaces.Choice((2,))})
+    monkeypatch.setattr(outcome, "recommended_config", lambda split, base: small)
+    tuned = mfcli.tune(split, mfcli.Config(epochs=1, lr=1e-6), trials=1)
+    assert tuned.config.optimizer == "gibbs"
+    assert tuned.title.startswith("Settings of mfcli init")
+
+
+def test_evaluate_takes_anything_that_is_ratings(
+    fitted: mfcli.Fit, split: mfcli.Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    test, config = split.test, mfcli.Config(resamples=0)
+    frame = pd.DataFrame({"user": test.user, "item": test.item, "rating": test.rating})
+    frame.to_csv("new.csv", index=False)
+    expected = mfcli.evaluate(fitted.model, split, config).measures["rmse"]
+    for on in (test, frame, "new.csv", Path("new.csv")):
+        measured = mfcli.evaluate(fitted.model, split, config, on=on).measures["rmse"]
+        assert measured == pytest.approx(expected)
+
+
+def test_results_describe_themselves(fitted: mfcli.Fit, metrics: mfcli.Metrics) -> None:
+    """In a notebook, a result is shown in a few lines, without its arrays."""
+    assert repr(fitted.history) == "History(3 epochs of loss, mse, val_loss, val_mse, seconds)"
+    assert repr(fitted).startswith("Fit(Model(k=3, 60 users, 40 items); 3 epochs: loss 0.")
+    assert repr(metrics).startswith("Metrics(rmse 0.")
+    compared = mfcli.compare([metrics, metrics])
+    rmse = f"{metrics.measures['rmse']:.4f}"
+    assert repr(compared).splitlines()[:2] == [
+        "Comparison of run 1, run 2",
+        f"rmse: {rmse}, {rmse}",
+    ]
+    folds = mfcli.FoldMetrics.of([metrics, metrics])
+    assert repr(folds).startswith(f"FoldMetrics(2 folds, means rmse {rmse}, mse ")
+
+
+def calls(
+    split: mfcli.Split, model: mfcli.Model, metrics: mfcli.Metrics
+) -> list[tuple[Callable[[], Any], str]]:
+    """Return calls with a wrong argument, and how their messages begin."""
+    wrong: Any = 7
+    return [
+        (lambda: mfcli.recommend("m", 1), "model must have the type Model, got str; load one with"),
+        (lambda: mfcli.recommend(model, "x"), "user 'x' is not among the model's 60 users"),
+        (lambda: mfcli.recommend(model, 3, 0), "n must be at least 1, got 0"),
+        (lambda: mfcli.recommend(model, 3, min_count=-1), "min_count must be at least 0, got -1"),
+        (lambda: mfcli.recommend(model, 3, exclude=7), "exclude must be a data frame, an Arrow t"),
+        (lambda: mfcli.recommend(model, 3, items=[777]), "items: 1 of 1 are not among the model'"),
+        (lambda: mfcli.similar(model, "x"), "item 'x' is not among the model's 40 items"),
+        (lambda: mfcli.similar(model, 3, n=wrong / 2), "n must be a whole number, got 3.5"),
+        (lambda: mfcli.similar(model, 3, users=True, titles="t"), "titles are those of items; om"),
+        (lambda: mfcli.fold_in(wrong, wrong), "model must have the type Model, got int; load one"),
+        (lambda: mfcli.fold_in(model, 7), "ratings must be a data frame, an Arrow table, arrays "),
+        (lambda: mfcli.export(wrong, "npz"), "model must have the type Model, got int; load one "),
+        (lambda: mfcli.export(model, "x"), "format must be keras, savedmodel, npz, csv, parquet,"),
+        (lambda: mfcli.compare({"a": metrics}), "runs must be at least two runs, got 1"),
+        (lambda: mfcli.compare("runs/a"), "runs must be a mapping or a sequence, got 'runs/a'"),
+        (lambda: mfcli.compare([metrics, wrong]), "runs['run 2'] must be metrics or a path, got "),
+        (lambda: mfcli.plot(wrong), "results must be a result of fit, evaluate or tune, or a path"),
+        (lambda: mfcli.plot([]), "results must be at least one result, got none"),
+        (lambda: mfcli.plot(metrics, rmse=True), "rmse is used only for histories; omit it"),
+        (lambda: mfcli.tune(wrong), "split must have the type Split, got int; make one with spli"),
+        (lambda: mfcli.tune(split, trials=0), "trials must be at least 1, got 0"),
+        (lambda: mfcli.tune(split, minutes=0), "minutes must be above 0, got 0"),
+        (lambda: mfcli.tune(split, space=wrong), "space must be a mapping or a path, got 7"),
+        (lambda: mfcli.tune(split, space={"kk": 1}), "unknown setting 'kk'"),
+        (lambda: mfcli.check(wrong), "ratings must be a data frame, an Arrow table, arrays (user"),
+        (lambda: mfcli.check(split.train, wrong), "config must have the type Config, got int"),
+        (lambda: mfcli.recommended_config(wrong), "split must have the type Split, got int; make"),
+    ]
+
+
+def test_every_error_names_the_argument(
+    split: mfcli.Split, fitted: mfcli.Fit, metrics: mfcli.Metrics
+) -> None:
+    for call, message in calls(split, fitted.model, metrics):
         with pytest.raises(mfcli.MfcliError) as caught:
             call()
         assert str(caught.value).startswith(message)

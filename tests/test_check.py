@@ -13,9 +13,9 @@ import pytest
 from conftest import Run
 from planted import make_ratings, planted_ratings
 
-from mfcli.check import Report, check, serious_warnings
-from mfcli.check.activity import IdExamples
-from mfcli.check.rating_values import ValueBin
+from mfcli.checks import Report, check, serious_warnings
+from mfcli.checks.activity import IdExamples
+from mfcli.checks.rating_values import ValueBin
 from mfcli.config import Config
 from mfcli.data import Ratings, Source, Vocabulary, read_ratings
 from mfcli.errors import Param

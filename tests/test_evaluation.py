@@ -215,7 +215,7 @@ def test_impossible_requests_are_refused(sparse: Split, model: Model) -> None:
         ArtifactError, match=r"has no validation ratings; split again with valid=0.1"
     ):
         evaluate(model, sparse, on="valid")
-    with pytest.raises(UsageError, match="on must be one of train, test, valid, or Ratings"):
+    with pytest.raises(UsageError, match="on must be one of train, test, valid, or other ratings"):
         evaluate(model, sparse, on="dev")
     with pytest.raises(UsageError, match="exclude the training ratings; use test or valid"):
         evaluate(model, sparse, on="train", ranking=True)

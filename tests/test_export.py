@@ -22,8 +22,8 @@ from keras_files import keras_twin, layout, plain
 from mfcli.cli.commands.export import export as command
 from mfcli.config import Config
 from mfcli.data import Scale, Vocabulary
-from mfcli.export import FORMATS, export
-from mfcli.export.vectors import rating_vectors
+from mfcli.exports import FORMATS, export
+from mfcli.exports.vectors import rating_vectors
 from mfcli.model import Model
 
 INTEGERS = [-1, 0, 1, 42, 7, 858, 50, 2**53 + 1, 2**63 - 1, -(2**63), *range(100, 120)]
@@ -86,7 +86,7 @@ def ids_of(vocabulary: Vocabulary, rows: np.ndarray) -> list[Any]:
 @pytest.fixture(scope="module")
 def tf() -> Any:
     """TensorFlow by way of the exporter, which hides its messages."""
-    from mfcli.export import saved_model as serving
+    from mfcli.exports import saved_model as serving
 
     return serving.tf
 

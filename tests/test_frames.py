@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import mfcli
-from mfcli.data import Ratings
+from mfcli.data import Ratings, is_table
 
 FRAME = pd.DataFrame(
     {"user": ["a", "b", "a"], "item": [1, 2, 2], "rating": [3.0, 4, 5], "ts": [7, 8, 9]}
@@ -60,11 +60,36 @@ class Exported:
         FRAME.assign(ts=pd.to_datetime(FRAME["ts"], unit="s")),
         FRAME.rename(columns=str.upper),
         FRAME.rename(columns={"ts": 0}).assign(ts=FRAME["ts"]),
+        FRAME.to_dict("list"),
+        FRAME.to_dict("series"),
+        tuple(FRAME[name] for name in FRAME),
+        tuple(FRAME[name].tolist() for name in FRAME),
+        tuple(FRAME[name].to_numpy() for name in FRAME),
+        tuple(pa.array(FRAME[name]) for name in FRAME),
+        tuple(pa.chunked_array([FRAME[name]]) for name in FRAME),
     ],
     ids=lambda table: type(table).__name__,
 )
 def test_tables_of_all_kinds(table: Any) -> None:
     assert rows(mfcli.ratings_from(table)) == EXPECTED
+
+
+class ExportedColumn(Exported):
+    """A Series of another library, which exports itself as a table does."""
+
+    dtype = "int64"
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.chunked_array([FRAME["item"]]).__arrow_c_stream__(requested_schema)
+
+
+def test_a_column_of_another_library_is_no_table() -> None:
+    assert is_table(Exported())
+    assert is_table(FRAME.rename(columns={"ts": "dtype"}))
+    assert not is_table(ExportedColumn())
+    assert not is_table(FRAME["item"])
+    ratings = mfcli.ratings_from(FRAME["user"], ExportedColumn(), FRAME["rating"])
+    assert ratings.items.ids.to_pylist() == [1, 2]
 
 
 def test_columns_can_be_named() -> None:
@@ -95,17 +120,39 @@ def test_duplicates_are_merged() -> None:
         mfcli.ratings_from(frame, duplicates="error")
 
 
+FORMS = "must be a data frame, an Arrow table, arrays (user, item, rating) or a path"
+
+
+class Broken:
+    """A data frame of another library that cannot be read."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise RuntimeError("lost the connection\nby peer")
+
+
 WRONG = [
+    (None, f"table {FORMS}, got NoneType; make a pandas DataFrame of it"),
+    (7, f"table {FORMS}, got int; make a pandas DataFrame of it"),
     (
-        {"user": [1], "item": [1], "rating": [1.0]},
-        "table must be a pandas DataFrame or an Arrow table, got dict;"
-        " make a pandas DataFrame of it",
+        {"user": [1], "item": [1, 2], "rating": [1.0]},
+        "table must have columns of one length, got 1 for 'user' and 2 for 'item'",
     ),
     (
-        None,
-        "table must be a pandas DataFrame or an Arrow table, got NoneType;"
-        " make a pandas DataFrame of it",
+        {"user": [1], "item": [[1]], "rating": "3"},
+        "table['rating'] must be an array of one dimension, got str",
     ),
+    (([1], [2]), "rating is missing; give arrays (user, item, rating)"),
+    (
+        ([1], [2], np.ones((1, 1))),
+        "table['rating'] must be an array of one dimension, got shape (1, 1)",
+    ),
+    (([1], [2], [3], [4], [5]), "table must have three or four arrays, got 5"),
+    (
+        ([1, "a"], [2, 2], [3, 4]),
+        "table['user'] must be an array of numbers or texts of one type, got list",
+    ),
+    ((["a", ""], [2, 2], [3, 4]), "table: row 2: user id must not be empty"),
+    (Broken(), f"table {FORMS}, got Broken (lost the connection); make a pandas DataFrame of it"),
     (
         FRAME.drop(columns="rating"),
         "table: has no rating column; its columns are user, item, ts;"
@@ -202,16 +249,12 @@ SOUND: dict[str, Any] = {"table": FRAME}
         ({"columns": ["user", "item"]}, "columns must be a mapping, got ['user', 'item']"),
         ({"duplicates": "x"}, "duplicates must be keep-last, mean or error, got 'x'"),
         ({"duplicates": None}, "duplicates must be text, got None"),
-        ({"table": "data.csv"}, "table must be a pandas DataFrame or an Arrow table, got str; read "
-         "files with read_ratings"),
-        ({"table": [1, 2]}, "table must be a pandas DataFrame or an Arrow table, got list; make a "
-         "pandas DataFrame of it"),
-        ({"table": (row for row in ())}, "table must be a pandas DataFrame or an Arrow table, got "
-         "generator; make a pandas DataFrame of it"),
-        ({"table": FRAME["user"]}, "table must be a pandas DataFrame or an Arrow table, got "
-         "Series; make a pandas DataFrame of it"),
-        ({"table": np.ones((3, 3))}, "table must be a pandas DataFrame or an Arrow table, got "
-         "ndarray; make a pandas DataFrame of it"),
+        ({"table": "data.csv"}, "data.csv: cannot be read: No such file or directory"),
+        ({"rating": [1]}, "item is missing; give arrays (user, item, rating)"),
+        ({"table": [1, 2]}, f"table {FORMS}, got list; make a pandas DataFrame of it"),
+        ({"table": iter(())}, f"table {FORMS}, got tuple_iterator; make a pandas DataFrame of it"),
+        ({"table": FRAME["user"]}, f"table {FORMS}, got Series; make a pandas DataFrame of it"),
+        ({"table": np.ones((3, 3))}, f"table {FORMS}, got ndarray; make a pandas DataFrame of it"),
         ({"table": pd.concat({"a": FRAME}, axis=1)}, "table: must have one level of column names, "
          "got 2; join the levels, as with table.columns.map('_'.join)"),
     ],
@@ -252,3 +295,28 @@ def test_an_index_does_not_hide_a_column() -> None:
 def test_integers_of_any_size_are_text() -> None:
     ratings = mfcli.ratings_from(FRAME.assign(user=[2**70, 1, 2**70]))
     assert ratings.users.ids.to_pylist() == [str(2**70), "1"]
+
+
+def test_three_arrays_are_ratings(tmp_path: Path) -> None:
+    user, item, rating = FRAME["user"].tolist(), FRAME["item"].to_numpy(), FRAME["rating"]
+    without_times = [(*row[:3], None) for row in EXPECTED]
+    assert rows(mfcli.ratings_from(user, item, rating)) == without_times
+    assert rows(mfcli.ratings_from((user, item, rating))) == without_times
+    assert rows(mfcli.ratings_from(user, item, rating, FRAME["ts"])) == EXPECTED
+
+
+def test_paths_are_ratings(tmp_path: Path) -> None:
+    FRAME[:2].to_csv(tmp_path / "a.csv", index=False)
+    FRAME[2:].to_csv(tmp_path / "b.csv", index=False)
+    paths = [tmp_path / "a.csv", str(tmp_path / "b.csv")]
+    assert rows(mfcli.ratings_from(paths)) == rows(mfcli.ratings_from(tuple(paths))) == EXPECTED
+    assert rows(mfcli.ratings_from(paths[0])) == EXPECTED[:2]
+    named = mfcli.ratings_from(paths[1], columns={"timestamp": ""}, duplicates="mean")
+    assert rows(named) == [(*EXPECTED[2][:3], None)]
+
+
+def test_ratings_describe_themselves() -> None:
+    ratings = mfcli.ratings_from(FRAME)
+    assert repr(ratings) == "Ratings(3 ratings by 2 users of 2 items)"
+    assert repr(ratings.items) == "Vocabulary(2 int64 ids; columns id, count)"
+    assert ratings.users.to_pandas().to_dict("list") == {"id": ["a", "b"], "count": [2, 1]}

@@ -256,6 +256,12 @@ class Config:
         self._check_engine()
         self._check_schedules()
 
+    def __repr__(self) -> str:
+        """Show the settings that differ from the defaults."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        changed = [f"{n}={v!r}" for n, v in values.items() if v != SETTINGS[n].default]
+        return f"Config({', '.join(changed)})"
+
     def _check_fractions(self) -> None:
         # Strategies without a test fraction check `valid` when they know the ratings.
         if SETTINGS["test"].is_used(self, SPLIT) and self.test + self.valid >= 1:

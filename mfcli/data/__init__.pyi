@@ -10,7 +10,8 @@ from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
 from .formats.parts import find_layout as find_layout
-from .frames import ratings_from as ratings_from
+from .frames import is_table as is_table
+from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .id_lists import read_ids as read_ids
 from .ids import Ids as Ids, id_array as id_array
 from .pair_files import (
@@ -19,9 +20,11 @@ from .pair_files import (
     read_pairs as read_pairs,
     schema_with as schema_with,
 )
+from .rating_arguments import as_ratings as as_ratings
 from .rating_files import read_ratings as read_ratings
 from .ratings import (
     Ratings as Ratings,
+    RatingsLike as RatingsLike,
     Scale as Scale,
     Source as Source,
     concatenated as concatenated,

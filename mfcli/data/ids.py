@@ -162,8 +162,14 @@ def id_rule(value: Any) -> tuple[str, Any]:
     return "id must be a whole number or text", value
 
 
-def id_array(ids: Ids) -> pa.Array:
+def id_array(ids: Ids, param: str | None = None) -> pa.Array:
     """Return raw ids that a caller gives as int64 or string.
+
+    Parameters
+    ----------
+    ids : id or sequence of ids
+    param : str, optional
+        Name of the argument, for messages.
 
     Raises
     ------
@@ -178,11 +184,11 @@ def id_array(ids: Ids) -> pa.Array:
     except (TypeError, ValueError, OverflowError, pa.ArrowException):
         found = None
     if found is None:
-        raise DataError(f"{rule}, got {several!r:.60}")
+        raise DataError(f"{rule}, got {several!r:.60}", place=param)
     if found.null_count:
         place = int(np.argmax(~to_mask(pc.is_valid(found))))
         value = given[place].as_py()
-        raise DataError(f"{rule}, got {value!r} (number {place + 1} of {len(found)})")
+        raise DataError(f"{rule}, got {value!r} (number {place + 1} of {len(found)})", place=param)
     return found
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +114,10 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.rating)
 
+    def __repr__(self) -> str:
+        users, items = len(self.users), len(self.items)
+        return f"Ratings({len(self):,} ratings by {users:,} users of {items:,} items)"
+
     @property
     def mean(self) -> float:
         # float32 would lose digits over millions of ratings.
@@ -160,6 +166,12 @@ class Ratings:
             users=users,
             items=items,
         )
+
+
+RatingsLike: TypeAlias = (
+    Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
+)
+"""What `ratings_from` takes, or `Ratings`."""
 
 
 def concatenated(first: Ratings, second: Ratings) -> Ratings:

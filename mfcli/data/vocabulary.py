@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 import mfcli.data.compute as pc
-from mfcli.data.arrow_arrays import to_arrow_mask, to_numpy
+from mfcli.data.arrow_arrays import to_arrow, to_arrow_mask, to_numpy
 from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
 from mfcli.types import Counts, Rows
@@ -19,19 +21,46 @@ from mfcli.types import Counts, Rows
 class Vocabulary:
     """The raw ids of users or items; the position of an id is its row in every table.
 
+    It is also a table, with the columns `id`, `count` and those in `columns`. Any library that
+    reads Arrow takes it: ``model.users.to_pandas()``, ``polars.DataFrame(model.users)``.
+
     Attributes
     ----------
     ids : Arrow array of int64 or string, length n
         Distinct, in the order in which they first appear in the ratings.
     counts : int64 array, shape (n,)
         Number of training ratings of each id.
+    columns : mapping of arrays, shapes (n,) and (n, k)
+        More columns of the table: `bias` and `factors` in a model.
     """
 
     ids: pa.Array
     counts: Counts
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def __repr__(self) -> str:
+        names = ", ".join(("id", "count", *self.columns))
+        return f"Vocabulary({len(self):,} {self.ids.type} ids; columns {names})"
+
+    def to_arrow(self) -> pa.Table:
+        """Return the table in Arrow's format; rows of arrays of shape (n, k) become lists."""
+        more = {name: _column(values) for name, values in self.columns.items()}
+        return pa.table({"id": self.ids, "count": to_arrow(self.counts), **more})
+
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame."""
+        return self.to_arrow().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the table to any library that reads Arrow (the Arrow PyCapsule protocol)."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def with_columns(self, **columns: NDArray[Any]) -> Vocabulary:
+        """Return the same ids and counts with these columns in place of others."""
+        return Vocabulary(self.ids, self.counts, columns)
 
     def rows(self, ids: pa.Array) -> Rows:
         """Return the rows of raw ids; -1 where an id is unknown.
@@ -58,13 +87,18 @@ class Vocabulary:
     def counting(self, rows: Rows) -> Vocabulary:
         """Return the same ids with the number of times that each row occurs in `rows`."""
         counts = np.bincount(rows, minlength=len(self)).astype(np.int64)
-        return replace(self, counts=counts)
+        return Vocabulary(self.ids, counts)
 
     def without_empty(self, rows: Rows) -> tuple[Vocabulary, Rows]:
         """Drop the ids with a count of zero, and also return `rows` in the new numbering."""
         full = self.counts > 0
         number = np.cumsum(full, dtype=np.int32) - 1  # the new row of each id that stays
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
+
+
+def _column(values: NDArray[Any]) -> pa.Array:
+    flat = to_arrow(values.ravel())
+    return flat if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
 def positions(values: pa.Array, among: pa.Array) -> Rows:

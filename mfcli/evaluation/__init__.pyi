@@ -18,6 +18,7 @@ from .comparison_rows import (
     comparison_rows as comparison_rows,
     comparison_title as comparison_title,
 )
+from .cross_validation import CrossValidation as CrossValidation, cross_validate as cross_validate
 from .measures import (
     MEASURES as MEASURES,
     RANKING as RANKING,
@@ -36,4 +37,5 @@ from .metrics_files import (
     read_metrics as read_metrics,
 )
 from .model_evaluation import evaluate as evaluate
+from .names_of_runs import run_names as run_names
 from .verdict import Verdict as Verdict

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
-from mfcli.errors import ArtifactError, Param
+from mfcli.errors import ArtifactError, Param, UsageError
 from mfcli.evaluation.bootstrap import Interval, interval
+from mfcli.evaluation.cross_validation import CrossValidation
 from mfcli.evaluation.measures import MEASURES
 from mfcli.evaluation.metrics import FoldMetrics, Metrics, Protocol
+from mfcli.evaluation.metrics_files import metrics_file, read_metrics
+from mfcli.evaluation.names_of_runs import run_names
+
+RunLike: TypeAlias = Metrics | FoldMetrics | CrossValidation | str | os.PathLike[str]
+"""The metrics of a run, or its folder or `metrics.json`."""
 
 _SAME = ("on", "source", "ratings", "users", "split", "level", "cold_start", "averaging")
 """Parts of the protocol that must be equal for measures to be comparable, apart from the scale."""
@@ -100,6 +109,22 @@ class Comparison:
         is_paired = self.same_protocol and len(draws[0]) == len(draws[1])
         return Difference(own - firsts, interval(draws[1] - draws[0]) if is_paired else None)
 
+    def __repr__(self) -> str:
+        lines = [f"Comparison of {', '.join(self.runs)}"]
+        for name, values in self.measures.items():
+            lines.append(f"{name}: {', '.join(map(MEASURES[name].text, values))}")
+        return "\n".join(lines)
+
+    def to_arrow(self) -> pa.Table:
+        """Return a row for each measure: `measure`, and a column for each run by its name."""
+        rows = zip(*self.measures.values(), strict=True)
+        columns = dict(zip(self.runs, map(list, rows), strict=True))
+        return pa.table({"measure": list(self.measures), **columns})
+
+    def to_pandas(self) -> Any:
+        """Return the table of `to_arrow` as a pandas DataFrame."""
+        return self.to_arrow().to_pandas()
+
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as plain values."""
         names = list(self.runs)
@@ -123,22 +148,30 @@ class Comparison:
         return vars(difference).copy() if difference else None
 
 
-def compare(runs: Mapping[str, Metrics | FoldMetrics], *, any_protocol: bool = False) -> Comparison:
+def compare(
+    runs: Mapping[str, RunLike] | Iterable[RunLike], *, any_protocol: bool = False
+) -> Comparison:
     """Compare runs with the first one.
 
     Parameters
     ----------
-    runs : mapping of Metrics or FoldMetrics
-        By name.
+    runs : mapping by name, or sequence
+        Results of `evaluate` or `cross_validate`, run folders or `metrics.json` files. In a
+        sequence, runs from files are named after them, others "run 1", "run 2", ...
     any_protocol : bool
         Also compare runs that were measured in different ways; then differences have no intervals.
 
     Raises
     ------
     ArtifactError
-        If they were measured in different ways.
+        If they were measured in different ways, or a file cannot be read.
+    UsageError
+        If there are fewer than two runs, or one is none of the above.
     """
-    (name, first), *others = runs.items()
+    read = named_runs(runs)
+    if len(read) < 2:
+        raise UsageError(f"must be at least two runs, got {len(read)}", param="runs")
+    (name, first), *others = read.items()
     for other_name, other in others:
         found = _protocol_difference(first, other)
         if found and not any_protocol:
@@ -149,7 +182,52 @@ def compare(runs: Mapping[str, Metrics | FoldMetrics], *, any_protocol: bool = F
                 place=other_name,
                 remedy=["evaluate both in the same way, or use ", Param("any_protocol", True)],
             )
-    return Comparison(dict(runs), not any(_protocol_difference(first, run) for _, run in others))
+    return Comparison(read, not any(_protocol_difference(first, run) for _, run in others))
+
+
+def named_runs(
+    runs: Mapping[str, RunLike] | Iterable[RunLike],
+) -> dict[str, Metrics | FoldMetrics]:
+    """Return the metrics of runs by name, as `compare` takes them.
+
+    Raises
+    ------
+    ArtifactError
+        If a file cannot be read.
+    UsageError
+        If a run is none of those that `compare` takes.
+    """
+    # A path is iterable too, and a single run would be its letters.
+    if isinstance(runs, str) or not isinstance(runs, Iterable):
+        raise UsageError("must be a mapping or a sequence", param="runs", value=runs)
+    if isinstance(runs, Mapping):
+        return {str(name): _metrics_of(run, str(name)) for name, run in runs.items()}
+    listed = list(runs)
+    paths = {
+        number: metrics_file(Path(run))
+        for number, run in enumerate(listed)
+        if isinstance(run, str | os.PathLike)
+    }
+    names = {number: f"run {number + 1}" for number in range(len(listed))}
+    several = len(paths) > 1  # one alone is named after its folder, not "metrics"
+    found = run_names([*paths.values()]) if several else map(_folder_name, paths.values())
+    names |= dict(zip(paths, found, strict=True))
+    return {names[n]: _metrics_of(run, names[n]) for n, run in enumerate(listed)}
+
+
+def _folder_name(path: Path) -> str:
+    return path.resolve().parent.name
+
+
+def _metrics_of(run: RunLike, name: str) -> Metrics | FoldMetrics:
+    if isinstance(run, Metrics | FoldMetrics):
+        return run
+    if isinstance(run, CrossValidation):
+        return run.metrics
+    if isinstance(run, str | os.PathLike):
+        return read_metrics(Path(run))
+    rule = f"must be metrics or a path, got {type(run).__name__}"
+    raise UsageError(rule, param=Param(f"runs.{name}"))
 
 
 def _protocol_difference(

@@ -13,6 +13,7 @@ from mfcli.errors import ArtifactError
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.breakdown import Breakdown, GroupError
+from mfcli.evaluation.measures import MEASURES
 from mfcli.evaluation.verdict import Verdict, fold_verdict
 from mfcli.splits import ScaleSection
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
@@ -94,9 +95,9 @@ class _MetricsRecord(Record):
         del values["draws"]  # thousands of numbers, for comparisons only
         return {"format": self.FORMAT, **values}
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write the metrics as JSON, replacing the file atomically."""
-        with replacing_file(path, Metrics, FoldMetrics) as temporary:
+        with replacing_file(Path(path), Metrics, FoldMetrics) as temporary:
             write_record(temporary, self)
 
 
@@ -151,6 +152,9 @@ class Metrics(_MetricsRecord):
             _check_present(f"baselines.{name}.measures", baseline.measures)
             if baseline.gain is None:
                 raise ValueError(f"has no baselines.{name}.gain")
+
+    def __repr__(self) -> str:
+        return f"Metrics({_shown(self.measures)})"
 
     @property
     def protocols(self) -> list[Protocol]:
@@ -232,6 +236,9 @@ class FoldMetrics(_MetricsRecord):
             verdict=_verdict_of_folds(folds),
         )
 
+    def __repr__(self) -> str:
+        return f"FoldMetrics({len(self.folds)} folds, means {_shown(self.measures)})"
+
     @property
     def protocols(self) -> list[Protocol]:
         """The protocol of each fold's evaluation."""
@@ -249,6 +256,10 @@ def _verdict_of_folds(folds: list[Metrics]) -> Verdict | None:
         return None
     has_intervals = all(fold.intervals.get("rmse") for fold in folds)
     return fold_verdict(verdicts, folds[0].training, has_intervals=has_intervals)
+
+
+def _shown(measures: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name} {MEASURES[name].text(value)}" for name, value in measures.items())
 
 
 def _check_present(field: str, measures: Mapping[str, float | None]) -> None:

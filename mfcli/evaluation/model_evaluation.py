@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from mfcli import __version__
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
-from mfcli.data import Ratings
+from mfcli.data import Ratings, RatingsLike, as_ratings
 from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type, warn
 from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
@@ -50,7 +51,7 @@ def evaluate(
     split: Split,
     config: Config = DEFAULTS,
     *,
-    on: str | Ratings = "test",
+    on: RatingsLike = "test",
     ranking: bool = False,
     threads: int | None = None,
     on_progress: StageProgress = lambda stage, done, total: None,
@@ -66,7 +67,7 @@ def evaluate(
     config : Config
         Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at` and
         `relevant`.
-    on : str or Ratings
+    on : str, or what `ratings_from` takes
         A part of the split ("test", "valid" or "train"), or other ratings.
     ranking : bool
         Also measure rankings.
@@ -92,6 +93,7 @@ def evaluate(
         If an argument has another type, `on` is not one of the above, or rankings are to be
         measured on the training ratings.
     """
+    on = _part_or_ratings(on)
     _check_arguments(model, split, config, on, ranking)
     ratings, name = _ratings_of(split, on)
     bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
@@ -143,6 +145,17 @@ def evaluate(
     )
 
 
+def _part_or_ratings(on: RatingsLike) -> str | Ratings:
+    """Return the name of a part as it is, and anything else as ratings."""
+    if isinstance(on, str):
+        if on in PARTS:
+            return on
+        if not Path(on).exists():
+            rule = f"must be one of {', '.join(PARTS)}, or other ratings"
+            raise UsageError(rule, param="on", value=on)
+    return as_ratings(on, "on")
+
+
 def _check_arguments(
     model: Model, split: Split, config: Config, on: str | Ratings, ranking: bool
 ) -> None:
@@ -150,11 +163,7 @@ def _check_arguments(
     remedy: Text = ["give a split, and these ratings as ", Param("on")]
     check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
     check_type(config, Config, "config")
-    if isinstance(on, Ratings):
-        return  # perhaps from a file with the name of a part
-    if not isinstance(on, str) or on not in PARTS:
-        raise UsageError(f"must be one of {', '.join(PARTS)}, or Ratings", param="on", value=on)
-    if ranking and on == "train":
+    if ranking and isinstance(on, str) and on == "train":
         raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
 
 

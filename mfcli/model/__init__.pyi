@@ -17,6 +17,7 @@ from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in
 from .overlap import trained_pairs as trained_pairs
 from .recommendations import (
     Rated as Rated,
+    excluded as excluded,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,

@@ -28,6 +28,7 @@ class Factorization:
     user_factors, item_factors : float32 arrays, shapes (n_users, k) and (n_items, k)
     user_biases, item_biases : float32 arrays, shapes (n_users,) and (n_items,)
     users, items : Vocabulary
+        With the columns `bias` and `factors`; any other ones are replaced.
     """
 
     mu: float
@@ -37,6 +38,15 @@ class Factorization:
     item_biases: Floats
     users: Vocabulary
     items: Vocabulary
+
+    def __post_init__(self) -> None:
+        sides = {
+            "users": self.users.with_columns(bias=self.user_biases, factors=self.user_factors),
+            "items": self.items.with_columns(bias=self.item_biases, factors=self.item_factors),
+        }
+        for name, vocabulary in sides.items():
+            # A frozen class has no other way to set an attribute.
+            object.__setattr__(self, name, vocabulary)
 
     @property
     def k(self) -> int:

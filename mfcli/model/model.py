@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.config import Config
-from mfcli.data import PAIRS, Ids, Ratings, Scale, find_rows, id_array
-from mfcli.errors import DataError, check_type
+from mfcli.data import PAIRS, Ids, Ratings, RatingsLike, Scale, find_rows, id_array, is_table
+from mfcli.errors import DataError, UsageError
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
 from mfcli.splits import Split
@@ -25,17 +25,32 @@ _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 class Model(StoredModel):
     """A trained model.
 
-    It has the attributes of `StoredModel` and `Factorization`.
+    It has the attributes of `StoredModel` and `Factorization`. Its users and items are tables of
+    ids, counts, biases and factors, as in ``model.items.to_pandas()``.
     """
 
-    def predict(self, users: Ids, items: Ids, *, clip: bool = True) -> Floats:
-        """Predict ratings by raw ids.
+    def __repr__(self) -> str:
+        return f"Model(k={self.k}, {len(self.users):,} users, {len(self.items):,} items)"
+
+    def predict(
+        self,
+        users: Ids,
+        items: Ids | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        clip: bool = True,
+    ) -> Floats:
+        """Predict ratings by raw ids, or for the pairs in a table.
 
         Parameters
         ----------
         users, items : id or sequence of ids, length n
             Integers or text. A single one is combined with all of the others. Unknown ids
             contribute nothing: the prediction is then mu plus the bias of the other side.
+            Instead of both, `users` may be a table with a column of users and one of items: a
+            data frame, an Arrow table or a mapping of arrays.
+        columns : mapping of str, optional
+            Names of the columns "user" and "item" of a table if they are not known ones.
         clip : bool
             Clip to the rating scale.
 
@@ -46,10 +61,23 @@ class Model(StoredModel):
         Raises
         ------
         DataError
-            If ids are neither integers nor text, or if there are several users and another number
-            of several items.
+            If ids are neither integers nor text, a column of the table is missing, or there are
+            several users and another number of several items.
+        UsageError
+            If `users` is neither ids nor a table.
         """
-        user, item = self.users.rows(id_array(users)), self.items.rows(id_array(items))
+        if items is None:
+            if not is_table(users):
+                remedy = "give the items, or a table of users and items"
+                raise UsageError("is missing", param="items", remedy=remedy)
+            # Imported here because it loads pyarrow.compute, which training does not need.
+            from mfcli.data import pairs_from
+
+            user_ids, item_ids = pairs_from(users, "users", columns)
+        else:
+            _check_ids(users, columns)
+            user_ids, item_ids = id_array(users, "users"), id_array(items, "items")
+        user, item = self.users.rows(user_ids), self.items.rows(item_ids)
         # Checked here, because NumPy's own error would speak of shapes.
         if len(user) != len(item) and 1 not in (len(user), len(item)):
             raise DataError(
@@ -65,7 +93,7 @@ class Model(StoredModel):
         users: Ids,
         n: int = 10,
         *,
-        exclude: Split | Ratings | None = None,
+        exclude: Split | RatingsLike | None = None,
         clip: bool = True,
         threads: int | None = None,
     ) -> pa.Table:
@@ -76,7 +104,7 @@ class Model(StoredModel):
         users : id or sequence of ids
         n : int
             Number of items for each user.
-        exclude : Split or Ratings, optional
+        exclude : Split, Ratings or what `ratings_from` takes, optional
             Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
         clip : bool
             Clip the predictions in the table to the rating scale. The order does not depend on it.
@@ -97,31 +125,27 @@ class Model(StoredModel):
         ------
         UnknownIdError
             If the model does not know a user.
-        UsageError
-            If `exclude` has another type.
+        DataError, UsageError
+            If `exclude` is neither a split nor ratings.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import Rated, top_items, warn_empty, warn_untrained
+        from mfcli.model.recommendations import excluded, top_items, warn_empty, warn_untrained
 
-        # They may have other vocabularies: pairs are matched by their ids.
-        seen = [part.within(self.users, self.items) for part in _parts(exclude)]
-        rows = find_rows(self.users, id_array(users), "user")
+        rated = excluded(self, exclude)
+        rows = find_rows(self.users, id_array(users, "users"), "user")
         warn_untrained(self.users, rows)
-        rated = Rated.of(*seen) if seen else None
         ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
         warn_empty(ranking)
         scale = self.scale if clip else None
         return ranking.table(self.users, self.items, "user", "prediction", scale)
 
 
-def _parts(exclude: Split | Ratings | None) -> list[Ratings]:
-    """Return the ratings whose pairs are excluded."""
-    if isinstance(exclude, Split):
-        return [*exclude.parts.values()]
-    if exclude is None:
-        return []
-    check_type(exclude, Ratings, "exclude", "give a split, or ratings such as split.train")
-    return [exclude]
+def _check_ids(users: Ids, columns: Mapping[str, str] | None) -> None:
+    """Refuse a table of pairs, and names of its columns, if items are given too."""
+    if is_table(users):
+        raise UsageError("is not used with a table of pairs", param="items", remedy="omit it")
+    if columns is not None:
+        raise UsageError("is used only with a table of pairs", param="columns", remedy="omit it")
 
 
 def initial_model(

@@ -34,8 +34,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings, Vocabulary, united
-from mfcli.errors import DataError, Param
+from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, united
+from mfcli.errors import ArtifactError, DataError, Param, Text, check_type
 from mfcli.model.model import Model
 from mfcli.storage import one_blas_thread
 from mfcli.types import Counts, Doubles, Mask
@@ -115,7 +115,9 @@ class FoldedUsers:
 
 
 @one_blas_thread()
-def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = False) -> FoldedUsers:
+def fold_in(
+    model: Model, ratings: RatingsLike, noise: float | None = None, *, replace: bool = False
+) -> FoldedUsers:
     """Estimate users from their ratings.
 
     An estimate depends on the ratings of that user only, and not on their order.
@@ -123,12 +125,12 @@ def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = Fal
     Parameters
     ----------
     model : Model
-    ratings : Ratings
+    ratings : Ratings, or what `ratings_from` takes
         With vocabularies that may differ from those of the model; items are matched by their raw
         ids. Users without ratings are ignored.
-    noise : float
-        Variance of a rating around its prediction, in squared rating units: the model's mean
-        squared error on validation ratings.
+    noise : float, optional
+        Variance of a rating around its prediction, in squared rating units; by default the model's
+        mean squared error on validation ratings.
     replace : bool
         Also estimate users for whom the model has training ratings.
 
@@ -140,8 +142,14 @@ def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = Fal
     ------
     DataError
         If the model has training ratings of a user and `replace` is false.
+    ArtifactError
+        If the model has no validation error and `noise` is not given.
+    UsageError
+        If an argument has another type.
     """
-    ratings = ratings.without_empty()
+    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    ratings = as_ratings(ratings, "ratings").without_empty()
+    noise = _validation_error(model) if noise is None else noise
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
     # The model knows nothing about items without training ratings.
@@ -163,6 +171,13 @@ def fold_in(model: Model, ratings: Ratings, noise: float, *, replace: bool = Fal
         unknown_ratings=int((~is_known).sum()),
         replaced=replaced,
     )
+
+
+def _validation_error(model: Model) -> float:
+    if "val_mse" not in model.losses:
+        remedy: Text = ["train again, or give ", Param("noise")]
+        raise ArtifactError("the model has no validation error", remedy=remedy)
+    return model.losses["val_mse"]
 
 
 def extended(model: Model, folded: FoldedUsers) -> Model:

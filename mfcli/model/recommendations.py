@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Ratings, Scale, Vocabulary
+from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_ratings
 from mfcli.errors import warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.top_n import first_unrated, select_top
+from mfcli.splits import Split
 from mfcli.storage import each, one_blas_thread
 from mfcli.types import Counts, Floats, Mask, Rows
 
@@ -99,6 +100,29 @@ class Rated:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         position = np.repeat(np.arange(len(users)), counts)
         return position, self.items[np.repeat(starts, counts) + within]
+
+
+def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated | None:
+    """Return the pairs that are not recommended, in the rows of a model.
+
+    Parameters
+    ----------
+    model : Factorization
+    exclude : Split, Ratings or what `ratings_from` takes, optional
+        They may have other vocabularies: pairs are matched by their ids.
+
+    Raises
+    ------
+    DataError, UsageError
+        If it is neither a split nor ratings.
+    """
+    if exclude is None:
+        return None
+    if isinstance(exclude, Split):
+        parts = [*exclude.parts.values()]
+    else:
+        parts = [as_ratings(exclude, "exclude")]
+    return Rated.of(*(part.within(model.users, model.items) for part in parts))
 
 
 def top_items(

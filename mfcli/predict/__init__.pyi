@@ -4,6 +4,7 @@ from .pair_counts import PairCounts as PairCounts
 from .predicted_files import predict_file as predict_file
 from .predictor import Predictor as Predictor
 from .rated_files import rated_pairs as rated_pairs
+from .recommended import recommend as recommend, similar as similar
 from .selected_rows import (
     all_rows as all_rows,
     candidates as candidates,

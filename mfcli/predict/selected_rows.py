@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data import Vocabulary, find_rows, read_ids, read_titles, to_arrow, unknown_id
+from mfcli.data import Vocabulary, find_rows, id_array, read_ids, read_titles, to_arrow, unknown_id
 from mfcli.errors import Param, Text, UnknownIdError, warn
 from mfcli.predict.list_reading import DEFAULT, ListReading
 from mfcli.types import Rows
@@ -95,7 +95,7 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListRead
     return rows[~unknown]
 
 
-def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
+def trained_row(vocabulary: Vocabulary, what: str, name: int | str) -> Rows:
     """Return the row of an id that has training ratings.
 
     Returns
@@ -107,7 +107,7 @@ def trained_row(vocabulary: Vocabulary, what: str, name: str) -> Rows:
     UnknownIdError
         If the id is not in the vocabulary or has no training ratings.
     """
-    row = find_rows(vocabulary, pa.array([name], pa.string()), what)
+    row = find_rows(vocabulary, id_array([name], what), what)
     if not vocabulary.counts[row[0]]:  # no rating has changed its factors
         raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
     return row

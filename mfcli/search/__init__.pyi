@@ -19,4 +19,5 @@ from .spaces import (
     settings_from as settings_from,
 )
 from .trials import Attempt as Attempt
+from .tuning import Tuned as Tuned, tune as tune
 from .validation import with_validation as with_validation

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.errors import ConfigError, Param, Text
+from mfcli.errors import ConfigError, Param, Text, check_type
 from mfcli.search.recommended import advise, trained_rows
 from mfcli.search.search import Search
 from mfcli.search.spaces import (
@@ -26,7 +26,7 @@ from mfcli.search.spaces import (
 from mfcli.splits import Split
 from mfcli.training import Epoch, fit
 
-SEARCHED = ("gibbs", "sgd")
+SEARCHED: tuple[str, ...] = ("gibbs", "sgd")
 """The optimizers with a default space; the first one is searched by default."""
 
 
@@ -94,8 +94,22 @@ def first_settings(split: Split, space: Space) -> dict[str, Any] | None:
     return {name: getattr(config, name) for name in space} | {"epochs": int(epochs.high)}
 
 
-def recommended_config(split: Split, base: Config) -> Config:
-    """Return the settings that `mfcli init` recommends, with the seed of `base`."""
+def recommended_config(split: Split, base: Config = DEFAULTS) -> Config:
+    """Return the settings that `mfcli init` recommends, with the seed of `base`.
+
+    Parameters
+    ----------
+    split : Split
+        Its test ratings are not used.
+    base : Config
+
+    Raises
+    ------
+    UsageError
+        If an argument has another type.
+    """
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(base, Config, "base")
     return Config(seed=base.seed, **{name: value for name, value, _ in advise(split)})
 
 

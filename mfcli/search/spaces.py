@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -132,10 +133,27 @@ def read_space(path: Path) -> Space:
     """
     table = read_toml(path)
     try:
-        space = {name: _dimension(name, value) for name, value in table.items()}
-        _check(space)
+        return space_of(table)
     except ConfigError as error:
         raise ConfigError(str(error), place=path) from None  # a file spells names as Python does
+
+
+def space_of(table: Mapping[str, Any]) -> Space:
+    """Return the space that a mapping describes, as a TOML file does.
+
+    Parameters
+    ----------
+    table : mapping
+        By setting: a value, a list of values, or a mapping with "low", "high" and, optionally,
+        "log".
+
+    Raises
+    ------
+    ConfigError
+        If it names an unknown setting or has an invalid value.
+    """
+    space = {name: _dimension(name, value) for name, value in table.items()}
+    _check(space)
     return space
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from mfcli.data import Ratings, Scale, Source
+from mfcli.data import Ratings, RatingsLike, Scale, Source, as_ratings, concatenated
 from mfcli.errors import DataError, Param
 
 PARTS = ("train", "test", "valid")
@@ -48,6 +49,33 @@ class Split:
     strategy: dict[str, Any]
     source: Source | None = None
     hash: str = ""
+
+    @classmethod
+    def of(cls, train: RatingsLike, test: RatingsLike, valid: RatingsLike | None = None) -> Split:
+        """Return the split that given parts form, such as a published one.
+
+        Parameters
+        ----------
+        train, test : Ratings, or what `ratings_from` takes
+        valid : Ratings, or what `ratings_from` takes, optional
+
+        Raises
+        ------
+        DataError
+            If two parts have a rating of the same user and item, or a part cannot be read.
+        UsageError
+            If an argument is none of the above.
+        """
+        given = {"train": train, "test": test, "valid": valid}
+        read = {name: as_ratings(part, name) for name, part in given.items() if part is not None}
+        for name, part in read.items():
+            if not len(part):
+                raise DataError("holds no rating", place=name)
+        return assembled(*disjoint(read), {"name": "given"})
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items())
+        return f"Split({sizes}; {len(self.train.users):,} users, {len(self.train.items):,} items)"
 
     @property
     def parts(self) -> dict[str, Ratings]:
@@ -89,6 +117,29 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
         strategy=strategy,
         source=train.source,
     )
+
+
+def disjoint(parts: Mapping[str, Ratings]) -> tuple[dict[str, Ratings], Scale]:
+    """Return parts with common vocabularies, in the order of the ids, and the scale of all.
+
+    Raises
+    ------
+    DataError
+        If two parts have a rating of the same user and item.
+    """
+    whole, *others = parts.values()
+    for part in others:
+        whole = concatenated(whole, part)  # which keeps the order
+    # One number for each pair; int32 would overflow.
+    pair = whole.user.astype(np.int64) * len(whole.items) + whole.item
+    ends = np.cumsum([len(part) for part in parts.values()]).tolist()
+    slices = {n: slice(end - len(parts[n]), end) for n, end in zip(parts, ends, strict=True)}
+    for one, two in combinations(parts, 2):
+        common = len(np.intersect1d(pair[slices[one]], pair[slices[two]], assume_unique=True))
+        if common:
+            rule = f"{common:,} pairs of a user and an item are in {one} and in {two}"
+            raise DataError(rule, remedy="remove them from one of the two")
+    return {name: whole.take(rows) for name, rows in slices.items()}, whole.scale()
 
 
 def check_parts(parts: Mapping[str, Ratings], total: int, strategy: Mapping[str, Any]) -> None:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, overload
 
 import numpy as np
 
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import Ratings, Scale, concatenated
-from mfcli.errors import DataError, check_type
+from mfcli.data import Ratings, RatingsLike, Scale, as_ratings
+from mfcli.errors import check_type
 from mfcli.splits.filters import filtered
 from mfcli.splits.folds import Folds, make_folds
-from mfcli.splits.parts import Split, assembled, check_parts
+from mfcli.splits.parts import Split, assembled, check_parts, disjoint
 from mfcli.splits.strategies import Strategy, at_random, strategies_of, used_settings
 
 
-def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
+@overload
+def split(ratings: RatingsLike, config: Config = ..., *, folds: int) -> Folds: ...
+
+
+# Any, so that type checkers accept the result as a Split; it is one without "k-fold".
+@overload
+def split(ratings: RatingsLike, config: Config = ...) -> Split | Any: ...
+
+
+def split(
+    ratings: RatingsLike, config: Config = DEFAULTS, *, folds: int | None = None
+) -> Split | Folds:
     """Split ratings by the strategy of a config, after its filters.
 
     Parameters
     ----------
-    ratings : Ratings
+    ratings : Ratings, or what `ratings_from` takes
+        A data frame, an Arrow table, three arrays, a path, ...
     config : Config
         Its `strategy`, `cut`, `test`, `valid`, `folds`, `min_user`, `min_item` and `seed` are used.
         Depending on the strategy, fractions are of all ratings, of each user's, or of the users.
+    folds : int, optional
+        Make this number of folds: the strategy "k-fold" with `folds`.
 
     Returns
     -------
@@ -35,11 +50,15 @@ def split(ratings: Ratings, config: Config = DEFAULTS) -> Split | Folds:
     ------
     DataError
         If a part would be empty, or times are needed and there are none.
+    ConfigError
+        If the number of folds breaks its rule.
     UsageError
         If an argument has another type.
     """
-    check_type(ratings, Ratings, "ratings", "use ratings_from for a table, read_ratings for a file")
+    ratings = as_ratings(ratings, "ratings")
     check_type(config, Config, "config")
+    if folds is not None:
+        config = replace(config, strategy="k-fold", folds=folds)
     if config.strategy == "k-fold":
         return make_folds(ratings, config)
     kept, removed = filtered(ratings, config)
@@ -66,19 +85,10 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
     DataError
         If a user has rated an item in both.
     """
-    both = concatenated(train, test)
-    # One number for each pair; int32 would overflow.
-    pair = both.user.astype(np.int64) * len(both.items) + both.item
-    common = len(np.intersect1d(pair[: len(train)], pair[len(train) :], assume_unique=True))
-    if common:
-        rule = f"{common:,} pairs of a user and an item are in train and in test"
-        raise DataError(rule, remedy="remove them from one of the files")
-    # `concatenated` keeps the order: the ratings of `train` come first.
-    first = np.arange(len(both)) < len(train)
-    parts = {"train": both.take(first), "test": both.take(~first)}
+    parts, scale = disjoint({"train": train, "test": test})
     used = {"name": "given", "valid": config.valid, "seed": config.seed}
     rng = np.random.default_rng(config.seed)
-    return _with_validation(parts, both.scale(), at_random, config, rng, used)
+    return _with_validation(parts, scale, at_random, config, rng, used)
 
 
 def _with_validation(

@@ -17,6 +17,7 @@ from .keras_history import looks_like_history as looks_like_history
 from .loop import (
     Diverged as Diverged,
     Fit as Fit,
+    Hooks as Hooks,
     check_writable as check_writable,
     fit as fit,
 )

@@ -87,6 +87,9 @@ class History:
         columns = (self.lists[name] for name in _LISTS)
         return [Epoch(n, *values) for n, values in enumerate(zip(*columns, strict=True), start=1)]
 
+    def __repr__(self) -> str:
+        return f"History({len(self)} epochs of {', '.join(self.lists)})"
+
     def __len__(self) -> int:
         return len(self.lists["loss"])
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -61,6 +62,16 @@ class Fit:
     history: History
     epoch: int = 0
 
+    def __post_init__(self) -> None:
+        if self.history.lists.get("loss"):
+            # A frozen class has no other way to set an attribute.
+            model = dataclasses.replace(self.model, losses=self.losses)
+            object.__setattr__(self, "model", model)
+
+    def __repr__(self) -> str:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in self.losses.items())
+        return f"Fit({self.model}; {len(self.history)} epochs: {losses})"
+
     @property
     def losses(self) -> dict[str, float]:
         """The losses of the model's epoch."""
@@ -76,7 +87,7 @@ class Fit:
             If they cannot be written.
         """
         folder = Path(folder)
-        dataclasses.replace(self.model, losses=self.losses).save(folder / MODEL_FOLDER)
+        self.model.save(folder / MODEL_FOLDER)
         self.history.write(folder / HISTORY_FILE)
 
 
@@ -117,61 +128,73 @@ def start(split: Split, config: Config) -> Model:
     return initial_model(split.train, split.scale, config, split.hash, rng, columns)
 
 
+class Hooks(TypedDict, total=False):
+    """What `fit` does besides training; all are optional.
+
+    Attributes
+    ----------
+    resume : Checkpoint or None
+        State to continue from. The result has the same bits as without the interruption.
+    keeper : Keeper
+        Writes checkpoints.
+    on_plan : callable
+        Called before training with the plan, when an older checkpoint of `keeper` is replaced.
+    on_epoch : callable
+        Called after each epoch with its `Epoch`.
+    on_progress : callable
+        Called within an epoch with the number of ratings done and of all ratings.
+    """
+
+    resume: Checkpoint | None
+    keeper: Keeper
+    on_plan: Callable[[Plan], None]
+    on_epoch: Callable[[Epoch], None]
+    on_progress: Progress
+
+
 @one_blas_thread()
 def fit(
     split: Split,
     config: Config = DEFAULTS,
     *,
     threads: int | None = None,
+    **hooks: Unpack[Hooks],
+) -> Fit:
+    """Train a model on `split.train`, validated on its `valid` or `test`.
+
+    Parameters
+    ----------
+    split : Split
+    config : Config
+    threads : int, optional
+        One per core by default; the result does not depend on it.
+    **hooks
+        on_epoch, on_progress, resume, ...: see `mfcli.training.Hooks`.
+
+    Returns
+    -------
+    Fit
+        Its `model`, and the `history` of its training.
+
+    Raises
+    ------
+    MfcliError
+        `Diverged` if the error grows without bound; others say what to do.
+    """
+    return _fit(split, config, threads or cores(), **hooks)
+
+
+def _fit(
+    split: Split,
+    config: Config,
+    threads: int,
+    *,
     resume: Checkpoint | None = None,
     keeper: Keeper | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
-    """Train a model on a split.
-
-    Parameters
-    ----------
-    split : Split
-        The model is trained on `train`, and validated on `valid`, or on `test` if there is no
-        `valid`.
-    config : Config
-        With `patience`, training stops when the validation error has not improved for that number
-        of epochs, and the model is that of the best epoch.
-    threads : int, optional
-        Number of threads, by default one per core. The result does not depend on it.
-    resume : Checkpoint, optional
-        State to continue from. The result has the same bits as without the interruption.
-    keeper : Keeper, optional
-        Writes checkpoints.
-    on_plan : callable, optional
-        Called before training with the plan, when an older checkpoint of `keeper` is replaced.
-    on_epoch : callable, optional
-        Called after each epoch.
-    on_progress : callable, optional
-        Called within an epoch with the number of ratings done and of all ratings.
-
-    Returns
-    -------
-    Fit
-
-    Raises
-    ------
-    ConfigError
-        If the engine cannot train with the config, or if the config asks for early stopping and the
-        split has no validation ratings: choosing a model on the test ratings biases the test.
-    ArtifactError
-        If the checkpoint is from another split or config.
-    LimitError
-        If there is not enough memory.
-    UsageError
-        If an argument has another type.
-    Diverged
-        If the error grows without bound.
-    DataError
-        If the ratings are too large or too close to each other for the precision of float32.
-    """
     _check_arguments(split, config)
     plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
@@ -183,7 +206,7 @@ def fit(
         if keeper and not (resume and resume.has_state):
             keeper.begin(begin)
         on_plan(plan)
-        run = _Run(split, config, plan, threads or cores(), resume)
+        run = _Run(split, config, plan, threads, resume)
         while not run.is_done():
             epoch = run.next(on_progress)
             on_epoch(epoch)
@@ -204,7 +227,7 @@ def _check_arguments(split: Split, config: Config) -> None:
         raise ConfigError(
             f"must be one split, got {len(split)} folds",
             param="split",
-            remedy="train on each of the folds",
+            remedy="train on each of the folds, or use cross_validate",
         )
     check_type(split, Split, "split", "make one with split(ratings)")
     check_type(config, Config, "config")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import check as checking
+from mfcli import checks as checking
 from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, scale, size
 from mfcli.cli.options import SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
@@ -18,7 +18,7 @@ from mfcli.cli.streams import print_line
 from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, value_table
 
 if TYPE_CHECKING:
-    from mfcli.check import Report
+    from mfcli.checks import Report
 
 _QUANTILES = {"0": "smallest", "50": "median", "100": "largest"}
 _BAR = 40  # characters of the longest bar of a histogram

@@ -12,7 +12,6 @@ from rich.text import Text
 from mfcli import evaluation
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
-from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption
 from mfcli.cli.streams import print_line
 from mfcli.cli.tables import Table, fits, print_table, table as make_table
@@ -56,7 +55,7 @@ def compare(
         evaluation.check_comparison_suffix(out)
     files = [evaluation.metrics_file(path) for path in runs]
     read = [evaluation.read_metrics(file) for file in files]
-    named = dict(zip(run_names(files), read, strict=True))
+    named = dict(zip(evaluation.run_names(files), read, strict=True))
     comparison = evaluation.compare(named, any_protocol=any_protocol)
     result = comparison.as_dict()
     # Names are short; programs that read the JSON need the files.

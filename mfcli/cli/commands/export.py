@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mfcli import export as exporting, model as models
+from mfcli import exports as exporting, model as models
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
 from mfcli.cli.screen import ScreenOptions
@@ -57,7 +57,7 @@ def export(
     target = exporting.check_request(format, out, raw_ids)
     trained = models.Model.load(model)
     with screen.bar(f"writing {target}"):
-        size = exporting.export(trained, format, target, raw_ids=raw_ids)
+        size = exporting.export(trained, format, target, raw_ids=raw_ids).bytes
     users, items = len(trained.users), len(trained.items)
     result = {"out": str(target), "format": format, "users": users, "items": items}
     result |= {"k": trained.k, "bytes": size}

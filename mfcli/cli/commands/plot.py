@@ -11,7 +11,6 @@ from mfcli import evaluation, plots, training
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES, Given
 from mfcli.cli.picture_options import PictureOptions
-from mfcli.cli.run_names import run_names
 from mfcli.cli.screen import JsonOption, Screen
 from mfcli.cli.shared_options import refuse
 from mfcli.cli.streams import print_line
@@ -80,14 +79,14 @@ def plot(
 def _plot_histories(
     paths: list[Path], target: Path, options: dict[str, Any], screen: Screen
 ) -> None:
-    runs = dict(zip(run_names(paths), map(training.History.read, paths), strict=True))
+    runs = dict(zip(evaluation.run_names(paths), map(training.History.read, paths), strict=True))
     plots.plot_histories(runs, target, **options)
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
     screen.show(result, lambda: print_line(f"{target}: {count(len(runs), 'run')}"))
 
 
 def _plot_metrics(paths: list[Path], target: Path, look: dict[str, Any], screen: Screen) -> None:
-    runs = dict(zip(run_names(paths), map(evaluation.read_metrics, paths), strict=True))
+    runs = dict(zip(evaluation.run_names(paths), map(evaluation.read_metrics, paths), strict=True))
     result: dict[str, Any] = {"picture": str(target)}
     if len(runs) == 1:
         result["panels"] = plots.plot_metrics(next(iter(runs.values())), target, **look)

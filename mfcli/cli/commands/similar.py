@@ -33,15 +33,5 @@ def similar(
     if not listing.titles:
         refuse(given, ["encoding", *TITLES], "without --titles", "omit it")
     trained = models.Model.load(model)
-    what = "user" if users else "item"
-    vocabulary = trained.users if users else trained.items
-    factors = trained.user_factors if users else trained.item_factors
-    row = prediction.trained_row(vocabulary, what, name)
-    # Rows without training ratings are zero and have no direction.
-    allowed = vocabulary.counts >= max(listing.min_count, 1)
-    ranking = models.similar(factors, row, listing.n, allowed)
-    # All rows are about the same item, which the user has named.
-    table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
-    if users:
-        table = table.rename_columns(["rank", "user", "cosine"])
+    table = prediction.similar(trained, name, listing.n, users=users, min_count=listing.min_count)
     listing.print(table, "similar", screen, settings.config.encoding, trained.columns)

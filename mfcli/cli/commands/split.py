@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import check as checking, errors, splits
+from mfcli import checks as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.reading_options import ReadingOptions
@@ -23,7 +23,7 @@ from mfcli.config import SPLIT
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mfcli.check import DataWarning
+    from mfcli.checks import DataWarning
     from mfcli.data import Ratings
     from mfcli.splits import Folds, Split
 

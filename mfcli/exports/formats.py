@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mfcli.errors import UsageError
-from mfcli.export.keras_model import write_keras
-from mfcli.export.libmf import write_libmf
-from mfcli.export.npz import write_npz
-from mfcli.export.tables import write_csv, write_parquet
-from mfcli.export.vectors import write_vectors
+from mfcli.exports.keras_model import write_keras
+from mfcli.exports.libmf import write_libmf
+from mfcli.exports.npz import write_npz
+from mfcli.exports.tables import write_csv, write_parquet
+from mfcli.exports.vectors import write_vectors
 from mfcli.model import Model
 
 Write: TypeAlias = Callable[[Path, Model], None]
@@ -58,7 +58,7 @@ class Format:
 
 def _write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
     # Imported here because it loads TensorFlow, which takes seconds.
-    from mfcli.export.saved_model import write_saved_model
+    from mfcli.exports.saved_model import write_saved_model
 
     write_saved_model(folder, model, raw_ids=raw_ids)
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mfcli.data import csv_bytes, to_arrow
-from mfcli.export.decimals import nine_digits
+from mfcli.exports.decimals import nine_digits
 from mfcli.model import Model
 from mfcli.types import Floats
 

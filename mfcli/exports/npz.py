@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mfcli.export.text_ids import refuse_trailing_zero
+from mfcli.exports.text_ids import refuse_trailing_zero
 from mfcli.model import Model
 from mfcli.storage import write_arrays
 

@@ -1,4 +1,4 @@
-"""Export as a model of LIBMF, whose factorization has no biases (see `mfcli.export.vectors`)."""
+"""Export as a model of LIBMF, whose factorization has no biases (see `mfcli.exports.vectors`)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mfcli.data import csv_bytes, to_arrow
-from mfcli.export.decimals import DIGITS, nine_digits
-from mfcli.export.vectors import rating_vectors
+from mfcli.exports.decimals import DIGITS, nine_digits
+from mfcli.exports.vectors import rating_vectors
 from mfcli.model import Model
 from mfcli.types import Floats
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mfcli.export.text_ids import refuse_trailing_zero
+from mfcli.exports.text_ids import refuse_trailing_zero
 from mfcli.model import Model, write_keras_file
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mfcli.check.activity import Activity, IdExamples
-from mfcli.check.facts import Facts
-from mfcli.check.rating_values import RatingValues
-from mfcli.check.times import Times
+from mfcli.checks.activity import Activity, IdExamples
+from mfcli.checks.facts import Facts
+from mfcli.checks.rating_values import RatingValues
+from mfcli.checks.times import Times
 from mfcli.config import Config
 from mfcli.data import PLAUSIBLE, UNITS
 from mfcli.errors import Param, Spell, Text, phrased

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mfcli.check.activity import Activity, activity_of
-from mfcli.check.rating_values import RatingValues, values_of
-from mfcli.check.times import Times, times_of
+from mfcli.checks.activity import Activity, activity_of
+from mfcli.checks.rating_values import RatingValues, values_of
+from mfcli.checks.times import Times, times_of
 from mfcli.data import Ratings, Source
 
 

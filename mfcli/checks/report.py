@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mfcli import __version__
-from mfcli.check.cost import Cost, cost_of
-from mfcli.check.facts import Facts, facts_of
-from mfcli.check.warnings import DataWarning, warnings_about_k, warnings_of
-from mfcli.config import Config
-from mfcli.data import Ratings
-from mfcli.errors import Spell
+from mfcli.checks.cost import Cost, cost_of
+from mfcli.checks.facts import Facts, facts_of
+from mfcli.checks.warnings import DataWarning, warnings_about_k, warnings_of
+from mfcli.config import DEFAULTS, Config
+from mfcli.data import Ratings, RatingsLike, as_ratings
+from mfcli.errors import Spell, check_type
 
 _FORMAT = 1
 
@@ -46,18 +46,24 @@ class Report(Facts):
         return {"format": _FORMAT, "mfcli": __version__, **facts, "warnings": warnings}
 
 
-def check(ratings: Ratings, config: Config, *, now: float | None = None) -> Report:
-    """Check ratings before training.
+def check(ratings: RatingsLike, config: Config = DEFAULTS, *, now: float | None = None) -> Report:
+    """Describe ratings, and point out problems before training.
 
     Parameters
     ----------
-    ratings : Ratings
-        At least one, as `read_ratings` returns them.
+    ratings : Ratings, or what `ratings_from` takes
     config : Config
         For the cost of training, and whether k suits the data.
     now : float, optional
         Seconds since 1970; the current time by default.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `ratings_from`, or if an argument has another type.
     """
+    ratings = as_ratings(ratings, "ratings")
+    check_type(config, Config, "config")
     # `now` is an argument, so that a report can be reproduced.
     facts = facts_of(ratings, time.time() if now is None else now)
     warnings = [*warnings_of(facts), *warnings_about_k(facts, config)]

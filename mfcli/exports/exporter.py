@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
-from mfcli.errors import ArtifactError, Param, UsageError
-from mfcli.export.formats import FORMATS, Write
+from mfcli.errors import ArtifactError, Param, UsageError, check_type
+from mfcli.exports.formats import FORMATS, Write
 from mfcli.model import Model
 from mfcli.storage import (
     Record,
@@ -51,6 +53,21 @@ class ExportRecord(Record):
     split: str
 
 
+class Exported(NamedTuple):
+    """An export.
+
+    Attributes
+    ----------
+    out : Path
+        The file or folder.
+    bytes : int
+        Its size.
+    """
+
+    out: Path
+    bytes: int
+
+
 def check_request(format: str, out: Path | None, raw_ids: bool) -> Path:
     """Check what is requested, before any work; return where the export goes.
 
@@ -75,37 +92,48 @@ def check_request(format: str, out: Path | None, raw_ids: bool) -> Path:
     return out
 
 
-def export(model: Model, format: str, out: Path, *, raw_ids: bool = False) -> int:
+def export(
+    model: Model,
+    format: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    raw_ids: bool = False,
+) -> Exported:
     """Write a model in a format, replacing an older export completely.
 
     Parameters
     ----------
     model : Model
     format : str
-        One of `FORMATS`.
-    out : Path
-        The file or folder, as `check_request` returns it.
+        keras, savedmodel, npz, csv, parquet, libmf or vectors.
+    out : path, optional
+        The file or folder to write; by default in `export/`.
     raw_ids : bool
         Write a model that takes raw ids instead of rows.
 
     Returns
     -------
-    int
-        Bytes written.
+    Exported
 
     Raises
     ------
+    UsageError
+        If the model has another type, the format is unknown, cannot take raw ids, or requires
+        another name of the file or folder.
     ArtifactError
         If `out` was not written by an export or cannot be written, or if the format cannot
         represent an id.
     """
+    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    target = check_request(format, None if out is None else Path(out), raw_ids)
     chosen = FORMATS[format]
     write = chosen.write_for_ids if raw_ids and chosen.write_for_ids else chosen.write
     if chosen.is_folder:
-        _write_folder(out, model, format, write)
+        _write_folder(target, model, format, write)
     else:
-        _write_file(out, model, write)
-    return sum(path.stat().st_size for path in (out, *out.rglob("*")) if path.is_file())
+        _write_file(target, model, write)
+    files = (target, *target.rglob("*"))
+    return Exported(target, sum(path.stat().st_size for path in files if path.is_file()))
 
 
 def _write_file(out: Path, model: Model, write: Write) -> None:

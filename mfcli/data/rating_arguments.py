@@ -1,0 +1,39 @@
+"""Ratings in any form, as an argument of a function."""
+
+from __future__ import annotations
+
+from mfcli.data.ratings import Ratings, RatingsLike
+from mfcli.errors import DataError, Param, Text
+
+
+def as_ratings(value: RatingsLike, param: str) -> Ratings:
+    """Return ratings as they are, and those in another form as `ratings_from` does.
+
+    Parameters
+    ----------
+    value : Ratings, or what `ratings_from` takes
+    param : str
+        Name of the argument, for messages.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `ratings_from`.
+    """
+    if isinstance(value, Ratings):
+        return value
+    # Imported here because it loads pyarrow.compute, which training does not need.
+    from mfcli.data.given_ratings import read_given
+
+    try:
+        return read_given(value, param, None, "keep-last")
+    except DataError as error:
+        if _names_a_column(error.remedy):  # which is no argument of the caller
+            error.remedy = ["make Ratings with ratings_from, and ", error.remedy]
+        raise
+
+
+def _names_a_column(text: Text) -> bool:
+    if isinstance(text, Param):
+        return text.name.startswith("columns.")
+    return not isinstance(text, str) and any(map(_names_a_column, text))

@@ -1,0 +1,208 @@
+"""Cross-validation: a model for each fold, measured on the ratings that it has not seen."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.config import DEFAULTS, Config
+from mfcli.data import RatingsLike
+from mfcli.errors import ConfigError, Param, Text, UsageError, check_type, warn
+from mfcli.evaluation.bootstrap import Interval
+from mfcli.evaluation.custom_measures import Function, Measures, measured, named_measures
+from mfcli.evaluation.fold_intervals import fold_interval
+from mfcli.evaluation.measures import RANKING, measures_of
+from mfcli.evaluation.metrics import FoldMetrics, Metrics
+from mfcli.evaluation.model_evaluation import evaluate
+from mfcli.splits import Folds, Split, split
+from mfcli.training import Fit, fit
+from mfcli.types import Floats
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The measures of a model of each fold.
+
+    Attributes
+    ----------
+    values : dict of list of float
+        By measure, the value of each fold.
+    intervals : dict of tuple of float
+        By measure, the ends of the 95% confidence interval of the mean over the folds.
+    metrics : FoldMetrics
+        What `evaluate` measures on each fold, with intervals over users; for `compare` and `plot`.
+    """
+
+    values: dict[str, list[float]]
+    intervals: dict[str, Interval]
+    metrics: FoldMetrics
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{name}: {mean:.4f} ({low:.4f} to {high:.4f})"
+            for (name, mean), (low, high) in zip(
+                self.measures.items(), self.intervals.values(), strict=True
+            )
+        )
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """The mean of each measure over the folds."""
+        return {name: statistics.fmean(values) for name, values in self.values.items()}
+
+    @property
+    def standard_deviations(self) -> dict[str, float]:
+        """The sample standard deviation (n - 1) of each measure over the folds."""
+        return {name: statistics.stdev(values) for name, values in self.values.items()}
+
+    def to_arrow(self) -> pa.Table:
+        """Return a row for each measure: `measure`, `mean`, `low`, `high`, `fold_1`, ..."""
+        folds = zip(*self.values.values(), strict=True)
+        columns: dict[str, Any] = {
+            "measure": list(self.values),
+            "mean": list(self.measures.values()),
+            "low": [low for low, _ in self.intervals.values()],
+            "high": [high for _, high in self.intervals.values()],
+        }
+        columns |= {f"fold_{number}": list(values) for number, values in enumerate(folds, 1)}
+        return pa.table(columns)
+
+    def to_pandas(self) -> Any:
+        """Return the table of `to_arrow` as a pandas DataFrame."""
+        return self.to_arrow().to_pandas()
+
+
+def cross_validate(
+    ratings: RatingsLike | Folds | Sequence[Split],
+    config: Config = DEFAULTS,
+    *,
+    measures: Measures | None = None,
+    folds: int | None = None,
+    ranking: bool = False,
+    threads: int | None = None,
+    on_fold: Callable[[int, Fit], None] = lambda fold, fitted: None,
+) -> CrossValidation:
+    """Train a model for each fold, and measure it on the ratings that are held out.
+
+    Parameters
+    ----------
+    ratings : Ratings, what `ratings_from` takes, Folds, or a sequence of Split
+        Ratings are divided into folds at random, as by ``split(ratings, folds=...)``.
+    config : Config
+        The settings of all stages: folds, training and evaluation.
+    measures : names, functions, or a mapping of them by name, optional
+        Names are those of `evaluate`, such as "rmse" or "ndcg". A function takes two float32
+        arrays, the ratings and the predictions, and returns a number, like those in
+        `sklearn.metrics`. By default, all that `evaluate` measures.
+    folds : int, optional
+        Number of folds, in place of `config.folds`.
+    ranking : bool
+        Also measure rankings; always if `measures` names one of them.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    on_fold : callable, optional
+        Called after each fold with its number, from 1, and its `Fit`.
+
+    Returns
+    -------
+    CrossValidation
+
+    Raises
+    ------
+    UsageError
+        If a measure is unknown or does not return a number, or there are fewer than two folds.
+    ConfigError
+        If the config has another strategy than "random" or "k-fold".
+    MfcliError
+        As `split`, `fit` and `evaluate`.
+
+    Examples
+    --------
+    >>> def bias(truth, prediction):
+    ...     return (prediction - truth).mean()
+    >>> result = cross_validate("data.csv", Config(k=16), measures=["rmse", bias])
+    >>> result.measures["bias"], result.intervals["bias"]
+    """
+    parts = _folds_of(ratings, config, folds)
+    chosen = None if measures is None else named_measures(measures)
+    rankings = measures_of(RANKING)
+    ranked = ranking or any(one in rankings for one in (chosen or {}).values())
+    each, rows, shares = list[Metrics](), list[dict[str, float]](), list[float]()
+    for number, part in enumerate(parts, 1):
+        fitted = fit(part, config, threads=threads)
+        each.append(evaluate(fitted.model, part, config, ranking=ranked, threads=threads))
+        rows.append(_values(chosen, each[-1], fitted, part, config))
+        shares.append(len(part.test) / len(part.train))
+        on_fold(number, fitted)
+    values = _complete(rows, chosen or {})
+    share = statistics.fmean(shares)
+    intervals = {name: fold_interval(column, share) for name, column in values.items()}
+    return CrossValidation(values, intervals, FoldMetrics.of(each))
+
+
+def _folds_of(
+    ratings: RatingsLike | Folds | Sequence[Split], config: Config, folds: int | None
+) -> Sequence[Split]:
+    check_type(config, Config, "config")
+    if isinstance(ratings, Split):
+        rule, remedy = "must be ratings or several splits, got one split", "use fit and evaluate"
+        raise UsageError(rule, param="ratings", remedy=remedy)
+    is_splits = isinstance(ratings, list | tuple) and ratings and isinstance(ratings[0], Split)
+    if isinstance(ratings, Folds) or is_splits:
+        return _given(cast("Sequence[Any]", ratings), folds)
+    if config.strategy not in (DEFAULTS.strategy, "k-fold"):
+        use: Text = ["use ", Param("strategy", "k-fold")]
+        raise ConfigError("must be k-fold", param="strategy", value=config.strategy, remedy=use)
+    return split(ratings, config, folds=config.folds if folds is None else folds)
+
+
+def _given(splits: Sequence[Any], folds: int | None) -> Sequence[Split]:
+    if folds is not None:
+        raise UsageError("is not used with splits", param="folds", remedy="omit it")
+    if len(splits) < 2:
+        raise UsageError("must have at least two splits", param="ratings")
+    if not isinstance(splits, Folds):  # whose entries are splits, made when they are asked for
+        for number, part in enumerate(splits):
+            check_type(part, Split, f"ratings[{number}]")
+    return splits
+
+
+def _values(
+    chosen: dict[str, str | Function] | None,
+    metrics: Metrics,
+    fitted: Fit,
+    part: Split,
+    config: Config,
+) -> dict[str, float]:
+    """Return the measures of a fold that are defined."""
+    known = {name: value for name, value in metrics.measures.items() if value is not None}
+    if chosen is None:
+        return known
+    truth, predictions = part.test.rating, _predictions(fitted, part, config)
+    values: dict[str, float] = {}
+    for name, one in chosen.items():
+        if not isinstance(one, str):
+            values[name] = measured(name, one, truth, predictions)
+        elif one in known:
+            values[name] = known[one]
+    return values
+
+
+def _complete(rows: list[dict[str, float]], chosen: Collection[str]) -> dict[str, list[float]]:
+    """Return the values of the measures that are defined for all folds; others have no mean."""
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    undefined = [name for name in chosen if name not in names]
+    if undefined:
+        warn(f"{', '.join(undefined)}: undefined for a fold, so there is no mean over the folds")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _predictions(fitted: Fit, part: Split, config: Config) -> Floats:
+    model = fitted.model
+    predicted = model.predict_rows(part.test.user, part.test.item)
+    return np.clip(predicted, model.scale.min, model.scale.max) if config.clip else predicted

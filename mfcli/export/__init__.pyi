@@ -1,2 +1,0 @@
-from .exporter import check_request as check_request, export as export
-from .formats import FORMATS as FORMATS

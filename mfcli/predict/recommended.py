@@ -1,0 +1,192 @@
+"""Items recommended to users, and similar items or users, by raw ids."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.data import Ids, RatingsLike, find_rows, id_array
+from mfcli.errors import UnknownIdError, UsageError, check_type, warn
+from mfcli.model import (
+    Model,
+    excluded,
+    similar as similar_rows,
+    top_items,
+    warn_empty,
+    warn_untrained,
+)
+from mfcli.predict.selected_rows import all_rows, trained_row, with_titles
+from mfcli.splits import Split
+from mfcli.storage import cores
+from mfcli.types import Mask, Rows
+
+_LOAD = "load one with Model.load, or train one with fit"
+
+
+def recommend(
+    model: Model,
+    users: Ids | None = None,
+    n: int = 10,
+    *,
+    exclude: Split | RatingsLike | None = None,
+    items: Ids | None = None,
+    min_count: int = 0,
+    titles: str | os.PathLike[str] | None = None,
+    clip: bool = True,
+    threads: int | None = None,
+) -> pa.Table:
+    """Recommend the items with the highest predicted ratings.
+
+    Parameters
+    ----------
+    model : Model
+    users : id or sequence of ids, optional
+        By default all users of the model.
+    n : int
+        Number of items for each user.
+    exclude : Split, Ratings or what `ratings_from` takes, optional
+        Pairs that are not recommended: usually the split, of which all parts are excluded.
+    items : id or sequence of ids, optional
+        Recommend only these items; unknown ones are skipped with a warning.
+    min_count : int
+        Omit items with fewer training ratings.
+    titles : path, optional
+        File with an item and a title column.
+    clip : bool
+        Clip predictions to the rating scale; the order is that of the predictions before.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+
+    Returns
+    -------
+    Arrow table
+        Columns `user`, `rank` (from 1), `item`, `prediction` and, with titles, `title`.
+
+    Warns
+    -----
+    MfcliWarning
+        If a user has no training ratings, no item is left for a user, or an id in `items` is
+        unknown.
+
+    Raises
+    ------
+    UnknownIdError
+        If the model does not know a user, or none of `items`.
+    DataError, UsageError
+        If an argument breaks its rule.
+    """
+    check_type(model, Model, "model", _LOAD)
+    _check_count(n, "n", 1)
+    _check_count(min_count, "min_count", 0)
+    rows = _rows_of(model, users)
+    warn_untrained(model.users, rows)
+    ranking = top_items(
+        model,
+        rows,
+        n,
+        exclude=excluded(model, exclude),
+        candidates=_candidates(model, items, min_count),
+        threads=threads or cores(),
+    )
+    warn_empty(ranking)
+    scale = model.scale if clip else None
+    table = ranking.table(model.users, model.items, "user", "prediction", scale)
+    return _titled(table, model, titles)
+
+
+def similar(
+    model: Model,
+    id: int | str,
+    n: int = 10,
+    *,
+    users: bool = False,
+    min_count: int = 0,
+    titles: str | os.PathLike[str] | None = None,
+) -> pa.Table:
+    """List the items, or the users, whose factors are most similar (cosine) to those of one.
+
+    Parameters
+    ----------
+    model : Model
+    id : int or str
+        Of an item; of a user with `users`.
+    n : int
+        Length of the list.
+    users : bool
+        List similar users.
+    min_count : int
+        Omit items, or users, with fewer training ratings; those without any are always omitted.
+    titles : path, optional
+        File with an item and a title column.
+
+    Returns
+    -------
+    Arrow table
+        Columns `rank` (from 1), `item` or `user`, `cosine` and, with titles, `title`.
+
+    Raises
+    ------
+    UnknownIdError
+        If the model does not know the id, or has no training ratings of it.
+    UsageError
+        If an argument breaks its rule.
+    """
+    check_type(model, Model, "model", _LOAD)
+    _check_count(n, "n", 1)
+    _check_count(min_count, "min_count", 0)
+    if users and titles is not None:
+        raise UsageError("are those of items", param="titles", remedy="omit them")
+    what, vocabulary = ("user", model.users) if users else ("item", model.items)
+    row = trained_row(vocabulary, what, id)
+    # Rows without training ratings are zero and have no direction.
+    allowed = vocabulary.counts >= max(min_count, 1)
+    factors = model.user_factors if users else model.item_factors
+    ranking = similar_rows(factors, row, n, allowed)
+    # All rows are about the same item, which the caller has named.
+    table = ranking.table(vocabulary, vocabulary, "of", "cosine").drop_columns(["of"])
+    table = table.rename_columns(["rank", what, "cosine"])
+    return _titled(table, model, titles)
+
+
+def _titled(table: pa.Table, model: Model, titles: str | os.PathLike[str] | None) -> pa.Table:
+    return table if titles is None else with_titles(table, Path(titles), names=model.columns)
+
+
+def _check_count(value: int, param: str, least: int) -> None:
+    if not isinstance(value, numbers.Integral):  # also one of NumPy
+        raise UsageError("must be a whole number", param=param, value=value)
+    if value < least:
+        raise UsageError(f"must be at least {least}", param=param, value=value)
+
+
+def _rows_of(model: Model, users: Ids | None) -> Rows:
+    if users is None:
+        return all_rows(model.users)
+    return find_rows(model.users, id_array(users, "users"), "user")
+
+
+def _candidates(model: Model, items: Ids | None, min_count: int) -> Rows | None:
+    """Return the rows of the items that may be recommended, ascending; None if all may."""
+    if items is None and not min_count:
+        return None
+    allowed = model.items.counts >= min_count
+    if items is not None:
+        allowed &= _listed(model, items)
+    return np.flatnonzero(allowed).astype(np.int32)
+
+
+def _listed(model: Model, items: Ids) -> Mask:
+    rows = model.items.rows(id_array(items, "items"))
+    unknown = int(np.count_nonzero(rows < 0))
+    rule = f"{unknown:,} of {len(rows):,} are not among the model's {len(model.items):,} items"
+    if unknown and unknown == len(rows):
+        raise UnknownIdError(rule, place="items")
+    if unknown:
+        warn(f"{rule} and are skipped", place="items")
+    listed = np.zeros(len(model.items), np.bool_)
+    listed[rows[rows >= 0]] = True
+    return listed

@@ -1,0 +1,166 @@
+"""A whole search: the default space, the settings of `mfcli init` as a rival, and the winner."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfcli.config import DEFAULTS, Config
+from mfcli.errors import LimitError, Param, TrainingError, UsageError, check_type, warn
+from mfcli.search.outcome import (
+    SEARCHED,
+    Candidate,
+    better_candidate,
+    first_settings,
+    found_candidate,
+    recommended_candidate,
+    space_for,
+)
+from mfcli.search.search import LARGE, Search
+from mfcli.search.spaces import Space, read_space, space_of
+from mfcli.search.trials import Attempt
+from mfcli.search.validation import with_validation
+from mfcli.splits import Split
+from mfcli.storage import cores
+from mfcli.training import Epoch
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The best settings that were found.
+
+    Attributes
+    ----------
+    config : Config
+        For `fit`; settings that were not searched are those of the given config.
+    rmse : float
+        On the validation ratings.
+    title : str
+        Where the settings come from, in one sentence without a period.
+    attempts : list of Attempt
+        All trials, in the order of their numbers.
+    importances : dict of float
+        The fraction of the variation in error that each setting explains; empty if there are too
+        few trials.
+    """
+
+    config: Config
+    rmse: float
+    title: str
+    attempts: list[Attempt]
+    importances: dict[str, float]
+
+    def __repr__(self) -> str:
+        return f"{self.config!r}: {self.title}"
+
+
+def tune(
+    split: Split,
+    config: Config = DEFAULTS,
+    *,
+    trials: int = 100,
+    minutes: float | None = None,
+    optimizer: str = SEARCHED[0],
+    space: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    storage: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    on_trial: Callable[[Attempt], None] = lambda attempt: None,
+) -> Tuned:
+    """Search for the settings with the lowest validation error.
+
+    The test ratings are not used. If the split has no validation ratings, a tenth of the training
+    ratings validates.
+
+    Parameters
+    ----------
+    split : Split
+    config : Config
+        Settings that are not searched, and the seed of the search.
+    trials : int
+        Number of trials, including those in the storage.
+    minutes : float, optional
+        Stop after this time.
+    optimizer : {"gibbs", "sgd"}
+        What is searched without a space: the settings of the sampler, or those of descent.
+    space : mapping or path, optional
+        Values and ranges to choose from: ``{"k": {"low": 4, "high": 64, "log": True}, "prior":
+        ["implicit", "shared"], "epochs": 100}``, or a TOML file of them. By default, a space that
+        suits the ratings and the optimizer; the settings of `recommended_config` are tried, too.
+    storage : path, optional
+        File that keeps the search, or that it resumes from.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+    on_trial : callable, optional
+        Called with each trial that has ended.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    UsageError, ConfigError
+        If an argument breaks its rule.
+    TrainingError
+        If no trial was completed.
+    """
+    _check_arguments(split, config, trials, minutes)
+    end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
+    parts = with_validation(split, config)
+    stored = None if storage is None else Path(storage)
+    options = _space(parts, space, optimizer)
+    first = None if space is not None else first_settings(parts, options)
+    with Search(parts, config, options, stored, threads or cores(), first) as search:
+        rival = None if space is not None else _rival(search, threads, end)
+        search.run(trials, end - time.monotonic(), on_trial)
+        winner = better_candidate(found_candidate(search), rival)
+        return Tuned(
+            config=Config(**winner.values),
+            rmse=winner.rmse,
+            title=winner.title,
+            attempts=search.attempts,
+            importances=search.importances(),
+        )
+
+
+def _check_arguments(split: Split, config: Config, trials: int, minutes: float | None) -> None:
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(config, Config, "config")
+    check_type(trials, int, "trials")
+    if trials < 1:
+        raise UsageError("must be at least 1", param="trials", value=trials)
+    if minutes is not None and not minutes > 0:
+        raise UsageError("must be above 0", param="minutes", value=minutes)
+
+
+def _space(
+    split: Split, space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str
+) -> Space:
+    if space is None:
+        return space_for(split, optimizer=optimizer)
+    if isinstance(space, Mapping):
+        return space_of(space)
+    if not isinstance(space, str | os.PathLike):
+        raise UsageError("must be a mapping or a path", param="space", value=space)
+    return read_space(Path(space))
+
+
+def _rival(search: Search, threads: int | None, end: float) -> Candidate | None:
+    """Train with the recommended settings, unless there are many ratings or it fails."""
+    if len(search.split.train) >= LARGE:
+        return None
+
+    def on_epoch(epoch: Epoch) -> None:
+        if time.monotonic() > end:
+            raise TrainingError("the time limit was reached", remedy=["raise ", Param("minutes")])
+
+    try:
+        return recommended_candidate(search, threads=threads, on_epoch=on_epoch)
+    except (LimitError, TrainingError) as error:
+        warn(f"cannot train with the recommended settings: {error}")
+        return None

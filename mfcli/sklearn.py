@@ -1,0 +1,152 @@
+"""An estimator for scikit-learn: grid search, cross-validation and pipelines.
+
+    from mfcli.sklearn import Recommender
+    from sklearn.model_selection import GridSearchCV
+
+    search = GridSearchCV(Recommender(epochs=20), {"k": [5, 10, 20]}, cv=3)
+    search.fit(frame[["user", "item"]], frame["rating"])
+
+scikit-learn is needed only here; it is not a dependency of mfcli.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mfcli.config import SETTINGS, TRAINING, Config, settings_in
+from mfcli.data import Ids, Ratings, as_ratings, is_table, pairs_from
+from mfcli.errors import UsageError
+from mfcli.predict import recommend
+from mfcli.splits import Split, split
+from mfcli.training import fit
+from mfcli.types import Floats
+
+_VALID = "valid"
+_PARAMETERS = (*settings_in(TRAINING), _VALID)
+
+
+class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A biased matrix factorization as a regressor of ratings on pairs of a user and an item.
+
+    Parameters
+    ----------
+    **settings
+        The settings of training, such as `k`, `epochs` and `optimizer`, as in `mfcli.Config`, and
+        `valid`, the fraction of the ratings to validate on, which `patience` requires.
+
+    Attributes
+    ----------
+    model_ : Model
+    history_ : History
+        Without `valid`, its validation errors are those on the training ratings.
+    n_features_in_ : int
+        2: a column of users and one of items.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> cross_val_score(Recommender(k=5, epochs=5), frame[["user", "item"]], frame["rating"])
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        # scikit-learn requires that values are kept as they are; `fit` checks them.
+        bound = inspect.signature(type(self)).bind(**settings)
+        bound.apply_defaults()
+        self.__dict__.update(bound.arguments)
+
+    # scikit-learn finds the names of parameters here.
+    __init__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY),
+            *(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=SETTINGS[name].default
+                )
+                for name in _PARAMETERS
+            ),
+        ]
+    )
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on ratings.
+
+        Parameters
+        ----------
+        X : table or array, shape (n, 2)
+            A data frame or an Arrow table with a column of users and one of items, or an array
+            with the users in its first column and the items in the second one.
+        y : array, shape (n,), optional
+            The ratings; they may be a column of the table instead.
+
+        Raises
+        ------
+        MfcliError
+            As `mfcli.ratings_from`, `mfcli.Config` and `mfcli.fit`.
+        """
+        ratings = as_ratings(X, "X") if y is None and is_table(X) else _ratings(X, y)
+        config = Config(**self.get_params())
+        fitted = fit(_training_split(ratings, config), config)
+        self.model_, self.history_ = fitted.model, fitted.history
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Predict the ratings of pairs, clipped to the rating scale.
+
+        Parameters
+        ----------
+        X : table or array, shape (n, 2)
+            As for `fit`. Unknown users and items add nothing to a prediction.
+
+        Returns
+        -------
+        float32 array, shape (n,)
+        """
+        check_is_fitted(self, "model_")
+        return self.model_.predict(*_pairs(X))
+
+    def recommend(self, users: Ids | None = None, n: int = 10, **options: Any) -> Any:
+        """Recommend items to users; see `mfcli.recommend`."""
+        check_is_fitted(self, "model_")
+        return recommend(self.model_, users, n, **options)
+
+
+def _pairs(X: Any) -> tuple[Any, Any]:
+    """Return the users and the items of a table or an array."""
+    if is_table(X):
+        return pairs_from(X, "X")
+    pairs = np.asarray(X)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        rule = "must be a table, or an array with a column of users and one of items, got shape"
+        raise UsageError(f"{rule} {pairs.shape}", param="X")
+    return _column(pairs[:, 0]), _column(pairs[:, 1])
+
+
+def _column(ids: Any) -> Any:
+    # A column of objects may hold integers or texts; a list keeps the types of its entries.
+    return ids.tolist() if ids.dtype == object else ids
+
+
+def _ratings(X: Any, y: Any) -> Ratings:
+    if y is None:
+        raise UsageError("is missing", param="y", remedy="give the ratings")
+    user, item = _pairs(X)
+    if len(y) != len(user):
+        rule = f"must have as many entries as X, {len(user)}, got {len(y)}"
+        raise UsageError(rule, param="y")
+    return as_ratings((user, item, np.asarray(y)), "X, y")
+
+
+def _training_split(ratings: Ratings, config: Config) -> Split:
+    """Return a split that trains on all ratings but those to validate on."""
+    if not config.valid:
+        # Validation needs ratings; these cost little time and bias nothing that is used.
+        return Split(ratings, ratings, None, ratings.scale(), {"name": "none"})
+    parts = split(ratings, replace(Config(seed=config.seed), test=config.valid))
+    return replace(parts, valid=parts.test)
