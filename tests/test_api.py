@@ -334,7 +334,8 @@ def test_recommend_some_items(fitted: mfcli.Fit, tmp_path: Path) -> None:
     often = int(np.argmax(model.items.counts))
     least = int(model.items.counts.max())
     assert often in mfcli.recommend(model, 3, 40, min_count=least)["item"].to_pylist()
-    assert len(mfcli.recommend(model, 3, 40, min_count=least + 1)) == 0
+    with pytest.warns(mfcli.MfcliWarning, match="no item is left to recommend to 1 of 1 users"):
+        assert len(mfcli.recommend(model, 3, 40, min_count=least + 1)) == 0
 
 
 def test_similar_lists_items_and_users(fitted: mfcli.Fit, tmp_path: Path) -> None:
@@ -434,7 +435,9 @@ def test_tune_tries_the_recommended_settings(
 ) -> None:
     """Unless they take longer than the time that there is."""
     small = mfcli.Config(k=2, optimizer="gibbs", epochs=4)
-    monkeypatch.setattr(tuning, "space_for", lambda split, path: {"k": tuning_spaces.Choice((2,))})
+    monkeypatch.setattr(
+        tuning, "space_for", lambda split, optimizer: {"k": tuning_spaces.Choice((2,))}
+    )
     monkeypatch.setattr(outcome, "recommended_config", lambda split, base: small)
     tuned = mfcli.tune(split, mfcli.Config(epochs=1, lr=1e-6), trials=1)
     assert tuned.config.optimizer == "gibbs"

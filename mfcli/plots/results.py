@@ -40,7 +40,7 @@ def plot(
     rmse: bool = False,
     seconds: bool = False,
     title: str = "",
-    size: Size | None = None,
+    size: tuple[float, float] | None = None,
     dpi: int = DPI,
 ) -> Path:
     """Draw training histories, the errors of models by groups of ratings, or a search.
@@ -58,7 +58,7 @@ def plot(
     seconds : bool
         Draw the validation error against time instead of epochs (histories).
     title : str
-    size : Size, optional
+    size : tuple of float, optional
         Width and height in inches; chosen for what is drawn by default.
     dpi : int
         Pixels per inch of a PNG file.
@@ -79,7 +79,7 @@ def plot(
     first = next(iter(named.values()))
     target = Path(_default(first) if out is None else out)
     check_suffix(target)
-    look: dict[str, Any] = {"size": size, "dpi": dpi}
+    look: dict[str, Any] = {"size": _size(size), "dpi": dpi}
     if isinstance(first, History):
         runs = _of_one_kind(named, History, "a training")
         plot_histories(runs, target, rmse=rmse, seconds=seconds, title=title, **look)
@@ -143,6 +143,17 @@ def _default(result: History | Metrics | FoldMetrics | Tuned) -> Path:
         return Path("search.png")
     file = HISTORY_FILE if isinstance(result, History) else METRICS_FILE
     return Path(file).with_suffix(".png")
+
+
+def _size(size: Any) -> Size | None:
+    if size is None:
+        return None
+    try:
+        width, height = map(float, size)
+    except (TypeError, ValueError):
+        rule = "must be a width and a height in inches"
+        raise UsageError(rule, param="size", value=size) from None
+    return Size(width, height)
 
 
 def _of_one_kind(named: Mapping[str, Any], kind: Any, what: str) -> dict[str, Any]:
