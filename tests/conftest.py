@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -17,6 +18,9 @@ from mfcli.data import read_ratings
 from mfcli.splits import split, write_split
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Test processes that run in parallel have a width of 80 columns, in which output would be wrapped.
+os.environ.pop("COLUMNS", None)
 
 # Typer builds all commands for each call; building them once makes tests faster.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
