@@ -40,7 +40,7 @@ run mfcli plot history.json
 printf '\n== Recommended settings for an accurate model (trains for 10 to 20 seconds)\n'
 run mfcli init
 run mfcli train --quiet
-run mfcli evaluate --ranking
+run mfcli evaluate
 run mfcli recommend --user 42 --n 5 --min-count 20 --titles movies.csv
 run mfcli plot metrics.json
 
