@@ -325,7 +325,7 @@ def test_recommendations_are_clipped_in_the_order_of_the_predictions(split: mfcl
 def test_recommend_some_items(fitted: mfcli.Fit, tmp_path: Path) -> None:
     model = fitted.model
     (tmp_path / "titles.csv").write_text("item,title\n5,Heat\n6,Babe\n")
-    with pytest.warns(mfcli.MfcliWarning, match="items: 1 of 3 are not among the model's 40 items"):
+    with pytest.warns(mfcli.MfcliWarning, match="items: 1 of 3 is not among the model's 40 items"):
         table = mfcli.recommend(model, 3, items=[5, 6, 77], titles=tmp_path / "titles.csv")
     assert set(zip(*(table[name].to_pylist() for name in ("item", "title")), strict=True)) == {
         (5, "Heat"),
@@ -483,7 +483,7 @@ def calls(
         (lambda: mfcli.recommend(model, 3, 0), "n must be at least 1, got 0"),
         (lambda: mfcli.recommend(model, 3, min_count=-1), "min_count must be at least 0, got -1"),
         (lambda: mfcli.recommend(model, 3, exclude=7), "exclude must be a data frame, an Arrow t"),
-        (lambda: mfcli.recommend(model, 3, items=[777]), "items: 1 of 1 are not among the model'"),
+        (lambda: mfcli.recommend(model, 3, items=[777]), "items: 1 of 1 is not among the model'"),
         (lambda: mfcli.similar(model, "x"), "item 'x' is not among the model's 40 items"),
         (lambda: mfcli.similar(model, 3, n=wrong / 2), "n must be a whole number, got 3.5"),
         (lambda: mfcli.similar(model, 3, users=True, titles="t"), "titles are those of items; om"),

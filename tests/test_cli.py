@@ -452,6 +452,8 @@ USAGE = [
     (["evaluate", "--resamples", "-1"], "--resamples must be at least 0"),
     (["compare", "metrics.json"], "name at least two runs"),
     (["nonsense"], "No such command 'nonsense'."),
+    ([], "Missing command; for help: mfcli --help, or mfcli COMMAND --help"),
+    (["help", "train"], "No such command 'help'; for help: mfcli --help, or mfcli COMMAND --help"),
 ]
 
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from conftest import Run
+from msgspec import structs
 from planted import planted_split
 
 from mfcli.config import Config
@@ -93,6 +94,9 @@ def test_other_protocols_are_refused(split: Split, saved: Callable[..., Path]) -
     difference = found.difference("rmse", "b")
     assert difference
     assert difference.interval is None
+    few = structs.replace(first, protocol=structs.replace(first.protocol, ratings=1234))
+    with pytest.raises(ArtifactError, match="b: was measured on 1,234 ratings, but a on "):
+        compare({"a": first, "b": few})
     folds = read_metrics(saved("c", FoldMetrics.of([measured(split, 2)] * 3)))
     with pytest.raises(ArtifactError, match=r"was measured with folds 3, .* with 1;"):
         compare({"a": first, "c": folds})
@@ -260,7 +264,7 @@ def test_refused_comparisons(run: Run, split: Split, saved: Callable[..., Path])
     saved("b", measured(split, 2, replace(CONFIG, seed=4)))
     Path("empty").mkdir()
     Path("history.json").write_text('{"loss": [1]}')
-    start(split, Config()).save("a/model")
+    start(split, Config(k=2, seed=2)).save("a/model")
     for args, code, message in (
         (["a"], 2, "name at least two runs, such as: mfcli compare runs/a runs/b"),
         (["a", "a"], 2, "a/metrics.json is named twice; name each run once"),

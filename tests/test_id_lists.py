@@ -51,7 +51,7 @@ def test_lists_may_have_a_header_and_extra_columns(tmp_path: Path, content: str)
 def test_a_line_without_names_is_one_id_if_any_line_is(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_text("a,b\nc,x\n")
-    with pytest.warns(MfcliWarning, match="1 of 2 items .* are skipped; the first is 'c,x'"):
+    with pytest.warns(MfcliWarning, match="1 of 2 items .* is skipped; the first is 'c,x'"):
         assert listed_rows(NAMES, "item", [], path).tolist() == [0]
     path.write_text("u1,c,5\nu2,d,4\n")  # ratings: the second column has known items
     assert listed_rows(NAMES, "item", [], path).tolist() == [1, 2]
@@ -199,7 +199,7 @@ def test_options_choose_columns_and_strictness(trained: Run) -> None:
     titled = ("--titles", "titles.csv", "--title-id-col", "code", "--title-col", "text")
     done = trained(*words, *titled, "--json")
     assert done.err == (
-        "warning: users.csv: 1 of 2 users are not among the model's 60 users and are skipped; the"
+        "warning: users.csv: 1 of 2 users is not among the model's 60 users and is skipped; the"
         " first is '88'\n"
     )
     rows = json.loads(done.out)["recommendations"]
@@ -207,7 +207,7 @@ def test_options_choose_columns_and_strictness(trained: Run) -> None:
     done = trained(*words, "--strict")
     assert (done.code, done.err) == (
         1,
-        "error: users.csv: 1 of 2 users are not among the model's 60 users, such as '88'; correct"
+        "error: users.csv: 1 of 2 users is not among the model's 60 users, such as '88'; correct"
         " the list, or omit --strict to skip them\n",
     )
     # With --rated, the options name its columns, and lists may have other names.

@@ -45,6 +45,28 @@ def layout_of(path: Path, columns: dict[str, str] | None = None) -> Layout:
         return find_layout(files[0], columns, needed=PAIRS)
 
 
+@pytest.mark.parametrize(
+    ("line", "positions"),
+    [
+        ("7\t\t19\t\t-4.979", [0, 2, 4]),  # Jester
+        ("7,,19,,2.5,,1500000000", [0, 2, 4, 6]),
+        ("7\t\t19", [0, 2]),
+    ],
+)
+def test_doubled_separators_add_no_columns(tmp_path: Path, line: str, positions: list[int]) -> None:
+    path = write(tmp_path, f"{line}\n" * 3)
+    if len(positions) == len(PAIRS):
+        assert list(layout_of(path).columns.values())[-2:] == positions
+        return
+    ratings = read_ratings(path, duplicates="mean")
+    assert (ratings.users.ids[0].as_py(), ratings.items.ids[0].as_py()) == (7, 19)
+    assert ratings.rating.tolist() == pytest.approx([float(line.split(line[1])[4])])
+    assert (ratings.timestamp is not None) == (len(positions) == 4)
+    path.write_text(f"{line}\n" * 3 + line.replace(line[1] * 2, f"{line[1]}x{line[1]}", 1) + "\n")
+    with pytest.raises(DataError, match="columns without names"):
+        read_ratings(path)
+
+
 def suggested(message: DataError | MfcliWarning) -> list[dict[str, str]]:
     """Return the columns that a remedy suggests; a new choice starts when a role repeats."""
     found: list[dict[str, str]] = [{}]

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from mfcli.cli import app
 from mfcli.cli.main import _options
-from mfcli.cli.option_hints import _ADVICE, _SYNONYMS
+from mfcli.cli.option_hints import _ADVICE, _OF_COMMAND, _SYNONYMS
 from mfcli.config import SETTINGS, closest, meant_setting, plain_name
 from mfcli.config.synonyms import _SYNONYMS as SETTING_SYNONYMS
 from mfcli.errors import ConfigError
@@ -77,6 +77,11 @@ HINTS = {
     "split --input data.csv": "files are named without an option, as in: mfcli split data.csv",
     "train --overwrite": "results of mfcli are replaced without an option",
     "split --sep ,": "separators are detected",
+    "train --silent": "did you mean --quiet?",
+    "compare --quiet": "this command shows no progress",
+    "init -q": "this command shows no progress",
+    "similar --item 3": "name the item without an option, as in: mfcli similar ID",
+    "similar --user 3": "name the user without an option, as in: mfcli similar ID --users",
 }
 
 
@@ -99,7 +104,10 @@ def test_hints_name_options_that_exist() -> None:
     options = {option for command in commands.values() for option in _options(command)}
     assert set(_SYNONYMS) <= options
     assert set(SETTING_SYNONYMS) <= set(SETTINGS)
-    for names in (*_SYNONYMS.values(), *SETTING_SYNONYMS.values(), *_ADVICE.values()):
+    silent = {name for name, command in commands.items() if "--quiet" not in _options(command)}
+    assert set(_OF_COMMAND) == silent
+    special = [names for advices in _OF_COMMAND.values() for names in advices.values()]
+    for names in (*_SYNONYMS.values(), *SETTING_SYNONYMS.values(), *_ADVICE.values(), *special):
         words = [plain_name(name) for name in names.split()]
         assert len(set(words)) == len(words)
 

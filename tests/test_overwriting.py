@@ -113,6 +113,21 @@ def test_a_new_model_names_the_metrics_of_the_older_one(work: Run) -> None:
     assert "note: metrics.json was measured with another model" in work(*train).err
 
 
+def test_metrics_of_an_older_model_are_not_compared_in_silence(work: Run) -> None:
+    """The note of the training is hidden by --quiet."""
+    assert work("evaluate", "--resamples", 0).code == 0
+    Path("kept").mkdir()
+    Path("kept/metrics.json").write_bytes(Path("metrics.json").read_bytes())
+    compare = ("compare", ".", "kept")
+    assert work(*compare).err == ""
+    assert work("train", "--epochs", 1, "-q").err == ""
+    warning = "warning: metrics.json: was measured with another model than model; evaluate again\n"
+    assert work(*compare).err == warning
+    assert work("plot", "metrics.json").err == warning
+    Path("metrics.json").rename("older.json")  # a name that no training replaces
+    assert work("compare", "older.json", "kept").err == ""
+
+
 def test_a_training_that_fails_names_them_too(
     work: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from planted import planted_split
 from rich.console import Console
 
 from mfcli.cli import progress, screen, time_left
+from mfcli.cli.commands import predict
 from mfcli.cli.epoch_lines import Fold, TrainingProgress
 from mfcli.cli.formatting import time_left as time_left_text
 from mfcli.cli.progress import Display, Lines, LiveBar, Work, byte_count, counting
@@ -316,6 +317,26 @@ def test_bars_of_long_names_fit(clock: Clock, width: int) -> None:
     assert line.startswith("reading xxxx...")
     assert line.endswith("123.5/533.5 MB  6 min left")
     assert len(line) <= width
+
+
+def test_no_bar_among_rows_on_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The bar of predict would erase the last row."""
+
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal(io.BytesIO())
+    monkeypatch.setattr(predict.sys, "stdout", terminal)
+    made: list[bool] = []
+    monkeypatch.setattr(Screen, "_display", lambda shown: made.append(shown.quiet) or Display())
+    for target in (terminal.buffer, io.BytesIO(), tmp_path / "p.csv"):
+        with predict._bar(Screen(), "pairs.csv", target):
+            pass
+    monkeypatch.setattr(predict.sys, "stdout", io.TextIOWrapper(io.BytesIO()))
+    with predict._bar(Screen(), "pairs.csv", predict.sys.stdout.buffer):
+        pass
+    assert made == [True, False, False, False]
 
 
 def test_a_display_suits_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:

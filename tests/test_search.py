@@ -253,7 +253,25 @@ def test_the_picture_of_a_search(search: Search, tmp_path: Path) -> None:
     out = tmp_path / "search.png"
     plot_search(search.attempts, search.importances(), out, title="$x$")
     assert matplotlib.image.imread(out).std() > 0.05
-    plot_search(search.attempts[:3], {}, tmp_path / "few.svg")
+
+
+def test_the_picture_of_a_short_search(
+    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no panel of importances, and draws every error as it is."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(
+        "mfcli.plots.search.set_figure_title", lambda figure, _: drawn.append(figure)
+    )
+    few = [trial for trial in search.attempts if trial.is_complete][:3]
+    plot_search(few, {}, tmp_path / "few.svg", title="few")
+    (axes,) = drawn[0].axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["complete", "best so far"]
+    points, best = axes.get_lines()
+    assert list(points.get_ydata()) == [trial.rmse for trial in few]
+    assert best.get_ydata()[0] == few[0].rmse
+    assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
 def test_the_default_space_is_valid() -> None:

@@ -31,12 +31,13 @@ def judged(
     biases: Interval | None,
     popular: Interval | None = None,
     *,
+    mean: Interval = (0.1, 0.3),
     optimizer: str = "gibbs",
     on: str = "test",
 ) -> Verdict:
     """Judge a model, given the intervals of its gains."""
     baselines = {
-        "mean": BaselineMetrics({}, {}, gain=0.2, gain_interval=biases and (0.1, 0.3)),
+        "mean": BaselineMetrics({}, {}, gain=0.2, gain_interval=biases and mean),
         "biases": BaselineMetrics({}, {}, gain=0.0, gain_interval=biases),
     }
     if popular:
@@ -108,6 +109,17 @@ def test_an_interval_that_includes_0_is_not_decided() -> None:
     assert judged(UNCLEAR, (-0.02, 0.01)).better == {"mean": True, "biases": None, "popular": None}
     assert judged((0.0, 0.1)).better["biases"] is None
     assert judged(None).better == {"mean": None, "biases": None}
+
+
+def test_a_model_that_is_worse_than_the_training_mean_is_not_praised() -> None:
+    verdict = judged(BETTER, mean=(-0.0124, -0.0008), optimizer="sgd")
+    assert verdict.text == (
+        "The model beats damped biases: its RMSE is 4.1% to 5.3% lower than with damped biases"
+        " (95% interval). But it is worse than the training mean: its RMSE is 0.1% to 1.2% higher."
+        + INIT
+    )
+    worse = judged(WORSE, mean=WORSE)
+    assert "It is also worse than the training mean: its RMSE is 3.9% to 5.2%" in worse.text
 
 
 def test_training_ratings_are_no_evidence() -> None:

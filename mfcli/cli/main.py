@@ -35,7 +35,7 @@ from mfcli.cli.option_hints import hinted_options
 from mfcli.cli.options import FILES, with_options
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import OutputError, guard_streams, print_line, print_message
-from mfcli.errors import MfcliError, MfcliWarning
+from mfcli.errors import MfcliError, MfcliWarning, UsageError
 
 for library in ("OPENBLAS", "MKL"):
     # mfcli runs its own threads, see mfcli/storage/threads.py
@@ -72,6 +72,9 @@ class Commands(TyperGroup):
     """All commands. Errors become one line on stderr and an exit status."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        if args[:1] in ([], ["help"]) and not ctx.resilient_parsing:  # as completion parses
+            rule = "No such command 'help'" if args else "Missing command"
+            raise UsageError(rule, remedy="for help: mfcli --help, or mfcli COMMAND --help")
         with _hinted(self, ctx, args):
             return super().parse_args(ctx, args)
 
@@ -113,7 +116,7 @@ class Commands(TyperGroup):
 def _hinted(command: Any, ctx: Any, args: list[str]) -> AbstractContextManager[None]:
     commands = ctx.find_root().command.commands
     others = {name: _options(other) for name, other in commands.items()}
-    return hinted_options(_options(command), others, list(args))
+    return hinted_options(ctx.info_name, _options(command), others, list(args))
 
 
 def _options(command: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from typer.exceptions import TyperException
@@ -67,17 +68,33 @@ _ADVICE = {
 }
 """By an advice, the names of options that are not needed."""
 
+_SILENT = {"this command shows no progress": "quiet q silent no_progress no_verbose"}
+
+_OF_COMMAND = {
+    **dict.fromkeys(("init", "compare", "plot", "show"), _SILENT),
+    "similar": {
+        **_SILENT,
+        "name the item without an option, as in: mfcli similar ID": "item item_id id",
+        "name the user without an option, as in: mfcli similar ID --users": "user user_id",
+    },
+}
+"""By command and advice, the names of options that this command does not need."""
+
 _COMMON = ("split", "train", "evaluate", "recommend")  # the first to be named
 
 
 @contextmanager
 def hinted_options(
-    own: Collection[str], others: Mapping[str, Collection[str]], words: Sequence[str]
+    command: str,
+    own: Collection[str],
+    others: Mapping[str, Collection[str]],
+    words: Sequence[str],
 ) -> Iterator[None]:
     """Add a hint to the error for an option that does not exist.
 
     Parameters
     ----------
+    command : str
     own : collection of str
         The options of the command.
     others : mapping of collection of str
@@ -98,7 +115,9 @@ def hinted_options(
             raise
         # Typer reads -lr as -l and -r, so it names only the first letter.
         whole = next((w for w in words if w.startswith(option) and w[:2] != "--"), option)
-        hints = (_hint(name, own, others) for name in dict.fromkeys((whole, option)))
+        names = dict.fromkeys((whole, option))
+        special = (_advice(name.lstrip("-"), _OF_COMMAND.get(command, {})) for name in names)
+        hints = chain(special, (_hint(name, own, others) for name in names))
         remedy = next(filter(None, hints), "")
         raise UsageError(f"No such option: {whole.partition('=')[0]}", remedy=remedy) from None
 
@@ -110,7 +129,7 @@ def _hint(option: str, own: Collection[str], others: Mapping[str, Collection[str
     for options in (_spelled_as(name, own), [one for one in meant if one in own]):
         if options:
             return f"did you mean {options[0]}?"
-    if advice := _advice(name):
+    if advice := _advice(name, _ADVICE):
         return advice
     for command in sorted(others, key=lambda one: one not in _COMMON):
         theirs = others[command]
@@ -131,8 +150,8 @@ def _spelled_as(name: str, options: Collection[str]) -> list[str]:
     return [one for one in options if plain_name(one) == plain_name(name)]
 
 
-def _advice(name: str) -> str:
-    for advice, names in _ADVICE.items():
+def _advice(name: str, advices: Mapping[str, str]) -> str:
+    for advice, names in advices.items():
         if plain_name(name) in map(plain_name, names.split()):
             return advice
     return ""

@@ -17,16 +17,19 @@ from mfcli.cli.tables import print_table, table as make_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Out = Annotated[
-    Path | None,
-    typer.Option(
+
+def _out(default: str) -> Any:
+    return typer.Option(
         "--out",
         metavar="FILE",
         help="CSV or Parquet file to write; - for CSV on stdout.",
-        show_default="a table",
+        show_default=default,
         rich_help_panel=FILES,
-    ),
-]
+    )
+
+
+Out = Annotated[Path | None, _out("a table")]
+PairsOut = Annotated[Path | None, _out("a table; for the pairs of a file, CSV on stdout")]
 
 
 def check_out(out: Path | None) -> None:

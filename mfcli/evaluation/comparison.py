@@ -175,10 +175,8 @@ def compare(
     for other_name, other in others:
         found = _protocol_difference(first, other)
         if found and not any_protocol:
-            what, own, firsts = found
-            how, setting = ("on", "") if what == "on" else ("with", f"{what} ")
             raise ArtifactError(
-                f"was measured {how} {setting}{own}, but {name} {how} {firsts}",
+                f"was measured {_phrase(*found, name)}",
                 place=other_name,
                 remedy=["evaluate both in the same way, or use ", Param("any_protocol", True)],
             )
@@ -245,6 +243,15 @@ def _protocol_difference(
             if name in own and own[name] != firsts[name]:
                 return name, own[name], firsts[name]
     return None
+
+
+def _phrase(what: str, own: Any, firsts: Any, name: str) -> str:
+    """Return "on 20 ratings, but a on 10" for a difference from the run with a name."""
+    if what in ("ratings", "users"):
+        return f"on {own:,} {what}, but {name} on {firsts:,}"
+    if what == "on":
+        return f"on {own}, but {name} on {firsts}"
+    return f"with {what} {own}, but {name} with {firsts}"
 
 
 def _different(values: dict[str, list[Any]]) -> dict[str, list[Any]]:

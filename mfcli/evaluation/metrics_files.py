@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mfcli.errors import ArtifactError, Param
+from mfcli.errors import ArtifactError, Param, warn
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
-from mfcli.model import KERAS_FILE
+from mfcli.model import KERAS_FILE, MODEL_FOLDER, read_model_record
 from mfcli.storage import read_json, to_record
 
 METRICS_FILE = "metrics.json"
@@ -77,6 +78,12 @@ def _no_metrics(folder: Path) -> ArtifactError:
 def read_metrics(path: Path) -> Metrics | FoldMetrics:
     """Read a file of `Metrics.write` or `FoldMetrics.write`, or the one in a run folder.
 
+    Warns
+    -----
+    MfcliWarning
+        If the model of the run was trained with other settings or on another split than the model
+        that was measured.
+
     Raises
     ------
     ArtifactError
@@ -89,7 +96,19 @@ def read_metrics(path: Path) -> Metrics | FoldMetrics:
         raise ArtifactError("contains no metrics", place=path, remedy=remedy)
     if "folds" in value:
         return to_record(path, value, FoldMetrics, remedy=_REMEDY)
-    return to_record(path, value, Metrics, remedy=_REMEDY)
+    metrics = to_record(path, value, Metrics, remedy=_REMEDY)
+    if path in metrics_in(path.parent):  # a file of another name may be of any model
+        _warn_of_other_model(path, metrics)
+    return metrics
+
+
+def _warn_of_other_model(path: Path, metrics: Metrics) -> None:
+    """Warn if a training has replaced the model that was measured."""
+    folder = path.parent / MODEL_FOLDER
+    with suppress(ArtifactError):  # metrics are complete without a model
+        record = read_model_record(folder)
+        if (record.settings, record.split) != (metrics.training, metrics.protocol.trained_on):
+            warn(f"was measured with another model than {folder}", place=path, remedy=_REMEDY)
 
 
 def is_metrics(path: Path) -> bool:

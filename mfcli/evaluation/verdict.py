@@ -51,6 +51,8 @@ def verdict_of(
     better = {name: _is_positive(baselines[name].gain_interval) for name in ("mean", "biases")}
     biases, ranked = baselines["biases"].gain_interval, baselines.get("popular")
     sentences = [_errors_text(better, biases)]
+    if better["mean"] is False:
+        sentences.append(_mean_text(better["biases"], baselines["mean"].gain_interval))
     if ranked:
         better["popular"] = _is_positive(ranked.ndcg_interval)
         if ranked.ndcg_interval:
@@ -102,6 +104,14 @@ def _errors_text(better: Mapping[str, bool | None], biases: Interval | None) -> 
         return f"The model is worse than {_BIASES}: its RMSE is {size} higher {level}."
     size = interval_text((-high, -low), "+.1%")
     return f"The model is about as good as {_BIASES}: its RMSE differs by {size} {level}."
+
+
+def _mean_text(beats_biases: bool | None, gain: Interval | None) -> str:
+    """Return the sentence on a model that is worse than a constant, as on random ratings."""
+    low, high = gain or (0.0, 0.0)
+    size = interval_text((-high, -low), ".1%")
+    it = "It is also" if beats_biases is False else "But it is"
+    return f"{it} worse than {_MEAN}: its RMSE is {size} higher."
 
 
 def _rankings_text(better: bool | None, ends: Interval) -> str:

@@ -64,8 +64,11 @@ def plot_search(
     top = _top(trials)
     with picture(out, size or Size(14.0, 3.2 * rows), dpi) as figure:
         grid = figure.add_gridspec(rows, _COLUMNS)
-        _draw_trials(figure.add_subplot(grid[0, : _COLUMNS // 2]), trials, top)
-        _draw_importances(figure.add_subplot(grid[0, _COLUMNS // 2 :]), importances)
+        # Few trials have no importances.
+        wide = _COLUMNS // 2 if importances else _COLUMNS
+        _draw_trials(figure.add_subplot(grid[0, :wide]), trials, top)
+        if importances:
+            _draw_importances(figure.add_subplot(grid[0, wide:]), importances)
         for place, name in enumerate(importances):
             axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
             _draw_setting(axes, complete, name, top)
@@ -77,7 +80,8 @@ def plot_search(
 
 def _top(trials: Sequence[Attempt]) -> float:
     """Return the largest error to draw; a few trials may have errors far above the others."""
-    return float(np.percentile([trial.rmse for trial in trials], _SHOWN))
+    # An error of some trial, so that the errors of few trials are all drawn as they are.
+    return float(np.percentile([trial.rmse for trial in trials], _SHOWN, method="higher"))
 
 
 def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
@@ -85,12 +89,14 @@ def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
     for is_complete, name, color in ((True, "complete", MAIN), (False, "pruned", OTHER)):
         some = [trial for trial in trials if trial.is_complete == is_complete]
         numbers, errors = [t.number for t in some], [min(t.rmse, top) for t in some]
-        axes.plot(numbers, errors, ".", color=color, label=name)
+        if some:
+            axes.plot(numbers, errors, ".", color=color, label=name)
     complete = [trial for trial in trials if trial.is_complete]
     # Pruned trials do not count: their errors are from fewer epochs.
-    best = np.minimum.accumulate([trial.rmse for trial in complete])
+    best = np.minimum.accumulate([min(trial.rmse, top) for trial in complete])
     axes.step([t.number for t in complete], best, where="post", color=ACCENT, label="best so far")
     set_title(axes, "Trials")
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("Trial")
     axes.set_ylabel(_LABEL)
     finish(axes, legend=True)

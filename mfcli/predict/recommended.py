@@ -182,11 +182,12 @@ def _candidates(model: Model, items: Ids | None, min_count: int) -> Rows | None:
 def _listed(model: Model, items: Ids) -> Mask:
     rows = model.items.rows(id_array(items, "items"))
     unknown = int(np.count_nonzero(rows < 0))
-    rule = f"{unknown:,} of {len(rows):,} are not among the model's {len(model.items):,} items"
+    verb = "is" if unknown == 1 else "are"
+    rule = f"{unknown:,} of {len(rows):,} {verb} not among the model's {len(model.items):,} items"
     if unknown and unknown == len(rows):
         raise UnknownIdError(rule, place="items")
     if unknown:
-        warn(f"{rule} and are skipped", place="items")
+        warn(f"{rule} and {verb} skipped", place="items")
     listed = np.zeros(len(model.items), np.bool_)
     listed[rows[rows >= 0]] = True
     return listed

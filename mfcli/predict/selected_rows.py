@@ -80,8 +80,10 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListRead
     first = ids[int(np.argmax(unknown))].as_py()
     if len(ids) == 1:
         raise unknown_id(vocabulary, first, what, str(file))
+    count = np.count_nonzero(unknown)
+    verb = "is" if count == 1 else "are"
     rule = (
-        f"{np.count_nonzero(unknown):,} of {len(ids):,} {what}s are not among the model's"
+        f"{count:,} of {len(ids):,} {what}s {verb} not among the model's"
         f" {len(vocabulary):,} {what}s"
     )
     # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
@@ -91,7 +93,7 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListRead
     if reading.strict:
         remedy = ["correct the list, or omit ", Param("strict"), " to skip them"]
         raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
-    warn(f"{rule} and are skipped; the first is {first!r}", place=file)
+    warn(f"{rule} and {verb} skipped; the first is {first!r}", place=file)
     return rows[~unknown]
 
 

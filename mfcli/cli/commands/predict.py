@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -14,7 +16,7 @@ from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.options import Given, SettingsGroup
 from mfcli.cli.reading_options import PAIR_READING, PairReadingOptions
-from mfcli.cli.row_output import Out, check_out, print_rows
+from mfcli.cli.row_output import PairsOut, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, Threads, refuse
@@ -23,6 +25,7 @@ from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.predict import PairCounts
+    from mfcli.types import Progress
 
 _PANEL = "Predictions"
 
@@ -58,7 +61,7 @@ def predict(
     reading: PairReadingOptions,
     threads: Threads = None,
     model: ModelFolder = Path("model"),
-    out: Out = None,
+    out: PairsOut = None,
 ) -> None:
     """Predict the ratings of user-item pairs.
 
@@ -73,7 +76,7 @@ def predict(
         return
     with (
         _target(out, strict) as target,
-        screen.byte_bar(f"predicting {Path(pairs).name}") as on_progress,
+        _bar(screen, pairs, target) as on_progress,
     ):
         counts = prediction.predict_file(
             predictor,
@@ -125,6 +128,13 @@ def _target(out: Path | None, strict: bool) -> Iterator[Path | BinaryIO]:
     else:
         yield output
     output.flush()  # here, so that a full disk or a closed pipe is an error of this command
+
+
+def _bar(screen: Screen, pairs: str, target: Path | BinaryIO) -> AbstractContextManager[Progress]:
+    if target is sys.stdout.buffer and sys.stdout.isatty():
+        # A bar on the same terminal would erase rows.
+        screen = replace(screen, quiet=True)
+    return screen.byte_bar(f"predicting {Path(pairs).name}")
 
 
 def _note_unknown(counts: PairCounts, screen: Screen) -> None:

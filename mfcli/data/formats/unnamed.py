@@ -21,7 +21,8 @@ def find_positions(
     """Return the position of the column of each role.
 
     By default, up to four columns are user, item, rating and timestamp. There are no timestamps if
-    another role has the fourth column.
+    another role has the fourth column. If separators are doubled, the empty columns between them do
+    not count.
 
     Parameters
     ----------
@@ -50,12 +51,14 @@ def find_positions(
             value=count,
             remedy="separate them with commas, tabs, semicolons or ::",
         )
-    # With five or more columns, it is uncertain which of them are needed.
-    if count > len(ALIASES) and _has_pairs(needed) and not chosen.keys() >= set(needed):
-        raise _too_many(first, needed)
     names = [str(position + 1) for position in range(count)]
-    roles = tuple(ALIASES) if needed == RATINGS and count <= len(ALIASES) else needed
-    defaults = dict(zip(roles, names, strict=False))
+    # In the ratings of Jester, two tabs separate columns.
+    filled = names[::2] if _has_pairs(needed) and _is_doubled(first) else names
+    # With five or more columns, it is uncertain which of them are needed.
+    if len(filled) > len(ALIASES) and _has_pairs(needed) and not chosen.keys() >= set(needed):
+        raise _too_many(first, needed)
+    roles = tuple(ALIASES) if needed == RATINGS and len(filled) <= len(ALIASES) else needed
+    defaults = dict(zip(roles, filled, strict=False))
     if defaults.get("timestamp", "") in chosen.values():
         defaults["timestamp"] = ""
     defaults = {"timestamp": ""} | defaults  # no times, unless there is a fourth column
@@ -94,6 +97,15 @@ def doubt_about(
             ],
         )
     return None
+
+
+def _is_doubled(first: FirstLines) -> bool:
+    """Return whether every second field of all lines is empty, and no other one."""
+    least = 2 * len(PAIRS) - 1
+    return all(
+        len(row) >= least and not any(row[1::2]) and all(field.strip() for field in row[::2])
+        for row in first.rows
+    )
 
 
 def _has_pairs(needed: Sequence[str]) -> bool:
