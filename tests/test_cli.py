@@ -449,6 +449,10 @@ USAGE = [
     (["evaluate", "--at", "5"], "--at is not used without --ranking; omit it, or add --ranking"),
     (["evaluate", "--ranking", "--at", "0"], "--at must be at least 1 and at most 1000, got 0"),
     (["evaluate", "--ranking", "--on", "train"], "rankings exclude the training ratings"),
+    (
+        ["evaluate", "--on", "validation"],
+        "--on must be test, valid, train or a file of ratings, got",
+    ),
     (["evaluate", "--resamples", "-1"], "--resamples must be at least 0"),
     (["compare", "metrics.json"], "name at least two runs"),
     (["nonsense"], "No such command 'nonsense'."),

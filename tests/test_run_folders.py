@@ -88,6 +88,16 @@ def test_near_misses_get_a_hint(work: Run, path: str) -> None:
     assert str(caught.value) == f"{path}: holds no model; {NEAR_MISSES[path]}"
 
 
+def test_models_of_runs_and_folds_are_named_where_there_is_no_other(work: Run) -> None:
+    runs = "error: model: holds no model; did you mean runs/a/model or runs/b/model?\n"
+    assert work("similar", 1).err == runs
+    Path("fold-1").mkdir()
+    Path("runs/a/model").rename("fold-1/model")
+    folds = "error: model: holds no model; did you mean fold-1/model?\n"
+    assert work("recommend", "--user", 1).err == folds
+    assert "train one with" in work("similar", 1, "--model", "a**[b").err
+
+
 def test_a_run_is_not_written_into_a_model(work: Run) -> None:
     assert work("train", "--out", "runs/a/model").err == (
         "error: runs/a/model: is a model folder, not the folder of a run; choose another --out\n"

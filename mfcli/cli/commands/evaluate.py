@@ -15,7 +15,7 @@ from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.config import EVALUATION
-from mfcli.errors import Param
+from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.evaluation import Metrics
@@ -72,6 +72,7 @@ def evaluate(
 
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
+    _check_on(on)
     folds = splits.folds_of(split)
     run, folders = models.models_of_run(model, [fold.name for fold in folds])
     # Checked first: ranking all items for many users can take minutes.
@@ -108,3 +109,9 @@ def evaluate(
     else:
         metrics[0].write(target)
         screen.show(metrics[0].as_dict(), lambda: print_metrics(metrics[0], target))
+
+
+def _check_on(on: str) -> None:
+    """Refuse what is neither a part nor a file, such as "validation"."""
+    if on not in (*splits.PARTS, "-") and not Path(on).suffix and not Path(on).exists():
+        raise UsageError("must be test, valid, train or a file of ratings", param="on", value=on)
