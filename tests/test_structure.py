@@ -16,6 +16,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"errors", "types"},
+    {"arguments"},
     {"storage"},
     {"config"},
     {"data"},
@@ -78,8 +79,8 @@ INTERFACES: dict[str, list[str]] = {
  "model": ["FoldedUsers", "KERAS_FILE", "MODEL_FILES", "MODEL_FOLDER", "Model", "Network",
            "ROW_PENALTY_LAYER", "Rated", "TABLES", "check_same_split", "excluded", "extended",
            "fold_in", "initial_model", "model_folder", "models_of_run", "models_trained_on",
-           "read_keras_file", "read_model_record", "read_outline", "similar", "top_items",
-           "top_of_order", "trained_pairs", "warn_empty", "warn_untrained", "write_keras_file"],
+           "read_keras_file", "read_model_record", "read_outline", "recommended", "similar",
+           "top_items", "top_of_order", "trained_pairs", "warn_untrained", "write_keras_file"],
  "plots": ["DPI", "Size", "check_suffix", "plot", "plot_comparison", "plot_histories",
            "plot_metrics", "plot_search"],
  "predict": ["ListReading", "PairCounts", "Predictor", "all_rows", "candidates", "listed_rows",
@@ -101,7 +102,8 @@ INTERFACES: dict[str, list[str]] = {
              "one_blas_thread", "open_files", "open_journal", "parse_json", "read_json",
              "read_record", "record_values", "remove_temporaries", "replacing_file",
              "replacing_folder", "scratch_errors", "scratch_file", "scratch_folder", "sha256",
-             "stderr_held", "to_record", "to_section", "whole", "write_arrays", "write_record"],
+             "stderr_held", "threads_of", "to_record", "to_section", "whole", "write_arrays",
+             "write_record"],
  "training": ["BestEpoch", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit",
               "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan", "check_same_run",
               "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",

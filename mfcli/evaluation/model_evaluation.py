@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from mfcli import __version__
+from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings, RatingsLike, as_ratings
-from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type, warn
+from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, warn
 from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.baselines import Baseline
@@ -37,7 +38,7 @@ from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.evaluation.verdict import verdict_of
 from mfcli.model import Model
 from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
-from mfcli.storage import cores
+from mfcli.storage import threads_of
 from mfcli.types import Mask, StageProgress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
@@ -95,8 +96,9 @@ def evaluate(
     """
     on = _part_or_ratings(on)
     _check_arguments(model, split, config, on, ranking)
+    check_functions(on_progress=on_progress)
     ratings, name = _ratings_of(split, on)
-    bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
+    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads))
     measuring = partial(on_progress, "measuring errors")
     measuring(0, len(ratings))  # before the baselines are fitted, which may take seconds
     baseline = Baseline.fit(split.train, config.damping)

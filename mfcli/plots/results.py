@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mfcli.arguments import check_type, path_of
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import (
     METRICS_FILE,
@@ -77,7 +78,8 @@ def plot(
     """
     named = {name: _read(result, name) for name, result in _named(results).items()}
     first = next(iter(named.values()))
-    target = Path(_default(first) if out is None else out)
+    target = _default(first) if out is None else path_of(out, "out")
+    check_type(title, str, "title")
     check_suffix(target)
     look: dict[str, Any] = {"size": _size(size), "dpi": dpi}
     if isinstance(first, History):
@@ -104,7 +106,8 @@ def _named(results: Any) -> dict[str, Any]:
     """Return one or several results by name."""
     if isinstance(results, Mapping):
         named = {str(name): result for name, result in results.items()}
-    elif isinstance(results, list | tuple):
+    elif isinstance(results, Iterable) and not isinstance(results, str | os.PathLike):
+        results = list(results)
         paths = {n: Path(r) for n, r in enumerate(results) if isinstance(r, str | os.PathLike)}
         names = {number: f"run {number + 1}" for number in range(len(results))}
         names |= dict(zip(paths, run_names([_file(p) for p in paths.values()]), strict=True))

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.errors import ConfigError, Param, Text, check_type
+from mfcli.errors import ConfigError, Param, Text
 from mfcli.search.recommended import advise, trained_rows
 from mfcli.search.search import Search
 from mfcli.search.spaces import (
@@ -72,7 +73,7 @@ def space_for(split: Split, path: Path | None = None, optimizer: str = SEARCHED[
         return read_space(path)
     if optimizer not in SEARCHED:
         rule = f"must be {' or '.join(SEARCHED)} to search without a space"
-        remedy: Text = ["describe what to search in a file for ", Param("space")]
+        remedy: Text = ["describe what to search with ", Param("space")]
         raise ConfigError(rule, param="optimizer", value=optimizer, remedy=remedy)
     if optimizer == "gibbs":
         # More factors than rows cannot improve the model.

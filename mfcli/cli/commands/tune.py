@@ -114,7 +114,7 @@ def tune(
     parts = _with_validation(split, settings.config, given, screen)
     optimizer = settings.values.get("optimizer", searching.SEARCHED[0])
     options = searching.space_for(parts, space, optimizer)
-    workers = threads or storage.cores()
+    workers = storage.threads_of(threads)
     first = None if space else searching.first_settings(parts, options)
     with searching.Search(parts, settings.config, options, store, workers, first) as search:
         configs.check_settings_file(out, _REPLACES, force)
