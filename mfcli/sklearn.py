@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mfcli.config import SETTINGS, TRAINING, Config, closest, meant_setting, settings_in
-from mfcli.data import Ids, Ratings, as_ratings, is_table, pairs_from
+from mfcli.data import Ids, Ratings, as_pairs, as_ratings, is_table
 from mfcli.errors import UsageError
 from mfcli.predict import recommend
 from mfcli.splits import Split, split
@@ -129,7 +129,7 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 def _pairs(X: Any) -> tuple[Any, Any]:
     """Return the users and the items of a table or an array."""
     if is_table(X):
-        return pairs_from(X, "X")
+        return as_pairs(X, "X")
     try:
         pairs = np.asarray(X)
     except ValueError:  # rows of different lengths

@@ -514,6 +514,11 @@ def calls(
         (lambda: mfcli.compare("runs/a"), "runs must be a mapping or a sequence, got 'runs/a'"),
         (lambda: mfcli.compare([metrics, wrong]), "runs['run 2'] must be metrics or a path, got "),
         (lambda: mfcli.plot(wrong), "results must be a result of fit, evaluate or tune, or a path"),
+        (
+            lambda: mfcli.plot(mfcli.FoldMetrics.of([metrics] * 2)),
+            "results must be a result of fit,"
+            " evaluate or tune, or a path, got FoldMetrics; draw the metrics of a fold, such as ",
+        ),
         (lambda: mfcli.plot([]), "results must be at least one result, got none"),
         (lambda: mfcli.plot(metrics, rmse=True), "rmse is used only for histories; omit it"),
         (lambda: mfcli.tune(wrong), "split must have the type Split, got int; make one with spli"),

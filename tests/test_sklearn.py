@@ -115,7 +115,13 @@ def test_a_fitted_estimator_is_copied_and_recommends(frame: pd.DataFrame) -> Non
         ({}, [[1, 2], [1, 3]], [3, np.inf], "X, y: row 2: rating must be a finite number, got inf"),
         ({}, [[1, 2], [3]], [3, 4], "X must be a table, or an array with a column of users and "),
         ({}, [[1, 2]], 3, "y must have one dimension, got shape ()"),
-        ({}, {"user": [1], "movie": [2]}, [3], "X: has no item column; its columns are user, mo"),
+        (
+            {},
+            {"user": [1], "movie": [2]},
+            [3],
+            "X: has no item column; its columns are user, movie; name "
+            "its columns user and item; each holds integers or text",
+        ),
     ],
 )
 def test_errors_name_the_argument(settings: Any, pairs: Any, ratings: Any, message: str) -> None:

@@ -105,6 +105,7 @@ class Model(StoredModel):
             Number of items for each user.
         exclude : Split, Ratings or what `ratings_from` takes, optional
             Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
+            A table needs no ratings.
         clip : bool
             Clip the predictions in the table to the rating scale. The order does not depend on it.
         threads : int, optional

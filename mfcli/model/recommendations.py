@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mfcli.arguments import check_count
-from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_ratings
+from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_pairs, as_ratings, is_table
 from mfcli.errors import UsageError, warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
@@ -111,15 +112,17 @@ def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated
     ----------
     model : Factorization
     exclude : Split, Ratings or what `ratings_from` takes, optional
-        They may have other vocabularies: pairs are matched by their ids.
+        They may have other vocabularies: pairs are matched by their ids. A table needs no ratings.
 
     Raises
     ------
     DataError, UsageError
-        If it is neither a split nor ratings.
+        If it is neither a split nor ratings nor a table of pairs.
     """
     if exclude is None:
         return None
+    if is_table(exclude) and not isinstance(exclude, Ratings):
+        return Rated.of(_pairs_in(model, exclude))
     if isinstance(exclude, Split):
         parts = [*exclude.parts.values()]
     elif isinstance(exclude, str) and exclude in ("split", *PARTS, "none"):
@@ -129,6 +132,13 @@ def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated
     else:
         parts = [as_ratings(exclude, "exclude")]
     return Rated.of(*(part.within(model.users, model.items) for part in parts))
+
+
+def _pairs_in(model: Factorization, table: Any) -> Ratings:
+    """Return the pairs of a table in the rows of a model; ratings of zero stand for any."""
+    users, items = as_pairs(table, "exclude")
+    user, item = model.users.rows(users), model.items.rows(items)
+    return Ratings(user, item, np.zeros(len(user), np.float32), None, model.users, model.items)
 
 
 def recommended(

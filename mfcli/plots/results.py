@@ -26,9 +26,7 @@ from mfcli.plots.search import plot_search
 from mfcli.search import Tuned
 from mfcli.training import HISTORY_FILE, Fit, History
 
-Result: TypeAlias = (
-    Fit | History | Metrics | FoldMetrics | CrossValidation | Tuned | str | os.PathLike[str]
-)
+Result: TypeAlias = Fit | History | Metrics | Tuned | str | os.PathLike[str]
 """What `plot` draws; a path is that of a run folder, a history or metrics."""
 
 Results: TypeAlias = Result | Mapping[str, Result] | Iterable[Result]
@@ -131,13 +129,13 @@ def _read(result: Any, name: str) -> History | Metrics | FoldMetrics | Tuned:
         return read_metrics(file) if is_metrics(file) else History.read(file)
     if isinstance(result, Fit):
         return result.history
-    if isinstance(result, CrossValidation):
-        return result.metrics
-    if isinstance(result, History | Metrics | FoldMetrics | Tuned):
+    if isinstance(result, History | Metrics | Tuned):
         return result
+    has_folds = isinstance(result, CrossValidation | FoldMetrics)
     raise UsageError(
         f"must be a result of fit, evaluate or tune, or a path, got {type(result).__name__}",
         param=Param("results") if name == "model" else Param(f"results.{name}"),
+        remedy="draw the metrics of a fold, such as metrics.folds[0]" if has_folds else "",
     )
 
 

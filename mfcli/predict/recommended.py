@@ -51,7 +51,8 @@ def recommend(
     n : int
         Number of items for each user.
     exclude : Split, Ratings or what `ratings_from` takes, optional
-        Pairs that are not recommended: usually the split, of which all parts are excluded.
+        Pairs that are not recommended: usually the split, of which all parts are excluded. A table
+        needs no ratings.
     items : id or sequence of ids, optional
         Recommend only these items; unknown ones are skipped with a warning.
     min_count : int

@@ -13,7 +13,7 @@ from typing import Any
 
 from mfcli.arguments import check_count, check_functions, check_type, path_of
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import ConfigError, LimitError, Param, TrainingError, UsageError, warn
+from mfcli.errors import ConfigError, LimitError, TrainingError, UsageError, warn
 from mfcli.search.outcome import (
     SEARCHED,
     Candidate,
@@ -23,13 +23,12 @@ from mfcli.search.outcome import (
     recommended_candidate,
     space_for,
 )
-from mfcli.search.search import LARGE, Search
+from mfcli.search.search import Search
 from mfcli.search.spaces import Space, read_space, space_of
 from mfcli.search.trials import Attempt
 from mfcli.search.validation import with_validation
 from mfcli.splits import Split
 from mfcli.storage import threads_of
-from mfcli.training import Epoch
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _space(
     split: Split, space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str | None
 ) -> Space:
     if space is None:
-        return space_for(split, optimizer=SEARCHED[0] if optimizer is None else optimizer)
+        return space_for(split, optimizer=optimizer or SEARCHED[0])
     if optimizer is not None:
         rule, remedy = "is not used with a space", "name the optimizer in the space"
         raise UsageError(rule, param="optimizer", value=optimizer, remedy=remedy)
@@ -164,15 +163,10 @@ def _space(
 
 def _rival(search: Search, threads: int | None, end: float) -> Candidate | None:
     """Train with the recommended settings, unless there are many ratings or it fails."""
-    if len(search.split.train) >= LARGE:
+    if search.is_large:
         return None
-
-    def on_epoch(epoch: Epoch) -> None:
-        if time.monotonic() > end:
-            raise TrainingError("the time limit was reached", remedy=["raise ", Param("minutes")])
-
     try:
-        return recommended_candidate(search, threads=threads, on_epoch=on_epoch)
+        return recommended_candidate(search, threads=threads, until=end)
     except (LimitError, TrainingError) as error:
         warn(f"cannot train with the recommended settings: {error}")
         return None
