@@ -104,13 +104,9 @@ def fetch_movielens(
     ArtifactError
         If the folder cannot be written, or another one is in its place.
     """
-    check_type(name, str, "name")
+    _check_name(name)
     out = path_of(out, "out")
     check_functions(on_progress=on_progress)
-    if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        remedy = f"did you mean {close[0]}?" if close else ""
-        raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
     if base is not None and not _ADDRESS.fullmatch(base):
         rule = f"must be an http or https address, such as {BASE}"
         raise UsageError(rule, param="base", value=base)
@@ -132,6 +128,14 @@ def fetch_movielens(
     titles = folder / TITLES[name]
     found = titles if titles.is_file() else None
     return Fetched(folder, ratings, found, terms, CITATION, size)
+
+
+def _check_name(name: str) -> None:
+    check_type(name, str, "name")
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        remedy = f"did you mean {close[0]}?" if close else ""
+        raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
 
 
 def _is_complete(folder: Path, name: str) -> bool:

@@ -150,10 +150,8 @@ def fold_in(
         If an argument has another type, or the noise is negative.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
-    if noise is not None and not (isinstance(noise, numbers.Real) and noise >= 0):
-        raise UsageError("must be a number of at least 0", param="noise", value=noise)
     ratings = as_ratings(ratings, "ratings").without_empty()
-    noise = _validation_error(model) if noise is None else noise
+    noise = _validation_error(model) if noise is None else _checked_noise(noise)
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
     # The model knows nothing about items without training ratings.
@@ -175,6 +173,12 @@ def fold_in(
         unknown_ratings=int((~is_known).sum()),
         replaced=replaced,
     )
+
+
+def _checked_noise(noise: float) -> float:
+    if not (isinstance(noise, numbers.Real) and noise >= 0):
+        raise UsageError("must be a number of at least 0", param="noise", value=noise)
+    return noise
 
 
 def _validation_error(model: Model) -> float:

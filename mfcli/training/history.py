@@ -81,6 +81,7 @@ class History:
 
     @classmethod
     def of(cls, epochs: list[Epoch]) -> History:
+        """Return the history of epochs."""
         return cls({name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS})
 
     def epochs(self) -> list[Epoch]:
