@@ -169,19 +169,6 @@ class TrainingError(MfcliError):
     """Training cannot continue."""
 
 
-def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None:
-    """Check the type of an argument.
-
-    Raises
-    ------
-    UsageError
-        If the value is not an instance of `kind`.
-    """
-    if not isinstance(value, kind):
-        rule = f"must have the type {kind.__name__}, got {type(value).__name__}"
-        raise UsageError(rule, param=param, remedy=remedy)
-
-
 class MfcliWarning(Message, UserWarning):
     """Data was read, but perhaps not as intended."""
 

@@ -19,8 +19,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mfcli.config import SETTINGS, TRAINING, Config, settings_in
-from mfcli.data import Ids, Ratings, as_ratings, is_table, pairs_from
+from mfcli.config import SETTINGS, TRAINING, Config, closest, meant_setting, settings_in
+from mfcli.data import Ids, Ratings, as_pairs, as_ratings, is_table
 from mfcli.errors import UsageError
 from mfcli.predict import recommend
 from mfcli.splits import Split, split
@@ -40,6 +40,11 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         The settings of training, such as `k`, `epochs` and `optimizer`, as in `mfcli.Config`, and
         `valid`, the fraction of the ratings to validate on, which `patience` requires.
 
+    Raises
+    ------
+    UsageError
+        If there is no such setting. Values are checked by `fit`, as scikit-learn requires.
+
     Attributes
     ----------
     model_ : Model
@@ -55,6 +60,10 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     """
 
     def __init__(self, **settings: Any) -> None:
+        for name in settings.keys() - set(_PARAMETERS):
+            close = meant_setting(name) or closest(name, _PARAMETERS)
+            remedy = f"did you mean {close!r}?" if close in _PARAMETERS else ""
+            raise UsageError(f"Recommender has no parameter {name!r}", remedy=remedy)
         # scikit-learn requires that values are kept as they are; `fit` checks them.
         bound = inspect.signature(type(self)).bind(**settings)
         bound.apply_defaults()
@@ -120,8 +129,11 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 def _pairs(X: Any) -> tuple[Any, Any]:
     """Return the users and the items of a table or an array."""
     if is_table(X):
-        return pairs_from(X, "X")
-    pairs = np.asarray(X)
+        return as_pairs(X, "X")
+    try:
+        pairs = np.asarray(X)
+    except ValueError:  # rows of different lengths
+        pairs = np.empty(0)
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         rule = "must be a table, or an array with a column of users and one of items, got shape"
         raise UsageError(f"{rule} {pairs.shape}", param="X")
@@ -137,10 +149,13 @@ def _ratings(X: Any, y: Any) -> Ratings:
     if y is None:
         raise UsageError("is missing", param="y", remedy="give the ratings")
     user, item = _pairs(X)
+    y = np.asarray(y)
+    if y.ndim != 1:
+        raise UsageError(f"must have one dimension, got shape {y.shape}", param="y")
     if len(y) != len(user):
         rule = f"must have as many entries as X, {len(user)}, got {len(y)}"
         raise UsageError(rule, param="y")
-    return as_ratings((user, item, np.asarray(y)), "X, y")
+    return as_ratings((user, item, y), "X, y")
 
 
 def _training_split(ratings: Ratings, config: Config) -> Split:

@@ -211,6 +211,8 @@ def test_split_takes_anything_that_is_ratings_and_makes_folds() -> None:
     by_config = mfcli.split(arrays, mfcli.Config(strategy="k-fold", folds=2))
     np.testing.assert_array_equal(folds[1].test.rating, by_config[1].test.rating)
     assert len(mfcli.split(arrays).train) == 3
+    with pytest.raises(mfcli.MfcliError, match="strategy must be k-fold, got 'per-user'"):
+        mfcli.split(arrays, mfcli.Config(strategy="per-user"), folds=2)
     with pytest.raises(mfcli.MfcliError, match="folds must be at least 2"):
         mfcli.split(arrays, folds=1)
     with pytest.raises(mfcli.MfcliError, match="got 2 folds; train on each of the folds, or use c"):
@@ -325,7 +327,7 @@ def test_recommendations_are_clipped_in_the_order_of_the_predictions(split: mfcl
 def test_recommend_some_items(fitted: mfcli.Fit, tmp_path: Path) -> None:
     model = fitted.model
     (tmp_path / "titles.csv").write_text("item,title\n5,Heat\n6,Babe\n")
-    with pytest.warns(mfcli.MfcliWarning, match="items: 1 of 3 is not among the model's 40 items"):
+    with pytest.warns(mfcli.MfcliWarning, match="items: 1 of 3 items is not among the model's"):
         table = mfcli.recommend(model, 3, items=[5, 6, 77], titles=tmp_path / "titles.csv")
     assert set(zip(*(table[name].to_pylist() for name in ("item", "title")), strict=True)) == {
         (5, "Heat"),
@@ -357,7 +359,7 @@ def test_fold_in_uses_the_validation_error(fitted: mfcli.Fit) -> None:
     np.testing.assert_array_equal(folded.model.user_factors, same.model.user_factors)
     assert folded.model.users.to_pandas()["count"].tolist() == [2]
     assert len(mfcli.extended(fitted.model, folded).users) == 61
-    with pytest.raises(mfcli.MfcliError, match="model has no validation error; train again, or gi"):
+    with pytest.raises(mfcli.MfcliError, match="the model has no validation error; train again"):
         mfcli.fold_in(replace(fitted.model, losses={}), new)
 
 
@@ -385,6 +387,13 @@ def test_compare_takes_metrics_and_paths(
     difference = compared.difference("rmse", "two")
     assert difference is not None
     assert difference.value == 0
+    with pytest.raises(mfcli.MfcliError, match="run must be one of one, two, got 'three'"):
+        compared.difference("rmse", "three")
+    with pytest.raises(mfcli.MfcliError, match=r"measure must be one of rmse, mse, .*, got 'ndgc'"):
+        compared.best("ndgc")
+    table = mfcli.compare({"measure": metrics, "two": metrics}).to_arrow()
+    assert table.column_names == ["measure", "measure", "two"]
+    assert table[0].to_pylist() == list(compared.measures)
 
 
 def test_plot_takes_results_and_paths(
@@ -394,6 +403,7 @@ def test_plot_takes_results_and_paths(
     fitted.write("run")
     metrics.write("run/metrics.json")
     assert mfcli.plot({"a": fitted, "b": fitted.history, "c": "run"}) == Path("history.png")
+    assert mfcli.plot(iter([fitted, fitted])) == Path("history.png")
     assert mfcli.plot([fitted, "run"], "two.svg", rmse=True, title="Two") == Path("two.svg")
     assert mfcli.plot("run/metrics.json") == Path("metrics.png")
     direct, named = Path("direct.svg"), Path("named.svg")
@@ -428,6 +438,12 @@ def test_tune_finds_settings_to_fit(split: mfcli.Split, tmp_path: Path) -> None:
         storage=str(tmp_path / "search.jsonl"),
     )
     assert resumed.config == tuned.config
+
+
+@pytest.mark.parametrize("values", [(2, 3), range(2, 4), np.array([2, 3])])
+def test_choices_may_be_any_sequence(values: Any) -> None:
+    space = tuning_spaces.space_of({"k": values})
+    assert space == {"k": tuning_spaces.Choice((2, 3))}
 
 
 def test_tune_tries_the_recommended_settings(
@@ -483,7 +499,10 @@ def calls(
         (lambda: mfcli.recommend(model, 3, 0), "n must be at least 1, got 0"),
         (lambda: mfcli.recommend(model, 3, min_count=-1), "min_count must be at least 0, got -1"),
         (lambda: mfcli.recommend(model, 3, exclude=7), "exclude must be a data frame, an Arrow t"),
-        (lambda: mfcli.recommend(model, 3, items=[777]), "items: 1 of 1 is not among the model'"),
+        (
+            lambda: mfcli.recommend(model, 3, items=[777]),
+            "items: item 777 is not among the mod",
+        ),
         (lambda: mfcli.similar(model, "x"), "item 'x' is not among the model's 40 items"),
         (lambda: mfcli.similar(model, 3, n=wrong / 2), "n must be a whole number, got 3.5"),
         (lambda: mfcli.similar(model, 3, users=True, titles="t"), "titles are those of items; om"),
@@ -495,23 +514,77 @@ def calls(
         (lambda: mfcli.compare("runs/a"), "runs must be a mapping or a sequence, got 'runs/a'"),
         (lambda: mfcli.compare([metrics, wrong]), "runs['run 2'] must be metrics or a path, got "),
         (lambda: mfcli.plot(wrong), "results must be a result of fit, evaluate or tune, or a path"),
+        (
+            lambda: mfcli.plot(mfcli.FoldMetrics.of([metrics] * 2)),
+            "results must be a result of fit,"
+            " evaluate or tune, or a path, got FoldMetrics; draw the metrics of a fold, such as ",
+        ),
         (lambda: mfcli.plot([]), "results must be at least one result, got none"),
         (lambda: mfcli.plot(metrics, rmse=True), "rmse is used only for histories; omit it"),
         (lambda: mfcli.tune(wrong), "split must have the type Split, got int; make one with spli"),
         (lambda: mfcli.tune(split, trials=0), "trials must be at least 1, got 0"),
-        (lambda: mfcli.tune(split, minutes=0), "minutes must be above 0, got 0"),
+        (lambda: mfcli.tune(split, minutes=0), "minutes must be a number above 0, got 0"),
         (lambda: mfcli.tune(split, space=wrong), "space must be a mapping or a path, got 7"),
-        (lambda: mfcli.tune(split, space={"kk": 1}), "unknown setting 'kk'"),
+        (lambda: mfcli.tune(split, space={"kk": 1}), "space: unknown setting 'kk'"),
         (lambda: mfcli.check(wrong), "ratings must be a data frame, an Arrow table, arrays (user"),
         (lambda: mfcli.check(split.train, wrong), "config must have the type Config, got int"),
         (lambda: mfcli.recommended_config(wrong), "split must have the type Split, got int; make"),
     ]
 
 
+def calls_of_other_types(split: mfcli.Split, fitted: mfcli.Fit) -> list[tuple[Any, str]]:
+    """Return calls with an argument of another type, and how their messages begin."""
+    wrong: Any = None
+    model = fitted.model
+    return [
+        (lambda: mfcli.Model.load(wrong), "folder must be a path, got NoneType"),
+        (lambda: model.save(wrong), "folder must be a path, got NoneType"),
+        (lambda: fitted.write(wrong), "folder must be a path, got NoneType"),
+        (lambda: mfcli.History.read(wrong), "path must be a path, got NoneType"),
+        (lambda: mfcli.read_split(wrong), "folder must be a path, got NoneType"),
+        (lambda: mfcli.read_folds(wrong), "folder must be a path, got NoneType"),
+        (lambda: mfcli.write_split("x", wrong), "split must have the type Split, got NoneType"),
+        (lambda: mfcli.write_split(wrong, split), "folder must be a path, got NoneType"),
+        (lambda: mfcli.read_ratings("x", on_progress=wrong), "on_progress must be a function, go"),
+        (lambda: mfcli.Split.of(wrong, wrong), "train must be a data frame, an Arrow table, arr"),
+        (lambda: mfcli.fit(split, on_epoch=wrong), "on_epoch must be a function, got None"),
+        (lambda: mfcli.fit(split, threads=0), "threads must be at least 1, got 0"),
+        (lambda: mfcli.fit(split, threads="2"), "threads must be a whole number, got '2'"),
+        (lambda: mfcli.fit(split, k=3), "fit has no argument 'k'; give settings in a config: "),
+        (lambda: mfcli.Config(learning_rate=1), "unknown key 'learning_rate'; did you mean 'lr'?"),
+        (lambda: mfcli.evaluate(model, split, threads=1.5), "threads must be a whole number, got"),
+        (lambda: mfcli.cross_validate(split.train, on_fold=wrong), "on_fold must be a function, g"),
+        (lambda: mfcli.cross_validate(split.train, measures=[]), "measures must be at least one m"),
+        (lambda: mfcli.tune(split, trials=True), "trials must be a whole number, got True"),
+        (lambda: mfcli.tune(split, minutes="1"), "minutes must be a number above 0, got '1'"),
+        (lambda: mfcli.tune(split, storage=7), "storage must be a path, got int"),
+        (
+            lambda: mfcli.tune(split, space={"k": [2, 3]}, optimizer="sgd"),
+            "optimizer is not used w",
+        ),
+        (lambda: mfcli.plot(fitted, 7), "out must be a path, got int"),
+        (lambda: mfcli.plot(fitted, title=7), "title must have the type str, got int"),
+        (lambda: mfcli.plot(fitted, dpi="x"), "dpi must be a number, got 'x'"),
+        (lambda: mfcli.recommend(model, 3, True), "n must be a whole number, got True"),
+        (lambda: model.recommend(3, 0), "n must be at least 1, got 0"),
+        (lambda: mfcli.recommend(model, 3, titles=7), "titles must be a path, got int"),
+        (lambda: mfcli.recommend(model, pd.DataFrame({"user": [3]})), "users: ids must be integer"),
+        (lambda: mfcli.fold_in(model, split.train, -1), "noise must be a number of at least 0, go"),
+        (lambda: mfcli.fold_in(model, ("u", 1, 5)), "ratings must be a path or several paths, go"),
+        (lambda: mfcli.extended(model, model), "folded must have the type FoldedUsers, got Model"),
+        (lambda: mfcli.export(model, ["npz"]), "format must have the type str, got list"),
+        (lambda: mfcli.export(model, "npz", 7), "out must be a path, got int"),
+        (lambda: mfcli.fetch_movielens(7), "name must have the type str, got int"),
+        (lambda: mfcli.fetch_movielens("ml-1m", 7), "out must be a path, got int"),
+        (lambda: mfcli.ratings_from({1, 2}, {1, 2}, {1, 2}), "table['user'] must be an array of o"),
+    ]
+
+
 def test_every_error_names_the_argument(
     split: mfcli.Split, fitted: mfcli.Fit, metrics: mfcli.Metrics
 ) -> None:
-    for call, message in calls(split, fitted.model, metrics):
+    wrong = calls(split, fitted.model, metrics) + calls_of_other_types(split, fitted)
+    for call, message in wrong:
         with pytest.raises(mfcli.MfcliError) as caught:
             call()
         assert str(caught.value).startswith(message)

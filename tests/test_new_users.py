@@ -500,5 +500,5 @@ def test_a_model_without_a_recorded_error_is_refused(run: Run, ready: Path) -> N
     done = run("fold-in", ready / "new.csv", "--model", "bare")
     assert (done.code, done.err) == (
         1,
-        "error: bare: has no validation error; train again\n",
+        "error: the model has no validation error; train again\n",
     )

@@ -166,8 +166,12 @@ def test_python_omits_what_is_in_a_split_or_in_ratings(split: Split, model: Mode
     whole = model.recommend([3], 40, exclude=split)
     train = model.recommend([3], 40, exclude=split.train)
     test = set(split.test.item[split.test.user == 3].tolist())
+    pairs = pa.table({"user": split.train.user, "item": split.train.item})
+    assert model.recommend([3], 40, exclude=pairs).equals(train)
+    others = pa.table({"user": [3, -3], "item": [-1, 3]})
+    assert model.recommend([3], 40, exclude=others).equals(model.recommend([3], 40))
     assert set(train["item"].to_pylist()) - set(whole["item"].to_pylist()) == test
-    with pytest.raises(UsageError, match="exclude must have the type Ratings, got str"):
+    with pytest.raises(UsageError, match="exclude must be a split or ratings, got 'split'"):
         model.recommend([3], exclude="split")  # type: ignore[arg-type]  # what is tested
 
 

@@ -459,7 +459,7 @@ def test_the_optimizer_chooses_the_default_space(
     assert (done.code, done.err.splitlines()[-1]) == (
         1,
         "error: --optimizer must be gibbs or sgd to search without a space, got 'adam'; describe"
-        " what to search in a file for --space",
+        " what to search with --space",
     )
     done = run("tune", "--optimizer", "sgd", "--space", "space.toml", "--force")
     assert (done.code, done.err.splitlines()[-1]) == (

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mfcli import __version__
+from mfcli.arguments import check_type
 from mfcli.checks.cost import Cost, cost_of
 from mfcli.checks.facts import Facts, facts_of
 from mfcli.checks.warnings import DataWarning, warnings_about_k, warnings_of
 from mfcli.config import DEFAULTS, Config
 from mfcli.data import Ratings, RatingsLike, as_ratings
-from mfcli.errors import Spell, check_type
+from mfcli.errors import Spell
 
 _FORMAT = 1
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import model as models, predict as prediction, storage
+from mfcli import model as models, predict as prediction
 from mfcli.cli.options import FILES, FieldsGroup, SettingsGroup
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
@@ -96,17 +96,18 @@ class Listing:
 
         Of the config, `clip` is used.
         """
-        ranking = models.top_items(
+        listed = None
+        if self.items:
+            listed = prediction.listed_rows(model.items, "item", (), self.items, reading)
+        return models.recommended(
             model,
             users,
             self.n,
             exclude=exclude,
-            candidates=prediction.candidates(model.items, self.items, self.min_count, reading),
-            threads=threads or storage.cores(),
+            candidates=prediction.candidates(model.items, listed, self.min_count),
+            clip=config.clip,
+            threads=threads,
         )
-        models.warn_empty(ranking)
-        scale = model.scale if config.clip else None
-        return ranking.table(model.users, model.items, "user", "prediction", scale)
 
     def print(
         self,

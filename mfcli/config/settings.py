@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from mfcli.config.metadata import (
     DATA,
@@ -67,7 +67,8 @@ class Config:
     Raises
     ------
     ConfigError
-        If a value has the wrong type or breaks its rule, or two settings contradict each other.
+        If there is no such setting, a value has the wrong type or breaks its rule, or two settings
+        contradict each other.
     """
 
     decimal: str = _reading(
@@ -244,6 +245,12 @@ class Config:
     )
     at: int = _evaluation(10, "Ranking cutoff.", low=1, high=1000)
     relevant: float = _evaluation(4.0, "Lowest rating that counts as relevant in rankings.")
+
+    def __new__(cls, **settings: Any) -> Self:
+        """Refuse unknown settings with the name that was meant; Python's error has none."""
+        for name in settings.keys() - SETTINGS.keys():
+            checked(name, settings[name])  # raises
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in SETTINGS:

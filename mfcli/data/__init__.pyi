@@ -20,7 +20,7 @@ from .pair_files import (
     read_pairs as read_pairs,
     schema_with as schema_with,
 )
-from .rating_arguments import as_ratings as as_ratings
+from .rating_arguments import as_pairs as as_pairs, as_ratings as as_ratings
 from .rating_files import read_ratings as read_ratings
 from .ratings import (
     Ratings as Ratings,

@@ -47,7 +47,7 @@ def check_reading(columns: Any, **settings: Any) -> None:
             )
 
 
-def listed_paths(names: Any) -> list[Path | str]:
+def listed_paths(names: Any, param: str = "names") -> list[Path | str]:
     """Return one path or several paths as a list.
 
     Raises
@@ -65,9 +65,9 @@ def listed_paths(names: Any) -> list[Path | str]:
         if not isinstance(name, str | os.PathLike):
             raise UsageError(
                 f"must be a path or several paths, got {type(name).__name__}",
-                param="names",
+                param=param,
                 remedy="read a table in memory with ratings_from" if is_table else "",
             )
     if not listed:
-        raise UsageError("must be a path or several paths, got none", param="names")
+        raise UsageError("must be a path or several paths, got none", param=param)
     return [Path(name) if isinstance(name, os.PathLike) else name for name in listed]

@@ -12,6 +12,8 @@ from mfcli.errors import DataError, Param, UsageError
 
 Array: TypeAlias = pa.Array | pa.ChunkedArray
 
+_NO_COLUMN = (str, bytes, Mapping, set, frozenset)  # the entries of a set have no order
+
 
 class Frame(NamedTuple):
     """The names of the columns of a table, and a function that returns one.
@@ -75,7 +77,7 @@ def column_of(values: Any, param: str) -> Array:
     if isinstance(values, Array):
         return values
     shape = getattr(values, "shape", None)
-    if isinstance(values, str | bytes | Mapping) or (shape is not None and len(shape) != 1):
+    if isinstance(values, _NO_COLUMN) or (shape is not None and len(shape) != 1):
         got = type(values).__name__ if shape is None else f"shape {tuple(shape)}"
         raise UsageError("must be an array of one dimension, got " + got, param=param)
     try:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from mfcli.data.arguments import check_reading
+from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import stopping
@@ -107,7 +107,7 @@ def read_given(
     if isinstance(table, tuple) and table and not _is_path(table[0]):
         table = _columns_of_arrays(table)
     if _is_path(table) or (isinstance(table, list | tuple) and any(map(_is_path, table))):
-        paths: Any = table
+        paths = listed_paths(table, place)
         return read_ratings(paths, columns=columns, duplicates=duplicates)
     check_reading(columns, duplicates=duplicates)
     return _from_memory(table, place, columns, duplicates)

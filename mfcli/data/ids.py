@@ -29,6 +29,7 @@ from mfcli.data.arrow_arrays import (
     to_mask,
     to_numpy,
 )
+from mfcli.data.frames import is_table
 from mfcli.errors import DataError
 from mfcli.types import Mask
 
@@ -178,6 +179,8 @@ def id_array(ids: Ids, param: str | None = None) -> pa.Array:
     """
     several = [ids] if isinstance(ids, _ONE) else ids
     rule = "ids must be integers or text"
+    if is_table(ids):
+        raise DataError(f"{rule}, got {type(ids).__name__}", place=param, remedy="give one column")
     try:
         given = _as_arrow(several)
         found = id_column(given)

@@ -1,6 +1,10 @@
-"""Ratings in any form, as an argument of a function."""
+"""Ratings and pairs in any form, as arguments of functions without the argument `columns`."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
 
 from mfcli.data.ratings import Ratings, RatingsLike
 from mfcli.errors import DataError, Param, Text
@@ -30,6 +34,35 @@ def as_ratings(value: RatingsLike, param: str) -> Ratings:
     except DataError as error:
         if _names_a_column(error.remedy):  # which is no argument of the caller
             error.remedy = ["make Ratings with ratings_from, and ", error.remedy]
+        raise
+
+
+def as_pairs(table: Any, param: str) -> tuple[pa.Array, pa.Array]:
+    """Return the user ids and the item ids of a table, as `pairs_from` does.
+
+    Parameters
+    ----------
+    table : table
+        As for `ratings_from`.
+    param : str
+        Name of the argument, for messages.
+
+    Returns
+    -------
+    user, item : Arrow arrays of int64 or string, length n
+
+    Raises
+    ------
+    DataError, UsageError
+        As `ratings_from`.
+    """
+    from mfcli.data.given_ratings import pairs_from  # as above
+
+    try:
+        return pairs_from(table, param)
+    except DataError as error:
+        if _names_a_column(error.remedy):
+            error.remedy = "name its columns user and item; each holds integers or text"
         raise
 
 

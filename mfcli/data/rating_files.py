@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mfcli.arguments import check_functions, path_of
 from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.arrow_arrays import to_numpy
 from mfcli.data.checked_columns import table_columns
@@ -49,7 +50,7 @@ def read_ratings(
     encoding: str = "utf-8",
     duplicates: str = "keep-last",
     on_bad_row: str = "stop",
-    rejected: Path | None = None,
+    rejected: Path | str | None = None,
     on_progress: Progress = lambda done, total: None,
 ) -> Ratings:
     """Read ratings from a file, several files, folders of part files, or standard input ("-").
@@ -75,7 +76,7 @@ def read_ratings(
         times; without times, it is the one that comes last in the files.
     on_bad_row : {"stop", "skip"}
         Whether the first invalid row is an error, or invalid rows are skipped.
-    rejected : Path, optional
+    rejected : path, optional
         Skip invalid rows and list them in this CSV file, which is created if there are any.
     on_progress : callable, optional
         Called with the bytes read so far and the bytes of all files.
@@ -95,7 +96,9 @@ def read_ratings(
         If an argument breaks its rule.
     """
     check_reading(columns, decimal=decimal, duplicates=duplicates, on_bad_row=on_bad_row)
+    check_functions(on_progress=on_progress)
     listed = listed_paths(names)
+    rejected = None if rejected is None else path_of(rejected, "rejected")
     rejects = Rejects(rejected) if rejected or on_bad_row == "skip" else None
     with (
         rejects or nullcontext(),

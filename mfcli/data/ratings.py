@@ -120,6 +120,7 @@ class Ratings:
 
     @property
     def mean(self) -> float:
+        """Mean rating."""
         # float32 would lose digits over millions of ratings.
         return float(self.rating.mean(dtype=np.float64))
 
@@ -129,6 +130,7 @@ class Ratings:
         return len(self) / (len(self.users) * len(self.items))
 
     def scale(self) -> Scale:
+        """Return the smallest and the largest rating, and the step between ratings."""
         values = _distinct(self.rating)
         if values is None:
             return Scale(float(self.rating.min()), float(self.rating.max()), None)

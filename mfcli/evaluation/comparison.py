@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,8 @@ from mfcli.evaluation.names_of_runs import run_names
 
 RunLike: TypeAlias = Metrics | FoldMetrics | CrossValidation | str | os.PathLike[str]
 """The metrics of a run, or its folder or `metrics.json`."""
+
+Value = TypeVar("Value")
 
 _SAME = ("on", "source", "ratings", "users", "split", "level", "cold_start", "averaging")
 """Parts of the protocol that must be equal for measures to be comparable, apart from the scale."""
@@ -87,8 +89,14 @@ class Comparison:
         return {name: row for name, row in found.items() if row != [None] * len(row)}
 
     def best(self, measure: str) -> list[int]:
-        """Return the positions of the best runs; none if neither lower nor higher is better."""
-        values = self.measures[measure]
+        """Return the positions of the best runs; none if neither lower nor higher is better.
+
+        Raises
+        ------
+        UsageError
+            If no run has the measure.
+        """
+        values = _one_of(self.measures, measure, "measure")
         best = MEASURES[measure].best(values)
         # Several runs may be equally good.
         return [n for n, value in enumerate(values) if value is not None and value == best]
@@ -98,8 +106,14 @@ class Comparison:
 
         Both were measured on the same resamples of the users, so the draws of the difference are
         the differences of the draws.
+
+        Raises
+        ------
+        UsageError
+            If no run has the measure, or there is no such run.
         """
-        first, other = next(iter(self.runs.values())), self.runs[run]
+        _one_of(self.measures, measure, "measure")
+        first, other = next(iter(self.runs.values())), _one_of(self.runs, run, "run")
         own, firsts = other.measures.get(measure), first.measures.get(measure)
         if own is None or firsts is None:
             return None
@@ -118,8 +132,9 @@ class Comparison:
     def to_arrow(self) -> pa.Table:
         """Return a row for each measure: `measure`, and a column for each run by its name."""
         rows = zip(*self.measures.values(), strict=True)
-        columns = dict(zip(self.runs, map(list, rows), strict=True))
-        return pa.table({"measure": list(self.measures), **columns})
+        columns = [list(self.measures), *map(list, rows)]
+        # Names may repeat: a run may be called "measure".
+        return pa.table(list(map(pa.array, columns)), names=["measure", *self.runs])
 
     def to_pandas(self) -> Any:
         """Return the table of `to_arrow` as a pandas DataFrame."""
@@ -146,6 +161,12 @@ class Comparison:
     def _plain_difference(self, measure: str, run: str) -> dict[str, Any] | None:
         difference = self.difference(measure, run)
         return vars(difference).copy() if difference else None
+
+
+def _one_of(values: Mapping[str, Value], name: str, param: str) -> Value:
+    if name not in values:
+        raise UsageError(f"must be one of {', '.join(values)}", param=param, value=name)
+    return values[name]
 
 
 def compare(

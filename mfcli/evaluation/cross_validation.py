@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
+from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, Config
 from mfcli.data import RatingsLike
-from mfcli.errors import ConfigError, Param, Text, UsageError, check_type, warn
+from mfcli.errors import UsageError, warn
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.custom_measures import Function, Measures, measured, named_measures
 from mfcli.evaluation.fold_intervals import fold_interval
@@ -35,7 +36,7 @@ class CrossValidation:
     intervals : dict of tuple of float
         By measure, the ends of the 95% confidence interval of the mean over the folds.
     metrics : FoldMetrics
-        What `evaluate` measures on each fold, with intervals over users; for `compare` and `plot`.
+        What `evaluate` measures on each fold, with intervals over users; for `compare`.
     """
 
     values: dict[str, list[float]]
@@ -128,6 +129,7 @@ def cross_validate(
     >>> result = cross_validate("data.csv", Config(k=16), measures=["rmse", bias])
     >>> result.measures["bias"], result.intervals["bias"]
     """
+    check_functions(on_fold=on_fold)
     parts = _folds_of(ratings, config, folds)
     chosen = None if measures is None else named_measures(measures)
     rankings = measures_of(RANKING)
@@ -155,9 +157,6 @@ def _folds_of(
     is_splits = isinstance(ratings, list | tuple) and ratings and isinstance(ratings[0], Split)
     if isinstance(ratings, Folds) or is_splits:
         return _given(cast("Sequence[Any]", ratings), folds)
-    if config.strategy not in (DEFAULTS.strategy, "k-fold"):
-        use: Text = ["use ", Param("strategy", "k-fold")]
-        raise ConfigError("must be k-fold", param="strategy", value=config.strategy, remedy=use)
     return split(ratings, config, folds=config.folds if folds is None else folds)
 
 

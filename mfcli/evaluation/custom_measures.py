@@ -24,7 +24,8 @@ def named_measures(measures: Measures) -> dict[str, str | Function]:
     Raises
     ------
     UsageError
-        If one is neither a function nor the name of a known measure, or two have one name.
+        If there are none, one is neither a function nor the name of a known measure, or two have
+        one name.
     """
     if isinstance(measures, Mapping):
         named = [(str(name), one) for name, one in measures.items()]
@@ -33,6 +34,8 @@ def named_measures(measures: Measures) -> dict[str, str | Function]:
         if not isinstance(listed, Iterable):
             raise UsageError("must be functions or names", param="measures", value=measures)
         named = [(_name(one), one) for one in listed]
+    if not named:
+        raise UsageError("must be at least one measure, got none", param="measures")
     for name, one in named:
         _check(name, one)
         if [other for other, _ in named].count(name) > 1:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mfcli.arguments import path_of
 from mfcli.errors import ArtifactError
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.bootstrap import Interval, interval
@@ -97,7 +98,7 @@ class _MetricsRecord(Record):
 
     def write(self, path: Path | str) -> None:
         """Write the metrics as JSON, replacing the file atomically."""
-        with replacing_file(Path(path), Metrics, FoldMetrics) as temporary:
+        with replacing_file(path_of(path, "path"), Metrics, FoldMetrics) as temporary:
             write_record(temporary, self)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from mfcli import __version__
+from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings, RatingsLike, as_ratings
-from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, check_type, warn
-from mfcli.evaluation.accumulation import accumulate
+from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, warn
+from mfcli.evaluation.accumulation import ErrorSums, accumulate
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
@@ -37,7 +38,7 @@ from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
 from mfcli.evaluation.verdict import verdict_of
 from mfcli.model import Model
 from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
-from mfcli.storage import cores
+from mfcli.storage import threads_of
 from mfcli.types import Mask, StageProgress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
@@ -95,25 +96,22 @@ def evaluate(
     """
     on = _part_or_ratings(on)
     _check_arguments(model, split, config, on, ranking)
+    check_functions(on_progress=on_progress)
     ratings, name = _ratings_of(split, on)
-    bootstrap = Bootstrap(config.resamples, config.seed, threads or cores())
+    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads))
     measuring = partial(on_progress, "measuring errors")
     measuring(0, len(ratings))  # before the baselines are fitted, which may take seconds
     baseline = Baseline.fit(split.train, config.damping)
-    if isinstance(on, Ratings):
-        _warn_of_strangers(model, ratings, name)
+    _warn_of_doubts(model, split, on, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
-    if model.split_hash != split.hash and on != "train":
-        warn(
-            "the model was trained on another split, perhaps also on some of these ratings",
-            place=name,
-        )
     sums = accumulate(
         model, split, ratings, baseline, config.clip, bootstrap.threads, measuring, trained_on
     )
-    resampling = partial(on_progress, "resampling errors")
-    errors, rankings = sums.measured(replace(bootstrap, on_progress=resampling)), None
+    errors = sums.measured(
+        replace(bootstrap, on_progress=partial(on_progress, "resampling errors"))
+    )
+    rankings = None
     if ranking:
         rankings = measure_rankings(
             model,
@@ -125,12 +123,26 @@ def evaluate(
             bootstrap=replace(bootstrap, on_progress=partial(on_progress, "resampling rankings")),
             on_progress=partial(on_progress, "ranking"),
         )
+    protocol = _protocol(model, split, ratings, name, config, rankings)
+    overlap = None if trained_on is None else _overlap(sums.overlap, name)
     measured = _merged(errors, rankings.rankers if rankings else {})
-    own = measured.pop("model")
-    baselines = {name: _baseline_metrics(own, other) for name, other in measured.items()}
-    training = model.config.used(TRAINING)
+    return _metrics(model, protocol, measured, sums, overlap, published_on(split))
+
+
+def _metrics(
+    model: Model,
+    protocol: Protocol,
+    measured: dict[str, Measured],
+    sums: ErrorSums,
+    overlap: Overlap | None,
+    published: str,
+) -> Metrics:
+    """Assemble the metrics of what was measured of the model and of each baseline."""
+    own, training = measured["model"], model.config.used(TRAINING)
+    others = {name: other for name, other in measured.items() if name != "model"}
+    baselines = {name: _baseline_metrics(own, other) for name, other in others.items()}
     return Metrics(
-        protocol=_protocol(model, split, ratings, name, config, rankings),
+        protocol=protocol,
         training=training,
         measures=own.values,
         intervals=intervals(own.draws),
@@ -140,8 +152,8 @@ def evaluate(
         groups=sums.breakdown.groups(),
         breakdown=sums.breakdown.breakdown(sums.users),
         draws=rounded(own.draws),
-        overlap=None if trained_on is None else _overlap(sums.overlap, name),
-        verdict=verdict_of(name, training, baselines, published_on(split)),
+        overlap=overlap,
+        verdict=verdict_of(protocol.on, training, baselines, published),
     )
 
 
@@ -165,6 +177,17 @@ def _check_arguments(
     check_type(config, Config, "config")
     if ranking and isinstance(on, str) and on == "train":
         raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
+
+
+def _warn_of_doubts(model: Model, split: Split, on: str | Ratings, name: str) -> None:
+    """Warn of ratings that may belong to another model."""
+    if isinstance(on, Ratings):
+        _warn_of_strangers(model, on, name)
+    if model.split_hash != split.hash and on != "train":
+        warn(
+            "the model was trained on another split, perhaps also on some of these ratings",
+            place=name,
+        )
 
 
 def _warn_of_strangers(model: Model, ratings: Ratings, name: str) -> None:

@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-from mfcli.errors import ArtifactError, Param, UsageError, check_type
+from mfcli.arguments import check_type, path_of
+from mfcli.errors import ArtifactError, Param, UsageError
 from mfcli.exports.formats import FORMATS, Write
 from mfcli.model import Model
 from mfcli.storage import (
@@ -125,7 +126,8 @@ def export(
         represent an id.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
-    target = check_request(format, None if out is None else Path(out), raw_ids)
+    check_type(format, str, "format")
+    target = check_request(format, None if out is None else path_of(out, "out"), raw_ids)
     chosen = FORMATS[format]
     write = chosen.write_for_ids if raw_ids and chosen.write_for_ids else chosen.write
     if chosen.is_folder:

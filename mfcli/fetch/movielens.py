@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mfcli.arguments import check_functions, check_type, path_of
 from mfcli.errors import ArtifactError, DataError, MfcliError, Param, UsageError
 from mfcli.fetch.archives import BASE, CITATION, NAMES, RATINGS, SHA256, TERMS, TITLES
 from mfcli.fetch.download import CHUNK, MIRROR, download
@@ -73,7 +74,7 @@ class Fetched:
 
 def fetch_movielens(
     name: str,
-    out: Path = Path(),
+    out: Path | str = Path(),
     *,
     base: str | None = None,
     on_progress: Progress = lambda done, total: None,
@@ -85,7 +86,7 @@ def fetch_movielens(
     ----------
     name : str
         One of `NAMES`.
-    out : Path
+    out : path
         The folder in which to create the folder of the data set.
     base : str, optional
         Address (http or https) of a mirror that has NAME.zip; by default GroupLens.
@@ -97,16 +98,15 @@ def fetch_movielens(
     Raises
     ------
     UsageError
-        If there is no such data set, or the base is not an address.
+        If there is no such data set, the base is not an address, or an argument has another type.
     DataError
         If the archive cannot be downloaded, is damaged or is unsafe.
     ArtifactError
         If the folder cannot be written, or another one is in its place.
     """
-    if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        remedy = f"did you mean {close[0]}?" if close else ""
-        raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
+    _check_name(name)
+    out = path_of(out, "out")
+    check_functions(on_progress=on_progress)
     if base is not None and not _ADDRESS.fullmatch(base):
         rule = f"must be an http or https address, such as {BASE}"
         raise UsageError(rule, param="base", value=base)
@@ -128,6 +128,14 @@ def fetch_movielens(
     titles = folder / TITLES[name]
     found = titles if titles.is_file() else None
     return Fetched(folder, ratings, found, terms, CITATION, size)
+
+
+def _check_name(name: str) -> None:
+    check_type(name, str, "name")
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        remedy = f"did you mean {close[0]}?" if close else ""
+        raise UsageError(f"the name must be one of {', '.join(NAMES)}", value=name, remedy=remedy)
 
 
 def _is_complete(folder: Path, name: str) -> bool:

@@ -18,10 +18,10 @@ from .overlap import trained_pairs as trained_pairs
 from .recommendations import (
     Rated as Rated,
     excluded as excluded,
+    recommended as recommended,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,
-    warn_empty as warn_empty,
     warn_untrained as warn_untrained,
 )
 from .run_folders import (

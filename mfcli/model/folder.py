@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from mfcli.arguments import path_of
 from mfcli.config import Config
 from mfcli.data import Scale, read_vocabulary, write_vocabulary
 from mfcli.errors import ArtifactError, ConfigError, Param
@@ -132,8 +133,10 @@ class StoredModel(Factorization):
         ------
         ArtifactError
             If there is no model, or it is damaged or of another format.
+        UsageError
+            If the folder is no path.
         """
-        folder = model_folder(Path(folder))
+        folder = model_folder(path_of(folder, "folder"))
         return whole([folder / MODEL_RECORD], lambda: cls._load(folder))
 
     @classmethod
@@ -168,7 +171,7 @@ class StoredModel(Factorization):
         ArtifactError
             If the folder holds other files or cannot be written.
         """
-        with replacing_folder(Path(folder), MODEL_FILES) as temporary:
+        with replacing_folder(path_of(folder, "folder"), MODEL_FILES) as temporary:
             write_keras_file(temporary / KERAS_FILE, self.network(), self.tables)
             write_vocabulary(temporary / "users.arrow", self.users)
             write_vocabulary(temporary / "items.arrow", self.items)

@@ -15,7 +15,6 @@ from mfcli.errors import DataError, UsageError
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
 from mfcli.splits import Split
-from mfcli.storage import cores
 from mfcli.types import Floats
 
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
@@ -106,6 +105,7 @@ class Model(StoredModel):
             Number of items for each user.
         exclude : Split, Ratings or what `ratings_from` takes, optional
             Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
+            A table needs no ratings.
         clip : bool
             Clip the predictions in the table to the rating scale. The order does not depend on it.
         threads : int, optional
@@ -126,18 +126,15 @@ class Model(StoredModel):
         UnknownIdError
             If the model does not know a user.
         DataError, UsageError
-            If `exclude` is neither a split nor ratings.
+            If `exclude` is neither a split nor ratings, or another argument breaks its rule.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import excluded, top_items, warn_empty, warn_untrained
+        from mfcli.model.recommendations import excluded, recommended, warn_untrained
 
         rated = excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")
         warn_untrained(self.users, rows)
-        ranking = top_items(self, rows, n, exclude=rated, threads=threads or cores())
-        warn_empty(ranking)
-        scale = self.scale if clip else None
-        return ranking.table(self.users, self.items, "user", "prediction", scale)
+        return recommended(self, rows, n, exclude=rated, clip=clip, threads=threads)
 
 
 def _check_ids(users: Ids, columns: Mapping[str, str] | None) -> None:

@@ -27,6 +27,7 @@ error would be too small a value of s2 if the model overfits.
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.arguments import check_type
 from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, united
-from mfcli.errors import ArtifactError, DataError, Param, Text, check_type
+from mfcli.errors import ArtifactError, DataError, Param, UsageError
 from mfcli.model.model import Model
 from mfcli.storage import one_blas_thread
 from mfcli.types import Counts, Doubles, Mask
@@ -145,11 +147,11 @@ def fold_in(
     ArtifactError
         If the model has no validation error and `noise` is not given.
     UsageError
-        If an argument has another type.
+        If an argument has another type, or the noise is negative.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
     ratings = as_ratings(ratings, "ratings").without_empty()
-    noise = _validation_error(model) if noise is None else noise
+    noise = _validation_error(model) if noise is None else _checked_noise(noise)
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
     # The model knows nothing about items without training ratings.
@@ -173,10 +175,15 @@ def fold_in(
     )
 
 
+def _checked_noise(noise: float) -> float:
+    if not (isinstance(noise, numbers.Real) and noise >= 0):
+        raise UsageError("must be a number of at least 0", param="noise", value=noise)
+    return noise
+
+
 def _validation_error(model: Model) -> float:
     if "val_mse" not in model.losses:
-        remedy: Text = ["train again, or give ", Param("noise")]
-        raise ArtifactError("the model has no validation error", remedy=remedy)
+        raise ArtifactError("the model has no validation error", remedy="train again")
     return model.losses["val_mse"]
 
 
@@ -187,7 +194,14 @@ def extended(model: Model, folded: FoldedUsers) -> Model:
     the ids of one are text and those of the other are integers, all become text. Users that were
     folded in do not influence how later users are estimated, so the result is the same for all new
     users at once or one after another.
+
+    Raises
+    ------
+    UsageError
+        If an argument has another type.
     """
+    check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    check_type(folded, FoldedUsers, "folded", "make it with fold_in")
     new = folded.model
     users, rows = united(model.users, new.users)
     tables: dict[str, Any] = {}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_ratings
-from mfcli.errors import warn
+from mfcli.arguments import check_count
+from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_pairs, as_ratings, is_table
+from mfcli.errors import UsageError, warn
 from mfcli.model.factorization import Factorization
+from mfcli.model.folder import StoredModel
 from mfcli.model.top_n import first_unrated, select_top
-from mfcli.splits import Split
-from mfcli.storage import each, one_blas_thread
+from mfcli.splits import PARTS, Split
+from mfcli.storage import each, one_blas_thread, threads_of
 from mfcli.types import Counts, Floats, Mask, Rows
 
 # A product may have other bits in a block of another shape, so blocks do not depend on threads.
@@ -109,20 +112,77 @@ def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated
     ----------
     model : Factorization
     exclude : Split, Ratings or what `ratings_from` takes, optional
-        They may have other vocabularies: pairs are matched by their ids.
+        They may have other vocabularies: pairs are matched by their ids. A table needs no ratings.
 
     Raises
     ------
     DataError, UsageError
-        If it is neither a split nor ratings.
+        If it is neither a split nor ratings nor a table of pairs.
     """
     if exclude is None:
         return None
+    if is_table(exclude) and not isinstance(exclude, Ratings):
+        return Rated.of(_pairs_in(model, exclude))
     if isinstance(exclude, Split):
         parts = [*exclude.parts.values()]
+    elif isinstance(exclude, str) and exclude in ("split", *PARTS, "none"):
+        # The words of the command line; any other text is the path of a file.
+        rule, remedy = "must be a split or ratings", "give a Split, or a part, such as split.train"
+        raise UsageError(rule, param="exclude", value=exclude, remedy=remedy)
     else:
         parts = [as_ratings(exclude, "exclude")]
     return Rated.of(*(part.within(model.users, model.items) for part in parts))
+
+
+def _pairs_in(model: Factorization, table: Any) -> Ratings:
+    """Return the pairs of a table in the rows of a model; ratings of zero stand for any."""
+    users, items = as_pairs(table, "exclude")
+    user, item = model.users.rows(users), model.items.rows(items)
+    return Ratings(user, item, np.zeros(len(user), np.float32), None, model.users, model.items)
+
+
+def recommended(
+    model: StoredModel,
+    users: Rows,
+    n: int,
+    *,
+    exclude: Rated | None = None,
+    candidates: Rows | None = None,
+    clip: bool = True,
+    threads: int | None = None,
+) -> pa.Table:
+    """Return a table of the items with the highest predicted ratings for some users.
+
+    Parameters
+    ----------
+    model, users, n, exclude, candidates
+        As for `top_items`.
+    clip : bool
+        Clip predictions to the rating scale; the order is that of the predictions before.
+    threads : int, optional
+        All cores by default; the result does not depend on it.
+
+    Returns
+    -------
+    Arrow table
+        Columns `user`, `rank` (from 1), `item` and `prediction`.
+
+    Warns
+    -----
+    MfcliWarning
+        If no item is left for a user.
+
+    Raises
+    ------
+    UsageError
+        If `n` or `threads` is not a whole number above 0.
+    """
+    check_count(n, "n", 1)
+    workers = threads_of(threads)
+    ranking = top_items(model, users, n, exclude=exclude, candidates=candidates, threads=workers)
+    _warn_empty(ranking)
+    scale = model.scale if clip else None
+    return ranking.table(model.users, model.items, "user", "prediction", scale)
 
 
 def top_items(
@@ -185,7 +245,7 @@ def warn_untrained(users: Vocabulary, rows: Rows) -> None:
         )
 
 
-def warn_empty(ranking: Ranking) -> None:
+def _warn_empty(ranking: Ranking) -> None:
     """Warn about users for whom no item is left."""
     empty = int(np.count_nonzero((ranking.items < 0).all(axis=1)))
     if empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ def _check_size(size: Size, dpi: int) -> None:
     if not all(_LEAST <= side <= _MOST for side in size):
         rule = f"must be {_LEAST:g} to {_MOST:g} inches wide and high"
         raise UsageError(rule, param="size", value=f"{size.width:g}x{size.height:g}")
+    if isinstance(dpi, bool) or not isinstance(dpi, numbers.Real):
+        raise UsageError("must be a number", param="dpi", value=dpi)
     if not 0 < max(size) * dpi <= _MOST_PIXELS:
         rule = f"must give 1 to {_MOST_PIXELS:,} pixels on each side, got {max(size) * dpi:,.0f}"
         raise UsageError(rule, param="dpi", remedy=["use a smaller ", Param("size")])

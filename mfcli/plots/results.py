@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mfcli.arguments import check_type, path_of
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import (
     METRICS_FILE,
@@ -25,9 +26,7 @@ from mfcli.plots.search import plot_search
 from mfcli.search import Tuned
 from mfcli.training import HISTORY_FILE, Fit, History
 
-Result: TypeAlias = (
-    Fit | History | Metrics | FoldMetrics | CrossValidation | Tuned | str | os.PathLike[str]
-)
+Result: TypeAlias = Fit | History | Metrics | Tuned | str | os.PathLike[str]
 """What `plot` draws; a path is that of a run folder, a history or metrics."""
 
 Results: TypeAlias = Result | Mapping[str, Result] | Iterable[Result]
@@ -77,7 +76,8 @@ def plot(
     """
     named = {name: _read(result, name) for name, result in _named(results).items()}
     first = next(iter(named.values()))
-    target = Path(_default(first) if out is None else out)
+    target = _default(first) if out is None else path_of(out, "out")
+    check_type(title, str, "title")
     check_suffix(target)
     look: dict[str, Any] = {"size": _size(size), "dpi": dpi}
     if isinstance(first, History):
@@ -104,7 +104,8 @@ def _named(results: Any) -> dict[str, Any]:
     """Return one or several results by name."""
     if isinstance(results, Mapping):
         named = {str(name): result for name, result in results.items()}
-    elif isinstance(results, list | tuple):
+    elif isinstance(results, Iterable) and not isinstance(results, str | os.PathLike):
+        results = list(results)
         paths = {n: Path(r) for n, r in enumerate(results) if isinstance(r, str | os.PathLike)}
         names = {number: f"run {number + 1}" for number in range(len(results))}
         names |= dict(zip(paths, run_names([_file(p) for p in paths.values()]), strict=True))
@@ -128,13 +129,13 @@ def _read(result: Any, name: str) -> History | Metrics | FoldMetrics | Tuned:
         return read_metrics(file) if is_metrics(file) else History.read(file)
     if isinstance(result, Fit):
         return result.history
-    if isinstance(result, CrossValidation):
-        return result.metrics
-    if isinstance(result, History | Metrics | FoldMetrics | Tuned):
+    if isinstance(result, History | Metrics | Tuned):
         return result
+    has_folds = isinstance(result, CrossValidation | FoldMetrics)
     raise UsageError(
         f"must be a result of fit, evaluate or tune, or a path, got {type(result).__name__}",
         param=Param("results") if name == "model" else Param(f"results.{name}"),
+        remedy="draw the metrics of a fold, such as metrics.folds[0]" if has_folds else "",
     )
 
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import numbers
 import os
-from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
+from mfcli.arguments import check_count, check_type, path_of
 from mfcli.data import Ids, RatingsLike, find_rows, id_array
-from mfcli.errors import UnknownIdError, UsageError, check_type, warn
+from mfcli.errors import UsageError
 from mfcli.model import (
     Model,
     excluded,
+    recommended,
     similar as similar_rows,
-    top_items,
-    warn_empty,
     warn_untrained,
 )
-from mfcli.predict.selected_rows import all_rows, trained_row, with_titles
+from mfcli.predict.selected_rows import (
+    all_rows,
+    candidates,
+    known_rows,
+    trained_row,
+    with_titles,
+)
 from mfcli.splits import Split
-from mfcli.storage import cores
-from mfcli.types import Mask, Rows
+from mfcli.types import Rows
 
 _LOAD = "load one with Model.load, or train one with fit"
 
@@ -49,7 +51,8 @@ def recommend(
     n : int
         Number of items for each user.
     exclude : Split, Ratings or what `ratings_from` takes, optional
-        Pairs that are not recommended: usually the split, of which all parts are excluded.
+        Pairs that are not recommended: usually the split, of which all parts are excluded. A table
+        needs no ratings.
     items : id or sequence of ids, optional
         Recommend only these items; unknown ones are skipped with a warning.
     min_count : int
@@ -80,21 +83,19 @@ def recommend(
         If an argument breaks its rule.
     """
     check_type(model, Model, "model", _LOAD)
-    _check_count(n, "n", 1)
-    _check_count(min_count, "min_count", 0)
+    check_count(n, "n", 1)
+    check_count(min_count, "min_count", 0)
     rows = _rows_of(model, users)
     warn_untrained(model.users, rows)
-    ranking = top_items(
+    table = recommended(
         model,
         rows,
         n,
         exclude=excluded(model, exclude),
-        candidates=_candidates(model, items, min_count),
-        threads=threads or cores(),
+        candidates=candidates(model.items, _listed(model, items), min_count),
+        clip=clip,
+        threads=threads,
     )
-    warn_empty(ranking)
-    scale = model.scale if clip else None
-    table = ranking.table(model.users, model.items, "user", "prediction", scale)
     return _titled(table, model, titles)
 
 
@@ -136,8 +137,8 @@ def similar(
         If an argument breaks its rule.
     """
     check_type(model, Model, "model", _LOAD)
-    _check_count(n, "n", 1)
-    _check_count(min_count, "min_count", 0)
+    check_count(n, "n", 1)
+    check_count(min_count, "min_count", 0)
     if users and titles is not None:
         raise UsageError("are those of items", param="titles", remedy="omit them")
     what, vocabulary = ("user", model.users) if users else ("item", model.items)
@@ -153,14 +154,9 @@ def similar(
 
 
 def _titled(table: pa.Table, model: Model, titles: str | os.PathLike[str] | None) -> pa.Table:
-    return table if titles is None else with_titles(table, Path(titles), names=model.columns)
-
-
-def _check_count(value: int, param: str, least: int) -> None:
-    if not isinstance(value, numbers.Integral):  # also one of NumPy
-        raise UsageError("must be a whole number", param=param, value=value)
-    if value < least:
-        raise UsageError(f"must be at least {least}", param=param, value=value)
+    if titles is None:
+        return table
+    return with_titles(table, path_of(titles, "titles"), names=model.columns)
 
 
 def _rows_of(model: Model, users: Ids | None) -> Rows:
@@ -169,25 +165,7 @@ def _rows_of(model: Model, users: Ids | None) -> Rows:
     return find_rows(model.users, id_array(users, "users"), "user")
 
 
-def _candidates(model: Model, items: Ids | None, min_count: int) -> Rows | None:
-    """Return the rows of the items that may be recommended, ascending; None if all may."""
-    if items is None and not min_count:
+def _listed(model: Model, items: Ids | None) -> Rows | None:
+    if items is None:
         return None
-    allowed = model.items.counts >= min_count
-    if items is not None:
-        allowed &= _listed(model, items)
-    return np.flatnonzero(allowed).astype(np.int32)
-
-
-def _listed(model: Model, items: Ids) -> Mask:
-    rows = model.items.rows(id_array(items, "items"))
-    unknown = int(np.count_nonzero(rows < 0))
-    verb = "is" if unknown == 1 else "are"
-    rule = f"{unknown:,} of {len(rows):,} {verb} not among the model's {len(model.items):,} items"
-    if unknown and unknown == len(rows):
-        raise UnknownIdError(rule, place="items")
-    if unknown:
-        warn(f"{rule} and {verb} skipped", place="items")
-    listed = np.zeros(len(model.items), np.bool_)
-    listed[rows[rows >= 0]] = True
-    return listed
+    return known_rows(model.items, "item", id_array(items, "items"), "items")

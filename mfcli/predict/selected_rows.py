@@ -63,23 +63,65 @@ def listed_rows(
     """
     rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
     if file is not None:
-        rows = np.concatenate([rows, _known_rows(vocabulary, what, file, reading)])
+        rows = np.concatenate([rows, _rows_in(vocabulary, what, file, reading)])
     # Texts that differ may be the same id: "42" and "42.0".
     _, first = np.unique(rows, return_index=True)
     return rows[np.sort(first)]
 
 
-def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListReading) -> Rows:
-    """Return the rows of the ids in a file; the others are an error or counted in a warning."""
+def _rows_in(vocabulary: Vocabulary, what: str, file: Path, reading: ListReading) -> Rows:
+    """Return the rows of the known ids in a file."""
     columns, names = reading.columns, reading.names
     ids = read_ids(file, what, reading.encoding, columns=columns, names=names, known=vocabulary)
+    remedy: Text = ["if they are in another column, choose it with ", Param(f"columns.{what}")]
+    return known_rows(vocabulary, what, ids, file, strict=reading.strict, remedy=remedy)
+
+
+def known_rows(
+    vocabulary: Vocabulary,
+    what: str,
+    ids: pa.Array,
+    place: object,
+    *,
+    strict: bool = False,
+    remedy: Text = "",
+) -> Rows:
+    """Return the rows of the ids that are known; the others are counted in a warning or refused.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    what : {"user", "item"}
+        For messages.
+    ids : Arrow array of int64 or string, length n
+    place : object
+        The file of the ids or the name of the argument, for messages.
+    strict : bool
+        Refuse unknown ids.
+    remedy : Text
+        What to do if all ids are unknown.
+
+    Returns
+    -------
+    int32 array, shape (m,)
+
+    Warns
+    -----
+    MfcliWarning
+        If some ids, but not all, are unknown.
+
+    Raises
+    ------
+    UnknownIdError
+        If all ids are unknown, or with `strict` some.
+    """
     rows = vocabulary.rows(ids)
     unknown = rows < 0
     if not unknown.any():
         return rows
     first = ids[int(np.argmax(unknown))].as_py()
     if len(ids) == 1:
-        raise unknown_id(vocabulary, first, what, str(file))
+        raise unknown_id(vocabulary, first, what, str(place))
     count = np.count_nonzero(unknown)
     verb = "is" if count == 1 else "are"
     rule = (
@@ -88,12 +130,11 @@ def _known_rows(vocabulary: Vocabulary, what: str, file: Path, reading: ListRead
     )
     # Some unknown ids are usual in a long list; if all are unknown, the list is probably wrong.
     if unknown.all():
-        remedy: Text = ["if they are in another column, choose it with ", Param(f"columns.{what}")]
-        raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
-    if reading.strict:
+        raise UnknownIdError(f"{rule}, such as {first!r}", place=place, remedy=remedy)
+    if strict:
         remedy = ["correct the list, or omit ", Param("strict"), " to skip them"]
-        raise UnknownIdError(f"{rule}, such as {first!r}", place=file, remedy=remedy)
-    warn(f"{rule} and {verb} skipped; the first is {first!r}", place=file)
+        raise UnknownIdError(f"{rule}, such as {first!r}", place=place, remedy=remedy)
+    warn(f"{rule} and {verb} skipped; the first is {first!r}", place=place)
     return rows[~unknown]
 
 
@@ -115,38 +156,30 @@ def trained_row(vocabulary: Vocabulary, what: str, name: int | str) -> Rows:
     return row
 
 
-def candidates(
-    items: Vocabulary, file: Path | None, min_count: int, reading: ListReading = DEFAULT
-) -> Rows | None:
+def candidates(items: Vocabulary, listed: Rows | None, min_count: int) -> Rows | None:
     """Return the rows of the items that may be recommended; None if all may.
 
     Parameters
     ----------
     items : Vocabulary
-    file : Path, optional
-        As for `read_ids`; only these items.
+    listed : int32 array, optional
+        Only these items.
     min_count : int
         Only items with at least this many training ratings.
-    reading : ListReading
 
     Returns
     -------
     int32 array, shape (n,), or None
         Ascending.
-
-    Raises
-    ------
-    DataError, UnknownIdError
-        As `listed_rows`.
     """
-    if file is None and not min_count:
+    if listed is None and not min_count:
         return None
     allowed = items.counts >= min_count
-    if file is not None:
+    if listed is not None:
         # A mask, since the result is in ascending order.
-        listed = np.zeros(len(items), np.bool_)
-        listed[listed_rows(items, "item", (), file, reading)] = True
-        allowed &= listed
+        mask = np.zeros(len(items), np.bool_)
+        mask[listed] = True
+        allowed &= mask
     return np.flatnonzero(allowed).astype(np.int32)
 
 

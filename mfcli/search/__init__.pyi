@@ -11,7 +11,7 @@ from .outcome import (
     summary as summary,
 )
 from .recommended import advise as advise, title_of as title_of
-from .search import LARGE as LARGE, Search as Search
+from .search import Search as Search
 from .spaces import (
     descent_space as descent_space,
     read_space as read_space,

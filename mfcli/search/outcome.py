@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.errors import ConfigError, Param, Text, check_type
+from mfcli.errors import ConfigError, Param, Text, TrainingError
 from mfcli.search.recommended import advise, trained_rows
 from mfcli.search.search import Search
 from mfcli.search.spaces import (
@@ -19,7 +20,6 @@ from mfcli.search.spaces import (
     Range,
     Space,
     descent_space,
-    read_space,
     sampling_space,
     settings_from,
 )
@@ -52,27 +52,23 @@ class Candidate(NamedTuple):
         return {name: value for name, value, _ in self.settings}
 
 
-def space_for(split: Split, path: Path | None = None, optimizer: str = SEARCHED[0]) -> Space:
-    """Read a space from a file, or return the default space of an optimizer for the ratings.
+def space_for(split: Split, optimizer: str = SEARCHED[0]) -> Space:
+    """Return the default space of an optimizer for the ratings.
 
     Parameters
     ----------
     split : Split
-    path : Path, optional
-        If given, `optimizer` is not used.
     optimizer : str
         Of `SEARCHED`.
 
     Raises
     ------
     ConfigError
-        As `read_space`, or if the optimizer has no default space.
+        If the optimizer has no default space.
     """
-    if path:
-        return read_space(path)
     if optimizer not in SEARCHED:
         rule = f"must be {' or '.join(SEARCHED)} to search without a space"
-        remedy: Text = ["describe what to search in a file for ", Param("space")]
+        remedy: Text = ["describe what to search with ", Param("space")]
         raise ConfigError(rule, param="optimizer", value=optimizer, remedy=remedy)
     if optimizer == "gibbs":
         # More factors than rows cannot improve the model.
@@ -117,6 +113,7 @@ def recommended_candidate(
     search: Search,
     *,
     threads: int | None = None,
+    until: float = math.inf,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Candidate:
     """Train with the settings that `mfcli init` recommends, unless the storage has the result.
@@ -127,20 +124,27 @@ def recommended_candidate(
         The seed of its `base` is used. The settings of other stages in `base` are kept, except for
         recommended ones.
     threads : int, optional
+    until : float
+        A time of the monotonic clock when the training ends in any case.
     on_epoch : callable, optional
         Called with each epoch.
 
     Raises
     ------
     LimitError, TrainingError
-        If the training fails.
+        If the training fails or takes too long.
     """
     split, base = search.split, search.base
     advice = advise(split)
 
+    def check_time(epoch: Epoch) -> None:
+        if time.monotonic() > until:
+            raise TrainingError("the time limit was reached", remedy=["raise ", Param("minutes")])
+        on_epoch(epoch)
+
     def train() -> float:
         config = recommended_config(split, base)
-        fitted = fit(split, config, threads=threads, on_epoch=on_epoch)
+        fitted = fit(split, config, threads=threads, on_epoch=check_time)
         return math.sqrt(fitted.losses["val_mse"])
 
     rmse = search.advised_rmse({one.name: one.value for one in advice}, train)

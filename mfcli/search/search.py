@@ -135,6 +135,11 @@ class Search:
             raise self._no_trial()
 
     @property
+    def is_large(self) -> bool:
+        """Whether one trial at a time uses all threads, as with `LARGE` data."""
+        return len(self.split.train) >= LARGE
+
+    @property
     def ended(self) -> int:
         """The number of trials so far, also of those that failed."""
         return len(self._trials)
@@ -217,7 +222,7 @@ class Search:
             chosen[0] = self.first
         values = [chosen[number - start - 1] for number in numbers]
         medians = _medians(before)
-        workers = self.threads if len(self.split.train) < LARGE else 1
+        workers = 1 if self.is_large else self.threads
         # Threads, not processes: kernels release the lock, and the ratings are shared.
         with ThreadPoolExecutor(workers) as pool:
             curves = pool.map(lambda one: self._train(one, medians, workers), values)

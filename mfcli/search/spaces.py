@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from mfcli.config import (
     SETTINGS,
     TRAINING,
@@ -144,15 +146,15 @@ def space_of(table: Mapping[str, Any]) -> Space:
     Parameters
     ----------
     table : mapping
-        By setting: a value, a list of values, or a mapping with "low", "high" and, optionally,
-        "log".
+        By setting: a value; several values, as a list, tuple, range or array; or a mapping with
+        "low", "high" and, optionally, "log".
 
     Raises
     ------
     ConfigError
         If it names an unknown setting or has an invalid value.
     """
-    space = {name: _dimension(name, value) for name, value in table.items()}
+    space = {str(name): _dimension(str(name), value) for name, value in table.items()}
     _check(space)
     return space
 
@@ -175,15 +177,21 @@ def _dimension(name: str, value: Any) -> Range | Choice:
         raise ConfigError(f"unknown setting {name!r}", remedy=remedy)
     if name not in (*training, RATE):
         raise ConfigError(f"{name} is not a training setting", remedy="omit it")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return _range(name, value)
-    values = value if isinstance(value, list) else [value]
+    values = _listed(value)
     if not values:
         raise ConfigError("must have at least one value", param=name, value=values)
     return Choice(tuple(_checked(name, one) for one in values))
 
 
-def _range(name: str, value: dict[str, Any]) -> Range:
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, np.ndarray):
+        return list(value.tolist())
+    return list(value) if isinstance(value, list | tuple | range) else [value]
+
+
+def _range(name: str, value: Mapping[str, Any]) -> Range:
     if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
         raise ConfigError("must have low, high and optionally log", param=name, value=value)
     low, high, log = _checked(name, value["low"]), _checked(name, value["high"]), value.get("log")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfcli.arguments import check_count, check_functions, check_type, path_of
 from mfcli.config import DEFAULTS, Config
-from mfcli.errors import LimitError, Param, TrainingError, UsageError, check_type, warn
+from mfcli.errors import ConfigError, LimitError, TrainingError, UsageError, warn
 from mfcli.search.outcome import (
     SEARCHED,
     Candidate,
@@ -21,13 +23,12 @@ from mfcli.search.outcome import (
     recommended_candidate,
     space_for,
 )
-from mfcli.search.search import LARGE, Search
+from mfcli.search.search import Search
 from mfcli.search.spaces import Space, read_space, space_of
 from mfcli.search.trials import Attempt
 from mfcli.search.validation import with_validation
 from mfcli.splits import Split
-from mfcli.storage import cores
-from mfcli.training import Epoch
+from mfcli.storage import threads_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def tune(
     *,
     trials: int = 100,
     minutes: float | None = None,
-    optimizer: str = SEARCHED[0],
+    optimizer: str | None = None,
     space: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     storage: str | os.PathLike[str] | None = None,
     threads: int | None = None,
@@ -86,7 +87,8 @@ def tune(
     minutes : float, optional
         Stop after this time.
     optimizer : {"gibbs", "sgd"}
-        What is searched without a space: the settings of the sampler, or those of descent.
+        What is searched without a space: the settings of the sampler, the default, or those of
+        descent.
     space : mapping or path, optional
         Values and ranges to choose from: ``{"k": {"low": 4, "high": 64, "log": True}, "prior":
         ["implicit", "shared"], "epochs": 100}``, or a TOML file of them. By default, a space that
@@ -109,13 +111,14 @@ def tune(
     TrainingError
         If no trial was completed.
     """
-    _check_arguments(split, config, trials, minutes)
+    _check_arguments(split, config, trials, minutes, on_trial)
+    stored = None if storage is None else path_of(storage, "storage")
+    workers = threads_of(threads)
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     parts = with_validation(split, config)
-    stored = None if storage is None else Path(storage)
     options = _space(parts, space, optimizer)
     first = None if space is not None else first_settings(parts, options)
-    with Search(parts, config, options, stored, threads or cores(), first) as search:
+    with Search(parts, config, options, stored, workers, first) as search:
         rival = None if space is not None else _rival(search, threads, end)
         search.run(trials, end - time.monotonic(), on_trial)
         winner = better_candidate(found_candidate(search), rival)
@@ -128,23 +131,31 @@ def tune(
         )
 
 
-def _check_arguments(split: Split, config: Config, trials: int, minutes: float | None) -> None:
+def _check_arguments(
+    split: Split, config: Config, trials: int, minutes: float | None, on_trial: Any
+) -> None:
     check_type(split, Split, "split", "make one with split(ratings)")
     check_type(config, Config, "config")
-    check_type(trials, int, "trials")
-    if trials < 1:
-        raise UsageError("must be at least 1", param="trials", value=trials)
-    if minutes is not None and not minutes > 0:
-        raise UsageError("must be above 0", param="minutes", value=minutes)
+    check_count(trials, "trials", 1)
+    check_functions(on_trial=on_trial)
+    if minutes is not None and not (isinstance(minutes, numbers.Real) and minutes > 0):
+        raise UsageError("must be a number above 0", param="minutes", value=minutes)
 
 
 def _space(
-    split: Split, space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str
+    split: Split, space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str | None
 ) -> Space:
     if space is None:
-        return space_for(split, optimizer=optimizer)
+        return space_for(split, optimizer=optimizer or SEARCHED[0])
+    if optimizer is not None:
+        rule, remedy = "is not used with a space", "name the optimizer in the space"
+        raise UsageError(rule, param="optimizer", value=optimizer, remedy=remedy)
     if isinstance(space, Mapping):
-        return space_of(space)
+        try:
+            return space_of(space)
+        except ConfigError as error:
+            error.place = "space"
+            raise
     if not isinstance(space, str | os.PathLike):
         raise UsageError("must be a mapping or a path", param="space", value=space)
     return read_space(Path(space))
@@ -152,15 +163,10 @@ def _space(
 
 def _rival(search: Search, threads: int | None, end: float) -> Candidate | None:
     """Train with the recommended settings, unless there are many ratings or it fails."""
-    if len(search.split.train) >= LARGE:
+    if search.is_large:
         return None
-
-    def on_epoch(epoch: Epoch) -> None:
-        if time.monotonic() > end:
-            raise TrainingError("the time limit was reached", remedy=["raise ", Param("minutes")])
-
     try:
-        return recommended_candidate(search, threads=threads, on_epoch=on_epoch)
+        return recommended_candidate(search, threads=threads, until=end)
     except (LimitError, TrainingError) as error:
         warn(f"cannot train with the recommended settings: {error}")
         return None

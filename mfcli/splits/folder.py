@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mfcli.arguments import check_type, path_of
 from mfcli.data import (
     Ratings,
     Scale,
@@ -83,8 +84,13 @@ def write_split(
     ------
     ArtifactError
         If the folder holds other files or cannot be written.
+    UsageError
+        If an argument has another type.
     """
-    with replacing_folder(Path(folder), _NAMES) as temporary:
+    folder = path_of(folder, "folder")
+    if not isinstance(split, Folds):
+        check_type(split, Split, "split", "make one with split(ratings)")
+    with replacing_folder(folder, _NAMES) as temporary:
         if isinstance(split, Folds):
             write_ratings(temporary / _RATINGS, split.ratings)
             _write_vocabularies(temporary, split.ratings)
@@ -157,7 +163,7 @@ def read_split(folder: Path | str) -> Split:
         If there is no split, it is damaged or of another format, or it is a k-fold split as a
         whole, for which there is `read_folds`.
     """
-    folder = Path(folder)
+    folder = path_of(folder, "folder")
     return whole(_records(folder), lambda: _read_split(folder))
 
 
@@ -197,7 +203,7 @@ def read_folds(folder: Path | str) -> Folds:
     ArtifactError
         If there is no k-fold split, or it is damaged or of another format.
     """
-    folder = Path(folder)
+    folder = path_of(folder, "folder")
     return whole(_records(folder), lambda: _read_whole(folder))
 
 

@@ -67,7 +67,9 @@ class Split:
             If an argument is none of the above.
         """
         given = {"train": train, "test": test, "valid": valid}
-        read = {name: as_ratings(part, name) for name, part in given.items() if part is not None}
+        if valid is None:
+            del given["valid"]
+        read = {name: as_ratings(part, name) for name, part in given.items()}
         for name, part in read.items():
             if not len(part):
                 raise DataError("holds no rating", place=name)

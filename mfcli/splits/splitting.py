@@ -7,9 +7,10 @@ from typing import Any, overload
 
 import numpy as np
 
+from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, Config
 from mfcli.data import Ratings, RatingsLike, Scale, as_ratings
-from mfcli.errors import check_type
+from mfcli.errors import ConfigError, Param, Text
 from mfcli.splits.filters import filtered
 from mfcli.splits.folds import Folds, make_folds
 from mfcli.splits.parts import Split, assembled, check_parts, disjoint
@@ -51,13 +52,16 @@ def split(
     DataError
         If a part would be empty, or times are needed and there are none.
     ConfigError
-        If the number of folds breaks its rule.
+        If the number of folds breaks its rule, or the config has a strategy without folds.
     UsageError
         If an argument has another type.
     """
     ratings = as_ratings(ratings, "ratings")
     check_type(config, Config, "config")
     if folds is not None:
+        if config.strategy not in (DEFAULTS.strategy, "k-fold"):
+            use: Text = ["use ", Param("strategy", "k-fold")]
+            raise ConfigError("must be k-fold", param="strategy", value=config.strategy, remedy=use)
         config = replace(config, strategy="k-fold", folds=folds)
     if config.strategy == "k-fold":
         return make_folds(ratings, config)

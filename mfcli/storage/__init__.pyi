@@ -45,4 +45,9 @@ from .scratch import (
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
 from .temporaries import remove_temporaries as remove_temporaries
-from .threads import cores as cores, each as each, in_order as in_order
+from .threads import (
+    cores as cores,
+    each as each,
+    in_order as in_order,
+    threads_of as threads_of,
+)

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from mfcli.arguments import check_count
 from mfcli.storage import cgroups
 
 ROOT = Path("/")
@@ -32,6 +33,20 @@ def cores(root: Path = ROOT) -> int:
     allowed = min(cgroups.processors(root), default=math.inf)
     # Rounded up: a limit of 1.5 processors keeps two threads busy most of the time.
     return max(1, math.ceil(min(allowed, _processors())))
+
+
+def threads_of(threads: int | None) -> int:
+    """Return the number of threads that an argument asks for; None is one per core.
+
+    Raises
+    ------
+    UsageError
+        If it is not a whole number above 0.
+    """
+    if threads is None:
+        return cores()
+    check_count(threads, "threads", 1)
+    return threads
 
 
 def _processors() -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfcli.arguments import path_of
 from mfcli.errors import ArtifactError, warn
 from mfcli.storage import (
     Record,
@@ -80,6 +81,7 @@ class History:
 
     @classmethod
     def of(cls, epochs: list[Epoch]) -> History:
+        """Return the history of epochs."""
         return cls({name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS})
 
     def epochs(self) -> list[Epoch]:
@@ -98,7 +100,7 @@ class History:
         lists = (self.lists.get(prefix + name, []) for name in names)
         return next((entries for entries in lists if any(map(math.isfinite, entries))), None)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write a history of `fit` as JSON, replacing the file atomically.
 
         Raises
@@ -107,11 +109,11 @@ class History:
             If the file cannot be written.
         """
         lists: dict[str, Any] = self.lists
-        with replacing_file(path, HistoryRecord) as temporary:
+        with replacing_file(path_of(path, "path"), HistoryRecord) as temporary:
             write_record(temporary, HistoryRecord(**lists))
 
     @classmethod
-    def read(cls, path: Path) -> History:
+    def read(cls, path: Path | str) -> History:
         """Read `history.json`, or a `History.history` of Keras saved as JSON.
 
         Warns
@@ -124,6 +126,7 @@ class History:
         ArtifactError
             If the file is missing, damaged, of a newer format or not a history.
         """
+        path = path_of(path, "path")
         value = read_json(path, remedy="train again", finite=False)
         if value.get("format") == _UNSEALED:
             warn(f"has format {_UNSEALED} of an older mfcli; its digest is not checked", place=path)

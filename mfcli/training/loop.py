@@ -12,7 +12,8 @@ from typing import TypedDict, Unpack
 
 import numpy as np
 
-from mfcli.config import DEFAULTS, Config
+from mfcli.arguments import check_functions, check_type, path_of
+from mfcli.config import DEFAULTS, SETTINGS, Config
 from mfcli.errors import (
     ArtifactError,
     ConfigError,
@@ -20,7 +21,7 @@ from mfcli.errors import (
     Param,
     Text,
     TrainingError,
-    check_type,
+    UsageError,
 )
 from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
 from mfcli.splits import Folds, Split
@@ -28,8 +29,8 @@ from mfcli.storage import (
     check_memory,
     check_replaceable,
     check_writable_file,
-    cores,
     one_blas_thread,
+    threads_of,
 )
 from mfcli.training.best_epoch import BestEpoch
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
@@ -86,7 +87,7 @@ class Fit:
         ArtifactError
             If they cannot be written.
         """
-        folder = Path(folder)
+        folder = path_of(folder, "folder")
         self.model.save(folder / MODEL_FOLDER)
         self.history.write(folder / HISTORY_FILE)
 
@@ -181,7 +182,16 @@ def fit(
     MfcliError
         `Diverged` if the error grows without bound; others say what to do.
     """
-    return _fit(split, config, threads or cores(), **hooks)
+    for name in hooks:
+        _check_hook(name)
+    return _fit(split, config, threads_of(threads), **hooks)
+
+
+def _check_hook(name: str) -> None:
+    if name in Hooks.__annotations__:
+        return
+    remedy = f"give settings in a config: Config({name}=...)" if name in SETTINGS else ""
+    raise UsageError(f"fit has no argument {name!r}", remedy=remedy)
 
 
 def _fit(
@@ -196,6 +206,7 @@ def _fit(
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
     _check_arguments(split, config)
+    check_functions(on_plan=on_plan, on_epoch=on_epoch, on_progress=on_progress)
     plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:

@@ -11,14 +11,14 @@ import typer
 from mfcli import evaluation, model as models, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
-from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
 from mfcli.config import EVALUATION
 from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
-    from mfcli.evaluation import Metrics
+    from mfcli.evaluation import FoldMetrics, Metrics
 
 _PANEL = "Evaluation"
 
@@ -67,9 +67,6 @@ def evaluate(
 
     With a k-fold split, each model is evaluated on its own fold.
     """
-    # Imported here, so that help does not load the tables.
-    from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
-
     if not ranking:
         refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
     _check_on(on)
@@ -103,12 +100,21 @@ def evaluate(
     names = [f"fold {number}/{len(folds)}: " for number in range(1, len(folds) + 1)] or [""]
     metrics = [measure(*one) for one in zip(folds or [split], folders, names, strict=True)]
     if folds:
-        over = evaluation.FoldMetrics.of(metrics)
-        over.write(target)
-        screen.show(over.as_dict(), lambda: print_fold_metrics(over, target))
+        _write(evaluation.FoldMetrics.of(metrics), target, screen)
     else:
-        metrics[0].write(target)
-        screen.show(metrics[0].as_dict(), lambda: print_metrics(metrics[0], target))
+        _write(metrics[0], target, screen)
+
+
+def _write(metrics: Metrics | FoldMetrics, target: Path, screen: Screen) -> None:
+    """Write metrics to a file, and print them."""
+    # Imported here, so that help does not load the tables.
+    from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
+
+    metrics.write(target)
+    if isinstance(metrics, evaluation.FoldMetrics):
+        screen.show(metrics.as_dict(), lambda: print_fold_metrics(metrics, target))
+    else:
+        screen.show(metrics.as_dict(), lambda: print_metrics(metrics, target))
 
 
 def _check_on(on: str) -> None:

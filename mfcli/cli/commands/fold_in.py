@@ -17,7 +17,7 @@ from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse
 from mfcli.cli.streams import print_line
-from mfcli.errors import ArtifactError, UsageError
+from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
@@ -88,7 +88,7 @@ def fold_in(
         refuse(given, TITLES, "without --titles", "omit it")
     trained = models.Model.load(model)
     read = reading.read(ratings, screen)
-    folded = models.fold_in(trained, read, _noise(trained, model), replace=replace)
+    folded = models.fold_in(trained, read, replace=replace)
     if extend is None:
         _check_size(folded, listing, screen)
     _note_omitted(read, folded, screen)
@@ -103,13 +103,6 @@ def fold_in(
     table = listing.recommend(folded.model, users, omitted, settings.config, threads, how)
     facts = {"folded_in": folded.as_dict()}
     listing.print(table, "recommendations", screen, encoding, names, facts)
-
-
-def _noise(model: Model, folder: Path) -> float:
-    """Return the mean squared error on the validation ratings."""
-    if "val_mse" not in model.losses:
-        raise ArtifactError("has no validation error", place=folder, remedy="train again")
-    return model.losses["val_mse"]
 
 
 def _check_size(folded: FoldedUsers, listing: Listing, screen: Screen) -> None:

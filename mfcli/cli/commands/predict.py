@@ -85,7 +85,7 @@ def predict(
             columns=reading.columns,
             encoding=reading.config.encoding,
             strict=strict,
-            threads=threads or storage.cores(),
+            threads=storage.threads_of(threads),
             on_progress=on_progress,
         )
     _note_unknown(counts, screen)

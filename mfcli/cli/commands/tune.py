@@ -18,7 +18,7 @@ from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
-from mfcli.errors import ArtifactError, LimitError, Param, TrainingError, UsageError
+from mfcli.errors import ArtifactError, LimitError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from mfcli.config import Config
@@ -113,8 +113,8 @@ def tune(
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     parts = _with_validation(split, settings.config, given, screen)
     optimizer = settings.values.get("optimizer", searching.SEARCHED[0])
-    options = searching.space_for(parts, space, optimizer)
-    workers = threads or storage.cores()
+    options = searching.read_space(space) if space else searching.space_for(parts, optimizer)
+    workers = storage.threads_of(threads)
     first = None if space else searching.first_settings(parts, options)
     with searching.Search(parts, settings.config, options, store, workers, first) as search:
         configs.check_settings_file(out, _REPLACES, force)
@@ -171,21 +171,19 @@ def _try_recommended(
 
     It fails if it would take longer than until `end`, a time of the monotonic clock.
     """
-    if len(search.split.train) >= searching.LARGE:
+    if search.is_large:
         return None
     epochs = searching.recommended_config(search.split, search.base).epochs
     try:
         with screen.bar("settings of mfcli init", counting("epochs")) as advance:
 
             def on_epoch(epoch: Epoch) -> None:
-                if time.monotonic() > end:
-                    raise TrainingError(
-                        "the time limit was reached", remedy=["raise ", Param("minutes")]
-                    )
                 advance(epoch.epoch, epochs)
 
             advance(0, epochs)
-            candidate = searching.recommended_candidate(search, threads=threads, on_epoch=on_epoch)
+            candidate = searching.recommended_candidate(
+                search, threads=threads, until=end, on_epoch=on_epoch
+            )
     except (LimitError, TrainingError) as error:
         screen.note(f"cannot train with the settings of mfcli init: {error.phrase(spelled)}")
         return None

@@ -1,0 +1,61 @@
+"""Checks of arguments in Python; the command line checks its options."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from pathlib import Path
+from typing import Any
+
+from mfcli.errors import Text, UsageError
+
+
+def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None:
+    """Check the type of an argument.
+
+    Raises
+    ------
+    UsageError
+        If the value is not an instance of `kind`.
+    """
+    if not isinstance(value, kind):
+        rule = f"must have the type {kind.__name__}, got {type(value).__name__}"
+        raise UsageError(rule, param=param, remedy=remedy)
+
+
+def check_count(value: Any, param: str, least: int) -> None:
+    """Check that an argument is a whole number, of Python or NumPy, and not too small.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise UsageError("must be a whole number", param=param, value=value)
+    if value < least:
+        raise UsageError(f"must be at least {least}", param=param, value=value)
+
+
+def check_functions(**functions: Any) -> None:
+    """Check that arguments can be called, such as `on_epoch`.
+
+    Raises
+    ------
+    UsageError
+    """
+    for param, function in functions.items():
+        if not callable(function):
+            raise UsageError("must be a function", param=param, value=function)
+
+
+def path_of(value: Any, param: str) -> Path:
+    """Return the path that an argument names.
+
+    Raises
+    ------
+    UsageError
+        If it is neither text nor a path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"must be a path, got {type(value).__name__}", param=param)
+    return Path(value)
