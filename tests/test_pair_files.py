@@ -89,8 +89,8 @@ def test_texts_get_another_field(ready: Run, model: Model, separator: str, heade
         f"{line}{separator}{value}" for line, value in zip(own, expected(model), strict=True)
     ]
     assert done.err == (
-        "note: 1 of 5 pairs has an unknown user, 1 an unknown item; their predictions use only the"
-        " mean and known biases\n"
+        "note: 1 of 5 pairs has an unknown user, 1 an unknown item; for these, only the mean and"
+        " known biases count\n"
     )
 
 
@@ -311,7 +311,7 @@ def test_users_and_items_without_training_ratings_are_counted(ready: Run, model:
     Path("pairs.csv").write_text(lines())
     done = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "--json")
     assert json.loads(done.out)["unrated_users"] == 1
-    assert "1 an unknown item, 1 a user without training ratings; their" in done.err
+    assert "1 an unknown item, 1 a user without training ratings; for these" in done.err
     quiet = ready("predict", "pairs.csv", "--model", "other", "--out", "p.csv", "-q")
     assert (quiet.out, quiet.err) == ("p.csv: 5 pairs\n", "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,6 +182,11 @@ def test_another_split_is_refused_only_where_it_is_used(trained: Run, split: Spl
     assert refused.code == 1
     assert refused.err.endswith("train again, or use --exclude none to recommend anyway\n")
     assert trained("recommend", "--user", 3, "--exclude", "none").code == 0
+    shutil.rmtree("split")  # a model is complete without it
+    assert trained("recommend", "--user", 3).err == (
+        "error: split: holds no split; make one with: mfcli split data.csv, or use --exclude none"
+        " to recommend anyway\n"
+    )
 
 
 def test_users_for_whom_no_item_is_left_are_reported(trained: Run, split: Split) -> None:

@@ -53,7 +53,7 @@ class PairCounts:
         first, _, words = found[0].partition(" ")
         verb = "has" if first == "1" else "have"
         found[0] = f"{first} of {self.pairs:,} pair{'s' * (self.pairs != 1)} {verb} {words}"
-        return f"{', '.join(found)}; their predictions use only the mean and known biases"
+        return f"{', '.join(found)}; for these, only the mean and known biases count"
 
 
 def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:

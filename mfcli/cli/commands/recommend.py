@@ -16,7 +16,7 @@ from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse
-from mfcli.errors import Param, UsageError
+from mfcli.errors import ArtifactError, Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
@@ -125,7 +125,14 @@ def _check_files(given: Given) -> None:
 
 def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Ratings]:
     """Return the training ratings of the model's split, or all parts of it."""
-    parts = splits.read_split(split)
+    try:
+        parts = splits.read_split(split)
+    except ArtifactError as error:
+        if split.exists():
+            raise
+        # A model is complete without its split, and may be used by somebody who does not have it.
+        anyway = (error.remedy, ", or use ", Param("exclude", _NONE), " to recommend anyway")
+        raise ArtifactError(error.rule, place=split, remedy=anyway) from None
     remedy = ("use ", Param("exclude", _NONE), " to recommend anyway")
     models.check_same_split(model, parts.hash, folder, split, remedy)
     return [*parts.parts.values()] if what == _SPLIT else [parts.train]
