@@ -115,7 +115,7 @@ def test_other_formats_are_refused(model: Model, tmp_path: Path, number: int, re
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": {"k": 4, "speed": 1}}, "is damaged (Config.__init__() got an unexpected"),
+        ({"settings": {"k": 4, "speed": 1}}, "is damaged (unknown key 'speed'; did"),
         ({"settings": {"k": 0}}, "is damaged (k must be at least 1, got 0)"),
         ({"settings": {"k": 5}}, "model.keras: is damaged (user_factors must be float32"),
         ({"settings": []}, "settings must be an object, got []"),
