@@ -19,7 +19,8 @@ from mfcli.cli import progress, screen, time_left
 from mfcli.cli.commands import predict
 from mfcli.cli.epoch_lines import Fold, TrainingProgress
 from mfcli.cli.formatting import time_left as time_left_text
-from mfcli.cli.progress import Display, Lines, LiveBar, Work, byte_count, counting
+from mfcli.cli.live_bar import LiveBar
+from mfcli.cli.progress import Display, Lines, Work, byte_count, counting
 from mfcli.cli.screen import Screen
 from mfcli.config import Config
 from mfcli.evaluation import evaluate

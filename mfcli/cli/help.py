@@ -5,6 +5,7 @@ The layout of Typer cuts long names of options on narrow screens, and wraps in f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -17,6 +18,7 @@ from mfcli.cli.streams import UNLIMITED, console, width
 
 _LEAST = 50  # columns; a narrower screen wraps the lines
 _NAME, _TYPE = "bold cyan", "yellow"
+_DEFAULT = re.compile(r"\[default: .*\]\Z")  # as `options.py` adds it
 
 
 def print_help(command: Any, context: Any) -> None:
@@ -31,7 +33,7 @@ def print_help(command: Any, context: Any) -> None:
     for text in _paragraphs(command, context):
         screen.print(text, "", sep="\n")
     panels = [
-        Panel(rows, title=title, title_align="left", border_style="dim")
+        Panel(rows, title=Text(title), title_align="left", border_style="dim")
         for title, rows in chain(_parameters(command, context), _commands(command, context))
     ]
     if screen.width == UNLIMITED:
@@ -70,7 +72,8 @@ def _names(param: Any) -> str:
 
 
 def _help(param: Any) -> Text:
-    text = Text.from_markup(param.help or "")
+    text = Text(param.help or "")
+    text.highlight_regex(_DEFAULT, "dim")
     return text.append(" [required]", "red") if param.required else text
 
 

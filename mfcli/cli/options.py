@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
 import typer
-from rich.markup import escape
 from typer.models import ParameterInfo
 
 from mfcli.cli.setting_options import (
@@ -252,7 +251,7 @@ def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
     type_, info = get_args(parameter.annotation)[0], copy.copy(_info(parameter))
     default = info.show_default if isinstance(info.show_default, str) else parameter.default
     if str(default) and default not in (None, False, inspect.Parameter.empty):
-        info.help = f"{info.help} [dim]{escape(f'[default: {default}]')}[/dim]"
+        info.help = f"{info.help} [default: {default}]"
     info.show_default = False
     # Typer would show the bound in an extra column.
     if info.min is not None:

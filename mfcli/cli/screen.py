@@ -13,7 +13,7 @@ import typer
 
 from mfcli import storage
 from mfcli.cli.options import FILES, FieldsGroup
-from mfcli.cli.progress import Display, Lines, LiveBar, Unit, byte_count, percent
+from mfcli.cli.progress import Display, Lines, Unit, byte_count, percent
 from mfcli.cli.streams import console as make_console, data_output, print_message
 
 if TYPE_CHECKING:
@@ -81,8 +81,11 @@ class Screen:
             return Display()
         # On stderr, so that results on stdout can be piped.
         console = make_console(stderr=True)
-        is_live = sys.stderr.isatty() and not console.is_dumb_terminal
-        return LiveBar(console) if is_live else Lines(console)
+        if not sys.stderr.isatty() or console.is_dumb_terminal:
+            return Lines(console)
+        from mfcli.cli.live_bar import LiveBar  # not loaded by help
+
+        return LiveBar(console)
 
 
 def print_note(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import re
@@ -172,4 +171,6 @@ def _writer(path: Path) -> str | None:
 
 
 def _digest(text: str) -> str:
+    import hashlib  # takes milliseconds to load, which help does not need
+
     return hashlib.sha256(text.encode()).hexdigest()[:16]
