@@ -75,6 +75,7 @@ def prepare() -> None:
     run("evaluate", "--ranking", *RESAMPLES, "--split", "folds", "--model", "cv/model", "-q")
     # Most of these ratings are training ratings.
     Path("new.csv").write_text("".join(Path("data.csv").read_text().splitlines(True)[:300]))
+    Path("taste.csv").write_text("user,item,rating\nanna,4,5\nanna,7,1\n")
     model = ("--model", "runs/default/model")
     run("evaluate", "--on", "new.csv", *model, "--out", "new.json", *RESAMPLES, "-q")
 
@@ -142,6 +143,7 @@ def metrics(path: str) -> None:
         print_fold_metrics(found, Path(path))
 
 
+GIBBS = ("--model", "runs/gibbs-16-factors")
 RUNS = ("runs/default", "runs/gibbs-16-factors", "runs/cosine")
 SCREENS: dict[str, Callable[[], None]] = {
     "help": lambda: run("--help"),
@@ -158,7 +160,10 @@ SCREENS: dict[str, Callable[[], None]] = {
     "evaluate-other-ratings": lambda: metrics("new.json"),
     "compare": lambda: run("compare", *RUNS),
     "compare-protocols": lambda: run("compare", "runs/cosine", "new.json", "--any-protocol"),
+    "predict": lambda: run("predict", "--user", "3", "--item", "4", "--item", "999", *GIBBS, "-q"),
     "recommend": recommendations,
+    "similar": lambda: run("similar", "4", "--n", "3", *GIBBS),
+    "fold-in": lambda: run("fold-in", "taste.csv", "--n", "3", *GIBBS, "-q"),
     "show": lambda: artifacts("split", "runs/default"),
     "show-folds": lambda: artifacts("folds", "cv"),
     "show-settings": settings_file,
