@@ -62,6 +62,7 @@ print(pa.table(model.users).schema.names)
 # %% Evaluation, with intervals
 metrics: mfcli.Metrics = mfcli.evaluate(model, parts, ranking=True)
 metrics.write("runs/gibbs/metrics.json")
+assert mfcli.read_metrics("runs/gibbs").measures == metrics.measures
 low, high = metrics.intervals["rmse"] or (np.nan, np.nan)
 print(f"RMSE {metrics.measures['rmse']:.4f} ({low:.4f} to {high:.4f})")
 

@@ -10,6 +10,7 @@ from .evaluation import (
     compare as compare,
     cross_validate as cross_validate,
     evaluate as evaluate,
+    read_metrics as read_metrics,
 )
 from .exports import export as export
 from .fetch import fetch_movielens as fetch_movielens

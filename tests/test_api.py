@@ -535,6 +535,7 @@ def calls(
 def calls_of_other_types(split: mfcli.Split, fitted: mfcli.Fit) -> list[tuple[Any, str]]:
     """Return calls with an argument of another type, and how their messages begin."""
     wrong: Any = None
+    some: Any = True
     model = fitted.model
     return [
         (lambda: mfcli.Model.load(wrong), "folder must be a path, got NoneType"),
@@ -551,6 +552,9 @@ def calls_of_other_types(split: mfcli.Split, fitted: mfcli.Fit) -> list[tuple[An
         (lambda: mfcli.fit(split, threads=0), "threads must be at least 1, got 0"),
         (lambda: mfcli.fit(split, threads="2"), "threads must be a whole number, got '2'"),
         (lambda: mfcli.fit(split, k=3), "fit has no argument 'k'; give settings in a config: "),
+        (lambda: mfcli.fit(split, resume=some), "resume must have the type Checkpoint, got bool"),
+        (lambda: mfcli.fit(split, keeper=some), "keeper must have the type Keeper, got bool"),
+        (lambda: mfcli.read_metrics(wrong), "path must be a path, got NoneType"),
         (lambda: mfcli.Config(learning_rate=1), "unknown key 'learning_rate'; did you mean 'lr'?"),
         (lambda: mfcli.evaluate(model, split, threads=1.5), "threads must be a whole number, got"),
         (lambda: mfcli.cross_validate(split.train, on_fold=wrong), "on_fold must be a function, g"),

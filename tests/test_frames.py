@@ -320,3 +320,10 @@ def test_ratings_describe_themselves() -> None:
     assert repr(ratings) == "Ratings(3 ratings by 2 users of 2 items)"
     assert repr(ratings.items) == "Vocabulary(2 int64 ids; columns id, count)"
     assert ratings.users.to_pandas().to_dict("list") == {"id": ["a", "b"], "count": [2, 1]}
+
+
+def test_ratings_are_taken_as_they_are() -> None:
+    ratings = mfcli.ratings_from([1, 2], [3, 4], [5, 1])
+    assert mfcli.ratings_from(ratings) is ratings
+    with pytest.raises(mfcli.MfcliError, match=r"table must be a data frame, .*, got Ratings"):
+        mfcli.ratings_from(ratings, columns={"user": "who"})

@@ -43,6 +43,7 @@ def ratings_from(
         `__arrow_c_stream__`, such as polars, or a mapping of arrays by column. With `item` and
         `rating`, an array of the users' ids. A tuple holds the arrays (user, item, rating) or
         (user, item, rating, timestamp). A path, or a list of paths, is read by `read_ratings`.
+        Ratings are returned as they are.
     item, rating, timestamp : array, optional
         Of the same length as the users.
     columns, duplicates
@@ -67,6 +68,8 @@ def ratings_from(
     Ratings(3 ratings by 2 users of 2 items)
     """
     given = (item, rating, timestamp)
+    if isinstance(table, Ratings) and columns is None and given == (None, None, None):
+        return table
     if any(array is not None for array in given):
         table = _columns_of_arrays((table, *given))
     return read_given(table, "table", columns, duplicates)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mfcli.arguments import path_of
 from mfcli.errors import ArtifactError, Param, warn
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
 from mfcli.model import KERAS_FILE, MODEL_FOLDER, read_model_record
@@ -75,7 +76,7 @@ def _no_metrics(folder: Path) -> ArtifactError:
     )
 
 
-def read_metrics(path: Path) -> Metrics | FoldMetrics:
+def read_metrics(path: Path | str) -> Metrics | FoldMetrics:
     """Read a file of `Metrics.write` or `FoldMetrics.write`, or the one in a run folder.
 
     Warns
@@ -89,7 +90,7 @@ def read_metrics(path: Path) -> Metrics | FoldMetrics:
     ArtifactError
         If the file is missing, damaged, of another format or contains no metrics.
     """
-    path = metrics_file(path)
+    path = metrics_file(path_of(path, "path"))
     value = read_json(path, remedy=_REMEDY)
     if not looks_like_metrics(value):
         remedy = "create them with: mfcli evaluate"

@@ -206,6 +206,10 @@ def _fit(
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
     _check_arguments(split, config)
+    if resume is not None:
+        check_type(resume, Checkpoint, "resume")
+    if keeper is not None:
+        check_type(keeper, Keeper, "keeper")
     check_functions(on_plan=on_plan, on_epoch=on_epoch, on_progress=on_progress)
     plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
