@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -245,6 +246,7 @@ def _info(parameter: inspect.Parameter) -> ParameterInfo:
     return next(one for one in get_args(parameter.annotation) if isinstance(one, ParameterInfo))
 
 
+@functools.cache  # commands share options
 def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
     """Put the default into the help text, which wraps better than a column of defaults."""
     # A copy, because commands share options such as `Threads`.

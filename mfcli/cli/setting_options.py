@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from mfcli import data
+from mfcli import config as configs, data  # loaded when they are used
 from mfcli.cli.spelling import help_text, option_of, spelled
 from mfcli.config import (
     CONFIG_FILE,
@@ -19,7 +19,6 @@ from mfcli.config import (
     STAGES,
     TRAINING,
     Config,
-    read_settings,
     settings_in,
 )
 from mfcli.errors import ConfigError, UsageError
@@ -121,6 +120,7 @@ def _panel(name: str, stage: str) -> str:
     return stage.capitalize() if is_shared else SETTINGS[name].panel
 
 
+@functools.cache  # commands share settings
 def setting_parameter(option: SettingOption) -> inspect.Parameter:
     """Return the parameter of a setting: None, or the text that is on the command line."""
     setting = SETTINGS[option.name]
@@ -171,7 +171,7 @@ def read_options(
     """
     if file is None and CONFIG_FILE.is_file():
         file = CONFIG_FILE
-    base = read_settings(file) if file else {}
+    base = configs.read_settings(file) if file else {}
     texts = {one.name: values[one.name] for one in options if values[one.name] is not None}
     files = [one.name for one in options if one.or_file and not _is_number(texts.get(one.name))]
     file_in_place = texts.pop(files[0]) if files else None

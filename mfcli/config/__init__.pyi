@@ -1,5 +1,4 @@
 from .files import (
-    CONFIG_FILE as CONFIG_FILE,
     Chosen as Chosen,
     check_settings_file as check_settings_file,
     read_config as read_config,
@@ -16,6 +15,7 @@ from .metadata import (
     TRAINING as TRAINING,
 )
 from .settings import (
+    CONFIG_FILE as CONFIG_FILE,
     DEFAULTS as DEFAULTS,
     SETTINGS as SETTINGS,
     Config as Config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
@@ -14,8 +15,6 @@ from typing import Any, NamedTuple
 from mfcli import storage  # loaded when it is used: help needs only the names of files
 from mfcli.config.settings import Config, checked
 from mfcli.errors import ArtifactError, ConfigError, Param
-
-CONFIG_FILE = Path("mfcli.toml")
 
 _WIDTH = 78  # columns of a comment, after "# "
 _MOST_BYTES = 1 << 20  # of a settings file that mfcli wrote
@@ -171,6 +170,4 @@ def _writer(path: Path) -> str | None:
 
 
 def _digest(text: str) -> str:
-    import hashlib  # takes milliseconds to load, which help does not need
-
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 from mfcli.config.metadata import (
@@ -21,6 +22,9 @@ from mfcli.config.metadata import (
 )
 from mfcli.config.synonyms import closest, meant_setting
 from mfcli.errors import ConfigError, Param
+
+CONFIG_FILE = Path("mfcli.toml")
+"""Where commands look for settings. Not in `files.py`, whose readers help does not load."""
 
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
