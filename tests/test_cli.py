@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from conftest import Run
 from contents import snapshot
 from planted import planted_ratings
@@ -21,7 +22,7 @@ from typer.main import get_command
 from typer.models import ArgumentInfo
 
 from mfcli import __version__
-from mfcli.cli import app
+from mfcli.cli import app, main
 from mfcli.cli.main import PANELS
 from mfcli.cli.options import with_options
 from mfcli.cli.spelling import spelled
@@ -256,6 +257,23 @@ def test_version_and_help(run: Run) -> None:
         assert run(command.__name__.replace("_", "-"), "--help").code == 0
 
 
+def test_commands_are_built_only_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def with_name(command: Any) -> Any:
+        built.append(command.__name__)
+        return with_options(command)
+
+    monkeypatch.setattr(main, "with_options", with_name)
+    group = get_command(app)
+    with pytest.raises(typer.Exit):
+        group.make_context("mfcli", ["--help"])
+    assert not built
+    context = group.make_context("mfcli", ["show"])
+    assert group.commands["show"] is group.get_command(context, "show")  # type: ignore[attr-defined]
+    assert built == ["show"]
+
+
 def test_every_option_has_help_a_panel_and_no_column_of_defaults() -> None:
     for command in COMMANDS:
         assert command.__doc__
@@ -263,7 +281,7 @@ def test_every_option_has_help_a_panel_and_no_column_of_defaults() -> None:
         for name, parameter in signature.parameters.items():
             if name != "ctx":
                 info = parameter.annotation.__metadata__[0]
-                text = str(info.help).partition(" [dim]")[0]
+                text = str(info.help).partition(" [default: ")[0]
                 assert text.endswith("."), (command.__name__, name)
                 assert "`" not in text
                 assert info.show_default is False

@@ -80,11 +80,11 @@ def _help(param: Any) -> Text:
 def _commands(command: Any, context: Any) -> Iterator[tuple[str, Table]]:
     """Yield the panels of the commands in a group; none for a single command."""
     panels: dict[str, Table] = {}
-    found = getattr(command, "commands", {})
+    found = command.summaries() if hasattr(command, "summaries") else {}
     longest = max(map(len, found), default=0)  # the same in all panels
-    for name, one in found.items():
-        rows = panels.setdefault(one.rich_help_panel, _grid(2, longest))
-        first, *_ = one.help.split("\n\n")
+    for name, (panel, text) in found.items():
+        rows = panels.setdefault(panel, _grid(2, longest))
+        first, *_ = text.split("\n\n")
         rows.add_row(Text(name, _NAME), Text(" ".join(first.split())))
     yield from panels.items()
 

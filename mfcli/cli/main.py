@@ -7,14 +7,16 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from mfcli import __version__, storage
 from mfcli.cli import signals
+from mfcli.cli.built_commands import BuiltCommands
 from mfcli.cli.commands.check import check
 from mfcli.cli.commands.compare import compare
 from mfcli.cli.commands.evaluate import evaluate
@@ -50,6 +52,11 @@ PANELS = {
 }
 """The commands, in the order in which help lists them."""
 
+_COMMANDS = {
+    one.__name__.replace("_", "-"): (panel, one) for panel, some in PANELS.items() for one in some
+}
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
 
 class Command(TyperCommand):
     """A command whose help lists `--help` among the other options."""
@@ -70,6 +77,17 @@ class Command(TyperCommand):
 
 class Commands(TyperGroup):
     """All commands. Errors become one line on stderr and an exit status."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = cast(Any, BuiltCommands(_COMMANDS, _build))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def summaries(self) -> dict[str, tuple[str, str]]:
+        """Return the panel and the documentation of each command."""
+        return {name: (panel, one.__doc__ or "") for name, (panel, one) in _COMMANDS.items()}
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         if args[:1] in ([], ["help"]) and not ctx.resilient_parsing:  # as completion parses
@@ -113,9 +131,19 @@ class Commands(TyperGroup):
             _fail(f"{place}{error.strerror or error}", 1)
 
 
+def _build(name: str) -> Any:
+    """Build a command, as an application of its own."""
+    _, function = _COMMANDS[name]
+    single = typer.Typer(add_completion=False, context_settings=_CONTEXT)
+    single.command(cls=Command)(with_options(function))
+    return get_command(single)
+
+
 def _hinted(command: Any, ctx: Any, args: list[str]) -> AbstractContextManager[None]:
-    commands = ctx.find_root().command.commands
-    others = {name: _options(other) for name, other in commands.items()}
+    def others() -> dict[str, list[str]]:
+        commands = ctx.find_root().command.commands
+        return {name: _options(other) for name, other in commands.items()}
+
     return hinted_options(ctx.info_name, _options(command), others, list(args))
 
 
@@ -165,7 +193,7 @@ app = typer.Typer(
     cls=Commands,
     epilog="Start with: mfcli split data.csv",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_CONTEXT,
 )
 
 
@@ -185,9 +213,3 @@ def main(
     ] = False,
 ) -> None:
     """Train biased matrix-factorization recommenders from a file of ratings."""
-
-
-# Typer lists commands in the order in which they are added.
-for panel, commands in PANELS.items():
-    for command in commands:
-        app.command(cls=Command, rich_help_panel=panel)(with_options(command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -87,7 +87,7 @@ _COMMON = ("split", "train", "evaluate", "recommend")  # the first to be named
 def hinted_options(
     command: str,
     own: Collection[str],
-    others: Mapping[str, Collection[str]],
+    others: Callable[[], Mapping[str, Collection[str]]],
     words: Sequence[str],
 ) -> Iterator[None]:
     """Add a hint to the error for an option that does not exist.
@@ -97,8 +97,8 @@ def hinted_options(
     command : str
     own : collection of str
         The options of the command.
-    others : mapping of collection of str
-        The options of all commands, by command.
+    others : callable
+        Returns the options of all commands, by command; called only for a hint.
     words : sequence of str
         The command line.
 
@@ -117,7 +117,7 @@ def hinted_options(
         whole = next((w for w in words if w.startswith(option) and w[:2] != "--"), option)
         names = dict.fromkeys((whole, option))
         special = (_advice(name.lstrip("-"), _OF_COMMAND.get(command, {})) for name in names)
-        hints = chain(special, (_hint(name, own, others) for name in names))
+        hints = chain(special, (_hint(name, own, others()) for name in names))
         remedy = next(filter(None, hints), "")
         raise UsageError(f"No such option: {whole.partition('=')[0]}", remedy=remedy) from None
 
