@@ -64,7 +64,7 @@ HINTS = {
     "tune --n-trials 10": "did you mean --trials?",
     "tune --timeout 10": "did you mean --minutes?",
     # other commands, other spellings, misspellings, and what needs no option
-    "recommend --include-rated": "did you mean --exclude?",
+    "recommend --filter-seen": "did you mean --exclude?",
     "recommend --top-k 10": "did you mean --n?",
     "evaluate --top-k 10": "did you mean --at?",
     "split --k 10": "did you mean --k of mfcli train?",

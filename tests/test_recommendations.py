@@ -158,7 +158,13 @@ def test_everything_in_the_split_is_omitted_unless_less_is_chosen(
     assert rated["test"]
     assert items() == items("--exclude", "split") == everything - rated["train"] - rated["test"]
     assert items("--exclude", "train") == everything - rated["train"]
-    assert items("--exclude", "none") == everything
+    assert items("--exclude", "none") == items("--include-rated") == everything
+    assert items("--exclude", "none", "--include-rated") == everything
+    done = trained("recommend", "--user", 3, "--exclude", "train", "--include-rated")
+    assert (done.code, done.err) == (
+        2,
+        "error: --include-rated contradicts --exclude train; omit one\n",
+    )
     Path("more.csv").write_text("user,item,rating\n3,0,1\n3,1,1\n")
     assert items("--exclude", "none", "--rated", "more.csv") == everything - {0, 1}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from mfcli import model as models, predict as prediction
 from mfcli.cli.options import FILES, FieldsGroup, SettingsGroup
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
+from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +25,34 @@ if TYPE_CHECKING:
 
 RECOMMENDATIONS = "Recommendations"
 """Panel of what is recommended."""
+
+
+NO_EXCLUSION = "none"
+"""The value of `--exclude` with which items that a user has rated may be recommended."""
+
+IncludeRated = Annotated[
+    bool,
+    typer.Option(
+        "--include-rated",
+        help=f"The same as --exclude {NO_EXCLUSION}.",
+        rich_help_panel=RECOMMENDATIONS,
+    ),
+]
+
+
+def exclusion(exclude: str, include_rated: bool, given: Collection[str]) -> str:
+    """Return what to exclude, given `--exclude` and `--include-rated`.
+
+    Raises
+    ------
+    UsageError
+        If they contradict each other.
+    """
+    if not include_rated:
+        return exclude
+    if "exclude" in given and exclude != NO_EXCLUSION:
+        raise UsageError(f"--include-rated contradicts --exclude {exclude}", remedy="omit one")
+    return NO_EXCLUSION
 
 
 def _title_column(option: str, help: str) -> Any:

@@ -25,7 +25,7 @@ _SYNONYMS = {
     "--lr": "r",
     "--reg": "l",
     "--n": "top_k top_n num_items n_items n_recommendations num_recommendations length",
-    "--exclude": "include_rated filter_already_liked_items filter_seen remove_seen exclude_seen",
+    "--exclude": "filter_already_liked_items filter_seen remove_seen exclude_seen",
     "--rated": "seen history",
     "--items": "candidates item_file",
     "--users": "user_file",

@@ -9,7 +9,17 @@ import typer
 
 from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
-from mfcli.cli.item_lists import CLIP, LISTING, RECOMMENDATIONS, TITLES, Listing, ListingOptions
+from mfcli.cli.item_lists import (
+    CLIP,
+    LISTING,
+    NO_EXCLUSION,
+    RECOMMENDATIONS,
+    TITLES,
+    IncludeRated,
+    Listing,
+    ListingOptions,
+    exclusion,
+)
 from mfcli.cli.options import FILES, Given
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.row_output import check_out
@@ -24,10 +34,10 @@ if TYPE_CHECKING:
     from mfcli.model import FoldedUsers, Model
 
 _SHOWN = 100  # users whose recommendations are shown in a table
-_FILE, _NONE = "file", "none"
+_FILE = "file"
 _NOT_WITH_EXTEND = [
     *(parameter.name for parameter in LISTING.parameters()),
-    *("exclude", "clip", "threads"),
+    *("exclude", "include_rated", "clip", "threads"),
 ]
 
 
@@ -49,10 +59,11 @@ def fold_in(
             "--exclude",
             metavar="NAME",
             help="Omit items rated by the user in the file (file), or none.",
-            callback=one_of("exclude", _FILE, _NONE),
+            callback=one_of("exclude", _FILE, NO_EXCLUSION),
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = _FILE,
+    include_rated: IncludeRated = False,
     settings: Annotated[Settings, CLIP],
     replace: Annotated[
         bool,
@@ -86,6 +97,7 @@ def fold_in(
         refuse(given, ["strict"], "without --items", "omit it")
     if not listing.titles:
         refuse(given, TITLES, "without --titles", "omit it")
+    exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
     read = reading.read(ratings, screen)
     folded = models.fold_in(trained, read, replace=replace)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import model as models, predict as prediction, splits
-from mfcli.cli.item_lists import CLIP, RECOMMENDATIONS, TITLES, ListingOptions
+from mfcli.cli.item_lists import (
+    CLIP,
+    NO_EXCLUSION,
+    RECOMMENDATIONS,
+    TITLES,
+    IncludeRated,
+    ListingOptions,
+    exclusion,
+)
 from mfcli.cli.options import Given
 from mfcli.cli.reading_options import Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from mfcli.model import Model
 
 _PANEL = "Users"
-_NONE, _TRAIN, _SPLIT = "none", "train", "split"
+_TRAIN, _SPLIT = "train", "split"
 _READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates")
 
 
@@ -56,10 +64,11 @@ def recommend(
             "--exclude",
             metavar="NAME",
             help="Omit items rated by the user in training (train), in all parts (split), or none.",
-            callback=one_of("exclude", _TRAIN, _SPLIT, _NONE),
+            callback=one_of("exclude", _TRAIN, _SPLIT, NO_EXCLUSION),
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = _SPLIT,
+    include_rated: IncludeRated = False,
     rated: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,8 +94,9 @@ def recommend(
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
     _check_files(given)
+    exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
-    known = [] if exclude == _NONE else _rated_in(split, exclude, trained, model)
+    known = [] if exclude == NO_EXCLUSION else _rated_in(split, exclude, trained, model)
     encoding, columns, names = reading.config.encoding, reading.columns, trained.columns
     skip = reading.config.on_bad_row == "skip"
     how = prediction.ListReading(encoding, columns, names, listing.strict, skip)
@@ -131,8 +141,8 @@ def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Rating
         if split.exists():
             raise
         # A model is complete without its split, and may be used by somebody who does not have it.
-        anyway = (error.remedy, ", or use ", Param("exclude", _NONE), " to recommend anyway")
+        anyway = (error.remedy, ", or use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
         raise ArtifactError(error.rule, place=split, remedy=anyway) from None
-    remedy = ("use ", Param("exclude", _NONE), " to recommend anyway")
+    remedy = ("use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
     models.check_same_split(model, parts.hash, folder, split, remedy)
     return [*parts.parts.values()] if what == _SPLIT else [parts.train]
