@@ -130,7 +130,7 @@ def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> 
     assert run(SHUFFLE, cache, tmp_path) == order
     assert stored(cache) == before != {}
     edit(
-        tmp_path / "mfcli/training/sgd/vectors.py",
+        tmp_path / "mfcli/vectors.py",
         "for number in (args[1], args[3])",
         "for number in (args[1], args[1])",
     )

@@ -16,7 +16,7 @@ from conftest import ROOT
 
 LAYERS = [
     {"errors", "types"},
-    {"arguments"},
+    {"arguments", "vectors"},
     {"storage"},
     {"config"},
     {"data"},
@@ -37,8 +37,8 @@ HOMES: dict[str, set[str]] = {
     "keras": {"training.keras"},
     "matplotlib": {"plots"},
     "h5py": {"model"},
-    "llvmlite": {"training"},
-    "numba": {"storage", "model", "training"},
+    "llvmlite": {"vectors"},
+    "numba": {"storage", "vectors", "model", "training"},
     "typer": {"cli"},
     "pandas": set(),  # data frames come in through Arrow
     "optuna": {"search"},

@@ -49,7 +49,7 @@ from numba import types
 from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.sgd.powers import Powers, power
 from mfcli.training.sgd.rows import ITEM_ONE, LINE, RATING, USER_ONE, Variant
-from mfcli.training.sgd.vectors import (
+from mfcli.vectors import (
     add,
     choose,
     float_of_bits,

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from mfcli.errors import ConfigError, Param, Text
 from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.sgd.rows import Sgd
-from mfcli.training.sgd.vectors import fma, pointer
 from mfcli.types import Doubles, Floats
+from mfcli.vectors import fma, pointer
 
 NEAR = 4096  # number of powers in the first table
 

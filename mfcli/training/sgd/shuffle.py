@@ -14,7 +14,7 @@ from numba import types
 
 from mfcli.storage import array_type, kernel
 from mfcli.training.sgd.rows import RATING, Records
-from mfcli.training.sgd.vectors import copy, pointer
+from mfcli.vectors import copy, pointer
 
 _VALUES = RATING.itemsize // 4  # of 4 bytes in a record
 _DRAWS = 65536  # random numbers drawn at a time
