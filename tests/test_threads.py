@@ -88,8 +88,27 @@ def test_errors_of_tasks_are_raised(workers: int) -> None:
     def fail(number: int) -> None:
         raise RuntimeError(str(number))
 
-    with pytest.raises(RuntimeError, match="0"):
+    with pytest.raises(RuntimeError, match=r"0|1"):
         each(fail, 2, workers)
+
+
+def test_tasks_may_have_tasks_of_their_own() -> None:
+    """All threads may be busy with the outer tasks, which wait for the inner ones."""
+    done: list[int] = []
+    each(lambda outer: each(lambda inner: done.append(4 * outer + inner), 4, 2), 4, 2)
+    assert sorted(done) == list(range(16))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the process has threads
+def test_tasks_run_after_a_fork() -> None:
+    each(lambda _: None, 4, 3)
+    child = os.fork()
+    if not child:
+        done: list[int] = []
+        each(done.append, 4, 3)
+        os._exit(len(done))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
 
 
 def test_tasks_that_wait_are_canceled_after_an_error() -> None:

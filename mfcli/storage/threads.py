@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,20 +57,44 @@ def _processors() -> int:
 
 
 def each(task: Callable[[int], None], count: int, threads: int) -> None:
-    """Run ``task(0)``, ``task(1)``, ..., ``task(count - 1)`` on some threads.
+    """Run ``task(0)``, ``task(1)``, ..., ``task(count - 1)`` on some threads, this one included.
 
-    Without other threads, the tasks run in this order.
+    Without other threads, the tasks run in this order. After an error or Ctrl-C, tasks that run are
+    finished, and no others start.
     """
-    if min(threads, count) <= 1:
-        for number in range(count):
-            task(number)
-        return
-    with ThreadPoolExecutor(min(threads, count)) as pool:
+    waiting = deque(range(count))
+
+    def work() -> None:
         try:
-            for _ in pool.map(task, range(count)):  # raises what a task has raised
-                pass
+            while True:
+                try:
+                    number = waiting.popleft()
+                except IndexError:
+                    break
+                task(number)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C waits for running tasks only
+            waiting.clear()
+
+    others = min(threads, count) - 1
+    futures = [_pool(others).submit(work) for _ in range(others)] if others > 0 else []
+    try:
+        work()
+    finally:
+        # One that has not started may wait for this very thread, within a task of its own.
+        running = [future for future in futures if not future.cancel()]
+        wait(running)
+    for future in running:
+        future.result()  # raises what a task has raised
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Return threads that wait for work; to start new ones takes longer than a small task."""
+    return ThreadPoolExecutor(threads)
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def in_order(
