@@ -15,8 +15,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
+
+from mfcli.aligned import LINE
 
 
 class _Vector(types.Type):
@@ -39,7 +42,6 @@ register_model(_Vector)(_VectorModel)
 _POINTER = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
 _I32 = ir.IntType(32)
 _F32 = ir.FloatType()
-_CACHE_LINE = 64  # bytes
 
 
 def _operation(define: Callable[..., Any]) -> Any:
@@ -62,7 +64,7 @@ def _llvm(vector: _Vector) -> ir.VectorType:
 
 def _alignment(vector: _Vector) -> int:
     """Return the alignment of a vector in memory: rows begin at a multiple of a cache line."""
-    return min(_CACHE_LINE, 4 * vector.lanes)
+    return 4 * min(LINE, vector.lanes)
 
 
 def _address(builder: Any, base: Any, offset: Any, kind: Any) -> Any:
@@ -231,6 +233,16 @@ def add(typing: Any, x: Any, y: Any) -> Any:
 
 
 @_operation
+def sqrt(typing: Any, vector: Any) -> Any:
+    """Return the square root of each lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.sqrt.v{vector.lanes}f32", args[0].type, list(args))
+
+    return vector(vector), emit
+
+
+@_operation
 def zeros(typing: Any, lanes: Any) -> Any:
     """Return a vector of zeros; `lanes` must be a constant."""
     vector = _Vector(lanes.literal_value)
@@ -282,3 +294,75 @@ def total(typing: Any, vector: Any) -> Any:
         return builder.extract_element(value, _I32(0))
 
     return types.float32(vector), emit
+
+
+# ---------------------------------------------------------------------------
+# Products of matrices
+
+
+@_operation
+def add_products(
+    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
+    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
+) -> Any:  # fmt: skip
+    """Add a product of two matrices to a tile of `height` rows, each a vector as long as `like`.
+
+    Row r of the tile is at ``at + r out_row``. With n from 0 to ``count - 1``, it changes by the
+    sum of ``left[left_at + r left_row + n left_step]``, a scalar, times the vector at
+    ``right_at + n right_step``. The sum is formed in registers, from zero; `height` must be a
+    constant.
+    """
+    return _products(height, like), _emit_products(height.literal_value, like, subtract=False)
+
+
+@_operation
+def subtract_products(
+    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
+    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
+) -> Any:  # fmt: skip
+    """Subtract the products that `add_products` adds."""
+    return _products(height, like), _emit_products(height.literal_value, like, subtract=True)
+
+
+def _products(height: Any, like: Any) -> Any:
+    i, p = types.intp, _POINTER
+    return types.void(p, i, i, p, i, i, i, p, i, i, i, height, like)
+
+
+def _emit_products(height: int, like: Any, *, subtract: bool) -> Callable[..., Any]:
+    kind, name = _llvm(like), f"llvm.fma.v{like.lanes}f32"
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        out, at, out_row, left, left_at, left_row, left_step, right, right_at, right_step = args[
+            :10
+        ]
+        right, right_at, right_step, count = args[7:11]
+        rows = [builder.mul(out_row.type(r), left_row) for r in range(height)]
+        # LLVM turns these slots into registers.
+        sums = [_slot(builder, kind(None)) for _ in range(height)]
+        with cgutils.for_range(builder, count) as loop:
+            place = builder.add(right_at, builder.mul(loop.index, right_step))
+            vector = _read(builder, right, place, kind, _alignment(like))
+            first = builder.add(left_at, builder.mul(loop.index, left_step))
+            for row, slot in zip(rows, sums, strict=True):
+                scalar = _read(builder, left, builder.add(first, row), _F32, 4)
+                share = _splat(builder, scalar, like.lanes)
+                builder.store(_call(builder, name, kind, [share, vector, builder.load(slot)]), slot)
+        for r, slot in enumerate(sums):
+            place = builder.add(at, builder.mul(out_row, out_row.type(r)))
+            address = _address(builder, out, place, kind)
+            before = builder.load(address, align=_alignment(like), typ=kind)
+            change = builder.fsub if subtract else builder.fadd
+            builder.store(change(before, builder.load(slot)), address, align=_alignment(like))
+        return context.get_dummy_value()
+
+    return emit
+
+
+def _slot(builder: Any, value: Any) -> Any:
+    """Return the address of a local variable with an initial value."""
+    return cgutils.alloca_once_value(builder, value)  # type: ignore[no-untyped-call]
+
+
+def _read(builder: Any, base: Any, offset: Any, kind: Any, align: int) -> Any:
+    return builder.load(_address(builder, base, offset, kind), align=align, typ=kind)

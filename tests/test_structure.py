@@ -16,7 +16,8 @@ from conftest import ROOT
 
 LAYERS = [
     {"errors", "types"},
-    {"arguments", "vectors"},
+    {"aligned", "arguments"},
+    {"vectors"},
     {"storage"},
     {"config"},
     {"data"},

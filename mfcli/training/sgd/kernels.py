@@ -46,9 +46,10 @@ import numba
 import numpy as np
 from numba import types
 
+from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.sgd.powers import Powers, power
-from mfcli.training.sgd.rows import ITEM_ONE, LINE, RATING, USER_ONE, Variant
+from mfcli.training.sgd.rows import ITEM_ONE, RATING, USER_ONE, Variant
 from mfcli.vectors import (
     add,
     choose,

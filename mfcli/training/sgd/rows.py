@@ -24,6 +24,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.aligned import LINE, aligned
 from mfcli.types import Floats
 
 Records: TypeAlias = NDArray[np.void]
@@ -32,7 +33,6 @@ Records: TypeAlias = NDArray[np.void]
 RATING = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4")])
 USER_ONE = 0  # the lane of a user's row that is always one
 ITEM_ONE = 1  # the lane of an item's row that is always one
-LINE = 16  # float32 values in a cache line
 
 _FACTORS = 2  # the lane of the first factor
 _UNROLLED = 32  # planes of up to this many lanes are kept in registers
@@ -123,7 +123,7 @@ def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd) -> Floats:
     """
     count, k = factors.shape
     variant = make_variant(k, nesterov=sgd.nesterov)
-    rows = _aligned((count, variant.stride // variant.width, variant.width))
+    rows = aligned((count, variant.stride // variant.width, variant.width))
     rows[:, 0, one] = 1.0
     rows[:, 0, _bias(one)] = biases
     rows[:, 0, _FACTORS : _FACTORS + k] = factors
@@ -153,7 +153,7 @@ def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:
     float32 array, shape (2, width)
         For users and for items; zero in the lane of the constant one.
     """
-    rows = _aligned((2, variant.width))
+    rows = aligned((2, variant.width))
     for row, side, one in ((0, "user", USER_ONE), (1, "item", ITEM_ONE)):
         # This includes the padding, where all weights are zero.
         rows[row, _FACTORS:] = regs[f"{side}_factors"]
@@ -191,12 +191,3 @@ def change_rates(rows: Floats, one: int, before: Sgd, after: Sgd) -> None:
 def _bias(one: int) -> int:
     """Return the lane of the bias: the constant one and the bias are lanes 0 and 1."""
     return USER_ONE + ITEM_ONE - one
-
-
-def _aligned(shape: tuple[int, ...]) -> Floats:
-    """Return zeros that begin with a cache line."""
-    size = int(np.prod(shape))
-    # NumPy does not align arrays to cache lines, so allocate one more line and skip to its start.
-    memory = np.zeros(size + LINE, dtype=np.float32)
-    skip = -memory.ctypes.data % (4 * LINE) // 4
-    return memory[skip : skip + size].reshape(shape)
