@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from planted import make_ratings
 
-from mfcli.training.gibbs.kernels import LANES, draw_effects
+from mfcli.aligned import as_aligned
+from mfcli.training.gibbs.effects import Effects, EffectsDraw, draw_blocks
 from mfcli.training.gibbs.noise import UserNoise, draw_freedom
-from mfcli.training.gibbs.priors import Effects, draw_prior
+from mfcli.training.gibbs.normals import Turn
+from mfcli.training.gibbs.priors import Prior, draw_prior
 from mfcli.training.gibbs.sides import BothSides, sort_ratings
 
 USERS, ITEMS = 30, 6
@@ -24,44 +26,37 @@ def rated(seed: int) -> tuple[BothSides, np.ndarray]:
     return sort_ratings(ratings, 4, threads=2), pairs
 
 
-def test_columns_of_effects_are_drawn_by_the_formula() -> None:
-    """The formula is computed with NumPy, one effect after another."""
-    sides, pairs = rated(2)
-    rng = np.random.default_rng(3)
-    effects, normals = rng.normal(size=(2, ITEMS, LANES))
-    residuals, precisions = rng.normal(size=(USERS, LANES)), rng.uniform(0.5, 5, LANES)
-    drawn, left = effects.copy(), residuals.copy()
-    starts, others, _ = sides.items.arrays
-    draw_effects(starts, others, drawn, left, precisions, normals)
-    for i in range(ITEMS):
-        n = pairs[:, i].sum()
-        own = residuals[pairs[:, i]] + effects[i]
-        precision = 1 + n * precisions
-        new = precisions * own.sum(axis=0) / precision + normals[i] / np.sqrt(precision)
-        if n:
-            residuals[pairs[:, i]] = own - new
-            effects[i] = new
-    np.testing.assert_allclose(drawn, effects, rtol=1e-10)
-    np.testing.assert_allclose(left, residuals, rtol=1e-9, atol=1e-12)
+def draw(
+    effects: Effects, rows: np.ndarray, prior: Prior, turn: int, rng: np.random.Generator
+) -> None:
+    key = np.array([3, 4], np.uint32)
+    one = EffectsDraw(effects, rows, as_aligned(rows - effects.sums), prior, Turn(key, turn))
+    draw_blocks([one], threads=2)
+    one.finish(rng)
 
 
 def test_effects_have_the_distribution_of_a_regression() -> None:
     """Effects Y of rows ``X Y + noise`` have a Gaussian distribution that is known in full."""
     sides, pairs = rated(4)
-    rng, d = np.random.default_rng(5), 5
+    rng, d, width = np.random.default_rng(5), 5, 16
     seen = sides.items.rated
     root = rng.normal(size=(d, d))
     precision, strengths = root @ root.T + np.eye(d), rng.uniform(1, 20, d)
-    rows = rng.normal(size=(USERS, d))
-    effects, draws = Effects(sides.users, sides.items, d), []
-    for _ in range(3000):
+    rows = np.zeros((USERS, width), np.float32)
+    rows[:, :d] = rng.normal(size=(USERS, d))
+    prior = Prior(np.eye(width), np.zeros(width))
+    prior.precision[:d, :d] = precision
+    effects, draws = Effects(sides.users, sides.items, d - 1, width), []
+    for turn in range(3000):
         effects.strengths[:] = strengths
-        effects.draw(rows, precision, rng)
-        draws.append(effects.effects[seen].ravel())
-    np.testing.assert_allclose(effects.sums, pairs @ effects.effects, rtol=1e-6, atol=1e-9)
+        draw(effects, rows, prior, turn, rng)
+        draws.append(effects.effects[seen, :d].ravel())
+    # The sums follow the residuals, so their rounding errors grow with the number of draws.
+    np.testing.assert_allclose(effects.sums, pairs @ effects.effects, atol=1e-3)
+    assert not effects.effects[:, d:].any()
     x = pairs[:, seen].astype(float)
     whole = np.kron(x.T @ x, precision) + np.kron(np.eye(seen.sum()), np.diag(strengths))
-    mean = np.linalg.solve(whole, (x.T @ rows @ precision).ravel())
+    mean = np.linalg.solve(whole, (x.T @ rows[:, :d] @ precision).ravel())
     spread = np.linalg.inv(whole)
     most = np.sqrt(spread.diagonal().max())
     np.testing.assert_allclose(np.mean(draws[100:], axis=0), mean, atol=0.1 * most)
@@ -78,10 +73,12 @@ def test_the_strengths_of_effects_are_recovered() -> None:
     planted = rng.normal(0, [0.05, 0.5], size=(40, 2))
     x = np.zeros((300, 40))
     x[item[pairs], user[pairs]] = 1
-    rows = x @ planted + rng.normal(0, 0.1, (300, 2))
-    effects, found = Effects(sides.items, sides.users, 2), []
+    rows = np.zeros((300, 16), np.float32)
+    rows[:, :2] = x @ planted + rng.normal(0, 0.1, (300, 2))
+    prior = Prior(100 * np.eye(16), np.zeros(16))
+    effects, found = Effects(sides.items, sides.users, 1, 16), []
     for epoch in range(400):
-        effects.draw(rows, 100 * np.eye(2), rng)
+        draw(effects, rows, prior, epoch, rng)
         if epoch > 100:
             found.append(effects.strengths**-0.5)
     np.testing.assert_allclose(np.mean(found, axis=0), planted.std(axis=0), rtol=0.25)
@@ -104,8 +101,9 @@ def test_the_noise_of_each_user_is_recovered() -> None:
     own, shared = UserNoise(counts, per_user=True), UserNoise(counts, per_user=False)
     found = []
     for epoch in range(300):
-        own.draw(squares, rng)
-        shared.draw(squares, rng)
+        turn = Turn(np.array([1, 2], np.uint32), epoch)
+        own.draw(squares, rng, turn)
+        shared.draw(squares, rng, turn)
         if epoch > 50:
             found.append((own.precision * own.weights) ** -0.5)
     mean = np.mean(found, axis=0)
@@ -121,8 +119,12 @@ def test_the_noise_of_each_user_is_recovered() -> None:
 def test_priors_are_drawn_from_the_normal_wishart_distribution() -> None:
     rng, d, n = np.random.default_rng(6), 3, 20
     rows = rng.normal([1.0, 0.0, -1.0], [0.5, 1.0, 2.0], size=(n, d))
-    draws = [draw_prior(rows, rng) for _ in range(20_000)]
-    precisions, means = (np.array(part) for part in zip(*draws, strict=True))
+    wide = np.zeros((n, 16), np.float32)
+    wide[:, :d] = rows
+    draws = [draw_prior(wide, n, d, rng) for _ in range(20_000)]
+    assert all((one.precision[d:] == np.eye(16)[d:]).all() for one in draws[:3])
+    precisions = np.array([one.precision[:d, :d] for one in draws])
+    means = np.array([one.mean[:d] for one in draws])
     mean, centred = rows.mean(axis=0), rows - rows.mean(axis=0)
     scatter = np.eye(d) + centred.T @ centred + 2 * n / (2 + n) * np.outer(mean, mean)
     expected = (d + n) * np.linalg.inv(scatter)

@@ -12,7 +12,8 @@ import numpy as np
 
 from mfcli.data import Ratings
 from mfcli.model import TABLES, Model
-from mfcli.training.engine import Engine, Losses, State, copy_state, held_out_losses
+from mfcli.training.engine import Engine, Losses, State, copy_state
+from mfcli.training.held_out import held_out_losses
 from mfcli.types import Progress
 
 _PREFIX = "average."
@@ -28,10 +29,13 @@ class Averaging:
         First epoch, counted from 1, that is averaged. Before it, the model is that of the engine.
     held_out : Ratings
         To validate the mean on.
+    threads : int
+        For validation; does not change the result.
     """
 
-    def __init__(self, engine: Engine, first: int, held_out: Ratings) -> None:
-        self._engine, self._first, self._held_out = engine, first, held_out
+    def __init__(self, engine: Engine, first: int, held_out: Ratings, threads: int = 1) -> None:
+        self._engine, self._first = engine, first
+        self._held_out, self._threads = held_out, threads
         tables = engine.model().tables
         # float64: many float32 tables are added up.
         self._sums = {name: np.zeros(tables[name].shape) for name in TABLES}
@@ -49,7 +53,7 @@ class Averaging:
         # The engine validates its own weights without a copy of the tables.
         if not self._count[0]:
             return self._engine.validate()
-        return held_out_losses(self.model(), self._held_out)
+        return held_out_losses(self.model(), self._held_out, self._threads)
 
     def model(self) -> Model:
         model, count = self._engine.model(), int(self._count[0])

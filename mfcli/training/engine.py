@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.types import Progress
@@ -82,27 +81,3 @@ def copy_state(state: State, target: State) -> None:
         raise ArtifactError("the checkpoint does not fit this model", remedy="start training again")
     for name, array in target.items():
         np.copyto(array, state[name])
-
-
-def held_out_losses(model: Model, held_out: Ratings) -> Losses:
-    """Return the losses of a model of SGD or Adam on held-out ratings."""
-    mse = held_out_mse(model, held_out)
-    return Losses(mse + _penalty(model, held_out), mse)
-
-
-def held_out_mse(model: Model, held_out: Ratings) -> float:
-    """Return the mean squared error of a model on held-out ratings."""
-    predicted = model.predict_rows(held_out.user, held_out.item)
-    return float(np.mean(np.square(predicted - held_out.rating), dtype=np.float64))
-
-
-def _penalty(model: Model, held_out: Ratings) -> float:
-    """Return the penalty of the tables, plus the mean penalty of the rows of each rating."""
-    total = 0.0
-    for name, table in model.tables.items():
-        # sum over tables of reg |table|^2, plus the mean over ratings of reg |row|^2
-        squares = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
-        rows = held_out.user if name.startswith("user") else held_out.item
-        total += model.config.table_regs[name] * float(squares.sum())
-        total += model.config.rating_regs[name] * float(squares[rows].mean())
-    return total

@@ -20,7 +20,8 @@ from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model
 from mfcli.storage import each
-from mfcli.training.engine import Engine, Losses, State, held_out_mse
+from mfcli.training.engine import Engine, Losses, State
+from mfcli.training.held_out import held_out_mse
 from mfcli.types import Doubles, Floats, Progress
 
 _FACTORS = ("user_factors", "item_factors")
@@ -61,7 +62,7 @@ class Ensemble:
     def validate(self) -> Losses:
         """Return the error of the mean of the members, plus the mean of their penalties."""
         # The error of the mean is at most the mean of the errors, so it has to be computed.
-        mse = held_out_mse(self.model(), self._held_out)
+        mse = held_out_mse(self.model(), self._held_out, self._threads)
         members = [member.validate() for member in self._members]
         return Losses(mse + float(np.mean([one.loss - one.mse for one in members])), mse)
 

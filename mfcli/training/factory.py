@@ -73,4 +73,4 @@ def _descent_engines(
         engines = [KerasEngine(start, blocks, held_out) for start in starts]
     if not config.averaged:
         return engines
-    return [Averaging(engine, config.first_averaged, held_out) for engine in engines]
+    return [Averaging(engine, config.first_averaged, held_out, threads) for engine in engines]

@@ -19,7 +19,8 @@ with stderr_held():  # TensorFlow prints a page about the hardware when it is im
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import ROW_PENALTY_LAYER, TABLES, Model, Network
-from mfcli.training.engine import Losses, State, copy_state, held_out_losses
+from mfcli.training.engine import Losses, State, copy_state
+from mfcli.training.held_out import held_out_losses
 from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Blocks
 from mfcli.training.sgd.rows import Records

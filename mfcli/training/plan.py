@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mfcli.aligned import lanes_of
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError, Param, Text
@@ -13,9 +14,9 @@ _CACHE = 1 << 21  # bytes of rows that a block should touch: a common second-lev
 _MOST_GROUPS = 64
 _LEAST_BATCHES = 32  # per block, on average
 
-_GIBBS_KEPT = 5  # times k float64 values per row of each chain
-_GIBBS_USED = 7  # times k float64 values per row while one chain is drawn
-_GIBBS_SQUARES = 10  # times k x k float64 values: precision matrices, factors and their copies
+_GIBBS_KEPT = 6  # rows in each chain for each user and item: the sample, effects and their sums
+_GIBBS_USED = 3  # rows while a chain is drawn: effects in another basis, and packed rows
+_GIBBS_MODELS = 4  # models, of k factors, while one is made from the mean
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
 
 
@@ -126,9 +127,11 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     """
     if config.optimizer == "gibbs":
         records = 2 * n_ratings * (RATING.itemsize - 4)  # sorted by user and by item
-        width = (_GIBBS_KEPT * config.ensemble + _GIBBS_USED) * config.k
-        squares = _GIBBS_SQUARES * (config.k + 1) ** 2
-        return {"records": records, "shuffle": 0, "tables": (n_rows * width + squares) * 8}
+        mean = lanes_of(2 * config.k) + lanes_of(config.k + 1)
+        chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
+        used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
+        tables = n_rows * (config.ensemble * chain + used) * 4
+        return {"records": records, "shuffle": 0, "tables": tables}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records

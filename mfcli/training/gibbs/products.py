@@ -1,69 +1,123 @@
-"""Products of tall matrices, with the same bits for any number of threads.
+"""Products of tall matrices of float32, with the same bits for any number of threads.
 
 A BLAS may add in a different order on another machine or with other threads. Here the order is
-fixed: rows are added one after another within tasks of a fixed size, and tasks are added in order.
+fixed: rows are added one after another within pieces of a fixed size, and pieces are added in
+order.
+All widths are multiples of 16.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import types
 
+from mfcli.aligned import LINE, aligned, as_aligned
 from mfcli.storage import array_type, each, kernel
-from mfcli.types import Doubles
+from mfcli.types import Doubles, Floats
+from mfcli.vectors import add_products, pointer, store, zeros
 
-_ROWS = 1 << 14  # of one task
+_ROWS = 1 << 13  # of a piece
+_CHUNK = 64  # rows summed in float32, before their sum is added in float64
+_STRIP = 4  # rows of a product that are computed at once
 
-_INT = types.intp
+_TABLE = array_type(types.float32, 2)
 _MATRIX = array_type(types.float64, 2)
 
 
-def gram(rows: Doubles, threads: int) -> Doubles:
-    """Return ``rows^T rows``, shape (width, width)."""
-    tasks = -(-len(rows) // _ROWS)
-    # One partial sum per task; they are added in order below.
-    parts = np.zeros((tasks, rows.shape[1], rows.shape[1]))
-
-    def task(number: int) -> None:
-        last = min((number + 1) * _ROWS, len(rows))
-        _gram(number * _ROWS, last, rows, parts[number])
-
-    each(task, tasks, threads)
-    total: Doubles = parts.sum(axis=0)
-    return total
+def in_pieces(task: Callable[[slice], None], rows: int, threads: int) -> None:
+    """Call a task with slices of rows, on some threads; the slices do not depend on them."""
+    each(
+        lambda number: task(slice(number * _ROWS, min((number + 1) * _ROWS, rows))),
+        -(-rows // _ROWS),
+        threads,
+    )
 
 
-def multiplied(rows: Doubles, matrix: Doubles, threads: int) -> Doubles:
-    """Return ``rows @ matrix``."""
-    out, matrix = np.empty((len(rows), matrix.shape[1])), np.ascontiguousarray(matrix)
+def sum_of_rows(rows: Floats, threads: int) -> Doubles:
+    """Return the sum of the rows, float64 of shape (width,)."""
+    # One partial sum per piece; they are added in order.
+    parts = np.zeros((-(-len(rows) // _ROWS), rows.shape[1]))
 
-    def task(number: int) -> None:
-        last = min((number + 1) * _ROWS, len(rows))
-        _multiply(number * _ROWS, last, rows, matrix, out)
+    def task(some: slice) -> None:
+        rows[some].sum(axis=0, dtype=np.float64, out=parts[some.start // _ROWS])
 
-    each(task, -(-len(rows) // _ROWS), threads)
+    in_pieces(task, len(rows), threads)
+    whole: Doubles = parts.sum(axis=0)
+    return whole
+
+
+def gram(rows: Floats, threads: int) -> Doubles:
+    """Return ``rows^T rows``, float64 of shape (width, width)."""
+    rows, width = as_aligned(rows), rows.shape[1]
+    parts = np.zeros((-(-len(rows) // _ROWS), width, width))
+
+    def task(some: slice) -> None:
+        _gram(rows[some], aligned((width, width)), parts[some.start // _ROWS])
+
+    in_pieces(task, len(rows), threads)
+    upper = np.triu(parts.sum(axis=0))
+    whole: Doubles = upper + np.triu(upper, 1).T
+    return whole
+
+
+def add_product(rows: Floats, matrix: Doubles | Floats, out: Floats) -> None:
+    """Add ``rows @ matrix`` to `out`; the matrix is rounded to float32 first.
+
+    Rows and `out` begin with a cache line.
+    """
+    _add_product(rows, as_aligned(matrix), out)
+
+
+def multiplied(rows: Floats, matrix: Doubles | Floats, threads: int) -> Floats:
+    """Return ``rows @ matrix``, float32; the matrix is rounded first."""
+    factor = as_aligned(matrix)
+    out = aligned((len(rows), matrix.shape[1]))
+    in_pieces(lambda some: _add_product(rows[some], factor, out[some]), len(rows), threads)
     return out
 
 
-@kernel(_INT, _INT, _MATRIX, _MATRIX)
-def _gram(first: Any, last: Any, rows: Any, out: Any) -> None:
-    """Set `out` to the sum of ``x x^T`` over the rows x from `first` to ``last - 1``."""
-    out[:] = 0.0
-    for row in range(first, last):
-        for f in range(rows.shape[1]):
-            share = rows[row, f]  # the inner loop is along a row, so that it can be vectorized
-            for g in range(rows.shape[1]):
-                out[f, g] += share * rows[row, g]
+@kernel(_TABLE, _TABLE, _MATRIX)
+def _gram(rows: Any, some: Any, out: Any) -> None:
+    """Add ``x x^T`` over the rows x to the upper triangle of `out`.
+
+    `some` is working memory for a matrix.
+    """
+    base, tile = pointer(rows), pointer(some)
+    width = rows.shape[1]
+    like = zeros(LINE)
+    for start in range(0, len(rows), _CHUNK):
+        count, at = min(_CHUNK, len(rows) - start), start * width
+        for n in range(0, width * width, LINE):
+            store(tile, n, like)
+        for s in range(0, width, _STRIP):
+            for j in range(s // LINE * LINE, width, LINE):
+                add_products(
+                    tile, s * width + j, width, base, at + s, 1, width,
+                    base, at + j, width, count, _STRIP, like,
+                )  # fmt: skip
+        for f in range(width):
+            for g in range(f, width):
+                out[f, g] += some[f, g]
 
 
-@kernel(_INT, _INT, _MATRIX, _MATRIX, _MATRIX)
-def _multiply(first: Any, last: Any, rows: Any, matrix: Any, out: Any) -> None:
-    """Set the rows `first` to ``last - 1`` of `out` to the product of `rows` and `matrix`."""
-    for row in range(first, last):
-        out[row] = 0.0
-        for f in range(matrix.shape[0]):
-            share = rows[row, f]
-            for g in range(matrix.shape[1]):
-                out[row, g] += share * matrix[f, g]
+@kernel(_TABLE, _TABLE, _TABLE)
+def _add_product(rows: Any, matrix: Any, out: Any) -> None:
+    base, factor, product = pointer(rows), pointer(matrix), pointer(out)
+    inner, width = matrix.shape
+    like = zeros(LINE)
+    whole = len(rows) - len(rows) % _STRIP
+    for row in range(0, whole, _STRIP):
+        for j in range(0, width, LINE):
+            add_products(
+                product, row * width + j, width, base, row * inner, inner, 1,
+                factor, j, width, inner, _STRIP, like,
+            )  # fmt: skip
+    for row in range(whole, len(rows)):
+        for j in range(0, width, LINE):
+            add_products(
+                product, row * width + j, width, base, row * inner, inner, 1,
+                factor, j, width, inner, 1, like,
+            )  # fmt: skip

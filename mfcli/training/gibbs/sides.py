@@ -5,16 +5,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 
 from mfcli.data import Ratings
-from mfcli.storage import each
-from mfcli.training.gibbs.kernels import sort_by_row
+from mfcli.storage import array_type, each, kernel
 from mfcli.types import Counts, Floats, Mask, Rows
 
 _TASK = 1 << 15  # cost of one task, in ratings
+
+_INTS = array_type(types.int32, 1)
+_READ_INTS = array_type(types.int32, 1, readonly=True)
+_FLOATS = array_type(types.float32, 1)
+_READ_FLOATS = array_type(types.float32, 1, readonly=True)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ def sorted_by_row(
     # A counting sort: one pass over the ratings, and stable.
     np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
     sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
-    sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
+    _sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
     return starts, sorted_others, sorted_ratings
 
 
@@ -130,3 +135,14 @@ def _task_bounds(starts: Counts, k: int) -> list[int]:
     marks = np.arange(_TASK, cost[-1], _TASK)
     bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, marks), [len(counts)]]))
     return [int(bound) for bound in bounds]
+
+
+@kernel(_READ_INTS, _READ_INTS, _READ_FLOATS, array_type(types.int64, 1), _INTS, _FLOATS)
+def _sort_by_row(
+    rows: Any, others: Any, ratings: Any, places: Any, sorted_others: Any, sorted_ratings: Any
+) -> None:
+    """Copy the ratings of each row, in order, from ``places[row]`` on; move it to their end."""
+    for n in range(len(rows)):
+        place = places[rows[n]]
+        places[rows[n]] = place + 1
+        sorted_others[place], sorted_ratings[place] = others[n], ratings[n]

@@ -1,0 +1,96 @@
+"""The mean of the predictions of all samples, as one factorization."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from mfcli.aligned import aligned, lanes_of
+from mfcli.training.engine import State
+from mfcli.training.gibbs.low_rank import truncate
+from mfcli.training.gibbs.products import in_pieces
+from mfcli.types import Floats
+
+_KEPT = 2  # times k: factors of the mean, some of which may matter later
+_SIDES = ("users", "items")
+
+
+class Centered(NamedTuple):
+    """A sample whose rows without ratings are zero.
+
+    Attributes
+    ----------
+    mu : float
+    users, items : float32 arrays, shape (n, width)
+        The bias, the factors, and padding.
+    """
+
+    mu: float
+    users: Floats
+    items: Floats
+
+
+class RunningMean:
+    """Mean of samples of k factors, reduced to 2 k factors after each one.
+
+    Parameters
+    ----------
+    k : int
+    rows : sequence of int
+        Numbers of users and of items.
+    width : int
+        Of a row of a sample.
+    """
+
+    def __init__(self, k: int, rows: tuple[int, int], width: int) -> None:
+        self._k, kept = k, lanes_of(_KEPT * k)
+        self._mu, self._count = np.zeros(1), np.zeros(1)
+        self._biases = [np.zeros(n, np.float32) for n in rows]
+        # Factors of the mean, and beside them those of the next sample
+        self._joined = [aligned((n, kept + width)) for n in rows]
+        self._factors = [joined[:, :kept] for joined in self._joined]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._count[0]
+
+    def add(self, sample: Centered, threads: int) -> None:
+        """Add a sample: the n-th one has the weight 1/n.
+
+        Factors of the mean are multiplied by ``sqrt(1 - 1/n)`` and those of the sample by
+        ``sqrt(1/n)``, both for users and items, which gives products the weights ``1 - 1/n`` and
+        ``1/n``.
+        """
+        self._count += 1
+        weight = 1 / float(self._count[0])
+        # mean += (new - mean) / n, which does not grow as a sum would
+        self._mu += weight * (sample.mu - self._mu)
+        for number, rows in enumerate((sample.users, sample.items)):
+            in_pieces(partial(self._join, number, rows, weight), len(rows), threads)
+        # [p, p'] [q, q']^T is the new mean of the products, of rank 3 k; keep the best 2 k.
+        p, q = self._joined
+        truncate(p, q, _KEPT * self._k, self._factors[0].shape[1], threads)
+
+    def _join(self, number: int, sample: Floats, weight: float, some: slice) -> None:
+        biases, factors = self._biases[number][some], self._factors[number][some]
+        rows, beside = sample[some], self._joined[number][some, factors.shape[1] :]
+        biases += np.float32(weight) * (rows[:, 0] - biases)
+        factors *= np.float32((1 - weight) ** 0.5)
+        np.multiply(rows, np.float32(weight**0.5), out=beside)
+        beside[:, 0] = 0.0  # the bias of the sample
+
+    def best(self) -> Centered:
+        """Return the best approximation of the mean with k factors."""
+        rows = (
+            np.column_stack([biases, factors[:, : self._k]])
+            for biases, factors in zip(self._biases, self._factors, strict=True)
+        )
+        return Centered(float(self._mu[0]), *rows)
+
+    def state(self) -> State:
+        """Return all arrays, by name; not copied."""
+        biases = {f"mean_biases.{s}": a for s, a in zip(_SIDES, self._biases, strict=True)}
+        factors = {f"mean.{s}": a for s, a in zip(_SIDES, self._factors, strict=True)}
+        return biases | factors | {"mu": self._mu, "count": self._count}
