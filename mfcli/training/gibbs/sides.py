@@ -16,6 +16,7 @@ from mfcli.types import Counts, Floats, Mask, Rows
 
 _TASK = 1 << 15  # cost of one task, in ratings
 
+_COUNTS = array_type(types.int64, 1)
 _INTS = array_type(types.int32, 1)
 _READ_INTS = array_type(types.int32, 1, readonly=True)
 _FLOATS = array_type(types.float32, 1)
@@ -96,13 +97,16 @@ def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
     unit = float(ratings.rating.std(dtype=np.float64)) or 1.0
     # In units of the standard deviation, one prior suits ratings of any scale.
     user, item, rating = ratings.user, ratings.item, ratings.rating / np.float32(unit)
-    users = sorted_by_row(user, item, rating, len(ratings.users))
-    items = sorted_by_row(item, user, rating, len(ratings.items))
-    return BothSides(
-        RatingsByRow(*users, _task_bounds(users[0], k), threads),
-        RatingsByRow(*items, _task_bounds(items[0], k), threads),
-        unit,
-    )
+    users, items = len(ratings.users), len(ratings.items)
+    sides = [(user, item, rating, users), (item, user, rating, items)]
+    by_row: dict[int, RatingsByRow] = {}
+
+    def sort(side: int) -> None:
+        arrays = sorted_by_row(*sides[side])
+        by_row[side] = RatingsByRow(*arrays, _task_bounds(arrays[0], k), threads)
+
+    each(sort, len(sides), threads)
+    return BothSides(by_row[0], by_row[1], unit)
 
 
 def sorted_by_row(
@@ -117,7 +121,8 @@ def sorted_by_row(
     """
     starts = np.zeros(count + 1, np.int64)
     # A counting sort: one pass over the ratings, and stable.
-    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
+    _count(rows, starts[1:])
+    np.cumsum(starts, out=starts)
     sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
     _sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
     return starts, sorted_others, sorted_ratings
@@ -137,7 +142,14 @@ def _task_bounds(starts: Counts, k: int) -> list[int]:
     return [int(bound) for bound in bounds]
 
 
-@kernel(_READ_INTS, _READ_INTS, _READ_FLOATS, array_type(types.int64, 1), _INTS, _FLOATS)
+@kernel(_READ_INTS, _COUNTS)
+def _count(rows: Any, counts: Any) -> None:
+    """Add the number of ratings of each row to `counts`; NumPy would copy the rows as int64."""
+    for n in range(len(rows)):
+        counts[rows[n]] += 1
+
+
+@kernel(_READ_INTS, _READ_INTS, _READ_FLOATS, _COUNTS, _INTS, _FLOATS)
 def _sort_by_row(
     rows: Any, others: Any, ratings: Any, places: Any, sorted_others: Any, sorted_ratings: Any
 ) -> None:
