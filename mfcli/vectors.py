@@ -296,6 +296,19 @@ def total(typing: Any, vector: Any) -> Any:
     return types.float32(vector), emit
 
 
+@_operation
+def any_at_least(typing: Any, base: Any, offset: Any, like: Any, bound: Any) -> Any:
+    """Return whether any value of the vector at an offset is at least a scalar; NaN is not."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = _read(builder, args[0], args[1], _llvm(like), _alignment(like))
+        high = builder.fcmp_ordered(">=", vector, _splat(builder, args[3], like.lanes))
+        mask = builder.bitcast(high, ir.IntType(like.lanes))
+        return builder.icmp_unsigned("!=", mask, mask.type(0))
+
+    return types.boolean(base, types.intp, like, types.float32), emit
+
+
 # ---------------------------------------------------------------------------
 # Products of matrices
 
@@ -312,7 +325,7 @@ def add_products(
     ``right_at + n right_step``. The sum is formed in registers, from zero; `height` must be a
     constant.
     """
-    return _products(height, like), _emit_products(height.literal_value, like, subtract=False)
+    return _products(height, like), _emit_products(height.literal_value, like, "fadd")
 
 
 @_operation
@@ -321,7 +334,16 @@ def subtract_products(
     left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
 ) -> Any:  # fmt: skip
     """Subtract the products that `add_products` adds."""
-    return _products(height, like), _emit_products(height.literal_value, like, subtract=True)
+    return _products(height, like), _emit_products(height.literal_value, like, "fsub")
+
+
+@_operation
+def set_products(
+    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
+    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
+) -> Any:  # fmt: skip
+    """Set the tile to the products that `add_products` adds, summed in the order of n."""
+    return _products(height, like), _emit_products(height.literal_value, like, "")
 
 
 def _products(height: Any, like: Any) -> Any:
@@ -329,7 +351,8 @@ def _products(height: Any, like: Any) -> Any:
     return types.void(p, i, i, p, i, i, i, p, i, i, i, height, like)
 
 
-def _emit_products(height: int, like: Any, *, subtract: bool) -> Callable[..., Any]:
+def _emit_products(height: int, like: Any, change: str) -> Callable[..., Any]:
+    """Emit a product that changes a tile by an instruction, or replaces it if there is none."""
     kind, name = _llvm(like), f"llvm.fma.v{like.lanes}f32"
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -351,9 +374,11 @@ def _emit_products(height: int, like: Any, *, subtract: bool) -> Callable[..., A
         for r, slot in enumerate(sums):
             place = builder.add(at, builder.mul(out_row, out_row.type(r)))
             address = _address(builder, out, place, kind)
-            before = builder.load(address, align=_alignment(like), typ=kind)
-            change = builder.fsub if subtract else builder.fadd
-            builder.store(change(before, builder.load(slot)), address, align=_alignment(like))
+            value = builder.load(slot)
+            if change:
+                before = builder.load(address, align=_alignment(like), typ=kind)
+                value = getattr(builder, change)(before, value)
+            builder.store(value, address, align=_alignment(like))
         return context.get_dummy_value()
 
     return emit

@@ -39,7 +39,7 @@ HOMES: dict[str, set[str]] = {
     "matplotlib": {"plots"},
     "h5py": {"model"},
     "llvmlite": {"vectors"},
-    "numba": {"storage", "vectors", "model", "training"},
+    "numba": {"storage", "vectors", "model", "training", "evaluation"},
     "typer": {"cli"},
     "pandas": set(),  # data frames come in through Arrow
     "optuna": {"search"},

@@ -13,14 +13,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mfcli.storage import each
+from mfcli.storage import each, one_blas_thread
 from mfcli.types import Doubles, Progress
 
 LEVEL = 0.95
+
+_BATCH = 16  # resamples whose sums are computed by one product
 
 Interval: TypeAlias = tuple[float, float]
 """The ends of a confidence interval."""
@@ -36,6 +39,9 @@ class Bootstrap:
     seed : int
     threads : int
         The result does not depend on it.
+    compiled : bool
+        Draw with compiled code, which is faster once the compiler is loaded. The result does not
+        depend on it.
     on_progress : callable
         Called with the number of resamples drawn and the total.
     """
@@ -43,6 +49,7 @@ class Bootstrap:
     resamples: int
     seed: int
     threads: int = 1
+    compiled: bool = False
     on_progress: Progress = lambda done, total: None
 
     def totals(self, rows: Doubles) -> Doubles:
@@ -61,21 +68,44 @@ class Bootstrap:
         """
         count = rows.shape[1]
         totals = np.empty((len(rows), self.resamples if count > 1 else 0))
+        whole, units = _in_units(rows)
+        batches = -(-totals.shape[1] // _BATCH)
         finished = itertools.count(1)  # `next` is atomic
 
-        def draw(number: int) -> None:
-            # A generator for each resample, so that resamples can be drawn in any order.
-            drawn = np.random.default_rng([self.seed, number]).integers(
-                0, count, count, dtype=np.int32
-            )
-            # Only how often each user is drawn matters: one product gives all sums of the resample.
-            times = np.bincount(drawn, minlength=count).astype(np.float64)
-            # einsum adds in a fixed order; the sums of BLAS depend on the number of threads.
-            totals[:, number] = np.einsum("su,u->s", rows, times)
-            self.on_progress(next(finished), self.resamples)
+        def draw(batch: int) -> None:
+            numbers = range(totals.shape[1])[batch * _BATCH : (batch + 1) * _BATCH]
+            times = np.empty((len(numbers), count))
+            for number, row in zip(numbers, times, strict=True):
+                row[:] = self._times(number, count)
+                self.on_progress(next(finished), self.resamples)
+            # Only how often each user is drawn matters: one product gives all sums of the batch.
+            totals[:, numbers.start : numbers.stop] = whole @ times.T
 
-        each(draw, totals.shape[1], self.threads)
-        return totals
+        with one_blas_thread():
+            each(draw, batches, self.threads)
+        return totals * units[:, None]
+
+    def _times(self, number: int, count: int) -> NDArray[Any]:
+        """Return how often each user is drawn in a resample."""
+        # A generator for each resample, so that resamples can be drawn in any order.
+        generator = np.random.default_rng([self.seed, number])
+        if self.compiled:
+            from mfcli.evaluation.compiled_draws import times_drawn  # loads the compiler
+
+            return times_drawn(generator, count)
+        return np.bincount(generator.integers(0, count, count, dtype=np.int32), minlength=count)
+
+
+def _in_units(rows: Doubles) -> tuple[Doubles, Doubles]:
+    """Return rows as whole multiples of a unit for each row, and the units.
+
+    Sums of n of them are below 2^53 units, so they are exact in float64. They have the same bits in
+    any order, and BLAS may choose one. The unit is a power of 2, and changes a sum by far less than
+    its reported digits.
+    """
+    largest = rows.shape[1] * np.abs(rows).max(axis=1, initial=0)
+    units: Doubles = np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 53, -1022))
+    return np.rint(rows / units[:, None]), units
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ def evaluate(
     _check_arguments(model, split, config, on, ranking)
     check_functions(on_progress=on_progress)
     ratings, name = _ratings_of(split, on)
-    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads))
+    # Rankings load the compiler in any case.
+    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), compiled=ranking)
     measuring = partial(on_progress, "measuring errors")
     measuring(0, len(ratings))  # before the baselines are fitted, which may take seconds
     baseline = Baseline.fit(split.train, config.damping)

@@ -25,12 +25,15 @@ from mfcli.evaluation.ranking_measures import (
     USER_FORMULAS,
     RankedHits,
 )
+from mfcli.storage import each
 from mfcli.types import Counts, Doubles, Mask, Progress, Rows
 
 if TYPE_CHECKING:
+    from mfcli.evaluation.relevant_items import RelevantItems
     from mfcli.model import Model, Rated
 
 _BLOCK = 1 << 14  # users ranked at a time
+_PART = 1 << 12  # users measured by a task
 
 Ranker: TypeAlias = Callable[[Rows], Rows]
 """Takes the rows of m users, and returns rows of items, shape (m, n), best first, -1 for none."""
@@ -92,10 +95,12 @@ def measure_rankings(
     DataError
         If no rating is relevant.
     """
+    from mfcli.evaluation.relevant_items import RelevantItems  # loads the compiler
+
     own = train.within(model.users, model.items)
     rated = models.Rated.of(own)
     is_relevant = ratings.rating >= relevant
-    liked = _Liked.of(ratings.take(is_relevant), model, rated)
+    liked = RelevantItems.of(ratings.take(is_relevant), model, rated)
     if not len(liked.users):
         raise DataError(
             f"no rating of an item that its user did not rate in training is at least {relevant:g}",
@@ -109,14 +114,25 @@ def measure_rankings(
     found = {name: _RankingSums(liked, at, popularity) for name in rankers}
     for start in range(0, len(liked.users), _BLOCK):
         users = liked.users[start : start + _BLOCK]
-        for name, rank in rankers.items():
-            found[name].add(start, rank(users))
+        ranked = {name: rank(users) for name, rank in rankers.items()}
+        _add(found, start, ranked, bootstrap.threads)
         on_progress(start + len(users), len(liked.users))
     return MeasuredRankings(
         len(liked.users),
         float(np.mean(is_relevant)),
         {name: sums.measured(bootstrap) for name, sums in found.items()},
     )
+
+
+def _add(found: dict[str, _RankingSums], start: int, ranked: dict[str, Rows], threads: int) -> None:
+    """Add the rankings of a block of users, in parts on several threads."""
+    parts = [(name, at) for name, items in ranked.items() for at in range(0, len(items), _PART)]
+
+    def add(number: int) -> None:
+        name, at = parts[number]
+        found[name].add(start + at, ranked[name][at : at + _PART])
+
+    each(add, len(parts), threads)
 
 
 def _rankers(
@@ -152,77 +168,10 @@ def _fractions_below(counts: Counts) -> Doubles:
     return fractions
 
 
-@dataclass(frozen=True)
-class _Liked:
-    """The relevant items of each user.
-
-    Attributes
-    ----------
-    users : int32 array, shape (n_users,)
-        Rows in the model, -1 for unknown users; only users with relevant items.
-    counts : int64 array, shape (n_users,)
-        Relevant items of each user, including items that the model does not know.
-    keys : int64 array, ascending
-        (position in `users`) * `items` + (row of the item), for items that the model knows.
-    items : int
-        Number of items in the model.
-    """
-
-    users: Rows
-    counts: Counts
-    keys: NDArray[np.int64]
-    items: int
-
-    @classmethod
-    def of(cls, ratings: Ratings, model: Model, rated: Rated) -> _Liked:
-        """Collect relevant ratings, except for items that their user rated in training."""
-        known = ratings.within(model.users, model.items)
-        new = ~_is_rated(known, rated)
-        # `position` numbers the users with relevant items; `first` is a rating of each of them.
-        _, first, position = np.unique(ratings.user[new], return_index=True, return_inverse=True)
-        user, item = known.user[new], known.item[new]
-        # One number for each pair: sorted, they take the place of a set for each user.
-        keys = position.astype(np.int64) * len(model.items) + item
-        counts = np.bincount(position, minlength=len(first))
-        return cls(user[first], counts, np.sort(keys[item >= 0]), len(model.items))
-
-    def hits(self, start: int, items: Rows) -> Mask:
-        """Return whether ranked items, shape (m, n), are relevant to the users from `start` on."""
-        position = np.arange(start, start + len(items), dtype=np.int64)[:, None]
-        _, found = _lookup(self.keys, position * self.items + items)
-        # No item, -1, gives the key of another pair, which may be relevant.
-        return found & (items >= 0)
-
-
-def _is_rated(known: Ratings, rated: Rated) -> Mask:
-    """Return whether the user of each rating has also rated its item in training."""
-    n_items, n_users = len(known.items), len(known.users)
-    keys = known.user.astype(np.int64) * n_items + known.item
-    # No rated pair has a negative key, so unknown users and items are never found.
-    keys[known.item < 0] = -1
-    order = np.argsort(keys)
-    ascending, is_rated = keys[order], np.zeros(len(keys), np.bool_)
-    for start in range(0, n_users, _BLOCK):
-        # Block by block, because the keys of all training ratings would take eight bytes each.
-        users = np.arange(start, min(start + _BLOCK, n_users), dtype=np.int32)
-        position, item = rated.pairs(users)
-        place, found = _lookup(ascending, (start + position) * n_items + item)
-        is_rated[order[place[found]]] = True
-    return is_rated
-
-
-def _lookup(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.intp], Mask]:
-    """Find numbers among ascending keys: the position of each, and whether it is present."""
-    if not len(keys):
-        return np.zeros(wanted.shape, np.intp), np.zeros(wanted.shape, np.bool_)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return place, keys[place] == wanted
-
-
 class _RankingSums:
     """Accumulates what one ranker's measures need, block by block."""
 
-    def __init__(self, liked: _Liked, at: int, popularity: Doubles) -> None:
+    def __init__(self, liked: RelevantItems, at: int, popularity: Doubles) -> None:
         self._liked, self._at, self._popularity = liked, at, popularity
         self._terms = USER_FORMULAS | SUM_TERMS
         self._rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user

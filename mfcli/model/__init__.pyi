@@ -6,6 +6,7 @@ from .folder import (
     check_same_split as check_same_split,
     read_model_record as read_model_record,
 )
+from .grouping import grouped as grouped
 from .keras_file import (
     read_keras_file as read_keras_file,
     read_outline as read_outline,
@@ -14,9 +15,9 @@ from .keras_file import (
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
 from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
-from .overlap import trained_pairs as trained_pairs
+from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
+from .rated import Rated as Rated
 from .recommendations import (
-    Rated as Rated,
     excluded as excluded,
     recommended as recommended,
     similar as similar,

@@ -8,8 +8,10 @@ import numpy as np
 from numba import types
 
 from mfcli.data import Ratings
+from mfcli.model.grouping import grouped
+from mfcli.model.rated import Rated
 from mfcli.storage import array_type, kernel
-from mfcli.types import Counts, Mask, Rows
+from mfcli.types import Mask
 
 _READ_ROWS = array_type(types.int32, 1, readonly=True)
 _READ_STARTS = array_type(types.int64, 1, readonly=True)
@@ -32,32 +34,28 @@ def trained_pairs(train: Ratings, ratings: Ratings) -> Mask:
     bool array, shape (n,)
         In the order of `ratings`.
     """
+    return pairs_in(Rated.of(train), ratings.within(train.users, train.items))
+
+
+def pairs_in(rated: Rated, ratings: Ratings) -> Mask:
+    """Mark the ratings whose user has rated their item.
+
+    Parameters
+    ----------
+    rated : Rated
+    ratings : Ratings
+        In the same rows; pairs with an unknown id (-1) are not marked.
+
+    Returns
+    -------
+    bool array, shape (n,)
+    """
     found: Mask = np.zeros(len(ratings), np.bool_)
-    own = ratings.within(train.users, train.items)
-    users = len(train.users) + 1  # the last one stands for all unknown users
-    user = np.where(own.user < 0, np.int32(users - 1), own.user)
     every = np.arange(len(ratings), dtype=np.int32)
-    seen = np.full(len(train.items), -1, np.int32)
-    known = _grouped(train.user, train.item, users)
-    mark_pairs(*known, *_grouped(user, every, users), own.item, seen, found)
+    own = grouped([(ratings.user, every)], len(ratings.users))
+    seen = np.full(len(ratings.items), -1, np.int32)
+    mark_pairs(rated.starts, rated.items, *own, ratings.item, seen, found)
     return found
-
-
-def _grouped(rows: Rows, values: Rows, count: int) -> tuple[Counts, Rows]:
-    """Return the start of each row's values, and the values grouped by row."""
-    starts = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
-    grouped = np.empty(len(rows), np.int32)
-    group_values(rows, values, starts[:-1].copy(), grouped)
-    return starts, grouped
-
-
-@kernel(_READ_ROWS, _READ_ROWS, array_type(types.int64, 1), array_type(types.int32, 1))
-def group_values(rows: Any, values: Any, places: Any, grouped: Any) -> None:
-    """Copy the values of each row, in order, from ``places[row]`` on; move it to their end."""
-    for n in range(len(rows)):
-        grouped[places[rows[n]]] = values[n]
-        places[rows[n]] += 1
 
 
 @kernel(_READ_STARTS, _READ_ROWS, _READ_STARTS, _READ_ROWS, _READ_ROWS,
@@ -80,7 +78,7 @@ def mark_pairs(
     found : bool array, shape (n,)
         Filled with False.
     """
-    for user in range(len(starts) - 1):
+    for user in range(len(own_starts) - 1):
         for at in range(starts[user], starts[user + 1]):
             seen[items[at]] = user
         for at in range(own_starts[user], own_starts[user + 1]):

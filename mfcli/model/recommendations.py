@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,16 +13,15 @@ from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_pairs, as_rat
 from mfcli.errors import UsageError, warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
-from mfcli.model.top_n import first_unrated, select_top
+from mfcli.model.panels import lengths_of, make_panels
+from mfcli.model.rated import Rated
+from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
-from mfcli.storage import each, one_blas_thread, threads_of
-from mfcli.types import Counts, Floats, Mask, Rows
+from mfcli.storage import each, threads_of
+from mfcli.types import Floats, Mask, Rows
 
-# A product may have other bits in a block of another shape, so blocks do not depend on threads.
-_SCORES = 1 << 23  # most scores in a block, unless it is one row: 32 MB for each thread
-_ROWS = 128  # most rows in a block, so that there are blocks for all threads
-
-_Hide = Callable[[Floats, Rows], None]  # sets scores of some rows, shape (b, n), to -infinity
+_BLOCK = 50 * GROUP  # queries ranked by a task
+_SAMPLE = 1024  # queries whose mean length is computed
 
 
 @dataclass(frozen=True)
@@ -63,46 +61,6 @@ class Ranking:
             score: pa.array(scores.clip(clip.min, clip.max) if clip else scores),
         }
         return pa.table(columns)
-
-
-@dataclass(frozen=True)
-class Rated:
-    """The items that each user has rated, to exclude them.
-
-    Attributes
-    ----------
-    starts : int64 array, shape (n_users + 2,)
-        Start of each user's items. The last user stands for all unknown users (row -1) and has no
-        items.
-    items : int32 array, shape (n_ratings,)
-    """
-
-    starts: Counts
-    items: Rows
-
-    @classmethod
-    def of(cls, first: Ratings, *others: Ratings) -> Rated:
-        """Collect the items of ratings with the same vocabularies; unknown ids (-1) are skipped.
-
-        An item may be in several of them.
-        """
-        user = np.concatenate([part.user for part in (first, *others)])
-        item = np.concatenate([part.item for part in (first, *others)])
-        known = (user >= 0) & (item >= 0)
-        if not known.all():
-            user, item = user[known], item[known]
-        counts = np.bincount(user, minlength=len(first.users) + 1)
-        order = np.argsort(user, kind="stable")
-        return cls(np.concatenate([[0], np.cumsum(counts)]), item[order])
-
-    def pairs(self, users: Rows) -> tuple[Counts, Rows]:
-        """Return the items of some users: positions in `users`, and rows of items."""
-        starts, counts = self.starts[users], np.diff(self.starts)[users]
-        # Number the items of each user from 0: positions in all ranges, less the start of the own
-        # range.
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        position = np.repeat(np.arange(len(users)), counts)
-        return position, self.items[np.repeat(starts, counts) + within]
 
 
 def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated | None:
@@ -214,25 +172,19 @@ def top_items(
     -------
     Ranking
     """
-    allowed = np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates
-    # One matrix product ranks by p . q + b_i. The rest is the same for all items of a user and is
-    # added afterwards.
-    unknown = np.zeros((1, model.k), np.float32)  # the last row is that of user -1
-    factors = np.concatenate([model.user_factors, unknown])
-    left = np.column_stack([factors, np.ones(len(factors), np.float32)])
-    right = np.column_stack([model.item_factors, model.item_biases])[allowed]
-    # Scores have a column for each allowed item only; rated items must be found among them.
-    column = np.full(len(model.items), -1, np.int32)
-    column[allowed] = np.arange(len(allowed), dtype=np.int32)
-
-    def hide(scores: Floats, block: Rows) -> None:
-        if exclude is not None:
-            _hide_rated(scores, block, exclude, column)
-
-    ranking = _ranked(left, right, users, min(n, len(allowed)), hide, threads)
+    # One product ranks by p . q + b_i. The rest is the same for all items of a user and is added
+    # afterwards.
+    ranking = _ranked(
+        model.user_factors,
+        users,
+        (model.item_factors, model.item_biases),
+        np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates,
+        n,
+        exclude or Rated.nothing(len(model.users)),
+        threads,
+    )
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
-    items = np.where(ranking.items >= 0, allowed[ranking.items], -1).astype(np.int32)
-    return Ranking(users, items, ranking.scores + constant[:, None])
+    return replace(ranking, scores=ranking.scores + constant[:, None])
 
 
 def warn_untrained(users: Vocabulary, rows: Rows) -> None:
@@ -303,38 +255,41 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     length = np.linalg.norm(factors, axis=1, keepdims=True)
     # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
     unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
-    hidden = (length == 0).ravel() | (False if allowed is None else ~allowed)
-
-    def hide(scores: Floats, block: Rows) -> None:
-        scores[:, hidden] = -np.inf
-        scores[length[block, 0] == 0] = -np.inf
-        scores[np.arange(len(block)), block] = -np.inf
-
-    ranking = _ranked(unit, unit, rows, min(n, len(factors) - 1), hide, 1)
+    shown = (length > 0).ravel() & (True if allowed is None else allowed)
+    zeros = np.zeros(len(factors), np.float32)
+    candidates = np.flatnonzero(shown).astype(np.int32)
+    itself = Rated.itself(len(factors))
+    ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself, 1)
+    empty = length[rows, 0] == 0
+    ranking.items[empty], ranking.scores[empty] = -1, -np.inf
     # Rounding can give 1.0000001, which is no cosine.
     return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
 
 
-@one_blas_thread()
-def _ranked(left: Floats, right: Floats, rows: Rows, n: int, hide: _Hide, threads: int) -> Ranking:
-    """Rank the rows of `right` by their products with rows of `left`, block by block."""
-    size = max(1, min(_SCORES // max(len(right), 1), _ROWS))
-    items = np.full((len(rows), n), -1, np.int32)
-    best = np.full((len(rows), n), -np.inf, np.float32)
-    columns = np.ascontiguousarray(right.T)
+def _ranked(
+    factors: Floats,
+    queries: Rows,
+    table: tuple[Floats, Floats],
+    candidates: Rows,
+    n: int,
+    exclude: Rated,
+    threads: int,
+) -> Ranking:
+    """Rank some rows of a table of factors and biases for rows of `factors`, block by block."""
+    factors = np.ascontiguousarray(factors, np.float32)
+    sample = queries[:: 1 + len(queries) // _SAMPLE]
+    usual = float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
+    panels = make_panels(*table, candidates, usual)
+    shape = len(queries), min(n, len(candidates))
+    items, best = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
 
     def task(number: int) -> None:
-        part = slice(number * size, (number + 1) * size)
-        scores = left[rows[part]] @ columns  # (b, n_items)
-        hide(scores, rows[part])
-        select_top(scores, items[part], best[part])
+        part = slice(number * _BLOCK, (number + 1) * _BLOCK)
+        scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
+        select_best(
+            factors, queries[part], panels.usual, panels.values, panels.rows, panels.bounds,
+            exclude.starts, exclude.items, scratch, marks, items[part], best[part],
+        )  # fmt: skip
 
-    each(task, -(-len(rows) // size), threads)
-    return Ranking(rows, items, best)
-
-
-def _hide_rated(scores: Floats, users: Rows, rated: Rated, column: Rows) -> None:
-    """Set the scores of rated items to -infinity; `column` is that of each item, or -1."""
-    row, items = rated.pairs(users)
-    columns = column[items]
-    scores[row[columns >= 0], columns[columns >= 0]] = -np.inf
+    each(task, -(-len(queries) // _BLOCK), threads)
+    return Ranking(queries, items, best)

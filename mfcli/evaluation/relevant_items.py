@@ -1,0 +1,87 @@
+"""The relevant items of each user, and which of them are ranked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import types
+
+from mfcli import model as models
+from mfcli.data import Ratings
+from mfcli.storage import array_type, kernel
+from mfcli.types import Counts, Mask, Rows
+
+if TYPE_CHECKING:
+    from mfcli.model import Model, Rated
+
+
+@dataclass(frozen=True)
+class RelevantItems:
+    """The relevant items of each user.
+
+    Attributes
+    ----------
+    users : int32 array, shape (n_users,)
+        Rows in the model, -1 for unknown users; only users with relevant items.
+    counts : int64 array, shape (n_users,)
+        Relevant items of each user, including items that the model does not know.
+    starts, rows : int64 and int32 arrays
+        User number n likes the items ``rows[starts[n]:starts[n + 1]]`` of the model.
+    items : int
+        Number of items in the model.
+    """
+
+    users: Rows
+    counts: Counts
+    starts: Counts
+    rows: Rows
+    items: int
+
+    @classmethod
+    def of(cls, ratings: Ratings, model: Model, rated: Rated) -> RelevantItems:
+        """Collect relevant ratings, except for items that their user rated in training."""
+        known = ratings.within(model.users, model.items)
+        new = ~models.pairs_in(rated, known)
+        user, item = ratings.user[new], known.item[new]
+        counts = np.bincount(user, minlength=len(ratings.users))
+        starts, rows = models.grouped([(user, item)], len(counts))
+        active = counts > 0
+        row = np.full(len(counts), -1, np.int32)  # of each user in the model
+        row[ratings.user] = known.user
+        # Users without relevant items have no range, so the others are adjacent.
+        starts = np.append(starts[:-1][active], starts[-1])
+        return cls(row[active], counts[active], starts, rows, len(model.items))
+
+    def hits(self, start: int, items: Rows) -> Mask:
+        """Return whether ranked items, shape (m, n), are relevant to the users from `start` on."""
+        found: Mask = np.zeros(items.shape, np.bool_)
+        seen = np.full(self.items, -1, np.int32)
+        mark_hits(self.starts[start : start + len(items) + 1], self.rows, items, seen, found)
+        return found
+
+
+@kernel(array_type(types.int64, 1, readonly=True), array_type(types.int32, 1, readonly=True),
+        array_type(types.int32, 2, readonly=True), array_type(types.int32, 1),
+        array_type(types.boolean, 2))  # fmt: skip
+def mark_hits(starts: Any, rows: Any, items: Any, seen: Any, hits: Any) -> None:
+    """Mark the items of each user that are among the user's relevant items.
+
+    Parameters
+    ----------
+    starts, rows : int64 and int32 arrays
+        User n likes the items ``rows[starts[n]:starts[n + 1]]``.
+    items : int32 array, shape (m, n)
+        -1 for none.
+    seen : int32 array, shape (n_items,)
+        Scratch, filled with -1.
+    hits : bool array, shape (m, n)
+        Filled with False.
+    """
+    for user in range(items.shape[0]):
+        for at in range(starts[user], starts[user + 1]):
+            seen[rows[at]] = user
+        for place in range(items.shape[1]):
+            item = items[user, place]
+            hits[user, place] = item >= 0 and seen[item] == user
