@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mfcli.data import Ratings
 from mfcli.types import Counts, Doubles, Floats, Rows
+
+_CHUNK = 1 << 16  # ratings at a time, so that their values stay in the cache
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,15 @@ class Baseline:
     def fit(cls, train: Ratings, damping: float) -> Baseline:
         """Fit the biases to training ratings."""
         mu = train.mean
-        # b_i from r - mu, then b_u from r - mu - b_i
-        residual = train.rating.astype(np.float64) - mu
-        item_biases = _damped(train.item, residual, train.items.counts, damping)
-        # The biases of users are fitted to what the biases of items leave.
-        residual -= item_biases[train.item]
-        user_biases = _damped(train.user, residual, train.users.counts, damping)
-        return cls(mu, user_biases, item_biases)
+        # b_i from r - mu, then b_u from r - mu - b_i: what the biases of items leave
+        item_sums, user_sums = (np.zeros(len(side)) for side in (train.items, train.users))
+        for part in _chunks(len(train)):
+            np.add.at(item_sums, train.item[part], train.rating[part].astype(np.float64) - mu)
+        item_biases = _damped(item_sums, train.items.counts, damping)
+        for part in _chunks(len(train)):
+            left = train.rating[part].astype(np.float64) - mu - item_biases[train.item[part]]
+            np.add.at(user_sums, train.user[part], left)
+        return cls(mu, _damped(user_sums, train.users.counts, damping), item_biases)
 
     def predict(self, user: Rows, item: Rows) -> Floats:
         """Predict ratings by rows, shape (n,); an unknown row (-1) has no bias."""
@@ -52,8 +57,11 @@ class Baseline:
         return (self.mu + biases).astype(np.float32)
 
 
-def _damped(rows: Rows, residual: Doubles, counts: Counts, damping: float) -> Doubles:
-    sums = np.bincount(rows, weights=residual, minlength=len(counts))
+def _damped(sums: Doubles, counts: Counts, damping: float) -> Doubles:
     # Without damping, rows without ratings would divide 0 by 0; their bias is 0.
     biases: Doubles = sums / np.maximum(counts + damping, np.finfo(np.float64).tiny)
     return biases
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))

@@ -99,11 +99,13 @@ class Bootstrap:
 def _in_units(rows: Doubles) -> tuple[Doubles, Doubles]:
     """Return rows as whole multiples of a unit for each row, and the units.
 
-    Sums of n of them are below 2^53 units, so they are exact in float64. They have the same bits in
-    any order, and BLAS may choose one. The unit is a power of 2, and changes a sum by far less than
-    its reported digits.
+    Sums of resamples are below 2^53 units, so they are exact in float64: they have the same bits in
+    any order, and BLAS may choose one. The unit is a power of 2, far below any reported digit.
     """
-    largest = rows.shape[1] * np.abs(rows).max(axis=1, initial=0)
+    magnitudes, count = np.abs(rows), rows.shape[1]
+    largest, total = magnitudes.max(axis=1, initial=0), magnitudes.sum(axis=1)
+    # By Bernstein's inequality, a resample exceeds the second bound with a probability below 1e-40.
+    largest = np.minimum(count * largest, 2 * total + 256 * largest)
     units: Doubles = np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 53, -1022))
     return np.rint(rows / units[:, None]), units
 

@@ -120,7 +120,7 @@ def measure_rankings(
     return MeasuredRankings(
         len(liked.users),
         float(np.mean(is_relevant)),
-        {name: sums.measured(bootstrap) for name, sums in found.items()},
+        _measured(found, bootstrap),
     )
 
 
@@ -169,12 +169,18 @@ def _fractions_below(counts: Counts) -> Doubles:
 
 
 class _RankingSums:
-    """Accumulates what one ranker's measures need, block by block."""
+    """Accumulates what one ranker's measures need, block by block.
+
+    Attributes
+    ----------
+    rows : float64 array, shape (sums, n_users)
+        The values of each user, to be summed.
+    """
 
     def __init__(self, liked: RelevantItems, at: int, popularity: Doubles) -> None:
         self._liked, self._at, self._popularity = liked, at, popularity
         self._terms = USER_FORMULAS | SUM_TERMS
-        self._rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user
+        self.rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user
         self._recommended: Mask = np.zeros(len(popularity), np.bool_)
 
     def add(self, start: int, items: Rows) -> None:
@@ -187,21 +193,28 @@ class _RankingSums:
             relevant=self._liked.counts[block],
             cutoff=self._at,
         )
-        for row, term in zip(self._rows, self._terms.values(), strict=True):
+        for row, term in zip(self.rows, self._terms.values(), strict=True):
             row[block] = term(ranked)
         self._recommended[items[ranked.is_item]] = True
 
-    def measured(self, bootstrap: Bootstrap) -> Measured:
-        """Return the measures and their draws."""
-        # The first sum counts the users of a resample.
-        rows = np.vstack([np.ones(len(self._liked.users)), self._rows])
-        values = {name: float(value) for name, value in self._computed(rows.sum(axis=1)).items()}
+    def measured(self, draws: Doubles) -> Measured:
+        """Return the measures, given the sums of `rows` in each resample."""
+        values = {name: float(v) for name, v in self._computed(self.rows.sum(axis=1)).items()}
         items = {name: formula(self._recommended) for name, formula in ITEM_FORMULAS.items()}
-        return Measured({**values, **items}, self._computed(bootstrap.totals(rows)))
+        return Measured({**values, **items}, self._computed(draws))
 
     def _computed(self, totals: Doubles) -> dict[str, Doubles]:
         """Compute the measures from sums over users, shape (sums,) or (sums, resamples)."""
-        users, *others = totals
-        sums = dict(zip(self._terms, others, strict=True))
-        means = {name: sums[name] / users for name in USER_FORMULAS}
+        sums = dict(zip(self._terms, totals, strict=True))
+        # A resample has as many users as there are.
+        means = {name: sums[name] / self.rows.shape[1] for name in USER_FORMULAS}
         return means | {name: formula(sums) for name, formula in SUM_FORMULAS.items()}
+
+
+def _measured(found: dict[str, _RankingSums], bootstrap: Bootstrap) -> dict[str, Measured]:
+    """Return the measures of each ranker on the same resamples, which are drawn once."""
+    draws = bootstrap.totals(np.vstack([sums.rows for sums in found.values()]))
+    parts = np.split(draws, len(found))
+    return {
+        name: sums.measured(part) for (name, sums), part in zip(found.items(), parts, strict=True)
+    }
