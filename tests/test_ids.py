@@ -15,9 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, strategies as st
 
 from mfcli.data import Vocabulary, id_array, ratings_from, read_ratings
-from mfcli.data.ids import empty_ids, id_column, integers_if_exact
+from mfcli.data.ids import empty_ids, id_column, integers_if_exact, plain_integers
 from mfcli.errors import DataError
 from mfcli.splits import split
 from mfcli.training.loop import start
@@ -235,6 +236,33 @@ def test_text_becomes_integers_if_nothing_is_lost() -> None:
         ids = integers_if_exact(pa.array(texts))
         assert ids.to_pylist() == ([int(text) for text in texts] if exact else texts)
     assert integers_if_exact(pa.array(["7.0", "-8.0"])).to_pylist() == [7, -8]
+
+
+@given(st.lists(st.from_regex(r"[-+ ]?0?x?[0-9A-F]{1,8}(\.0)?", fullmatch=True), max_size=4))
+def test_plain_integers_are_written_as_integers_are(texts: list[str]) -> None:
+    found = plain_integers(pa.array(texts, pa.string()))
+    plain = bool(texts) and all(t.isdigit() and str(int(t)) == t for t in texts)
+    assert (found is not None) == plain
+    assert found is None or found.tolist() == [int(text) for text in texts]
+
+
+@pytest.mark.parametrize("text", ["0xFFFFF", "007", "+7", " 7", "7.0", "-7", "9" * 19, "", "x"])
+def test_other_texts_are_not_plain_integers(text: str) -> None:
+    assert plain_integers(pa.array(["12", text])) is None
+
+
+@pytest.mark.parametrize("known", [[5, 0, 17], [5, -3, 17], [5, 10**15, 17], ["5", "007", "x"]])
+@pytest.mark.parametrize(
+    "ids", [[17, 5, 6, 18], [-3, 5], [10**15, 10**12], ["17", "5"], ["007", "5.0", "17"], []]
+)
+def test_predictions_find_the_rows_of_a_vocabulary(
+    known: list[int | str], ids: list[int | str]
+) -> None:
+    from mfcli.predict.predictor import _Finder
+
+    vocabulary = Vocabulary(pa.array(known), np.ones(len(known), np.int64))
+    wanted = pa.array(ids, None if ids else pa.string())
+    assert _Finder(vocabulary)(wanted).tolist() == vocabulary.rows(wanted).tolist()
 
 
 def test_unsigned_ids_are_read_and_predicted_alike(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from .formats.parts import find_layout as find_layout
 from .frames import is_table as is_table
 from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .id_lists import read_ids as read_ids
-from .ids import Ids as Ids, id_array as id_array
+from .ids import Ids as Ids, id_array as id_array, plain_integers as plain_integers
 from .pair_files import (
     PairPiece as PairPiece,
     header_with as header_with,

@@ -45,6 +45,7 @@ _OTHER_MEANING = ("arrow.bool8", "pandas.period")
 
 _LEAST_NOT_ASCII = 0x80
 _SPACE = 0x20  # all bytes below are control characters, some of which are blanks
+_ZERO = 0x30
 
 
 def id_column(column: pa.Array | pa.ChunkedArray) -> pa.Array | None:
@@ -225,6 +226,36 @@ def integers_if_exact(ids: pa.Array) -> pa.Array:
     return whole if whole.cast(pa.string()).equals(plain) else ids
 
 
+def plain_integers(texts: pa.Array) -> NDArray[np.int64] | None:
+    """Return text ids as integers from 0 if all of them are written as such; otherwise None.
+
+    As in `integers_if_exact`, "007" and "+7" are not, but here nothing is written back. "-7" and
+    "7.0" are not, either.
+
+    Parameters
+    ----------
+    texts : Arrow array of string, length n
+
+    Returns
+    -------
+    int64 array, shape (n,), or None
+    """
+    try:
+        numbers = to_numpy(texts.cast(pa.int64()))  # fails at the first text that is not an integer
+    except pa.ArrowInvalid:
+        return None
+    if not len(numbers) or numbers.min() < 0:
+        return None
+    bounds = text_bounds(texts)
+    first = np.frombuffer(texts.buffers()[2], np.uint8)[bounds[:-1]]
+    if ((first == _ZERO) & (numbers > 0)).any():  # Arrow also reads "007" and "0x7"
+        return None
+    # Any other way to write a number, such as "+7" or "00", is longer than its digits.
+    most = len(str(numbers.max()))
+    digits = len(numbers) + sum(np.count_nonzero(numbers >= 10**n) for n in range(1, most))
+    return numbers if bounds[-1] - bounds[0] == digits else None
+
+
 def without_point_zero(ids: pa.Array) -> pa.Array:
     """Return text ids without the ".0" that follows a whole number."""
     return pc.replace_substring_regex(ids, r"^(-?[0-9]+)\.0$", r"\1")
@@ -245,12 +276,14 @@ def empty_ids(ids: pa.Array) -> Mask:
         return np.zeros(len(ids), np.bool_)
     bounds = text_bounds(ids)
     empty: Mask = np.diff(bounds) == 0
-    full = np.flatnonzero(~empty)  # an empty text has no first byte
-    if not len(full):
+    if empty.all():
         return empty
+    full = np.flatnonzero(~empty) if empty.any() else None  # an empty text has no first byte
     # A blank text starts with a control character, a space, or a character that is not ASCII.
-    first = np.frombuffer(ids.buffers()[2], np.uint8)[bounds[full]]
-    candidates = full[(first <= _SPACE) | (first >= _LEAST_NOT_ASCII)]
+    starts = bounds[:-1] if full is None else bounds[full]
+    first = np.frombuffer(ids.buffers()[2], np.uint8)[starts]
+    candidates = np.flatnonzero((first <= _SPACE) | (first >= _LEAST_NOT_ASCII))
+    candidates = candidates if full is None else full[candidates]
     if len(candidates):
         empty[candidates] = to_mask(pc.utf8_is_space(ids.take(to_arrow(candidates))))
     return empty

@@ -14,7 +14,7 @@ from mfcli.types import Floats, Rows
 TABLES = ("user_factors", "item_factors", "user_biases", "item_biases")
 """Names of the four tables, which are also the names of the Embedding layers, in Keras's order."""
 
-_CHUNK = 1 << 16  # ratings predicted at a time, so that both gathered factor matrices stay in cache
+_CHUNK = 1 << 13  # ratings predicted at a time, so that both gathered matrices stay in cache
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,17 @@ class Factorization:
         return ratings
 
     def _predict(self, user: Rows, item: Rows) -> Floats:
-        p, q = self.user_factors[user], self.item_factors[item]  # (b, k)
-        interaction = np.einsum("bk,bk->b", p, q)
+        # `take` is several times as fast as an index.
+        p, q = self.user_factors.take(user, axis=0), self.item_factors.take(item, axis=0)  # (b, k)
+        rating: Floats = np.einsum("bk,bk->b", p, q)
+        user_bias, item_bias = self.user_biases.take(user), self.item_biases.take(item)
         # Row -1 reads the last row of a table; `where` then drops what it contributes.
         known_user, known_item = user >= 0, item >= 0
-        rating = np.where(known_user & known_item, interaction, np.float32(0))
-        rating += np.where(known_user, self.user_biases[user], np.float32(0))
-        rating += np.where(known_item, self.item_biases[item], np.float32(0))
-        return rating + np.float32(self.mu)
+        if not (known_user.all() and known_item.all()):
+            rating = np.where(known_user & known_item, rating, np.float32(0))
+            user_bias = np.where(known_user, user_bias, np.float32(0))
+            item_bias = np.where(known_item, item_bias, np.float32(0))
+        return rating + user_bias + item_bias + np.float32(self.mu)
 
 
 def _chunks(n: int) -> Iterator[slice]:

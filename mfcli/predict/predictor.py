@@ -6,12 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from mfcli.data import Vocabulary, found_as_text, positions, to_arrow, to_numpy
+from mfcli.data import (
+    Vocabulary,
+    found_as_text,
+    plain_integers,
+    positions,
+    to_arrow,
+    to_numpy,
+)
 from mfcli.model import Model
 from mfcli.types import Floats, Rows
 
 _LARGE = 1 << 19  # a vocabulary of more ids is hashed only once
+_SPARSE = 16  # most integers for each id of a vocabulary that are looked up in an array
 
 
 class Predicted(NamedTuple):
@@ -64,19 +73,24 @@ class Predictor:
 class _Finder:
     """Finds rows as `Vocabulary.rows` does, but repeatedly.
 
-    Arrow hashes the vocabulary in every call, without Python's lock. That is cheap compared to the
-    other work on a piece of a file, unless the vocabulary is large. Then a dictionary is built
-    once.
+    Integers that are close together are looked up in an array. For other ids, Arrow hashes the
+    vocabulary in every call, without Python's lock. That is cheap compared to the other work on a
+    piece of a file, unless the vocabulary is large. Then a dictionary is built once.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary, self._texts = vocabulary, vocabulary.ids.cast(pa.string())
+        self._places = _places(vocabulary)
         self._rows: dict[str, int] = {}
         if len(vocabulary) > _LARGE:
             # As text, so that 42 finds "42", as in `Vocabulary.rows`.
             self._rows = {text: row for row, text in enumerate(self._texts.to_pylist())}
 
     def __call__(self, ids: pa.Array) -> Rows:
+        numbers = None if self._places is None else _integers(ids)
+        if self._places is not None and numbers is not None:
+            # Places before the first and beyond the last number are the last entry, -1.
+            return self._places[np.where(numbers < len(self._places), numbers, -1)]
         if not self._rows:
             return self._found(ids)
         # Python looks up each distinct id once per piece.
@@ -93,3 +107,26 @@ class _Finder:
         if not self._rows:
             return positions(texts, self._texts)
         return np.array([self._rows.get(text, -1) for text in texts.to_pylist()], np.int32)
+
+
+def _integers(ids: pa.Array) -> NDArray[np.int64] | None:
+    """Return ids as integers from 0 if all of them are."""
+    if ids.type == pa.string():
+        return plain_integers(ids)
+    numbers = to_numpy(ids)
+    return numbers if len(numbers) and numbers.min() >= 0 else None
+
+
+def _places(vocabulary: Vocabulary) -> Rows | None:
+    """Return the row of each integer from 0; -1 for unknown ones and at the end.
+
+    None if the ids are text, or integers that are negative or far apart.
+    """
+    if vocabulary.ids.type != pa.int64() or not len(vocabulary):
+        return None
+    numbers = to_numpy(vocabulary.ids)
+    if numbers.min() < 0 or numbers.max() > _SPARSE * len(numbers):
+        return None
+    places = np.full(int(numbers.max()) + 2, -1, np.int32)
+    places[numbers] = np.arange(len(numbers), dtype=np.int32)
+    return places
