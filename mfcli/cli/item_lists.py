@@ -11,6 +11,7 @@ import typer
 
 from mfcli import model as models, predict as prediction
 from mfcli.cli.options import FILES, FieldsGroup, SettingsGroup
+from mfcli.cli.progress import counting
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
 from mfcli.errors import UsageError
@@ -120,6 +121,7 @@ class Listing:
         config: Config,
         threads: int | None,
         reading: ListReading,
+        screen: Screen,
     ) -> pa.Table:
         """Return the items with the highest predicted ratings for some users.
 
@@ -128,15 +130,17 @@ class Listing:
         listed = None
         if self.items:
             listed = prediction.listed_rows(model.items, "item", (), self.items, reading)
-        return models.recommended(
-            model,
-            users,
-            self.n,
-            exclude=exclude,
-            candidates=prediction.candidates(model.items, listed, self.min_count),
-            clip=config.clip,
-            threads=threads,
-        )
+        with screen.bar("ranking items", counting("users")) as on_progress:
+            return models.recommended(
+                model,
+                users,
+                self.n,
+                exclude=exclude,
+                candidates=prediction.candidates(model.items, listed, self.min_count),
+                clip=config.clip,
+                threads=threads,
+                on_progress=on_progress,
+            )
 
     def print(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.arguments import check_count
-from mfcli.data import Ratings, RatingsLike, Scale, Vocabulary, as_pairs, as_ratings, is_table
+from mfcli.data import (
+    Ratings,
+    RatingsLike,
+    Scale,
+    Vocabulary,
+    as_pairs,
+    as_ratings,
+    is_table,
+    to_arrow,
+)
 from mfcli.errors import UsageError, warn
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
@@ -18,7 +28,7 @@ from mfcli.model.rated import Rated
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
 from mfcli.storage import each, threads_of
-from mfcli.types import Floats, Mask, Rows
+from mfcli.types import Floats, Mask, Progress, Rows
 
 _BLOCK = 50 * GROUP  # queries ranked by a task
 _SAMPLE = 1024  # queries whose mean length is computed
@@ -55,10 +65,10 @@ class Ranking:
         n = self.items.shape[1]
         ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
         columns = {
-            name: of.ids.take(pa.array(np.repeat(self.of, n)[full])),
-            "rank": pa.array(ranks),
-            "item": items.ids.take(pa.array(self.items.ravel()[full])),
-            score: pa.array(scores.clip(clip.min, clip.max) if clip else scores),
+            name: of.ids.take(to_arrow(np.repeat(self.of, n)[full])),
+            "rank": to_arrow(ranks),
+            "item": items.ids.take(to_arrow(self.items.ravel()[full])),
+            score: to_arrow(scores.clip(clip.min, clip.max) if clip else scores),
         }
         return pa.table(columns)
 
@@ -108,6 +118,7 @@ def recommended(
     candidates: Rows | None = None,
     clip: bool = True,
     threads: int | None = None,
+    on_progress: Progress = lambda done, total: None,
 ) -> pa.Table:
     """Return a table of the items with the highest predicted ratings for some users.
 
@@ -119,6 +130,8 @@ def recommended(
         Clip predictions to the rating scale; the order is that of the predictions before.
     threads : int, optional
         All cores by default; the result does not depend on it.
+    on_progress : callable, optional
+        Called with the number of users ranked and the total.
 
     Returns
     -------
@@ -137,7 +150,15 @@ def recommended(
     """
     check_count(n, "n", 1)
     workers = threads_of(threads)
-    ranking = top_items(model, users, n, exclude=exclude, candidates=candidates, threads=workers)
+    ranking = top_items(
+        model,
+        users,
+        n,
+        exclude=exclude,
+        candidates=candidates,
+        threads=workers,
+        on_progress=on_progress,
+    )
     _warn_empty(ranking)
     scale = model.scale if clip else None
     return ranking.table(model.users, model.items, "user", "prediction", scale)
@@ -151,6 +172,7 @@ def top_items(
     exclude: Rated | None = None,
     candidates: Rows | None = None,
     threads: int = 1,
+    on_progress: Progress = lambda done, total: None,
 ) -> Ranking:
     """Rank items for users by predicted rating.
 
@@ -167,6 +189,8 @@ def top_items(
         Rows of the items to choose from, ascending; by default all.
     threads : int
         Does not change the result.
+    on_progress : callable, optional
+        Called with the number of users ranked and the total.
 
     Returns
     -------
@@ -182,6 +206,7 @@ def top_items(
         n,
         exclude or Rated.nothing(len(model.users)),
         threads,
+        on_progress,
     )
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     return replace(ranking, scores=ranking.scores + constant[:, None])
@@ -259,7 +284,7 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     zeros = np.zeros(len(factors), np.float32)
     candidates = np.flatnonzero(shown).astype(np.int32)
     itself = Rated.itself(len(factors))
-    ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself, 1)
+    ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself)
     empty = length[rows, 0] == 0
     ranking.items[empty], ranking.scores[empty] = -1, -np.inf
     # Rounding can give 1.0000001, which is no cosine.
@@ -273,7 +298,8 @@ def _ranked(
     candidates: Rows,
     n: int,
     exclude: Rated,
-    threads: int,
+    threads: int = 1,
+    on_progress: Progress = lambda done, total: None,
 ) -> Ranking:
     """Rank some rows of a table of factors and biases for rows of `factors`, block by block."""
     factors = np.ascontiguousarray(factors, np.float32)
@@ -282,6 +308,7 @@ def _ranked(
     panels = make_panels(*table, candidates, usual)
     shape = len(queries), min(n, len(candidates))
     items, best = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    finished = itertools.count(1)  # `next` is atomic
 
     def task(number: int) -> None:
         part = slice(number * _BLOCK, (number + 1) * _BLOCK)
@@ -290,6 +317,7 @@ def _ranked(
             factors, queries[part], panels.usual, panels.values, panels.rows, panels.bounds,
             exclude.starts, exclude.items, scratch, marks, items[part], best[part],
         )  # fmt: skip
+        on_progress(min(_BLOCK * next(finished), len(queries)), len(queries))
 
     each(task, -(-len(queries) // _BLOCK), threads)
     return Ranking(queries, items, best)

@@ -57,5 +57,5 @@ class PairCounts:
 
 
 def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:
-    # Row -1 reads the last count, which the second condition drops.
-    return int(np.count_nonzero((vocabulary.counts[rows] == 0) & (rows >= 0)))
+    # Row -1 reads the last entry, which the second condition drops.
+    return int(np.count_nonzero((vocabulary.counts == 0).take(rows) & (rows >= 0)))

@@ -114,7 +114,7 @@ def recommend(
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    table = listing.recommend(trained, wanted, omitted, settings.config, threads, how)
+    table = listing.recommend(trained, wanted, omitted, settings.config, threads, how, screen)
     listing.print(table, "recommendations", screen, encoding, names)
 
 
