@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from error_measures import errors_of, user_sums
 
 from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Bootstrap, interval
+from mfcli.evaluation.compiled_draws import times_drawn
 from mfcli.evaluation.rating_errors import measured_errors
 
 
@@ -42,6 +45,29 @@ def test_threads_do_not_matter() -> None:
     one = Bootstrap(40, 3, threads=1).totals(rows)
     np.testing.assert_array_equal(one, Bootstrap(40, 3, threads=4).totals(rows))
     np.testing.assert_array_equal(one[:, :10], Bootstrap(10, 3).totals(rows))
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 100, 3000, 70_001])
+def test_compiled_draws_are_those_of_numpy(count: int) -> None:
+    for number in range(5):
+        generator = np.random.default_rng([count, number])
+        times = times_drawn(generator, count)
+        drawn = generator.integers(0, count, count, dtype=np.int32)
+        np.testing.assert_array_equal(times, np.bincount(drawn, minlength=count))
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_totals_do_not_depend_on_the_order_of_additions(compiled: bool) -> None:
+    """Nor on how many sums are computed together; and they are precise."""
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(4, 3000)) * np.exp(rng.normal(0, 3, (4, 3000)))
+    rows[3] = 0
+    totals = Bootstrap(20, 1, compiled=compiled).totals(rows)
+    np.testing.assert_array_equal(totals, Bootstrap(20, 1).totals(rows))
+    np.testing.assert_array_equal(totals[1:2], Bootstrap(20, 1).totals(rows[1:2]))
+    drawn = np.random.default_rng([1, 7]).integers(0, 3000, 3000, dtype=np.int32)
+    exact = [math.fsum(row[drawn]) for row in rows]
+    np.testing.assert_allclose(totals[:, 7], exact, rtol=0, atol=1e-11 * np.abs(rows).sum())
 
 
 def test_totals_are_unbiased() -> None:

@@ -333,6 +333,14 @@ def test_commands_load_only_what_they_need(tmp_path: Path, real_csv: Path) -> No
             {"matplotlib", "numba"},
             [["fold-in", "new.csv", "--extend", "more"], ["export", "--format", "libmf"]],
         ),
+        (
+            {"matplotlib", "pandas"},
+            [
+                ["recommend", "--user", "1"],
+                ["recommend", "--all", "--out", "r.parquet"],
+                ["evaluate", "--ranking"],
+            ],
+        ),
         ({"matplotlib"}, [["check", data]]),
         ({"pandas", "numba"}, [["plot", "history.json"]]),
     ]

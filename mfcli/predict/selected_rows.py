@@ -9,7 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfcli.data import Vocabulary, find_rows, id_array, read_ids, read_titles, to_arrow, unknown_id
+from mfcli.data import (
+    Vocabulary,
+    find_rows,
+    id_array,
+    read_ids,
+    read_titles,
+    to_arrow,
+    to_texts,
+    unknown_id,
+)
 from mfcli.errors import Param, Text, UnknownIdError, warn
 from mfcli.predict.list_reading import DEFAULT, ListReading
 from mfcli.types import Rows
@@ -61,7 +70,7 @@ def listed_rows(
         For the first of `ids` that is not in the vocabulary; if all ids in the file are not, or
         with ``strict``, some.
     """
-    rows = find_rows(vocabulary, pa.array(ids, pa.string()), what)
+    rows = find_rows(vocabulary, to_texts(ids), what)
     if file is not None:
         rows = np.concatenate([rows, _rows_in(vocabulary, what, file, reading)])
     # Texts that differ may be the same id: "42" and "42.0".
