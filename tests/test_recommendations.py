@@ -19,7 +19,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.data import Vocabulary, find_rows
 from mfcli.errors import UnknownIdError, UsageError
-from mfcli.model import Model, Rated, similar, top_items
+from mfcli.model import Model, Rated, recommendations, similar, top_items
 from mfcli.splits import Split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -66,6 +66,16 @@ def test_top_items_are_the_best_that_are_left(
         np.testing.assert_allclose(found.scores[row, : len(best)], best, atol=1e-5)
         again = model.predict_rows(np.full(len(items), user, np.int32), np.array(items, np.int32))
         np.testing.assert_allclose(again, best, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ranking_reports_its_progress(
+    model: Model, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recommendations, "_BLOCK", 150)
+    users, calls = np.arange(400, dtype=np.int32) % len(model.users), []
+    top_items(model, users, 3, threads=threads, on_progress=lambda *done: calls.append(done))
+    assert sorted(calls) == [(150, 400), (300, 400), (400, 400)]
 
 
 def test_equal_scores_go_to_the_lower_row(model: Model) -> None:
