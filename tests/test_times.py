@@ -136,16 +136,16 @@ def test_dates_written_as_numbers(
      [2015, 2101], [1, 2, 3], [0, 20150131], [20150100, 20150101], [2015013112, 2015013113]],
 )  # fmt: skip
 def test_other_numbers_are_seconds(numbers: list[int]) -> None:
-    assert in_seconds([np.array(numbers)], "x", str).tolist() == numbers
+    assert in_seconds(np.array(numbers), False, "x", str).tolist() == numbers
 
 
 def test_the_unit_is_that_of_most_times() -> None:
     milliseconds = np.array(SECONDS) * 1000
     with pytest.warns(MfcliWarning, match="read as milliseconds"):
-        found = in_seconds([np.append(milliseconds, 0)], "x", str)
+        found = in_seconds(np.append(milliseconds, 0), False, "x", str)
     assert found.tolist() == [*SECONDS, 0]
     far = np.array([*SECONDS, 10**14])
-    assert in_seconds([far], "x", str).tolist() == far.tolist()
+    assert in_seconds(far.copy(), False, "x", str).tolist() == far.tolist()
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,11 @@ def test_the_unit_is_that_of_most_times() -> None:
 )
 def test_a_column_has_one_unit(numbers: list[int], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        in_seconds([np.array(numbers)], "x", lambda row: f"x:{row + 1}")
-    dates = np.array(["2020-01-01"], "datetime64[s]")
+        in_seconds(np.array(numbers), False, "x", lambda row: f"x:{row + 1}")
+    times = np.array([SECONDS[0], 10**12, 10**12, 10**9])
+    dates = np.array([True, False, False, False])
     with pytest.raises(DataError, match="x:4"):
-        in_seconds(
-            [dates, np.array([10**12, 10**12]), np.array([10**9])], "x", lambda row: f"x:{row + 1}"
-        )
+        in_seconds(times, dates, "x", lambda row: f"x:{row + 1}")
 
 
 def test_the_place_of_another_unit_is_named(tmp_path: Path) -> None:

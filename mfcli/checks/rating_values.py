@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfcli.data import Ratings
+from mfcli.data import MANY, Ratings, value_counts
 from mfcli.types import Counts, Doubles, Floats, Mask
 
 _BINS = 20
@@ -89,6 +89,8 @@ def values_of(ratings: Ratings) -> RatingValues:
 
 def _counted(rating: Floats) -> tuple[Doubles, Counts]:
     """Return the distinct values in ascending order, and how often each occurs."""
+    if len(rating) > MANY and (counted := value_counts(rating)):
+        return counted[0].astype(np.float64), counted[1]
     ordered = np.sort(rating)
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     return ordered[first].astype(np.float64), np.diff(first, append=len(ordered))

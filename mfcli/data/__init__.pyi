@@ -30,7 +30,9 @@ from .ratings import (
     concatenated as concatenated,
 )
 from .row_places import place_of as place_of
+from .selections import Selection as Selection
 from .side_tables import side_names as side_names
+from .sizes import MANY as MANY
 from .sources import EmptyFileError as EmptyFileError, open_sources as open_sources
 from .table_files import (
     check_table_suffix as check_table_suffix,
@@ -41,6 +43,7 @@ from .table_files import (
 )
 from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of
 from .titles import read_titles as read_titles
+from .value_counts import value_counts as value_counts
 from .vocabulary import (
     Vocabulary as Vocabulary,
     find_rows as find_rows,

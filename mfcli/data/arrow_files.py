@@ -6,18 +6,22 @@ the same files.
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
 from mfcli.data.ratings import Ratings
+from mfcli.data.selections import Selection
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
-from mfcli.storage import MappedFile, mapped
+from mfcli.storage import DigestedFile, MappedFile, mapped
 from mfcli.types import Rows
 
 _COLUMNS = {
@@ -29,10 +33,50 @@ _COLUMNS = {
 _REMEDY = "create it again"
 
 
-def write_ratings(path: Path, ratings: Ratings) -> None:
-    """Write the columns of ratings as one record batch."""
-    columns = {name: getattr(ratings, name) for name in _COLUMNS}
-    _write(path, {name: to_arrow(c) for name, c in columns.items() if c is not None})
+def write_ratings(path: Path, ratings: Ratings | Selection) -> str:
+    """Write the columns of ratings as one record batch, and return the SHA-256 of the file."""
+    # Arrow is given columns of zeros, for which the system provides no memory unless it is written.
+    # It writes everything else, and the sink writes the values.
+    zeros = {name: np.zeros(len(ratings), kind) for name, kind in ratings.types.items()}
+    table = pa.table({name: to_arrow(column) for name, column in zeros.items()})
+    columns = {column.ctypes.data: ratings.pieces(name) for name, column in zeros.items()}
+    with DigestedFile(path) as file:
+        sink = _Sink(file, columns if len(ratings) else {})
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        sink.check()
+    return file.sha256
+
+
+class _Sink(io.RawIOBase):
+    """Writes columns in place of the buffers with certain addresses.
+
+    Parameters
+    ----------
+    file : DigestedFile
+    columns : dict
+        The pieces of each column, by the address of the buffer that they replace.
+    """
+
+    def __init__(self, file: DigestedFile, columns: dict[int, Iterator[NDArray[Any]]]) -> None:
+        self._file, self._columns = file, columns
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        pieces = self._columns.pop(getattr(data, "address", 0), None)
+        if pieces is None:
+            self._file.write(data)
+        elif sum(map(self._file.write, pieces)) != size:
+            raise RuntimeError("a column has another length")
+        return size
+
+    def check(self) -> None:
+        """Check that all columns are written."""
+        if self._columns:
+            raise RuntimeError("Arrow has written copies of columns")
 
 
 def read_ratings_arrow(file: Path | MappedFile, users: Vocabulary, items: Vocabulary) -> Ratings:

@@ -9,8 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mfcli.data.ratings import Ratings
+from mfcli.data.sizes import MANY
+from mfcli.data.vocabulary import counts_of
 from mfcli.errors import DataError, Param
-from mfcli.types import Counts, Mask
+from mfcli.types import Counts, Doubles, Mask
+
 
 
 class Merged(NamedTuple):
@@ -53,13 +56,52 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     DataError
         If the rule is "error" and a pair is rated twice.
     """
-    pair = ratings.user.astype(np.int64)
-    # In place: another array of eight bytes per rating would raise the peak of memory.
-    pair *= len(ratings.items)
-    pair += ratings.item
-    if not _repeats(pair):
+    buckets = _buckets(ratings)
+    if not buckets:
         return Merged(ratings, 0, 0)
-    return _merged(ratings, pair, rule, place)
+    found = [_repeated(ratings, rows) for rows in buckets]
+    if rule == "error":
+        raise _error(ratings, min(int(each.later.min()) for each in found), place)
+    stay = np.ones(len(ratings), np.bool_)
+    for each in found:
+        stay[each.rows], stay[each.last] = False, True
+    if rule == "mean":
+        rating = ratings.rating.copy()
+        for each in found:
+            rating[each.last] = each.means
+        ratings = replace(ratings, rating=rating)
+    kept = ratings.take(stay)
+    kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
+    return Merged(kept, len(ratings) - len(kept), sum(each.conflicts for each in found))
+
+
+def _buckets(ratings: Ratings) -> list[Counts]:
+    """Return positions of ratings that contain all repeated pairs, in buckets of whole users.
+
+    All ratings of a user are in one bucket, so each bucket can be searched alone.
+    """
+    if len(ratings) <= MANY:
+        return [np.arange(len(ratings))] if _repeats(_pairs(ratings)) else []
+    # Imported here because it loads Numba, which takes longer than to sort few ratings.
+    from mfcli.data.repeated_pairs import repeating_users
+
+    repeating = repeating_users(ratings)
+    if not repeating.any():
+        return []
+    counts = counts_of(ratings.user, len(ratings.users))
+    ends = np.cumsum(np.where(repeating, counts, 0))
+    # Buckets of about equal size; ratings of other users are in none.
+    bucket = np.where(repeating, (ends - 1) // MANY, -1)
+    numbers = np.unique(bucket[repeating])
+    return [np.flatnonzero(bucket[ratings.user] == number) for number in numbers]
+
+
+def _pairs(ratings: Ratings) -> Counts:
+    """Return a number for each pair of a user and an item."""
+    pair = ratings.user.astype(np.int64)
+    pair *= len(ratings.items)  # in place, since memory is short here
+    pair += ratings.item
+    return pair
 
 
 def _repeats(pair: Counts) -> bool:
@@ -68,29 +110,45 @@ def _repeats(pair: Counts) -> bool:
     return bool((ordered[1:] == ordered[:-1]).any())
 
 
-def _merged(ratings: Ratings, pair: Counts, rule: str, place: Callable[[int], str]) -> Merged:
+class _Repeated(NamedTuple):
+    """Ratings with repeated pairs among them, by position in all ratings.
+
+    Attributes
+    ----------
+    rows : int64 array, shape (n,)
+    last : int64 array, shape (pairs,)
+        The rating of each pair that is kept.
+    later : int64 array, shape (n - pairs,)
+        The ratings that repeat an earlier one.
+    means : float64 array, shape (pairs,)
+        Mean rating of each pair.
+    conflicts : int
+        As in `Merged`.
+    """
+
+    rows: Counts
+    last: Counts
+    later: Counts
+    means: Doubles
+    conflicts: int
+
+
+def _repeated(everything: Ratings, rows: Counts) -> _Repeated:
+    ratings = everything.take(rows)
+    pair = _pairs(ratings)
     order = np.argsort(pair, kind="stable")  # the ratings of a pair stay in their order
     ordered = pair[order]
     # Equal pairs are neighbors now; each run begins where the pair changes.
     begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    if rule == "error":
-        # The first row, in the order of the file, that repeats an earlier one.
-        raise _error(ratings, int(order[~begins].min()), place)
+    later = order[~begins]
     _sort_by_time(ratings, order, begins)
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order))
-    last = order[ends - 1]  # (pairs,)
+    last = order[ends - 1]
+    # The sum of each run of equal pairs
+    sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
     conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
-    if rule == "mean":
-        # The sum of each run of equal pairs
-        sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
-        rating = ratings.rating.copy()
-        rating[last] = sums / (ends - starts)
-        ratings = replace(ratings, rating=rating)
-    # Sorted, so that the ratings stay in the order of the file.
-    kept = ratings.take(np.sort(last))
-    kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
-    return Merged(kept, len(ratings) - len(kept), conflicts)
+    return _Repeated(rows, rows[last], rows[later], sums / (ends - starts), conflicts)
 
 
 def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mfcli.arguments import check_functions, path_of
 from mfcli.data.arguments import check_reading, listed_paths
-from mfcli.data.arrow_arrays import to_numpy
+from mfcli.data.arrow_arrays import to_arrow, to_numpy
 from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
@@ -29,16 +29,17 @@ from mfcli.data.ids import empty_ids, is_text
 from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
+from mfcli.data.sizes import LARGE
 from mfcli.data.sources import HEAD, digest, open_sources
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
 from mfcli.errors import DataError, Param, Text
-from mfcli.storage import check_memory
+from mfcli.storage import check_memory, cores
 from mfcli.types import Progress
 
 _BYTES = 40  # smallest memory per rating while it is read and split
-_PARSERS = 4  # threads that parse
+_MOST_PARSERS = 4  # threads that parse
 _HASHED = pa.dictionary(pa.int32(), pa.string())  # Python sees each id once per piece
 
 
@@ -186,10 +187,11 @@ class _Reader:
             skipped = self._skipped()
             read = _read_text if layout.format == "text" else _read_table
             for piece, position in read(layout, on_fault):
-                collected.add(piece)
-                self.rows[number] += len(piece)
                 # The strict reader counts the bytes that it writes, which may be more.
-                on_progress(min(before + position, total), total)
+                done = min(before + position, total)
+                collected.add(piece, done / total)
+                self.rows[number] += len(piece)
+                on_progress(done, total)
             before += layout.file.bytes
             _check_complete(layout, self.rows[number] + self._skipped() - skipped)
         if not sum(self.rows):
@@ -234,11 +236,25 @@ def _check_complete(layout: Layout, rows: int) -> None:
 
 
 def _read_text(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
-    return read_text(layout, _parsed, partial(plain_ratings, layout, on_fault=on_fault), _PARSERS)
+    return read_text(layout, _parsed, partial(plain_ratings, layout, on_fault=on_fault), min(cores(), _MOST_PARSERS))
 
 
 def _parsed(piece: TextPiece) -> RatingPiece:
     """Parse a piece of text; refuse it if a field is empty or has another type."""
+    return (_plainly(piece) if piece.layout.file.bytes >= LARGE else None) or _with_arrow(piece)
+
+
+def _plainly(piece: TextPiece) -> RatingPiece | None:
+    # Imported here because it loads Numba, which takes longer than to read a small file.
+    from mfcli.data.formats.plain_numbers import plain_columns
+
+    plain = plain_columns(piece)
+    if plain is None:
+        return None
+    return RatingPiece(to_arrow(plain.user), to_arrow(plain.item), plain.rating, plain.timestamp)
+
+
+def _with_arrow(piece: TextPiece) -> RatingPiece:
     columns = piece.layout.columns
     types: dict[int, pa.DataType | None] = {
         columns["user"]: _HASHED,

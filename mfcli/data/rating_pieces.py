@@ -1,21 +1,23 @@
-"""Pieces of ratings, and how they are joined: ids are numbered, and columns are concatenated."""
+"""Pieces of ratings, and how they are joined: ids are numbered, and columns are appended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mfcli.data.arrow_arrays import to_arrow, to_numpy, to_texts
+from mfcli.data.arrow_arrays import to_numpy
+from mfcli.data.growing_arrays import GrowingArray
 from mfcli.data.ids import integers_if_exact
+from mfcli.data.numbering import Numbering
 from mfcli.data.ratings import Ratings
 from mfcli.data.times import in_seconds
-from mfcli.data.vocabulary import Vocabulary
-from mfcli.types import Floats, Rows
+from mfcli.data.vocabulary import Vocabulary, counts_of
+from mfcli.types import Floats, Mask, Rows
 
 
 @dataclass(frozen=True)
@@ -56,20 +58,30 @@ class Collector:
     """Collects pieces of ratings into `Ratings`."""
 
     def __init__(self) -> None:
-        self._users, self._items = _Numbering(), _Numbering()
-        self._columns: dict[str, list[NDArray[Any]]] = {
-            name: [] for name in ("user", "item", "rating", "timestamp")
-        }
+        self._users, self._items = Numbering(), Numbering()
+        self._user, self._item = GrowingArray(np.int32), GrowingArray(np.int32)
+        self._rating, self._time = GrowingArray(np.float32), GrowingArray(np.int64)
+        # For each piece with times, how many, and whether they are dates.
+        self._dates: list[tuple[int, bool]] = []
 
-    def add(self, piece: RatingPiece) -> None:
-        self._columns["user"].append(self._users.numbers(piece.user))
-        self._columns["item"].append(self._items.numbers(piece.item))
-        self._columns["rating"].append(piece.rating)
+    def add(self, piece: RatingPiece, share: float = 1.0) -> None:
+        """Add a piece.
+
+        Parameters
+        ----------
+        piece : RatingPiece
+        share : float
+            About which fraction of all ratings has been added, this piece included.
+        """
+        self._user.append(self._users.numbers(piece.user), share)
+        self._item.append(self._items.numbers(piece.item), share)
+        self._rating.append(piece.rating, share)
         if piece.timestamp is not None:
-            self._columns["timestamp"].append(piece.timestamp)
+            self._dates.append((len(piece), piece.timestamp.dtype.kind != "i"))
+            self._time.append(piece.timestamp.view(np.int64), share)
 
     def ratings(self, source: object, place: Callable[[int], str]) -> Ratings:
-        """Join the pieces, at least one; each column is released once it has been joined.
+        """Return all ratings; nothing can be added any more.
 
         Parameters
         ----------
@@ -83,53 +95,25 @@ class Collector:
         DataError
             If times are in several units.
         """
-        # `pop`, so that the pieces of a column are freed before the next one is joined.
-        times = self._columns.pop("timestamp")
-        columns = {name: np.concatenate(self._columns.pop(name)) for name in [*self._columns]}
+        user, item = self._user.values(), self._item.values()
         return Ratings(
-            user=columns["user"],
-            item=columns["item"],
-            rating=columns["rating"],
-            timestamp=in_seconds(times, source, place) if times else None,
-            users=self._users.vocabulary(columns["user"]),
-            items=self._items.vocabulary(columns["item"]),
+            user=user,
+            item=item,
+            rating=self._rating.values(),
+            timestamp=self._times(source, place) if self._dates else None,
+            users=_vocabulary(self._users, user),
+            items=_vocabulary(self._items, item),
         )
 
+    def _times(self, source: object, place: Callable[[int], str]) -> NDArray[np.int64]:
+        if len({is_date for _, is_date in self._dates}) == 1:
+            dates: Mask | bool = self._dates[0][1]
+        else:
+            dates = np.concatenate([np.full(n, is_date) for n, is_date in self._dates])
+        return in_seconds(self._time.values(), dates, source, place)
 
-@dataclass
-class _Numbering:
-    """Numbers the distinct ids of a column in the order of their first appearance."""
 
-    rows: dict[Any, int] = field(default_factory=dict)
-    type: pa.DataType | None = None
-
-    def numbers(self, ids: pa.Array) -> Rows:
-        """Return the row of each id; new ids get the next rows."""
-        if not pa.types.is_dictionary(ids.type):
-            # Python looks up each distinct id once per piece, not each rating.
-            ids = ids.dictionary_encode()
-        distinct, rows = self._alike(ids.dictionary).to_pylist(), self.rows
-        # A new id gets the number of ids so far.
-        numbers = np.array([rows.setdefault(raw, len(rows)) for raw in distinct], np.int32)
-        found: Rows = numbers[to_numpy(ids.indices)]
-        return found
-
-    def _alike(self, ids: pa.Array) -> pa.Array:
-        """Bring new ids and those known to one type: text, if any are text."""
-        if self.type is None:
-            self.type = ids.type  # of the first piece
-        if ids.type != self.type:
-            ids = ids.cast(pa.string())
-            if self.type != pa.string():
-                self.type = pa.string()
-                # Earlier pieces had integers only; as texts they keep their rows.
-                self.rows = {str(raw): row for raw, row in self.rows.items()}
-        return ids
-
-    def vocabulary(self, rows: Rows) -> Vocabulary:
-        raw = list(self.rows)
-        is_text = self.type == pa.string()
-        ids = to_texts(raw) if is_text else to_arrow(np.array(raw, np.int64))
-        counts = np.bincount(rows, minlength=len(ids)).astype(np.int64)
-        # Only now all ids are known, and with them whether all are written as integers.
-        return Vocabulary(integers_if_exact(ids), counts)
+def _vocabulary(numbering: Numbering, rows: Rows) -> Vocabulary:
+    # Only now all ids are known, and with them whether all are written as integers.
+    ids = integers_if_exact(numbering.ids())
+    return Vocabulary(ids, counts_of(rows, len(ids)))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.data.sizes import MANY
 from mfcli.data.vocabulary import Vocabulary, united
 from mfcli.types import Floats, Rows
 
 _CHUNK = 1 << 16  # ratings examined at a time
-_MANY = 1000  # a scale with more distinct values than this has no steps
+MOST_VALUES = 1000  # a scale with more distinct values than this has no steps
 
 
 class Scale(NamedTuple):
@@ -119,6 +120,12 @@ class Ratings:
         return f"Ratings({len(self):,} ratings by {users:,} users of {items:,} items)"
 
     @property
+    def types(self) -> dict[str, np.dtype[Any]]:
+        """The types of the columns that exist, by name."""
+        columns = {name: getattr(self, name) for name in ("user", "item", "rating", "timestamp")}
+        return {name: column.dtype for name, column in columns.items() if column is not None}
+
+    @property
     def mean(self) -> float:
         """Mean rating."""
         # float32 would lose digits over millions of ratings.
@@ -135,6 +142,10 @@ class Ratings:
         if values is None:
             return Scale(float(self.rating.min()), float(self.rating.max()), None)
         return Scale(float(values[0]), float(values[-1]), _step(values))
+
+    def pieces(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield a column piece by piece."""
+        yield np.ascontiguousarray(getattr(self, name))
 
     def take(self, rows: NDArray[Any] | slice) -> Ratings:
         """Select ratings by position, mask or slice, in that order; the vocabularies stay."""
@@ -199,11 +210,17 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
 
 def _distinct(rating: Floats) -> Floats | None:
     """Return the distinct values in ascending order, or None if there are very many."""
+    if len(rating) > MANY:
+        # Imported here because it loads Numba, which takes longer than to look at few ratings.
+        from mfcli.data.value_counts import value_counts
+
+        if counted := value_counts(rating):
+            return counted[0]
     found = rating[:0]
     for start in range(0, len(rating), _CHUNK):
         # In chunks, so that ratings with very many values are noticed early.
         chunk = np.unique(rating[start : start + _CHUNK])
-        if len(chunk) > _MANY or len(found := np.union1d(found, chunk)) > _MANY:
+        if len(chunk) > MOST_VALUES or len(found := np.union1d(found, chunk)) > MOST_VALUES:
             return None
     return found
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from mfcli.data.arrow_arrays import one_array
 from mfcli.errors import UsageError
@@ -49,6 +48,8 @@ def write_table(path: Path, table: pa.Table) -> None:
     check_table_suffix(path)
     with replacing_file(path) as temporary:
         if path.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq  # takes long, and most commands write no Parquet
+
             pq.write_table(table, temporary)
         else:
             with temporary.open("wb") as file:

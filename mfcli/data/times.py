@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from mfcli.data.arrow_arrays import to_arrow, to_arrow_mask, to_mask, to_numpy
 from mfcli.data.ids import is_text
 from mfcli.errors import DataError, Param, Text, warn
+from mfcli.types import Mask
 
 UNITS = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
 """Units other than seconds, and how many make a second."""
@@ -160,14 +161,17 @@ def _moment_or_none(text: str | None) -> Moment | None:
 
 
 def in_seconds(
-    pieces: Sequence[NDArray[Any]], source: object, place: Callable[[int], str]
+    times: NDArray[np.int64], dates: Mask | bool, source: object, place: Callable[[int], str]
 ) -> NDArray[np.int64]:
-    """Join times and convert them to seconds since 1970.
+    """Convert times to seconds since 1970.
 
     Parameters
     ----------
-    pieces : sequence of int64 or datetime64[s] arrays, shapes (n_1,), (n_2,), ...
-        Numbers are all in one unit, which is found from their size; dates are in seconds.
+    times : int64 array, shape (n,)
+        Numbers are all in one unit, which is found from their size; dates are in seconds. May be
+        changed in place.
+    dates : bool, or bool array, shape (n,)
+        Which of the times are dates.
     source : object
         The file or table, for the report on a unit other than seconds.
     place : callable
@@ -182,18 +186,12 @@ def in_seconds(
     DataError
         If some numbers are in another unit than the others.
     """
-    times = np.concatenate([piece.view(np.int64) for piece in pieces])  # a copy, changed below
-    if all(_is_numeric(piece) for piece in pieces):
-        return _converted(times, source, place)
-    numeric = np.concatenate([np.full(len(piece), _is_numeric(piece)) for piece in pieces])
-    if numeric.any():
-        rows = np.flatnonzero(numeric)
+    if isinstance(dates, bool):
+        return times if dates else _converted(times, source, place)
+    rows = np.flatnonzero(~dates)
+    if len(rows):
         times[rows] = _converted(times[rows], source, lambda row: place(int(rows[row])))
     return times
-
-
-def _is_numeric(piece: NDArray[Any]) -> bool:
-    return piece.dtype.kind == "i"
 
 
 def _converted(

@@ -16,6 +16,8 @@ from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
 from mfcli.types import Counts, Rows
 
+_COUNTED = 1 << 18  # rows that are counted together
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -86,14 +88,33 @@ class Vocabulary:
 
     def counting(self, rows: Rows) -> Vocabulary:
         """Return the same ids with the number of times that each row occurs in `rows`."""
-        counts = np.bincount(rows, minlength=len(self)).astype(np.int64)
-        return Vocabulary(self.ids, counts)
+        return Vocabulary(self.ids, counts_of(rows, len(self)))
 
     def without_empty(self, rows: Rows) -> tuple[Vocabulary, Rows]:
         """Drop the ids with a count of zero, and also return `rows` in the new numbering."""
         full = self.counts > 0
         number = np.cumsum(full, dtype=np.int32) - 1  # the new row of each id that stays
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
+
+
+def counts_of(rows: Rows, size: int) -> Counts:
+    """Return how often each number from 0 to `size` - 1 occurs; no other one may occur.
+
+    Parameters
+    ----------
+    rows : int32 array, shape (n,)
+    size : int
+
+    Returns
+    -------
+    int64 array, shape (size,)
+    """
+    counts = np.zeros(size, np.int64)
+    # In parts, because NumPy makes a copy with numbers of 64 bits.
+    step = max(_COUNTED, size)
+    for start in range(0, len(rows), step):
+        counts += np.bincount(rows[start : start + step], minlength=size)
+    return counts
 
 
 def _column(values: NDArray[Any]) -> pa.Array:

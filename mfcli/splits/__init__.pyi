@@ -10,11 +10,12 @@ from .folder import (
 from .folds import Folds as Folds
 from .parts import (
     PARTS as PARTS,
+    Division as Division,
     Split as Split,
     assembled as assembled,
     check_parts as check_parts,
     ratings_of as ratings_of,
 )
 from .records import ScaleSection as ScaleSection
-from .splitting import split as split, split_given as split_given
+from .splitting import divide as divide, split as split, split_given as split_given
 from .strategies import at_random as at_random

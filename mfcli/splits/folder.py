@@ -15,6 +15,7 @@ from mfcli.arguments import check_type, path_of
 from mfcli.data import (
     Ratings,
     Scale,
+    Selection,
     Vocabulary,
     read_ratings_arrow,
     read_vocabulary,
@@ -23,7 +24,7 @@ from mfcli.data import (
 )
 from mfcli.errors import ArtifactError
 from mfcli.splits.folds import Folds, fold_hash
-from mfcli.splits.parts import PARTS, Split
+from mfcli.splits.parts import PARTS, Division, Split
 from mfcli.splits.records import (
     MOST_FOLDS,
     REJECTED,
@@ -64,14 +65,14 @@ _REMEDY = "split again"
 
 
 def write_split(
-    folder: Path | str, split: Split | Folds, rejected: Path | None = None
+    folder: Path | str, split: Split | Division | Folds, rejected: Path | None = None
 ) -> dict[str, Any]:
     """Write a split folder and replace an older one as a whole.
 
     Parameters
     ----------
     folder : Path
-    split : Split or Folds
+    split : Split, Division or Folds
     rejected : Path, optional
         List of the rows that were skipped; copied into the folder if it exists.
 
@@ -88,30 +89,28 @@ def write_split(
         If an argument has another type.
     """
     folder = path_of(folder, "folder")
-    if not isinstance(split, Folds):
+    if not isinstance(split, Folds | Division):
         check_type(split, Split, "split", "make one with split(ratings)")
     with replacing_folder(folder, _NAMES) as temporary:
         if isinstance(split, Folds):
-            write_ratings(temporary / _RATINGS, split.ratings)
-            _write_vocabularies(temporary, split.ratings)
+            parts: dict[str, Ratings | Selection] = {"ratings": split.ratings}
             _write_folds(temporary, len(split))
-            parts = ["ratings"]
         else:
-            for name, part in split.parts.items():
-                write_ratings(temporary / f"{name}.arrow", part)
-            _write_vocabularies(temporary, split.train)
-            parts = [*split.parts]
-        names = [*_VOCABULARIES, *(f"{part}.arrow" for part in parts)]
+            parts = {**split.parts}
+        _write_vocabularies(temporary, next(iter(parts.values())))
+        files = {name: sha256(temporary / name) for name in _VOCABULARIES}
+        for name, part in parts.items():
+            files[f"{name}.arrow"] = write_ratings(temporary / f"{name}.arrow", part)
         if rejected and rejected.exists():
             (temporary / REJECTED).write_bytes(rejected.read_bytes())
-            names.append(REJECTED)
+            files[REJECTED] = sha256(temporary / REJECTED)
         # The record has the digests of all other files, so it is written last.
-        record = _record(split, {name: sha256(temporary / name) for name in names})
+        record = _record(split, files)
         write_record(temporary / _RECORD, record)
     return _content(record)
 
 
-def _write_vocabularies(folder: Path, ratings: Ratings) -> None:
+def _write_vocabularies(folder: Path, ratings: Ratings | Selection) -> None:
     write_vocabulary(folder / "users.arrow", ratings.users)
     write_vocabulary(folder / "items.arrow", ratings.items)
 
@@ -127,7 +126,7 @@ def _content(record: SplitRecord) -> dict[str, Any]:
     return {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
 
 
-def _record(split: Split | Folds, files: dict[str, str]) -> SplitRecord:
+def _record(split: Split | Division | Folds, files: dict[str, str]) -> SplitRecord:
     """Describe a split and its files."""
     if isinstance(split, Folds):
         ratings, counts = split.ratings, {"all": len(split.ratings)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from mfcli.data import Ratings, RatingsLike, Scale, Source, as_ratings, concatenated
+from mfcli.data import Ratings, RatingsLike, Scale, Selection, Source, as_ratings, concatenated
 from mfcli.errors import DataError, Param
+from mfcli.types import Mask
 
 PARTS = ("train", "test", "valid")
 
@@ -93,8 +94,73 @@ class Split:
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""
         # The vocabularies of a split count training ratings only.
-        users, items = self.train.users.counts, self.train.items.counts
-        return int(np.count_nonzero((users[part.user] == 0) | (items[part.item] == 0)))
+        return _unseen(self.train, part)
+
+
+@dataclass(frozen=True)
+class Division:
+    """Ratings that are assigned to the parts of a split, but not copied.
+
+    Attributes
+    ----------
+    parts : dict of Selection
+        "train", "test" and, optionally, "valid", of the same ratings, whose vocabularies count the
+        training ratings only.
+    scale, strategy
+        As in `Split`.
+    """
+
+    parts: dict[str, Selection]
+    scale: Scale
+    strategy: dict[str, Any]
+
+    @property
+    def train(self) -> Selection:
+        return self.parts["train"]
+
+    @property
+    def source(self) -> Source | None:
+        """Where the ratings came from."""
+        return self.train.ratings.source
+
+    def unseen(self, part: Selection) -> int:
+        """As in `Split`."""
+        return _unseen(self.train, part)
+
+    def split(self) -> Split:
+        """Copy the parts."""
+        taken = {name: part.taken() for name, part in self.parts.items()}
+        return Split(
+            train=taken["train"],
+            test=taken["test"],
+            valid=taken.get("valid"),
+            scale=self.scale,
+            strategy=self.strategy,
+            source=self.source,
+        )
+
+
+def divided(
+    ratings: Ratings, masks: Mapping[str, Mask], scale: Scale, strategy: dict[str, Any]
+) -> Division:
+    """Return the division of ratings that masks describe.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    masks : mapping of bool arrays
+        Of "train", "test" and, optionally, "valid".
+    scale, strategy
+        As in `Split`.
+    """
+    counting = Selection(ratings, masks["train"]).counting().ratings
+    parts = {name: Selection(counting, mask) for name, mask in masks.items()}
+    return Division(parts, scale, strategy)
+
+
+def _unseen(train: Ratings | Selection, part: Ratings | Selection) -> int:
+    users, items = train.users.counts, train.items.counts
+    return int(np.count_nonzero((users[part.user] == 0) | (items[part.item] == 0)))
 
 
 def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, Any]) -> Split:
@@ -144,7 +210,7 @@ def disjoint(parts: Mapping[str, Ratings]) -> tuple[dict[str, Ratings], Scale]:
     return {name: whole.take(rows) for name, rows in slices.items()}, whole.scale()
 
 
-def check_parts(parts: Mapping[str, Ratings], total: int, strategy: Mapping[str, Any]) -> None:
+def check_parts(parts: Mapping[str, Sized], total: int, strategy: Mapping[str, Any]) -> None:
     """Check that no part is empty.
 
     Raises

@@ -9,12 +9,13 @@ import numpy as np
 
 from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import Ratings, RatingsLike, Scale, as_ratings
+from mfcli.data import Ratings, RatingsLike, Selection, as_ratings
 from mfcli.errors import ConfigError, Param, Text
 from mfcli.splits.filters import filtered
 from mfcli.splits.folds import Folds, make_folds
-from mfcli.splits.parts import Split, assembled, check_parts, disjoint
+from mfcli.splits.parts import Division, Split, assembled, check_parts, disjoint, divided
 from mfcli.splits.strategies import Strategy, at_random, strategies_of, used_settings
+from mfcli.types import Mask
 
 
 @overload
@@ -56,6 +57,14 @@ def split(
     UsageError
         If an argument has another type.
     """
+    made = divide(ratings, config, folds=folds)
+    return made.split() if isinstance(made, Division) else made
+
+
+def divide(
+    ratings: RatingsLike, config: Config = DEFAULTS, *, folds: int | None = None
+) -> Division | Folds:
+    """As `split`, but without copies of the ratings, except for a k-fold split."""
     ratings = as_ratings(ratings, "ratings")
     check_type(config, Config, "config")
     if folds is not None:
@@ -66,13 +75,34 @@ def split(
     if config.strategy == "k-fold":
         return make_folds(ratings, config)
     kept, removed = filtered(ratings, config)
+    masks = _masks(kept, config)
+    used = used_settings(config, removed)
+    parts = {name: Selection(kept, mask) for name, mask in masks.items()}
+    check_parts(parts, len(kept), used)
+    return divided(kept, masks, kept.scale(), used)
+
+
+def _masks(ratings: Ratings, config: Config) -> dict[str, Mask]:
+    """Return which ratings belong to each part."""
     rng = np.random.default_rng(config.seed)
     for_test, for_valid = strategies_of(config)
     # The test ratings are drawn first, so that they do not depend on `valid`.
-    held = for_test(kept, config.test, rng)
-    parts = {"train": kept.take(~held), "test": kept.take(held)}
-    used = used_settings(config, removed)
-    return _with_validation(parts, kept.scale(), for_valid, config, rng, used)
+    test = for_test(ratings, config.test, rng)
+    masks = {"train": ~test, "test": test}
+    if config.valid and masks["train"].any():
+        held = _held(ratings.take(masks["train"]), len(ratings), config, for_valid, rng)
+        valid = np.zeros_like(test)
+        valid[masks["train"]] = held
+        masks |= {"train": masks["train"] & ~valid, "valid": valid}
+    return masks
+
+
+def _held(
+    train: Ratings, total: int, config: Config, strategy: Strategy, rng: np.random.Generator
+) -> Mask:
+    """Return which training ratings are held out for validation."""
+    # `valid` is a fraction of all ratings, but a strategy takes one of the training ratings.
+    return strategy(train, min(config.valid * total / len(train), 1.0), rng)
 
 
 def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
@@ -91,24 +121,10 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
     """
     parts, scale = disjoint({"train": train, "test": test})
     used = {"name": "given", "valid": config.valid, "seed": config.seed}
-    rng = np.random.default_rng(config.seed)
-    return _with_validation(parts, scale, at_random, config, rng, used)
-
-
-def _with_validation(
-    parts: dict[str, Ratings],
-    scale: Scale,
-    strategy: Strategy,
-    config: Config,
-    rng: np.random.Generator,
-    used: dict[str, Any],
-) -> Split:
-    """Take the validation ratings from the training ratings, and assemble the parts."""
-    total = sum(map(len, parts.values()))
-    if config.valid and len(parts["train"]):
-        train = parts["train"]
-        # `valid` is a fraction of all ratings, but a strategy takes one of the training ratings.
-        held = strategy(train, min(config.valid * total / len(train), 1.0), rng)
-        parts = parts | {"train": train.take(~held), "valid": train.take(held)}
+    total = len(train) + len(test)
+    if config.valid and len(train):
+        rng = np.random.default_rng(config.seed)
+        held = _held(parts["train"], total, config, at_random, rng)
+        parts |= {"train": parts["train"].take(~held), "valid": parts["train"].take(held)}
     check_parts(parts, total, used)
     return assembled(parts, scale, used)

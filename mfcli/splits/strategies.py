@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.config import Config, seconds_of
-from mfcli.data import Ratings
+from mfcli.data import MANY, Ratings
 from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Mask, Rows
 
@@ -27,6 +27,11 @@ Strategy: TypeAlias = Callable[[Ratings, float, np.random.Generator], Mask]
 def at_random(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
     """Hold out a fraction of all ratings, rounded. Tests prediction of missing ratings."""
     n = len(ratings)
+    if n > MANY:
+        # Imported here because it loads Numba, which takes longer than to draw few ratings.
+        from mfcli.splits.samples import sample
+
+        return sample(n, round(fraction * n), rng)
     held = np.zeros(n, np.bool_)
     # The order of the chosen rows does not matter in a mask, so it need not be shuffled.
     held[rng.choice(n, round(fraction * n), replace=False, shuffle=False)] = True

@@ -13,7 +13,7 @@ from .compilation import (
     inlined as inlined,
     kernel as kernel,
 )
-from .digests import sha256 as sha256
+from .digests import DigestedFile as DigestedFile, sha256 as sha256
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
 from .journal import (
     Journal as Journal,

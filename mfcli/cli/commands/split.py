@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,7 @@ from mfcli.errors import UsageError
 if TYPE_CHECKING:
     from mfcli.checks import DataWarning
     from mfcli.data import Ratings
-    from mfcli.splits import Folds, Split
+    from mfcli.splits import Division, Folds, Split
 
 _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
@@ -70,17 +71,20 @@ def split(
     with reading.rejected() as rejected:
         if train is None:
             read = [reading.read_listing(ratings or [], rejected, screen)]
-            cut: Callable[[], Split | Folds] = partial(splits.split, read[0], settings.config)
+            cut: Callable[[], Split | Division | Folds] = partial(splits.divide, read[0], settings.config)
         else:
             names = (train, str(settings.file))
             read = [reading.read_listing([name], rejected, screen) for name in names]
             cut = partial(splits.split_given, read[0], read[1], settings.config)
         replaced = splits.split_hashes(out)
-        with screen.bar(f"writing {out.name}"):
+        # Facts are found in the meantime, by code that leaves this thread time to work.
+        with screen.bar(f"writing {out.name}"), ThreadPoolExecutor(1) as pool:
+            found = [pool.submit(checking.serious_warnings, part) for part in read]
             manifest = splits.write_split(out, cut(), rejected)
     note_older_models(replaced - splits.split_hashes(out), out, screen)
     # After the split is written: a warning does not stop the work, and the file may be right.
-    warnings = [warning.as_dict(spelled) for part in read for warning in _warn(part)]
+    pairs = zip(read, found, strict=True)
+    warnings = [w.as_dict(spelled) for part, facts in pairs for w in _warn(part, facts.result())]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
 
 
@@ -102,9 +106,8 @@ def _check_request(
     refuse(given, _NOT_WITH_TRAIN, "with --train", "omit it")
 
 
-def _warn(ratings: Ratings) -> list[DataWarning]:
-    """Show and return the warnings of `mfcli check` that are serious."""
-    found = checking.serious_warnings(ratings)
+def _warn(ratings: Ratings, found: list[DataWarning]) -> list[DataWarning]:
+    """Show and return the serious warnings of `mfcli check` about ratings."""
     for warning in found:
         place = ratings.source.name if ratings.source else None
         errors.warn(f"{warning.what}: {warning.value}", place=place, remedy=warning.remedy)

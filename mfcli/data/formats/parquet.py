@@ -1,11 +1,13 @@
-"""The reader of Parquet files."""
+"""The reader of Parquet files.
+
+Arrow's module for them is imported when there is such a file, since that takes long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mfcli.data.formats.columnar import TablePiece, reading_columns
 from mfcli.data.sources import File
@@ -21,6 +23,8 @@ def parquet_schema(file: File) -> pa.Schema:
     DataError
         If the file is damaged.
     """
+    import pyarrow.parquet as pq
+
     with reading_columns(file, "Parquet"):
         return pq.read_schema(file.path)
 
@@ -33,6 +37,8 @@ def parquet_rows(file: File) -> int:
     DataError
         If the file is damaged.
     """
+    import pyarrow.parquet as pq
+
     with reading_columns(file, "Parquet"):
         rows: int = pq.read_metadata(file.path).num_rows
         return rows
@@ -59,6 +65,8 @@ def parquet_pieces(
     DataError
         If the file is damaged.
     """
+    import pyarrow.parquet as pq
+
     size, before = file.bytes, 0
     with reading_columns(file, "Parquet"):
         opened = pq.ParquetFile(file.path)

@@ -28,7 +28,7 @@ from mfcli.errors import DataError, warn
 from mfcli.storage import in_order
 
 LONGEST = 1 << 26  # bytes within which a row must end, so that memory is limited
-_BLOCK = 1 << 23  # bytes of a piece
+_BLOCK = 1 << 21  # bytes of a piece, so that it stays in the cache of a processor
 _EXTRA_SPACES = re.compile(rb"(?m)^ +| +(?=\r?$)|(?<= ) +")
 _UNIT = b"\x1f"  # replaces "::", since Arrow takes single characters as separators
 
@@ -68,16 +68,16 @@ class TextPiece:
         Refused
             If it is not certain whether quotes are special.
         """
-        return self._has_quotes and self._spanning is not None
+        return self.has_quotes and self._spanning is not None
 
     @cached_property
-    def _has_quotes(self) -> bool:
+    def has_quotes(self) -> bool:
         return self.layout.separator != COLONS and b'"' in self.data
 
     @cached_property
     def _spanning(self) -> int | None:
         """How many rows span lines; None if quotes are text, since one stays open on its row."""
-        if self.written is not None or not self._has_quotes:
+        if self.written is not None or not self.has_quotes:
             return self.written
         whole = rows_are_whole(self.layout, self.data)
         if all(whole):
@@ -165,7 +165,7 @@ class TextPiece:
             ),
         )
         columns = {place: one_array(table[names[stride * place]]) for place in types}
-        if self._has_quotes and not quoted and any(map(_contain_quotes, columns.values())):
+        if self.has_quotes and not quoted and any(map(_contain_quotes, columns.values())):
             raise Refused  # in other rows, the quotes may be special
         return columns
 
