@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfcli.data import MANY, Ratings, value_counts
+from mfcli.data import MANY, Ratings
 from mfcli.types import Counts, Doubles, Floats, Mask
 
 _BINS = 20
@@ -89,8 +89,11 @@ def values_of(ratings: Ratings) -> RatingValues:
 
 def _counted(rating: Floats) -> tuple[Doubles, Counts]:
     """Return the distinct values in ascending order, and how often each occurs."""
-    if len(rating) > MANY and (counted := value_counts(rating)):
-        return counted[0].astype(np.float64), counted[1]
+    if len(rating) > MANY:
+        from mfcli.data import value_counts  # loads Numba, which few ratings are not worth
+
+        if counted := value_counts(rating):
+            return counted[0].astype(np.float64), counted[1]
     ordered = np.sort(rating)
     first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     return ordered[first].astype(np.float64), np.diff(first, append=len(ordered))

@@ -23,22 +23,25 @@ class Numbering:
         self._rows: dict[Any, int] = {}
         self._table: IdTable | None = None  # in place of the dictionary, if there are many values
         self._type: pa.DataType | None = None
-        self._values = 0
+        self._values, self._many = 0, False
 
-    def numbers(self, ids: pa.Array) -> Rows:
+    def numbers(self, ids: pa.Array, share: float = 1.0) -> Rows:
         """Return the row of each id; new ids get the next rows.
 
         Parameters
         ----------
         ids : Arrow array of int64 or string, or a dictionary of strings, length n
             If types differ between pieces, all ids become text.
+        share : float
+            About which fraction of all ids has been given, this piece included.
 
         Returns
         -------
         int32 array, shape (n,)
         """
         self._values += len(ids)
-        if self._table is None and not pa.types.is_dictionary(ids.type) and self._values <= MANY:
+        self._many |= self._values > MANY * (share or 1)
+        if not self._many and not pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_encode()  # Python looks up each distinct id once per piece
         if not pa.types.is_dictionary(ids.type):
             return self._found(ids)
@@ -47,7 +50,7 @@ class Numbering:
 
     def _found(self, ids: pa.Array) -> Rows:
         ids = self._alike(ids)
-        if self._table is None and self._values > MANY:
+        if self._many and self._table is None:
             self._table = _table_of(self.ids())
         if self._table is not None:
             return self._table.numbers(ids)

@@ -73,8 +73,8 @@ class Collector:
         share : float
             About which fraction of all ratings has been added, this piece included.
         """
-        self._user.append(self._users.numbers(piece.user), share)
-        self._item.append(self._items.numbers(piece.item), share)
+        self._user.append(self._users.numbers(piece.user, share), share)
+        self._item.append(self._items.numbers(piece.item, share), share)
         self._rating.append(piece.rating, share)
         if piece.timestamp is not None:
             self._dates.append((len(piece), piece.timestamp.dtype.kind != "i"))

@@ -159,8 +159,9 @@ def divided(
 
 
 def _unseen(train: Ratings | Selection, part: Ratings | Selection) -> int:
-    users, items = train.users.counts, train.items.counts
-    return int(np.count_nonzero((users[part.user] == 0) | (items[part.item] == 0)))
+    users, items = train.users.counts == 0, train.items.counts == 0
+    pieces = zip(part.pieces("user"), part.pieces("item"), strict=True)
+    return sum(int(np.count_nonzero(users[user] | items[item])) for user, item in pieces)
 
 
 def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, Any]) -> Split:
