@@ -15,7 +15,6 @@ from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Doubles, Mask
 
 
-
 class Merged(NamedTuple):
     """Ratings without duplicates.
 

@@ -25,7 +25,7 @@ from mfcli.types import Rows
 _LEAST = 1 << 13  # numbers in a table: two per slot
 _PER_ID = 4  # numbers in a table per id, or more: at most half of the slots are full
 _LETTERS = 1 << 16  # bytes of all texts together, at first
-_SMALL = np.uint64(1 << 22)  # ids from 0 to below this; the system provides memory for those that occur
+_SMALL = np.uint64(1 << 22)  # ids below this are positions in an array
 _GROUP = 32  # ids that are numbered together
 
 # SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): each bit of a key changes half of the bits.
@@ -137,7 +137,7 @@ class TextTable(IdTable):
 
 
 def table_of(ids: pa.Array) -> IdTable:
-    """Return a table that numbers ids of the type of the given ones, which get the first numbers."""
+    """Return a table for ids of the type of the given ones, which get the first numbers."""
     return TextTable(ids) if ids.type == pa.string() else IntegerTable(ids)
 
 
@@ -282,9 +282,9 @@ def _number_texts(
             length = bounds[at + n + 1] - start
             row = slots[place + _1]
             while row != 0:
-                if slots[place] == key and ends[row] - ends[row - 1] == length:
-                    if _equal(text, start, letters, ends[row - 1], length):
-                        break
+                same = slots[place] == key and ends[row] - ends[row - 1] == length
+                if same and _equal(text, start, letters, ends[row - 1], length):
+                    break
                 place = _next_place(place, slots)
                 row = slots[place + _1]
             if row == 0:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mfcli.data.id_tables import IdTable
 
 
-
 class Numbering:
     """Numbers the distinct ids of a column, piece by piece, in the order of first appearance."""
 

@@ -236,7 +236,12 @@ def _check_complete(layout: Layout, rows: int) -> None:
 
 
 def _read_text(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:
-    return read_text(layout, _parsed, partial(plain_ratings, layout, on_fault=on_fault), min(cores(), _MOST_PARSERS))
+    return read_text(
+        layout,
+        _parsed,
+        partial(plain_ratings, layout, on_fault=on_fault),
+        min(cores(), _MOST_PARSERS),
+    )
 
 
 def _parsed(piece: TextPiece) -> RatingPiece:

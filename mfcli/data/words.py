@@ -24,11 +24,18 @@ _PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _TEN, _HUNDRED, _TEN_THOUSAND = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
 _1, _8, _16, _32, _64 = map(np.uint64, (1, 8, 16, 32, 64))
 
-Emit = Callable[..., Any]
+
+def _operation(define: Callable[..., Any]) -> Any:
+    """Make the decorated function an operation of compiled code.
+
+    The function takes the types of the operands. It returns the signature of the operation and a
+    function that emits its instructions.
+    """
+    return intrinsic(define)
 
 
-@intrinsic
-def _load(typing: Any, data: Any, at: Any) -> tuple[Any, Emit]:
+@_operation
+def _load(typing: Any, data: Any, at: Any) -> Any:
     """Return the eight bytes at a position, which need not be aligned."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -41,8 +48,8 @@ def _load(typing: Any, data: Any, at: Any) -> tuple[Any, Emit]:
     return types.uint64(data, at), emit
 
 
-@intrinsic
-def _trailing_zeros(typing: Any, word: Any) -> tuple[Any, Emit]:
+@_operation
+def _trailing_zeros(typing: Any, word: Any) -> Any:
     """Return the number of the lowest bits that are 0; 64 if all are."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -51,8 +58,8 @@ def _trailing_zeros(typing: Any, word: Any) -> tuple[Any, Emit]:
     return types.uint64(word), emit
 
 
-@intrinsic
-def prefetch(typing: Any, values: Any, at: Any) -> tuple[Any, Emit]:
+@_operation
+def prefetch(typing: Any, values: Any, at: Any) -> Any:
     """Begin to load the value of an array at a position, without waiting for it."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:

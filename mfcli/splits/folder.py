@@ -24,7 +24,7 @@ from mfcli.data import (
 )
 from mfcli.errors import ArtifactError
 from mfcli.splits.folds import Folds, fold_hash
-from mfcli.splits.parts import PARTS, Division, Split
+from mfcli.splits.parts import PARTS, Division, Split, unseen
 from mfcli.splits.records import (
     MOST_FOLDS,
     REJECTED,
@@ -129,13 +129,14 @@ def _content(record: SplitRecord) -> dict[str, Any]:
 def _record(split: Split | Division | Folds, files: dict[str, str]) -> SplitRecord:
     """Describe a split and its files."""
     if isinstance(split, Folds):
-        ratings, counts = split.ratings, {"all": len(split.ratings)}
+        ratings: Ratings | Selection = split.ratings
+        counts = {"all": len(ratings)}
         extra: dict[str, Any] = {"ends": [*split.ends]}
     else:
         ratings, parts = split.train, split.parts
         counts = {"all": sum(map(len, parts.values()))}
         counts |= {name: len(part) for name, part in parts.items()}
-        extra = {"unseen": {n: split.unseen(part) for n, part in parts.items() if n != "train"}}
+        extra = {"unseen": {n: unseen(ratings, part) for n, part in parts.items() if n != "train"}}
     return SplitRecord(
         strategy=strategy_section(split.strategy),
         source=split.source,

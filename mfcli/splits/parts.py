@@ -93,8 +93,7 @@ class Split:
 
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""
-        # The vocabularies of a split count training ratings only.
-        return _unseen(self.train, part)
+        return unseen(self.train, part)
 
 
 @dataclass(frozen=True)
@@ -122,10 +121,6 @@ class Division:
     def source(self) -> Source | None:
         """Where the ratings came from."""
         return self.train.ratings.source
-
-    def unseen(self, part: Selection) -> int:
-        """As in `Split`."""
-        return _unseen(self.train, part)
 
     def split(self) -> Split:
         """Copy the parts."""
@@ -158,7 +153,15 @@ def divided(
     return Division(parts, scale, strategy)
 
 
-def _unseen(train: Ratings | Selection, part: Ratings | Selection) -> int:
+def unseen(train: Ratings | Selection, part: Ratings | Selection) -> int:
+    """Return the number of ratings whose user or item has no training rating.
+
+    Parameters
+    ----------
+    train : Ratings or Selection
+        Its vocabularies count training ratings only, as those of a split do.
+    part : Ratings or Selection
+    """
     users, items = train.users.counts == 0, train.items.counts == 0
     pieces = zip(part.pieces("user"), part.pieces("item"), strict=True)
     return sum(int(np.count_nonzero(users[user] | items[item])) for user, item in pieces)

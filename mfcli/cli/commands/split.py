@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mfcli.checks import DataWarning
     from mfcli.data import Ratings
     from mfcli.splits import Division, Folds, Split
+
+    Parted: TypeAlias = Split | Division | Folds
 
 _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
@@ -71,7 +73,7 @@ def split(
     with reading.rejected() as rejected:
         if train is None:
             read = [reading.read_listing(ratings or [], rejected, screen)]
-            cut: Callable[[], Split | Division | Folds] = partial(splits.divide, read[0], settings.config)
+            cut: Callable[[], Parted] = partial(splits.divide, read[0], settings.config)
         else:
             names = (train, str(settings.file))
             read = [reading.read_listing([name], rejected, screen) for name in names]

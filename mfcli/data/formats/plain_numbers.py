@@ -71,7 +71,8 @@ def plain_columns(piece: TextPiece) -> PlainColumns | None:
     n = int(found[0])
     if n < 0:
         return None
-    return PlainColumns(user[:n], item[:n], rating[:n], time[:n] if "timestamp" in columns else None)
+    times = time[:n] if "timestamp" in columns else None
+    return PlainColumns(user[:n], item[:n], rating[:n], times)
 
 
 def _plan(columns: Mapping[str, int], fields: int) -> NDArray[np.int64]:
@@ -83,7 +84,7 @@ def _plan(columns: Mapping[str, int], fields: int) -> NDArray[np.int64]:
 
 
 @inlined
-def _byte(data: Any, at: int) -> int:
+def _byte(data: Any, at: int) -> Any:
     """Return a byte; an unsigned position saves the check whether it counts from the end."""
     return np.int64(data[np.uint64(at)])
 
@@ -148,8 +149,10 @@ def _decimal(data: Any, at: int, mark: int) -> Any:
 @inlined
 def _skip(data: Any, at: int, separator: int) -> int:
     """Return where a field ends."""
-    while _byte(data, at) != separator and _byte(data, at) != _LINE_FEED and _byte(data, at) != _RETURN:
+    byte = _byte(data, at)
+    while byte != separator and byte != _LINE_FEED and byte != _RETURN:
         at += 1
+        byte = _byte(data, at)
     return at
 
 
