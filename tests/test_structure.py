@@ -38,8 +38,8 @@ HOMES: dict[str, set[str]] = {
     "keras": {"training.keras"},
     "matplotlib": {"plots"},
     "h5py": {"model"},
-    "llvmlite": {"vectors"},
-    "numba": {"storage", "vectors", "model", "training", "evaluation"},
+    "llvmlite": {"vectors", "data.words"},
+    "numba": {"storage", "vectors", "data", "splits.samples", "model", "training"},
     "typer": {"cli"},
     "pandas": set(),  # data frames come in through Arrow
     "optuna": {"search"},
@@ -49,7 +49,7 @@ HOMES: dict[str, set[str]] = {
 }
 """The packages, or modules, that may import a library."""
 
-IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock", "sklearn"}
+IN_ONE_MODULE = {"keras", "h5py", "optuna", "filelock", "sklearn"}
 """The libraries that a single module imports, so that little changes if they do."""
 
 # fmt: off

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data.sizes import MANY
+from mfcli.data.sizes import MANY, MOST_VALUES
 from mfcli.data.vocabulary import Vocabulary, united
 from mfcli.types import Floats, Rows
 
 _CHUNK = 1 << 16  # ratings examined at a time
-MOST_VALUES = 1000  # a scale with more distinct values than this has no steps
 
 
 class Scale(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from mfcli.data.ratings import MOST_VALUES
+from mfcli.data.sizes import MOST_VALUES
 from mfcli.storage import array_type, kernel
 from mfcli.types import Counts, Floats
 
