@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,24 @@ def write_ratings(path: Path, ratings: Ratings | Selection) -> str:
     """Write the columns of ratings as one record batch, and return the SHA-256 of the file."""
     # Arrow is given columns of zeros, for which the system provides no memory unless it is written.
     # It writes everything else, and the sink writes the values.
-    zeros = {name: np.zeros(len(ratings), kind) for name, kind in ratings.types.items()}
-    table = pa.table({name: to_arrow(column) for name, column in zeros.items()})
-    columns = {column.ctypes.data: ratings.pieces(name) for name, column in zeros.items()}
+    columns = {name: np.zeros(len(ratings), kind) for name, kind in ratings.types.items()}
+    pieces = {column.ctypes.data: ratings.pieces(name) for name, column in columns.items()}
     with DigestedFile(path) as file:
-        sink = _Sink(file, columns if len(ratings) else {})
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        sink.check()
+        sink = _Sink(file, pieces if len(ratings) else {})
+        _write_columns(sink, columns)
+    if sink.is_complete:
+        return file.sha256
+    # Arrow has copied a column before it wrote it.
+    columns = {n: np.concatenate([p.copy() for p in ratings.pieces(n)]) for n in columns}
+    with DigestedFile(path) as file:
+        _write_columns(_Sink(file, {}), columns)
     return file.sha256
+
+
+def _write_columns(sink: _Sink, columns: Mapping[str, NDArray[Any]]) -> None:
+    table = pa.table({name: to_arrow(column) for name, column in columns.items()})
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 class _Sink(io.RawIOBase):
@@ -65,18 +74,18 @@ class _Sink(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        size = memoryview(data).nbytes
         pieces = self._columns.pop(getattr(data, "address", 0), None)
         if pieces is None:
             self._file.write(data)
-        elif sum(map(self._file.write, pieces)) != size:
-            raise RuntimeError("a column has another length")
-        return size
+        else:
+            for piece in pieces:
+                self._file.write(piece)
+        return memoryview(data).nbytes
 
-    def check(self) -> None:
-        """Check that all columns are written."""
-        if self._columns:
-            raise RuntimeError("Arrow has written copies of columns")
+    @property
+    def is_complete(self) -> bool:
+        """Whether all columns are written."""
+        return not self._columns
 
 
 def read_ratings_arrow(file: Path | MappedFile, users: Vocabulary, items: Vocabulary) -> Ratings:
