@@ -39,7 +39,7 @@ HOMES: dict[str, set[str]] = {
     "matplotlib": {"plots"},
     "h5py": {"model"},
     "llvmlite": {"vectors", "data.words"},
-    "numba": {"storage", "vectors", "data", "splits.samples", "model", "training"},
+    "numba": {"storage", "vectors", "data", "splits.samples", "model", "training", "evaluation"},
     "typer": {"cli"},
     "pandas": set(),  # data frames come in through Arrow
     "optuna": {"search"},
@@ -65,7 +65,7 @@ INTERFACES: dict[str, list[str]] = {
           "as_pairs", "as_ratings", "check_table_suffix", "concatenated", "csv_bytes",
           "find_layout", "find_rows", "found_as_text", "guarded", "guarded_text", "header_with",
           "id_array", "is_number", "is_table", "open_sources", "pairs_from", "place_of",
-          "positions", "ratings_from", "read_ids", "read_pairs", "read_ratings",
+          "plain_integers", "positions", "ratings_from", "read_ids", "read_pairs", "read_ratings",
           "read_ratings_arrow", "read_titles", "read_vocabulary", "schema_with", "side_names",
           "to_arrow", "to_numpy", "to_texts", "unit_of", "united", "unknown_id", "value_counts",
           "write_ratings", "write_table", "write_vocabulary"],
