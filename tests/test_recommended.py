@@ -90,7 +90,7 @@ def test_its_own_file_is_replaced_until_it_is_edited(run: Run, real_split: Path)
     assert re.search(
         r"\n\n# Written by mfcli init; replaced unless edited \(\w{16}\)\.\n$", written
     )
-    for edited in (written.replace("k = 16", "k = 17"), written + "at = 5\n", f"\n{written}"):
+    for edited in (written.replace("k = 15", "k = 17"), written + "at = 5\n", f"\n{written}"):
         file.write_text(edited, encoding="utf-8")
         assert run("init", "--split", real_split).code == 1
         assert file.read_text(encoding="utf-8") == edited

@@ -409,7 +409,7 @@ def test_the_default_space_is_around_the_settings_of_init(split: Split) -> None:
         }
         config = replace(Config(), **settings_from(values, Config()))
         assert (config.optimizer, config.prior, config.noise) == ("gibbs", "implicit", "user")
-        assert (config.k, config.epochs) == ((4, 100) if end == "low" else (32, 400))
+        assert (config.k, config.epochs) == ((4, 100) if end == "low" else (31, 400))
     assert (advised.k, advised.epochs) == (8, 200)
     assert space["prior"] == Choice(("implicit", "shared"))
     assert space["noise"] == Choice(("user", "shared"))

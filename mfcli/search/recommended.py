@@ -8,7 +8,9 @@ from mfcli.config import Chosen, Config
 from mfcli.splits import Split
 
 _SMALL, _LARGE = 20_000, 5_000_000  # training ratings, at which recommendations change
-_FACTORS = {"small": 8, "usual": 16}
+_DENSE = 60  # training ratings per user or item
+# The sampler works with rows of 16, 32, 48, ... values, the bias included.
+_FACTORS = {"small": 8, "usual": 15, "dense": 31}
 _EPOCHS = {"usual": 200, "large": 100}
 _HALF = 0.5  # at most this fraction of the ratings is relevant
 
@@ -34,13 +36,13 @@ def advise(split: Split) -> list[Chosen]:
 
 def _factors(split: Split, count: int) -> Chosen:
     users, items = trained_rows(split)
-    size = "small" if count < _SMALL else "usual"
-    k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
     per_row = count / (users + items)
+    size = "small" if count < _SMALL else "dense" if per_row >= _DENSE else "usual"
+    k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
     reason = (
-        f"There are {per_row:.0f} training ratings per user or item. The priors are learned, so"
-        " more factors do not overfit, but they take longer (time grows with the square of k) and"
-        " improve little."
+        f"There are {per_row:.0f} training ratings per user or item. With up to about"
+        f" {_DENSE}, 15 factors had the lowest validation error; with more, 31 or 63 factors are"
+        " better. An epoch takes about twice as long with 31, and five times as long with 63."
     )
     return Chosen("k", k, reason)
 

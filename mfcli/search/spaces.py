@@ -24,7 +24,7 @@ from mfcli.errors import ConfigError
 RATE = "rate"
 """The name of the learning rate per rating in a space; see `settings_from`."""
 
-_FEW_FACTORS, _MANY_FACTORS = 4, 32  # time grows with the square of k
+_FEW_FACTORS, _MANY_FACTORS = 4, 31  # with more, an epoch takes much longer
 
 
 @dataclass(frozen=True)
