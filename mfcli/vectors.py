@@ -152,6 +152,17 @@ def load_int(typing: Any, base: Any, offset: Any) -> Any:
 
 
 @_operation
+def store_int(typing: Any, base: Any, offset: Any, integer: Any) -> Any:
+    """Write an int32 among float32 values."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[2], _address(builder, args[0], args[1], _I32), align=4)
+        return context.get_dummy_value()
+
+    return types.void(base, types.intp, types.int32), emit
+
+
+@_operation
 def float_of_bits(typing: Any, integer: Any) -> Any:
     """Return the float32 with the bits of an int32, to store the integer among float32 values."""
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.powers import NEAR, make_costs, make_powers, quadratic
+from mfcli.training.sgd.repeats import make_repeats
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
@@ -61,19 +62,26 @@ def dense_twin(case, epochs):
     return tables, history
 
 
-def train(case, epochs, threads=1, piece=3):
-    """Train with the kernels; return the tables and the losses of each epoch."""
+def train(case, epochs, threads=1, piece=3, velocity=False):
+    """Train with the kernels; return the tables and the losses of each epoch.
+
+    `velocity` keeps velocities with momentum 0, too.
+    """
     d = case["sgd"]
     p, q, bu, bi = case["tables"]
     k = p.shape[1]
     variant = make_variant(
-        k, table_reg=d.reg > 0, nesterov=d.nesterov, rating_reg=any(case["regs"])
+        k,
+        momentum=velocity or d.momentum > 0,
+        table_reg=d.reg > 0,
+        nesterov=d.nesterov,
+        rating_reg=any(case["regs"]),
     )
     kernels = kernels_for(variant)
     names = ("user_factors", "item_factors", "user_biases", "item_biases")
     regs = pack_regs(dict(zip(names, case["regs"], strict=True)), variant)
-    users = pack(p, bu, USER_ONE, d)
-    items = pack(q, bi, ITEM_ONE, d)
+    users = pack(p, bu, USER_ONE, d, variant)
+    items = pack(q, bi, ITEM_ONE, d, variant)
     size = case["batch_size"]
     total = sum(len(s) for _, s in case["blocks"])
     sizes = np.zeros(total)
@@ -93,6 +101,7 @@ def train(case, epochs, threads=1, piece=3):
                 ahead += sums.sum()
 
         def run(blocks, losses=losses):
+            repeats = make_repeats(variant, len(users), len(items), int(sizes.max()))
             for records, steps in blocks:
                 for first in range(0, len(steps), piece):
                     kernels.run_batches(
@@ -108,8 +117,10 @@ def train(case, epochs, threads=1, piece=3):
                         np.full(total, d.lr),
                         case["mu"],
                         regs,
+                        repeats,
                         losses,
                     )
+            assert not repeats.sums.any()
 
         for stratum in case["strata"]:
             blocks = [case["blocks"][b] for b in stratum]
@@ -121,7 +132,8 @@ def train(case, epochs, threads=1, piece=3):
             for job in jobs:
                 job.join()
         for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
-            kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
+            if variant.velocity:
+                kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
         penalty = (d.reg or 1.0) * (ahead + losses[:, 1].sum())
         history.append((losses[:, 0].sum(), penalty, sizes.sum()))
     assert (users[:, 0, USER_ONE] == 1).all()
@@ -242,6 +254,28 @@ def test_long_gaps(momentum, reg, nesterov):
     check(case, 1)
 
 
+@pytest.mark.parametrize(("k", "nesterov"), [(10, False), (30, False), (62, False), (10, True)])
+@pytest.mark.parametrize("regs", [(0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4)])
+def test_rows_without_velocities_keep_the_bits(k, nesterov, regs):
+    d = Sgd(0.05, 0.0, 0.0, nesterov)
+    # Rows that occur once, twice and often in a batch.
+    for users, items in ((300, 200), (12, 9), (1, 1)):
+        case = make_case(k, k, d, users, items, regs=regs)
+        check(case, 2)
+        without, with_velocities = train(case, 2), train(case, 2, velocity=True)
+        assert without[1] == with_velocities[1]
+        for a, b in zip(without[0], with_velocities[0], strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_without_momentum_rows_are_as_wide_as_their_weights():
+    width = make_variant(62).width
+    assert make_variant(62, momentum=False).stride == width
+    assert make_variant(62, momentum=False, nesterov=True).stride == width
+    # A penalty on whole tables moves idle rows.
+    assert make_variant(62, momentum=False, table_reg=True).stride == 2 * width
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.integers(0, 10**6),
@@ -267,9 +301,10 @@ def test_validation_error():
     case = make_case(1, 10, Sgd(0.1, 0.9, 0, False), users=50, items=40, ratings=150_000)
     records, (p, q, bu, bi) = case["blocks"][0][0], case["tables"]
     d = case["sgd"]
-    users, items = pack(p, bu, 0, d), pack(q, bi, 1, d)
+    variant = make_variant(10)
+    users, items = pack(p, bu, 0, d, variant), pack(q, bi, 1, d, variant)
     sums = np.zeros(3)
-    kernels_for(make_variant(10)).squared_errors(records, 0, 3, users, items, np.float32(3.5), sums)
+    kernels_for(variant).squared_errors(records, 0, 3, users, items, np.float32(3.5), sums)
     u, i = records["user"], records["item"]
     e = 3.5 + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - records["rating"]
     assert sums.sum() == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 
 import pytest
-from planted import planted_split
+from planted import long_tailed, planted_split
 
 from mfcli.config import Config
 from mfcli.training.sgd.blocks import Block, make_blocks
@@ -62,3 +63,25 @@ def test_a_stratum_waits_for_its_groups() -> None:
         for group in range(5):
             strata = [block.stratum for block in seen if getattr(block, side) == group]
             assert strata == sorted(strata)
+
+
+@pytest.mark.parametrize(("users", "items"), [(400, 60), (60, 400)])
+def test_groups_of_the_larger_table_are_used_in_several_strata_at_once(
+    users: int, items: int
+) -> None:
+    blocks = make_blocks(long_tailed(5000, users, items), 32, 4)
+    seen = list[Block]()
+
+    def learn(block: Block, worker: int, advance: Advance) -> None:
+        seen.append(block)
+
+    run_blocks(blocks, learn, 1, lambda done, total: None)
+    assert len(seen) == 32 * 32
+
+    def changes(side: str) -> int:
+        groups = [getattr(block, side) for block in seen]
+        return sum(a != b for a, b in pairwise(groups))
+
+    larger, smaller = ("user_group", "item_group")[:: 1 if users > items else -1]
+    # Stratum by stratum, the group of either side changes with almost every block.
+    assert changes(larger) < 32 * 32 / 3 < changes(smaller)

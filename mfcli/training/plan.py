@@ -58,8 +58,9 @@ def make_plan(train: Ratings, config: Config) -> Plan:
         engine, why = "keras", obstacle
     else:
         engine, why = "fast", "the same updates as Keras"
-    # Keras uses the same blocks, so that both engines see the same batches.
-    row_bytes = 4 * row_size(config)
+    # Keras uses the same blocks, so that both engines see the same batches. With momentum or
+    # without, the blocks are the same, so that results can be compared.
+    row_bytes = 4 * make_variant(config.k, nesterov=config.nesterov).stride
     groups = config.blocks or default_groups(train, row_bytes, config.batch_size)
     size = (len(train.users) + len(train.items)) * row_bytes / 1e6
     blocks = "as requested" if config.blocks else f"for tables of {size:.1f} MB"
@@ -70,6 +71,7 @@ def variant_of(config: Config) -> Variant:
     """Return the variant of the SGD kernels for a config."""
     return make_variant(
         config.k,
+        momentum=config.momentum > 0,
         table_reg=any(config.table_regs.values()),
         nesterov=config.nesterov,
         rating_reg=any(config.rating_regs.values()),
@@ -136,6 +138,9 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
     tables = n_rows * width * 4 * config.ensemble
+    if plan.engine == "fast" and not variant_of(config).velocity:
+        # `Repeats.sums`: one slot for each rating of a batch, at most.
+        tables += min(n_rows, n_ratings, config.batch_size) * width * 4 * config.ensemble
     if config.averaged:
         # The sums of `Averaging` are float64.
         tables += n_rows * (config.k + 1) * 8 * config.ensemble

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numba
@@ -30,6 +31,7 @@ from mfcli.training.sgd.shuffle import shuffle
 from mfcli.types import Counts
 
 _BALANCED = 64  # rows per group that are placed one by one
+_STRATA = 8  # strata that are visited together; measured, and it does not change results
 _MOST_STEPS = 2**31  # step numbers are int32
 
 
@@ -74,7 +76,7 @@ class Blocks:
     groups : int
         P, the number of user groups and of item groups.
     blocks : list of Block
-        Stratum by stratum.
+        In the order in which they are trained on, as far as their strata permit.
     sizes : int32 array, shape (steps,)
         Batch size of each step.
     """
@@ -136,7 +138,9 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
     fill_blocks(
         train.user, train.item, train.rating, user_group, item_group, ends - counts, ordered
     )
-    return _numbered(ordered, ends, counts, batch_size)
+    blocks = _numbered(ordered, ends, counts, batch_size)
+    blocks.blocks.sort(key=partial(_by_visit, more_users=len(train.users) > len(train.items)))
+    return blocks
 
 
 def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
@@ -188,6 +192,18 @@ def _numbered(ordered: Records, ends: Counts, counts: Counts, batch_size: int) -
         # Steps of the next stratum follow those of this one.
         first += sum(map(len, numbers))
     return Blocks(groups, blocks, sizes)
+
+
+def _by_visit(block: Block, more_users: bool) -> tuple[int, int, int]:
+    """Sort blocks so that consecutive ones share rows, which then are in the cache.
+
+    The groups of one side pass through some strata, one group after another. A group of the larger
+    side is read from memory once, and meets groups of the other side that the previous group has
+    left in the cache. User groups go backward, because the block of user group g in stratum s needs
+    the item group that user group g + 1 had in stratum s - 1.
+    """
+    group = -block.user_group if more_users else block.item_group
+    return block.stratum // _STRATA, group, block.stratum
 
 
 def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:

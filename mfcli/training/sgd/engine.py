@@ -17,6 +17,7 @@ from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Block, Blocks, records
 from mfcli.training.sgd.kernels import CHUNK, kernels_for
 from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
+from mfcli.training.sgd.repeats import Repeats, make_repeats
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
@@ -64,8 +65,12 @@ class FastEngine:
         self._sgd = _sgd(config, 1)
         self._make_tables()
         self._regs = pack_regs(config.rating_regs, self._variant)
-        self._users = pack(start.user_factors, start.user_biases, USER_ONE, self._sgd)
-        self._items = pack(start.item_factors, start.item_biases, ITEM_ONE, self._sgd)
+        self._users = pack(
+            start.user_factors, start.user_biases, USER_ONE, self._sgd, self._variant
+        )
+        self._items = pack(
+            start.item_factors, start.item_biases, ITEM_ONE, self._sgd, self._variant
+        )
         self._held_out = records(held_out)
         values = self._users[0].size + self._items[0].size  # of the rows that a rating updates
         self._piece = max(1, _PIECE // values // config.batch_size)  # batches
@@ -73,6 +78,8 @@ class FastEngine:
         self._workers = min(threads, blocks.groups)
         # Each worker shuffles into its own buffer, which is reused for all of its blocks.
         self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
+        shape = self._variant, len(start.users), len(start.items), int(blocks.sizes.max())
+        self._repeats = [make_repeats(*shape) for _ in range(self._workers)]
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
         self._prepare(epoch)
@@ -84,11 +91,12 @@ class FastEngine:
 
         def learn(block: Block, worker: int, advance: Advance) -> None:
             order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
-            self._run_batches(block, order, rates_of_steps, losses, advance)
+            self._run_batches(block, order, rates_of_steps, losses, self._repeats[worker], advance)
 
         run_blocks(self._blocks, learn, self._workers, on_progress)
-        self._finish(self._users, USER_ONE)
-        self._finish(self._items, ITEM_ONE)
+        if self._variant.velocity:  # without, all rows are current
+            self._finish(self._users, USER_ONE)
+            self._finish(self._items, ITEM_ONE)
         # Steps are added in their order, whatever thread ran them, so the sum has the same bits.
         squares, change = map(float, losses.sum(axis=0))
         # the change of the penalty of tables lacks the factor reg, that of ratings contains it
@@ -139,7 +147,7 @@ class FastEngine:
         """
         # Epoch 1 has no epoch before it: rows are packed with its own rates.
         before, now = (_sgd(self._start.config, max(number, 1)) for number in (epoch - 1, epoch))
-        if before != now:
+        if before != now and self._variant.velocity:
             change_rates(self._users, USER_ONE, before, now)
             change_rates(self._items, ITEM_ONE, before, now)
         if self._sgd != now:
@@ -152,6 +160,7 @@ class FastEngine:
         order: Records,
         rates_of_steps: Doubles,
         losses: Doubles,
+        repeats: Repeats,
         advance: Advance,
     ) -> None:
         """Train on the shuffled records of a block, some batches at a time."""
@@ -160,7 +169,7 @@ class FastEngine:
             self._kernels.run_batches(
                 order, first, last, block.steps, block.bounds, self._users, self._items,
                 self._powers, self._costs.slopes, rates_of_steps,
-                np.float32(self._start.mu), self._regs, losses,
+                np.float32(self._start.mu), self._regs, repeats, losses,
             )  # fmt: skip
             advance(int(block.bounds[last] - block.bounds[first]))
 

@@ -30,6 +30,9 @@ hence ``w' = (x' + s') / (1 - a)``. With ``x = w`` and ``d = 1`` for plain momen
 
 A rating with error e in a batch of B adds ``-2 lr e / B`` times the other side's weights to s.
 
+With momentum 0 and no penalty on whole tables, idle rows do not move. Rows then have no velocity,
+and `repeats.py` has the kernel.
+
 Penalty per rating
 ------------------
 A penalty per rating, instead of one on whole tables, leaves idle rows alone. Each rating adds
@@ -46,10 +49,11 @@ import numba
 import numpy as np
 from numba import types
 
-from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined
+from mfcli.training.sgd import repeats
+from mfcli.training.sgd.places import lookahead, places, prefetch_rows
 from mfcli.training.sgd.powers import Powers, power
-from mfcli.training.sgd.rows import ITEM_ONE, RATING, USER_ONE, Variant
+from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, RATING, USER_ONE, Variant
 from mfcli.vectors import (
     add,
     choose,
@@ -59,7 +63,6 @@ from mfcli.vectors import (
     load_int,
     mul,
     pointer,
-    prefetch,
     replace,
     store,
     total,
@@ -67,8 +70,6 @@ from mfcli.vectors import (
 )
 
 CHUNK = 65536  # ratings in one partial sum of `squared_errors`
-
-_AHEAD = 1024  # float32 values of one side that are prefetched before their use
 
 _INT = types.intp
 _RECORDS = array_type(numba.from_dtype(RATING), 1)
@@ -79,6 +80,7 @@ _BOUNDS = array_type(types.int64, 1)
 _DOUBLES = array_type(types.float64, 1)
 _LOSSES = array_type(types.float64, 2)
 _FIELDS = _TABLE, _TABLE, _INT, types.float32
+_REPEATS = types.NamedTuple((_STEPS, _TABLE), repeats.Repeats)  # type: ignore[no-untyped-call]
 _POWERS = types.NamedTuple(_FIELDS, Powers)  # type: ignore[no-untyped-call]
 
 
@@ -93,13 +95,13 @@ class Kernels(NamedTuple):
     ----------
     run_batches : callable
         ``(records, first, last, steps, bounds, user_rows, item_rows, powers, slopes, rates, mu,
-        regs, losses)``: train on the batches ``first`` to ``last - 1`` of `records`, an array of
-        `RATING`. Batch number n is ``records[bounds[n]:bounds[n + 1]]`` (int64). It is step
-        ``steps[n]`` (int32, ascending) of the epoch and has the learning rate ``rates[steps[n]]``
-        (float64). If tables have a penalty, all rates must be the one that `powers` and `slopes`
-        were made for. Rows are updated in place. ``losses[steps[n]]`` (float64, shape (steps, 2))
-        is set to the sum of the squared errors before the step, and to the change of the penalty
-        not yet multiplied by reg.
+        regs, repeats, losses)``: train on the batches ``first`` to ``last - 1`` of `records`, an
+        array of `RATING`. Batch number n is ``records[bounds[n]:bounds[n + 1]]`` (int64). It is
+        step ``steps[n]`` (int32, ascending) of the epoch and has the learning rate
+        ``rates[steps[n]]`` (float64). If tables have a penalty, all rates must be the one that
+        `powers` and `slopes` were made for. Each thread needs its own `repeats`. Rows are updated
+        in place. ``losses[steps[n]]`` (float64, shape (steps, 2)) is set to the sum of the squared
+        errors before the step, and to the change of the penalty not yet multiplied by reg.
     finish_epoch : callable
         ``(rows, first, last, one, steps, powers)``: move the rows ``first`` to ``last - 1`` to the
         end of an epoch of `steps` steps, which is step zero of the next epoch.
@@ -117,9 +119,10 @@ class Kernels(NamedTuple):
 @functools.cache
 def kernels_for(variant: Variant) -> Kernels:
     """Compile the kernels for one variant of rows, or load them from the cache."""
+    make = _make_run_batches if variant.velocity else repeats.make_run_batches
     run_batches = compiled(
-        _make_run_batches(variant), _RECORDS, _INT, _INT, _STEPS, _BOUNDS, _ROWS, _ROWS,
-        _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _LOSSES,
+        make(variant), _RECORDS, _INT, _INT, _STEPS, _BOUNDS, _ROWS, _ROWS,
+        _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _REPEATS, _LOSSES,
     )  # fmt: skip
     finish_epoch = compiled(_make_finish_epoch(variant), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = compiled(
@@ -135,14 +138,12 @@ def kernels_for(variant: Variant) -> Kernels:
 
 
 def _make_run_batches(variant: Variant) -> Callable[..., None]:
-    lanes = variant.lanes
-    # Long rows take longer to process, so fewer ratings ahead are enough to hide the memory
-    # latency.
-    lookahead = max(4, _AHEAD // variant.stride)  # ratings
+    lanes, ahead = variant.lanes, lookahead(variant.stride)
 
     def run_batches(
         records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
-        item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, losses: Any,
+        item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, repeats: Any,
+        losses: Any,
     ) -> None:  # fmt: skip
         data, users, items = pointer(records), pointer(user_rows), pointer(item_rows)
         user_regs, item_regs = pointer(regs[0]), pointer(regs[1])
@@ -158,7 +159,9 @@ def _make_run_batches(variant: Variant) -> Callable[..., None]:
             for at in range(start, stop):
                 # Near the end, the last record is prefetched again, so that no read is out of
                 # bounds.
-                _prefetch_rows(data, min(at + lookahead, count - 1), users, items, variant)
+                prefetch_rows(
+                    data, min(at + ahead, count - 1), users, items, 0, variant.stride, variant
+                )
                 error, change = _learn(
                     data, at, users, items, powers, slope, change, scale, mu, step,
                     user_regs, item_regs, none, variant,
@@ -180,11 +183,11 @@ def _make_finish_epoch(variant: Variant) -> Callable[..., None]:
             place = row * variant.stride
             # The state after the last step is the state at step number `steps`, before any batch.
             n = _idle_steps(base, place + variant.width + one, steps, powers)
-            entries = power(powers, n)
+            move = n, power(powers, n), powers.gain
             for i in range(0, variant.width, lanes):
-                _, s, _ = _advance(base, place + i, one - i, n, entries, powers.gain, none, variant)
+                w, s, x = _current(base, place + i, one - i, move, none, variant)
                 s = replace(s, one - i, float_of_bits(0))  # step zero of the next epoch
-                store(base, place + i + variant.width, s)
+                _store(base, place + i, w, s, x, variant)
 
     return finish_epoch
 
@@ -225,54 +228,64 @@ def _learn(
 ) -> Any:  # fmt: skip
     """Learn from one record; return its error and the change of the penalty so far.
 
-    The first loop makes both rows current and adds up the prediction; the second adds the gradient
-    to s. Rows of one vector stay in registers in between, longer ones are read again.
+    The first pass over both rows adds up the prediction, the second adds the gradient to s. Stores
+    limit the speed of wide rows, so the first pass stores nothing, and the second makes the rows
+    current again.
     """
-    user, item = _places(data, at, variant)
+    user, item = places(data, at, variant)
     user_gap = _idle_steps(users, user + variant.width + USER_ONE, step, powers)
     item_gap = _idle_steps(items, item + variant.width + ITEM_ONE, step, powers)
-    user_power, item_power = power(powers, user_gap), power(powers, item_gap)
-    products, long, gain = none, variant.width > variant.lanes, powers.gain
-    for i in range(0, variant.width, variant.lanes):
-        wu, su, xu = _advance(
-            users, user + i, USER_ONE - i, user_gap, user_power, gain, none, variant
-        )  # fmt: skip
-        wi, si, xi = _advance(
-            items, item + i, ITEM_ONE - i, item_gap, item_power, gain, none, variant
-        )  # fmt: skip
+    user_move = user_gap, power(powers, user_gap), powers.gain
+    item_move = item_gap, power(powers, item_gap), powers.gain
+    lanes, width = variant.lanes, variant.width
+    # The vectors with the constants come first: the code of the others needs no test for them.
+    wu, _, _ = _current(users, user, USER_ONE, user_move, none, variant)
+    wi, _, _ = _current(items, item, ITEM_ONE, item_move, none, variant)
+    products = fma(wu, wi, none)
+    for i in range(lanes, width, lanes):
+        wu, _, _ = _current(users, user + i, NOWHERE, user_move, none, variant)
+        wi, _, _ = _current(items, item + i, NOWHERE, item_move, none, variant)
         products = fma(wu, wi, products)
-        if long:
-            store(users, user + i + variant.width, su)
-            store(items, item + i + variant.width, si)
     # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
     error = total(products) + (mu - data[3 * at + 2])
-    factor = scale * error  # -2 lr e / B
-    for i in range(0, variant.width, variant.lanes):
-        if long:
-            wu, su, xu = _read(users, user + i, none, variant)
-            wi, si, xi = _read(items, item + i, none, variant)
-        # s_u += -2 lr e / B w_i and s_i += -2 lr e / B w_u, both with the weights before the step
+    rates = scale * error, scale, slope, step  # -2 lr e / B and -2 lr / B
+    ru, ri = load(user_regs, 0, none), load(item_regs, 0, none)
+    change = _add_gradients(
+        users, user, USER_ONE, user_move, ru, items, item, ITEM_ONE, item_move, ri, rates,
+        change, none, variant,
+    )  # fmt: skip
+    for i in range(lanes, width, lanes):
         ru, ri = load(user_regs, i, none), load(item_regs, i, none)
-        change = _add_gradient(
-            users, user + i, USER_ONE - i, factor, wi, wu, su, xu, slope, change, step,
-            scale, ru, variant,
-        )  # fmt: skip
-        change = _add_gradient(
-            items, item + i, ITEM_ONE - i, factor, wu, wi, si, xi, slope, change, step,
-            scale, ri, variant,
+        change = _add_gradients(
+            users, user + i, NOWHERE, user_move, ru, items, item + i, NOWHERE, item_move, ri,
+            rates, change, none, variant,
         )  # fmt: skip
     return np.float64(error), change
 
 
 @inlined
-def _advance(
-    base: Any, place: Any, one: Any, n: Any, entries: Any, gain: Any, none: Any, variant: Any
-) -> Any:
-    """Move a vector of a row `n` idle steps forward; return its ``w``, ``s`` and ``x``.
+def _add_gradients(
+    users: Any, user: Any, user_one: Any, user_move: Any, user_regs: Any, items: Any, item: Any,
+    item_one: Any, item_move: Any, item_regs: Any, rates: Any, change: Any, none: Any, variant: Any,
+) -> Any:  # fmt: skip
+    """Make a vector of both rows current, add the gradient to ``s``, and store them."""
+    wu, su, xu = _current(users, user, user_one, user_move, none, variant)
+    wi, si, xi = _current(items, item, item_one, item_move, none, variant)
+    # s_u += -2 lr e / B w_i and s_i += -2 lr e / B w_u, both with the weights before the step
+    change = _add_gradient(
+        users, user, user_one, wi, wu, su, xu, user_regs, rates, change, variant
+    )  # fmt: skip
+    return _add_gradient(items, item, item_one, wu, wi, si, xi, item_regs, rates, change, variant)
 
-    `entries` are those of ``C^n``. All but s is stored. ``C^0`` is the identity, so a current row
-    does not change.
+
+@inlined
+def _current(base: Any, place: Any, one: Any, move: Any, none: Any, variant: Any) -> Any:
+    """Return ``w``, ``s`` and ``x`` of a vector of a row, moved some idle steps forward.
+
+    `move` holds the number of steps n, the entries of ``C^n``, and ``1 / (1 - a)``. ``C^0`` is the
+    identity, so a current row does not change.
     """
+    n, entries, gain = move
     w, s, x = _read(base, place, none, variant)
     s = replace(s, one, 0.0)  # the bits of the step are no velocity
     if variant.table_reg:
@@ -281,26 +294,23 @@ def _advance(
         x = replace(x, one, 1.0)
     else:  # a = 0: the first column of C^n is (1, 0)
         x, s = fma(entries[1], s, x), mul(entries[3], s)
-    if variant.nesterov:
-        # w = (x + s) / (1 - a) holds after a step; at n = 0, s may contain ratings of this batch
-        w = choose(n == 0, w, replace(mul(gain, add(x, s)), one, 1.0))
-        store(base, place + 2 * variant.width, x)
-    else:
-        w = x
-    store(base, place, w)
-    return w, s, x
+    if not variant.nesterov:
+        return x, s, x
+    # w = (x + s) / (1 - a) holds after a step; at n = 0, s may contain ratings of this batch
+    return choose(n == 0, w, replace(mul(gain, add(x, s)), one, 1.0)), s, x
 
 
 @inlined
 def _add_gradient(
-    base: Any, place: Any, one: Any, factor: Any, other: Any, w: Any, s: Any, x: Any,
-    slope: Any, change: Any, step: Any, scale: Any, regs: Any, variant: Any,
+    base: Any, place: Any, one: Any, other: Any, w: Any, s: Any, x: Any, regs: Any, rates: Any,
+    change: Any, variant: Any,
 ) -> Any:  # fmt: skip
-    """Add `factor` times the other side's weights to ``s``, and store it with the step.
+    """Add the error times the other side's weights to ``s``, and store the vector with the step.
 
     Return `change` plus, lane by lane, the change of the future penalty of the table (see
     `powers.py`), or the penalty of this rating.
     """
+    factor, scale, slope, step = rates
     # s += -2 lr e / B times the other side's weights
     moved = fma(factor, other, s)
     if variant.rating_reg:
@@ -313,8 +323,17 @@ def _add_gradient(
         m = mul(factor, replace(other, one, 0.0))
         # m (2 F[0, 1] x + F[1, 1] (s + (s + m)))
         change = fma(m, fma(slope[0], x, mul(slope[1], add(s, moved))), change)
-    store(base, place + variant.width, replace(moved, one, float_of_bits(step)))
+    _store(base, place, w, replace(moved, one, float_of_bits(step)), x, variant)
     return change
+
+
+@inlined
+def _store(base: Any, place: Any, w: Any, s: Any, x: Any, variant: Any) -> None:
+    """Store the vectors ``w``, ``s`` and ``x`` of a row; without Nesterov momentum x is w."""
+    store(base, place, w)
+    store(base, place + variant.width, s)
+    if variant.nesterov:
+        store(base, place + 2 * variant.width, x)
 
 
 @inlined
@@ -334,26 +353,9 @@ def _idle_steps(base: Any, place: Any, step: Any, powers: Any) -> Any:
 
 
 @inlined
-def _places(data: Any, at: Any, variant: Any) -> Any:
-    """Return the offsets of the user's and the item's row of record number `at`."""
-    user, item = load_int(data, 3 * at), load_int(data, 3 * at + 1)
-    # In int32, the offset would overflow: tables may have more than 2^31 values.
-    return np.intp(user) * variant.stride, np.intp(item) * variant.stride
-
-
-@inlined
-def _prefetch_rows(data: Any, at: Any, users: Any, items: Any, variant: Any) -> None:
-    """Prefetch the rows of a record."""
-    user, item = _places(data, at, variant)
-    for line in range(0, variant.stride, LINE):
-        prefetch(users, user + line)
-        prefetch(items, item + line)
-
-
-@inlined
 def _dot(data: Any, at: Any, users: Any, items: Any, none: Any, variant: Any) -> Any:
     """Return the prediction for a record, less ``mu``."""
-    user, item = _places(data, at, variant)
+    user, item = places(data, at, variant)
     products = none
     for i in range(0, variant.width, variant.lanes):
         w = load(users, user + i, none)

@@ -1,10 +1,11 @@
 """The rows that the SGD kernels work on: their layout, packing and unpacking.
 
 A row holds the state of one user or item in a contiguous, aligned stretch of float32 values. It
-consists of two or three planes of equal width:
+consists of up to three planes of equal width:
 
     w   the weights
-    s   the pending velocity (see `kernels.py`)
+    s   the pending velocity (see `kernels.py`), except with momentum 0 and no penalty on whole
+        tables (see `repeats.py`)
     x   with Nesterov momentum only, the weights less momentum times velocity
 
 The lanes of `w` are ``(1, b_u, p_u...)`` for a user and ``(b_i, 1, q_i...)`` for an item, so that
@@ -33,6 +34,7 @@ Records: TypeAlias = NDArray[np.void]
 RATING = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4")])
 USER_ONE = 0  # the lane of a user's row that is always one
 ITEM_ONE = 1  # the lane of an item's row that is always one
+NOWHERE = -1  # in place of a lane: the constant one is in another vector of the row
 
 _FACTORS = 2  # the lane of the first factor
 _UNROLLED = 32  # planes of up to this many lanes are kept in registers
@@ -75,6 +77,8 @@ class Variant(NamedTuple):
         Lanes processed at once; divides `width`.
     stride : int
         Lanes in a row.
+    velocity : bool
+        Whether rows have velocities.
     table_reg : bool
         Whether whole tables are penalized at every step.
     nesterov : bool
@@ -86,27 +90,38 @@ class Variant(NamedTuple):
     width: int
     lanes: int
     stride: int
+    velocity: bool
     table_reg: bool
     nesterov: bool
     rating_reg: bool
 
 
 def make_variant(
-    k: int, *, table_reg: bool = False, nesterov: bool = False, rating_reg: bool = False
+    k: int,
+    *,
+    momentum: bool = True,
+    table_reg: bool = False,
+    nesterov: bool = False,
+    rating_reg: bool = False,
 ) -> Variant:
     """Choose the layout of rows with `k` factors.
 
     A plane that fits 8, 16 or 32 lanes is one vector. A longer one consists of vectors of 16 lanes.
+    Without momentum, only a penalty on whole tables moves idle rows. Without either, rows have no
+    velocities, and Nesterov momentum makes no difference.
     """
     # A short plane is a single vector, so that the kernels keep the row in registers.
     used = k + _FACTORS
     lanes = next((n for n in (8, 16, 32) if used <= n <= _UNROLLED), LINE)
     # Padding lanes are zero in every row, so they add nothing to any product.
     width = -(-used // lanes) * lanes
-    return Variant(width, lanes, (2 + nesterov) * width, table_reg, nesterov, rating_reg)
+    velocity = momentum or table_reg
+    nesterov = nesterov and velocity
+    planes = 1 + velocity + nesterov
+    return Variant(width, lanes, planes * width, velocity, table_reg, nesterov, rating_reg)
 
 
-def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd) -> Floats:
+def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd, variant: Variant) -> Floats:
     """Lay out the tables of one side as rows with velocity zero.
 
     Parameters
@@ -116,19 +131,20 @@ def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd) -> Floats:
     one : int
         `USER_ONE` or `ITEM_ONE`.
     sgd : Sgd
+    variant : Variant
 
     Returns
     -------
-    float32 array, shape (n, 2 or 3, width)
+    float32 array, shape (n, 1 to 3, width)
     """
     count, k = factors.shape
-    variant = make_variant(k, nesterov=sgd.nesterov)
     rows = aligned((count, variant.stride // variant.width, variant.width))
     rows[:, 0, one] = 1.0
     rows[:, 0, _bias(one)] = biases
     rows[:, 0, _FACTORS : _FACTORS + k] = factors
-    rows[:, 1] = np.float32(-sgd.decay) * rows[:, 0]  # s = b v - a w with v = 0
-    rows[:, 1, one] = 0.0  # the bits of step zero
+    if variant.velocity:
+        rows[:, 1] = np.float32(-sgd.decay) * rows[:, 0]  # s = b v - a w with v = 0
+        rows[:, 1, one] = 0.0  # the bits of step zero
     rows[:, 2:] = rows[:, :1]  # x = w - b v with v = 0
     return rows
 
