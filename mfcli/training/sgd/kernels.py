@@ -30,8 +30,8 @@ hence ``w' = (x' + s') / (1 - a)``. With ``x = w`` and ``d = 1`` for plain momen
 
 A rating with error e in a batch of B adds ``-2 lr e / B`` times the other side's weights to s.
 
-With momentum 0 and no penalty on whole tables, idle rows do not move. Rows then have no velocity,
-and `repeats.py` has the kernel.
+With momentum 0 and no penalty on whole tables, idle rows do not move. Long rows then have no
+velocity, and `repeats.py` has the kernel.
 
 Penalty per rating
 ------------------

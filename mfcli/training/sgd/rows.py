@@ -4,8 +4,8 @@ A row holds the state of one user or item in a contiguous, aligned stretch of fl
 consists of up to three planes of equal width:
 
     w   the weights
-    s   the pending velocity (see `kernels.py`), except with momentum 0 and no penalty on whole
-        tables (see `repeats.py`)
+    s   the pending velocity (see `kernels.py`), except in long rows with momentum 0 and no
+        penalty on whole tables (see `repeats.py`)
     x   with Nesterov momentum only, the weights less momentum times velocity
 
 The lanes of `w` are ``(1, b_u, p_u...)`` for a user and ``(b_i, 1, q_i...)`` for an item, so that
@@ -37,6 +37,7 @@ ITEM_ONE = 1  # the lane of an item's row that is always one
 NOWHERE = -1  # in place of a lane: the constant one is in another vector of the row
 
 _FACTORS = 2  # the lane of the first factor
+_SHORT = 16  # rows with up to this many lanes have velocities even if these are zero
 _UNROLLED = 32  # planes of up to this many lanes are kept in registers
 
 
@@ -107,15 +108,16 @@ def make_variant(
     """Choose the layout of rows with `k` factors.
 
     A plane that fits 8, 16 or 32 lanes is one vector. A longer one consists of vectors of 16 lanes.
-    Without momentum, only a penalty on whole tables moves idle rows. Without either, rows have no
-    velocities, and Nesterov momentum makes no difference.
+    Without momentum, only a penalty on whole tables moves idle rows. Without either, long
+    rows have no velocities, and Nesterov momentum makes no difference.
     """
     # A short plane is a single vector, so that the kernels keep the row in registers.
     used = k + _FACTORS
     lanes = next((n for n in (8, 16, 32) if used <= n <= _UNROLLED), LINE)
     # Padding lanes are zero in every row, so they add nothing to any product.
     width = -(-used // lanes) * lanes
-    velocity = momentum or table_reg
+    # To find the repeated rows of a batch costs more than to move the velocities of short rows.
+    velocity = momentum or table_reg or used <= _SHORT
     nesterov = nesterov and velocity
     planes = 1 + velocity + nesterov
     return Variant(width, lanes, planes * width, velocity, table_reg, nesterov, rating_reg)
