@@ -35,7 +35,7 @@ from mfcli.data import Ratings, Scale
 from mfcli.splits import read_split
 
 HERE = Path(__file__).parent
-CHOICES = (4, 8, 16, 32)
+CHOICES = (7, 15, 31, 63)
 FOLDS = range(1, 6)
 
 MYMEDIALITE = "MyMediaLite's example experiments, mymedialite.net"

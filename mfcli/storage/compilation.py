@@ -11,6 +11,7 @@ import functools
 import hashlib
 import inspect
 import linecache
+import threading
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -25,6 +26,9 @@ from mfcli.storage.code_cache import CodeCache
 def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) -> types.Array:
     """Return the type of a contiguous array; arguments that are only read may be read-only."""
     return types.Array(dtype, dimensions, "C", readonly=readonly)
+
+
+_compiling = threading.Lock()
 
 
 def kernel(*arguments: types.Type) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -65,7 +69,9 @@ def compiled(function: Callable[..., None], *arguments: types.Type) -> Callable[
     dispatcher: Any = numba.njit(nogil=True)(function)
     # What `njit(cache=True)` does, with another cache.
     dispatcher._cache = CodeCache(function, sources_digest(function))
-    dispatcher.compile(types.void(*arguments))
+    # Of several threads that need a kernel at the same time, one compiles it; the others load it.
+    with _compiling:
+        dispatcher.compile(types.void(*arguments))
     dispatcher.disable_compile()  # other types are mistakes, not new variants
     made: Callable[..., None] = dispatcher
     return made
