@@ -16,6 +16,7 @@ _LEAST_BATCHES = 32  # per block, on average
 
 _GIBBS_KEPT = 6  # rows in each chain for each user and item: the sample, effects and their sums
 _GIBBS_USED = 3  # rows while a chain is drawn: effects in another basis, and packed rows
+_GIBBS_SQUARES = 10  # matrices of products of all factors
 _GIBBS_MODELS = 4  # models, of k factors, while one is made from the mean
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
 
@@ -133,7 +134,9 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
         chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
         used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
         tables = n_rows * (config.ensemble * chain + used) * 4
-        return {"records": records, "shuffle": 0, "tables": tables}
+        # Each thread sums products of rows, in float64 as well.
+        squares = _GIBBS_SQUARES * mean**2 * 8
+        return {"records": records, "shuffle": 0, "tables": tables + squares}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
