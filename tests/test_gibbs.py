@@ -226,6 +226,24 @@ def test_few_ratings_do_not_diverge(seed: int) -> None:
     assert fitted.losses["val_mse"] < 1
 
 
+def test_ratings_without_noise_do_not_diverge() -> None:
+    """The precision of the noise would grow until rounding errors decide."""
+    rng = np.random.default_rng(0)
+    user, item = np.divmod(rng.permutation(300 * 300), 300)
+    rating = np.round(rng.normal(size=300))[user]  # each user gives one rating to all items
+    parts = ("train", slice(80_000)), ("test", slice(80_000, None))
+    split = assembled(
+        {
+            name: make_ratings(user[part], item[part], rating[part], users=300, items=300)
+            for name, part in parts
+        },
+        make_ratings(user, item, rating, users=300, items=300).scale(),
+        {},
+    )
+    config = Config(optimizer="gibbs", k=15, epochs=20, prior="implicit", noise="user")
+    assert fit(split, config).losses["val_mse"] < 1e-4
+
+
 def test_gibbs_has_one_engine() -> None:
     with pytest.raises(ConfigError, match=r"engine must be fast or auto .*'gibbs', got 'keras'"):
         Config(optimizer="gibbs", engine="keras")

@@ -122,6 +122,42 @@ def test_rows_are_drawn_by_the_formula(k: int) -> None:
         assert squares[u] == pytest.approx(errors.sum(), rel=1e-4, abs=1e-4)
 
 
+def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[Any, float, Any]:
+    """Draw the row of a single user; return it, its squared errors, and the rows it has rated."""
+    m, d = theirs.shape
+    width, other = lanes_of(d), np.arange(m, dtype=np.int32)
+    side = sorted_by_row(np.zeros(m, np.int32), other, rating.astype(np.float32), 1)
+    z, whole = theirs.copy(), np.eye(width)
+    z[:, 0] = 1
+    whole[:d, :d] = precision
+    others = np.pad(z, ((0, 0), (0, width - d))), theirs[:, 0]
+    none = np.zeros(width), np.zeros((1, width))
+    given = [as_aligned(array) for array in (*others, np.full(1, alpha), whole, *none)]
+    rows, squares = aligned((1, width)), np.zeros(1)
+    draw_rows(width)(0, 1, d, *side, *given, KEY, TURN, rows, squares)
+    return rows[0, :d], float(squares[0]), z
+
+
+def test_squared_errors_that_almost_vanish_are_exact() -> None:
+    rng = np.random.default_rng(0)
+    theirs = np.pad(rng.normal(size=(3000, 7)), ((0, 0), (1, 0)))
+    rating = 50 + theirs @ rng.normal(size=8) + 1e-3 * rng.normal(size=3000)
+    row, squares, z = small_draw(theirs, rating, np.eye(8), 1e6)
+    errors = rating - z @ row
+    assert squares == pytest.approx(float((errors**2).sum()), rel=0.02)
+
+
+def test_rows_are_finite_if_their_precision_is_singular_up_to_rounding() -> None:
+    rng = np.random.default_rng(1)
+    theirs = np.zeros((400, 33))
+    theirs[:, 1:] = rng.normal(size=(400, 2)) @ rng.normal(size=(2, 32))  # of rank 2
+    for seed in range(20):
+        rating = np.random.default_rng(seed).normal(size=400)
+        row, squares, _ = small_draw(theirs, rating, np.eye(33), 1e9)
+        assert np.isfinite(row).all()
+        assert squares > 0
+
+
 @pytest.mark.parametrize("lanes", [8, 16])
 def test_effects_are_drawn_by_the_formula(lanes: int) -> None:
     """The formula is computed one effect after another."""

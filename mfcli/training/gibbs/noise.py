@@ -23,6 +23,7 @@ _PRIOR = 1.0  # twice the shape and twice the rate of the prior of the precision
 _GRID = np.geomspace(1.0, 1000.0, 61)  # degrees of freedom to draw from, equally likely a priori
 _LOG_GAMMAS = np.array([math.lgamma(half) for half in _GRID / 2])
 _FREEDOM = 10.0  # initial degrees of freedom
+_MOST = 1e4  # above the precision of real ratings, and safe in float32
 _DOUBLES = array_type(types.float64, 1)
 _ATTEMPTS = 16  # bits of a counter for the attempts of a row; a few suffice
 
@@ -82,8 +83,11 @@ class UserNoise:
 
     @property
     def precisions(self) -> Doubles:
-        """The precision a w_u of the ratings of each user, float64 of shape (n_users,)."""
-        return self.precision * self.weights
+        """The precision a w_u of the ratings of each user, float64 of shape (n_users,).
+
+        It is limited: rounding errors would make rows infinite if there were no noise at all.
+        """
+        return np.minimum(self.precision * self.weights, _MOST)
 
     def state(self) -> State:
         """Return all arrays that are drawn, by name; not copied."""

@@ -28,6 +28,9 @@ The squared errors of the new row x need no second pass over its ratings. With t
 
     sum_i c_i (t_i - x . z_i)^2 = sum_i c_i t_i^2 - 2 x . g + x^T G x
     x^T G x = x^T P x - x^T L x / a_u = |U x|^2 - x^T L x / a_u,   where  U x = U^-T h + e
+
+If the result is small beside the terms, rounding errors are large beside the result, which may even
+be negative. Then the squared errors are summed one by one.
 """
 
 from __future__ import annotations
@@ -63,6 +66,8 @@ _AHEAD = 16  # ratings between the prefetch of a row and its use
 _DRAWN = 16  # rows whose variates are drawn at once
 _STRIP = 4  # rows of a tile that are summed at once; two vectors of eight lanes each
 _HALF = LINE // 2
+_PIVOT = np.float32(2.0**-18)  # of a diagonal element: smaller pivots are rounding errors
+_CANCELED = 1e-3  # a sum that is smaller than this fraction of its terms is not exact enough
 
 _INT = types.intp
 _STARTS = array_type(types.int64, 1)
@@ -135,9 +140,15 @@ def _make_draw_rows(width: int) -> Callable[..., None]:
                 place = (n // counters * _DRAWN + ahead) * counters + n % counters
                 scratch[solved + n] += deviation * e[place]
             _solve(row, rows, scratch, width, columns, shift, known, roots, solved)
-            squares[row] += _square_terms(
+            terms, magnitude = _square_terms(
                 row, variance, precision, rows, scratch, width, shift, gradient
             )
+            magnitude += squares[row]
+            squares[row] += terms
+            if squares[row] < _CANCELED * magnitude:
+                squares[row] = _squared_errors(
+                    row, start, stop, others, ratings, z, offsets, rows, width
+                )
 
     return kernel
 
@@ -223,9 +234,13 @@ def _factor(scratch: Any, width: Any, columns: Any, shift: Any, roots: Any, solv
 
     With D the squares of the diagonal of U, ``U = D^1/2 V``. The 16 x 16 tiles on the diagonal of V
     are kept by columns, because `_solve` needs them so. Roots are those of ``D^-1``.
+
+    If the noise is tiny, P can be singular up to rounding: its pivots are kept above zero.
     """
     base = pointer(scratch)
     like = zeros(LINE)
+    for f in range(width):
+        scratch[roots + f] = _PIVOT * scratch[f * width + f]  # until the root is known
     for i in range(0, width, LINE):
         # Subtract the products of the rows above.
         if i:
@@ -237,7 +252,8 @@ def _factor(scratch: Any, width: Any, columns: Any, shift: Any, roots: Any, solv
                     )  # fmt: skip
         # Eliminate without square roots: they would add to the time from one pivot to the next.
         for f in range(i, i + LINE):
-            inverse = np.float32(1.0) / scratch[f * width + f]
+            pivot = max(scratch[f * width + f], scratch[roots + f])
+            inverse = np.float32(1.0) / pivot
             scratch[roots + f] = inverse
             for g in range(f + 1, i + LINE):  # subtract row f times V_fg
                 share = scratch[f * width + g] * inverse
@@ -295,16 +311,38 @@ def _square_terms(
     row: Any, variance: Any, precision: Any, rows: Any, scratch: Any, width: Any, shift: Any,
     gradient: Any,
 ) -> Any:  # fmt: skip
-    """Return ``x^T G x - 2 x . g``; `_solve` has left ``U x`` in the place of h."""
+    """Return ``x^T G x - 2 x . g`` and ``|U x|^2``; `_solve` has left ``U x`` in place of h."""
     base, prior, mine = pointer(scratch), pointer(precision), pointer(rows)
-    whole, slope = zeros(LINE), zeros(LINE)
+    whole, slope, size = zeros(LINE), zeros(LINE), zeros(LINE)
     for j in range(0, width, LINE):
         x, moved = load(mine, row * width + j, whole), load(base, shift + j, whole)
         shared = zeros(LINE)  # L x
         for f in range(width):
             shared = fma(rows[row, f], load(prior, f * width + j, whole), shared)
         # |U x|^2 - x^T L x / a
+        size = fma(moved, moved, size)
         whole = fma(moved, moved, whole)
         whole = fma(mul(-variance, x), shared, whole)
         slope = fma(x, load(base, gradient + j, whole), slope)
-    return np.float64(total(whole)) - 2.0 * np.float64(total(slope))
+    terms = np.float64(total(whole)) - 2.0 * np.float64(total(slope))
+    return terms, np.float64(total(size))
+
+
+@inlined
+def _squared_errors(
+    row: Any, start: Any, stop: Any, others: Any, ratings: Any, z: Any, offsets: Any, rows: Any,
+    width: Any,
+) -> Any:  # fmt: skip
+    """Return the sum of ``c (t - x . z)^2``."""
+    source, mine = pointer(z), pointer(rows)
+    like = zeros(LINE)
+    squares = 0.0
+    for n in range(start, stop):
+        other = np.intp(others[n])
+        products = zeros(LINE)
+        for j in range(0, width, LINE):
+            some = load(source, other * width + j, like)
+            products = fma(some, load(mine, row * width + j, like), products)
+        error = ratings[n] * z[other, 0] - offsets[other] - total(products)
+        squares += np.float64(error) * np.float64(error)
+    return squares
