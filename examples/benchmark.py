@@ -1,254 +1,123 @@
-"""Measure the speed of mfcli beside Keras and LIBMF in one run on one machine.
+"""Measure the speed of mfcli beside an earlier version and other programs, on one machine.
 
     python examples/make_ratings.py ratings.csv
-    mfcli split ratings.csv
-    pip install libmf                                    # optional
-    python examples/benchmark.py --data ratings.csv --out benchmark.json
+    python examples/benchmark.py --data ratings.csv
+    python examples/benchmark.py --data ratings.csv --previous ../older --libmf-binary ./mf-train
+    pip install libmf implicit cmfrec myfm
+    python examples/benchmark.py --data ratings.csv --peers --keras
+    python examples/benchmark.py --split split --only gibbs --k 15 --rounds 1
 
-Machines differ and are noisy, so compare ratios rather than seconds. CPU times are per rating and
-thread. Keras is timed over a few hundred steps of `Model.fit` and scaled to an epoch.
+Machines differ and are noisy, so read the ratios: what is compared runs alternately, and numbers
+are medians. The modules in `examples/benchmarks/` say what is measured.
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
-import importlib.util
+import enum
 import json
-import os
-import platform
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
+from benchmarks import (
+    commands,
+    descent,
+    gibbs,
+    keras_steps,
+    libmf,
+    machine,
+    peer_programs,
+    recommended,
+    roofline,
+)
+from benchmarks.records import Found
+from benchmarks.run_setup import Setup
+from benchmarks.tables import show
+from benchmarks.versions import current, previous_version
 
-from mfcli.config import Config
-from mfcli.model import Model
-from mfcli.splits import Split, read_split
-from mfcli.training import Plan, make_plan
-from mfcli.training.loop import start
-from mfcli.training.sgd.blocks import Blocks, make_blocks
-from mfcli.training.sgd.engine import FastEngine
-from mfcli.training.sgd.rows import RATING
+from mfcli.splits import read_split
 
-Row = tuple[str, float, str]
-EPOCHS = 7  # per measurement, of which the median is reported
+PARTS = {
+    "machine": machine.records,
+    "descent": descent.records,
+    "libmf": libmf.records,
+    "gibbs": gibbs.records,
+    "roofline": roofline.records,
+    "commands": commands.records,
+    "init": recommended.records,
+    "peers": peer_programs.records,
+    "keras": keras_steps.records,
+}
+Part = enum.Enum("Part", {name: name for name in PARTS})  # type: ignore[misc]  # mypy wants literals
 
 
 def main(
-    split: Annotated[Path, typer.Option(help="Split to train on.")] = Path("split"),
-    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("benchmark.json"),
-    k: Annotated[int, typer.Option(help="Factors.")] = Config.k,
-    steps: Annotated[int, typer.Option(help="Steps of Keras to time; 0 for none.")] = 300,
-    libmf: Annotated[bool, typer.Option(help="Measure LIBMF if it is installed.")] = True,
     data: Annotated[
-        Path | None, typer.Option(help="CSV file for timing `mfcli split` and pandas.")
+        Path | None, typer.Option(help="Ratings (CSV), the rows of a user next to each other.")
     ] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="Split of these ratings. [default: make one]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("benchmark.json"),
+    only: Annotated[
+        list[Part] | None,
+        typer.Option(help="Run only this part; repeatable. [default: all but peers and keras]"),
+    ] = None,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(help="Factors; repeatable. [default: 10 30 62 126; Gibbs: 15 31 63 127]"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
+    previous: Annotated[
+        Path | None, typer.Option(help="Checkout or interpreter of a version to compare with.")
+    ] = None,
+    libmf_binary: Annotated[
+        Path | None, typer.Option(help="An mf-train that was compiled from LIBMF's source.")
+    ] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also measure implicit, cmfrec and myFM.")
+    ] = False,
+    keras: Annotated[bool, typer.Option("--keras", help="Also measure Keras.")] = False,
 ) -> None:
-    """Measure the speed of mfcli beside Keras and LIBMF."""
-    parts, config = read_split(split), Config(k=k)
-    plan = make_plan(parts.train, config)
-    blocks = make_blocks(parts.train, plan.groups, config.batch_size)
-    model = start(parts, config)
-    rows = mfcli_rows(parts, model, blocks)
-    epoch = {threads: value(rows, epoch_name(threads)) for threads in (1, 2)}
-    rows += train_rows(split, config)
-    if data:
-        rows += split_rows(data)
-    if libmf and importlib.util.find_spec("libmf"):
-        rows += libmf_rows(parts, config, epoch)
-    if steps:
-        rows += keras_rows(parts, model, config, steps, epoch[2])
-    show(rows, parts, plan)
-    out.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
-
-
-def epoch_name(threads: int) -> str:
-    return f"epoch, {threads} thread{'s' * (threads > 1)}"
-
-
-def value(rows: list[Row], name: str) -> float:
-    return next(number for row, number, _ in rows if row == name)
-
-
-def timed(task: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    begin = clock()
-    task()
-    return clock() - begin
-
-
-def median(task: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    return statistics.median(timed(task, clock) for _ in range(EPOCHS))
-
-
-def mfcli_rows(parts: Split, model: Model, blocks: Blocks) -> list[Row]:
-    """Time epochs, validation, shuffle and kernel of the fast engine."""
-    rows: list[Row] = []
-    ratings = blocks.ratings
-    seconds, cpu = {}, {}
-    for threads in (1, 2):
-        engine = FastEngine(model, blocks, parts.test, threads)
-
-        def epoch(engine: FastEngine = engine) -> None:
-            engine.run_epoch(1, lambda done, total: None)
-
-        epoch()
-        seconds[threads] = median(epoch)
-        cpu[threads] = median(epoch, time.process_time) / ratings
-        rows.append((epoch_name(threads), seconds[threads], "s"))
-    rows.append(("scaling from 1 to 2 threads", seconds[1] / seconds[2], "times"))
-    validation = median(engine.validate)
-    rows.append(("validation, 2 threads", validation, "s"))
-    rows.append(("validation, share of the epoch", validation / seconds[2], ""))
-    shuffle = shuffle_seconds(blocks) / ratings
-    rows.append(("CPU a rating, epoch with shuffle, 1 thread", cpu[1] * 1e9, "ns"))
-    rows.append(("CPU a rating, epoch with shuffle, 2 threads", cpu[2] * 1e9, "ns"))
-    rows.append(("CPU a rating, shuffle alone", shuffle * 1e9, "ns"))
-    rows.append(("CPU a rating, epoch less shuffle, 1 thread", (cpu[1] - shuffle) * 1e9, "ns"))
-    return rows
-
-
-def shuffle_seconds(blocks: Blocks) -> float:
-    buffer = np.empty(blocks.longest, RATING)
-
-    def shuffle() -> None:
-        for block in blocks.blocks:
-            block.shuffle(buffer, 0, 1)
-
-    return median(shuffle, time.process_time)
-
-
-def process(*args: str) -> tuple[float, float]:
-    """Run a command three times; return its shortest time in seconds and its peak memory in GB."""
-    runs = []
-    for _ in range(3):
-        begin = time.perf_counter()
-        child = subprocess.Popen(args, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise subprocess.CalledProcessError(child.returncode, args)
-        runs.append((time.perf_counter() - begin, usage.ru_maxrss * 1024 / 1e9))
-    return min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
-
-
-def train_rows(split: Path, config: Config) -> list[Row]:
-    """Measure time and memory of `mfcli train` as a whole process."""
+    """Measure the speed of mfcli beside an earlier version and other programs."""
+    if not data and not split:
+        raise typer.BadParameter("give --data or --split")
+    names = chosen_parts(only, {"peers": peers, "keras": keras}, has_data=bool(data))
+    versions = [current(), *([previous_version(previous)] if previous else [])]
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--quiet", "--k", str(config.k), "--split", str(split), "--out", folder]
-        seconds, peak = process(sys.executable, "-m", "mfcli", "train", *options)
-        history = json.loads((Path(folder) / "history.json").read_text())
-    return [
-        ("mfcli train, 15 epochs, whole process", seconds, "s"),
-        ("of which outside epochs and validation", seconds - sum(history["seconds"]), "s"),
-        ("mfcli train, peak memory", peak, "GB"),
-    ]
+        setup = Setup(
+            versions, Path(folder), data and data.absolute(), split and split.absolute(), k or (),
+            rounds, libmf_binary and libmf_binary.absolute(),
+        )  # fmt: skip
+        run(names, setup, out)
 
 
-def split_rows(data: Path) -> list[Row]:
-    """Measure `mfcli split` as a whole process, and pandas as it reads the same file."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--quiet", "--split", f"{folder}/split"]
-        seconds, peak = process(sys.executable, "-m", "mfcli", "split", str(data), *options)
-    read = f"import pandas; pandas.read_csv({str(data)!r})"
-    pandas_seconds, pandas_peak = process(sys.executable, "-c", read)
-    return [
-        ("mfcli split, whole process", seconds, "s"),
-        ("mfcli split, peak memory", peak, "GB"),
-        ("pandas.read_csv of the same file, whole process", pandas_seconds, "s"),
-        ("pandas.read_csv, peak memory", pandas_peak, "GB"),
-        ("mfcli split, times pandas.read_csv", seconds / pandas_seconds, "times"),
-    ]
+def chosen_parts(
+    only: Sequence[Part] | None, extra: dict[str, bool], *, has_data: bool
+) -> list[str]:
+    """Return the parts to run, in their order."""
+    if only:
+        names = {part.name for part in only}
+        if missing := names & {"commands", "init"} and not has_data:
+            raise typer.BadParameter(f"{', '.join(sorted(missing))} needs --data")
+    else:
+        names = PARTS.keys() - extra.keys() - (set() if has_data else {"commands", "init"})
+    names |= {name for name, wanted in extra.items() if wanted}
+    return [name for name in PARTS if name in names]
 
 
-def libmf_rows(parts: Split, config: Config, epoch: dict[int, float]) -> list[Row]:
-    """Time LIBMF by the difference between 1 and 16 iterations; its PyPI package sets the build."""
-    rows: list[Row] = []
-    train = parts.train
-    ratings = np.stack([train.user, train.item, train.rating], axis=1).astype(np.float32)
-    for threads in (1, 2):
-        seconds = {n: timed(partial(fit_libmf, ratings, config.k, threads, n)) for n in (1, 16)}
-        each = (seconds[16] - seconds[1]) / 15
-        rows.append((f"LIBMF {epoch_name(threads)}", each, "s"))
-        rows.append((f"LIBMF, times mfcli's {epoch_name(threads)}", each / epoch[threads], "times"))
-    return rows
-
-
-def fit_libmf(ratings: np.ndarray, k: int, threads: int, iterations: int) -> Any:
-    """Train with LIBMF in this process, without its messages on stdout."""
-    with contextlib.redirect_stdout(None):
-        from libmf import mf
-
-    engine = mf.MF(k=k, nr_threads=threads, nr_iters=iterations, nr_bins=20, quiet=True)
-    engine.fit(ratings)
-    return engine
-
-
-def keras_rows(parts: Split, model: Model, config: Config, steps: int, epoch: float) -> list[Row]:
-    """Time steps of `fit` in Keras after a warm-up, and scale them to an epoch."""
-    from mfcli.training.keras import build, optimizer
-
-    network = build(model)
-    network.compile(optimizer=optimizer(config), loss="mse")
-    order = np.random.default_rng(0).permutation(len(parts.train))[: steps * config.batch_size]
-    some = parts.train.take(order)
-
-    def fit(count: int) -> None:
-        rows = slice(0, count * config.batch_size)
-        network.fit(
-            [some.user[rows], some.item[rows]],
-            some.rating[rows],
-            batch_size=config.batch_size,
-            shuffle=False,
-            verbose=0,
-        )
-
-    fit(20)
-    step = timed(lambda: fit(steps)) / steps
-    whole = step * -(-len(parts.train) // config.batch_size)
-    return [
-        ("Keras, a step of fit", step * 1e3, "ms"),
-        ("Keras, epoch (scaled)", whole, "s"),
-        ("Keras, times mfcli's epoch, 2 threads", whole / epoch, "times"),
-    ]
-
-
-def machine() -> dict[str, Any]:
-    names = ("mfcli", "numba", "numpy", "keras", "tensorflow")
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in names},
-    }
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "")
-
-
-def show(rows: list[Row], parts: Split, plan: Plan) -> None:
-    title = f"{len(parts.train):,} training ratings; {plan.reason}; {processor()}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("measure")
-    table.add_column("", justify="right")
-    for name, number, unit in rows:
-        table.add_row(name, f"{number:,.4g} {unit}")
-    Console(width=100).print(table)
+def run(names: Sequence[str], setup: Setup, out: Path) -> None:
+    """Run parts; after each of them, print its table and write everything so far."""
+    train = read_split(setup.split).train
+    print(f"{len(train):,} training ratings; {machine.processor()}; {setup.rounds} rounds")
+    found: Found = {}
+    for name in names:
+        found[name] = PARTS[name](setup, found)
+        show(name, found[name])
+        result = {"machine": machine.description(), "ratings": len(train), "parts": found}
+        out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

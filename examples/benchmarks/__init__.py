@@ -1,0 +1,1 @@
+"""Measurements of `examples/benchmark.py`, one idea in each module."""

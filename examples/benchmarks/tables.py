@@ -1,0 +1,150 @@
+"""The tables that show records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.records import Record
+
+_WIDTH = 120
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Of the value in a record; an empty cell where a record has none.
+    heading : str
+    form : str
+        Format of the value.
+    """
+
+    name: str
+    heading: str
+    form: str = ""
+
+
+_SECONDS = Column("seconds", "seconds", ".3g")
+_VERSIONS = (
+    Column("previous", "previous version, s", ".3g"),
+    Column("faster", "times faster", ".2f"),
+)
+
+TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "machine": (
+        "The most that this machine does (float32)",
+        (
+            Column("measure", ""),
+            Column("one", "1 thread", ".3g"),
+            Column("two", "2 threads", ".3g"),
+            Column("unit", ""),
+        ),
+    ),
+    "descent": (
+        "Gradient descent: an epoch",
+        (
+            Column("k", "k"),
+            Column("momentum", "momentum", "g"),
+            Column("threads", "threads"),
+            _SECONDS,
+            *_VERSIONS,
+            Column("share", "of the time with momentum", ".2f"),
+            Column("cpu", "CPU per rating, ns", ".3g"),
+            Column("shuffle", "of which shuffle, ns", ".3g"),
+            Column("validation", "validation, s", ".3g"),
+        ),
+    ),
+    "libmf": (
+        "LIBMF: an iteration, 2 threads",
+        (
+            Column("k", "k"),
+            Column("libmf_k", "k of LIBMF"),
+            Column("native", "compiled from source, s", ".3g"),
+            Column("native_times", "times mfcli's epoch", ".2f"),
+            Column("native_times_plain", "times that of momentum 0", ".2f"),
+            Column("package", "PyPI package, s", ".3g"),
+            Column("package_times", "times mfcli's epoch", ".2f"),
+        ),
+    ),
+    "gibbs": (
+        "Gibbs sampling with the settings of mfcli init: an epoch, 2 threads",
+        (
+            Column("k", "k"),
+            _SECONDS,
+            *_VERSIONS,
+            Column("per_k", "seconds per k", ".3g"),
+            Column("gram", "Gram matrices alone, s", ".3g"),
+            Column("gram_share", "of the epoch", ".0%"),
+            Column("validation", "validation, s", ".3g"),
+        ),
+    ),
+    "roofline": (
+        "Bounds: operations and bytes per rating, and the seconds of an epoch of 2 threads",
+        (
+            Column("work", ""),
+            Column("k", "k"),
+            Column("operations", "operations", ",.0f"),
+            Column("moved", "bytes", ",.0f"),
+            Column("arithmetic", "for the arithmetic", ".3g"),
+            Column("cache", "if all is in the cache", ".3g"),
+            Column("memory", "if all is in memory", ".3g"),
+            Column("seconds", "measured", ".3g"),
+            Column("distance", "times the bound", ".2f"),
+        ),
+    ),
+    "commands": (
+        "Commands: whole processes",
+        (
+            Column("command", "mfcli"),
+            _SECONDS,
+            *_VERSIONS,
+            Column("peak", "peak memory, GB", ".2f"),
+            Column("previous_peak", "previous version, GB", ".2f"),
+        ),
+    ),
+    "keras": (
+        "Keras: steps of fit, scaled to an epoch",
+        (
+            Column("k", "k"),
+            Column("steps", "steps"),
+            Column("step", "a step, ms", ".3g"),
+            Column("seconds", "epoch, s", ".3g"),
+            Column("times", "times mfcli's epoch", ",.0f"),
+        ),
+    ),
+    "peers": (
+        "Other programs: an iteration, 2 threads",
+        (
+            Column("program", ""),
+            Column("k", "k"),
+            _SECONDS,
+            Column("times_gibbs", "times mfcli's Gibbs epoch", ".2f"),
+            Column("times_descent", "times mfcli's descent epoch", ".1f"),
+            Column("note", ""),
+        ),
+    ),
+}
+TABLES["init"] = ("Recommended settings: whole processes", TABLES["commands"][1])
+
+
+def show(part: str, records: Sequence[Record]) -> None:
+    """Print the table of a part, without columns that have no values."""
+    title, columns = TABLES[part]
+    used = [one for one in columns if any(record.get(one.name) is not None for record in records)]
+    table = Table(title=title, title_justify="left")
+    for column in used:
+        numeric = bool(column.form) or column.name in ("k", "threads")
+        table.add_column(column.heading, justify="right" if numeric else "left")
+    for record in records:
+        table.add_row(*(_cell(record.get(column.name), column.form) for column in used))
+    Console(width=_WIDTH).print(table)
+
+
+def _cell(value: object, form: str) -> str:
+    return "" if value is None else format(value, form)
