@@ -56,7 +56,7 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
     """
     try:
         from benchmarks.kernels import gram_matrices
-        from mfcli.training.aligned import aligned, lanes_of
+        from mfcli.aligned import aligned, lanes_of
     except ImportError:
         return None
     from mfcli.training.gibbs.sides import sort_ratings

@@ -12,9 +12,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from mfcli.training.aligned import LINE
+from mfcli.aligned import LINE
 from mfcli.training.gibbs.row_draws import _BUFFER, _add_ratings
-from mfcli.training.vectors import add, fma, load, pointer, store, total, zeros
+from mfcli.vectors import add, fma, load, pointer, store, total, zeros
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import statistics
 import subprocess
 import sys
@@ -18,25 +19,29 @@ from benchmarks.descent import FACTORS
 from benchmarks.records import THREADS, Found, Record, epoch_of_descent, ratio
 from benchmarks.run_setup import Setup
 from benchmarks.timing import Samples, between
-from benchmarks.workers import Missing, measured
+from benchmarks.workers import measured
 from mfcli.data import Ratings
 from mfcli.splits import read_split
 
 _NATIVE = (1, 16)  # iterations, whose difference is timed
 _PACKAGE = (1, 6)  # fewer, because it is slow
-_BINS = 20
+_BINS = 20  # as mf-train has by default
 _VECTOR = 16
 
 
 def records(setup: Setup, found: Found) -> list[Record]:
-    """Measure the package once, if it is installed, and the program in every round."""
+    """Measure the package once and the program in every round, whichever there is."""
+    has_package = bool(importlib.util.find_spec("libmf"))
     if setup.libmf_binary:
         _write(read_split(setup.split).train, setup.folder / "train.txt")
-    return [_record(setup, found, k) for k in setup.ks or FACTORS]
+    elif not has_package:
+        return []
+    return [_record(setup, found, k, has_package) for k in setup.ks or FACTORS]
 
 
-def _record(setup: Setup, found: Found, k: int) -> Record:
-    package, native = _package(setup, factors(k)), _native(setup, factors(k))
+def _record(setup: Setup, found: Found, k: int, has_package: bool) -> Record:
+    native = _native(setup, factors(k)) if setup.libmf_binary else None
+    package = _package(setup, factors(k)) if has_package else None
     epoch, plain = (epoch_of_descent(found, k, momentum=momentum) for momentum in (True, False))
     return {
         "k": k,
@@ -80,22 +85,16 @@ def _write(train: Ratings, path: Path) -> None:
     pyarrow.csv.write_csv(table, path, options)
 
 
-def _package(setup: Setup, k: int) -> float | None:
-    """Return the seconds of an iteration of the PyPI package, if it is installed."""
+def _package(setup: Setup, k: int) -> float:
+    """Return the seconds of an iteration of the PyPI package."""
     case = {"split": str(setup.split), "k": k, "threads": THREADS}
-    try:
-        return measured("libmf.iterations", setup.versions[:1], 1, **case)["mfcli"]["seconds"]
-    except Missing as error:
-        print(f"note: {error}", file=sys.stderr)
-        return None
+    return measured("libmf.iterations", setup.versions[:1], 1, **case)["mfcli"]["seconds"]
 
 
-def _native(setup: Setup, k: int) -> float | None:
-    """Return the seconds of an iteration of the program, if there is one."""
-    if not setup.libmf_binary:
-        return None
+def _native(setup: Setup, k: int) -> float:
+    """Return the seconds of an iteration of the program."""
     print(f"{setup.libmf_binary}: k {k}", file=sys.stderr)
-    program = [setup.libmf_binary, "-k", k, "-s", THREADS, "-n", _BINS, "--quiet"]
+    program = [setup.libmf_binary, "-k", k, "-s", THREADS, "--quiet"]
 
     def fit(count: int) -> None:
         words = map(str, [*program, "-t", count, "train.txt", "libmf.model"])

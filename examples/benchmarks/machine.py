@@ -18,8 +18,14 @@ from mfcli.storage import each
 _VECTORS = 12  # of the kernel for multiply-adds, 10 of which are sums
 _TURNS = 10_000_000
 _REPETITIONS = 5  # of which the fastest counts
-_CACHE, _MEMORY = 1 << 19, 1 << 26  # float32 values that a thread reads: 2 MB and 256 MB
+_CACHE, _MEMORY = 1 << 16, 1 << 26  # float32 values of a thread: 256 KB and 256 MB
 _READ = 4  # times the larger array
+
+PEAKS = (
+    ("multiply-adds", "multiply-adds in registers", "GFLOP/s"),
+    ("cache", "reads, 256 KB per thread (second-level cache)", "GB/s"),
+    ("memory", "reads, 256 MB per thread (memory)", "GB/s"),
+)
 
 
 def description() -> dict[str, Any]:
@@ -45,10 +51,9 @@ def records(setup: Setup, found: Found) -> list[Record]:
     """Measure the peaks with one thread and with two."""
     version = setup.versions[:1]
     one, two = (measured("machine.peaks", version, 1, threads=n)["mfcli"] for n in (1, THREADS))
-    units = {"multiply-adds": "GFLOP/s", "cache": "GB/s", "memory": "GB/s"}
     return [
-        {"measure": name, "unit": unit, "one": one[name], "two": two[name]}
-        for name, unit in units.items()
+        {"measure": text, "one": one[name], "two": two[name], "unit": unit, "peak": name}
+        for name, text, unit in PEAKS
     ]
 
 
@@ -64,7 +69,7 @@ def peaks(threads: int) -> Iterator[Samples]:
 
 def _multiply_adds(lanes: int, threads: int) -> float:
     from benchmarks.kernels import multiply_adds
-    from mfcli.training.aligned import aligned
+    from mfcli.aligned import aligned
 
     values = [aligned((_VECTORS * lanes,)) for _ in range(threads)]
     for number, array in enumerate(values):
@@ -78,7 +83,7 @@ def _multiply_adds(lanes: int, threads: int) -> float:
 
 def _reads(size: int, turns: int, threads: int) -> float:
     from benchmarks.kernels import reads
-    from mfcli.training.aligned import aligned
+    from mfcli.aligned import aligned
 
     values = [aligned((size,)) for _ in range(threads)]
     for array in values:

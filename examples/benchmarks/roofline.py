@@ -1,9 +1,9 @@
 """What an epoch computes and moves for each rating, and how fast this machine could do it.
 
 Only the work of the algorithm counts: multiplications and additions of values that matter, and rows
-and ratings that must be read or written. A row that is still in the cache is counted as well,
-because it moves from there. The bound is the longer of the times for arithmetic at the measured
-peak, and for all bytes at the measured bandwidth of the cache. Rows that are in memory take longer.
+and ratings that are read or written. A row that is still in a cache is counted as well, because it
+moves from there. The bound is the longer of two times: all arithmetic at the measured peak, and all
+bytes at the measured bandwidth of the second-level cache. Rows that come from memory take longer.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def records(setup: Setup, found: Found) -> list[Record]:
     """Compare the epochs of this run with the bounds of the machine, both with two threads."""
     if "machine" not in found:
         return []
-    peaks = {one["measure"]: one["two"] * 1e9 for one in found["machine"]}
+    peaks = {one["peak"]: one["two"] * 1e9 for one in found["machine"]}
     train = read_split(setup.split).train
     cases = [
         *_of_descent(found),

@@ -38,9 +38,9 @@ _VERSIONS = (
 
 TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "machine": (
-        "The most that this machine does (float32)",
+        "Peaks of this machine",
         (
-            Column("measure", ""),
+            Column("measure", "float32"),
             Column("one", "1 thread", ".3g"),
             Column("two", "2 threads", ".3g"),
             Column("unit", ""),
@@ -49,9 +49,9 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "descent": (
         "Gradient descent: an epoch",
         (
-            Column("k", "k"),
+            Column("k", "k", "d"),
             Column("momentum", "momentum", "g"),
-            Column("threads", "threads"),
+            Column("threads", "threads", "d"),
             _SECONDS,
             *_VERSIONS,
             Column("share", "of the time with momentum", ".2f"),
@@ -61,21 +61,21 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "libmf": (
-        "LIBMF: an iteration, 2 threads",
+        "LIBMF: an iteration, 2 threads (ratios: to an epoch of mfcli)",
         (
-            Column("k", "k"),
-            Column("libmf_k", "k of LIBMF"),
-            Column("native", "compiled from source, s", ".3g"),
-            Column("native_times", "times mfcli's epoch", ".2f"),
-            Column("native_times_plain", "times that of momentum 0", ".2f"),
+            Column("k", "k", "d"),
+            Column("libmf_k", "k of LIBMF", "d"),
+            Column("native", "mf-train, s", ".3g"),
+            Column("native_times", "times mfcli", ".2f"),
+            Column("native_times_plain", "times mfcli, momentum 0", ".2f"),
             Column("package", "PyPI package, s", ".3g"),
-            Column("package_times", "times mfcli's epoch", ".2f"),
+            Column("package_times", "times mfcli", ".2f"),
         ),
     ),
     "gibbs": (
         "Gibbs sampling with the settings of mfcli init: an epoch, 2 threads",
         (
-            Column("k", "k"),
+            Column("k", "k", "d"),
             _SECONDS,
             *_VERSIONS,
             Column("per_k", "seconds per k", ".3g"),
@@ -85,16 +85,16 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "roofline": (
-        "Bounds: operations and bytes per rating, and the seconds of an epoch of 2 threads",
+        "Roofline: operations and bytes per rating, and the seconds of an epoch with 2 threads",
         (
             Column("work", ""),
-            Column("k", "k"),
+            Column("k", "k", "d"),
             Column("operations", "operations", ",.0f"),
             Column("moved", "bytes", ",.0f"),
-            Column("arithmetic", "for the arithmetic", ".3g"),
-            Column("cache", "if all is in the cache", ".3g"),
-            Column("memory", "if all is in memory", ".3g"),
-            Column("seconds", "measured", ".3g"),
+            Column("arithmetic", "arithmetic at peak, s", ".3g"),
+            Column("cache", "bytes from cache, s", ".3g"),
+            Column("memory", "bytes from memory, s", ".3g"),
+            Column("seconds", "measured, s", ".3g"),
             Column("distance", "times the bound", ".2f"),
         ),
     ),
@@ -111,8 +111,8 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "keras": (
         "Keras: steps of fit, scaled to an epoch",
         (
-            Column("k", "k"),
-            Column("steps", "steps"),
+            Column("k", "k", "d"),
+            Column("steps", "steps", "d"),
             Column("step", "a step, ms", ".3g"),
             Column("seconds", "epoch, s", ".3g"),
             Column("times", "times mfcli's epoch", ",.0f"),
@@ -122,7 +122,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         "Other programs: an iteration, 2 threads",
         (
             Column("program", ""),
-            Column("k", "k"),
+            Column("k", "k", "d"),
             _SECONDS,
             Column("times_gibbs", "times mfcli's Gibbs epoch", ".2f"),
             Column("times_descent", "times mfcli's descent epoch", ".1f"),
@@ -136,11 +136,15 @@ TABLES["init"] = ("Recommended settings: whole processes", TABLES["commands"][1]
 def show(part: str, records: Sequence[Record]) -> None:
     """Print the table of a part, without columns that have no values."""
     title, columns = TABLES[part]
+    if not records:
+        print(f"{title}: not measured")
+        return
+    print(f"\n{title}")
     used = [one for one in columns if any(record.get(one.name) is not None for record in records)]
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for column in used:
-        numeric = bool(column.form) or column.name in ("k", "threads")
-        table.add_column(column.heading, justify="right" if numeric else "left")
+        # Text has no format.
+        table.add_column(column.heading, justify="right" if column.form else "left")
     for record in records:
         table.add_row(*(_cell(record.get(column.name), column.form) for column in used))
     Console(width=_WIDTH).print(table)
