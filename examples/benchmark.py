@@ -34,7 +34,7 @@ from benchmarks import (
 )
 from benchmarks.records import Found
 from benchmarks.run_setup import Setup
-from benchmarks.tables import show
+from benchmarks.tables import markdown, show
 from benchmarks.versions import current, previous_version
 
 from mfcli.splits import read_split
@@ -55,26 +55,41 @@ Part = enum.Enum("Part", {name: name for name in PARTS})  # type: ignore[misc]  
 
 def main(
     data: Annotated[
-        Path | None, typer.Option(help="Ratings (CSV), the rows of a user next to each other.")
+        Path | None,
+        typer.Option(exists=True, help="Ratings (CSV), the rows of a user next to each other."),
     ] = None,
     split: Annotated[
-        Path | None, typer.Option(help="Split of these ratings. [default: make one]")
+        Path | None, typer.Option(exists=True, help="Split of these ratings; made if not given.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("benchmark.json"),
+    out: Annotated[
+        Path, typer.Option(help="JSON file to write; its tables go to an .md file beside it.")
+    ] = Path("benchmark.json"),
     only: Annotated[
         list[Part] | None,
-        typer.Option(help="Run only this part; repeatable. [default: all but peers and keras]"),
+        typer.Option(
+            metavar="PART",
+            help=f"Run only this part ({', '.join(PARTS)}); repeatable. By default, all parts but"
+            " peers and keras.",
+        ),
     ] = None,
     k: Annotated[
         list[int] | None,
-        typer.Option(help="Factors; repeatable. [default: 10 30 62 126; Gibbs: 15 31 63 127]"),
+        typer.Option(
+            metavar="INT",
+            help="Factors; repeatable. By default 10, 30, 62 and 126 for descent and LIBMF, and 15,"
+            " 31, 63 and 127 for Gibbs sampling and other programs.",
+        ),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Repetitions, of which the median counts.")
+    ] = 3,
     previous: Annotated[
-        Path | None, typer.Option(help="Checkout or interpreter of a version to compare with.")
+        Path | None,
+        typer.Option(exists=True, help="Checkout or interpreter of a version to compare with."),
     ] = None,
     libmf_binary: Annotated[
-        Path | None, typer.Option(help="An mf-train that was compiled from LIBMF's source.")
+        Path | None,
+        typer.Option(exists=True, help="An mf-train that was compiled from LIBMF's source."),
     ] = None,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also measure implicit, cmfrec and myFM.")
@@ -84,6 +99,8 @@ def main(
     """Measure the speed of mfcli beside an earlier version and other programs."""
     if not data and not split:
         raise typer.BadParameter("give --data or --split")
+    if previous and previous.is_dir() and not (previous / "mfcli").is_dir():
+        raise typer.BadParameter(f"{previous} is not a checkout; it has no folder named mfcli")
     names = chosen_parts(only, {"peers": peers, "keras": keras}, has_data=bool(data))
     versions = [current(), *([previous_version(previous)] if previous else [])]
     with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +135,8 @@ def run(names: Sequence[str], setup: Setup, out: Path) -> None:
         show(name, found[name])
         result = {"machine": machine.description(), "ratings": len(train), "parts": found}
         out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        tables = "".join(markdown(part, records) for part, records in found.items())
+        out.with_suffix(".md").write_text(tables, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT
@@ -23,18 +24,40 @@ def script(folder: Path, name: str, *args: object) -> str:
     return done.stdout
 
 
-def run_mfcli(folder: Path, *args: str) -> None:
-    subprocess.run([sys.executable, "-m", "mfcli", *args, "-q"], cwd=folder, check=True)
+def benchmark(folder: Path, *parts: str, **options: object) -> dict[str, list[dict[str, Any]]]:
+    """Run parts of the benchmark on few ratings, once each, and return their records."""
+    script(folder, "make_ratings.py", "ratings.csv", "--share", 0.02)
+    words = [word for part in parts for word in ("--only", part)]
+    # Rows with 11 factors use the same kernels as those with 10, which other tests have compiled.
+    words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    script(folder, "benchmark.py", "--data", "ratings.csv", "--k", 11, "--rounds", 1, *words)
+    found: dict[str, list[dict[str, Any]]]
+    found = json.loads((folder / "benchmark.json").read_text())["parts"]
+    assert tuple(found) == parts
+    return found
 
 
-def test_a_small_benchmark_runs(tmp_path: Path) -> None:
-    script(tmp_path, "make_ratings.py", "ratings.parquet", "--share", 0.02)
-    run_mfcli(tmp_path, "split", "ratings.parquet")
-    script(tmp_path, "benchmark.py", "--steps", 0, "--no-libmf")
-    result = json.loads((tmp_path / "benchmark.json").read_text())
-    rows = {name: value for name, value, _ in result["rows"]}
-    assert rows["epoch, 1 thread"] > 0
-    assert rows["mfcli train, peak memory"] > 0
+def test_a_benchmark_compares_two_versions_and_the_machine(tmp_path: Path) -> None:
+    found = benchmark(tmp_path, "machine", "gibbs", "roofline", previous=ROOT)
+    assert all(one["two"] > 0 for one in found["machine"])
+    (epoch,) = found["gibbs"]
+    assert epoch["k"] == 11
+    assert epoch["faster"] == epoch["previous"] / epoch["seconds"]
+    assert epoch["gram_share"] == epoch["gram"] / epoch["seconds"]
+    names = [one["work"] for one in found["roofline"]]
+    assert names == ["Gibbs, epoch", "Gibbs, Gram matrices"]
+    for one in found["roofline"]:
+        assert one["distance"] == one["seconds"] / max(one["arithmetic"], one["cache"])
+
+
+def test_a_benchmark_measures_descent_and_commands(tmp_path: Path) -> None:
+    found = benchmark(tmp_path, "descent", "commands")
+    with_momentum, without = found["descent"]
+    assert (with_momentum["momentum"], without["momentum"]) == (0.9, 0)
+    assert without["share"] == without["seconds"] / with_momentum["seconds"]
+    commands = {one["command"]: one for one in found["commands"]}
+    assert {"split, rows in random order", "evaluate --ranking", "recommend --all"} < {*commands}
+    assert commands["train, 15 epochs"]["peak"] > 0.01
 
 
 def test_the_notebook_uses_every_name(

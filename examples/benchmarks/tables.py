@@ -85,15 +85,15 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "roofline": (
-        "Roofline: operations and bytes per rating, and the seconds of an epoch with 2 threads",
+        "Roofline, 2 threads: work per rating, and seconds of an epoch at each peak",
         (
             Column("work", ""),
             Column("k", "k", "d"),
             Column("operations", "operations", ",.0f"),
             Column("moved", "bytes", ",.0f"),
-            Column("arithmetic", "arithmetic at peak, s", ".3g"),
-            Column("cache", "bytes from cache, s", ".3g"),
-            Column("memory", "bytes from memory, s", ".3g"),
+            Column("arithmetic", "arithmetic, s", ".3g"),
+            Column("cache", "cache, s", ".3g"),
+            Column("memory", "memory, s", ".3g"),
             Column("seconds", "measured, s", ".3g"),
             Column("distance", "times the bound", ".2f"),
         ),
@@ -134,20 +134,39 @@ TABLES["init"] = ("Recommended settings: whole processes", TABLES["commands"][1]
 
 
 def show(part: str, records: Sequence[Record]) -> None:
-    """Print the table of a part, without columns that have no values."""
-    title, columns = TABLES[part]
+    """Print the table of a part."""
+    title, columns = TABLES[part][0], _used(part, records)
     if not records:
-        print(f"{title}: not measured")
+        print(f"\n{title}: not measured")
         return
     print(f"\n{title}")
-    used = [one for one in columns if any(record.get(one.name) is not None for record in records)]
     table = Table()
-    for column in used:
+    for column in columns:
         # Text has no format.
         table.add_column(column.heading, justify="right" if column.form else "left")
-    for record in records:
-        table.add_row(*(_cell(record.get(column.name), column.form) for column in used))
+    for cells in _cells(columns, records):
+        table.add_row(*cells)
     Console(width=_WIDTH).print(table)
+
+
+def markdown(part: str, records: Sequence[Record]) -> str:
+    """Return the table of a part for a document; empty without records."""
+    if not records:
+        return ""
+    columns = _used(part, records)
+    rows = [[one.heading for one in columns], ["---"] * len(columns), *_cells(columns, records)]
+    lines = [f"| {' | '.join(cells)} |" for cells in rows]
+    return "\n".join([f"{TABLES[part][0]}:", "", *lines, "", ""])
+
+
+def _used(part: str, records: Sequence[Record]) -> list[Column]:
+    """Return the columns that have values."""
+    columns = TABLES[part][1]
+    return [one for one in columns if any(record.get(one.name) is not None for record in records)]
+
+
+def _cells(columns: Sequence[Column], records: Sequence[Record]) -> list[list[str]]:
+    return [[_cell(record.get(one.name), one.form) for one in columns] for record in records]
 
 
 def _cell(value: object, form: str) -> str:
