@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def epochs(split: str, k: int) -> Iterator[Samples]:
         engine.validate()
         for number in itertools.count(config.first_averaged + 1):
             samples = {
-                "seconds": [timed(lambda number=number: engine.run_epoch(number, no_progress))],
+                "seconds": [timed(partial(engine.run_epoch, number, no_progress))],
                 "validation": [timed(engine.validate)],
             }
             yield samples | ({"gram": [timed(sums)]} if sums else {})

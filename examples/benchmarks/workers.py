@@ -37,6 +37,7 @@ class Worker:
     """
 
     def __init__(self, version: Version, task: str, **arguments: object) -> None:
+        self._version, self._task = version, task
         words = [version.python, "-m", "benchmarks.workers", task, json.dumps(arguments)]
         # Python also imports from the folder where it starts, so start where there is no mfcli.
         self._process = subprocess.Popen(
@@ -56,7 +57,7 @@ class Worker:
         print(file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"error: {' '.join(map(str, self._process.args))} failed")
+            raise SystemExit(f"error: the process of {self._version.name} for {self._task} failed")
         answer = json.loads(line)
         if "missing" in answer:
             raise Missing(f"{answer['missing']} is not installed")
