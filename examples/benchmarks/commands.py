@@ -54,6 +54,7 @@ def records(setup: Setup, found: Found) -> list[Record]:
     stages = {
         "split": ["split", setup.data, "--split", "split"],
         "split, rows in random order": ["split", shuffled, "--split", "split"],
+        "evaluate": ["evaluate", *model],
         "evaluate --ranking": ["evaluate", "--ranking", *model],
         "recommend --all": ["recommend", "--all", *model, "--out", "top.parquet"],
         "predict": ["predict", setup.data, "--model", "run", "--out", "predicted.csv"],

@@ -19,7 +19,7 @@ _VECTORS = 12  # of the kernel for multiply-adds, 10 of which are sums
 _TURNS = 10_000_000
 _REPETITIONS = 5  # of which the fastest counts
 _CACHE, _MEMORY = 1 << 16, 1 << 26  # float32 values of a thread: 256 KB and 256 MB
-_READ = 4  # times the larger array
+_READ = 2  # times the larger array
 
 PEAKS = (
     ("multiply-adds", "multiply-adds in registers", "GFLOP/s"),
@@ -49,22 +49,29 @@ def processor() -> str:
 
 def records(setup: Setup, found: Found) -> list[Record]:
     """Measure the peaks with one thread and with two."""
-    version = setup.versions[:1]
-    one, two = (measured("machine.peaks", version, 1, threads=n)["mfcli"] for n in (1, THREADS))
+    rates = measured("machine.peaks", setup.versions[:1], 1)["mfcli"]
     return [
-        {"measure": text, "one": one[name], "two": two[name], "unit": unit, "peak": name}
+        {
+            "measure": text,
+            "one": rates[f"{name}, 1"],
+            "two": rates[f"{name}, {THREADS}"],
+            "unit": unit,
+            "peak": name,
+        }
         for name, text, unit in PEAKS
     ]
 
 
-def peaks(threads: int) -> Iterator[Samples]:
+def peaks() -> Iterator[Samples]:
     """Yield float32 operations, and bytes read from cache and from memory, in 1e9 per second."""
-    yield {
+    samples: Samples = {}
+    for threads in (1, THREADS):
         # Registers of some machines have 8 lanes, of others 16.
-        "multiply-adds": [max(_multiply_adds(lanes, threads) for lanes in (8, 16))],
-        "cache": [_reads(_CACHE, _READ * _MEMORY // _CACHE, threads)],
-        "memory": [_reads(_MEMORY, _READ, threads)],
-    }
+        operations = max(_multiply_adds(lanes, threads) for lanes in (8, 16))
+        samples[f"multiply-adds, {threads}"] = [operations]
+        samples[f"cache, {threads}"] = [_reads(_CACHE, _READ * _MEMORY // _CACHE, threads)]
+        samples[f"memory, {threads}"] = [_reads(_MEMORY, _READ, threads)]
+    yield samples
 
 
 def _multiply_adds(lanes: int, threads: int) -> float:

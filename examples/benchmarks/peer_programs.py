@@ -25,8 +25,8 @@ from mfcli.splits import read_split
 
 _MOST = {"myfm": 2_000_000}  # ratings; the seconds are scaled to all of them
 _NAMES = {
-    "implicit": "implicit, ALS (conjugate gradients)",
-    "cmfrec": "cmfrec, ALS for ratings (conjugate gradients)",
+    "implicit": "implicit, ALS",
+    "cmfrec": "cmfrec, ALS for ratings",
     "myfm": "myFM, Gibbs sampling (one thread)",
 }
 

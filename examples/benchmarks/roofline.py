@@ -92,7 +92,7 @@ def _of_gibbs(found: Found, rows_per_rating: float) -> Iterator[tuple[Record, Wo
         record = {"work": "Gibbs, epoch", "k": one["k"], "seconds": one["seconds"]}
         yield record, gibbs_work(one["k"], rows_per_rating)
         if "gram" in one:
-            record = {"work": "Gibbs, Gram matrices", "k": one["k"], "seconds": one["gram"]}
+            record = {"work": "Gram matrices", "k": one["k"], "seconds": one["gram"]}
             yield record, gram_work(one["k"])
 
 
