@@ -64,7 +64,8 @@ def test_a_benchmark_measures_descent_and_commands(generated: Path) -> None:
     assert without["share"] == without["seconds"] / with_momentum["seconds"]
     commands = {one["command"]: one for one in found["commands"]}
     assert {"split, rows in random order", "evaluate --ranking", "recommend --all"} < {*commands}
-    assert commands["train, 15 epochs"]["peak"] > 0.01
+    # The memory is that of each process, not that of the benchmark, which has loaded more.
+    assert len({round(one["peak"], 3) for one in commands.values() if "peak" in one}) > 3
 
 
 def test_the_notebook_uses_every_name(
