@@ -50,10 +50,9 @@ def _record(setup: Setup, found: Found, task: str, k: int) -> Record:
     case = {"split": str(setup.split), "k": k, "ratings": used}
     medians = measured(f"peer_programs.{task}", setup.versions[:1], 1, **case)["mfcli"]
     seconds = medians["seconds"] * count / used
-    # Rows of descent with the same number of lanes have one factor less: they hold two biases.
-    descent = epoch_of_descent(found, k, momentum=True) or epoch_of_descent(
-        found, k - 1, momentum=True
-    )
+    # By default, descent is measured with other numbers of factors.
+    smaller = (one["k"] for one in found.get("descent", ()) if one["k"] <= k)
+    descent = epoch_of_descent(found, max(smaller, default=k), momentum=True)
     return {
         "k": k,
         "seconds": seconds,

@@ -35,6 +35,13 @@ _VERSIONS = (
     Column("previous", "previous version, s", ".3g"),
     Column("faster", "times faster", ".2f"),
 )
+_PROCESSES = (
+    Column("command", "mfcli"),
+    _SECONDS,
+    *_VERSIONS,
+    Column("peak", "peak memory, GB", ".2f"),
+    Column("previous_peak", "previous version, GB", ".2f"),
+)
 
 TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
     "machine": (
@@ -47,7 +54,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "descent": (
-        "Gradient descent: an epoch",
+        "Epochs of gradient descent",
         (
             Column("k", "k", "d"),
             Column("momentum", "momentum", "g"),
@@ -61,7 +68,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "libmf": (
-        "LIBMF: an iteration, 2 threads (ratios: to an epoch of mfcli)",
+        "Iterations of LIBMF with 2 threads, and ratios to epochs of mfcli",
         (
             Column("k", "k", "d"),
             Column("libmf_k", "k of LIBMF", "d"),
@@ -73,7 +80,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "gibbs": (
-        "Gibbs sampling with the settings of mfcli init: an epoch, 2 threads",
+        "Epochs of Gibbs sampling with 2 threads and the settings of mfcli init",
         (
             Column("k", "k", "d"),
             _SECONDS,
@@ -85,7 +92,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "roofline": (
-        "Roofline, 2 threads: work per rating, and seconds of an epoch at each peak",
+        "Work per rating, and seconds of an epoch at the peaks of 2 threads (roofline)",
         (
             Column("work", ""),
             Column("k", "k", "d"),
@@ -99,17 +106,15 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "commands": (
-        "Commands: whole processes",
-        (
-            Column("command", "mfcli"),
-            _SECONDS,
-            *_VERSIONS,
-            Column("peak", "peak memory, GB", ".2f"),
-            Column("previous_peak", "previous version, GB", ".2f"),
-        ),
+        "Commands, as whole processes",
+        _PROCESSES,
+    ),
+    "init": (
+        "Training with the settings of mfcli init, as whole processes",
+        _PROCESSES,
     ),
     "keras": (
-        "Keras: steps of fit, scaled to an epoch",
+        "Steps of Keras, scaled to an epoch",
         (
             Column("k", "k", "d"),
             Column("steps", "steps", "d"),
@@ -119,7 +124,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "peers": (
-        "Other programs: an iteration, 2 threads",
+        "Iterations of other programs with 2 threads",
         (
             Column("program", ""),
             Column("k", "k", "d"),
@@ -130,7 +135,6 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
 }
-TABLES["init"] = ("Recommended settings: whole processes", TABLES["commands"][1])
 
 
 def show(part: str, records: Sequence[Record]) -> None:
