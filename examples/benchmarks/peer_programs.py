@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import contextlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def myfm(split: str, k: int, ratings: int) -> Iterator[Samples]:
 
     def fit(count: int) -> None:
         model = myfm.MyFMRegressor(rank=k, random_seed=0)
-        with warnings.catch_warnings(action="ignore"):
+        with contextlib.redirect_stderr(io.StringIO()):  # it shows its progress
             model.fit(rows, train.rating, n_iter=count, n_kept_samples=1, grouping=groups)
 
     while True:
