@@ -23,7 +23,7 @@ def records(setup: Setup, found: Found) -> list[Record]:
     k, split = Config.k, str(setup.split)
     medians = measured("keras_steps.steps", setup.versions[:1], 1, split=split, k=k)["mfcli"]
     times = ratio(medians["seconds"], epoch_of_descent(found, k, momentum=True))
-    return [{"k": k, "steps": _STEPS} | medians | {"times": times}]
+    return [{"k": k} | medians | {"times": times}]
 
 
 def steps(split: str, k: int) -> Iterator[Samples]:
@@ -35,9 +35,10 @@ def steps(split: str, k: int) -> Iterator[Samples]:
     network.compile(optimizer=optimizer(config), loss="mse")
     order = np.random.default_rng(0).permutation(len(parts.train))[: _STEPS * config.batch_size]
     some = parts.train.take(order)
+    count = -(-len(some) // config.batch_size)  # less than 300 if there are few ratings
 
-    def fit(count: int) -> None:
-        rows = slice(0, count * config.batch_size)
+    def fit(most: int) -> None:
+        rows = slice(0, most * config.batch_size)
         network.fit(
             [some.user[rows], some.item[rows]], some.rating[rows], batch_size=config.batch_size,
             shuffle=False, verbose=0,
@@ -45,6 +46,6 @@ def steps(split: str, k: int) -> Iterator[Samples]:
 
     fit(_WARM_UP)
     while True:
-        step = timed(lambda: fit(_STEPS)) / _STEPS
+        step = timed(lambda: fit(_STEPS)) / count
         epoch = step * -(-len(parts.train) // config.batch_size)
-        yield {"step": [step * 1e3], "seconds": [epoch]}
+        yield {"steps": [count], "step": [step * 1e3], "seconds": [epoch]}

@@ -117,7 +117,7 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         "Steps of Keras, scaled to an epoch",
         (
             Column("k", "k", "d"),
-            Column("steps", "steps", "d"),
+            Column("steps", "steps", ".0f"),
             Column("step", "a step, ms", ".3g"),
             Column("seconds", "epoch, s", ".3g"),
             Column("times", "times mfcli's epoch", ",.0f"),
