@@ -121,7 +121,7 @@ def test_factors_are_chosen_on_validation_ratings(
         if name == "split":
             return dict(real(name, *words))
         trained.append(int(str(words[words.index("--k") + 1])))
-        return {"val_mse": (1 + abs(trained[-1] - 8)) ** 2}
+        return {"val_mse": (1 + abs(trained[-1] - 7)) ** 2}
 
     monkeypatch.setattr(recipes, "run", run)
     recipes.main(
@@ -129,7 +129,7 @@ def test_factors_are_chosen_on_validation_ratings(
     )
     assert trained == [k for k in recipes.CHOICES for _ in range(5)]
     printed = capsys.readouterr().out
-    best = next(line for line in printed.splitlines() if "validation, k 8" in line)
+    best = next(line for line in printed.splitlines() if "validation, k 7" in line)
     assert best.count("1.0000") == 6
     assert all(
         read_split(fold).valid is not None for fold in (tmp_path / "out/split").glob("fold-*")
