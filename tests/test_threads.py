@@ -88,7 +88,7 @@ def test_errors_of_tasks_are_raised(workers: int) -> None:
     def fail(number: int) -> None:
         raise RuntimeError(str(number))
 
-    with pytest.raises(RuntimeError, match=r"0|1"):
+    with pytest.raises(RuntimeError, match="0"):
         each(fail, 2, workers)
 
 

@@ -59,32 +59,33 @@ def _processors() -> int:
 def each(task: Callable[[int], None], count: int, threads: int) -> None:
     """Run ``task(0)``, ``task(1)``, ..., ``task(count - 1)`` on some threads, this one included.
 
-    Without other threads, the tasks run in this order. After an error or Ctrl-C, tasks that run are
-    finished, and no others start.
+    Tasks start in this order. After an error or Ctrl-C, tasks that run are finished, and no others
+    start. If several fail, the error is that of the first one in the order, whatever their timing.
     """
-    waiting = deque(range(count))
+    waiting, failed = deque(range(count)), dict[int, BaseException]()
 
     def work() -> None:
-        try:
-            while True:
-                try:
-                    number = waiting.popleft()
-                except IndexError:
-                    break
+        while waiting:
+            try:
+                number = waiting.popleft()
+            except IndexError:  # another thread has taken the last one
+                return
+            try:
                 task(number)
-        finally:
-            waiting.clear()
+            except BaseException as error:
+                failed[number] = error
+                waiting.clear()
 
     others = min(threads, count) - 1
     futures = [_pool(others).submit(work) for _ in range(others)] if others > 0 else []
     try:
         work()
     finally:
+        waiting.clear()
         # One that has not started may wait for this very thread, within a task of its own.
-        running = [future for future in futures if not future.cancel()]
-        wait(running)
-    for future in running:
-        future.result()  # raises what a task has raised
+        wait([future for future in futures if not future.cancel()])
+    if failed:
+        raise failed[min(failed)]
 
 
 @functools.cache
