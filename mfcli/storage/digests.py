@@ -42,11 +42,13 @@ class DigestedFile:
     def __enter__(self) -> DigestedFile:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # The threads first: the system may give the number of the file to another one.
         self._hashing.shutdown()
         self._flushing.shutdown()
         self._file.close()
+        if kind is None and self._flushed is not None:
+            self._flushed.result()  # the system reports an error of the disk only once
 
     @property
     def sha256(self) -> str:
