@@ -1,4 +1,4 @@
-"""Vectors of float32 values inside compiled code.
+"""Vectors of float32 values, and other operations of the processor, inside compiled code.
 
 Rows are read and written as whole vectors by explicit instructions. The order of every sum and each
 fused multiply-add is then part of the program. Results are therefore the same bits on machines with
@@ -40,7 +40,7 @@ class _VectorModel(models.PrimitiveModel):
 register_model(_Vector)(_VectorModel)
 
 _POINTER = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
-_I32 = ir.IntType(32)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _F32 = ir.FloatType()
 
 
@@ -196,14 +196,53 @@ def prefetch(typing: Any, base: Any, offset: Any) -> Any:
     """Prefetch the cache line of a value that will be written soon."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        address = _address(builder, args[0], args[1], ir.IntType(8))
-        # 3 is the highest locality: keep the line in all levels of the cache.
-        to_write, keep, data = _I32(1), _I32(3), _I32(1)
-        name = f"llvm.prefetch.{address.type.intrinsic_name}"
-        _call(builder, name, ir.VoidType(), [address, to_write, keep, data])
+        _prefetch(builder, _address(builder, args[0], args[1], ir.IntType(8)), to_write=True)
         return context.get_dummy_value()
 
     return types.void(base, types.intp), emit
+
+
+def _prefetch(builder: Any, address: Any, *, to_write: bool) -> None:
+    # 3 is the highest locality: keep the line in all levels of the cache.
+    writing, keep, data = _I32(int(to_write)), _I32(3), _I32(1)
+    name = f"llvm.prefetch.{address.type.intrinsic_name}"
+    _call(builder, name, ir.VoidType(), [address, writing, keep, data])
+
+
+@_operation
+def prefetch_value(typing: Any, values: Any, at: Any) -> Any:
+    """Prefetch the value of an array of any type at a position."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(values)(context, builder, args[0]).data
+        kind = context.get_data_type(values.dtype)
+        address = builder.gep(data, [args[1]], source_etype=kind)
+        _prefetch(builder, builder.bitcast(address, ir.IntType(8).as_pointer()), to_write=False)
+        return context.get_dummy_value()
+
+    return types.void(values, at), emit
+
+
+@_operation
+def load_word(typing: Any, data: Any, at: Any) -> Any:
+    """Return the eight bytes of an array of bytes at a position, which need not be aligned."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = context.make_array(data)(context, builder, args[0]).data
+        place = builder.gep(base, [args[1]], source_etype=ir.IntType(8))
+        return builder.load(builder.bitcast(place, _I64.as_pointer()), align=1, typ=_I64)
+
+    return types.uint64(data, at), emit
+
+
+@_operation
+def trailing_zeros(typing: Any, word: Any) -> Any:
+    """Return how many of the lowest bits of a uint64 are 0; 64 if all are."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(word), emit
 
 
 # ---------------------------------------------------------------------------
@@ -324,37 +363,33 @@ def any_at_least(typing: Any, base: Any, offset: Any, like: Any, bound: Any) -> 
 # Products of matrices
 
 
-@_operation
-def add_products(
-    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
-    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
-) -> Any:  # fmt: skip
-    """Add a product of two matrices to a tile of `height` rows, each a vector as long as `like`.
+def _product_operation(change: str) -> Any:
+    """Make an operation on a tile of `height` rows, each a vector as long as `like`.
 
-    Row r of the tile is at ``at + r out_row``. With n from 0 to ``count - 1``, it changes by the
-    sum of ``left[left_at + r left_row + n left_step]``, a scalar, times the vector at
-    ``right_at + n right_step``. The sum is formed in registers, from zero; `height` must be a
-    constant.
+    Row r of the tile is at ``at + r out_row``. With n from 0 to ``count - 1``, the operation forms,
+    in registers and from zero, the sum of ``left[left_at + r left_row + n left_step]``, a scalar,
+    times the vector at ``right_at + n right_step``, in the order of n. It changes the tile by the
+    sum with an instruction, or replaces the tile if `change` is empty. `height` must be a constant.
     """
-    return _products(height, like), _emit_products(height.literal_value, like, "fadd")
+
+    def products(
+        typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
+        left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any,
+        like: Any,
+    ) -> Any:  # fmt: skip
+        return _products(height, like), _emit_products(height.literal_value, like, change)
+
+    return _operation(products)
 
 
-@_operation
-def subtract_products(
-    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
-    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
-) -> Any:  # fmt: skip
-    """Subtract the products that `add_products` adds."""
-    return _products(height, like), _emit_products(height.literal_value, like, "fsub")
+add_products = _product_operation("fadd")
+"""Add a product of two matrices to a tile, see `_product_operation`."""
 
+subtract_products = _product_operation("fsub")
+"""Subtract a product of two matrices from a tile."""
 
-@_operation
-def set_products(
-    typing: Any, out: Any, at: Any, out_row: Any, left: Any, left_at: Any, left_row: Any,
-    left_step: Any, right: Any, right_at: Any, right_step: Any, count: Any, height: Any, like: Any,
-) -> Any:  # fmt: skip
-    """Set the tile to the products that `add_products` adds, summed in the order of n."""
-    return _products(height, like), _emit_products(height.literal_value, like, "")
+set_products = _product_operation("")
+"""Set a tile to a product of two matrices."""
 
 
 def _products(height: Any, like: Any) -> Any:

@@ -220,7 +220,7 @@ def test_texts_with_equal_hashes_stay_apart(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(id_tables, "_first_place", lambda key, seed, slots: np.uint64(6))
     monkeypatch.setattr(id_tables, "_next_place", id_tables._next_place.py_func)
     monkeypatch.setattr(id_tables, "_equal", equal)
-    monkeypatch.setattr(id_tables, "prefetch", lambda values, at: None)
+    monkeypatch.setattr(id_tables, "prefetch_value", lambda values, at: None)
     # As Python runs it, since compiled code would contain the other functions.
     number = inspect.unwrap(id_tables._number_texts)
     monkeypatch.setattr(id_tables, "_number_texts", number)

@@ -46,6 +46,7 @@ from .titles import read_titles as read_titles
 from .value_counts import value_counts as value_counts
 from .vocabulary import (
     Vocabulary as Vocabulary,
+    counts_of as counts_of,
     find_rows as find_rows,
     found_as_text as found_as_text,
     positions as positions,

@@ -18,9 +18,10 @@ from numba import types
 from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_numpy
-from mfcli.data.words import first_bytes, prefetch, word_at
+from mfcli.data.words import first_bytes, word_at
 from mfcli.storage import array_type, inlined, kernel
 from mfcli.types import Rows
+from mfcli.vectors import prefetch_value
 
 _LEAST = 1 << 13  # numbers in a table: two per slot
 _PER_ID = 4  # numbers in a table per id, or more: at most half of the slots are full
@@ -189,10 +190,10 @@ def _number_integers(
         for n in range(group):
             value = np.uint64(values[at + n])
             if value < _SMALL:
-                prefetch(small, value)
+                prefetch_value(small, value)
             else:
                 places[n] = _first_place(value, seed, slots)
-                prefetch(slots, places[n])
+                prefetch_value(slots, places[n])
         for n in range(group):
             value = values[at + n]
             if np.uint64(value) < _SMALL:
@@ -268,7 +269,7 @@ def _number_texts(
             start = np.int64(bounds[at + n])
             keys[n] = _hash(text, start, bounds[at + n + 1] - start, seed)
             places[n] = _first_place(keys[n], seed, slots)
-            prefetch(slots, places[n])
+            prefetch_value(slots, places[n])
         for n in range(group):  # the same for the texts that probably are the same
             place = places[n]
             row = slots[place + _1]
@@ -276,7 +277,7 @@ def _number_texts(
                 place = _next_place(place, slots)
                 row = slots[place + _1]
             places[n] = place
-            prefetch(ends, np.uint64(row))
+            prefetch_value(ends, np.uint64(row))
         for n in range(group):
             start, key, place = np.int64(bounds[at + n]), keys[n], places[n]
             length = bounds[at + n + 1] - start

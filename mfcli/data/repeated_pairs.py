@@ -13,9 +13,9 @@ import numpy as np
 from numba import types
 
 from mfcli.data.ratings import Ratings
-from mfcli.data.words import prefetch
 from mfcli.storage import array_type, cores, each, kernel
 from mfcli.types import Mask
+from mfcli.vectors import prefetch_value
 
 _GROUP = 32  # ratings that are moved together
 _MOST_THREADS = 4  # each has an array with a number per user, and one with a number per item
@@ -85,12 +85,12 @@ def _group(user: Any, item: Any, places: Any, grouped: Any) -> None:
         group = min(_GROUP, len(user) - start)
         # The memory of a group is loaded at once: to wait for each takes longer than all else.
         for n in range(group):
-            prefetch(places, np.uint64(user[start + n]))
+            prefetch_value(places, np.uint64(user[start + n]))
         for n in range(group):
             u = np.uint64(user[start + n])
             where[n] = places[u]
             places[u] += 1
-            prefetch(grouped, where[n])
+            prefetch_value(grouped, where[n])
         for n in range(group):
             grouped[where[n]] = item[start + n]
 

@@ -5,17 +5,13 @@ A word holds eight bytes; the first byte is the lowest one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from mfcli.storage import inlined
+from mfcli.vectors import load_word, trailing_zeros
 
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _ZEROS = np.uint64(0x3030303030303030)  # the character "0", eight times
 _ABOVE = np.uint64(0x7676767676767676)  # brings bytes above 9 to 128 or more
 _HIGH = np.uint64(0x8080808080808080)
@@ -23,58 +19,6 @@ _PAIRS, _FOURS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 # 1 + 10 * 2**8, 1 + 100 * 2**16 and 1 + 10_000 * 2**32
 _TEN, _HUNDRED, _TEN_THOUSAND = np.uint64(2561), np.uint64(6553601), np.uint64(42949672960001)
 _1, _8, _16, _32, _64 = map(np.uint64, (1, 8, 16, 32, 64))
-
-
-def _operation(define: Callable[..., Any]) -> Any:
-    """Make the decorated function an operation of compiled code.
-
-    The function takes the types of the operands. It returns the signature of the operation and a
-    function that emits its instructions.
-    """
-    return intrinsic(define)
-
-
-@_operation
-def _load(typing: Any, data: Any, at: Any) -> Any:
-    """Return the eight bytes at a position, which need not be aligned."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        base = context.make_array(data)(context, builder, args[0]).data
-        place = builder.gep(base, [args[1]], source_etype=ir.IntType(8))
-        loaded = builder.load(builder.bitcast(place, _I64.as_pointer()), typ=_I64)
-        loaded.align = 1
-        return loaded
-
-    return types.uint64(data, at), emit
-
-
-@_operation
-def _trailing_zeros(typing: Any, word: Any) -> Any:
-    """Return the number of the lowest bits that are 0; 64 if all are."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.uint64(word), emit
-
-
-@_operation
-def prefetch(typing: Any, values: Any, at: Any) -> Any:
-    """Begin to load the value of an array at a position, without waiting for it."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = context.make_array(values)(context, builder, args[0])
-        kind = context.get_data_type(values.dtype)
-        address = builder.gep(array.data, [args[1]], source_etype=kind)
-        place = builder.bitcast(address, ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [place.type, _I32, _I32, _I32])
-        name = f"llvm.prefetch.{place.type.intrinsic_name}"
-        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-        # To be read, to be kept in all caches, data.
-        builder.call(function, [place, _I32(0), _I32(3), _I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(values, at), emit
 
 
 @inlined
@@ -88,7 +32,7 @@ def word_at(data: Any, at: Any) -> Any:
         Not negative.
     """
     if at + 8 <= len(data):
-        return _load(data, at)
+        return load_word(data, at)
     word = np.uint64(0)
     for place in range(len(data) - 1, at - 1, -1):
         word = (word << _8) | np.uint64(data[place])
@@ -101,7 +45,7 @@ def leading_digits(word: Any) -> Any:
     digits = word ^ _ZEROS  # 0 to 9 for a digit
     # A byte above 9 sets its highest bit. It may change those after it, but not those before it.
     others = ((digits + _ABOVE) | digits) & _HIGH
-    return np.int64(_trailing_zeros(others)) >> 3
+    return np.int64(trailing_zeros(others)) >> 3
 
 
 @inlined

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from mfcli.data import Ratings
+from mfcli.data import Ratings, counts_of
 from mfcli.storage import array_type, each, kernel
 from mfcli.types import Counts, Floats, Mask, Rows
 
@@ -121,8 +121,7 @@ def sorted_by_row(
     """
     starts = np.zeros(count + 1, np.int64)
     # A counting sort: one pass over the ratings, and stable.
-    _count(rows, starts[1:])
-    np.cumsum(starts, out=starts)
+    np.cumsum(counts_of(rows, count), out=starts[1:])
     sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
     _sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
     return starts, sorted_others, sorted_ratings
@@ -140,13 +139,6 @@ def _task_bounds(starts: Counts, k: int) -> list[int]:
     marks = np.arange(_TASK, cost[-1], _TASK)
     bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, marks), [len(counts)]]))
     return [int(bound) for bound in bounds]
-
-
-@kernel(_READ_INTS, _COUNTS)
-def _count(rows: Any, counts: Any) -> None:
-    """Add the number of ratings of each row to `counts`; NumPy would copy the rows as int64."""
-    for n in range(len(rows)):
-        counts[rows[n]] += 1
 
 
 @kernel(_READ_INTS, _READ_INTS, _READ_FLOATS, _COUNTS, _INTS, _FLOATS)
