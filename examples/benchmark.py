@@ -50,7 +50,7 @@ PARTS = {
     "peers": peer_programs.records,
     "keras": keras_steps.records,
 }
-Part = enum.Enum("Part", {name: name for name in PARTS})  # type: ignore[misc]  # mypy wants literals
+Part = enum.Enum("Part", {name: name for name in PARTS})
 
 
 def main(

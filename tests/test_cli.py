@@ -270,7 +270,7 @@ def test_commands_are_built_only_when_they_are_needed(monkeypatch: pytest.Monkey
         group.make_context("mfcli", ["--help"])
     assert not built
     context = group.make_context("mfcli", ["show"])
-    assert group.commands["show"] is group.get_command(context, "show")  # type: ignore[attr-defined]
+    assert group.commands["show"] is group.get_command(context, "show")
     assert built == ["show"]
 
 
