@@ -12,7 +12,7 @@ from mfcli.errors import ConfigError
 
 def test_defaults_are_the_notebooks() -> None:
     config = Config()
-    assert (config.k, config.reg, config.epochs, config.batch_size) == (10, 0.0, 15, 128)
+    assert (config.k, config.common_reg, config.epochs, config.batch_size) == (10, 0.0, 15, 128)
     assert (config.lr, config.momentum, config.test, config.valid) == (0.08, 0.9, 0.2, 0.0)
 
 
@@ -35,7 +35,7 @@ def test_every_setting_has_help_and_a_default_within_its_rule() -> None:
         ("reg", float("inf"), "reg must be at least 0 and at most 1e+06, got inf"),
         ("test", 1.2, "test must be above 0 and below 1, got 1.2"),
         ("clip", 1, "clip must be true or false, got 1"),
-        ("optimizer", "rmsprop", "optimizer must be sgd, adam or gibbs, got 'rmsprop'"),
+        ("optimizer", "rmsprop", "optimizer must be sgd, adam, als or gibbs, got 'rmsprop'"),
         ("seed", "x", "seed must be a whole number, got 'x'"),
         ("seed", 1 << 128, f"seed must have at most 128 bits, got {1 << 128}"),
         ("lr", -(10**400), f"lr must have at most 128 bits, got -{10**400}"),

@@ -28,6 +28,8 @@ CONFIG_FILE = Path("mfcli.toml")
 
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
+_BY_ROWS = ("als", "gibbs")  # optimizers that find each row as a whole, without steps
+_ALS_REG = 0.05  # per rating, which suits ratings from 1 to 5
 
 
 def _optimizer_in(*optimizers: str) -> Conditions:
@@ -37,6 +39,9 @@ def _optimizer_in(*optimizers: str) -> Conditions:
 _SGD = _optimizer_in("sgd")
 _DESCENT = _optimizer_in("sgd", "adam")  # gradient descent, which has a learning rate and penalties
 _GIBBS = _optimizer_in("gibbs")
+_ALS = _optimizer_in("als")
+_ROWS = _optimizer_in(*_BY_ROWS)
+_PENALIZED = _optimizer_in("sgd", "adam", "als")
 _PATIENCE: Conditions = {"patience": lambda c: c.patience is not None}
 _TEMPORAL: Conditions = {"strategy": lambda c: c.strategy == "temporal"}
 _FOLDS: Conditions = {"strategy": lambda c: c.strategy == "k-fold"}
@@ -57,7 +62,9 @@ _reading = partial(setting, stages=DATA, panel="Data")
 _splitting = partial(setting, stages=SPLIT, panel="Split")
 _model = partial(setting, stages=TRAINING, panel="Model")
 _descent = partial(setting, stages=TRAINING, panel="Descent", when=_DESCENT)
-_penalty = partial(_descent, None, unset="same as `reg`", low=0, high=1e6)
+_penalty = partial(setting, stages=TRAINING, panel="Penalties", when=_PENALIZED)
+_table_penalty = partial(_penalty, None, unset="same as `reg`", low=0, high=1e6)
+_objective = partial(setting, stages=TRAINING, panel="Objective", when=_ROWS)
 _sampling = partial(setting, stages=TRAINING, panel="Sampling", when=_GIBBS)
 _schedule = partial(setting, stages=TRAINING, panel="Schedules and averaging", when=_DESCENT)
 _run = partial(setting, stages=TRAINING, panel="Run")
@@ -116,8 +123,8 @@ class Config:
     k: int = _model(10, "Number of factors per user and item.", low=1)
     optimizer: str = _model(
         "sgd",
-        "sgd or adam (gradient descent), or gibbs (sampling).",
-        choices=("sgd", "adam", "gibbs"),
+        "sgd or adam (gradient descent), als (alternating least squares) or gibbs (sampling).",
+        choices=("sgd", "adam", "als", "gibbs"),
     )
     ensemble: int = _model(
         1, "Average this many models, trained with different seeds.", low=1, high=1000
@@ -129,22 +136,66 @@ class Config:
     nesterov: bool = _descent(
         False, "Use Nesterov momentum (sgd).", when=_SGD, contradicts="optimizer"
     )
-    reg: float = _descent(
-        0.0,
+    reg: float | None = _penalty(
+        None,
         "L2 penalty (see `reg_scope`).",
+        unset="0; 0.05 with als",
         # Without effect if each table has its own penalty; the error names one of these.
-        when=_DESCENT | {"reg_item_bias": lambda c: None in c.own_regs.values()},
+        when=_PENALIZED | {"reg_item_bias": lambda c: None in c.own_regs.values()},
         low=0,
         high=1e6,
     )
-    reg_user: float | None = _penalty("L2 penalty: user factors.")
-    reg_item: float | None = _penalty("L2 penalty: item factors.")
-    reg_user_bias: float | None = _penalty("L2 penalty: user biases.")
-    reg_item_bias: float | None = _penalty("L2 penalty: item biases.")
-    reg_scope: str = _descent(
-        "table",
-        "Penalize whole tables, as in Keras (table), or only the rows of each rating (rating).",
+    reg_user: float | None = _table_penalty("L2 penalty: user factors.")
+    reg_item: float | None = _table_penalty("L2 penalty: item factors.")
+    reg_user_bias: float | None = _table_penalty("L2 penalty: user biases.")
+    reg_item_bias: float | None = _table_penalty("L2 penalty: item biases.")
+    reg_scope: str | None = _penalty(
+        None,
+        "Penalize whole tables, as in Keras (table), or each row by its ratings (rating).",
+        unset="table; rating with als",
         choices=("table", "rating"),
+    )
+    reg_exponent: float = _penalty(
+        1.0,
+        "Power of a row's number of ratings that multiplies its penalty (als).",
+        when=_ALS | {"reg_scope": lambda c: c.scope == "rating"},
+        low=0,
+        high=2,
+    )
+
+    target: str = _objective(
+        "rating",
+        "What a rated pair counts as: its rating, or 1 (rated), for models that rank.",
+        choices=("rating", "rated"),
+    )
+    unrated_weight: float = _objective(
+        0.0,
+        "Weight of each pair that nobody rated; 0 ignores them.",
+        contradicts="optimizer",
+        low=0,
+        high=1e6,
+    )
+    unrated_rating: float = _objective(
+        0.0,
+        "What a pair that nobody rated counts as.",
+        when=_ROWS | {"unrated_weight": lambda c: c.unrated_weight > 0},
+        contradicts="unrated_weight",
+        low=-1e6,
+        high=1e6,
+    )
+    rating_weight: str = _objective(
+        "none",
+        "Weight of a rated pair by its rating r: none (1), linear (r / max), squared,"
+        " confidence (1 + `alpha` r) or log (1 + `alpha` log(1 + r)).",
+        choices=("none", "linear", "squared", "confidence", "log"),
+    )
+    alpha: float = _objective(
+        1.0,
+        "Weight per unit of rating (confidence and log).",
+        when=_ROWS | {"rating_weight": lambda c: c.rating_weight in ("confidence", "log")},
+        contradicts="rating_weight",
+        above=0,
+        high=1e6,
     )
 
     prior: str = _sampling(
@@ -198,7 +249,7 @@ class Config:
         None,
         "Average the model over this final fraction of the epochs.",
         unset="0; 0.9 with gibbs",
-        when={},
+        when=_optimizer_in("sgd", "adam", "gibbs"),
         low=0,
         high=1,
     )
@@ -215,10 +266,16 @@ class Config:
     )
     min_delta: float = _run(
         0.0,
-        "Smallest decrease in validation RMSE that counts as improvement.",
+        "Smallest change of the validation measure that counts as improvement.",
         when=_PATIENCE,
         ends_training=True,
         low=0,
+    )
+    metric: str | None = _run(
+        None,
+        "What validation and early stopping follow: rmse, ndcg, recall or map.",
+        unset="rmse, or ndcg if the model predicts scores",
+        choices=("rmse", "ndcg", "recall", "map"),
     )
     stop_on_test: bool = _run(
         False,
@@ -265,6 +322,7 @@ class Config:
         self._check_fractions()
         self._check_contradictions()
         self._check_engine()
+        self._check_objective()
         self._check_schedules()
 
     def __repr__(self) -> str:
@@ -287,13 +345,31 @@ class Config:
                 self.refuse_unused(name)
 
     def _check_engine(self) -> None:
-        # adam exists in Keras only, and the Gibbs sampler only as compiled code.
-        only = {"adam": "keras", "gibbs": "fast"}.get(self.optimizer, self.engine)
+        # adam exists in Keras only; als and the Gibbs sampler only as compiled code.
+        only = {"adam": "keras", "als": "fast", "gibbs": "fast"}.get(self.optimizer, self.engine)
         if self.engine not in ("auto", only):
             raise ConfigError(
                 [f"must be {only} or auto with ", Param("optimizer", self.optimizer)],
                 param="engine",
                 value=self.engine,
+            )
+
+    def _check_objective(self) -> None:
+        if self.optimizer in _BY_ROWS and self.target == "rated" and not self.unrated_weight:
+            # Every target would be 1, which a constant predicts.
+            raise ConfigError(
+                ["must be above 0 with ", Param("target", "rated")],
+                param="unrated_weight",
+                value=self.unrated_weight,
+                remedy=["try ", Param("unrated_weight", 0.1)],
+            )
+        if self.optimizer == "als" and not all(self.regs.values()):
+            # Rows with fewer ratings than factors would have no unique solution.
+            raise ConfigError(
+                ["must be above 0 with ", Param("optimizer", "als")],
+                param="reg",
+                value=self.reg,
+                remedy=["try ", Param("reg", _ALS_REG)],
             )
 
     def _check_schedules(self) -> None:
@@ -343,10 +419,11 @@ class Config:
         return {name: value for name, value in values.items() if value is not None}
 
     def _resolved(self, name: str) -> Any:
-        # Records state the fraction that was averaged, also where it is the default of gibbs.
+        # Records state what was used, also where the default depends on the optimizer.
         if name == "average" and self.average is None:
             return self.averaged or None
-        return getattr(self, name)
+        known = {"reg": self.common_reg, "reg_scope": self.scope, "metric": self.followed}
+        return known[name] if name in known else getattr(self, name)
 
     @property
     def needs_length(self) -> bool:
@@ -373,6 +450,30 @@ class Config:
         return self.k * self.ensemble
 
     @property
+    def predicts(self) -> str:
+        """What the model predicts: "ratings", or "scores" without a unit, which only rank items.
+
+        Scores come from an objective with unrated pairs, or one without ratings.
+        """
+        is_score = self.target == "rated" or self.unrated_weight > 0
+        return "scores" if is_score and self.optimizer in _BY_ROWS else "ratings"
+
+    @property
+    def followed(self) -> str:
+        """The measure that validation and early stopping follow."""
+        return self.metric or {"ratings": "rmse", "scores": "ndcg"}[self.predicts]
+
+    @property
+    def common_reg(self) -> float:
+        """The penalty of tables that have no penalty of their own."""
+        return self.reg if self.reg is not None else _ALS_REG if self.optimizer == "als" else 0.0
+
+    @property
+    def scope(self) -> str:
+        """Whether whole tables are penalized ("table"), or rows by their ratings ("rating")."""
+        return self.reg_scope or ("rating" if self.optimizer == "als" else "table")
+
+    @property
     def own_regs(self) -> dict[str, float | None]:
         """The penalty that is set for each table, by its name; None if `reg` applies."""
         return {table: getattr(self, name) for table, name in _TABLE_REGS.items()}
@@ -381,17 +482,18 @@ class Config:
     def regs(self) -> dict[str, float]:
         """The penalty of each table, by its name."""
         own = self.own_regs
-        return {table: self.reg if value is None else value for table, value in own.items()}
+        return {table: self.common_reg if value is None else value for table, value in own.items()}
 
     @property
     def table_regs(self) -> dict[str, float]:
-        """The penalty of each whole table at every step; 0 if ratings are penalized."""
-        return {table: 0.0 if self.reg_scope == "rating" else r for table, r in self.regs.items()}
+        """The penalty of each whole table at every step of descent; 0 if ratings are penalized."""
+        no_steps = self.scope == "rating" or self.optimizer in _BY_ROWS
+        return {table: 0.0 if no_steps else r for table, r in self.regs.items()}
 
     @property
     def rating_regs(self) -> dict[str, float]:
         """The penalty of each table's rows per rating; 0 if whole tables are penalized."""
-        return {table: r if self.reg_scope == "rating" else 0.0 for table, r in self.regs.items()}
+        return {table: r if self.scope == "rating" else 0.0 for table, r in self.regs.items()}
 
 
 _TABLE_REGS = {

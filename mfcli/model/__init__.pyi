@@ -15,6 +15,11 @@ from .keras_file import (
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
 from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
+from .objective import (
+    pair_targets as pair_targets,
+    pair_weights as pair_weights,
+    row_penalties as row_penalties,
+)
 from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
 from .rated import Rated as Rated
 from .recommendations import (

@@ -75,6 +75,8 @@ class ModelRecord(Record):
         Digests of the vocabulary files by name.
     columns : dict of str
         As `StoredModel.columns`; earlier versions did not write it.
+    predicts : str
+        As `StoredModel.predicts`; earlier versions did not write it.
     """
 
     FORMAT = 2
@@ -90,6 +92,7 @@ class ModelRecord(Record):
     weights: str
     files: dict[str, str]
     columns: dict[str, str] | None = None
+    predicts: str = "ratings"
 
 
 @dataclass(frozen=True)
@@ -195,7 +198,13 @@ class StoredModel(Factorization):
             weights=_digest(self),
             files=digests,
             columns=self.columns,
+            predicts=self.predicts,
         )
+
+    @property
+    def predicts(self) -> str:
+        """What predictions are: "ratings", or "scores" without a unit, which only rank items."""
+        return self.config.predicts
 
     def network(self, *, raw_ids: bool = False) -> Network:
         """Describe the Keras network, which takes rows or, if requested, raw ids."""

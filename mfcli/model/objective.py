@@ -1,0 +1,63 @@
+"""What a model by rows (als, gibbs) is fitted to: targets and weights of pairs, and penalties.
+
+Over the rated pairs, with targets t and weights c, and over all pairs of trained users and items,
+with one weight w and one target r0::
+
+    sum c_ui (t_ui - s_ui)^2 + w sum (r0 - s_ui)^2 + sum_u reg_u |x_u|^2 + sum_i reg_i |x_i|^2
+
+where s is the prediction (Y. Hu, Y. Koren and C. Volinsky, "Collaborative filtering for implicit
+feedback datasets", ICDM 2008; H. Steck, "Training and testing of recommender systems on data
+missing not at random", KDD 2010).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mfcli.config import Config
+from mfcli.data import Scale
+from mfcli.types import Counts, Doubles, Floats
+
+_UNEVEN = 10.0  # steps on a scale without even steps
+
+
+def pair_targets(ratings: Floats, config: Config) -> Floats:
+    """Return what rated pairs count as, float32 of shape (n,)."""
+    return np.ones_like(ratings) if config.target == "rated" else ratings
+
+
+def pair_weights(rating: Floats, scale: Scale, config: Config) -> Floats | None:
+    """Return the weights of rated pairs, float32 of shape (n,); None if all are 1."""
+    kind, alpha = config.rating_weight, np.float32(config.alpha)
+    if kind == "none":
+        return None
+    if kind == "confidence":
+        return 1 + alpha * rating
+    if kind == "log":
+        return 1 + alpha * np.log1p(rating)
+    # r / max, if the lowest rating is one step: from 0.5 to 5 by 0.5, or from 1 to 5 by 1.
+    step = scale.step or (scale.max - scale.min) / _UNEVEN or 1.0
+    level = (rating - np.float32(scale.min - step)) / np.float32(scale.max - scale.min + step)
+    return level * level if kind == "squared" else level
+
+
+def row_penalties(counts: Counts, others: int, config: Config, side: str) -> Doubles:
+    """Return the penalties of the bias and of the factors of each row, shape (n, 2).
+
+    With `reg_scope` "rating", a row with n ratings, which has w n' unrated pairs with the n' rows
+    of the other side, has ``reg (n + w n')^exponent`` (S. Rendle et al., "Revisiting the
+    performance of iALS on item recommendation benchmarks", RecSys 2022).
+
+    Parameters
+    ----------
+    counts : int64 array, shape (n,)
+    others : int
+        Number of trained rows of the other side.
+    config : Config
+    side : {"user", "item"}
+    """
+    regs = np.array([config.regs[f"{side}_biases"], config.regs[f"{side}_factors"]])
+    if config.scope == "table":
+        return np.tile(regs, (len(counts), 1))
+    sizes = counts + config.unrated_weight * others
+    return np.outer(sizes**config.reg_exponent, regs)
