@@ -12,8 +12,6 @@ from conftest import Run
 from planted import make_ratings, planted_split
 from test_checkpoints import assert_same, stopped_after
 
-import mfcli.training.gibbs.products
-import mfcli.training.gibbs.sides
 from mfcli.aligned import aligned, lanes_of
 from mfcli.config import Config
 from mfcli.errors import ConfigError
@@ -22,9 +20,10 @@ from mfcli.splits import Split, assembled, read_split
 from mfcli.training import fit
 from mfcli.training.gibbs.engine import GibbsEngine
 from mfcli.training.gibbs.low_rank import truncate
-from mfcli.training.gibbs.products import gram, multiplied
-from mfcli.training.gibbs.sides import sort_ratings, sorted_by_row
 from mfcli.training.loop import start
+from mfcli.training.normal_equations import products, ratings_by_row
+from mfcli.training.normal_equations.products import gram, multiplied
+from mfcli.training.normal_equations.ratings_by_row import sort_ratings, sorted_by_row, unit_of
 from mfcli.types import Floats
 
 GIBBS = Config(k=3, epochs=6, optimizer="gibbs")
@@ -97,7 +96,8 @@ def test_samples_vary_as_the_posterior_does() -> None:
     ratings = make_ratings(user, item, rating, users=40, items=50)
     split = assembled({"train": ratings, "test": ratings}, ratings.scale(), {})
     config = replace(GIBBS, k=1, epochs=300, average=0)
-    engine = GibbsEngine(start(split, config), sort_ratings(split.train, config.k, 1), split.test)
+    ratings = sort_ratings(split.train, config.k, 1, unit=unit_of(split.train))
+    engine = GibbsEngine(start(split, config), ratings, split.test)
     noise, first = [], []
     for epoch in range(1, 301):
         engine.run_epoch(epoch, lambda done, total: None)
@@ -130,7 +130,8 @@ def with_unrated_rows() -> Split:
 def test_rows_without_ratings_are_predicted_like_typical_rows() -> None:
     """A user is like the mean of the users, an item like the mean of the items' prior."""
     split, config = with_unrated_rows(), replace(GIBBS, engine="fast", average=0)
-    engine = GibbsEngine(start(split, config), sort_ratings(split.train, config.k, 1), split.test)
+    ratings = sort_ratings(split.train, config.k, 1, unit=unit_of(split.train))
+    engine = GibbsEngine(start(split, config), ratings, split.test)
     for epoch in range(1, 4):
         engine.run_epoch(epoch, lambda done, total: None)
     model, state = engine.model(), engine.state()
@@ -152,8 +153,8 @@ def test_rows_without_ratings_are_predicted_like_typical_rows() -> None:
 def test_a_resumed_training_and_any_threads_give_the_same_bits(
     tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mfcli.training.gibbs.sides, "_TASK", 64)  # several tasks for few ratings
-    monkeypatch.setattr(mfcli.training.gibbs.products, "_ROWS", 16)
+    monkeypatch.setattr(ratings_by_row, "_TASK", 64)  # several tasks for few ratings
+    monkeypatch.setattr(products, "_ROWS", 16)
     config = replace(GIBBS, **settings)
     split = planted_split(config)
     whole = fit(split, config, threads=1)

@@ -15,7 +15,7 @@ from mfcli.training.gibbs import normals as counted
 from mfcli.training.gibbs.effect_draws import draw_effects
 from mfcli.training.gibbs.noise import draw_gammas
 from mfcli.training.gibbs.row_draws import draw_rows
-from mfcli.training.gibbs.sides import sorted_by_row
+from mfcli.training.normal_equations.ratings_by_row import sorted_by_row
 from mfcli.types import Floats
 
 KEY = np.array([11, 12], np.uint32)
@@ -82,8 +82,8 @@ def test_gammas_have_their_distribution(shape: float) -> None:
     np.testing.assert_array_equal(some, out[50:60])
 
 
-@pytest.mark.parametrize("k", [1, 7, 15, 33])
-def test_rows_are_drawn_by_the_formula(k: int) -> None:
+@pytest.mark.parametrize(("k", "weighted"), [(1, True), (7, False), (15, True), (33, False)])
+def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     """The error is a small fraction of the posterior standard deviation, also of a long row."""
     rng = np.random.default_rng(k)
     n, m, d, width = 9, 700, k + 1, lanes_of(k + 1)
@@ -92,6 +92,8 @@ def test_rows_are_drawn_by_the_formula(k: int) -> None:
     user, item = (a.astype(np.int32) for a in np.nonzero(pairs))
     rating = rng.normal(3, 1, len(user)).astype(np.float32)
     side = sorted_by_row(user, item, rating, n)
+    weights = rng.uniform(0.2, 3, len(user)) if weighted else np.ones(len(user))
+    pair_roots = np.sqrt(weights).astype(np.float32) if weighted else np.empty(0, np.float32)
     pad = ((0, 0), (0, width - d))
     theirs, sums = rng.normal(size=(m, d)), rng.normal(size=(n, d))
     root = rng.normal(size=(d, d))
@@ -103,16 +105,20 @@ def test_rows_are_drawn_by_the_formula(k: int) -> None:
     whole[:d, :d] = precision
     others = np.pad(z * roots[:, None], pad), roots * (mu + theirs[:, 0])
     prior = whole, np.pad(mean, pad[1]), np.pad(sums, pad)
-    given = [as_aligned(array) for array in (*others, alphas, *prior)]
+    some = rng.normal(size=(d, d))
+    extra, more = some @ some.T, rng.normal(size=d)  # of unrated pairs
+    unrated = np.pad(np.vstack([extra, np.zeros((width - d, d)), more]), pad)
+    given = [as_aligned(array) for array in (*others, unrated, alphas, *prior)]
     for first, last in ((0, 2), (2, n)):  # any division of the rows draws the same
-        draw_rows(width)(first, last, d, *side, *given, KEY, TURN, rows, squares)
+        draw = draw_rows(width, weighted=bool(len(pair_roots)))
+        draw(first, last, d, *side, pair_roots, *given, KEY, TURN, rows, squares)
     assert not rows[4].any()
     assert not rows[:, d:].any()
     for u in {*range(n)} - {4}:
-        own, c = z[item[user == u]], roots[item[user == u]] ** 2
+        own, c = z[item[user == u]], roots[item[user == u]] ** 2 * weights[user == u]
         targets = rating[user == u] - mu - theirs[item[user == u], 0]
-        p = precision + alphas[u] * own.T @ (c[:, None] * own)
-        h = precision @ (mean + sums[u]) + alphas[u] * own.T @ (c * targets)
+        p = precision + alphas[u] * (own.T @ (c[:, None] * own) + extra)
+        h = precision @ (mean + sums[u]) + alphas[u] * (own.T @ (c * targets) + more)
         upper = np.linalg.cholesky(p).T
         e = variates(u * width // 4, width // 4)[:d]
         expected = np.linalg.solve(p, h) + np.linalg.solve(upper, e)
@@ -132,9 +138,11 @@ def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[
     whole[:d, :d] = precision
     others = np.pad(z, ((0, 0), (0, width - d))), theirs[:, 0]
     none = np.zeros(width), np.zeros((1, width))
-    given = [as_aligned(array) for array in (*others, np.full(1, alpha), whole, *none)]
+    unrated = np.zeros((width + 1, width))
+    given = [as_aligned(array) for array in (*others, unrated, np.full(1, alpha), whole, *none)]
     rows, squares = aligned((1, width)), np.zeros(1)
-    draw_rows(width)(0, 1, d, *side, *given, KEY, TURN, rows, squares)
+    no_roots = np.empty(0, np.float32)
+    draw_rows(width)(0, 1, d, *side, no_roots, *given, KEY, TURN, rows, squares)
     return rows[0, :d], float(squares[0]), z
 
 

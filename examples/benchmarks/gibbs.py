@@ -60,10 +60,10 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
         from mfcli.aligned import aligned, lanes_of
     except ImportError:
         return None
-    from mfcli.training.gibbs.sides import sort_ratings
+    from mfcli.training.normal_equations.ratings_by_row import sort_ratings, unit_of
 
     width = lanes_of(k + 1)
-    users, items, _ = sort_ratings(train, k, THREADS)
+    users, items, _ = sort_ratings(train, k, THREADS, unit=unit_of(train))
     kernel, rng = gram_matrices(width), np.random.default_rng(0)
 
     def packed(count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-import numpy as np
 
-from mfcli.aligned import LINE
-from mfcli.training.gibbs.row_draws import _BUFFER, _add_ratings
+from mfcli.training.normal_equations.sums import Layout, add_ratings, working_memory
 from mfcli.vectors import add, fma, load, pointer, store, total, zeros
 
 
@@ -23,24 +21,19 @@ def gram_matrices(width: int) -> Callable[..., None]:
 
     It takes ``(first, last, starts, others, ratings, z, offsets, out)``; see `draw_rows`.
     """
-    # As in `draw_rows`: P, the buffer, g and the targets
-    buffer = width * width
-    gradient = buffer + _BUFFER * width
-    target = gradient + width
-    size = target + _BUFFER
+    at = Layout.of(width)
+    buffer, gradient, target, size = at.buffer, at.gradient, at.target, at.size
 
     def kernel(
         first: Any, last: Any, starts: Any, others: Any, ratings: Any, z: Any, offsets: Any,
         out: Any,
     ) -> None:  # fmt: skip
-        memory = np.zeros(size + LINE, np.float32)
-        skip = (LINE - memory.ctypes.data // 4 % LINE) % LINE
-        scratch = memory[skip : skip + size]
+        scratch = working_memory(size)
         for row in range(first, last):
             scratch[:buffer] = 0.0
-            squares = _add_ratings(
-                starts[row], starts[row + 1], others, ratings, z, offsets, scratch, width, buffer,
-                gradient, target,
+            squares = add_ratings(
+                starts[row], starts[row + 1], others, ratings, False, ratings, True, z, offsets,
+                scratch, width, buffer, gradient, target,
             )  # fmt: skip
             out[row] = squares + scratch[0]  # used, so that the compiler omits nothing
 

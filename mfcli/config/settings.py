@@ -168,6 +168,12 @@ class Config:
         "What a rated pair counts as: its rating, or 1 (rated), for models that rank.",
         choices=("rating", "rated"),
     )
+    biases: bool = _objective(
+        True,
+        "Give users and items biases (als); scores often rank better without.",
+        when=_ALS,
+        contradicts="optimizer",
+    )
     unrated_weight: float = _objective(
         0.0,
         "Weight of each pair that nobody rated; 0 ignores them.",

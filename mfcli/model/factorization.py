@@ -24,7 +24,7 @@ class Factorization:
     Attributes
     ----------
     mu : float
-        Mean of the training ratings.
+        Mean of the training ratings, or the score of unrated pairs.
     user_factors, item_factors : float32 arrays, shapes (n_users, k) and (n_items, k)
     user_biases, item_biases : float32 arrays, shapes (n_users,) and (n_items,)
     users, items : Vocabulary

@@ -168,7 +168,8 @@ def initial_model(
         table[counts == 0] = 0
         tables[name] = table
     return Model(
-        mu=train.mean,
+        # Scores of unknown users and items are those of unrated pairs.
+        mu=config.unrated_rating if config.predicts == "scores" else train.mean,
         users=train.users,
         items=train.items,
         scale=scale,

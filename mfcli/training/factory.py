@@ -10,11 +10,12 @@ import dataclasses
 from collections.abc import Sequence
 
 from mfcli.data import Ratings
-from mfcli.model import Model
+from mfcli.model import Model, pair_targets, pair_weights
 from mfcli.training.averaging import Averaging
 from mfcli.training.engine import Engine
 from mfcli.training.ensemble import Ensemble
 from mfcli.training.plan import Plan
+from mfcli.types import Floats
 
 
 def make_engine(
@@ -33,7 +34,8 @@ def make_engine(
         Not used by Keras; does not change the result.
     """
     config = starts[0].config
-    build = _gibbs_engines if config.optimizer == "gibbs" else _descent_engines
+    builders = {"gibbs": _gibbs_engines, "als": _als_engines}
+    build = builders.get(config.optimizer, _descent_engines)
     # Members of an ensemble are trained at the same time, so each gets one thread.
     engines = build(plan, starts, train, held_out, threads if len(starts) == 1 else 1)
     if len(engines) == 1:
@@ -47,11 +49,32 @@ def _gibbs_engines(
     plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> list[Engine]:
     from mfcli.training.gibbs.engine import GibbsEngine
-    from mfcli.training.gibbs.sides import sort_ratings
+    from mfcli.training.normal_equations.ratings_by_row import sort_ratings, unit_of
 
-    # All chains read the same sorted ratings.
-    ratings = sort_ratings(train, starts[0].k, threads)
+    targets, weights = _objective(starts[0], train)
+    # In units of the standard deviation, one prior suits ratings of any scale. All chains read the
+    # same sorted ratings.
+    unit = unit_of(targets)
+    ratings = sort_ratings(targets, starts[0].k, threads, weights=weights, unit=unit)
     return [GibbsEngine(start, ratings, held_out) for start in starts]
+
+
+def _als_engines(
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+) -> list[Engine]:
+    from mfcli.training.als.engine import AlsEngine
+    from mfcli.training.normal_equations.ratings_by_row import sort_ratings
+
+    targets, weights = _objective(starts[0], train)
+    ratings = sort_ratings(targets, starts[0].k, threads, weights=weights)
+    return [AlsEngine(start, ratings, held_out) for start in starts]
+
+
+def _objective(start: Model, train: Ratings) -> tuple[Ratings, Floats | None]:
+    """Return the rated pairs with their targets, and their weights."""
+    config = start.config
+    targets = dataclasses.replace(train, rating=pair_targets(train.rating, config))
+    return targets, pair_weights(train.rating, start.scale, config)
 
 
 def _descent_engines(

@@ -18,6 +18,7 @@ _GIBBS_KEPT = 6  # rows in each chain for each user and item: the sample, effect
 _GIBBS_USED = 3  # rows while a chain is drawn: effects in another basis, and packed rows
 _GIBBS_SQUARES = 10  # matrices of products of all factors
 _GIBBS_MODELS = 4  # models, of k factors, while one is made from the mean
+_ALS_KEPT = 3  # rows of each user and item: as they are, as the other side reads them, and a model
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
 
 
@@ -50,6 +51,8 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     if config.optimizer == "gibbs":
         # Rows are drawn whole, so there are no batches and no blocks.
         return Plan("fast", 1, "sampling from the posterior (gibbs), one sample per epoch")
+    if config.optimizer == "als":
+        return Plan("fast", 1, "alternating least squares (als), all rows twice per epoch")
     obstacle, remedy = _obstacle(config)
     if obstacle and config.engine == "fast":
         raise ConfigError(f"engine fast cannot train this: {obstacle}", remedy=remedy)
@@ -128,15 +131,19 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
         `records` for the ratings, `shuffle` for the ratings in random order, and `tables` for the
         rows of users and items with everything that is stored next to them.
     """
+    # Sorted by user and by item; a weight may come with each rating.
+    by_row = 2 * n_ratings * (RATING.itemsize - (4 if config.rating_weight == "none" else 0))
+    if config.optimizer == "als":
+        tables = n_rows * (_ALS_KEPT * lanes_of(config.k + 1) * config.ensemble) * 4
+        return {"records": by_row, "shuffle": 0, "tables": tables}
     if config.optimizer == "gibbs":
-        records = 2 * n_ratings * (RATING.itemsize - 4)  # sorted by user and by item
         mean = lanes_of(2 * config.k) + lanes_of(config.k + 1)
         chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
         used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
         tables = n_rows * (config.ensemble * chain + used) * 4
         # Each thread sums products of rows, in float64 as well.
         squares = _GIBBS_SQUARES * mean**2 * 8
-        return {"records": records, "shuffle": 0, "tables": tables + squares}
+        return {"records": by_row, "shuffle": 0, "tables": tables + squares}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records

@@ -21,8 +21,8 @@ from mfcli.training.engine import State
 from mfcli.training.gibbs.effect_draws import draw_effects
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.priors import Prior
-from mfcli.training.gibbs.products import add_product, gram, in_pieces, multiplied
-from mfcli.training.gibbs.sides import RatingsByRow
+from mfcli.training.normal_equations.products import add_product, gram, in_pieces, multiplied
+from mfcli.training.normal_equations.ratings_by_row import RatingsByRow
 from mfcli.types import Floats
 
 _COUNTERS = 40  # bits of the counters of a block of columns

@@ -19,15 +19,15 @@ from dataclasses import replace
 import numpy as np
 
 from mfcli.data import Ratings
-from mfcli.model import Model
+from mfcli.model import Model, pair_targets
 from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.gibbs.chain import Side
 from mfcli.training.gibbs.effects import draw_blocks
 from mfcli.training.gibbs.noise import UserNoise
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.running_mean import Centered, RunningMean
-from mfcli.training.gibbs.sides import BothSides
 from mfcli.training.held_out import held_out_mse
+from mfcli.training.normal_equations.ratings_by_row import BothSides
 from mfcli.types import Progress
 
 _SPREAD = 4.0  # times the usual initial weights, from which the first priors would be too narrow
@@ -50,9 +50,12 @@ class GibbsEngine:
 
     def __init__(self, start: Model, ratings: BothSides, held_out: Ratings) -> None:
         config = start.config
-        self._start, self._held_out, self._unit = start, held_out, ratings.unit
+        self._start, self._unit = start, ratings.unit
+        self._held_out = replace(held_out, rating=pair_targets(held_out.rating, config))
         self._threads, self._total = ratings.users.threads, int(ratings.users.counts.sum())
         self._center = start.mu / self._unit
+        # Relative to the precision of a rating
+        self._unrated = config.unrated_weight, config.unrated_rating / self._unit
         spread = np.float32(_SPREAD)
         self._users = Side(ratings.users, spread * start.user_factors, spread * start.user_biases)
         self._items = Side(ratings.items, spread * start.item_factors, spread * start.item_biases)
@@ -76,12 +79,15 @@ class GibbsEngine:
         # The precision a w_u of a rating belongs to its user: it is alpha when users are drawn, and
         # root^2 when items are drawn.
         ones = np.ones(len(self._items.rows))
-        self._users.draw(self._items.packed(ones, self._center), self._noise.precisions, turns[2])
+        others = self._items.packed(ones, self._center)
+        unrated = self._items.unrated(others, *self._unrated)
+        self._users.draw(others, unrated, self._noise.precisions, turns[2])
         on_progress(self._total // 2, self._total)
         squares = self._users.squares
         self._noise.draw(squares, rng, turns[3])
         roots = np.sqrt(self._noise.precisions)
-        self._items.draw(self._users.packed(roots, self._center), ones, turns[4])
+        others = self._users.packed(roots, self._center)
+        self._items.draw(others, self._users.unrated(others, *self._unrated), ones, turns[4])
         config = self._start.config
         if config.averaged and epoch >= config.first_averaged:
             self._mean.add(self._centered(), self._threads)

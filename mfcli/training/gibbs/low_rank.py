@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from mfcli.aligned import aligned
-from mfcli.training.gibbs.products import add_product, gram, in_pieces
+from mfcli.training.normal_equations.products import add_product, gram, in_pieces
 from mfcli.types import Doubles, Floats
 
 _ROUNDING = 3e-4  # square root of the relative error of a Gram matrix

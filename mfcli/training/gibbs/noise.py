@@ -16,7 +16,7 @@ from numba import types
 from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.engine import State
 from mfcli.training.gibbs.normals import Turn, normal, uniform
-from mfcli.training.gibbs.products import in_pieces
+from mfcli.training.normal_equations.products import in_pieces
 from mfcli.types import Counts, Doubles
 
 _PRIOR = 1.0  # twice the shape and twice the rate of the prior of the precision

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfcli.training.gibbs.products import gram, sum_of_rows
+from mfcli.training.normal_equations.products import gram, sum_of_rows
 from mfcli.types import Doubles, Floats
 
 _PRIOR_ROWS = 2.0  # number of rows that the prior of the mean counts for: beta_0

@@ -10,7 +10,7 @@ import numpy as np
 from mfcli.aligned import aligned, lanes_of
 from mfcli.training.engine import State
 from mfcli.training.gibbs.low_rank import truncate
-from mfcli.training.gibbs.products import in_pieces
+from mfcli.training.normal_equations.products import in_pieces
 from mfcli.types import Floats
 
 _KEPT = 2  # times k: factors of the mean, some of which may matter later

@@ -34,6 +34,8 @@ class RatingsByRow:
     others : int32 array, shape (ratings,)
         Rows of the other side.
     ratings : float32 array, shape (ratings,)
+    roots : float32 array, shape (ratings,)
+        Square roots of the weights; empty if all are 1.
     bounds : list of int
         First row of each task, and the end of the last one.
     threads : int
@@ -43,13 +45,25 @@ class RatingsByRow:
     starts: Counts
     others: Rows
     ratings: Floats
+    roots: Floats
     bounds: list[int]
     threads: int
 
     @property
-    def arrays(self) -> tuple[Counts, Rows, Floats]:
-        """`starts`, `others` and `ratings`, as the kernels take them."""
-        return self.starts, self.others, self.ratings
+    def arrays(self) -> tuple[Counts, Rows, Floats, Floats]:
+        """`starts`, `others`, `ratings` and `roots`, as the kernels take them."""
+        return self.starts, self.others, self.ratings, self.roots
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the ratings have weights."""
+        return len(self.roots) > 0
+
+    @functools.cached_property
+    def weight(self) -> float:
+        """Sum of the weights of all ratings."""
+        weights = np.square(self.roots, dtype=np.float64)
+        return float(weights.sum()) if self.is_weighted else float(len(self.ratings))
 
     @functools.cached_property
     def counts(self) -> Counts:
@@ -74,7 +88,7 @@ class BothSides(NamedTuple):
     ----------
     users, items : RatingsByRow
     unit : float
-        Standard deviation of the ratings, which are divided by it.
+        The ratings are divided by it.
     """
 
     users: RatingsByRow
@@ -82,8 +96,10 @@ class BothSides(NamedTuple):
     unit: float
 
 
-def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
-    """Sort ratings by their users, and by their items.
+def sort_ratings(
+    ratings: Ratings, k: int, threads: int, *, weights: Floats | None = None, unit: float = 1.0
+) -> BothSides:
+    """Sort rated pairs by their users, and by their items.
 
     Parameters
     ----------
@@ -92,21 +108,32 @@ def sort_ratings(ratings: Ratings, k: int, threads: int) -> BothSides:
         Number of factors, on which the cost of a row depends.
     threads : int
         See `RatingsByRow`.
+    weights : float32 array, shape (ratings,), optional
+        All 1 by default.
+    unit : float
+        Divides the ratings.
     """
-    # If all ratings are equal, there is no unit to divide by.
-    unit = float(ratings.rating.std(dtype=np.float64)) or 1.0
-    # In units of the standard deviation, one prior suits ratings of any scale.
-    user, item, rating = ratings.user, ratings.item, ratings.rating / np.float32(unit)
-    users, items = len(ratings.users), len(ratings.items)
-    sides = [(user, item, rating, users), (item, user, rating, items)]
+    targets = ratings.rating / np.float32(unit)
+    roots = np.empty(0, np.float32) if weights is None else np.sqrt(weights)
+    pairs = ratings.user, ratings.item
+    sizes = len(ratings.users), len(ratings.items)
     by_row: dict[int, RatingsByRow] = {}
 
     def sort(side: int) -> None:
-        arrays = sorted_by_row(*sides[side])
-        by_row[side] = RatingsByRow(*arrays, _task_bounds(arrays[0], k), threads)
+        rows, others, count = pairs[side], pairs[1 - side], sizes[side]
+        arrays = sorted_by_row(rows, others, targets, count)
+        # The order depends on the rows only, so it is the same for the weights.
+        own_roots = sorted_by_row(rows, others, roots, count)[2] if len(roots) else roots
+        bounds = _task_bounds(arrays[0], k)
+        by_row[side] = RatingsByRow(*arrays, own_roots, bounds, threads)
 
-    each(sort, len(sides), threads)
+    each(sort, len(pairs), threads)
     return BothSides(by_row[0], by_row[1], unit)
+
+
+def unit_of(ratings: Ratings) -> float:
+    """Return the standard deviation of ratings, or 1 if they are all equal."""
+    return float(ratings.rating.std(dtype=np.float64)) or 1.0
 
 
 def sorted_by_row(

@@ -49,6 +49,11 @@ def sum_of_rows(rows: Floats, threads: int) -> Doubles:
     return whole
 
 
+def sum_of_products(weights: Floats, rows: Floats, threads: int) -> Doubles:
+    """Return ``weights @ rows``, float64 of shape (width,)."""
+    return sum_of_rows(weights[:, None] * rows, threads)
+
+
 def gram(rows: Floats, threads: int) -> Doubles:
     """Return ``rows^T rows``, float64 of shape (width, width)."""
     rows, width = as_aligned(rows), rows.shape[1]
