@@ -28,9 +28,9 @@ from mfcli.evaluation import (
 from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, interval
-from mfcli.evaluation.ranking_measures import ITEM_FORMULAS, SUM_FORMULAS, USER_FORMULAS
 from mfcli.evaluation.rating_errors import FORMULAS, measured_errors
 from mfcli.model import Model
+from mfcli.rankings import ITEM_FORMULAS, SUM_FORMULAS, USER_FORMULAS
 from mfcli.splits import Split
 from mfcli.training.loop import start
 

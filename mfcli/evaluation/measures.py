@@ -1,7 +1,8 @@
 """The table of measures: how each is called and shown, and which values are better.
 
 To add a measure, add an entry to the table and its formula to `rating_errors.py` or
-`ranking_measures.py`. Evaluation, saved metrics, comparisons, commands and pictures use the table.
+`mfcli/rankings/formulas.py`. Evaluation, saved metrics, comparisons, commands and pictures use the
+table.
 """
 
 from __future__ import annotations

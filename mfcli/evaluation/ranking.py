@@ -1,6 +1,6 @@
 """Rank items with a model and with baselines, and measure the rankings.
 
-The measures and their definitions are in `ranking_measures.py`.
+The measures are defined in `mfcli/rankings/formulas.py`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from numpy.typing import NDArray
 
 from mfcli import model as models  # loads the kernels of rankings only when they are needed
 from mfcli.data import Ratings
-from mfcli.errors import DataError, Param
+from mfcli.errors import Param
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
-from mfcli.evaluation.ranking_measures import (
+from mfcli.rankings import (
     ITEM_FORMULAS,
     SUM_FORMULAS,
     SUM_TERMS,
     USER_FORMULAS,
     RankedHits,
+    RankedItems,
 )
 from mfcli.storage import each
 from mfcli.types import Counts, Doubles, Mask, Progress, Rows
 
 if TYPE_CHECKING:
-    from mfcli.evaluation.relevant_items import RelevantItems
     from mfcli.model import Model, Rated
+    from mfcli.rankings import RelevantItems
 
 _BLOCK = 1 << 14  # users ranked at a time
 _PART = 1 << 12  # users measured by a task
@@ -95,17 +96,18 @@ def measure_rankings(
     DataError
         If no rating is relevant.
     """
-    from mfcli.evaluation.relevant_items import RelevantItems  # loads the compiler
+    from mfcli.rankings import RelevantItems  # loads the compiler
 
     own = train.within(model.users, model.items)
     rated = models.Rated.of(own)
-    is_relevant = ratings.rating >= relevant
-    liked = RelevantItems.of(ratings.take(is_relevant), model, rated)
-    if not len(liked.users):
-        raise DataError(
-            f"no rating of an item that its user did not rate in training is at least {relevant:g}",
-            remedy=["lower ", Param("relevant"), ", or omit ", Param("ranking")],
-        )
+    liked = RelevantItems.of(
+        ratings,
+        model.users,
+        model.items,
+        rated,
+        relevant=relevant,
+        remedy=["lower ", Param("relevant"), ", or omit ", Param("ranking")],
+    )
     # Items of `train` that the model does not know have row -1, which bincount refuses.
     counts = np.bincount(own.item[own.item >= 0], minlength=len(model.items))
     rankers = _rankers(model, rated, counts, _biases(model, train, baseline), at, bootstrap.threads)
@@ -119,7 +121,7 @@ def measure_rankings(
         on_progress(start + len(users), len(liked.users))
     return MeasuredRankings(
         len(liked.users),
-        float(np.mean(is_relevant)),
+        float(np.mean(ratings.rating >= relevant)),
         _measured(found, bootstrap),
     )
 
@@ -179,22 +181,19 @@ class _RankingSums:
 
     def __init__(self, liked: RelevantItems, at: int, popularity: Doubles) -> None:
         self._liked, self._at, self._popularity = liked, at, popularity
-        self._terms = USER_FORMULAS | SUM_TERMS
+        self._terms = [*USER_FORMULAS, *SUM_TERMS]
         self.rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user
         self._recommended: Mask = np.zeros(len(popularity), np.bool_)
 
     def add(self, start: int, items: Rows) -> None:
         """Add the rankings, shape (m, n), of the users from position `start` on."""
         block = slice(start, start + len(items))
-        ranked = RankedHits(
-            hits=self._liked.hits(start, items),
-            is_item=items >= 0,
-            popularity=self._popularity[items],
-            relevant=self._liked.counts[block],
-            cutoff=self._at,
-        )
-        for row, term in zip(self.rows, self._terms.values(), strict=True):
-            row[block] = term(ranked)
+        hits = RankedHits(self._liked.hits(start, items), self._liked.counts[block], self._at)
+        ranked = RankedItems(items >= 0, self._popularity[items])
+        values = [formula(hits) for formula in USER_FORMULAS.values()]
+        values += [term(ranked) for term in SUM_TERMS.values()]
+        for row, value in zip(self.rows, values, strict=True):
+            row[block] = value
         self._recommended[items[ranked.is_item]] = True
 
     def measured(self, draws: Doubles) -> Measured:

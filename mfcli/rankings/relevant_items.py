@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import types
 
-from mfcli import model as models
-from mfcli.data import Ratings
+from mfcli.data import Ratings, Vocabulary
+from mfcli.errors import DataError, Text
+from mfcli.model import Rated, grouped, pairs_in
 from mfcli.storage import array_type, kernel
 from mfcli.types import Counts, Mask, Rows
-
-if TYPE_CHECKING:
-    from mfcli.model import Model, Rated
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,73 @@ class RelevantItems:
     items: int
 
     @classmethod
-    def of(cls, ratings: Ratings, model: Model, rated: Rated) -> RelevantItems:
-        """Collect relevant ratings, except for items that their user rated in training."""
-        known = ratings.within(model.users, model.items)
-        new = ~models.pairs_in(rated, known)
+    def of(
+        cls,
+        ratings: Ratings,
+        users: Vocabulary,
+        items: Vocabulary,
+        rated: Rated,
+        *,
+        relevant: float | None,
+        remedy: Text,
+    ) -> RelevantItems:
+        """Collect relevant ratings, except for items that their user rated in training.
+
+        Parameters
+        ----------
+        ratings : Ratings
+            Any vocabularies.
+        users, items : Vocabulary
+            Of the model.
+        rated : Rated
+            The items that each user rated in training, in rows of the model.
+        relevant : float or None
+            Smallest rating of a relevant item; None if every item is relevant.
+        remedy : str or parts of an error
+            What to do if no rating is relevant.
+
+        Raises
+        ------
+        DataError
+            If no rating is relevant.
+        """
+        if relevant is not None:
+            ratings = ratings.take(ratings.rating >= relevant)
+        known = ratings.within(users, items)
+        new = ~pairs_in(rated, known)
         user, item = ratings.user[new], known.item[new]
+        if not len(user):
+            rule = "no rating is of an item that its user did not rate in training"
+            if relevant is not None:
+                rule = (
+                    "no rating of an item that its user did not rate in training is at least"
+                    f" {relevant:g}"
+                )
+            raise DataError(rule, remedy=remedy)
         counts = np.bincount(user, minlength=len(ratings.users))
-        starts, rows = models.grouped([(user, item)], len(counts))
+        starts, rows = grouped([(user, item)], len(counts))
         active = counts > 0
         row = np.full(len(counts), -1, np.int32)  # of each user in the model
         row[ratings.user] = known.user
         # Users without relevant items have no range, so the others are adjacent.
         starts = np.append(starts[:-1][active], starts[-1])
-        return cls(row[active], counts[active], starts, rows, len(model.items))
+        return cls(row[active], counts[active], starts, rows, len(items))
+
+    def sample(self, size: int, rng: np.random.Generator) -> RelevantItems:
+        """Draw at most a number of users at random; they keep their order."""
+        if size >= len(self.users):
+            return self
+        drawn = np.sort(rng.choice(len(self.users), size, replace=False))
+        known = np.diff(self.starts)  # items in the model; `counts` includes unknown items
+        is_drawn = np.zeros(len(self.users), np.bool_)
+        is_drawn[drawn] = True
+        return replace(
+            self,
+            users=self.users[drawn],
+            counts=self.counts[drawn],
+            starts=np.append(0, np.cumsum(known[drawn])),
+            rows=self.rows[: self.starts[-1]][np.repeat(is_drawn, known)],
+        )
 
     def hits(self, start: int, items: Rows) -> Mask:
         """Return whether ranked items, shape (m, n), are relevant to the users from `start` on."""

@@ -35,11 +35,7 @@ class RankedHits:
     Attributes
     ----------
     hits : bool array, shape (m, n)
-        Whether the item at each rank is relevant.
-    is_item : bool array, shape (m, n)
-        False at the ranks beyond the last item of a user.
-    popularity : float64 array, shape (m, n)
-        The fraction of items with fewer training ratings than the item at each rank.
+        Whether the item at each rank is relevant; False beyond the last item of a user.
     relevant : int64 array, shape (m,)
         Relevant items of each user, at least 1.
     cutoff : int
@@ -47,10 +43,24 @@ class RankedHits:
     """
 
     hits: Mask
-    is_item: Mask
-    popularity: Doubles
     relevant: Counts
     cutoff: int
+
+
+@dataclass(frozen=True)
+class RankedItems:
+    """What is known about the items in the rankings of m users, cut off at rank n.
+
+    Attributes
+    ----------
+    is_item : bool array, shape (m, n)
+        False at the ranks beyond the last item of a user.
+    popularity : float64 array, shape (m, n)
+        The fraction of items with fewer training ratings than the item at each rank.
+    """
+
+    is_item: Mask
+    popularity: Doubles
 
 
 def _ndcg(ranked: RankedHits) -> Doubles:
@@ -89,7 +99,7 @@ USER_FORMULAS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
 }
 """The value of a measure for each user, shape (m,); the measure is the mean over users."""
 
-SUM_TERMS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
+SUM_TERMS: dict[str, Callable[[RankedItems], NDArray[Any]]] = {
     "popularities": lambda ranked: (ranked.popularity * ranked.is_item).sum(axis=1),
     "items": lambda ranked: ranked.is_item.sum(axis=1),
 }
