@@ -199,7 +199,6 @@ class Config:
         1.0,
         "Weight per unit of rating (confidence and log).",
         when=_ROWS | {"rating_weight": lambda c: c.rating_weight in ("confidence", "log")},
-        contradicts="rating_weight",
         above=0,
         high=1e6,
     )
