@@ -11,7 +11,12 @@ from typing import Any
 
 import numba
 
-from mfcli.training.normal_equations.sums import Layout, add_ratings, working_memory
+from mfcli.training.normal_equations.sums import (
+    add_ratings,
+    constant_width,
+    layout,
+    working_memory,
+)
 from mfcli.vectors import add, fma, load, pointer, store, total, zeros
 
 
@@ -21,13 +26,14 @@ def gram_matrices(width: int) -> Callable[..., None]:
 
     It takes ``(first, last, starts, others, ratings, z, offsets, out)``; see `draw_rows`.
     """
-    at = Layout.of(width)
-    buffer, gradient, target, size = at.buffer, at.gradient, at.target, at.size
+    constant = constant_width(width)
 
     def kernel(
         first: Any, last: Any, starts: Any, others: Any, ratings: Any, z: Any, offsets: Any,
         out: Any,
     ) -> None:  # fmt: skip
+        width = constant if constant else z.shape[1]
+        buffer, _, _, gradient, _, _, _, target, size = layout(width)
         scratch = working_memory(size)
         for row in range(first, last):
             scratch[:buffer] = 0.0

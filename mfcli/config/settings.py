@@ -29,7 +29,7 @@ CONFIG_FILE = Path("mfcli.toml")
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
 _BY_ROWS = ("als", "gibbs")  # optimizers that find each row as a whole, without steps
-_ALS_REG = 0.05  # per rating, which suits ratings from 1 to 5
+_ALS_REG = 0.1  # per rating, which suits ratings from 1 to 5
 
 
 def _optimizer_in(*optimizers: str) -> Conditions:
@@ -139,7 +139,7 @@ class Config:
     reg: float | None = _penalty(
         None,
         "L2 penalty (see `reg_scope`).",
-        unset="0; 0.05 with als",
+        unset="0; 0.1 with als",
         # Without effect if each table has its own penalty; the error names one of these.
         when=_PENALIZED | {"reg_item_bias": lambda c: None in c.own_regs.values()},
         low=0,

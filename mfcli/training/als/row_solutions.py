@@ -29,8 +29,9 @@ from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.normal_equations.factors import factor, solve
 from mfcli.training.normal_equations.sums import (
     CANCELED,
-    Layout,
     add_ratings,
+    constant_width,
+    layout,
     squared_errors,
     working_memory,
 )
@@ -44,7 +45,6 @@ _TABLE = array_type(types.float32, 2)
 _SUMS = array_type(types.float64, 2)
 
 
-@functools.cache
 def solve_rows(width: int, *, weighted: bool, biased: bool) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
@@ -58,19 +58,25 @@ def solve_rows(width: int, *, weighted: bool, biased: bool) -> Callable[..., Non
     sums : float64 array, shape (n, 2)
         Set to the sum of c_ui times the squared errors, and to the minimum, of each row.
     """
+    return _compiled(constant_width(width), weighted, biased)
+
+
+@functools.cache
+def _compiled(constant: int, weighted: bool, biased: bool) -> Callable[..., None]:
     return compiled(
-        _make_solve_rows(width, weighted, biased), _INT, _INT, _STARTS, _OTHERS, _FLOATS, _FLOATS,
-        _TABLE, _FLOATS, _TABLE, _TABLE, _TABLE, _SUMS,
+        _make_solve_rows(constant, weighted, biased), _INT, _INT, _STARTS, _OTHERS, _FLOATS,
+        _FLOATS, _TABLE, _FLOATS, _TABLE, _TABLE, _TABLE, _SUMS,
     )  # fmt: skip
 
 
-def _make_solve_rows(width: int, weighted: bool, biased: bool) -> Callable[..., None]:
-    buffer, columns, shift, gradient, known, roots_at, solved, target, size = Layout.of(width)
+def _make_solve_rows(constant: int, weighted: bool, biased: bool) -> Callable[..., None]:
 
     def kernel(
         first: Any, last: Any, starts: Any, others: Any, ratings: Any, roots: Any, z: Any,
         offsets: Any, unrated: Any, penalties: Any, rows: Any, sums: Any,
     ) -> None:  # fmt: skip
+        width = constant if constant else rows.shape[1]
+        buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
         scratch = working_memory(size)
         base, like = pointer(scratch), zeros(LINE)
         for row in range(first, last):

@@ -40,8 +40,9 @@ from mfcli.training.gibbs.normals import PER_COUNTER, normals
 from mfcli.training.normal_equations.factors import factor, solve
 from mfcli.training.normal_equations.sums import (
     CANCELED,
-    Layout,
     add_ratings,
+    constant_width,
+    layout,
     squared_errors,
     working_memory,
 )
@@ -58,7 +59,6 @@ _DOUBLES = array_type(types.float64, 1)
 _KEY = array_type(types.uint32, 1)
 
 
-@functools.cache
 def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
@@ -74,24 +74,29 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     zero. Normal variates belong to `key`, `turn` and the row. ``squares[u]`` is set to the sum of
     c times the squared errors of the new row. Tables and `mean` begin with a cache line.
     """
+    return _compiled(constant_width(width), weighted)
+
+
+@functools.cache
+def _compiled(constant: int, weighted: bool) -> Callable[..., None]:
     return compiled(
-        _make_draw_rows(width, weighted), _INT, _INT, _INT, _STARTS, _OTHERS, _FLOATS, _FLOATS,
+        _make_draw_rows(constant, weighted), _INT, _INT, _INT, _STARTS, _OTHERS, _FLOATS, _FLOATS,
         _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _KEY, types.int64, _TABLE,
         _DOUBLES,
     )  # fmt: skip
 
 
-def _make_draw_rows(width: int, weighted: bool) -> Callable[..., None]:
-    buffer, columns, shift, gradient, known, roots_at, solved, target, size = Layout.of(width)
-    counters = width // PER_COUNTER  # for the variates of a row
-
+def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
     def kernel(
         first: Any, last: Any, used: Any, starts: Any, others: Any, ratings: Any, roots: Any,
         z: Any, offsets: Any, unrated: Any, alphas: Any, precision: Any, mean: Any, sums: Any,
         key: Any, turn: Any, rows: Any, squares: Any,
     ) -> None:  # fmt: skip
+        width = constant if constant else rows.shape[1]
+        buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
         scratch = working_memory(size)
         base, like = pointer(scratch), zeros(LINE)
+        counters = width // PER_COUNTER  # for the variates of a row
         e = np.empty(_DRAWN * width, np.float32)
         for row in range(first, last):
             ahead = (row - first) % _DRAWN

@@ -2,7 +2,7 @@
 
 P is factored into ``U^T U`` with U upper triangular, row of tiles by row of tiles: what the rows
 above contribute is a sum of products of rows. The matrix and all vectors are in the working memory
-that `Layout` describes.
+that `layout` describes.
 """
 
 from __future__ import annotations

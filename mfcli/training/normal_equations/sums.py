@@ -16,7 +16,7 @@ and above the diagonal are used.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -43,51 +43,34 @@ _STRIP = 4  # rows of a tile that are summed at once; two vectors of eight lanes
 _HALF = LINE // 2
 
 
-class Layout(NamedTuple):
-    """Where the parts of the working memory of a kernel begin; the matrix P is at its start.
+_WIDEST = 32  # lanes of the rows that have a kernel of their own
 
-    Attributes
-    ----------
-    buffer, target : int
-        64 rows of the other side, and their targets.
-    columns : int
-        The tiles on the diagonal of V, by columns; see `factors.py`.
-    shift, gradient : int
-        The vectors h and g.
-    known, roots, solved : int
-        Vectors that the solution uses.
-    size : int
-        Number of float32 values.
+
+def constant_width(width: int) -> int:
+    """Return the width that a kernel is compiled for: 0 for the one that serves all wide rows.
+
+    A constant saves time in short rows. Over wide ones, the compiler would unroll loops for many
+    seconds, without a gain.
     """
+    return width if width <= _WIDEST else 0
 
-    buffer: int
-    columns: int
-    shift: int
-    gradient: int
-    known: int
-    roots: int
-    solved: int
-    target: int
-    size: int
 
-    @classmethod
-    def of(cls, width: int) -> Layout:
-        """Return the layout for rows of a width."""
-        buffer = width * width
-        columns = buffer + _BUFFER * width
-        shift = columns + width * LINE
-        target = shift + 5 * width
-        return cls(
-            buffer,
-            columns,
-            shift,
-            gradient=shift + width,
-            known=shift + 2 * width,
-            roots=shift + 3 * width,
-            solved=shift + 4 * width,
-            target=target,
-            size=target + _BUFFER,
-        )
+@inlined
+def layout(width: Any) -> Any:
+    """Return where the parts of the working memory of a kernel begin, and its size.
+
+    The matrix P is at its start. It is followed by the buffer of 64 rows of the other side, the
+    columns of the tiles on the diagonal of V (see `factors.py`), the vectors h and g, three vectors
+    that the solution uses (known, roots and solved), and the targets in the buffer.
+    """
+    buffer = width * width
+    columns = buffer + _BUFFER * width
+    shift = columns + width * LINE
+    target = shift + 5 * width
+    return (
+        buffer, columns, shift, shift + width, shift + 2 * width, shift + 3 * width,
+        shift + 4 * width, target, target + _BUFFER,
+    )  # fmt: skip
 
 
 @inlined
