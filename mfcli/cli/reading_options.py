@@ -19,12 +19,18 @@ from mfcli.config import DATA, DEFAULTS, Config, settings_in
 if TYPE_CHECKING:
     from mfcli.data import Ratings
 
-_ROLES = {"user_col": "user", "item_col": "item", "rating_col": "rating", "time_col": "timestamp"}
+_ROLES = {
+    "user_col": "user",
+    "item_col": "item",
+    "rating_col": "rating",
+    "time_col": "timestamp",
+    "weight_col": "weight",
+}
 
 
-def _column(option: str, help: str) -> Any:
+def _column(option: str, help: str, default: str = "detected") -> Any:
     return typer.Option(
-        option, metavar="COLUMN", help=help, show_default="detected", rich_help_panel="Data"
+        option, metavar="COLUMN", help=help, show_default=default, rich_help_panel="Data"
     )
 
 
@@ -37,9 +43,15 @@ class Reading:
         _column("--user-col", "User id column (name, or position from 1 without a header)."),
     ] = None
     item_col: Annotated[str | None, _column("--item-col", "Item id column.")] = None
-    rating_col: Annotated[str | None, _column("--rating-col", "Rating column.")] = None
+    rating_col: Annotated[
+        str | None, _column("--rating-col", "Rating column; '' if each row is an event.")
+    ] = None
     time_col: Annotated[
         str | None, _column("--time-col", "Timestamp column; '' to ignore timestamps.")
+    ] = None
+    weight_col: Annotated[
+        str | None,
+        _column("--weight-col", "Column of positive weights of the ratings.", "none"),
     ] = None
     config: Config = DEFAULTS
 
@@ -47,7 +59,7 @@ class Reading:
     def columns(self) -> dict[str, str]:
         """The columns that were named, by role."""
         named = {role: getattr(self, field) for field, role in _ROLES.items()}
-        # An empty name is not missing: `--time-col ""` ignores timestamps.
+        # An empty name is not missing: `--time-col ''` ignores timestamps.
         return {role: name for role, name in named.items() if name is not None}
 
     @contextmanager
@@ -60,12 +72,17 @@ class Reading:
         with storage.scratch_folder() as folder:
             yield folder / "rejected.csv"
 
-    def read(self, names: Sequence[str], screen: Screen) -> Ratings:
-        """Read files with a progress bar; rows that are skipped are counted, but not listed."""
-        with self.rejected() as rejected:
-            return self.read_listing(names, rejected, screen)
+    def read(self, names: Sequence[str], screen: Screen, *, events: bool = False) -> Ratings:
+        """Read files with a progress bar; rows that are skipped are counted, but not listed.
 
-    def read_listing(self, names: Sequence[str], rejected: Path | None, screen: Screen) -> Ratings:
+        With `events`, each row is an event if the files have no rating column.
+        """
+        with self.rejected() as rejected:
+            return self.read_listing(names, rejected, screen, events=events)
+
+    def read_listing(
+        self, names: Sequence[str], rejected: Path | None, screen: Screen, *, events: bool = False
+    ) -> Ratings:
         """Read files with a progress bar, and list invalid rows in a file."""
         with screen.byte_bar(f"reading {Path(names[0]).name}") as on_progress:
             return data.read_ratings(
@@ -74,7 +91,9 @@ class Reading:
                 decimal=self.config.decimal,
                 encoding=self.config.encoding,
                 duplicates=self.config.duplicates,
+                feedback=self.config.feedback,
                 rejected=rejected,
+                events=events,
                 on_progress=on_progress,
             )
 
@@ -103,6 +122,8 @@ class ReadingGroup(FieldsGroup):
 
 
 ReadingOptions = Annotated[Reading, ReadingGroup()]
-PAIR_READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates", "on_bad_row")
+OF_RATINGS = ("rating_col", "time_col", "weight_col", "decimal", "feedback", "duplicates")
+"""Columns and settings that are of no use for pairs without ratings."""
+PAIR_READING = ReadingGroup(*OF_RATINGS, "on_bad_row")
 PairReadingOptions = Annotated[Reading, PAIR_READING]
 """For files of pairs, which have no ratings."""
