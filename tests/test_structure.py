@@ -64,7 +64,7 @@ IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock", "sklearn"}
 
 # fmt: off
 INTERFACES: dict[str, list[str]] = {
- "checks": ["DataWarning", "Report", "check", "serious_warnings"],
+ "checks": ["DataWarning", "Report", "ValueBin", "check", "serious_warnings"],
  "cli": ["app", "run_until_signal"],
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_settings_file", "checked", "closest",

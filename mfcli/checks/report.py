@@ -13,8 +13,8 @@ from mfcli.checks.cost import Cost, cost_of
 from mfcli.checks.facts import Facts, facts_of
 from mfcli.checks.warnings import DataWarning, warnings_about_k, warnings_of
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import Ratings, RatingsLike, as_ratings
-from mfcli.errors import Spell
+from mfcli.data import IMPLICIT, Ratings, RatingsLike, as_ratings
+from mfcli.errors import Param, Spell
 
 _FORMAT = 1
 
@@ -26,12 +26,28 @@ class Report(Facts):
     Attributes
     ----------
     cost : Cost or None
-        None if the config selects the Keras engine.
+        None if the config selects the Keras engine, or for implicit feedback.
     warnings : list of DataWarning
     """
 
     cost: Cost | None
     warnings: list[DataWarning]
+
+    @property
+    def implicit_reading(self) -> list[Param]:
+        """The arguments of `read_ratings` that read these data as implicit feedback.
+
+        None for what looks like ratings.
+        """
+        values, params = self.values, []
+        equal = not self.is_implicit and values.distinct == 1
+        if equal or (self.is_implicit and self.source and "rating" not in self.source.columns):
+            return [Param("columns.rating", "")]
+        if self.is_implicit or values.counts:
+            params.append(Param("feedback", IMPLICIT))
+        if params and values.min <= 0:  # no event
+            params.append(Param("on_bad_row", "skip"))
+        return params
 
     def as_dict(self, spell: Spell = str) -> dict[str, Any]:
         """Return the report as plain values.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,9 @@ from mfcli import data, storage
 from mfcli.cli.options import Call, FieldsGroup
 from mfcli.cli.screen import Screen
 from mfcli.cli.setting_options import setting_options
+from mfcli.cli.spelling import spelled
 from mfcli.config import DATA, DEFAULTS, Config, settings_in
+from mfcli.errors import Param
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
@@ -36,7 +39,17 @@ def _column(option: str, help: str, default: str = "detected") -> Any:
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read files of ratings; `config` has the settings of the data stage."""
+    """How to read files of ratings.
+
+    Attributes
+    ----------
+    user_col, item_col, ... : str, optional
+        Columns that were named.
+    config : Config
+        Has the settings of the data stage.
+    events : bool
+        Whether each row is an event if the files have no rating column.
+    """
 
     user_col: Annotated[
         str | None,
@@ -54,6 +67,7 @@ class Reading:
         _column("--weight-col", "Column of positive weights of the ratings.", "none"),
     ] = None
     config: Config = DEFAULTS
+    events: bool = False
 
     @property
     def columns(self) -> dict[str, str]:
@@ -72,17 +86,29 @@ class Reading:
         with storage.scratch_folder() as folder:
             yield folder / "rejected.csv"
 
-    def read(self, names: Sequence[str], screen: Screen, *, events: bool = False) -> Ratings:
-        """Read files with a progress bar; rows that are skipped are counted, but not listed.
+    def like(self, feedback: str) -> Reading:
+        """Return how to read ratings that go with a split or a model of the same feedback.
 
-        With `events`, each row is an event if the files have no rating column.
+        Options override it.
         """
-        with self.rejected() as rejected:
-            return self.read_listing(names, rejected, screen, events=events)
+        if feedback != data.IMPLICIT or self.config.feedback:
+            return self
+        return replace(self, config=replace(self.config, feedback=feedback), events=True)
 
-    def read_listing(
-        self, names: Sequence[str], rejected: Path | None, screen: Screen, *, events: bool = False
-    ) -> Ratings:
+    def split_command(self, names: Sequence[str], params: Sequence[Param]) -> str:
+        """Return the command that splits files that are read in this way, with other parameters."""
+        columns = [Param(f"columns.{role}", name) for role, name in self.columns.items()]
+        values = {name: getattr(self.config, name) for name in settings_in(DATA)}
+        changed = [Param(n, v) for n, v in values.items() if v != getattr(DEFAULTS, n)]
+        options = {param.name: spelled(param) for param in (*columns, *changed, *params)}
+        return " ".join(["mfcli split", *map(shlex.quote, names), *options.values()])
+
+    def read(self, names: Sequence[str], screen: Screen) -> Ratings:
+        """Read files with a progress bar; rows that are skipped are counted, but not listed."""
+        with self.rejected() as rejected:
+            return self.read_listing(names, rejected, screen)
+
+    def read_listing(self, names: Sequence[str], rejected: Path | None, screen: Screen) -> Ratings:
         """Read files with a progress bar, and list invalid rows in a file."""
         with screen.byte_bar(f"reading {Path(names[0]).name}") as on_progress:
             return data.read_ratings(
@@ -93,7 +119,7 @@ class Reading:
                 duplicates=self.config.duplicates,
                 feedback=self.config.feedback,
                 rejected=rejected,
-                events=events,
+                events=self.events,
                 on_progress=on_progress,
             )
 
@@ -121,7 +147,9 @@ class ReadingGroup(FieldsGroup):
         return Reading(**values, config=call.settings.config)
 
 
-ReadingOptions = Annotated[Reading, ReadingGroup()]
+WeightedReadingOptions = Annotated[Reading, ReadingGroup()]
+ReadingOptions = Annotated[Reading, ReadingGroup("weight_col")]
+"""For ratings whose weights have no effect, since they are not trained on."""
 OF_RATINGS = ("rating_col", "time_col", "weight_col", "decimal", "feedback", "duplicates")
 """Columns and settings that are of no use for pairs without ratings."""
 PAIR_READING = ReadingGroup(*OF_RATINGS, "on_bad_row")

@@ -18,7 +18,7 @@ from mfcli.data.arrow_arrays import to_arrow, to_numpy
 from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
-from mfcli.data.feedback import Meaning, meaning_of, positive_roles
+from mfcli.data.feedback import EXPLICIT, IMPLICIT, Meaning, meaning_of, positive_roles
 from mfcli.data.formats.columns import NoRatingColumn
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parts import find_layouts
@@ -34,12 +34,13 @@ from mfcli.data.sources import HEAD, digest, open_sources
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError, Param, Text, warn
 from mfcli.storage import check_memory, cores
 from mfcli.types import Floats, Progress
 
 _BYTES = 40  # smallest memory per rating while it is read and split
 _MOST_PARSERS = 4  # threads that parse
+_SHOWN = 5  # columns in a message
 _HASHED = pa.dictionary(pa.int32(), pa.string())  # Python sees each id once per piece
 _TYPES: dict[str, pa.DataType | None] = {
     "user": _HASHED,
@@ -129,10 +130,11 @@ def read_ratings(
         try:
             layouts = find_layouts(files, columns, decimal)
         except NoRatingColumn:
-            if not events:
+            if not events or feedback == EXPLICIT:
                 raise
             columns = {**(columns or {}), "rating": ""}
             layouts = find_layouts(files, columns, decimal)
+            _warn_of_unused(layouts[0])
         meaning = meaning_of(columns, feedback, duplicates)
         layouts = [replace(layout, implicit=meaning.implicit) for layout in layouts]
         _check_memory(layouts)
@@ -166,6 +168,26 @@ def _settings(
     if layout.format != "text":
         return used
     return {"decimal": decimal, "encoding": layout.file.encoding, **used}
+
+
+def _warn_of_unused(layout: Layout) -> None:
+    """Warn of columns that may hold strengths if no column is known to hold ratings."""
+    unused = [n for at, n in enumerate(layout.names) if at not in layout.columns.values()]
+    if not unused:
+        return
+    shown = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
+    warn(
+        f"has no rating column, so each row is an event; unused columns: {shown}",
+        place=layout.file,
+        remedy=_strengths_in(unused),
+    )
+
+
+def _strengths_in(unused: Sequence[str]) -> Text:
+    implicit = Param("feedback", IMPLICIT)
+    if len(unused) == 1:
+        return ["if it counts events, use ", Param("columns.rating", unused[0]), " ", implicit]
+    return ["if one counts events, name it with ", Param("columns.rating"), " and use ", implicit]
 
 
 def _check_memory(layouts: list[Layout]) -> None:
