@@ -46,7 +46,8 @@ def has_header(
     """
     fields, wanted = first.fields, [name for name in (chosen or {}).values() if name]
     if _number_columns(fields):  # before positions: "1" may be a name here
-        return _is_header_of_numbers(first, wanted)
+        roles = required(RATINGS, chosen)
+        return _is_header_of_numbers(first, wanted, roles)
     known = any(role_of(field, aliases) for field in fields)
     if wanted and all(map(is_position, wanted)):
         if known and set(wanted) <= set(fields):
@@ -89,10 +90,13 @@ def _names_events(first: FirstLines) -> bool:
     DataError
         If this is uncertain, because all columns are text.
     """
-    if any(first.is_number(field) or is_time(field, first.decimal) for field in first.fields):
+
+    def is_value(text: str) -> bool:
+        return first.is_number(text) or is_time(text, first.decimal)
+
+    if any(map(is_value, first.fields)):
         return False
-    columns = zip(*first.rows[1:], strict=False)
-    if any(all(map(first.is_number, column)) for column in columns):
+    if any(all(map(is_value, column)) for column in zip(*first.rows[1:], strict=False)):
         return True
     raise DataError(
         "may be an event or a header",
@@ -135,7 +139,7 @@ def _unnamed(fields: Sequence[str]) -> bool:
     return fields[0] == "" or fields[0].lower().startswith("unnamed: 0")
 
 
-def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
+def _is_header_of_numbers(first: FirstLines, wanted: list[str], roles: tuple[str, ...]) -> bool:
     """Return whether "0,1,2" are names; they are if "0" is chosen, which is not a position."""
     fields = first.fields
     named = bool(wanted) and set(wanted) <= set(fields)
@@ -143,9 +147,9 @@ def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
         return True
     if wanted and not named and not _unnamed(fields):
         return False
-    remedy: Text = ["remove the line, or choose names, as with ", columns_as("012")]
+    remedy: Text = ["remove the line, or choose names, as with ", columns_as("012"[: len(roles)], roles)]
     if not named and fields == ["0", "1", "2"]:
-        remedy = [remedy, "; if it is a rating, use ", columns_as("123")]
+        remedy = [remedy, "; if it is a rating, use ", columns_as("123"[: len(roles)], roles)]
     raise DataError(
         f"{','.join(fields[:_SHOWN])} looks like the column numbers that pandas writes as a header",
         place=first.place,
