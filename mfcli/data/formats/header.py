@@ -147,9 +147,10 @@ def _is_header_of_numbers(first: FirstLines, wanted: list[str], roles: tuple[str
         return True
     if wanted and not named and not _unnamed(fields):
         return False
-    remedy: Text = ["remove the line, or choose names, as with ", columns_as("012"[: len(roles)], roles)]
+    names, positions = (columns_as(values[: len(roles)], roles) for values in ("012", "123"))
+    remedy: Text = ["remove the line, or choose names, as with ", names]
     if not named and fields == ["0", "1", "2"]:
-        remedy = [remedy, "; if it is a rating, use ", columns_as("123"[: len(roles)], roles)]
+        remedy = [remedy, "; if it is a rating, use ", positions]
     raise DataError(
         f"{','.join(fields[:_SHOWN])} looks like the column numbers that pandas writes as a header",
         place=first.place,
