@@ -228,7 +228,7 @@ def test_files_without_ratings_are_refused_unless_they_are_events(
 
 def test_columns_that_may_hold_strengths_are_named(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text("user,item,plays\n1,2,3\n")
-    with pytest.warns(MfcliWarning, match=r"unused columns: plays; if it counts events, use col"):
+    with pytest.warns(MfcliWarning, match=r"unused columns: plays; if it holds ratings, use col"):
         read_ratings(tmp_path / "e.csv", events=True)
     assert len(read_ratings(tmp_path / "e.csv", columns=EVENTS)) == 1
 
@@ -514,7 +514,7 @@ def test_check_says_how_to_split_events(run: Run, words: list[str], command: str
     write_plays()
     code, out, err = run("check", *words)
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1].endswith(f"type next: {command}")
+    assert out.splitlines()[-1].endswith(f", type: {command}")
     found = json.loads(run("check", *words, "--json").out)
     assert found["next"] == command
     code, out, err = run(*shlex.split(command)[1:])
@@ -544,7 +544,7 @@ def test_check_of_ratings_suggests_no_command(run: Run) -> None:
     RATED.to_csv("data.csv", index=False)
     assert json.loads(run("check", "data.csv", "--json").out)["next"] is None
     out = run("check", "data.csv", "--weight-col", "w").out
-    assert "type next" not in out
+    assert "mfcli split" not in out
     assert "0.125 to 0.875" in out
 
 

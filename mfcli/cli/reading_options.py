@@ -73,8 +73,9 @@ class Reading:
     def columns(self) -> dict[str, str]:
         """The columns that were named, by role."""
         named = {role: getattr(self, field) for field, role in _ROLES.items()}
-        # An empty name is not missing: `--time-col ''` ignores timestamps.
-        return {role: name for role, name in named.items() if name is not None}
+        # An empty name is not missing: `--time-col ''` ignores timestamps. The shell of Windows
+        # passes the quotes on.
+        return {r: name if name != "''" else "" for r, name in named.items() if name is not None}
 
     @contextmanager
     def rejected(self) -> Iterator[Path | None]:

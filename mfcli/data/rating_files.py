@@ -185,9 +185,9 @@ def _warn_of_unused(layout: Layout) -> None:
 
 def _strengths_in(unused: Sequence[str]) -> Text:
     implicit = Param("feedback", IMPLICIT)
-    if len(unused) == 1:
-        return ["if it counts events, use ", Param("columns.rating", unused[0]), " ", implicit]
-    return ["if one counts events, name it with ", Param("columns.rating"), " and use ", implicit]
+    which, name = ("one", []) if len(unused) > 1 else ("it", [unused[0]])
+    use = Param("columns.rating", *name)
+    return [f"if {which} holds ratings, use ", use, ", and for counts of events also ", implicit]
 
 
 def _check_memory(layouts: list[Layout]) -> None:

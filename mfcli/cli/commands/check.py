@@ -58,8 +58,8 @@ def _print(report: Report, command: str | None) -> None:
 
 def _next(report: Report, command: str) -> str:
     if not report.is_implicit:
-        return f"if these are events, not ratings, type next: {command}"
-    return f"events, not ratings; type next: {command}"
+        return f"if these are events, not ratings, type: {command}"
+    return f"to split these events, type: {command}"
 
 
 def _facts(report: Report) -> Table:
