@@ -37,17 +37,17 @@ class Report(Facts):
     def implicit_reading(self) -> list[Param]:
         """The arguments of `read_ratings` that read these data as implicit feedback.
 
-        None for what looks like ratings.
+        Empty for what looks like ratings.
         """
-        values, params = self.values, []
-        equal = not self.is_implicit and values.distinct == 1
-        if equal or (self.is_implicit and self.source and "rating" not in self.source.columns):
+        if self.is_implicit:
+            events = self.source is not None and "rating" not in self.source.columns
+            return [Param("columns.rating", "") if events else Param("feedback", IMPLICIT)]
+        if self.values.distinct == 1:
             return [Param("columns.rating", "")]
-        if self.is_implicit or values.counts:
-            params.append(Param("feedback", IMPLICIT))
-        if params and values.min <= 0:  # no event
-            params.append(Param("on_bad_row", "skip"))
-        return params
+        if not self.values.counts:
+            return []
+        zeros = [Param("on_bad_row", "skip")] if self.values.min <= 0 else []
+        return [Param("feedback", IMPLICIT), *zeros]
 
     def as_dict(self, spell: Spell = str) -> dict[str, Any]:
         """Return the report as plain values.

@@ -33,9 +33,7 @@ class Meaning(NamedTuple):
         return self.feedback == IMPLICIT
 
 
-def meaning_of(
-    columns: Mapping[str, str] | None, feedback: str | None, duplicates: str | None
-) -> Meaning:
+def meaning_of(has_ratings: bool, feedback: str | None, duplicates: str | None) -> Meaning:
     """Resolve the settings `feedback` and `duplicates`, of which each may be None.
 
     Without a rating column, each row is an event. Events and strengths of a pair add up.
@@ -45,7 +43,6 @@ def meaning_of(
     UsageError
         If ratings are to be explicit, but there is no column of them.
     """
-    has_ratings = (columns or {}).get("rating") != ""
     if not has_ratings and feedback == EXPLICIT:
         raise UsageError(
             "must be implicit without a rating column",

@@ -124,7 +124,8 @@ def read_given(
         paths = listed_paths(table, place)
         return read_ratings(paths, columns=columns, duplicates=duplicates, feedback=feedback)
     check_reading(columns, duplicates=duplicates, feedback=feedback)
-    return _from_memory(table, place, columns, meaning_of(columns, feedback, duplicates))
+    meaning = meaning_of("rating" in required(RATINGS, columns), feedback, duplicates)
+    return _from_memory(table, place, columns, meaning)
 
 
 def _is_path(value: Any) -> bool:

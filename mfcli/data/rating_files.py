@@ -19,7 +19,7 @@ from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
 from mfcli.data.feedback import EXPLICIT, IMPLICIT, Meaning, meaning_of, positive_roles
-from mfcli.data.formats.columns import NoRatingColumn
+from mfcli.data.formats.columns import NoRatingColumnError
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parts import find_layouts
 from mfcli.data.formats.strict_text import plain_ratings
@@ -30,7 +30,7 @@ from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
 from mfcli.data.sizes import LARGE
-from mfcli.data.sources import HEAD, digest, open_sources
+from mfcli.data.sources import HEAD, File, digest, open_sources
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
@@ -127,16 +127,9 @@ def read_ratings(
         ThreadPoolExecutor(1) as pool,
     ):
         sha256 = pool.submit(digest, files)  # hashing releases Python's lock
-        try:
-            layouts = find_layouts(files, columns, decimal)
-        except NoRatingColumn:
-            if not events or feedback == EXPLICIT:
-                raise
-            columns = {**(columns or {}), "rating": ""}
-            layouts = find_layouts(files, columns, decimal)
-            _warn_of_unused(layouts[0])
-        meaning = meaning_of(columns, feedback, duplicates)
-        layouts = [replace(layout, implicit=meaning.implicit) for layout in layouts]
+        found = _layouts(files, columns, decimal, events=events and feedback != EXPLICIT)
+        meaning = meaning_of("rating" in found[0].columns, feedback, duplicates)
+        layouts = [replace(layout, implicit=meaning.implicit) for layout in found]
         _check_memory(layouts)
         reader = _Reader(layouts, rejects, meaning.feedback)
         ratings = reader.read(on_progress)
@@ -168,6 +161,20 @@ def _settings(
     if layout.format != "text":
         return used
     return {"decimal": decimal, "encoding": layout.file.encoding, **used}
+
+
+def _layouts(
+    files: Sequence[File], columns: Mapping[str, str] | None, decimal: str, *, events: bool
+) -> list[Layout]:
+    """Find the layouts of files; with `events`, also of files without a rating column."""
+    try:
+        return find_layouts(files, columns, decimal)
+    except NoRatingColumnError:
+        if not events:
+            raise
+    layouts = find_layouts(files, {**(columns or {}), "rating": ""}, decimal)
+    _warn_of_unused(layouts[0])
+    return layouts
 
 
 def _warn_of_unused(layout: Layout) -> None:

@@ -90,7 +90,7 @@ def column_param(role: str, needed: Sequence[str], *value: str) -> Param:
     return Param(f"{'title_columns' if 'title' in needed else 'columns'}.{role}", *value)
 
 
-class NoRatingColumn(DataError):
+class NoRatingColumnError(DataError):
     """A file has users and items, but no ratings."""
 
     def __init__(self, rule: Text, *, remedy: Text, **parts: Any) -> None:
@@ -259,5 +259,5 @@ def _missing(
     if matrix:
         rule = f"has no {sought}, and its {len(names)} columns look like a matrix of ratings"
         return DataError(rule, place=place, remedy=[MELT, ", or ", choose])
-    kind = NoRatingColumn if role == "rating" and not wanted else DataError
+    kind = NoRatingColumnError if role == "rating" and not wanted else DataError
     return kind(f"has no {sought}; its columns are {shown}", place=place, remedy=choose)

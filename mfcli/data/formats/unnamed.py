@@ -10,7 +10,7 @@ from mfcli.data.formats.columns import (
     PAIRS,
     RATINGS,
     ROLES,
-    NoRatingColumn,
+    NoRatingColumnError,
     column_param,
     find_columns,
     required,
@@ -58,7 +58,7 @@ def find_positions(
             )
     least = required(needed, chosen)
     if count < len(least):
-        kind = NoRatingColumn if needed == RATINGS and count == len(PAIRS) else DataError
+        kind = NoRatingColumnError if needed == RATINGS and count == len(PAIRS) else DataError
         raise kind(
             f"must have {len(least)} fields ({', '.join(least)})",
             place=first.place,
