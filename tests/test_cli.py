@@ -422,7 +422,7 @@ USAGE = [
     (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "--test and --valid must leave"),
     (
         ["split", "data.csv", "--duplicates", "first"],
-        "--duplicates must be keep-last, mean or error",
+        "--duplicates must be keep-last, mean, sum or error",
     ),
     (["split"], "name a file of ratings, such as: mfcli split data.csv"),
     (["train", "--k", "0"], "--k must be at least 1, got 0"),

@@ -141,7 +141,11 @@ WRONG = [
         {"user": [1], "item": [[1]], "rating": "3"},
         "table['rating'] must be an array of one dimension, got str",
     ),
-    (([1], [2]), "rating is missing; give arrays (user, item, rating)"),
+    (
+        ([1], [2]),
+        "rating is missing; give arrays (user, item, rating); or, if each row is an event, use"
+        " columns={'rating': ''}",
+    ),
     (
         ([1], [2], np.ones((1, 1))),
         "table['rating'] must be an array of one dimension, got shape (1, 1)",
@@ -156,7 +160,7 @@ WRONG = [
     (
         FRAME.drop(columns="rating"),
         "table: has no rating column; its columns are user, item, ts;"
-        " choose with columns['rating']",
+        " choose with columns['rating']; or, if each row is an event, use columns={'rating': ''}",
     ),
     (
         pd.concat([FRAME, FRAME[["rating"]]], axis=1),
@@ -241,14 +245,14 @@ SOUND: dict[str, Any] = {"table": FRAME}
     ("arguments", "message"),
     [
         ({"columns": {"usr": "user"}}, "columns has no key 'usr'; its keys are user, item, rating, "
-         "timestamp; did you mean 'user'?"),
+         "timestamp, weight; did you mean 'user'?"),
         ({"columns": {"user": 5}}, "columns['user'] must be the name of a column, or its position "
          "as text, got 5; write it in quotes"),
         ({"columns": {"timestamp": None}}, "columns['timestamp'] must be the name of a column, or "
          "its position as text, got None"),
         ({"columns": ["user", "item"]}, "columns must be a mapping, got ['user', 'item']"),
-        ({"duplicates": "x"}, "duplicates must be keep-last, mean or error, got 'x'"),
-        ({"duplicates": None}, "duplicates must be text, got None"),
+        ({"duplicates": "x"}, "duplicates must be keep-last, mean, sum or error, got 'x'"),
+        ({"duplicates": 1}, "duplicates must be text, got 1"),
         ({"table": "data.csv"}, "data.csv: cannot be read: No such file or directory"),
         ({"rating": [1]}, "item is missing; give arrays (user, item, rating)"),
         ({"table": [1, 2]}, f"table {FORMS}, got list; make a pandas DataFrame of it"),
@@ -276,10 +280,10 @@ def test_arguments_of_tables_are_checked(arguments: dict[str, Any], message: str
         ({"names": {"user": [1]}}, "names must be a path or several paths, got dict; read a table "
          "in memory with ratings_from"),
         ({"decimal": "x"}, "decimal must be '.' or ',', got 'x'"),
-        ({"duplicates": "x"}, "duplicates must be keep-last, mean or error, got 'x'"),
+        ({"duplicates": "x"}, "duplicates must be keep-last, mean, sum or error, got 'x'"),
         ({"on_bad_row": "x"}, "on_bad_row must be stop or skip, got 'x'"),
         ({"columns": {"itme": "a"}}, "columns has no key 'itme'; its keys are user, item, rating, "
-         "timestamp; did you mean 'item'?"),
+         "timestamp, weight; did you mean 'item'?"),
     ],
 )  # fmt: skip
 def test_arguments_of_files_are_checked(arguments: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfcli.config import Config
-from mfcli.data import Ratings
+from mfcli.data import IMPLICIT, Ratings
 from mfcli.training import make_plan, row_size, training_memory
 
 _PROCESS = 200_000_000  # bytes of the interpreter and the compiled kernels
@@ -38,15 +38,17 @@ class Cost:
 
 
 def cost_of(ratings: Ratings, config: Config) -> Cost | None:
-    """Estimate what training needs; None if it would use the Keras engine."""
+    """Estimate what training needs; None if it would use the Keras engine, or for events."""
+    if ratings.feedback == IMPLICIT:  # the estimate is of gradient descent, which needs ratings
+        return None
     plan = make_plan(ratings, config)
     if plan.engine != "fast":
         return None
     rows = len(ratings.users) + len(ratings.items)
     stride = row_size(config)
     memory = {
-        # int32 user and item, float32 rating, and int64 timestamp
-        "columns": len(ratings) * (12 if ratings.timestamp is None else 20),
+        # int32 user and item, float32 rating, and perhaps an int64 timestamp and a float32 weight
+        "columns": len(ratings) * sum(kind.itemsize for kind in ratings.types.values()),
         **training_memory(plan, len(ratings), rows, config),
         "process": _PROCESS,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mfcli.checks.activity import Activity, activity_of
 from mfcli.checks.rating_values import RatingValues, values_of
 from mfcli.checks.times import Times, times_of
-from mfcli.data import Ratings, Source
+from mfcli.data import IMPLICIT, Ratings, Source
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Facts:
         Rows read, duplicates included.
     ratings : int
         After merging duplicates.
+    feedback : str
+        As in `Ratings`.
+    weights : list of two float, optional
+        The smallest and the largest weight.
     duplicates : int
     duplicate_share : float
         Duplicates as a fraction of the rows.
@@ -46,6 +50,18 @@ class Facts:
     values: RatingValues
     times: Times | None
     conflicts: int
+    feedback: str
+    weights: list[float] | None
+
+    @property
+    def is_implicit(self) -> bool:
+        """Whether the values are strengths of events, not ratings."""
+        return self.feedback == IMPLICIT
+
+    @property
+    def noun(self) -> str:
+        """What the rows are called after merging, in the plural."""
+        return "interactions" if self.is_implicit else "ratings"
 
 
 def facts_of(ratings: Ratings, now: float) -> Facts:
@@ -57,7 +73,7 @@ def facts_of(ratings: Ratings, now: float) -> Facts:
     now : float
         Seconds since 1970.
     """
-    source = ratings.source
+    source, weight = ratings.source, ratings.weight
     # Ratings that were made in memory have no source, and were not merged.
     rows, duplicates = (source.rows, source.duplicates) if source else (len(ratings), 0)
     return Facts(
@@ -72,4 +88,6 @@ def facts_of(ratings: Ratings, now: float) -> Facts:
         values=values_of(ratings),
         times=times_of(ratings.timestamp, now),
         conflicts=source.conflicts if source else 0,
+        feedback=ratings.feedback,
+        weights=None if weight is None else [float(weight.min()), float(weight.max())],
     )

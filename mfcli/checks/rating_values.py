@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mfcli.data import MANY, Ratings
+from mfcli.data import IMPLICIT, MANY, Ratings
 from mfcli.types import Counts, Doubles, Floats, Mask
 
 _BINS = 20
 _RARE = 1000  # one rating of this many is rare
 _FAR = 10  # interquartile ranges
 _LEAST = 100  # with fewer ratings, none is called far from the others
+_TAIL = 10  # times the median, which the largest of several counts exceeds
+_LEAST_COUNTS = 10  # distinct values
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,14 @@ class RatingValues:
     distinct : int
         Number of distinct values.
     mean, standard_deviation : float
+    median : float
+    whole : bool
+        Whether all values are whole numbers.
+    counts : bool
+        Whether the values look like numbers of events: whole, not negative, and with a long tail.
     histogram : list of ValueBin
-        The distinct values if there are at most 21, otherwise 20 bins of equal width.
+        The distinct values if there are at most 21, otherwise 20 bins of equal width. For implicit
+        feedback, at most 20 bins of which each is wider than the one before by the same factor.
     most : ValueBin
         The most frequent value.
     far : list of ValueBin
@@ -57,6 +65,9 @@ class RatingValues:
     distinct: int
     mean: float
     standard_deviation: float
+    median: float
+    whole: bool
+    counts: bool
     histogram: list[ValueBin]
     most: ValueBin
     far: list[ValueBin]
@@ -79,7 +90,10 @@ def values_of(ratings: Ratings) -> RatingValues:
         distinct=len(values),
         mean=mean,
         standard_deviation=variance**0.5,
-        histogram=_histogram(values, counts),
+        median=_plain(_quantile(values, counts, 0.5)),
+        whole=bool((values == np.floor(values)).all()),
+        counts=_are_counts(values, counts),
+        histogram=_histogram(values, counts, ratings.feedback == IMPLICIT),
         most=_bins(values[most : most + 1], counts[most : most + 1])[0],
         far=_bins(values[far], counts[far]),
         not_rated=_not_rated(values, counts),
@@ -109,12 +123,35 @@ def _bins(values: Doubles, counts: Counts) -> list[ValueBin]:
     return [ValueBin(value, value, n) for value, n in zip(plain, counts.tolist(), strict=True)]
 
 
-def _histogram(values: Doubles, counts: Counts) -> list[ValueBin]:
+def _quantile(values: Doubles, counts: Counts, share: float) -> float:
+    ends = np.cumsum(counts)
+    return float(values[np.searchsorted(ends, share * ends[-1])])
+
+
+def _are_counts(values: Doubles, counts: Counts) -> bool:
+    values, counts = values[values != 0], counts[values != 0]  # no event is no part of the tail
+    if len(values) < _LEAST_COUNTS or values[0] < 0 or (values != np.floor(values)).any():
+        return False
+    median, most = _quantile(values, counts, 0.5), float(values[-1])
+    # A few wrong ratings are no tail, but one value of a hundred is.
+    return most >= _TAIL * median and _quantile(values, counts, 0.99) >= 2 * median
+
+
+def _histogram(values: Doubles, counts: Counts, implicit: bool) -> list[ValueBin]:
     if len(values) <= _BINS + 1:
         return _bins(values, counts)
-    binned, edges = np.histogram(values, _BINS, weights=counts)
+    bins = _powers(values[0], values[-1]) if implicit else _BINS
+    binned, edges = np.histogram(values, bins, weights=counts)
     ends = [_plain(edge) for edge in edges.tolist()]
     return [ValueBin(*bin) for bin in zip(ends, ends[1:], binned.tolist(), strict=False)]
+
+
+def _powers(low: float, high: float) -> Doubles:
+    """Return powers of two, or of a power of two, that enclose positive values in few bins."""
+    first, last = np.floor(np.log2([low, high]))
+    step = np.ceil((last + 1 - first) / _BINS)
+    powers: Doubles = np.exp2(np.arange(first, last + 1 + step, step))
+    return powers
 
 
 def _far(values: Doubles, counts: Counts) -> Mask:
@@ -172,8 +209,7 @@ def _beyond(distance: Doubles, rare: int) -> Mask:
 
 def _away(values: Doubles, counts: Counts) -> Mask:
     """Mark values more than ten interquartile ranges away from the quartiles."""
-    ends = np.cumsum(counts)
-    q1, q3 = values[np.searchsorted(ends, [0.25 * ends[-1], 0.75 * ends[-1]])]
+    q1, q3 = (_quantile(values, counts, share) for share in (0.25, 0.75))
     reach = _FAR * (q3 - q1)
     away: Mask = (reach > 0) & ((values < q1 - reach) | (values > q3 + reach))
     return away

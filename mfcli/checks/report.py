@@ -13,8 +13,8 @@ from mfcli.checks.cost import Cost, cost_of
 from mfcli.checks.facts import Facts, facts_of
 from mfcli.checks.warnings import DataWarning, warnings_about_k, warnings_of
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import Ratings, RatingsLike, as_ratings
-from mfcli.errors import Spell
+from mfcli.data import IMPLICIT, Ratings, RatingsLike, as_ratings
+from mfcli.errors import Param, Spell
 
 _FORMAT = 1
 
@@ -26,12 +26,28 @@ class Report(Facts):
     Attributes
     ----------
     cost : Cost or None
-        None if the config selects the Keras engine.
+        None if the config selects the Keras engine, or for implicit feedback.
     warnings : list of DataWarning
     """
 
     cost: Cost | None
     warnings: list[DataWarning]
+
+    @property
+    def implicit_reading(self) -> list[Param]:
+        """The arguments of `read_ratings` that read these data as implicit feedback.
+
+        Empty for what looks like ratings.
+        """
+        if self.is_implicit:
+            events = self.source is not None and "rating" not in self.source.columns
+            return [Param("columns.rating", "") if events else Param("feedback", IMPLICIT)]
+        if self.values.distinct == 1:
+            return [Param("columns.rating", "")]
+        if not self.values.counts:
+            return []
+        zeros = [Param("on_bad_row", "skip")] if self.values.min <= 0 else []
+        return [Param("feedback", IMPLICIT), *zeros]
 
     def as_dict(self, spell: Spell = str) -> dict[str, Any]:
         """Return the report as plain values.

@@ -10,7 +10,7 @@ from mfcli.checks.facts import Facts
 from mfcli.checks.rating_values import RatingValues
 from mfcli.checks.times import Times
 from mfcli.config import Config
-from mfcli.data import PLAUSIBLE, UNITS
+from mfcli.data import IMPLICIT, PLAUSIBLE, UNITS
 from mfcli.errors import Param, Spell, Text, phrased
 
 _FEW = 1000  # ratings
@@ -62,26 +62,30 @@ class DataWarning:
 
 def warnings_of(facts: Facts) -> Iterator[DataWarning]:
     """Yield the warnings that follow from facts about ratings."""
-    yield from _about_rows(facts)
-    yield from _about_values(facts)
-    yield from _about_marks(facts.values)
+    yield from _about_number(facts)
+    if not facts.is_implicit:  # events repeat, and their strengths have no scale
+        yield from _about_duplicates(facts)
+        yield from _about_values(facts)
     if facts.times:
-        yield from _about_times(facts.times)
+        yield from _about_times(facts.times, facts.noun)
     for side in (facts.users, facts.items):
-        yield from _about_activity(side)
+        yield from _about_activity(side, facts.noun)
         yield from _about_ids(side)
 
 
-def _about_rows(facts: Facts) -> Iterator[DataWarning]:
+def _about_number(facts: Facts) -> Iterator[DataWarning]:
     if facts.ratings < _FEW:
         yield DataWarning(
-            "few ratings",
+            f"few {facts.noun}",
             f"{facts.ratings:,}",
             [
-                "errors measured on few ratings are uncertain: split with ",
+                f"errors measured on few {facts.noun} are uncertain: split with ",
                 Param("strategy", "k-fold"),
             ],
         )
+
+
+def _about_duplicates(facts: Facts) -> Iterator[DataWarning]:
     if facts.duplicate_share > _MANY_DUPLICATES:
         yield DataWarning(
             "duplicates, an item rated again by the same user",
@@ -105,14 +109,33 @@ def _about_rows(facts: Facts) -> Iterator[DataWarning]:
 
 
 def _about_values(facts: Facts) -> Iterator[DataWarning]:
+    if facts.values.counts:  # most other warnings would follow from this
+        yield _about_counts(facts.values)
+        return
+    yield from _about_scale(facts)
+    yield from _about_marks(facts.values)
+
+
+def _about_counts(values: RatingValues) -> DataWarning:
+    return DataWarning(
+        "ratings look like numbers of events",
+        f"whole numbers from {values.min:,.0f} to {values.max:,.0f}, half of them up to"
+        f" {values.median:,.0f}",
+        ["if they are counts, such as plays, use ", Param("feedback", IMPLICIT)],
+        serious=True,
+    )
+
+
+def _about_scale(facts: Facts) -> Iterator[DataWarning]:
     values, most = facts.values, facts.values.most
     if values.distinct == 1:
         yield DataWarning(
             "all ratings are equal",
             f"{most.low:g}",
             [
-                "mfcli predicts ratings, but this looks like implicit feedback (who used what);"
-                " if the file has ratings, name their column with ",
+                "if each row is an event (who used what), use ",
+                Param("columns.rating", ""),
+                "; if the file has ratings, name their column with ",
                 _RATING_COLUMN,
             ],
             serious=True,
@@ -173,7 +196,7 @@ def _about_marks(values: RatingValues) -> Iterator[DataWarning]:
         )
 
 
-def _about_times(times: Times) -> Iterator[DataWarning]:
+def _about_times(times: Times, noun: str) -> Iterator[DataWarning]:
     # An empty name stands for no column.
     ignore = ("ignore times with ", Param("columns.timestamp", ""))
     if times.unit != "seconds":
@@ -189,10 +212,10 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
         remedy: list[Text] = ["name the column of times with ", Param("columns.timestamp"), ", or "]
         yield DataWarning("times are not dates", value, [*remedy, *ignore], serious=True)
     elif times.early:
-        value = f"{_ratings(times.early)}, the first of {times.first}"
+        value = f"{_count(times.early, noun)}, the first of {times.first}"
         yield DataWarning("times before 1990", value, ["correct them, or ", *ignore], serious=True)
     if times.future:
-        value = f"{_ratings(times.future)}, the last of {times.last}"
+        value = f"{_count(times.future, noun)}, the last of {times.last}"
         yield DataWarning(
             "times in the future", value, ["correct them, or ", *ignore], serious=True
         )
@@ -203,6 +226,8 @@ def _about_times(times: Times) -> Iterator[DataWarning]:
 def warnings_about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
     """Yield the warning that k does not suit the ratings."""
     median = facts.users.quantiles["50"]
+    if facts.is_implicit:
+        return  # unrated pairs count too
     # A user with fewer ratings than factors can be fitted without error.
     if config.k > median and not any(config.regs.values()):
         yield DataWarning(
@@ -212,18 +237,18 @@ def warnings_about_k(facts: Facts, config: Config) -> Iterator[DataWarning]:
         )
 
 
-def _about_activity(side: Activity) -> Iterator[DataWarning]:
+def _about_activity(side: Activity, noun: str) -> Iterator[DataWarning]:
     one = side.name[:-1]
     if side.single_share > _MANY_SINGLE:
         yield DataWarning(
-            f"{side.name} with a single rating",
+            f"{side.name} with a single {noun[:-1]}",
             _part(side.single, side.count, side.name),
             ["none of them can be both trained on and tested: use ", Param(f"min_{one}", 2)],
         )
     # With few users, each has a large part: then only twice the equal part is suspect.
     if side.name == "users" and side.most_share > max(_HEAVY, 2 / side.count):
         yield DataWarning(
-            f"one {one} has a large part of the ratings",
+            f"one {one} has a large part of the {noun}",
             f"{side.most} has {side.most_share:.1%}",
             [
                 "if it is a robot or a shared account, remove it from the file; or split with ",
@@ -275,8 +300,8 @@ def _about_ids(side: Activity) -> Iterator[DataWarning]:
         )
 
 
-def _ratings(number: int) -> str:
-    return "1 rating" if number == 1 else f"{number:,} ratings"
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun[:-1]}" if number == 1 else f"{number:,} {noun}"
 
 
 def _such_as(found: IdExamples) -> str:

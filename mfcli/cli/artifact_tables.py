@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mfcli import evaluation, splits
+from mfcli.cli.feedback_words import merged_label
 from mfcli.cli.formatting import (
     LEVELS,
     PLAIN_LEVELS,
@@ -83,7 +84,9 @@ def _default(name: str) -> str:
 
 def _split_tables(facts: Facts) -> list[Table]:
     source, strategy = facts["source"], facts["strategy"]
-    rows = _source_facts(source) if source else {"source": "ratings in memory"}
+    feedback = facts.get("feedback", "explicit")
+    rows = _source_facts(source, feedback) if source else {"source": "ratings in memory"}
+    rows |= {"feedback": feedback} if "feedback" in facts else {}
     rows["strategy"] = strategy["name"]
     for name, value in strategy.items():
         if name not in ("name", "folds", "removed"):  # shown above, and by `split_values`
@@ -93,7 +96,7 @@ def _split_tables(facts: Facts) -> list[Table]:
     return [value_table(f"{facts['path']}: split", rows)]
 
 
-def _source_facts(source: Facts) -> dict[str, str]:
+def _source_facts(source: Facts, feedback: str) -> dict[str, str]:
     files = f" in {source['files']:,} files" if source["files"] > 1 else ""
     return {
         "source": f"{source['name']}, {size(source['bytes'])}{files}",
@@ -102,7 +105,7 @@ def _source_facts(source: Facts) -> dict[str, str]:
         **{f"column of {role}": name for role, name in source["columns"].items()},
         "rows read": f"{source['rows']:,}",
         "rows skipped": f"{sum(source['rejected'].values()):,}",
-        "duplicates merged": f"{source['duplicates']:,}",
+        merged_label(feedback, source): f"{source['duplicates']:,}",
     }
 
 

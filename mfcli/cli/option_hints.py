@@ -40,6 +40,7 @@ _SYNONYMS = {
     "--item-col": "item_column item_field item_key item_id iid product_col",
     "--rating-col": "rating_column rating_field value_col label_col score_col",
     "--time-col": "timestamp_col timestamp_column time_column date_col date_column",
+    "--weight-col": "weight weight_column weights sample_weight confidence_col",
     "--model": "model_dir model_path model_file load m",
     "--split": "split_dir data_dir dataset",
     "--config": "config_file settings settings_file params c",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,41 +15,67 @@ from mfcli import data, storage
 from mfcli.cli.options import Call, FieldsGroup
 from mfcli.cli.screen import Screen
 from mfcli.cli.setting_options import setting_options
+from mfcli.cli.spelling import spelled
 from mfcli.config import DATA, DEFAULTS, Config, settings_in
+from mfcli.errors import Param
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
 
-_ROLES = {"user_col": "user", "item_col": "item", "rating_col": "rating", "time_col": "timestamp"}
+_ROLES = {
+    "user_col": "user",
+    "item_col": "item",
+    "rating_col": "rating",
+    "time_col": "timestamp",
+    "weight_col": "weight",
+}
 
 
-def _column(option: str, help: str) -> Any:
+def _column(option: str, help: str, default: str = "detected") -> Any:
     return typer.Option(
-        option, metavar="COLUMN", help=help, show_default="detected", rich_help_panel="Data"
+        option, metavar="COLUMN", help=help, show_default=default, rich_help_panel="Data"
     )
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read files of ratings; `config` has the settings of the data stage."""
+    """How to read files of ratings.
+
+    Attributes
+    ----------
+    user_col, item_col, ... : str, optional
+        Columns that were named.
+    config : Config
+        Has the settings of the data stage.
+    events : bool
+        Whether each row is an event if the files have no rating column.
+    """
 
     user_col: Annotated[
         str | None,
         _column("--user-col", "User id column (name, or position from 1 without a header)."),
     ] = None
     item_col: Annotated[str | None, _column("--item-col", "Item id column.")] = None
-    rating_col: Annotated[str | None, _column("--rating-col", "Rating column.")] = None
+    rating_col: Annotated[
+        str | None, _column("--rating-col", "Rating column; '' if each row is an event.")
+    ] = None
     time_col: Annotated[
         str | None, _column("--time-col", "Timestamp column; '' to ignore timestamps.")
     ] = None
+    weight_col: Annotated[
+        str | None,
+        _column("--weight-col", "Column of positive weights of the ratings.", "none"),
+    ] = None
     config: Config = DEFAULTS
+    events: bool = False
 
     @property
     def columns(self) -> dict[str, str]:
         """The columns that were named, by role."""
         named = {role: getattr(self, field) for field, role in _ROLES.items()}
-        # An empty name is not missing: `--time-col ""` ignores timestamps.
-        return {role: name for role, name in named.items() if name is not None}
+        # An empty name is not missing: `--time-col ''` ignores timestamps. The shell of Windows
+        # passes the quotes on.
+        return {r: name if name != "''" else "" for r, name in named.items() if name is not None}
 
     @contextmanager
     def rejected(self) -> Iterator[Path | None]:
@@ -59,6 +86,23 @@ class Reading:
         # The list becomes part of the result, if there is one; until then it is temporary.
         with storage.scratch_folder() as folder:
             yield folder / "rejected.csv"
+
+    def like(self, feedback: str) -> Reading:
+        """Return how to read ratings that go with a split or a model of the same feedback.
+
+        Options override it.
+        """
+        if feedback != data.IMPLICIT or self.config.feedback:
+            return self
+        return replace(self, config=replace(self.config, feedback=feedback), events=True)
+
+    def split_command(self, names: Sequence[str], params: Sequence[Param]) -> str:
+        """Return the command that splits files that are read in this way, with other parameters."""
+        columns = [Param(f"columns.{role}", name) for role, name in self.columns.items()]
+        values = {name: getattr(self.config, name) for name in settings_in(DATA)}
+        changed = [Param(n, v) for n, v in values.items() if v != getattr(DEFAULTS, n)]
+        options = {param.name: spelled(param) for param in (*columns, *changed, *params)}
+        return " ".join(["mfcli split", *map(shlex.quote, names), *options.values()])
 
     def read(self, names: Sequence[str], screen: Screen) -> Ratings:
         """Read files with a progress bar; rows that are skipped are counted, but not listed."""
@@ -74,7 +118,9 @@ class Reading:
                 decimal=self.config.decimal,
                 encoding=self.config.encoding,
                 duplicates=self.config.duplicates,
+                feedback=self.config.feedback,
                 rejected=rejected,
+                events=self.events,
                 on_progress=on_progress,
             )
 
@@ -102,7 +148,11 @@ class ReadingGroup(FieldsGroup):
         return Reading(**values, config=call.settings.config)
 
 
-ReadingOptions = Annotated[Reading, ReadingGroup()]
-PAIR_READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates", "on_bad_row")
+WeightedReadingOptions = Annotated[Reading, ReadingGroup()]
+ReadingOptions = Annotated[Reading, ReadingGroup("weight_col")]
+"""For ratings whose weights have no effect, since they are not trained on."""
+OF_RATINGS = ("rating_col", "time_col", "weight_col", "decimal", "feedback", "duplicates")
+"""Columns and settings that are of no use for pairs without ratings."""
+PAIR_READING = ReadingGroup(*OF_RATINGS, "on_bad_row")
 PairReadingOptions = Annotated[Reading, PAIR_READING]
 """For files of pairs, which have no ratings."""

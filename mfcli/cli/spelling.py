@@ -14,6 +14,7 @@ _OPTIONS = {
     "columns.item": "--item-col",
     "columns.rating": "--rating-col",
     "columns.timestamp": "--time-col",
+    "columns.weight": "--weight-col",
     "title_columns.item": "--title-id-col",
     "title_columns.title": "--title-col",
 }

@@ -85,11 +85,18 @@ class Config:
     decimal: str = _reading(
         ".", "Decimal mark of numbers in text files (. or ,).", choices=(".", ",")
     )
-    duplicates: str = _reading(
-        "keep-last",
-        "Repeated user-item pairs: keep-last (the latest; without timestamps, the last row), mean"
-        " or error.",
-        choices=("keep-last", "mean", "error"),
+    duplicates: str | None = _reading(
+        None,
+        "Repeated user-item pairs: keep-last (the latest; without timestamps, the last row), mean,"
+        " sum or error.",
+        unset="keep-last; sum for implicit feedback",
+        choices=("keep-last", "mean", "sum", "error"),
+    )
+    feedback: str | None = _reading(
+        None,
+        "What ratings are: explicit, or implicit (strengths of events, such as play counts).",
+        unset="explicit; implicit without a rating column",
+        choices=("explicit", "implicit"),
     )
     on_bad_row: str = _reading(
         "stop",

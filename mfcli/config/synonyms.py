@@ -41,6 +41,7 @@ _SYNONYMS = {
     "encoding": "charset",
     "on_bad_row": "on_bad_lines skip_errors ignore_errors",
     "duplicates": "drop_duplicates",
+    "feedback": "feedback_type implicit implicit_feedback",
 }
 """By the setting, the names that mean it."""
 

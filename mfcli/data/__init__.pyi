@@ -6,6 +6,11 @@ from .arrow_files import (
     write_vocabulary as write_vocabulary,
 )
 from .faults import SkippedRows as SkippedRows
+from .feedback import (
+    EXPLICIT as EXPLICIT,
+    IMPLICIT as IMPLICIT,
+    common_feedback as common_feedback,
+)
 from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number

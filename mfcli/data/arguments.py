@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mfcli.config import checked
-from mfcli.data.formats.columns import ALIASES
+from mfcli.data.formats.columns import ROLES
 from mfcli.errors import Param, UsageError
 
 
@@ -30,10 +30,10 @@ def check_reading(columns: Any, **settings: Any) -> None:
     if not isinstance(columns, Mapping):
         raise UsageError("must be a mapping", param="columns", value=columns)
     for role, name in columns.items():
-        if role not in ALIASES:
-            close = difflib.get_close_matches(str(role), ALIASES, n=1)
+        if role not in ROLES:
+            close = difflib.get_close_matches(str(role), ROLES, n=1)
             raise UsageError(
-                f"has no key {role!r}; its keys are {', '.join(ALIASES)}",
+                f"has no key {role!r}; its keys are {', '.join(ROLES)}",
                 param="columns",
                 remedy=f"did you mean {close[0]!r}?" if close else "",
             )

@@ -17,19 +17,22 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
+from mfcli.data.feedback import EXPLICIT, IMPLICIT, positive_roles
 from mfcli.data.ratings import Ratings
 from mfcli.data.selections import Selection
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
 from mfcli.storage import DigestedFile, MappedFile, mapped
-from mfcli.types import Rows
+from mfcli.types import Floats, Rows
 
 _COLUMNS = {
     "user": pa.int32(),
     "item": pa.int32(),
     "rating": pa.float32(),
     "timestamp": pa.int64(),
+    "weight": pa.float32(),
 }
+_OPTIONAL = ("timestamp", "weight")
 _REMEDY = "create it again"
 
 
@@ -88,26 +91,29 @@ class _Sink(io.RawIOBase):
         return not self._columns
 
 
-def read_ratings_arrow(file: Path | MappedFile, users: Vocabulary, items: Vocabulary) -> Ratings:
+def read_ratings_arrow(
+    file: Path | MappedFile, users: Vocabulary, items: Vocabulary, feedback: str = EXPLICIT
+) -> Ratings:
     """Map a file of `write_ratings` into memory, unless it is mapped already, and check it.
 
     Raises
     ------
     ArtifactError
         If the file is missing or damaged, a column is missing or has the wrong type, a row is
-        outside its vocabulary, or a rating is not finite.
+        outside its vocabulary, a rating is not finite, or a weight or a strength is not positive.
     """
     path, table = _read(file)
     columns = {
         name: to_numpy(_column(path, table, name, (kind,)))
         for name, kind in _COLUMNS.items()
-        if name in table.column_names or name != "timestamp"
+        if name in table.column_names or name not in _OPTIONAL
     }
     _check_rows(path, "user", columns["user"], users)
     _check_rows(path, "item", columns["item"], items)
-    # A sum of float64 is finite only if all its terms are; it needs no array of flags.
-    if not np.isfinite(np.sum(columns["rating"], dtype=np.float64)):
-        raise ArtifactError("ratings must be finite", place=path, remedy=_REMEDY)
+    positive = positive_roles(feedback == IMPLICIT)
+    _check_values(path, "rating", columns["rating"], "rating" in positive)
+    if "weight" in columns:
+        _check_values(path, "weight", columns["weight"], "weight" in positive)
     return Ratings(
         user=columns["user"],
         item=columns["item"],
@@ -115,7 +121,17 @@ def read_ratings_arrow(file: Path | MappedFile, users: Vocabulary, items: Vocabu
         timestamp=columns.get("timestamp"),
         users=users,
         items=items,
+        weight=columns.get("weight"),
+        feedback=feedback,
     )
+
+
+def _check_values(path: Path, name: str, values: Floats, positive: bool) -> None:
+    # A sum of float64 is finite only if all its terms are; it needs no array of flags.
+    if not np.isfinite(np.sum(values, dtype=np.float64)):
+        raise ArtifactError(f"{name}s must be finite", place=path, remedy=_REMEDY)
+    if positive and len(values) and values.min() <= 0:
+        raise ArtifactError(f"{name}s must be positive", place=path, remedy=_REMEDY)
 
 
 def write_vocabulary(path: Path, vocabulary: Vocabulary) -> None:

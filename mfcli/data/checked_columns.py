@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mfcli.data.arrow_arrays import one_array, to_arrow_mask, to_mask, to_numpy
-from mfcli.data.faults import Fault, OnFault
+from mfcli.data.faults import Fault, OnFault, value_name
+from mfcli.data.feedback import positive_roles
 from mfcli.data.formats.layout import Layout
+from mfcli.data.formats.numbers import INFINITE
 from mfcli.data.formats.tables import table_pieces
 from mfcli.data.ids import empty_ids, id_column, id_rule, is_text
 from mfcli.data.times import IGNORE, time_column
@@ -24,6 +26,7 @@ _NEEDED = {
     "item": "integer or text ids",
     "rating": "finite numbers",
     "timestamp": "seconds or dates",
+    "weight": "positive numbers",
 }
 _NO_OBJECT = Fault("json", "is not a JSON object", hint="the file may be truncated")
 
@@ -37,6 +40,7 @@ def sound_columns(
     invalid: Mapping[int, str] = MappingProxyType({}),
     *,
     quoted: bool = False,
+    implicit: bool = False,
 ) -> dict[str, pa.Array]:
     """Check columns and convert them to a common form, without the faulty rows.
 
@@ -56,12 +60,14 @@ def sound_columns(
         As in `TablePiece`.
     quoted : bool
         Whether ratings may be numbers in texts.
+    implicit : bool
+        Whether ratings are strengths, which must be positive.
 
     Returns
     -------
     dict of Arrow array
-        By role: ids as int64 or string, ratings as float32, times as int64 (numbers in a unit that
-        is not known yet) or timestamp[s].
+        By role: ids as int64 or string, ratings and weights as float32, times as int64 (numbers in
+        a unit that is not known yet) or timestamp[s].
 
     Raises
     ------
@@ -71,7 +77,8 @@ def sound_columns(
     plain = {
         role: _plain(place, role, names[role], column, quoted) for role, column in columns.items()
     }
-    faulty = {role: _faulty(role, column) for role, column in plain.items()}
+    positive = positive_roles(implicit)
+    faulty = {role: _faulty(role, column, positive) for role, column in plain.items()}
     bad = np.logical_or.reduce(list(faulty.values()))
     for row in np.flatnonzero(bad).tolist():
         if row in invalid:
@@ -79,7 +86,7 @@ def sound_columns(
             continue
         # The first faulty role is reported; a row is skipped once, whatever else is wrong with it.
         role = next(role for role in faulty if faulty[role][row])
-        fault = _fault(role, names[role], _value(columns[role], row))
+        fault = _fault(role, value_name(role, names[role], implicit), _value(columns[role], row))
         on_fault(before + row + 1, fault, [str(_value(c, row)) for c in columns.values()])
     if bad.any():  # filtering copies, which sound columns do not need
         return {role: column.filter(to_arrow_mask(~bad)) for role, column in plain.items()}
@@ -105,6 +112,7 @@ def table_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str,
             piece.before,
             piece.invalid,
             quoted=layout.format == "json",  # some programs write all values as texts
+            implicit=layout.implicit,
         )
         yield sound, position
 
@@ -112,19 +120,20 @@ def table_columns(layout: Layout, on_fault: OnFault) -> Iterator[tuple[dict[str,
 def _plain(
     place: object, role: str, name: str, column: pa.Array | pa.ChunkedArray, quoted: bool
 ) -> pa.Array:
-    """Return ids as int64 or string, ratings as float32, and times as in `time_column`.
+    """Return ids as int64 or string, numbers as float32, and times as in `time_column`.
 
     Nulls stay, and values that do not suit the role become null.
     """
-    ratings = _quoted_ratings if quoted else _ratings
-    convert = {"rating": ratings, "timestamp": _times}.get(role, id_column)
+    numbers = _quoted_numbers if quoted else _numbers
+    kinds = {"rating": numbers, "weight": numbers, "timestamp": _times}
+    convert = kinds.get(role, id_column)
     try:
         plain = convert(one_array(column))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such cast, or out of range
         plain = None
     if plain is None:
         choose: Text = ["choose another with ", Param(f"columns.{role}")]
-        if role == "rating" and is_text(_decoded(one_array(column)).type):
+        if role in ("rating", "weight") and is_text(_decoded(one_array(column)).type):
             choose = ["write them as numbers, or ", choose]  # there may be no other column
         raise DataError(
             f"column {name!r} must hold {_NEEDED[role]}, got {column.type}",
@@ -138,16 +147,16 @@ def _decoded(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
-def _ratings(column: pa.Array) -> pa.Array | None:
+def _numbers(column: pa.Array) -> pa.Array | None:
     column = _decoded(column)
     # Not safe: rounding to float32 is intended, and infinity is found later.
     return column.cast(pa.float32(), safe=False) if _is_number(column.type) else None
 
 
-def _quoted_ratings(column: pa.Array) -> pa.Array | None:
+def _quoted_numbers(column: pa.Array) -> pa.Array | None:
     """Return the numbers in texts, null for other texts; None if no text is a number."""
     if not is_text(column.type):
-        return _ratings(column)
+        return _numbers(column)
     encoded = column.dictionary_encode()
     numbers = [_number(text) for text in encoded.dictionary.to_pylist()]
     if numbers and all(number is None for number in numbers):
@@ -171,11 +180,14 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
-def _faulty(role: str, column: pa.Array) -> Mask:
-    """Mark the rows whose value is missing, empty or not finite."""
+def _faulty(role: str, column: pa.Array, positive: Collection[str]) -> Mask:
+    """Mark the rows whose value is missing, empty, not finite, or not positive but must be."""
     faulty = to_mask(pc.is_null(column))
-    if role == "rating":
-        faulty |= ~np.isfinite(to_numpy(column))
+    if role in ("rating", "weight"):
+        values = to_numpy(column)
+        faulty |= ~np.isfinite(values)
+        if role in positive:
+            faulty |= values <= 0
     elif role != "timestamp":  # what is no time is null already
         faulty |= empty_ids(column)
     return faulty
@@ -189,8 +201,8 @@ def _value(column: pa.Array | pa.ChunkedArray, row: int) -> Any:
         return str(column[row])
 
 
-def _fault(role: str, name: str, value: Any) -> Fault:
-    what = role if name.lower() == role else f"{role} (column {name!r})"
+def _fault(role: str, what: str, value: Any) -> Fault:
+    """Return the fault of a row, given what its value is called."""
     if role in ("user", "item"):
         rule, shown = id_rule(value)
         return Fault(role, f"{what} {rule}", shown)
@@ -198,4 +210,13 @@ def _fault(role: str, name: str, value: Any) -> Fault:
     if value is None or (role == "timestamp" and value != value):  # NaN or NaT
         return Fault(role, f"{what} is null", hint=hint)
     rule = "must be seconds or an ISO 8601 date" if hint else "must be a finite number"
+    if not hint and _is_finite(value):
+        rule = "must be a positive number"
     return Fault(role, f"{what} {rule}", value, hint)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return abs(float(value)) < INFINITE
+    except (TypeError, ValueError, OverflowError):
+        return False

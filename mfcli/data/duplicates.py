@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mfcli.data.formats.numbers import INFINITE
 from mfcli.data.ratings import Ratings
 from mfcli.data.sizes import MANY
 from mfcli.data.vocabulary import counts_of
 from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Doubles, Mask
+
+_RULE = Param("duplicates")
 
 
 class Merged(NamedTuple):
@@ -39,10 +42,10 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     Parameters
     ----------
     ratings : Ratings
-    rule : {"keep-last", "mean", "error"}
-        The last rating of a pair stays in its place, with its value or with the mean of all. The
-        last one is the latest if there are times; without times, and among ratings of the same
-        time, it is the one that comes last.
+    rule : {"keep-last", "mean", "sum", "error"}
+        The last rating of a pair stays in its place, with its value and weight, or with the mean or
+        the sum of all. The last one is the latest if there are times; without times, and among
+        ratings of the same time, it is the one that comes last.
     place : callable
         Returns the file and line of a rating, given its position from 0.
 
@@ -53,7 +56,7 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     Raises
     ------
     DataError
-        If the rule is "error" and a pair is rated twice.
+        If the rule is "error" and a pair is rated twice, or if a sum does not fit in float32.
     """
     buckets = _buckets(ratings)
     if not buckets:
@@ -64,14 +67,39 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     stay = np.ones(len(ratings), np.bool_)
     for each in found:
         stay[each.rows], stay[each.last] = False, True
-    if rule == "mean":
-        rating = ratings.rating.copy()
-        for each in found:
-            rating[each.last] = each.means
-        ratings = replace(ratings, rating=rating)
+    if rule in ("mean", "sum"):
+        ratings = replace(
+            ratings,
+            rating=_combined(ratings, "rating", found, rule, place),
+            weight=_combined(ratings, "weight", found, rule, place),
+        )
     kept = ratings.take(stay)
     kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
-    return Merged(kept, len(ratings) - len(kept), sum(each.conflicts for each in found))
+    conflicts = 0 if rule == "sum" else sum(each.conflicts for each in found)
+    return Merged(kept, len(ratings) - len(kept), conflicts)
+
+
+def _combined(
+    ratings: Ratings, name: str, found: list[_Repeated], rule: str, place: Callable[[int], str]
+) -> Any:
+    """Return a column in which the rating of each pair that is kept has the mean or the sum."""
+    column = getattr(ratings, name)
+    if column is None:
+        return None
+    column = column.copy()
+    for each in found:
+        values = each.sums[name] / each.sizes if rule == "mean" else each.sums[name]
+        large = values >= INFINITE
+        if large.any():
+            first = int(large.argmax())
+            raise DataError(
+                f"the {name}s of a user and an item add up to more than float32 can hold",
+                place=place(int(each.last[first])),
+                value=float(values[first]),
+                remedy=["divide them by a constant, or choose another rule with ", _RULE],
+            )
+        column[each.last] = values
+    return column
 
 
 def _buckets(ratings: Ratings) -> list[Counts]:
@@ -119,8 +147,10 @@ class _Repeated(NamedTuple):
         The rating of each pair that is kept.
     later : int64 array, shape (n - pairs,)
         The ratings that repeat an earlier one.
-    means : float64 array, shape (pairs,)
-        Mean rating of each pair.
+    sums : dict of float64 array, shape (pairs,)
+        The sums of the ratings, and of the weights if there are any, of each pair.
+    sizes : int64 array, shape (pairs,)
+        The number of ratings of each pair.
     conflicts : int
         As in `Merged`.
     """
@@ -128,7 +158,8 @@ class _Repeated(NamedTuple):
     rows: Counts
     last: Counts
     later: Counts
-    means: Doubles
+    sums: dict[str, Doubles]
+    sizes: Counts
     conflicts: int
 
 
@@ -144,10 +175,15 @@ def _repeated(everything: Ratings, rows: Counts) -> _Repeated:
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order))
     last = order[ends - 1]
+    columns = {"rating": ratings.rating, "weight": ratings.weight}
     # The sum of each run of equal pairs
-    sums = np.add.reduceat(ratings.rating[order], starts, dtype=np.float64)
+    sums = {
+        name: np.add.reduceat(column[order], starts, dtype=np.float64)
+        for name, column in columns.items()
+        if column is not None
+    }
     conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
-    return _Repeated(rows, rows[last], rows[later], sums / (ends - starts), conflicts)
+    return _Repeated(rows, rows[last], rows[later], sums, ends - starts, conflicts)
 
 
 def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:
@@ -180,5 +216,5 @@ def _error(ratings: Ratings, row: int, place: Callable[[int], str]) -> DataError
     return DataError(
         f"user {user!r} has rated item {item!r} before",
         place=place(row),
-        remedy=["choose with ", Param("duplicates")],
+        remedy=["choose with ", _RULE],
     )

@@ -19,7 +19,7 @@ class Fault(NamedTuple):
     Attributes
     ----------
     kind : str
-        One word: fields, user, item, rating, timestamp, encoding or json.
+        One word: fields, user, item, rating, timestamp, weight, encoding or json.
     rule : str
     got : object, optional
         The value that breaks the rule.
@@ -40,6 +40,12 @@ class Fault(NamedTuple):
         """Return the fault as an error; its remedy is the hint, then `remedy`."""
         both = [self.hint, "; ", remedy] if self.hint and remedy else self.hint or remedy
         return DataError(self.reason, place=place, remedy=both)
+
+
+def value_name(role: str, name: str, implicit: bool) -> str:
+    """Return what a value is called in a message, given its role and the name of its column."""
+    noun = "strength" if implicit and role == "rating" else role
+    return noun if name.lower() == role else f"{noun} (column {name!r})"
 
 
 OnFault = Callable[[int, Fault, Sequence[str]], None]

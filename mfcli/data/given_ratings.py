@@ -13,14 +13,15 @@ from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import stopping
-from mfcli.data.formats.columns import PAIRS, RATINGS, find_columns
+from mfcli.data.feedback import Meaning, meaning_of
+from mfcli.data.formats.columns import PAIRS, RATINGS, find_columns, required
 from mfcli.data.frames import frame_of
 from mfcli.data.rating_files import read_ratings
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, RatingsLike, Source
-from mfcli.errors import DataError, UsageError
+from mfcli.errors import DataError, Param, Text, UsageError
 
-_ROLES = ("user", "item", "rating", "timestamp")
+_ROLES = ("user", "item", "rating", "timestamp")  # in the order of arrays
 _FORMS = "a data frame, an Arrow table, arrays (user, item, rating) or a path"
 _PAIR_FORMS = "ids, a data frame or an Arrow table"
 
@@ -31,8 +32,10 @@ def ratings_from(
     rating: Any = None,
     timestamp: Any = None,
     *,
+    weight: Any = None,
     columns: Mapping[str, str] | None = None,
-    duplicates: str = "keep-last",
+    duplicates: str | None = None,
+    feedback: str | None = None,
 ) -> Ratings:
     """Make ratings of a table in memory, of three arrays or of a file, with the same checks.
 
@@ -44,10 +47,10 @@ def ratings_from(
         `rating`, an array of the users' ids. A tuple holds the arrays (user, item, rating) or
         (user, item, rating, timestamp). A path, or a list of paths, is read by `read_ratings`.
         Ratings are returned as they are.
-    item, rating, timestamp : array, optional
+    item, rating, timestamp, weight : array, optional
         Of the same length as the users.
-    columns, duplicates
-        As in `read_ratings`.
+    columns, duplicates, feedback
+        As in `read_ratings`; ``columns={"rating": ""}`` means that each row is an event.
 
     Returns
     -------
@@ -67,12 +70,16 @@ def ratings_from(
     >>> ratings
     Ratings(3 ratings by 2 users of 2 items)
     """
-    given = (item, rating, timestamp)
-    if isinstance(table, Ratings) and columns is None and given == (None, None, None):
+    given = (item, rating, timestamp, weight)
+    is_alone = all(array is None for array in given)
+    if isinstance(table, Ratings) and columns is None and is_alone:
         return table
-    if any(array is not None for array in given):
-        table = _columns_of_arrays((table, *given))
-    return read_given(table, "table", columns, duplicates)
+    if not is_alone:
+        arrays = _columns_of_arrays((table, item, rating, timestamp), columns)
+        if weight is not None:
+            arrays, columns = arrays | {"weight": weight}, {**(columns or {}), "weight": "weight"}
+        table = arrays
+    return read_given(table, "table", columns, duplicates, feedback)
 
 
 def pairs_from(
@@ -104,28 +111,37 @@ def pairs_from(
 
 
 def read_given(
-    table: RatingsLike, place: str, columns: Mapping[str, str] | None, duplicates: str
+    table: RatingsLike,
+    place: str,
+    columns: Mapping[str, str] | None = None,
+    duplicates: str | None = None,
+    feedback: str | None = None,
 ) -> Ratings:
     """Read ratings as `ratings_from` does; `place` is the name of the argument, for messages."""
     if isinstance(table, tuple) and table and not _is_path(table[0]):
-        table = _columns_of_arrays(table)
+        table = _columns_of_arrays(table, columns)
     if _is_path(table) or (isinstance(table, list | tuple) and any(map(_is_path, table))):
         paths = listed_paths(table, place)
-        return read_ratings(paths, columns=columns, duplicates=duplicates)
-    check_reading(columns, duplicates=duplicates)
-    return _from_memory(table, place, columns, duplicates)
+        return read_ratings(paths, columns=columns, duplicates=duplicates, feedback=feedback)
+    check_reading(columns, duplicates=duplicates, feedback=feedback)
+    meaning = meaning_of("rating" in required(RATINGS, columns), feedback, duplicates)
+    return _from_memory(table, place, columns, meaning)
 
 
 def _is_path(value: Any) -> bool:
     return isinstance(value, str | os.PathLike)
 
 
-def _columns_of_arrays(arrays: Sequence[Any]) -> dict[str, Any]:
+def _columns_of_arrays(arrays: Sequence[Any], columns: Mapping[str, str] | None) -> dict[str, Any]:
     """Return (user, item, rating) or (user, item, rating, timestamp) as columns by name."""
     given = {role: array for role, array in zip(_ROLES, arrays, strict=False) if array is not None}
-    missing = [role for role in _ROLES[:3] if role not in given]
+    missing = [role for role in required(RATINGS, columns) if role not in given]
     if missing:
-        raise UsageError("is missing", param=missing[0], remedy="give arrays (user, item, rating)")
+        remedy: Text = "give arrays (user, item, rating)"
+        if missing == ["rating"]:
+            events = Param("columns.rating", "")
+            remedy = [remedy, "; or, if each row is an event, use ", events]
+        raise UsageError("is missing", param=missing[0], remedy=remedy)
     if len(arrays) > len(_ROLES):
         raise UsageError(f"must have three or four arrays, got {len(arrays)}", param="table")
     return given
@@ -146,11 +162,14 @@ def _sound(
     columns: Mapping[str, str] | None,
     needed: tuple[str, ...],
     forms: str = _FORMS,
+    *,
+    implicit: bool = False,
 ) -> _Sound:
     frame = frame_of(table, place, forms)
     if len(frame.names) < 2:
         got = ", ".join(map(repr, frame.names)) or "none"
-        raise DataError(f"must have the columns {', '.join(needed)}, got {got}", place=place)
+        roles = ", ".join(required(needed, columns))
+        raise DataError(f"must have the columns {roles}, got {got}", place=place)
     positions = find_columns(place, frame.names, columns, needed)
     names = {role: frame.names[position] for role, position in positions.items()}
     arrays = {role: frame.column(position, role) for role, position in positions.items()}
@@ -158,22 +177,22 @@ def _sound(
     if not rows and needed == RATINGS:  # first: a column without values has no type
         raise DataError("holds no rating", place=place)
     stop = stopping(lambda number: f"{place}: row {number}")
-    sound = sound_columns(place, names, arrays, stop)
+    sound = sound_columns(place, names, arrays, stop, implicit=implicit)
     size = sum(array.get_total_buffer_size() for array in arrays.values())
     return _Sound(sound, names, rows, size)
 
 
 def _from_memory(
-    table: Any, place: str, columns: Mapping[str, str] | None, duplicates: str
+    table: Any, place: str, columns: Mapping[str, str] | None, meaning: Meaning
 ) -> Ratings:
-    sound = _sound(table, place, columns, RATINGS)
-    collected = Collector()
+    sound = _sound(table, place, columns, RATINGS, implicit=meaning.implicit)
+    collected = Collector(meaning.feedback)
     collected.add(rating_piece(sound.columns))
 
     def place_of(row: int) -> str:  # given its position from 0
         return f"{place}: row {row + 1}"
 
-    merged = merge_duplicates(collected.ratings(place, place_of), duplicates, place_of)
+    merged = merge_duplicates(collected.ratings(place, place_of), meaning.duplicates, place_of)
     source = Source(
         name="table",  # a table in memory has no name
         files=0,
@@ -185,6 +204,6 @@ def _from_memory(
         duplicates=merged.duplicates,
         conflicts=merged.conflicts,
         rejected={},
-        settings={"duplicates": duplicates},
+        settings={"duplicates": meaning.duplicates},
     )
     return replace(merged.ratings, source=source)

@@ -30,7 +30,7 @@ def as_ratings(value: RatingsLike, param: str) -> Ratings:
     from mfcli.data.given_ratings import read_given
 
     try:
-        return read_given(value, param, None, "keep-last")
+        return read_given(value, param)
     except DataError as error:
         if _names_a_column(error.remedy):  # which is no argument of the caller
             error.remedy = ["make Ratings with ratings_from, and ", error.remedy]

@@ -8,11 +8,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from mfcli.arguments import check_functions, path_of
 from mfcli.data.arguments import check_reading, listed_paths
@@ -20,6 +18,8 @@ from mfcli.data.arrow_arrays import to_arrow, to_numpy
 from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
+from mfcli.data.feedback import EXPLICIT, IMPLICIT, Meaning, meaning_of, positive_roles
+from mfcli.data.formats.columns import NoRatingColumnError
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parts import find_layouts
 from mfcli.data.formats.strict_text import plain_ratings
@@ -30,17 +30,25 @@ from mfcli.data.rating_pieces import Collector, RatingPiece, rating_piece
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.row_places import place_of
 from mfcli.data.sizes import LARGE
-from mfcli.data.sources import HEAD, digest, open_sources
+from mfcli.data.sources import HEAD, File, digest, open_sources
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import check_thousands
 from mfcli.data.times import time_column
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError, Param, Text, warn
 from mfcli.storage import check_memory, cores
-from mfcli.types import Progress
+from mfcli.types import Floats, Progress
 
 _BYTES = 40  # smallest memory per rating while it is read and split
 _MOST_PARSERS = 4  # threads that parse
+_SHOWN = 5  # columns in a message
 _HASHED = pa.dictionary(pa.int32(), pa.string())  # Python sees each id once per piece
+_TYPES: dict[str, pa.DataType | None] = {
+    "user": _HASHED,
+    "item": _HASHED,
+    "rating": pa.float32(),
+    "weight": pa.float32(),
+    "timestamp": None,  # numbers or dates, as Arrow finds
+}
 
 
 def read_ratings(
@@ -49,9 +57,11 @@ def read_ratings(
     columns: Mapping[str, str] | None = None,
     decimal: str = ".",
     encoding: str = "utf-8",
-    duplicates: str = "keep-last",
+    duplicates: str | None = None,
+    feedback: str | None = None,
     on_bad_row: str = "stop",
     rejected: Path | str | None = None,
+    events: bool = False,
     on_progress: Progress = lambda done, total: None,
 ) -> Ratings:
     """Read ratings from a file, several files, folders of part files, or standard input ("-").
@@ -66,19 +76,27 @@ def read_ratings(
         in each file. Empty files in a folder are left out.
     columns : mapping of str, optional
         Names of the columns "user", "item", "rating" and "timestamp" if they are not known ones;
-        positions from 1 mean that a file has no header; "" as "timestamp" ignores times.
+        positions from 1 mean that a file has no header; "" as "timestamp" ignores times. With "" as
+        "rating", each row is an event: implicit feedback of strength 1. "weight" names a column of
+        positive weights, which is not read by default.
     decimal : {".", ","}
         Decimal mark of the ratings in a text.
     encoding : str
         Encoding of texts, such as "latin-1". UTF-16, and all texts with a byte order mark, are
         detected.
-    duplicates : {"keep-last", "mean", "error"}
-        How ratings of the same user and item are merged. The last one is the latest if there are
-        times; without times, it is the one that comes last in the files.
+    duplicates : {"keep-last", "mean", "sum", "error"}, optional
+        How ratings of the same user and item are merged; by default keep-last, or sum for implicit
+        feedback. The last one is the latest if there are times; without times, it is the one that
+        comes last in the files.
+    feedback : {"explicit", "implicit"}, optional
+        Whether the values are ratings or strengths of events, such as play counts, which must be
+        positive. By default, they are implicit feedback if there is no rating column.
     on_bad_row : {"stop", "skip"}
         Whether the first invalid row is an error, or invalid rows are skipped.
     rejected : path, optional
         Skip invalid rows and list them in this CSV file, which is created if there are any.
+    events : bool
+        Whether each row is an event if the files have no rating column, as with "" as "rating".
     on_progress : callable, optional
         Called with the bytes read so far and the bytes of all files.
 
@@ -96,7 +114,9 @@ def read_ratings(
     UsageError, ConfigError
         If an argument breaks its rule.
     """
-    check_reading(columns, decimal=decimal, duplicates=duplicates, on_bad_row=on_bad_row)
+    check_reading(
+        columns, decimal=decimal, duplicates=duplicates, feedback=feedback, on_bad_row=on_bad_row
+    )
     check_functions(on_progress=on_progress)
     listed = listed_paths(names)
     rejected = None if rejected is None else path_of(rejected, "rejected")
@@ -107,14 +127,16 @@ def read_ratings(
         ThreadPoolExecutor(1) as pool,
     ):
         sha256 = pool.submit(digest, files)  # hashing releases Python's lock
-        layouts = find_layouts(files, columns, decimal)
+        found = _layouts(files, columns, decimal, events=events and feedback != EXPLICIT)
+        meaning = meaning_of("rating" in found[0].columns, feedback, duplicates)
+        layouts = [replace(layout, implicit=meaning.implicit) for layout in found]
         _check_memory(layouts)
-        reader = _Reader(layouts, rejects)
+        reader = _Reader(layouts, rejects, meaning.feedback)
         ratings = reader.read(on_progress)
         reader.check(ratings)
         # Arrow keeps the memory of its pieces, which merging would need.
         pa.default_memory_pool().release_unused()
-        merged = merge_duplicates(ratings, duplicates, reader.place)
+        merged = merge_duplicates(ratings, meaning.duplicates, reader.place)
         source = Source(
             name=", ".join(Path(name).name for name in listed) if listed != ["-"] else "<stdin>",
             files=len(files),
@@ -126,19 +148,53 @@ def read_ratings(
             duplicates=merged.duplicates,
             conflicts=merged.conflicts,
             rejected=dict(sorted(rejects.counts.items())) if rejects else {},
-            settings=_settings(layouts[0], decimal, duplicates, rejects),
+            settings=_settings(layouts[0], decimal, meaning, rejects),
         )
     return replace(merged.ratings, source=source)
 
 
 def _settings(
-    layout: Layout, decimal: str, duplicates: str, rejects: Rejects | None
+    layout: Layout, decimal: str, meaning: Meaning, rejects: Rejects | None
 ) -> dict[str, str]:
     """Return the settings of the data stage that were used."""
-    used = {"duplicates": duplicates, "on_bad_row": "stop" if rejects is None else "skip"}
+    used = {"duplicates": meaning.duplicates, "on_bad_row": "stop" if rejects is None else "skip"}
     if layout.format != "text":
         return used
     return {"decimal": decimal, "encoding": layout.file.encoding, **used}
+
+
+def _layouts(
+    files: Sequence[File], columns: Mapping[str, str] | None, decimal: str, *, events: bool
+) -> list[Layout]:
+    """Find the layouts of files; with `events`, also of files without a rating column."""
+    try:
+        return find_layouts(files, columns, decimal)
+    except NoRatingColumnError:
+        if not events:
+            raise
+    layouts = find_layouts(files, {**(columns or {}), "rating": ""}, decimal)
+    _warn_of_unused(layouts[0])
+    return layouts
+
+
+def _warn_of_unused(layout: Layout) -> None:
+    """Warn of columns that may hold strengths if no column is known to hold ratings."""
+    unused = [n for at, n in enumerate(layout.names) if at not in layout.columns.values()]
+    if not unused:
+        return
+    shown = ", ".join(unused[:_SHOWN]) + (", ..." if len(unused) > _SHOWN else "")
+    warn(
+        f"has no rating column, so each row is an event; unused columns: {shown}",
+        place=layout.file,
+        remedy=_strengths_in(unused),
+    )
+
+
+def _strengths_in(unused: Sequence[str]) -> Text:
+    implicit = Param("feedback", IMPLICIT)
+    which, name = ("one", []) if len(unused) > 1 else ("it", [unused[0]])
+    use = Param("columns.rating", *name)
+    return [f"if {which} holds ratings, use ", use, ", and for counts of events also ", implicit]
 
 
 def _check_memory(layouts: list[Layout]) -> None:
@@ -169,18 +225,20 @@ class _Reader:
     layouts : list of Layout
     rejects : Rejects, optional
         Collects invalid rows; without it the first one is an error.
+    feedback : {"explicit", "implicit"}
     rows : list of int
         Number of ratings read from each file.
     """
 
     layouts: list[Layout]
     rejects: Rejects | None
+    feedback: str
 
     def __post_init__(self) -> None:
         self.rows = [0] * len(self.layouts)
 
     def read(self, on_progress: Progress) -> Ratings:
-        collected = Collector()
+        collected = Collector(self.feedback)
         total, before = sum(layout.file.bytes for layout in self.layouts), 0
         for number, layout in enumerate(self.layouts):
             on_fault = partial(self._on_fault, layout)
@@ -256,36 +314,38 @@ def _plainly(piece: TextPiece) -> RatingPiece | None:
     plain = plain_columns(piece)
     if plain is None:
         return None
+    if piece.layout.implicit and not (plain.rating > 0).all():
+        raise Refused
     return RatingPiece(to_arrow(plain.user), to_arrow(plain.item), plain.rating, plain.timestamp)
 
 
 def _with_arrow(piece: TextPiece) -> RatingPiece:
     columns = piece.layout.columns
-    types: dict[int, pa.DataType | None] = {
-        columns["user"]: _HASHED,
-        columns["item"]: _HASHED,
-        columns["rating"]: pa.float32(),
-    }
-    if "timestamp" in columns:
-        types[columns["timestamp"]] = None  # numbers or dates, as Arrow finds
-    parsed = piece.parse(types)
-    user, item, rating = (parsed[columns[role]] for role in ("user", "item", "rating"))
-    if user.null_count or item.null_count or rating.null_count:
+    parsed = piece.parse({column: _TYPES[role] for role, column in columns.items()})
+    found = {role: parsed[column] for role, column in columns.items()}
+    if any(column.null_count for column in found.values()):
         raise Refused  # an empty field; the strict reader names its line
-    if empty_ids(user.dictionary).any() or empty_ids(item.dictionary).any():
+    if empty_ids(found["user"].dictionary).any() or empty_ids(found["item"].dictionary).any():
         raise Refused
-    values = to_numpy(rating)
-    if not np.isfinite(values).all():  # Arrow reads "nan" and "inf" as numbers
-        raise Refused
-    times = _times(parsed[columns["timestamp"]]) if "timestamp" in columns else None
-    return RatingPiece(user, item, values, times)
+    for role in ("rating", "weight"):
+        if role in found:
+            _check_numbers(to_numpy(found[role]), role in positive_roles(piece.layout.implicit))
+    if "timestamp" in found:
+        found["timestamp"] = _times(found["timestamp"])
+    return rating_piece(found)
 
 
-def _times(column: pa.Array) -> NDArray[Any]:
+def _check_numbers(values: Floats, positive: bool) -> None:
+    # Arrow reads "nan" and "inf" as numbers.
+    if not np.isfinite(values).all() or (positive and not (values > 0).all()):
+        raise Refused
+
+
+def _times(column: pa.Array) -> pa.Array:
     times = None if is_text(column.type) else time_column(column)
     if times is None or times.null_count:
         raise Refused
-    return to_numpy(times)
+    return times
 
 
 def _read_table(layout: Layout, on_fault: OnFault) -> Iterator[tuple[RatingPiece, int]]:

@@ -19,6 +19,8 @@ from mfcli.data.times import in_seconds
 from mfcli.data.vocabulary import Vocabulary, counts_of
 from mfcli.types import Floats, Mask, Rows
 
+_NUMBERS = ("rating", "timestamp", "weight")
+
 
 @dataclass(frozen=True)
 class RatingPiece:
@@ -32,35 +34,42 @@ class RatingPiece:
         Finite.
     timestamp : int64 or datetime64[s] array, shape (n,), optional
         Numbers in a unit that is not known yet, or dates.
+    weight : float32 array, shape (n,), optional
+        Finite and positive.
     """
 
     user: pa.Array
     item: pa.Array
     rating: Floats
     timestamp: NDArray[Any] | None
+    weight: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.rating)
 
 
 def rating_piece(columns: Mapping[str, pa.Array]) -> RatingPiece:
-    """Return checked columns, by role, as a piece."""
-    times = columns.get("timestamp")
-    return RatingPiece(
-        user=columns["user"],
-        item=columns["item"],
-        rating=to_numpy(columns["rating"]),
-        timestamp=None if times is None else to_numpy(times),
-    )
+    """Return checked columns, by role, as a piece; each row without a rating is one event."""
+    user = columns["user"]
+    found = {role: to_numpy(column) for role, column in columns.items() if role in _NUMBERS}
+    rating = found["rating"] if "rating" in found else np.ones(len(user), np.float32)
+    return RatingPiece(user, columns["item"], rating, found.get("timestamp"), found.get("weight"))
 
 
 class Collector:
-    """Collects pieces of ratings into `Ratings`."""
+    """Collects pieces of ratings into `Ratings`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    feedback : {"explicit", "implicit"}
+    """
+
+    def __init__(self, feedback: str) -> None:
+        self._feedback = feedback
         self._users, self._items = Numbering(), Numbering()
         self._user, self._item = GrowingArray(np.int32), GrowingArray(np.int32)
         self._rating, self._time = GrowingArray(np.float32), GrowingArray(np.int64)
+        self._weight: GrowingArray | None = None
         # For each piece with times, how many, and whether they are dates.
         self._dates: list[tuple[int, bool]] = []
 
@@ -79,6 +88,9 @@ class Collector:
         if piece.timestamp is not None:
             self._dates.append((len(piece), piece.timestamp.dtype.kind != "i"))
             self._time.append(piece.timestamp.view(np.int64), share)
+        if piece.weight is not None:
+            self._weight = self._weight or GrowingArray(np.float32)
+            self._weight.append(piece.weight, share)
 
     def ratings(self, source: object, place: Callable[[int], str]) -> Ratings:
         """Return all ratings; nothing can be added any more.
@@ -103,6 +115,8 @@ class Collector:
             timestamp=self._times(source, place) if self._dates else None,
             users=_vocabulary(self._users, user),
             items=_vocabulary(self._items, item),
+            weight=self._weight.values() if self._weight else None,
+            feedback=self._feedback,
         )
 
     def _times(self, source: object, place: Callable[[int], str]) -> NDArray[np.int64]:

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.data.feedback import EXPLICIT, IMPLICIT, common_feedback
 from mfcli.data.sizes import MANY, MOST_VALUES
 from mfcli.data.vocabulary import Vocabulary, united
 from mfcli.types import Floats, Rows
 
 _CHUNK = 1 << 16  # ratings examined at a time
+_COLUMNS = ("user", "item", "rating", "timestamp", "weight")
 
 
 class Scale(NamedTuple):
@@ -44,7 +46,8 @@ class Source:
     format : str
         Format of the first file, such as "text, separator ',', header".
     columns : dict of str
-        The column names of user, item, rating and timestamp in the first file.
+        The column names of user, item, rating, timestamp and weight in the first file; without a
+        rating, each row is an event.
     rows : int
         Ratings read, duplicates included.
     duplicates : int
@@ -89,18 +92,23 @@ class Source:
 
 @dataclass(frozen=True)
 class Ratings:
-    """Ratings of items by users.
+    """Ratings of items by users, or events between them.
 
     Attributes
     ----------
     user, item : int32 array, shape (n,)
         Rows of the vocabularies; -1 for an id that is not in them.
     rating : float32 array, shape (n,)
+        For implicit feedback, a positive strength, such as a number of events.
     timestamp : int64 array, shape (n,), optional
         Seconds since 1970.
     users, items : Vocabulary
     source : Source, optional
         Where they were read from.
+    weight : float32 array, shape (n,), optional
+        How much each rating counts in training; positive. All count equally without it.
+    feedback : {"explicit", "implicit"}
+        Whether the values are ratings, or strengths of events.
     """
 
     user: Rows
@@ -110,18 +118,21 @@ class Ratings:
     users: Vocabulary
     items: Vocabulary
     source: Source | None = None
+    weight: Floats | None = None
+    feedback: str = EXPLICIT
 
     def __len__(self) -> int:
         return len(self.rating)
 
     def __repr__(self) -> str:
         users, items = len(self.users), len(self.items)
-        return f"Ratings({len(self):,} ratings by {users:,} users of {items:,} items)"
+        noun = "interactions" if self.feedback == IMPLICIT else "ratings"
+        return f"Ratings({len(self):,} {noun} by {users:,} users of {items:,} items)"
 
     @property
     def types(self) -> dict[str, np.dtype[Any]]:
         """The types of the columns that exist, by name."""
-        columns = {name: getattr(self, name) for name in ("user", "item", "rating", "timestamp")}
+        columns = {name: getattr(self, name) for name in _COLUMNS}
         return {name: column.dtype for name, column in columns.items() if column is not None}
 
     @property
@@ -154,6 +165,7 @@ class Ratings:
             item=self.item[rows],
             rating=self.rating[rows],
             timestamp=None if self.timestamp is None else self.timestamp[rows],
+            weight=None if self.weight is None else self.weight[rows],
         )
 
     def without_empty(self) -> Ratings:
@@ -189,8 +201,15 @@ RatingsLike: TypeAlias = (
 def concatenated(first: Ratings, second: Ratings) -> Ratings:
     """Append ratings to others, with vocabularies that hold the ids of both.
 
-    Ids of different types become text. Times are kept if both have them.
+    Ids of different types become text. Times are kept if both have them. If one of them has no
+    weights, each of its ratings has the weight 1.
+
+    Raises
+    ------
+    DataError
+        If one is explicit and the other implicit feedback.
     """
+    feedback = common_feedback({"first": first.feedback, "second": second.feedback})
     users, second_user = united(first.users, second.users)
     items, second_item = united(first.items, second.items)
     user = np.concatenate([first.user, second_user[second.user]])
@@ -204,7 +223,19 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
         users.counting(user),
         items.counting(item),
         first.source.joined(second.source) if first.source and second.source else None,
+        _joined_weights(first, second),
+        feedback,
     )
+
+
+def _joined_weights(first: Ratings, second: Ratings) -> Floats | None:
+    if first.weight is None and second.weight is None:
+        return None
+    weights = [
+        np.ones(len(ratings), np.float32) if ratings.weight is None else ratings.weight
+        for ratings in (first, second)
+    ]
+    return np.concatenate(weights)
 
 
 def _distinct(rating: Floats) -> Floats | None:

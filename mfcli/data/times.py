@@ -76,6 +76,15 @@ def moment_of(text: str, decimal: str = ".") -> Moment:
     return Moment(number, is_date=False)
 
 
+def is_time(text: str, decimal: str = ".") -> bool:
+    """Return whether a text is a date, or a number that no scale of ratings reaches."""
+    try:
+        moment = moment_of(text, decimal)
+    except (ValueError, OverflowError):
+        return False
+    return moment.is_date or moment.number >= PLAUSIBLE
+
+
 def _number(text: str) -> int:
     try:
         return int(text)  # exact, unlike float

@@ -12,7 +12,7 @@ import numpy as np
 
 from mfcli.arguments import path_of
 from mfcli.config import Config
-from mfcli.data import Scale, read_vocabulary, write_vocabulary
+from mfcli.data import EXPLICIT, Scale, read_vocabulary, write_vocabulary
 from mfcli.errors import ArtifactError, ConfigError, Param
 from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
@@ -77,6 +77,8 @@ class ModelRecord(Record):
         As `StoredModel.columns`; earlier versions did not write it.
     predicts : str
         As `StoredModel.predicts`; earlier versions did not write it.
+    feedback : str
+        As `StoredModel.feedback`; earlier versions, which knew only ratings, did not write it.
     """
 
     FORMAT = 2
@@ -93,6 +95,7 @@ class ModelRecord(Record):
     files: dict[str, str]
     columns: dict[str, str] | None = None
     predicts: str = "ratings"
+    feedback: str = EXPLICIT
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ class StoredModel(Factorization):
     columns : dict of str
         Names of the columns "user" and "item" in the ratings, if known. Other files about the same
         users and items probably use these names too.
+    feedback : {"explicit", "implicit"}
+        What it was trained on, as in `Ratings`.
     """
 
     scale: Scale
@@ -122,6 +127,7 @@ class StoredModel(Factorization):
     folded_in: tuple[tuple[int, int], ...] = ()
     losses: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    feedback: str = EXPLICIT
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -158,6 +164,7 @@ class StoredModel(Factorization):
             folded_in=record.folded_in.rows,
             losses=record.losses,
             columns=record.columns or {},
+            feedback=record.feedback,
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
         # A zip archive has checksums, but they do not tell whether the file belongs to this record.
@@ -199,6 +206,7 @@ class StoredModel(Factorization):
             files=digests,
             columns=self.columns,
             predicts=self.predicts,
+            feedback=self.feedback,
         )
 
     @property

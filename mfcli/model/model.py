@@ -176,5 +176,6 @@ def initial_model(
         config=config,
         split_hash=split_hash,
         columns={role: name for role, name in (columns or {}).items() if role in PAIRS},
+        feedback=train.feedback,
         **tables,
     )

@@ -148,6 +148,7 @@ def _record(split: Split | Division | Folds, files: dict[str, str]) -> SplitReco
         scale=ScaleSection(*split.scale),
         files=files,
         hash=hash_of(files),
+        feedback=split.feedback,
         **extra,
     )
 
@@ -217,7 +218,7 @@ def _read_whole(folder: Path) -> Folds:
 def _read_folds(folder: Path, record: SplitRecord) -> Folds:
     ends = record.ends or []
     files = open_files(folder, record.files, [*_VOCABULARIES, _RATINGS], remedy=_REMEDY)
-    ratings = read_ratings_arrow(files[_RATINGS], *_read_vocabularies(files))
+    ratings = read_ratings_arrow(files[_RATINGS], *_read_vocabularies(files), record.feedback)
     if len(ratings) != ends[-1]:
         raise _wrong_number(folder, "ratings")
     ratings = replace(ratings, source=record.source)  # Arrow files do not hold it
@@ -236,7 +237,7 @@ def _read_part(
     vocabularies: tuple[Vocabulary, Vocabulary],
     name: str,
 ) -> Ratings:
-    part = read_ratings_arrow(files[f"{name}.arrow"], *vocabularies)
+    part = read_ratings_arrow(files[f"{name}.arrow"], *vocabularies, record.feedback)
     # The digests have been checked, so only a forged or a wrong record gets here.
     if len(part) != record.ratings.get(name) or not len(part):
         raise _wrong_number(folder, name)

@@ -49,6 +49,11 @@ class Folds(Sequence[Split]):
         """Where the ratings came from."""
         return self.ratings.source
 
+    @property
+    def feedback(self) -> str:
+        """As in `Ratings`."""
+        return self.ratings.feedback
+
     def __len__(self) -> int:
         return len(self.ends) - 1
 

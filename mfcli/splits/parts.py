@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.data import Ratings, RatingsLike, Scale, Selection, Source, as_ratings, concatenated
+from mfcli.data import (
+    Ratings,
+    RatingsLike,
+    Scale,
+    Selection,
+    Source,
+    as_ratings,
+    common_feedback,
+    concatenated,
+)
 from mfcli.errors import DataError, Param
 from mfcli.types import Mask
 
@@ -63,7 +72,8 @@ class Split:
         Raises
         ------
         DataError
-            If two parts have a rating of the same user and item, or a part cannot be read.
+            If two parts have a rating of the same user and item, or a part cannot be read, or if
+            one part is explicit and another implicit feedback.
         UsageError
             If an argument is none of the above.
         """
@@ -79,6 +89,11 @@ class Split:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items())
         return f"Split({sizes}; {len(self.train.users):,} users, {len(self.train.items):,} items)"
+
+    @property
+    def feedback(self) -> str:
+        """As in `Ratings`: "explicit", or "implicit" for events instead of ratings."""
+        return self.train.feedback
 
     @property
     def parts(self) -> dict[str, Ratings]:
@@ -121,6 +136,11 @@ class Division:
     def source(self) -> Source | None:
         """Where the ratings came from."""
         return self.train.ratings.source
+
+    @property
+    def feedback(self) -> str:
+        """As in `Ratings`."""
+        return self.train.ratings.feedback
 
     def split(self) -> Split:
         """Copy the parts."""
@@ -197,8 +217,9 @@ def disjoint(parts: Mapping[str, Ratings]) -> tuple[dict[str, Ratings], Scale]:
     Raises
     ------
     DataError
-        If two parts have a rating of the same user and item.
+        If two parts have a rating of the same user and item, or are of different feedback.
     """
+    common_feedback({name: part.feedback for name, part in parts.items()})
     whole, *others = parts.values()
     for part in others:
         whole = concatenated(whole, part)  # which keeps the order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from mfcli.data import Source
+from mfcli.data import EXPLICIT, IMPLICIT, Source
 from mfcli.splits.folds import hash_of_entries, leaves_nothing
 from mfcli.storage import Record, Section, Whole
 
@@ -52,6 +52,8 @@ class SplitRecord(Record, omit_defaults=True):
         Ratings of each part other than train whose user or item has no training rating.
     ends : list of int
         Of a k-fold split: 0 and the end of each fold.
+    feedback : {"explicit", "implicit"}
+        As in `Ratings`; earlier versions, which knew only ratings, did not write it.
     """
 
     FORMAT = 2
@@ -68,11 +70,14 @@ class SplitRecord(Record, omit_defaults=True):
     hash: str
     unseen: dict[str, Whole] | None = None
     ends: list[Whole] | None = None
+    feedback: str = EXPLICIT
 
     def __post_init__(self) -> None:
         # Otherwise a model could not be matched with the split that it was trained on.
         if self.hash != hash_of(self.files):
             raise ValueError("is damaged (its hash is wrong)")
+        if self.feedback not in (EXPLICIT, IMPLICIT):
+            raise ValueError(f"has an unknown feedback ({self.feedback!r})")
         if self.ends is not None:
             self._check_folds(self.ends)
 

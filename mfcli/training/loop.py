@@ -13,7 +13,8 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from mfcli.arguments import check_functions, check_type, path_of
-from mfcli.config import DEFAULTS, SETTINGS, Config
+from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config
+from mfcli.data import IMPLICIT
 from mfcli.errors import (
     ArtifactError,
     ConfigError,
@@ -41,6 +42,7 @@ from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
 from mfcli.types import Progress
 
+_UNWEIGHTED = ("sgd", "adam")  # optimizers that do not use weights
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
 _CLOSEST = 1e-14  # difference of the largest and the smallest rating
 _NARROW = 0.1  # difference below which the initial weights of descent may be too large
@@ -246,12 +248,30 @@ def _check_arguments(split: Split, config: Config) -> None:
         )
     check_type(split, Split, "split", "make one with split(ratings)")
     check_type(config, Config, "config")
+    _check_feedback(split, config)
     if config.patience and split.valid is None and not config.stop_on_test:
         raise ConfigError(
             "requires validation ratings",
             param=Param("patience", config.patience),
             remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
                     Param("stop_on_test", True)],
+        )  # fmt: skip
+
+
+def _check_feedback(split: Split, config: Config) -> None:
+    """Refuse events as ratings to predict, and weights that an optimizer does not use."""
+    if split.feedback == IMPLICIT and config.used(TRAINING).get("target") != "rated":
+        raise ConfigError(
+            "the split holds events, not ratings to predict",
+            remedy=["write settings for them with mfcli init, or use ", Param("target", "rated"),
+                    ", ", Param("unrated_weight", 0.1), " and ", Param("optimizer", "als")],
+        )  # fmt: skip
+    if split.train.weight is not None and config.optimizer in _UNWEIGHTED:
+        raise ConfigError(
+            "does not use the weights of the split",
+            param=Param("optimizer", config.optimizer),
+            remedy=["use ", Param("optimizer", "als"), " or ", Param("optimizer", "gibbs"),
+                    ", or split again without ", Param("columns.weight")],
         )  # fmt: skip
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfcli import checks as checking
-from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, scale, size
+from mfcli.cli.feedback_words import merged_label, range_text, strength, words_for
+from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, size
 from mfcli.cli.options import SettingsGroup
-from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.spelling import spelled
@@ -18,7 +20,7 @@ from mfcli.cli.streams import print_line
 from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, value_table
 
 if TYPE_CHECKING:
-    from mfcli.checks import Report
+    from mfcli.checks import Report, ValueBin
 
 _QUANTILES = {"0": "smallest", "50": "median", "100": "largest"}
 _BAR = 40  # characters of the longest bar of a histogram
@@ -29,30 +31,44 @@ def check(
         list[str], typer.Argument(metavar="FILE", help="Files of ratings, as for mfcli split.")
     ],
     settings: Annotated[Settings, SettingsGroup("k", "reg", panel="Training cost estimate")],
-    reading: ReadingOptions,
+    reading: WeightedReadingOptions,
     screen: ScreenOptions,
 ) -> None:
     """Check ratings before training: statistics, warnings and the cost of training."""
-    report = checking.check(reading.read(ratings, screen), settings.config)
+    report = checking.check(replace(reading, events=True).read(ratings, screen), settings.config)
+    implicit = report.implicit_reading
+    command = reading.split_command(ratings, implicit) if implicit else None
     # Remedies name options in JSON too, since the command line is what was used.
-    screen.show(report.as_dict(spelled), lambda: _print(report))
+    screen.show(report.as_dict(spelled) | {"next": command}, lambda: _print(report, command))
 
 
-def _print(report: Report) -> None:
-    for table in (_facts(report), _activity(report), _histogram(report)):
+def _print(report: Report, command: str | None) -> None:
+    tables = [_facts(report), _activity(report)]
+    if not report.is_implicit or report.values.distinct > 1:
+        tables.append(_histogram(report))
+    for table in tables:
         print_table(table)
     for warning in report.warnings:
         print_line(f"warning: {warning.phrase(spelled)}")
     if not report.warnings:
         print_line("no warnings")
+    if command:
+        print_line(_next(report, command))
+
+
+def _next(report: Report, command: str) -> str:
+    if not report.is_implicit:
+        return f"if these are events, not ratings, type: {command}"
+    return f"to split these events, type: {command}"
 
 
 def _facts(report: Report) -> Table:
     source, cost = report.source, report.cost
     title = f"{source.name}: {source.format}, {size(source.bytes)}" if source else "Ratings"
-    facts = {"ratings": f"{report.ratings:,}"}
+    facts = {report.noun: f"{report.ratings:,}"}
     if report.duplicates:
-        facts["duplicates merged"] = f"{report.duplicates:,} ({report.duplicate_share:.1%})"
+        merged = merged_label(report.feedback, vars(source) if source else None)
+        facts[merged] = f"{report.duplicates:,} ({report.duplicate_share:.1%})"
     for kind, rows in (source.rejected if source else {}).items():
         facts[f"rows skipped: {kind}"] = f"{rows:,}"
     facts |= {"density": f"{report.density:.4%}"} | _value_facts(report)
@@ -65,38 +81,53 @@ def _facts(report: Report) -> Table:
 
 
 def _value_facts(report: Report) -> dict[str, str]:
-    values, times = report.values, report.times
-    facts = {
-        "scale": scale(values.min, values.max, values.step),
-        "mean": f"{values.mean:.4f}",
-        "standard deviation": f"{values.standard_deviation:.4f}",
-    }
+    values, times, words = report.values, report.times, words_for(report.feedback)
+    facts = {words.scale: range_text(report.feedback, values.min, values.max, values.step)}
+    if not report.is_implicit or values.distinct > 1:
+        facts[words.mean] = f"{values.mean:.4f}"
+        if report.is_implicit:
+            facts["median"] = strength(values.median)
+        facts["standard deviation"] = f"{values.standard_deviation:.4f}"
+    if report.weights:
+        facts["weights"] = " to ".join(f"{end:.4g}" for end in report.weights)
     return facts | ({"times": f"{times.first} to {times.last}"} if times else {})
 
 
 def _activity(report: Report) -> Table:
-    sides = (report.users, report.items)
-    table = make_table("Ratings per user and per item", "", *(side.name for side in sides))
+    sides, noun = (report.users, report.items), report.noun
+    title = f"{noun.capitalize()} per user and per item"
+    table = make_table(title, "", *(side.name for side in sides))
     table.add_row("count", *(f"{side.count:,}" for side in sides))
     table.add_row("type of ids", *(side.ids.type for side in sides))
     for quantile in report.users.quantiles:
         label = _QUANTILES.get(quantile, f"{quantile}% quantile")
         table.add_row(label, *(f"{side.quantiles[quantile]:,}" for side in sides))
-    table.add_row("with one rating only", *(f"{side.single_share:.1%}" for side in sides))
-    table.add_row("ratings of the top 1%", *(f"{side.top_share:.1%}" for side in sides))
+    table.add_row(f"with one {noun[:-1]} only", *(f"{side.single_share:.1%}" for side in sides))
+    table.add_row(f"{noun} of the top 1%", *(f"{side.top_share:.1%}" for side in sides))
     return table
 
 
 def _histogram(report: Report) -> Table:
     longest = max(bin.count for bin in report.values.histogram)  # its bar has the full width
-    table = make_table("Histogram", "rating", "ratings", "share")
+    words = words_for(report.feedback)
+    table = make_table("Histogram", words.value, words.rows, "share")
     table.add_column("")
     for bin in report.values.histogram:
-        name = f"{bin.low:g}" if bin.low == bin.high else f"{bin.low:.4g} to {bin.high:.4g}"
+        name = _strengths_of(bin, report) if report.is_implicit else _ratings_of(bin)
         # Drawn when the table is, because only then the width and the encoding are known.
         bar = Drawing(partial(_bar, bin.count / longest), _BAR)
         table.add_row(name, f"{bin.count:,}", f"{bin.count / report.ratings:.1%}", bar)
     return table
+
+
+def _ratings_of(bin: ValueBin) -> str:
+    return f"{bin.low:g}" if bin.low == bin.high else f"{bin.low:.4g} to {bin.high:.4g}"
+
+
+def _strengths_of(bin: ValueBin, report: Report) -> str:
+    # Of whole numbers, a bin from 2 to below 4 holds 2 and 3.
+    high = bin.high - 1 if report.values.whole and bin.low < bin.high else bin.high
+    return strength(bin.low) if bin.low == high else f"{strength(bin.low)} to {strength(high)}"
 
 
 def _bar(share: float, width: int, ascii_only: bool) -> str:

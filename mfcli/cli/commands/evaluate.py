@@ -77,7 +77,7 @@ def evaluate(
     storage.check_writable_file(target, evaluation.Metrics, evaluation.FoldMetrics)
 
     # Read once, even for several folds: standard input cannot be read again.
-    read = functools.cache(lambda: reading.read([on], screen))
+    read = functools.cache(lambda feedback: reading.like(feedback).read([on], screen))
 
     def measure(split: Path, folder: Path, fold: str) -> Metrics:
         parts, model = splits.read_split(split), models.Model.load(folder)
@@ -85,7 +85,7 @@ def evaluate(
             remedy = ("use ", Param("any_split", True), " to evaluate anyway")
             models.check_same_split(model, parts.hash, folder, split, remedy)
         # Read after the checks above, because a large file takes long.
-        ratings = on if on in splits.PARTS else read()
+        ratings = on if on in splits.PARTS else read(parts.feedback)
         with screen.stages(fold) as on_progress:
             return evaluation.evaluate(
                 model,

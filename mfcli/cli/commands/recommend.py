@@ -19,7 +19,7 @@ from mfcli.cli.item_lists import (
     exclusion,
 )
 from mfcli.cli.options import Given
-from mfcli.cli.reading_options import Reading, ReadingGroup
+from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _PANEL = "Users"
 _TRAIN, _SPLIT = "train", "split"
-_READING = ReadingGroup("rating_col", "time_col", "decimal", "duplicates")
+_READING = ReadingGroup(*OF_RATINGS)
 
 
 def recommend(

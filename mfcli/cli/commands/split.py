@@ -13,7 +13,7 @@ import typer
 from mfcli import checks as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
-from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import refuse
@@ -38,7 +38,7 @@ def split(
     settings: Annotated[
         Settings, SettingsGroup(SPLIT, changes={"test": _TEST}, may_be_unused=True)
     ],
-    reading: ReadingOptions,
+    reading: WeightedReadingOptions,
     given: Given,
     screen: ScreenOptions,
     ratings: Annotated[

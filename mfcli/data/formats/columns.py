@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from mfcli.errors import DataError, Param, Text
 
@@ -37,8 +37,11 @@ _OTHER_NAMES = {
 }
 """Names in public data sets, used if there is no name in `ALIASES`. Two of them are ambiguous."""
 
+ROLES = (*ALIASES, "weight")
+"""The roles of the columns of a file of ratings; a weight is only read if its column is chosen."""
+
 RATINGS = ("user", "item", "rating")
-"""The roles that a file of ratings must have."""
+"""The roles that a file of ratings must have, unless each row is an event."""
 
 PAIRS = ("user", "item")
 """The roles that a file of pairs must have."""
@@ -50,6 +53,7 @@ ID = "id"
 """A name of the ids in files that describe users or items."""
 
 _TYPE = re.compile(r":(token|float|token_seq|float_seq)$")  # written by RecBole after a name
+_MAY_LACK = ("rating", "timestamp", "weight")  # an empty name says that there is no such column
 _SHOWN = 20  # column names in a message
 _WIDE = 100  # more columns than this are probably the items of a matrix
 _FEW = 5  # columns; fewer with numbers as names may be those of a list
@@ -86,6 +90,20 @@ def column_param(role: str, needed: Sequence[str], *value: str) -> Param:
     return Param(f"{'title_columns' if 'title' in needed else 'columns'}.{role}", *value)
 
 
+class NoRatingColumnError(DataError):
+    """A file has users and items, but no ratings."""
+
+    def __init__(self, rule: Text, *, remedy: Text, **parts: Any) -> None:
+        events: Text = ["; or, if each row is an event, use ", Param("columns.rating", "")]
+        super().__init__(rule, remedy=[remedy, events], **parts)
+
+
+def required(needed: tuple[str, ...], chosen: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Return the roles that a file must have: without ratings, if each row is an event."""
+    is_event = (chosen or {}).get("rating") == ""
+    return tuple(role for role in needed if role != "rating" or not is_event)
+
+
 def find_columns(
     place: object,
     names: Sequence[str],
@@ -104,7 +122,8 @@ def find_columns(
     names : sequence of str
         All columns.
     chosen : mapping of str, optional
-        Column names for some of user, item, rating and timestamp; an empty timestamp ignores times.
+        Column names for some of `ROLES`. An empty timestamp ignores times, and an empty rating
+        means that each row is an event.
     needed : tuple of str
         `RATINGS`, which includes times if there are any, `PAIRS`, or other roles.
     aliases : mapping of tuple of str
@@ -119,19 +138,19 @@ def find_columns(
         roles.
     """
     columns = {}
-    for role in ALIASES if needed == RATINGS else needed:
+    for role in ROLES if needed == RATINGS else needed:
         wanted = (chosen or {}).get(role)
-        if role == "timestamp" and wanted == "":
+        if role in _MAY_LACK and wanted == "":
             continue  # not a name to look for: an index column may have an empty one
         if wanted is None:
-            found = _known(place, names, role, aliases[role], needed)
+            found = _known(place, names, role, aliases.get(role, ()), needed)
         else:
             found = _chosen(place, names, role, wanted, needed)
         if found is None and wanted is None and _is_only_column(names, needed, aliases):
             found = 0
         if found is not None:
             columns[role] = found
-        elif role != "timestamp" or wanted:
+        elif role in needed or wanted:
             raise _missing(place, role, wanted, names, needed, matrix or _numbers_items(names))
     _check_roles(place, names, columns, needed)
     return columns
@@ -240,4 +259,5 @@ def _missing(
     if matrix:
         rule = f"has no {sought}, and its {len(names)} columns look like a matrix of ratings"
         return DataError(rule, place=place, remedy=[MELT, ", or ", choose])
-    return DataError(f"has no {sought}; its columns are {shown}", place=place, remedy=choose)
+    kind = NoRatingColumnError if role == "rating" and not wanted else DataError
+    return kind(f"has no {sought}; its columns are {shown}", place=place, remedy=choose)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mfcli.data.formats.columns import RATINGS, Aliases, column_param, role_of
+from mfcli.data.formats.columns import (
+    PAIRS,
+    RATINGS,
+    Aliases,
+    column_param,
+    required,
+    role_of,
+)
 from mfcli.data.formats.first_lines import FirstLines
 from mfcli.data.formats.numbers import is_number, resembles_number
+from mfcli.data.times import is_time
 from mfcli.errors import DataError, Text
 
 _SHOWN = 8  # fields in a message
@@ -21,7 +29,8 @@ def has_header(
     """Return whether the first line of a text names the columns.
 
     Columns chosen by position, from 1, mean that it does not. Otherwise it does if it contains a
-    known or chosen name; in a text of ratings also if its third field is not a number.
+    known or chosen name; in a text of ratings also if its third field is not a number, and in a
+    text of events also if it has no numbers, but a column below it has only numbers.
 
     Parameters
     ----------
@@ -33,22 +42,27 @@ def has_header(
     ------
     DataError
         If this is uncertain: names are numbers, positions are chosen in spite of names, or the
-        first line looks like a row without a rating.
+        first line looks like a row without a rating, or like an event.
     """
     fields, wanted = first.fields, [name for name in (chosen or {}).values() if name]
     if _number_columns(fields):  # before positions: "1" may be a name here
-        return _is_header_of_numbers(first, wanted)
+        roles = required(RATINGS, chosen)
+        return _is_header_of_numbers(first, wanted, roles)
     known = any(role_of(field, aliases) for field in fields)
     if wanted and all(map(is_position, wanted)):
         if known and set(wanted) <= set(fields):
             return True  # the columns have these numbers as names
         if known:
-            _check_positions(first, chosen or {}, needed, aliases)
+            _check_positions(first, chosen or {}, required(needed, chosen), aliases)
         return False
     if names_columns(fields, chosen, aliases):
         return True
     # A list of ids or pairs may hold any text, so unknown names are a row there.
-    if needed != RATINGS or is_rating(fields, first.decimal):
+    if needed != RATINGS:
+        return False
+    if required(needed, chosen) == PAIRS:
+        return bool(wanted) or _names_events(first)
+    if is_rating(fields, first.decimal) or (len(fields) == len(PAIRS) and _has_number(first)):
         return False
     if not wanted:
         _check_names(first)
@@ -62,6 +76,38 @@ def names_columns(
     # A chosen position is not a name; an empty one ignores times.
     names = {name.lower() for name in (chosen or {}).values() if not name.isdigit()}
     return any(role_of(field, aliases) or field.lower() in names for field in fields if field)
+
+
+def _has_number(first: FirstLines) -> bool:
+    return any(first.is_number(field) for field in first.fields)
+
+
+def _names_events(first: FirstLines) -> bool:
+    """Return whether a first line without known names is above events, not one of them.
+
+    Raises
+    ------
+    DataError
+        If this is uncertain, because all columns are text.
+    """
+
+    def is_value(text: str) -> bool:
+        return first.is_number(text) or is_time(text, first.decimal)
+
+    if any(map(is_value, first.fields)):
+        return False
+    if any(all(map(is_value, column)) for column in zip(*first.rows[1:], strict=False)):
+        return True
+    raise DataError(
+        "may be an event or a header",
+        place=first.place,
+        remedy=[
+            "if it is an event, choose columns by position, as with ",
+            columns_as("12", PAIRS),
+            "; if it is a header, by name, as with ",
+            columns_as(first.fields[: len(PAIRS)], PAIRS[: len(first.fields)]),
+        ],
+    )
 
 
 def is_rating(fields: Sequence[str], decimal: str) -> bool:
@@ -93,7 +139,7 @@ def _unnamed(fields: Sequence[str]) -> bool:
     return fields[0] == "" or fields[0].lower().startswith("unnamed: 0")
 
 
-def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
+def _is_header_of_numbers(first: FirstLines, wanted: list[str], roles: tuple[str, ...]) -> bool:
     """Return whether "0,1,2" are names; they are if "0" is chosen, which is not a position."""
     fields = first.fields
     named = bool(wanted) and set(wanted) <= set(fields)
@@ -101,9 +147,10 @@ def _is_header_of_numbers(first: FirstLines, wanted: list[str]) -> bool:
         return True
     if wanted and not named and not _unnamed(fields):
         return False
-    remedy: Text = ["remove the line, or choose names, as with ", columns_as("012")]
+    names, positions = (columns_as(values[: len(roles)], roles) for values in ("012", "123"))
+    remedy: Text = ["remove the line, or choose names, as with ", names]
     if not named and fields == ["0", "1", "2"]:
-        remedy = [remedy, "; if it is a rating, use ", columns_as("123")]
+        remedy = [remedy, "; if it is a rating, use ", positions]
     raise DataError(
         f"{','.join(fields[:_SHOWN])} looks like the column numbers that pandas writes as a header",
         place=first.place,

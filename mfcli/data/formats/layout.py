@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns
+from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns, required
 from mfcli.data.formats.encodings import UTF8
 from mfcli.data.formats.first_lines import WIDE, FirstLines
 from mfcli.data.formats.header import has_header, is_rating, names_columns
@@ -41,11 +41,13 @@ class Layout:
     names : list of str
         All columns of the file; "1", "2", ... if neither a header nor a comment names them.
     columns : dict of int
-        The positions of user, item, rating and, if there is one, timestamp.
+        The positions of user, item and, if they exist, rating, timestamp and weight.
     spaced : bool
         Whether a space follows each separator, so that spaces around fields are not part of them.
     rows : int, optional
         The number of rows that a text states on the line before the first one.
+    implicit : bool
+        Whether ratings are strengths, which must be positive.
     """
 
     file: File
@@ -58,6 +60,7 @@ class Layout:
     columns: dict[str, int]
     spaced: bool = False
     rows: int | None = None
+    implicit: bool = False
 
     @property
     def is_named(self) -> bool:
@@ -158,7 +161,8 @@ def outline(
         known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
         return Outline(layout, None, known, _is_matrix(schema))
     preamble = read_preamble(file, head)
-    separator = preamble.separator or find_separator(file, preamble.lines, decimal, len(needed))
+    least = len(required(needed, chosen))
+    separator = preamble.separator or find_separator(file, preamble.lines, decimal, least)
     spaced = has_spaces_after(preamble.lines, separator)
     first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
     # The sizes of a Matrix Market file are skipped already, and it has no header.

@@ -6,6 +6,12 @@ import re
 
 from mfcli.errors import Param, Text
 
+INFINITE = 2.0**128 - 2.0**103
+"""From here on, numbers round to infinity in float32."""
+
+ZERO = 2.0**-150
+"""Up to here, positive numbers round to zero in float32."""
+
 _RESEMBLES = re.compile(r"(?:[$€£¥]\s?)?([-+]?\d[\d.,'\s]*)(?:\s?(?:[%$€£¥]|EUR|USD))?")
 
 

@@ -42,8 +42,7 @@ def find_layouts(
         CSV, TSV, MovieLens `u.data` or `ratings.dat`, JSON lines, Parquet or Arrow. Empty parts of
         a folder are left out, unless all are empty.
     chosen : mapping of str, optional
-        Column names for some of user, item, rating and timestamp, or positions from 1 in a text
-        without a header; an empty timestamp ignores times.
+        As in `find_columns`; positions from 1 in a text without a header.
     decimal : str
         Decimal mark of a text.
     needed : tuple of str

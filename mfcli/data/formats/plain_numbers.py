@@ -52,10 +52,14 @@ def plain_columns(piece: TextPiece) -> PlainColumns | None:
     if layout.separator == SPACES or layout.spaced or piece.has_quotes:
         return None
     separator, columns = layout.separator.encode(), layout.columns
+    if "weight" in columns:  # of many digits, mostly; Arrow reads them
+        return None
     # A row has at least a digit in each of the columns, the separators and a line feed.
     rows = len(data) // (len(columns) + len(separator) * (len(layout.names) - 1) + 1)
     user, item, time = (np.empty(rows, np.int64) for _ in range(3))
-    rating, found = np.empty(rows, np.float32), np.zeros(1, np.int64)
+    # Without a column of ratings, each row is one event.
+    rating = (np.empty if "rating" in columns else np.ones)(rows, np.float32)
+    found = np.zeros(1, np.int64)
     _parse(
         np.frombuffer(data, np.uint8),
         _plan(columns, len(layout.names)),

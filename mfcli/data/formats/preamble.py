@@ -144,7 +144,7 @@ def _are_numbers(rows: Sequence[str]) -> bool:
 def _entries(file: File, found: re.Match[str], rest: Sequence[str]) -> int:
     """Return the number of entries of a matrix; refuse one that does not list users and items."""
     kind, field, symmetry = (word.lower() for word in found.groups())
-    is_list = kind == "coordinate" and field in ("real", "integer", "double")
+    is_list = kind == "coordinate" and field in ("real", "integer", "double", "pattern")
     if not is_list or symmetry != "general":
         raise DataError(
             f"is not a list of ratings, but a matrix of the kind '{kind} {field} {symmetry}'",

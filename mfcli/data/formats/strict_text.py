@@ -9,15 +9,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
 from mfcli.data.arrow_arrays import to_texts
-from mfcli.data.faults import Fault, OnFault
-from mfcli.data.formats.columns import RATINGS
+from mfcli.data.faults import Fault, OnFault, value_name
+from mfcli.data.feedback import positive_roles
 from mfcli.data.formats.encodings import guess_remedy
 from mfcli.data.formats.layout import Layout
-from mfcli.data.formats.numbers import rating_hint
+from mfcli.data.formats.numbers import INFINITE, ZERO, rating_hint
 from mfcli.data.formats.preamble import COMMENT_MARKS
 from mfcli.data.formats.separators import COLONS
 from mfcli.data.formats.text import TextPiece
@@ -27,7 +28,6 @@ from mfcli.data.times import IGNORE, moment_of, plain_time
 from mfcli.errors import DataError
 
 _ROWS = 1 << 15  # rows of a piece
-_INFINITE = 2.0**128 - 2.0**103  # from here on, numbers round to infinity in float32
 _CLOSE = "close the quotation mark, or double each one that is text and quote the field"
 _TO_UTF8 = "convert the file, as with iconv"
 
@@ -68,9 +68,10 @@ def plain_ratings(
         row._replace(fields=_plain_fields(layout, row.fields))
         for row in _sound_rows(layout, first, on_fault)
     )
+    has_date = partial(_has_date, plain.columns.get("timestamp"))
     # A new piece where numbers and dates alternate, since Arrow infers one type for a piece.
     return itertools.chain.from_iterable(
-        _pieces(plain, alike, position) for _, alike in itertools.groupby(rows, _has_date)
+        _pieces(plain, alike, position) for _, alike in itertools.groupby(rows, has_date)
     )
 
 
@@ -79,9 +80,9 @@ def _plain_fields(layout: Layout, fields: list[str]) -> list[str]:
     return [_PLAIN[role](fields[column], layout.decimal) for role, column in columns]
 
 
-def _has_date(row: TextRow) -> bool:
+def _has_date(column: int | None, row: TextRow) -> bool:
     """Return whether the time of a plain row is a date: Arrow reads a piece as one type."""
-    return len(row.fields) > len(RATINGS) and ":" in row.fields[-1]
+    return column is not None and ":" in row.fields[column]
 
 
 def plain_pairs(
@@ -181,9 +182,18 @@ def _fault(layout: Layout, row: list[str]) -> Fault | None:
             rule = f"{role} must be UTF-8 text (byte 0x{byte:02X})"
             return Fault("encoding", rule, hint=guess_remedy(raw))
         fault = _FAULTS[role](role, text, layout.decimal)
+        if fault is None and role in positive_roles(layout.implicit):
+            fault = _positive_fault(layout, role, text)
         if fault:
             return fault
     return None
+
+
+def _positive_fault(layout: Layout, role: str, text: str) -> Fault | None:
+    if float(text.replace(layout.decimal, ".")) > ZERO:
+        return None
+    name = layout.roles[role] if layout.is_named else role
+    return Fault(role, f"{value_name(role, name, layout.implicit)} must be a positive number", text)
 
 
 def _hint(layout: Layout, row: list[str]) -> str:
@@ -209,14 +219,14 @@ def _title_fault(role: str, text: str, decimal: str) -> Fault | None:
 
 def _rating_fault(role: str, text: str, decimal: str) -> Fault | None:
     try:
-        is_finite = abs(float(text.replace(decimal, "."))) < _INFINITE  # false for NaN
+        is_finite = abs(float(text.replace(decimal, "."))) < INFINITE  # false for NaN
     except ValueError:
         is_finite = False
     # With a decimal comma, 1.234 may be in thousands; with a point, a number needs no hint.
     hint = rating_hint(text, decimal) if decimal != "." or not is_finite else ""
     if is_finite and "_" not in text and not hint:
         return None
-    return Fault(role, "rating must be a finite number", text, hint)
+    return Fault(role, f"{role} must be a finite number", text, hint)
 
 
 def _time_fault(role: str, text: str, decimal: str) -> Fault | None:
@@ -246,11 +256,13 @@ _PLAIN = {
     "item": _plain_id,
     "rating": _plain_rating,
     "timestamp": _plain_time,
+    "weight": _plain_rating,
 }
 _FAULTS = {
     "user": _id_fault,
     "item": _id_fault,
     "rating": _rating_fault,
     "timestamp": _time_fault,
+    "weight": _rating_fault,
     "title": _title_fault,
 }

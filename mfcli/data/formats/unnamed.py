@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mfcli.data.formats.columns import ALIASES, MELT, PAIRS, RATINGS, column_param, find_columns
+from mfcli.data.formats.columns import (
+    ALIASES,
+    MELT,
+    PAIRS,
+    RATINGS,
+    ROLES,
+    NoRatingColumnError,
+    column_param,
+    find_columns,
+    required,
+)
 from mfcli.data.formats.first_lines import FirstLines
 from mfcli.data.formats.header import columns_as, is_position
+from mfcli.data.times import is_time
 from mfcli.errors import DataError, MfcliWarning, Param, Text
 
 _ROWS = 10  # rows that must count up; fewer may do so by chance
@@ -21,8 +32,9 @@ def find_positions(
     """Return the position of the column of each role.
 
     By default, up to four columns are user, item, rating and timestamp. There are no timestamps if
-    another role has the fourth column. If separators are doubled, the empty columns between them do
-    not count.
+    another role has the fourth column. In a text of events, the rating is ignored, and the third of
+    three columns is the timestamp if it holds times. If separators are doubled, the empty columns
+    between them do not count.
 
     Parameters
     ----------
@@ -44,9 +56,11 @@ def find_positions(
                 place=first.file,
                 remedy=["choose by position, as with ", _example(role, needed)],
             )
-    if count < len(needed):
-        raise DataError(
-            f"must have {len(needed)} fields ({', '.join(needed)})",
+    least = required(needed, chosen)
+    if count < len(least):
+        kind = NoRatingColumnError if needed == RATINGS and count == len(PAIRS) else DataError
+        raise kind(
+            f"must have {len(least)} fields ({', '.join(least)})",
             place=first.place,
             value=count,
             remedy="separate them with commas, tabs, semicolons or ::",
@@ -56,15 +70,17 @@ def find_positions(
     filled = names[::2] if _has_pairs(needed) and _is_doubled(first) else names
     # With five or more columns, it is uncertain which of them are needed.
     if len(filled) > len(ALIASES) and _has_pairs(needed) and not chosen.keys() >= set(needed):
-        raise _too_many(first, needed)
+        raise _too_many(first, least)
     roles = tuple(ALIASES) if needed == RATINGS and len(filled) <= len(ALIASES) else needed
     defaults = dict(zip(roles, filled, strict=False))
+    if least != needed and len(filled) == len(RATINGS) and _are_times(first, filled[-1]):
+        defaults["timestamp"] = filled[-1]
     if defaults.get("timestamp", "") in chosen.values():
         defaults["timestamp"] = ""
     defaults = {"timestamp": ""} | defaults  # no times, unless there is a fourth column
     columns = find_columns(first.file, names, defaults | dict(chosen), needed)
-    if _counts(first, chosen, needed) and columns.get("timestamp") == 3 and _are_small(first):
-        raise DataError(_counting(first), place=first.file, remedy=_other_columns(first, needed))
+    if _counts(first, chosen, least) and columns.get("timestamp") == 3 and _are_small(first):
+        raise DataError(_counting(first), place=first.file, remedy=_other_columns(first, least))
     return columns
 
 
@@ -81,11 +97,12 @@ def doubt_about(
     columns : mapping of int
         As `find_positions` returns them.
     """
-    chosen, needed = chosen or {}, tuple(role for role in columns if role != "timestamp")
+    chosen = chosen or {}
+    needed = tuple(role for role in columns if role not in ("timestamp", "weight"))
     if _counts(first, chosen, needed):
         remedy = _other_columns(first, needed)
         return MfcliWarning(_counting(first), place=first.file, remedy=remedy)
-    if "timestamp" in columns and "timestamp" not in chosen and _are_small(first):
+    if columns.get("timestamp") == 3 and "timestamp" not in chosen and _are_small(first):
         return MfcliWarning(
             f"the fourth column is read as timestamps, but holds {_shown(_column(first, 3))}",
             place=first.file,
@@ -114,7 +131,7 @@ def _has_pairs(needed: Sequence[str]) -> bool:
 
 
 def _example(role: str, needed: Sequence[str]) -> Param:
-    roles = list(needed if role in needed else ALIASES)
+    roles = list(needed if role in needed else ROLES)
     return column_param(role, needed, str(roles.index(role) + 1))
 
 
@@ -157,6 +174,11 @@ def _other_columns(first: FirstLines, needed: Sequence[str]) -> Text:
         positions = [str(position + 2) for position in range(len(needed))]
         others = ["if it is an index, use ", columns_as(positions, needed)]
     return [others, "; if it holds the users, use ", Param("columns.user", "1")]
+
+
+def _are_times(first: FirstLines, position: str) -> bool:
+    values = _column(first, int(position) - 1)
+    return bool(values) and all(is_time(value, first.decimal) for value in values)
 
 
 def _are_small(first: FirstLines) -> bool:
