@@ -14,6 +14,7 @@ from test_checkpoints import assert_same, stopped_after
 
 from mfcli.aligned import aligned, as_aligned, lanes_of
 from mfcli.config import Config
+from mfcli.data import Scale
 from mfcli.errors import ConfigError
 from mfcli.model import Model, pair_targets, pair_weights, row_penalties
 from mfcli.splits import Split, assembled
@@ -89,7 +90,7 @@ def test_unrated_pairs_add_the_same_sums_to_every_row(biased: bool) -> None:
 def twin(split: Split, config: Config) -> dict[str, np.ndarray]:
     """Return the tables after training, computed with all pairs in float64."""
     model, train = start(split, config), split.train
-    weights = pair_weights(train.rating, split.scale, config)
+    weights = pair_weights(train, split.scale, config)
     shape = len(train.users), len(train.items)
     target, weight = np.full(shape, config.unrated_rating), np.full(shape, config.unrated_weight)
     rated_users, rated_items = train.users.counts > 0, train.items.counts > 0
@@ -172,7 +173,7 @@ def test_the_loss_is_the_objective() -> None:
     fitted = fit(split, config)
     model, train = fitted.model, split.train
     predicted = model.mu + products_of(model.tables)
-    weights = pair_weights(train.rating, split.scale, config)
+    weights = pair_weights(train, split.scale, config)
     assert weights is not None
     errors = weights * (1 - predicted[train.user, train.item]) ** 2
     unrated = config.unrated_weight * (config.unrated_rating - predicted) ** 2
@@ -223,8 +224,9 @@ def test_gibbs_sampling_knows_unrated_pairs() -> None:
 
 
 def test_weights_by_rating_grow_with_it() -> None:
-    split, rating = planted_split(Config()), np.array([0.5, 2.5, 5.0], np.float32)
-    scale = split.scale._replace(min=0.5, max=5.0, step=0.5)
+    rating = np.array([0.5, 2.5, 5.0], np.float32)
+    ratings = make_ratings(np.arange(3), np.arange(3), rating, users=3, items=3)
+    scale = Scale(0.5, 5.0, 0.5)
     expected = {
         "linear": [0.1, 0.5, 1],
         "squared": [0.01, 0.25, 1],
@@ -233,8 +235,29 @@ def test_weights_by_rating_grow_with_it() -> None:
     }
     for kind, weights in expected.items():
         config = replace(SCORES, rating_weight=kind, alpha=2.0)
-        np.testing.assert_allclose(pair_weights(rating, scale, config), weights, rtol=1e-5)
-    assert pair_weights(rating, scale, SCORES) is None
+        np.testing.assert_allclose(pair_weights(ratings, scale, config), weights, rtol=1e-5)
+    assert pair_weights(ratings, scale, SCORES) is None
+    given = replace(ratings, weight=np.array([1, 2, 3], np.float32))
+    np.testing.assert_allclose(pair_weights(given, scale, SCORES), [1, 2, 3])
+    config = replace(SCORES, rating_weight="linear")
+    np.testing.assert_allclose(pair_weights(given, scale, config), [0.1, 1, 3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["als", "gibbs"])
+def test_a_column_of_weights_counts_ratings_several_times(optimizer: str) -> None:
+    """With large weights, the ratings of some items are fitted more closely."""
+    config = replace(ALS, optimizer=optimizer, epochs=12)
+    split = planted_split(config)
+    heavy = split.train.item % 2 == 0
+    weight = np.where(heavy, 100, 0.01).astype(np.float32)
+    weighted = replace(split, train=replace(split.train, weight=weight))
+    errors = []
+    for parts in (split, weighted):
+        train = parts.train
+        error = fit(parts, config).model.predict_rows(train.user, train.item) - train.rating
+        errors.append([np.sqrt(np.mean(error[some] ** 2)) for some in (heavy, ~heavy)])
+    # The error of light ratings, relative to that of heavy ones
+    assert errors[1][1] / errors[1][0] > 1.3 * errors[0][1] / errors[0][0]
 
 
 @pytest.mark.parametrize(

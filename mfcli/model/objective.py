@@ -12,10 +12,12 @@ missing not at random", KDD 2010).
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from mfcli.config import Config
-from mfcli.data import Scale
+from mfcli.data import Ratings, Scale
 from mfcli.types import Counts, Doubles, Floats
 
 _UNEVEN = 10.0  # steps on a scale without even steps
@@ -26,8 +28,17 @@ def pair_targets(ratings: Floats, config: Config) -> Floats:
     return np.ones_like(ratings) if config.target == "rated" else ratings
 
 
-def pair_weights(rating: Floats, scale: Scale, config: Config) -> Floats | None:
-    """Return the weights of rated pairs, float32 of shape (n,); None if all are 1."""
+def pair_weights(ratings: Ratings, scale: Scale, config: Config) -> Floats | None:
+    """Return the weights of rated pairs, float32 of shape (n,); None if all are 1.
+
+    They are the weights by rating, times the column of weights if the ratings have one.
+    """
+    by_rating = _weights_by_rating(ratings.rating, scale, config)
+    given = [weights for weights in (by_rating, ratings.weight) if weights is not None]
+    return functools.reduce(np.multiply, given) if given else None
+
+
+def _weights_by_rating(rating: Floats, scale: Scale, config: Config) -> Floats | None:
     kind, alpha = config.rating_weight, np.float32(config.alpha)
     if kind == "none":
         return None

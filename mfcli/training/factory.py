@@ -74,7 +74,7 @@ def _objective(start: Model, train: Ratings) -> tuple[Ratings, Floats | None]:
     """Return the rated pairs with their targets, and their weights."""
     config = start.config
     targets = dataclasses.replace(train, rating=pair_targets(train.rating, config))
-    return targets, pair_weights(train.rating, start.scale, config)
+    return targets, pair_weights(train, start.scale, config)
 
 
 def _descent_engines(
