@@ -37,12 +37,15 @@ class ItemProperties:
         0 for the head, 1 for the middle and 2 for the tail.
     directions : float32 array, shape (n_items, k)
         Factors divided by their length; zeros stay zeros.
+    squares : float64 array, shape (n_items,)
+        Squared lengths of the directions: 1 but for rounding, or 0.
     """
 
     popularity: Doubles
     information: Doubles
     group: NDArray[np.int8]
     directions: Floats
+    squares: Doubles
 
     @classmethod
     def of(cls, counts: Counts, users: int, factors: Floats) -> ItemProperties:
@@ -57,13 +60,14 @@ class ItemProperties:
         factors : float32 array, shape (n_items, k)
         """
         lengths = np.linalg.norm(factors, axis=1, keepdims=True)
+        zeros = np.zeros(factors.shape, np.float32)
+        directions = np.divide(factors, lengths, out=zeros, where=lengths > 0)
         return cls(
             popularity=_fractions_below(counts),
             information=np.log2(users / np.maximum(counts, 1)),
             group=_groups(counts),
-            directions=np.divide(
-                factors, lengths, out=np.zeros(factors.shape, np.float32), where=lengths > 0
-            ),
+            directions=directions,
+            squares=np.einsum("nk,nk->n", directions, directions, dtype=np.float64),
         )
 
     def profiles(self, rated: Rated, users: Rows) -> Doubles:
@@ -94,7 +98,8 @@ class ItemProperties:
         terms = np.zeros((len(items), len(LIST_TERMS)))
         list_terms(
             np.ascontiguousarray(items), self.popularity, self.information, self.group,
-            self.directions, profiles, np.empty(self.directions.shape[1]), np.empty(GROUPS), terms,
+            self.directions, self.squares, profiles, np.empty(self.directions.shape[1]),
+            np.empty(GROUPS), terms,
         )  # fmt: skip
         return terms.T
 
@@ -138,23 +143,23 @@ def profile_shares(starts: Any, rated: Any, users: Any, group: Any, shares: Any)
 
 
 @kernel(array_type(types.int32, 2, readonly=True), _READ_DOUBLES, _READ_DOUBLES, _READ_GROUPS,
-        array_type(types.float32, 2, readonly=True), array_type(types.float64, 2, readonly=True),
-        array_type(types.float64, 1), array_type(types.float64, 1),
-        array_type(types.float64, 2))  # fmt: skip
+        array_type(types.float32, 2, readonly=True), _READ_DOUBLES,
+        array_type(types.float64, 2, readonly=True), array_type(types.float64, 1),
+        array_type(types.float64, 1), array_type(types.float64, 2))  # fmt: skip
 def list_terms(
-    items: Any, popularity: Any, information: Any, group: Any, directions: Any, profiles: Any,
-    total: Any, shares: Any, terms: Any,
+    items: Any, popularity: Any, information: Any, group: Any, directions: Any, squares: Any,
+    profiles: Any, total: Any, shares: Any, terms: Any,
 ) -> None:  # fmt: skip
     """Compute the `LIST_TERMS` of each ranking.
 
-    Of n directions d with the sum s, of which z are not zero, the mean cosine of two different ones
-    is (s . s - z) / (n (n - 1)).
+    Of n directions d with the sum s, the mean cosine of two different ones is
+    (s . s - sum d . d) / (n (n - 1)).
 
     Parameters
     ----------
     items : int32 array, shape (m, n)
         -1 for none, at the end.
-    popularity, information, group, directions
+    popularity, information, group, directions, squares
         As in `ItemProperties`.
     profiles : float64 array, shape (m, groups)
     total, shares : float64 arrays, shapes (k,) and (groups,)
@@ -164,7 +169,7 @@ def list_terms(
     """
     for place in range(items.shape[0]):
         total[:], shares[:] = 0, 0
-        count, nonzero = 0, 0.0
+        count, own = 0, 0.0
         for rank in range(items.shape[1]):
             item = items[place, rank]
             if item < 0:
@@ -173,17 +178,17 @@ def list_terms(
             terms[place, 1] += popularity[item]
             terms[place, 3] += information[item]
             shares[group[item]] += 1
+            own += squares[item]
             for n in range(len(total)):
                 total[n] += directions[item, n]
-                nonzero += directions[item, n] * directions[item, n]
         if count == 0:
             continue
         terms[place, 0], terms[place, 2] = count, shares[len(shares) - 1]
         if count > 1:
-            squares = 0.0
+            all_pairs = 0.0
             for n in range(len(total)):
-                squares += total[n] * total[n]
-            terms[place, 4] = 1 - (squares - nonzero) / (count * (count - 1))
+                all_pairs += total[n] * total[n]
+            terms[place, 4] = 1 - (all_pairs - own) / (count * (count - 1))
             terms[place, 5] = 1
         divergence, known = 0.0, 0.0
         for n in range(len(shares)):
