@@ -88,7 +88,8 @@ class Comparison:
     def measures(self) -> dict[str, list[float | None]]:
         """The measures that any run has, with a value for each run; None if it has none.
 
-        If only rankings were measured of a run, these are the measures of rankings.
+        If only rankings were measured of a run, these are the measures of rankings. Measures at
+        further cutoffs are left out if only one run has them.
         """
         runs = list(self.runs.values())
         known = in_order(name for run in runs for name in run.measures)
@@ -97,7 +98,11 @@ class Comparison:
             for name, measure in known.items()
             if self._has_errors or measure.kind != RATING_ERROR
         }
-        return {name: row for name, row in found.items() if row != [None] * len(row)}
+        return {
+            name: row
+            for name, row in found.items()
+            if len(row) - row.count(None) > (1 if "@" in name else 0)
+        }
 
     @property
     def _has_errors(self) -> bool:
@@ -321,7 +326,8 @@ def _compared(protocol: Protocol) -> dict[str, Any]:
     scale = protocol.scale
     settings = {name: value for name, value in protocol.settings.items() if name in _SAME_SETTINGS}
     if protocol.cutoffs:
-        settings["at"] = protocol.cutoffs[0]  # measures at other cutoffs have other names
+        # Measures at other cutoffs have other names. Older versions had one protocol.
+        settings = {"protocol": "unrated"} | settings | {"at": protocol.cutoffs[0]}
     return {
         **{name: getattr(protocol, name) for name in _SAME},
         "scale": f"{scale.min:g} to {scale.max:g}, step {scale.step}",

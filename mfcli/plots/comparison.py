@@ -25,6 +25,7 @@ from mfcli.plots.group_errors import (
     RMSE,
     RMSE_LABEL,
     Groups,
+    capitalized,
     draw_groups,
     label_activity,
     label_ratings,
@@ -86,10 +87,10 @@ def plot_comparison(
         although another one has nothing else.
     """
     named = dict(zip(shortened(list(runs)), map(of_one_split, runs.values()), strict=True))
-    if not compare(runs, any_protocol=True).same_protocol:
-        warn("the runs were measured in different ways, so they are not comparable")
     has_errors = all(run.has_errors for run in named.values())
-    drawn = _ERRORS if has_errors else _RANKINGS
+    drawn, what = (_ERRORS, "errors") if has_errors else (_RANKINGS, "rankings")
+    if not compare(runs, any_protocol=True).same_protocol:
+        warn(f"the runs were measured in different ways, so their {what} are not comparable")
     main = RMSE if has_errors else MEASURES["ndcg"]
     with picture(out, size or _size(len(named)), dpi) as figure:
         grid = panels(figure, len(drawn), _COLUMNS)
@@ -137,7 +138,7 @@ def _draw_overall(axes: Axes, runs: Mapping[str, Metrics], measure: Measure = RM
         axes.errorbar([value], [number], xerr=ends, capsize=3, **_style(number))
     axes.set_yticks(range(len(runs)), list(runs), fontsize="small")
     axes.set_ylim(len(runs) - 0.5, -0.5)
-    axes.set_xlabel(RMSE_LABEL if measure is RMSE else measure.label)
+    axes.set_xlabel(RMSE_LABEL if measure is RMSE else capitalized(measure.label))
 
 
 def _draw_items(axes: Axes, runs: Mapping[str, Metrics]) -> None:
@@ -154,7 +155,7 @@ def _draw_ranked_items(axes: Axes, runs: Mapping[str, Metrics]) -> None:
     # Files of older versions have no breakdown.
     found = [run.ranking_breakdown for run in runs.values()]
     rows = [one.item_popularity if one else [] for one in found]
-    _draw_activity(axes, rows, "item", MEASURES["recall"].label)
+    _draw_activity(axes, rows, "item", capitalized(MEASURES["recall"].label))
 
 
 def _draw_ranked_users(axes: Axes, runs: Mapping[str, Metrics]) -> None:

@@ -40,6 +40,11 @@ def of_one_split(metrics: Metrics | FoldMetrics) -> Metrics:
     )
 
 
+def capitalized(label: str) -> str:
+    """Return a label with a capital letter, as the axes have; others keep theirs, such as NDCG."""
+    return label[:1].upper() + label[1:]
+
+
 def value_of(metrics: Metrics, measure: str) -> float:
     """Return a measure of a model; 0 if it is undefined."""
     return metrics.measures.get(measure) or 0.0

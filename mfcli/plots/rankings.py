@@ -18,7 +18,7 @@ from mfcli.evaluation import (
     measures_of,
 )
 from mfcli.plots.drawing import Axes
-from mfcli.plots.group_errors import draw_groups, label_activity, value_of
+from mfcli.plots.group_errors import capitalized, draw_groups, label_activity, value_of
 from mfcli.plots.style import MAIN, REFERENCE, color_of, marker_of
 
 _WIDTH = 0.27  # of a bar; groups of bars are 1 apart
@@ -74,19 +74,19 @@ def _draw_activity(
     label_activity(axes, rows, whose)
     if overall is not None:
         axes.axhline(overall, label=f"all users: {measure.text(overall)}", **REFERENCE)
-    axes.set_ylabel(measure.label)
+    axes.set_ylabel(capitalized(measure.label))
 
 
 def _draw_cutoffs(axes: Axes, metrics: Metrics) -> None:
-    """Draw NDCG and recall by cutoff."""
+    """Draw NDCG and recall by cutoff, of the model and of the most popular items."""
     main, *_ = cutoffs = metrics.protocol.cutoffs
     ordered = sorted(cutoffs)
-    for number, (name, label) in enumerate(_RANKERS.items()):
+    for number, name in enumerate(("model", "popular")):
         values = _values_of(metrics, name)
         for measure, line in (("ndcg", "-"), ("recall", "--")):
             heights = [values.get(at_cutoff(measure, n, main)) or 0.0 for n in ordered]
             style: dict[str, Any] = {"color": color_of(number), "marker": marker_of(number) or "o"}
-            text = f"{MEASURES[measure].label}, {label}"
+            text = f"{MEASURES[measure].label}, {_RANKERS[name]}"
             axes.plot(ordered, heights, linestyle=line, markersize=4, label=text, **style)
     axes.set_xticks(ordered)
     axes.set_xlabel("Cutoff")
