@@ -176,7 +176,7 @@ def beyond(model: Model, split: Split, kind: str) -> dict[str, float]:
         "diversity": float(
             np.mean([np.mean([cosine_distance(model, *pair) for pair in own]) for own in pairs])
         ),
-        "miscalibration": float(
+        "popularity_deviation": float(
             np.mean(
                 [
                     divergence(shares_of(rated[user], groups), shares_of(ranked, groups))

@@ -72,7 +72,7 @@ _TABLE = (
     Measure("long_tail", "long tail", BEYOND, ""),
     Measure("novelty", "novelty", BEYOND, "", "bits"),
     Measure("diversity", "diversity", BEYOND, ""),
-    Measure("miscalibration", "miscalibration", BEYOND, "lower"),
+    Measure("popularity_deviation", "popularity deviation", BEYOND, "lower"),
     Measure("ndcg_gap", "NDCG gap", BEYOND, ""),
 )
 

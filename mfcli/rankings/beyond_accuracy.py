@@ -9,7 +9,8 @@ Over the items of all rankings, cut off at rank n:
 Over users:
 
     diversity       mean of 1 - cosine of the factors of two items of a ranking, over all pairs
-    miscalibration  mean divergence of the shares of head, middle and tail items in a ranking from
+    popularity deviation
+                    mean divergence of the shares of head, middle and tail items in a ranking from
                     those in the user's training ratings: 0 (equal) to 1 (no group in common)
     NDCG gap        mean NDCG of the users with more training ratings than the median of all, minus
                     that of the others
@@ -59,7 +60,7 @@ SUM_FORMULAS: dict[str, Callable[[Mapping[str, Doubles]], Doubles]] = {
     "long_tail": lambda sums: sums["tails"] / sums["items"],
     "novelty": lambda sums: sums["information"] / sums["items"],
     "diversity": lambda sums: sums["distances"] / sums["diverse"],
-    "miscalibration": lambda sums: sums["divergences"] / sums["profiled"],
+    "popularity_deviation": lambda sums: sums["divergences"] / sums["profiled"],
     "ndcg_gap": _gap,
 }
 """Measures computed from sums over `users`; a sum is a number or has an entry for each resample.
