@@ -217,4 +217,6 @@ def _complete(rows: list[dict[str, float]], chosen: Collection[str]) -> dict[str
 def _predictions(fitted: Fit, part: Split, config: Config) -> Floats:
     model = fitted.model
     predicted = model.predict_rows(part.test.user, part.test.item)
-    return np.clip(predicted, model.scale.min, model.scale.max) if config.clip else predicted
+    if not config.clip or model.predicts == "scores":  # which are on no scale
+        return predicted
+    return np.clip(predicted, model.scale.min, model.scale.max)

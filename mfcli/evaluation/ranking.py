@@ -174,9 +174,8 @@ class _Users:
 
     def __init__(self, task: RankingTask, items: ItemProperties) -> None:
         self.liked = task.liked
-        starts = task.known.starts
-        # Unknown users have the row -1, which stands for no items.
-        self.activity = np.where(self.liked.users < 0, 0, np.diff(starts)[self.liked.users])
+        # Unknown users have the row -1: the last one, which has no items.
+        self.activity = np.diff(task.known.starts)[self.liked.users]
         self.active: Mask = self.activity > np.median(self.activity)
         self.profiles = items.profiles(task.known, self.liked.users)
 

@@ -145,9 +145,11 @@ def _drawn(ratings: Ratings, fraction: float, rng: np.random.Generator) -> Mask:
 def _relevant(
     model: Model, ratings: Ratings, known: Rated, relevant: float | None
 ) -> RelevantItems:
-    remedy: Text = ["lower ", Param("relevant"), ", or omit ", Param("ranking")]
+    remedy: Text = ["lower ", Param("relevant")]
     if relevant is None:
         remedy = "measure on other ratings"
+    elif model.predicts == "ratings":
+        remedy = ["lower ", Param("relevant"), ", or omit ", Param("ranking")]
     return RelevantItems.of(
         ratings, model.users, model.items, known, relevant=relevant, remedy=remedy
     )
