@@ -190,6 +190,22 @@ def test_protocols_are_compared_only_with_themselves(split: Split, metrics: Metr
         compare({"a": metrics, "b": last})
 
 
+def test_every_held_out_event_is_relevant(split: Split) -> None:
+    """Also for a model that was fitted to the strengths as ratings; strengths have no errors."""
+    parts = {
+        name: replace(part, feedback="implicit", rating=np.ones_like(part.rating))
+        for name, part in split.parts.items()
+    }
+    events = replace(split, train=parts["train"], test=parts["test"])
+    found = evaluate(model_of(split, 1), events, CONFIG)
+    everything = evaluate(model_of(split, 1), split, replace(CONFIG, relevant=-9), ranking=True)
+    assert (found.protocol.feedback, found.has_errors) == ("implicit", False)
+    assert "relevant" not in found.protocol.settings
+    assert found.protocol.relevant_share == 1
+    for name in ("ndcg", "recall@20", "novelty"):
+        assert found.measures[name] == everything.measures[name]
+
+
 def test_training_ratings_cannot_be_ranked(split: Split) -> None:
     with pytest.raises(UsageError, match="rankings exclude the training ratings"):
         evaluate(model_of(split, **SCORES), split, CONFIG, on="train")

@@ -164,7 +164,7 @@ class _Measuring:
 
     @property
     def _is_implicit(self) -> bool:
-        return feedback_of(self.split) == "implicit"
+        return self.split.feedback == "implicit"
 
     def _resampling(self, stage: str) -> Bootstrap:
         return replace(self.bootstrap, on_progress=partial(self.on_progress, stage))
@@ -221,7 +221,7 @@ class _Measuring:
                 "numpy": np.__version__,
             },
             predicts=self.model.predicts,
-            feedback=feedback_of(self.split),
+            feedback=self.split.feedback,
         )
 
     def _settings(self, has_rankings: bool, has_errors: bool) -> Settings:
@@ -242,13 +242,9 @@ class _Measuring:
         }
 
 
-def feedback_of(split: Split) -> str:
-    return getattr(split, "feedback", "explicit")
-
-
 def ranks_only(model: Model, split: Split) -> bool:
     """Return whether ratings are scores or implicit, so that only rankings can be measured."""
-    return model.predicts == "scores" or feedback_of(split) == "implicit"
+    return model.predicts == "scores" or split.feedback == "implicit"
 
 
 def _part_or_ratings(on: RatingsLike) -> str | Ratings:
