@@ -335,9 +335,8 @@ class Config:
     )
     protocol: str = _evaluation(
         "unrated",
-        "How rankings are measured: unrated (all items that the user has not rated),"
-        " leave-last-out (find each user's last rating) or strong-generalization (users held out as"
-        " a whole, with part of their ratings folded in).",
+        "How rankings are measured: unrated (all unrated items), leave-last-out or"
+        " strong-generalization (new users, folded in).",
         choices=("unrated", "leave-last-out", "strong-generalization"),
     )
     fold_in_fraction: float = _evaluation(

@@ -116,9 +116,10 @@ def evaluate(
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
     measuring = _Measuring(model, split, config, ratings, name, baseline, bootstrap, on_progress)
     sums = None if only_ranks else measuring.errors(trained_on)
+    errors = measuring.resampled(sums) if sums else {}
     rankings = measuring.rankings() if has_rankings else None
     overlap = None if trained_on is None or sums is None else _overlap(sums.overlap, name)
-    return measuring.metrics(sums, rankings, overlap)
+    return measuring.metrics(sums, errors, rankings, overlap)
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ class _Measuring:
             trained_on,
         )
 
+    def resampled(self, sums: ErrorSums) -> dict[str, Measured]:
+        """Compute the rating errors of each predictor, also in each resample."""
+        return sums.measured(self._resampling("resampling errors"))
+
     def rankings(self) -> MeasuredRankings:
         """Measure rankings by the protocol of the config."""
         from mfcli.evaluation.ranking_tasks import ranking_task  # loads the compiler
@@ -170,10 +175,13 @@ class _Measuring:
         return replace(self.bootstrap, on_progress=partial(self.on_progress, stage))
 
     def metrics(
-        self, sums: ErrorSums | None, rankings: MeasuredRankings | None, overlap: Overlap | None
+        self,
+        sums: ErrorSums | None,
+        errors: dict[str, Measured],
+        rankings: MeasuredRankings | None,
+        overlap: Overlap | None,
     ) -> Metrics:
         """Assemble the metrics of the model and of each baseline."""
-        errors = sums.measured(self._resampling("resampling errors")) if sums else {}
         measured = _merged(errors, rankings.rankers if rankings else {})
         own, training = measured["model"], self.model.config.used(TRAINING)
         others = {name: other for name, other in measured.items() if name != "model"}
