@@ -91,7 +91,8 @@ def evaluate(
     Raises
     ------
     DataError
-        If there are no ratings, or none is relevant.
+        If there are no ratings, none is relevant, or the protocol needs times, or new users, that
+        they do not have.
     ArtifactError
         If the split has no such part.
     UsageError
