@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mfcli.config import SETTINGS, Config, read_config, read_settings
+from mfcli.config import (
+    SETTINGS,
+    Chosen,
+    Config,
+    read_config,
+    read_settings,
+    settings_text,
+    value_text,
+)
 from mfcli.errors import ConfigError
 
 
@@ -45,6 +53,40 @@ def test_a_broken_rule_is_named(name: str, value: object, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Config(**{name: value})  # type: ignore[arg-type]
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("at", "cutoffs"),
+    [(20, (20,)), ([20], (20,)), ((20, 5, 20), (20, 5)), (np.array([5, 50]), (5, 50))],
+)
+def test_there_may_be_several_cutoffs(at: Any, cutoffs: tuple[int, ...], tmp_path: Path) -> None:
+    """In their order and once each; one is a number, as it was before there could be several."""
+    config = Config(at=at)
+    assert config.cutoffs == cutoffs
+    assert config.at == (cutoffs if len(cutoffs) > 1 else cutoffs[0])
+    text = ",".join(map(str, cutoffs))
+    assert SETTINGS["at"].parsed(text) == SETTINGS["at"].parsed(text.replace(",", " , "))
+    assert value_text(SETTINGS["at"].parsed(text)) == text
+    file = tmp_path / "mfcli.toml"
+    file.write_text(settings_text("Cutoffs.", [Chosen("at", config.at)]))
+    assert read_config(file) == config
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ([], "at must have at least one value"),
+        ([10, 0], "at must be at least 1 and at most 1000, got 0"),
+        ([10, "x"], "at must be a whole number or a list of them, got 'x'"),
+        ("10,20", "at must be a whole number or a list of them, got '10,20'"),
+    ],
+)
+def test_each_cutoff_follows_the_rule(at: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config(at=at)
+    assert str(caught.value) == message
+    with pytest.raises(ConfigError, match="k must be a whole number, got"):
+        Config(k=[1, 2])  # type: ignore[arg-type]  # other settings have one value
 
 
 def test_shares_must_leave_training_ratings() -> None:

@@ -15,6 +15,7 @@ from mfcli.config import Config
 from mfcli.data import Source, Vocabulary
 from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.evaluation import (
+    BEYOND,
     MEASURES,
     RANKING,
     RATING_ERROR,
@@ -30,7 +31,7 @@ from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, interval
 from mfcli.evaluation.rating_errors import FORMULAS, measured_errors
 from mfcli.model import Model
-from mfcli.rankings import ITEM_FORMULAS, SUM_FORMULAS, USER_FORMULAS
+from mfcli.rankings import EXPOSURE_FORMULAS, SUM_FORMULAS, USER_FORMULAS
 from mfcli.splits import Split
 from mfcli.training.loop import start
 
@@ -256,7 +257,7 @@ def test_records_hold_the_settings_that_were_used(sparse: Split, model: Model) -
     used = {"clip": False, "damping": 5.0, "resamples": 50, "seed": 0}
     assert plain["protocol"]["settings"] == used
     ranked = evaluate(model, sparse, config, ranking=True).as_dict()["protocol"]
-    assert ranked["settings"] == used | {"at": 7, "relevant": 2.5}
+    assert ranked["settings"] == used | {"at": 7, "relevant": 2.5, "protocol": "unrated"}
     assert plain["training"] == Config(k=4).used("training")
     assert not {"test", "valid", "clip", "damping"} & set(plain["training"])
     assert plain["protocol"]["strategy"]["test"] == 0.4
@@ -265,11 +266,11 @@ def test_records_hold_the_settings_that_were_used(sparse: Split, model: Model) -
 
 def test_every_measure_has_one_formula(sparse: Split, model: Model) -> None:
     assert set(measures_of(RATING_ERROR)) == set(FORMULAS)
-    formulas = [*USER_FORMULAS, *SUM_FORMULAS, *ITEM_FORMULAS]
-    assert sorted(measures_of(RANKING)) == sorted(formulas)
+    assert set(measures_of(RANKING)) == set(USER_FORMULAS)
+    assert sorted(measures_of(BEYOND)) == sorted([*SUM_FORMULAS, *EXPOSURE_FORMULAS])
     metrics = evaluate(model, sparse, RAW, ranking=True)
     assert set(metrics.measures) == set(MEASURES)
-    assert set(metrics.intervals) == set(MEASURES) - {"coverage"}
+    assert set(metrics.intervals) == set(MEASURES) - {"coverage", "gini"}
 
 
 def test_a_new_measure_needs_an_entry_and_a_formula(

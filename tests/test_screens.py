@@ -73,6 +73,9 @@ def prepare() -> None:
     for fold in read_folds(Path("folds")):
         Fit(start(fold, Config()), HISTORY).write(Path(f"cv/fold-{fold.strategy['fold']}"))
     run("evaluate", "--ranking", *RESAMPLES, "--split", "folds", "--model", "cv/model", "-q")
+    scores = Config(optimizer="als", target="rated", unrated_weight=0.1)
+    Fit(start(split, scores), HISTORY).write(Path("runs/scores"))
+    run("evaluate", "--at", "10,5,20", *RESAMPLES, "--model", "runs/scores/model", "-q")
     # Most of these ratings are training ratings.
     Path("new.csv").write_text("".join(Path("data.csv").read_text().splitlines(True)[:300]))
     Path("taste.csv").write_text("user,item,rating\nanna,4,5\nanna,7,1\n")
@@ -156,9 +159,11 @@ SCREENS: dict[str, Callable[[], None]] = {
     "train": lambda: print_network(read_split(Path("split")), Config()),
     "tune": search,
     "evaluate": lambda: metrics("runs/default/metrics.json"),
+    "evaluate-scores": lambda: metrics("runs/scores/metrics.json"),
     "evaluate-folds": lambda: metrics("cv/metrics.json"),
     "evaluate-other-ratings": lambda: metrics("new.json"),
     "compare": lambda: run("compare", *RUNS),
+    "compare-scores": lambda: run("compare", "runs/scores", "runs/gibbs-16-factors"),
     "compare-protocols": lambda: run("compare", "runs/cosine", "new.json", "--any-protocol"),
     "predict": lambda: run("predict", "--user", "3", "--item", "4", "--item", "999", *GIBBS, "-q"),
     "recommend": recommendations,

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 _HASH = 12  # characters of a hash that are shown
 _WIDTH = 60  # columns of the longest curve
 _REPEATED = ("model", "history")  # shown as one row per fold
-_ERRORS = ("rmse", "mae", "r2")  # measures of ratings that are shown
+_SHOWN = ("rmse", "mae", "r2")  # measures of ratings that are shown
+_RANKED = ("ndcg", "recall", "map")  # if only rankings were measured
 
 Facts: TypeAlias = dict[str, Any]
 
@@ -185,11 +186,16 @@ def _metrics_tables(facts: Facts) -> list[Table]:
 
 def _metrics_facts(facts: Facts) -> dict[str, str]:
     protocol = facts["protocol"]
-    clipped = "clipped" if protocol["clip"] else "not clipped"
-    rows = {
-        "measured on": f"{protocol['ratings']:,} {splits.ratings_of(protocol['on'])}, {clipped}"
-    }
-    rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _errors()}
+    rows = {"measured on": f"{protocol['ratings']:,} {splits.ratings_of(protocol['on'])}"}
+    if "clip" in protocol:
+        rows["measured on"] += ", clipped" if protocol["clip"] else ", not clipped"
+    rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _main(facts)}
+    rows |= _errors_facts(facts) if "rmse" in facts["measures"] else _popular_facts(facts)
+    return rows | {"split": _split_text(facts)} | _changed_facts(facts)
+
+
+def _errors_facts(facts: Facts) -> dict[str, str]:
+    rows: dict[str, str] = {}
     for name, label in {"biases": "damped biases", "mean": "the training mean"}.items():
         baseline = facts["baselines"][name]
         rmse = _optional(baseline["measures"]["rmse"])
@@ -202,23 +208,35 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
         rows[f"RMSE, {name.replace('_', ' ')}"] = (
             f"{_optional(part['rmse'])} ({part['ratings']:,} ratings)"
         )
-    return rows | {"split": _split_text(facts)} | _changed_facts(facts)
+    return rows
+
+
+def _popular_facts(facts: Facts) -> dict[str, str]:
+    ndcg = evaluation.MEASURES["ndcg"]
+    value = facts["baselines"]["popular"]["measures"][ndcg.name]
+    return {f"{ndcg.label} of most popular": ndcg.text(value)}
 
 
 def _folds_metrics(facts: Facts) -> dict[str, str]:
-    rmse = evaluation.MEASURES["rmse"]
+    shown = _main(facts)
+    main = shown[0]
     rows = {"folds": f"{len(facts['folds'])}"}
-    rows |= {one.label: _spread(facts, one) for one in _errors() if one.name in facts["measures"]}
-    rows[f"{rmse.label} of damped biases"] = _spread(facts["baselines"]["biases"], rmse)
+    rows |= {one.label: _spread(facts, one) for one in shown if one.name in facts["measures"]}
+    labels = {"biases": "damped biases", "popular": "most popular"}
+    rows |= {
+        f"{main.label} of {labels[name]}": _spread(baseline, main)
+        for name, baseline in facts["baselines"].items()
+    }
     for number, fold in enumerate(facts["folds"], start=1):
-        text = f"{rmse.label} {rmse.text(fold['measures'][rmse.name])}"
+        text = f"{main.label} {main.text(fold['measures'][main.name])}"
         rows[f"fold {number}"] = f"{text}, split {_split_text(fold)}"
     return rows | _changed_facts(facts["folds"][0])
 
 
-def _errors() -> list[Measure]:
-    found = evaluation.measures_of(evaluation.RATING_ERROR)
-    return [measure for name, measure in found.items() if name in _ERRORS]
+def _main(facts: Facts) -> list[Measure]:
+    """Return the measures that are shown, the main one first."""
+    names = _SHOWN if "rmse" in facts["measures"] else _RANKED
+    return [evaluation.MEASURES[name] for name in names]
 
 
 def _spread(facts: Facts, measure: Measure) -> str:

@@ -10,20 +10,25 @@ from mfcli import evaluation, splits
 from mfcli.cli.tables import Table, print_paragraph, print_table, table as make_table
 
 if TYPE_CHECKING:
-    from mfcli.evaluation import FoldMetrics, Metrics, Overlap, Verdict
+    from mfcli.evaluation import FoldMetrics, Metrics, Overlap, Protocol, Verdict
 
 _INTERVAL = "95% interval"
+_RANKERS = {"popular": "most popular", "biases": "damped biases"}
 
 
 def print_metrics(metrics: Metrics, out: Path) -> None:
     """Print the metrics of one model."""
-    print_table(_errors_table(metrics, out))
-    # Usually none of the ratings was trained on, and the table would say nothing.
-    if metrics.overlap and metrics.overlap.trained_on.ratings:
-        print_table(_overlap_table(metrics.overlap))
-    print_table(_groups_table(metrics))
+    if metrics.has_errors:
+        print_table(_errors_table(metrics, out))
+        # Usually none of the ratings was trained on, and the table would say nothing.
+        if metrics.overlap and metrics.overlap.trained_on.ratings:
+            print_table(_overlap_table(metrics.overlap))
+        print_table(_groups_table(metrics))
     if metrics.protocol.ranked_users is not None:
-        print_table(_ranking_table(metrics))
+        print_table(_ranking_table(metrics, out))
+        if len(metrics.protocol.cutoffs) > 1:
+            print_table(_cutoffs_table(metrics))
+        print_table(_beyond_table(metrics))
     _print_verdict(metrics.verdict)
 
 
@@ -35,26 +40,28 @@ def _print_verdict(verdict: Verdict | None) -> None:
 
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
-    rmse = evaluation.MEASURES["rmse"]
+    chosen = ("rmse", "mae", "ndcg") if over.has_errors else ("ndcg", "recall", "map")
+    other, whose = ("biases", "damped biases") if over.has_errors else ("popular", "most popular")
+    main = evaluation.MEASURES[chosen[0]]
     # There may be many folds, so they are rows, and a narrow screen has room for few measures.
-    names = [name for name in ("rmse", "mae", "ndcg") if name in over.measures]
+    names = [name for name in chosen if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
     title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"
     labels = [measure.label for measure in shown]
-    table = make_table(title, "", *labels, f"{rmse.label} of damped biases")
+    table = make_table(title, "", *labels, f"{main.label} of {whose}")
 
     def add(
-        name: str, model: Mapping[str, float | None], biases: Mapping[str, float | None]
+        name: str, model: Mapping[str, float | None], other: Mapping[str, float | None]
     ) -> None:
         cells = (measure.text(model[measure.name]) for measure in shown)
-        table.add_row(name, *cells, rmse.text(biases[rmse.name]))
+        table.add_row(name, *cells, main.text(other[main.name]))
 
     for number, fold in enumerate(over.folds, start=1):
-        add(f"fold {number}", fold.measures, fold.baselines["biases"].measures)
+        add(f"fold {number}", fold.measures, fold.baselines[other].measures)
     table.add_section()
-    biases = over.baselines["biases"]
-    add("mean", over.measures, biases.measures)
-    add("standard deviation", over.standard_deviations, biases.standard_deviations)
+    baseline = over.baselines[other]
+    add("mean", over.measures, baseline.measures)
+    add("standard deviation", over.standard_deviations, baseline.standard_deviations)
     ends = [over.intervals.get(name) or (None, None) for name in names]
     # In two rows, because columns with intervals would be twice as wide.
     for side, values in zip(("low", "high"), zip(*ends, strict=True), strict=True):
@@ -105,15 +112,55 @@ def _groups_table(metrics: Metrics) -> Table:
     return table
 
 
-def _ranking_table(metrics: Metrics) -> Table:
+def _ranking_table(metrics: Metrics, out: Path) -> Table:
     protocol = metrics.protocol
-    settings = protocol.settings
-    title = (
-        f"Rankings of {settings['at']} items for {protocol.ranked_users:,} users; relevant: rated"
-        f" {settings['relevant']:g} or more ({protocol.relevant_share:.1%})"
-    )
-    table = make_table(title, "", "model", _INTERVAL, "most popular", "damped biases")
-    _add_measures(table, metrics, evaluation.RANKING, ("popular", "biases"))
+    title = f"Rankings of {_items(protocol)}"
+    if not metrics.has_errors:  # nothing above has named the file
+        ratings = splits.ratings_of(protocol.on)
+        title = f"{out}: {protocol.ratings:,} {ratings}, rankings of {_items(protocol)}"
+    title += f" for {protocol.ranked_users:,} users; relevant: {_relevant(protocol)}"
+    table = make_table(title, "", "model", _INTERVAL, *_RANKERS.values())
+    _add_measures(table, metrics, evaluation.RANKING, tuple(_RANKERS))
+    return table
+
+
+def _items(protocol: Protocol) -> str:
+    """Return the number of items of a ranking, with the protocol if it is not the usual one."""
+    settings, items = protocol.settings, f"{protocol.cutoffs[0]} items"
+    name = settings.get("protocol", "unrated")
+    if "fold_in_fraction" in settings:
+        return f"{items} ({name}, {settings['fold_in_fraction']:.0%} folded in)"
+    return items if name == "unrated" else f"{items} ({name})"
+
+
+def _relevant(protocol: Protocol) -> str:
+    relevant = protocol.settings.get("relevant")
+    if relevant is not None:
+        return f"rated {relevant:g} or more ({protocol.relevant_share:.1%})"
+    if protocol.settings.get("protocol") == "leave-last-out":
+        return "the last held-out item"
+    return "all held-out items"
+
+
+def _cutoffs_table(metrics: Metrics) -> Table:
+    """Make a table of all cutoffs; they are rows, because there may be many."""
+    main, *_ = cutoffs = metrics.protocol.cutoffs
+    measures = evaluation.measures_of(evaluation.RANKING)
+    table = make_table("Rankings by cutoff", "", *(one.label for one in measures.values()))
+    popular = metrics.baselines["popular"].measures
+    for label, values in (("model", metrics.measures), ("most popular", popular)):
+        for cutoff in cutoffs:
+            names = {name: evaluation.at_cutoff(name, cutoff, main) for name in measures}
+            cells = (measures[name].text(values.get(full)) for name, full in names.items())
+            table.add_row(f"{label} at {cutoff}", *cells)
+        table.add_section()
+    return table
+
+
+def _beyond_table(metrics: Metrics) -> Table:
+    title = f"Beyond accuracy, in rankings of {metrics.protocol.cutoffs[0]} items"
+    table = make_table(title, "", "model", _INTERVAL, *_RANKERS.values())
+    _add_measures(table, metrics, evaluation.BEYOND, tuple(_RANKERS))
     return table
 
 
@@ -122,6 +169,11 @@ def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[st
     for name, measure in evaluation.measures_of(kind).items():
         others = [metrics.baselines[other].measures[name] for other in baselines]
         model, *rest = map(measure.text, [metrics.measures[name], *others])
-        table.add_row(
-            measure.label, model, evaluation.interval_text(metrics.intervals.get(name)), *rest
+        ends = evaluation.interval_text(metrics.intervals.get(name))
+        # The unit of a rating is that of the ratings file; others are not obvious.
+        label = (
+            f"{measure.label} ({measure.unit})"
+            if kind == evaluation.BEYOND and measure.unit
+            else measure.label
         )
+        table.add_row(label, model, ends, *rest)

@@ -24,7 +24,7 @@ from mfcli.config import (
 from mfcli.errors import ConfigError, UsageError
 
 _METAVARS = {int: "INT", float: "FLOAT", str: "NAME", bool: ""}
-_SPECIAL_METAVARS = {"cut": "DATE", "decimal": "CHAR"}
+_SPECIAL_METAVARS = {"cut": "DATE", "decimal": "CHAR", "at": "INT,..."}
 
 
 class SettingOption(NamedTuple):

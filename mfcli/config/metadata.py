@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -45,6 +45,8 @@ class Setting:
         than the default; all other unused values are ignored.
     ends_training : bool
         Whether it only determines when training ends, so that a resumed training may change it.
+    several : bool
+        Whether it may also be a sequence of different values, which becomes a tuple.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Setting:
     conditions: Mapping[str, Conditions]
     contradicts: str
     ends_training: bool
+    several: bool
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -87,8 +90,20 @@ class Setting:
         """
         if value is None and self.unset:
             return None
-        if getattr(value, "ndim", None) == 0:
-            value = value.item()  # a number of NumPy
+        if hasattr(value, "tolist"):
+            value = value.tolist()  # a number or an array of NumPy
+        if self.several and isinstance(value, list | tuple):
+            return self._checked_several(value)
+        return self._checked_one(value)
+
+    def _checked_several(self, values: Sequence[Any]) -> Any:
+        """Return the different values as a tuple; one value is returned as it is."""
+        if not values:
+            raise ConfigError("must have at least one value", param=self.name)
+        different = tuple(dict.fromkeys(map(self._checked_one, values)))
+        return different if len(different) > 1 else different[0]
+
+    def _checked_one(self, value: Any) -> Any:
         if self.type is str and isinstance(value, datetime.date):
             value = value.isoformat()  # TOML has dates
         if type(value) is int and value.bit_length() > _BITS:
@@ -98,7 +113,8 @@ class Setting:
             value = float(value)
         # `isinstance` would accept true as a whole number.
         if type(value) is not self.type:
-            raise ConfigError(f"must be {_WORDS[self.type]}", param=self.name, value=value)
+            rule = f"must be {_WORDS[self.type]}{' or a list of them' if self.several else ''}"
+            raise ConfigError(rule, param=self.name, value=value)
         if not self.rule.allows(value):
             raise ConfigError(f"must be {str(self.rule) or 'finite'}", param=self.name, value=value)
         return value
@@ -113,11 +129,16 @@ class Setting:
         """
         if self.unset and text.lower() == "none":
             return None
+        if self.several and "," in text:
+            return self.checked([self._read(part.strip()) for part in text.split(",")])
+        return self.checked(self._read(text))
+
+    def _read(self, text: str) -> Any:
+        """Return a value of the type of the setting, or the text, which `checked` refuses."""
         try:
-            value = self.type(text)
+            return self.type(text)
         except ValueError:
-            value = text
-        return self.checked(value)
+            return text
 
 
 def setting(
@@ -130,6 +151,7 @@ def setting(
     when: Conditions | None = None,
     contradicts: str = "",
     ends_training: bool = False,
+    several: bool = False,
     **rule: Any,
 ) -> Any:
     """Declare a field of `Config` as a setting.
@@ -146,5 +168,6 @@ def setting(
         "conditions": {stages: when or {}} if isinstance(stages, str) else stages,
         "contradicts": contradicts,
         "ends_training": ends_training,
+        "several": several,
     }
     return dataclasses.field(default=default, metadata=metadata)

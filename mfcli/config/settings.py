@@ -36,6 +36,10 @@ def _optimizer_in(*optimizers: str) -> Conditions:
     return {"optimizer": lambda c: c.optimizer in optimizers}
 
 
+def _draws_rows(config: Any) -> bool:
+    return bool(config.protocol == "strong-generalization")
+
+
 _SGD = _optimizer_in("sgd")
 _DESCENT = _optimizer_in("sgd", "adam")  # gradient descent, which has a learning rate and penalties
 _GIBBS = _optimizer_in("gibbs")
@@ -50,11 +54,12 @@ _TEST: Conditions = {
     "strategy": lambda c: c.strategy not in ("k-fold", "leave-last-out"),
     "cut": lambda c: c.cut is None,
 }
+_STRONG: Conditions = {"protocol": _draws_rows}
 _SEED: Mapping[str, Conditions] = {
     # Both go by time alone, and draw no random numbers.
     SPLIT: {"strategy": lambda c: c.strategy not in ("leave-last-out", "temporal")},
     TRAINING: {},
-    EVALUATION: {"resamples": lambda c: c.resamples > 0},
+    EVALUATION: {"resamples": lambda c: c.resamples > 0 or _draws_rows(c)},
 }
 
 
@@ -316,8 +321,32 @@ class Config:
     resamples: int = _evaluation(
         1000, "Bootstrap resamples for 95% intervals; 0 for no intervals.", low=0, high=100_000
     )
-    at: int = _evaluation(10, "Ranking cutoff.", low=1, high=1000)
-    relevant: float = _evaluation(4.0, "Lowest rating that counts as relevant in rankings.")
+    at: int | tuple[int, ...] = _evaluation(
+        10,
+        "Ranking cutoff, or several, such as 10,20,50; the first is the main one.",
+        several=True,
+        low=1,
+        high=1000,
+    )
+    relevant: float = _evaluation(
+        4.0,
+        "Lowest rating that counts as relevant in rankings.",
+        when={"protocol": lambda c: c.protocol != "leave-last-out"},
+    )
+    protocol: str = _evaluation(
+        "unrated",
+        "How rankings are measured: unrated (all unrated items), leave-last-out or"
+        " strong-generalization (new users, folded in).",
+        choices=("unrated", "leave-last-out", "strong-generalization"),
+    )
+    fold_in_fraction: float = _evaluation(
+        0.8,
+        "Fraction of each user's ratings that is folded in (strong-generalization).",
+        when=_STRONG,
+        contradicts="protocol",
+        above=0,
+        below=1,
+    )
 
     def __new__(cls, **settings: Any) -> Self:
         """Refuse unknown settings with the name that was meant; Python's error has none."""
@@ -487,6 +516,11 @@ class Config:
         return self.reg_scope or ("rating" if self.optimizer == "als" else "table")
 
     @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The ranking cutoffs; the first is the main one."""
+        return self.at if isinstance(self.at, tuple) else (self.at,)
+
+    @property
     def own_regs(self) -> dict[str, float | None]:
         """The penalty that is set for each table, by its name; None if `reg` applies."""
         return {table: getattr(self, name) for table, name in _TABLE_REGS.items()}
@@ -522,7 +556,7 @@ SETTINGS = {
     field.name: Setting(
         name=field.name,
         # Annotations are texts, because of `from __future__ import annotations`.
-        type=_TYPES[str(field.type).removesuffix(" | None")],
+        type=_TYPES[str(field.type).partition(" | ")[0]],
         default=field.default,
         **field.metadata,
     )

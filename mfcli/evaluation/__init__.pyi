@@ -20,13 +20,21 @@ from .comparison_rows import (
 )
 from .cross_validation import CrossValidation as CrossValidation, cross_validate as cross_validate
 from .measures import (
+    BEYOND as BEYOND,
     MEASURES as MEASURES,
     RANKING as RANKING,
     RATING_ERROR as RATING_ERROR,
     Measure as Measure,
+    at_cutoff as at_cutoff,
+    measure_of as measure_of,
     measures_of as measures_of,
 )
-from .metrics import FoldMetrics as FoldMetrics, Metrics as Metrics, Overlap as Overlap
+from .metrics import (
+    FoldMetrics as FoldMetrics,
+    Metrics as Metrics,
+    Overlap as Overlap,
+    Protocol as Protocol,
+)
 from .metrics_files import (
     METRICS_FILE as METRICS_FILE,
     is_metrics as is_metrics,
@@ -36,6 +44,14 @@ from .metrics_files import (
     metrics_name as metrics_name,
     read_metrics as read_metrics,
 )
-from .model_evaluation import evaluate as evaluate
+from .model_evaluation import (
+    RANKING_SETTINGS as RANKING_SETTINGS,
+    evaluate as evaluate,
+    ranks_only as ranks_only,
+)
 from .names_of_runs import run_names as run_names
+from .ranking_breakdown import (
+    RankedGroup as RankedGroup,
+    RankingBreakdown as RankingBreakdown,
+)
 from .verdict import Verdict as Verdict

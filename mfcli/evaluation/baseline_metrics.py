@@ -7,7 +7,7 @@ from typing import TypeAlias
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.storage import Section
 
-Settings: TypeAlias = dict[str, bool | int | float | str]
+Settings: TypeAlias = dict[str, bool | int | float | str | list[int]]
 """Values of settings by name."""
 
 

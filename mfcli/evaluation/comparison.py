@@ -14,7 +14,7 @@ import pyarrow as pa
 from mfcli.errors import ArtifactError, Param, UsageError
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.cross_validation import CrossValidation
-from mfcli.evaluation.measures import MEASURES
+from mfcli.evaluation.measures import RATING_ERROR, Measure, in_order, measure_of
 from mfcli.evaluation.metrics import FoldMetrics, Metrics, Protocol
 from mfcli.evaluation.metrics_files import metrics_file, read_metrics
 from mfcli.evaluation.names_of_runs import run_names
@@ -27,8 +27,10 @@ Value = TypeVar("Value")
 _SAME = ("on", "source", "ratings", "users", "split", "level", "cold_start", "averaging")
 """Parts of the protocol that must be equal for measures to be comparable, apart from the scale."""
 
-_SAME_SETTINGS = ("clip", "resamples", "seed", "at", "relevant")
-"""Settings that must be equal; the last two if both runs have rankings."""
+_RATING_SETTINGS = ("clip",)
+_RANKING_SETTINGS = ("at", "relevant", "protocol", "fold_in_fraction")
+_SAME_SETTINGS = (*_RATING_SETTINGS, "resamples", "seed", *_RANKING_SETTINGS)
+"""Settings that must be equal; of rating errors and of rankings only if both runs have them."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,27 @@ class Comparison:
 
     @property
     def measures(self) -> dict[str, list[float | None]]:
-        """The measures that any run has, with a value for each run; None if it has none."""
-        found = {name: [run.measures.get(name) for run in self.runs.values()] for name in MEASURES}
-        return {name: row for name, row in found.items() if row != [None] * len(row)}
+        """The measures that any run has, with a value for each run; None if it has none.
+
+        If only rankings were measured of a run, these are the measures of rankings. Measures at
+        further cutoffs are left out if only one run has them.
+        """
+        runs = list(self.runs.values())
+        known = in_order(name for run in runs for name in run.measures)
+        found = {
+            name: [run.measures.get(name) for run in runs]
+            for name, measure in known.items()
+            if self._has_errors or measure.kind != RATING_ERROR
+        }
+        return {
+            name: row
+            for name, row in found.items()
+            if len(row) - row.count(None) > (1 if "@" in name else 0)
+        }
+
+    @property
+    def _has_errors(self) -> bool:
+        return all(run.has_errors for run in self.runs.values())
 
     def best(self, measure: str) -> list[int]:
         """Return the positions of the best runs; none if neither lower nor higher is better.
@@ -97,7 +117,7 @@ class Comparison:
             If no run has the measure.
         """
         values = _one_of(self.measures, measure, "measure")
-        best = MEASURES[measure].best(values)
+        best = known_measure(measure).best(values)
         # Several runs may be equally good.
         return [n for n, value in enumerate(values) if value is not None and value == best]
 
@@ -126,7 +146,7 @@ class Comparison:
     def __repr__(self) -> str:
         lines = [f"Comparison of {', '.join(self.runs)}"]
         for name, values in self.measures.items():
-            lines.append(f"{name}: {', '.join(map(MEASURES[name].text, values))}")
+            lines.append(f"{name}: {', '.join(map(known_measure(name).text, values))}")
         return "\n".join(lines)
 
     def to_arrow(self) -> pa.Table:
@@ -163,6 +183,13 @@ class Comparison:
         return vars(difference).copy() if difference else None
 
 
+def known_measure(name: str) -> Measure:
+    """Return a measure that `Comparison.measures` contains."""
+    found = measure_of(name)
+    assert found  # others are left out
+    return found
+
+
 def _one_of(values: Mapping[str, Value], name: str, param: str) -> Value:
     if name not in values:
         raise UsageError(f"must be one of {', '.join(values)}", param=param, value=name)
@@ -193,6 +220,7 @@ def compare(
     if len(read) < 2:
         raise UsageError(f"must be at least two runs, got {len(read)}", param="runs")
     (name, first), *others = read.items()
+    _check_common(read)
     for other_name, other in others:
         found = _protocol_difference(first, other)
         if found and not any_protocol:
@@ -202,6 +230,18 @@ def compare(
                 remedy=["evaluate both in the same way, or use ", Param("any_protocol", True)],
             )
     return Comparison(read, not any(_protocol_difference(first, run) for _, run in others))
+
+
+def _check_common(runs: Mapping[str, Metrics | FoldMetrics]) -> None:
+    """Refuse runs without rankings if only the rankings of another run were measured."""
+    ranked = [name for name, run in runs.items() if not run.has_errors]
+    for name, run in runs.items():
+        if ranked and run.measures.get("ndcg") is None:
+            raise ArtifactError(
+                f"has no rankings to compare with those of {ranked[0]}",
+                place=name,
+                remedy=["evaluate it with ", Param("ranking", True)],
+            )
 
 
 def named_runs(
@@ -260,7 +300,7 @@ def _protocol_difference(
     for one, two in zip(first.protocols, other.protocols, strict=True):
         firsts, own = _compared(one), _compared(two)
         for name in firsts:
-            # A setting of rankings is missing if only one of the runs ranked.
+            # A setting of rankings, or of rating errors, is missing if only one run has them.
             if name in own and own[name] != firsts[name]:
                 return name, own[name], firsts[name]
     return None
@@ -285,6 +325,9 @@ def _compared(protocol: Protocol) -> dict[str, Any]:
     """Return the parts of a protocol that must be equal; those of rankings only if it has them."""
     scale = protocol.scale
     settings = {name: value for name, value in protocol.settings.items() if name in _SAME_SETTINGS}
+    if protocol.cutoffs:
+        # Measures at other cutoffs have other names. Older versions had one protocol.
+        settings = {"protocol": "unrated"} | settings | {"at": protocol.cutoffs[0]}
     return {
         **{name: getattr(protocol, name) for name in _SAME},
         "scale": f"{scale.min:g} to {scale.max:g}, step {scale.step}",

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 from mfcli.config import SETTINGS, value_text
 from mfcli.evaluation.bootstrap import LEVEL, interval_text
-from mfcli.evaluation.comparison import Comparison
-from mfcli.evaluation.measures import MEASURES
+from mfcli.evaluation.comparison import Comparison, known_measure
 from mfcli.splits import ratings_of
 
 _DIFFERENCES = ("rmse", "ndcg")  # the main measures of ratings and of rankings
@@ -82,7 +81,7 @@ def _plain(name: str, value: Any) -> str:
 
 
 def _measure_row(comparison: Comparison, name: str) -> ComparisonRow:
-    measure = MEASURES[name]
+    measure = known_measure(name)
     cells = [measure.text(value) for value in comparison.measures[name]]
     return ComparisonRow(measure.label, cells, comparison.best(name))
 
@@ -96,7 +95,7 @@ def _difference_rows(comparison: Comparison) -> list[ComparisonRow]:
 def _differences_in(comparison: Comparison, name: str) -> list[ComparisonRow]:
     """Return the differences in a measure and their intervals; the first run has none."""
     _, *others = comparison.runs
-    measure = MEASURES[name]
+    measure = known_measure(name)
     found = [comparison.difference(name, run) for run in others]
     values = [f"{one.value:+.{measure.digits}f}" if one else "-" for one in found]
     form = f"+.{measure.digits}f"

@@ -13,11 +13,11 @@ import pyarrow as pa
 from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, Config
 from mfcli.data import RatingsLike
-from mfcli.errors import UsageError, warn
+from mfcli.errors import Param, Text, UsageError, warn
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.custom_measures import Function, Measures, measured, named_measures
 from mfcli.evaluation.fold_intervals import fold_interval
-from mfcli.evaluation.measures import RANKING, measures_of
+from mfcli.evaluation.measures import RATING_ERROR, at_cutoff, measure_of
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
 from mfcli.evaluation.model_evaluation import evaluate
 from mfcli.splits import Folds, Split, split
@@ -97,7 +97,8 @@ def cross_validate(
     config : Config
         The settings of all stages: folds, training and evaluation.
     measures : names, functions, or a mapping of them by name, optional
-        Names are those of `evaluate`, such as "rmse" or "ndcg". A function takes two float32
+        Names are those of `evaluate`, such as "rmse", "ndcg" or, if 20 is among the cutoffs of the
+        config, "ndcg@20". A function takes two float32
         arrays, the ratings and the predictions, and returns a number, like those in
         `sklearn.metrics`. By default, all that `evaluate` measures.
     folds : int, optional
@@ -132,8 +133,7 @@ def cross_validate(
     check_functions(on_fold=on_fold)
     parts = _folds_of(ratings, config, folds)
     chosen = None if measures is None else named_measures(measures)
-    rankings = measures_of(RANKING)
-    ranked = ranking or any(one in rankings for one in (chosen or {}).values())
+    ranked = ranking or any(_is_of_rankings(one, config) for one in (chosen or {}).values())
     each, rows, shares = list[Metrics](), list[dict[str, float]](), list[float]()
     for number, part in enumerate(parts, 1):
         fitted = fit(part, config, threads=threads)
@@ -145,6 +145,19 @@ def cross_validate(
     share = statistics.fmean(shares)
     intervals = {name: fold_interval(column, share) for name, column in values.items()}
     return CrossValidation(values, intervals, FoldMetrics.of(each))
+
+
+def _is_of_rankings(measure: str | Function, config: Config) -> bool:
+    """Return whether a measure is of rankings; refuse one at a cutoff that is not in the config."""
+    if not isinstance(measure, str):
+        return False
+    known, (plain, at, cutoff) = measure_of(measure), measure.partition("@")
+    others = {at_cutoff(plain, n, config.cutoffs[0]) for n in config.cutoffs}
+    if at and measure not in others:
+        cutoffs = (*config.cutoffs, int(cutoff))
+        remedy: Text = ["add it to the cutoffs: ", Param("at", cutoffs)]
+        raise UsageError(f"has {measure}, which is not measured", param="measures", remedy=remedy)
+    return known is not None and known.kind != RATING_ERROR
 
 
 def _folds_of(
@@ -204,4 +217,6 @@ def _complete(rows: list[dict[str, float]], chosen: Collection[str]) -> dict[str
 def _predictions(fitted: Fit, part: Split, config: Config) -> Floats:
     model = fitted.model
     predicted = model.predict_rows(part.test.user, part.test.item)
-    return np.clip(predicted, model.scale.min, model.scale.max) if config.clip else predicted
+    if not config.clip or model.predicts == "scores":  # which are on no scale
+        return predicted
+    return np.clip(predicted, model.scale.min, model.scale.max)

@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mfcli.errors import Param, UsageError
-from mfcli.evaluation.measures import MEASURES
+from mfcli.evaluation.measures import MEASURES, measure_of
 from mfcli.types import Floats
 
 Function: TypeAlias = Callable[[Floats, Floats], float]
 """Returns a measure, given the ratings and the predictions as float32 arrays of shape (n,)."""
 
 Measures: TypeAlias = Mapping[str, str | Function] | Iterable[str | Function] | str | Function
-"""Functions, or names in `MEASURES`; a mapping gives each its own name."""
+"""Functions, or names as in `measure_of`; a mapping gives each its own name."""
 
 
 def named_measures(measures: Measures) -> dict[str, str | Function]:
@@ -69,7 +69,7 @@ def _name(measure: Any) -> str:
 
 
 def _check(name: str, measure: Any) -> None:
-    if callable(measure) or (isinstance(measure, str) and measure in MEASURES):
+    if callable(measure) or (isinstance(measure, str) and measure_of(measure)):
         return
     rule = f"must be a function of (truth, prediction), or one of {', '.join(MEASURES)}"
     raise UsageError(rule, param=Param(f"measures.{name}"), value=measure)

@@ -1,4 +1,4 @@
-"""Confidence intervals of the errors on groups of ratings, from sums.
+"""Confidence intervals of measures of groups of users, items or ratings, from sums.
 
 The ratings of a user (or an item) are correlated, so the variance is over the n users of a group.
 With r_j ratings of user j and the sum s_j of their squared errors, the mean squared error is a
@@ -39,19 +39,30 @@ def rmse_interval(
 ) -> Interval | None:
     """Return the ends of the interval of an RMSE; None if there are fewer than two users.
 
+    The arguments are those of `ratio_interval`, with squared errors as parts.
+    """
+    ends = ratio_interval(n, ratings, squared, ss, sr, rr)
+    return ends and (math.sqrt(max(ends[0], 0.0)), math.sqrt(ends[1]))
+
+
+def ratio_interval(
+    n: int, whole: float, part: float, pp: float, pw: float, ww: float
+) -> Interval | None:
+    """Return the ends of the interval of ``part / whole``; None if there are fewer than two users.
+
     Parameters
     ----------
     n : int
         Number of users (or items, or ratings, each of which is its own group then).
-    ratings, squared : float
+    whole, part : float
         Sums over them.
-    ss, sr, rr : float
-        Sums of the columns of `products`.
+    pp, pw, ww : float
+        Sums of the products of their parts and wholes.
     """
     if n < 2:
         return None
-    mean = squared / ratings
+    mean = part / whole
     # sum (s - m r)^2; rounding may make it negative
-    spread = max(ss - 2 * mean * sr + mean * mean * rr, 0.0)
-    half = _DEVIATIONS * math.sqrt(n / (n - 1) * spread) / ratings
-    return math.sqrt(max(mean - half, 0.0)), math.sqrt(mean + half)
+    spread = max(pp - 2 * mean * pw + mean * mean * ww, 0.0)
+    half = _DEVIATIONS * math.sqrt(n / (n - 1) * spread) / whole
+    return mean - half, mean + half

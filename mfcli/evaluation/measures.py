@@ -1,17 +1,17 @@
 """The table of measures: how each is called and shown, and which values are better.
 
-To add a measure, add an entry to the table and its formula to `rating_errors.py` or
-`mfcli/rankings/formulas.py`. Evaluation, saved metrics, comparisons, commands and pictures use the
-table.
+To add a measure, add an entry to the table and its formula to `rating_errors.py`,
+`mfcli/rankings/formulas.py` or `mfcli/rankings/beyond_accuracy.py`. Evaluation, saved metrics,
+comparisons, commands and pictures use the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-RATING_ERROR, RANKING = "rating error", "ranking"
-"""The kinds of measures."""
+RATING_ERROR, RANKING, BEYOND = "rating error", "ranking", "beyond accuracy"
+"""The kinds of measures; the last one is also of rankings."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Measure:
     label : str
         As in tables and pictures.
     kind : str
-        `RATING_ERROR` or `RANKING`.
+        `RATING_ERROR`, `RANKING` or `BEYOND`.
     better : str
         "lower" or "higher" values are better; empty if neither is.
     unit : str
@@ -66,8 +66,14 @@ _TABLE = (
     Measure("map", "MAP", RANKING, "higher"),
     Measure("mrr", "MRR", RANKING, "higher"),
     Measure("hit_rate", "hit rate", RANKING, "higher"),
-    Measure("coverage", "coverage", RANKING, ""),
-    Measure("popularity", "popularity", RANKING, ""),
+    Measure("coverage", "coverage", BEYOND, ""),
+    Measure("gini", "Gini of exposure", BEYOND, ""),
+    Measure("popularity", "popularity", BEYOND, ""),
+    Measure("long_tail", "long tail", BEYOND, ""),
+    Measure("novelty", "novelty", BEYOND, "", "bits"),
+    Measure("diversity", "diversity", BEYOND, ""),
+    Measure("popularity_deviation", "popularity deviation", BEYOND, "lower"),
+    Measure("ndcg_gap", "NDCG gap", BEYOND, ""),
 )
 
 MEASURES = {measure.name: measure for measure in _TABLE}
@@ -77,3 +83,32 @@ MEASURES = {measure.name: measure for measure in _TABLE}
 def measures_of(kind: str) -> dict[str, Measure]:
     """Return the measures of a kind by name."""
     return {name: measure for name, measure in MEASURES.items() if measure.kind == kind}
+
+
+def at_cutoff(name: str, cutoff: int, main: int) -> str:
+    """Return the name of a measure at a cutoff: plain at the main one, or like "ndcg@20"."""
+    return name if cutoff == main else f"{name}@{cutoff}"
+
+
+def measure_of(name: str) -> Measure | None:
+    """Return a measure by its name, which may end in a cutoff; None if there is no such measure."""
+    plain, at, cutoff = name.partition("@")
+    known = MEASURES.get(plain)
+    if not at or known is None:
+        return known
+    if known.kind != RANKING or not (cutoff.isdecimal() and cutoff.isascii()):
+        return None
+    return replace(known, name=name, label=f"{known.label}@{cutoff}")
+
+
+def in_order(names: Iterable[str]) -> dict[str, Measure]:
+    """Return the measures with some names, in the order of the table, then by cutoff."""
+    found = {name: measure_of(name) for name in dict.fromkeys(names)}
+    known = [(name, measure) for name, measure in found.items() if measure]
+    places = {name: place for place, name in enumerate(MEASURES)}
+    known.sort(key=lambda one: (_cutoff(one[0]), places[one[0].partition("@")[0]]))
+    return dict(known)
+
+
+def _cutoff(name: str) -> int:
+    return int(name.partition("@")[2] or 0)

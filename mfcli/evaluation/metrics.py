@@ -14,7 +14,8 @@ from mfcli.errors import ArtifactError
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.breakdown import Breakdown, GroupError
-from mfcli.evaluation.measures import MEASURES
+from mfcli.evaluation.measures import in_order
+from mfcli.evaluation.ranking_breakdown import RankingBreakdown
 from mfcli.evaluation.verdict import Verdict, fold_verdict
 from mfcli.splits import ScaleSection
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
@@ -36,7 +37,8 @@ class Protocol(Section):
     strategy : dict
         How the split was made.
     settings : dict
-        The settings that the evaluation used; `at` and `relevant` only for rankings.
+        The settings that the evaluation used; `at`, `relevant`, `protocol` and
+        `fold_in_fraction` only for rankings.
     scale : ScaleSection
     ranked_users : int or None
         Users with relevant items; None without rankings.
@@ -47,6 +49,11 @@ class Protocol(Section):
     cold_start, averaging, candidates : str
         Conventions in words.
     versions : dict of str
+    predicts : str
+        "ratings" or "scores", as `Model.predicts`.
+    feedback : str
+        "explicit" or "implicit", as `Split.feedback`. Ratings that are scores or implicit have no
+        meaningful errors, and only rankings are measured.
     """
 
     on: str
@@ -65,6 +72,14 @@ class Protocol(Section):
     averaging: str
     candidates: str | None
     versions: dict[str, str]
+    predicts: str = "ratings"
+    feedback: str = "explicit"
+
+    @property
+    def cutoffs(self) -> list[int]:
+        """The ranking cutoffs, the main one first; empty without rankings."""
+        at = self.settings.get("at", [])
+        return at if isinstance(at, list) else [int(at)]
 
 
 class PartError(Section):
@@ -111,17 +126,21 @@ class Metrics(_MetricsRecord):
     training : dict
         The settings that the model's training used.
     measures : dict of float or None
-        Of the model, by the names in `MEASURES`; None if undefined.
+        Of the model, by the names in `MEASURES`, at other cutoffs than the main one like "ndcg@20";
+        None if undefined. There are rating errors, rankings or both.
     intervals : dict
         The ends of the confidence interval of each measure, or None.
-    rmse_clipped, rmse_raw : float
-        The RMSE of the model with predictions clipped to the rating scale, and not clipped.
+    rmse_clipped, rmse_raw : float or None
+        The RMSE of the model with predictions clipped to the rating scale, and not clipped; None
+        without rating errors.
     baselines : dict of BaselineMetrics
-        Of the training `mean`, of damped `biases` and, for rankings, of the most `popular` items.
+        Of damped `biases`, for rating errors also of the training `mean` and for rankings of the
+        most `popular` items.
     groups : dict of GroupError
         Of `warm`, `unseen_user`, `unseen_item` and `unseen_both`: the error of the model by whether
-        it has training ratings of the user and the item.
-    breakdown : Breakdown
+        it has training ratings of the user and the item; empty without rating errors.
+    breakdown : Breakdown or None
+        Of the rating errors.
     draws : dict of list of float
         The measures of the model in each resample of the users.
     overlap : Overlap or None
@@ -129,30 +148,40 @@ class Metrics(_MetricsRecord):
         another split.
     verdict : Verdict or None
         None in files of older versions.
+    ranking_breakdown : RankingBreakdown or None
+        Of the rankings; None in files of older versions.
     """
 
     protocol: Protocol
     training: Settings
     measures: dict[str, float | None]
     intervals: dict[str, Interval | None]
-    rmse_clipped: float
-    rmse_raw: float
+    rmse_clipped: float | None
+    rmse_raw: float | None
     baselines: dict[str, BaselineMetrics]
     groups: dict[str, GroupError]
-    breakdown: Breakdown
+    breakdown: Breakdown | None
     draws: dict[str, list[float]]
     overlap: Overlap | None = None
     verdict: Verdict | None = None
+    ranking_breakdown: RankingBreakdown | None = None
 
     def __post_init__(self) -> None:
-        _check_present("measures", self.measures)
-        for name in ("mean", "biases"):
+        _check_main("measures", self.measures)
+        for name in ("mean" if self.has_errors else "popular", "biases"):
             if name not in self.baselines:
                 raise ValueError(f"has no baselines.{name}")
             baseline = self.baselines[name]
-            _check_present(f"baselines.{name}.measures", baseline.measures)
-            if baseline.gain is None:
+            _check_like(self.measures, f"baselines.{name}.measures", baseline.measures)
+            if self.has_errors and baseline.gain is None:
                 raise ValueError(f"has no baselines.{name}.gain")
+        if self.has_errors and self.breakdown is None:
+            raise ValueError("has no breakdown")
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether rating errors were measured; otherwise only rankings."""
+        return has_errors(self.measures)
 
     def __repr__(self) -> str:
         return f"Metrics({_shown(self.measures)})"
@@ -200,12 +229,19 @@ class FoldMetrics(_MetricsRecord):
     def __post_init__(self) -> None:
         if not self.folds:
             raise ValueError("folds must not be empty")
-        for field in ("measures", "standard_deviations"):
-            _check_present(field, getattr(self, field))
-        if "biases" not in self.baselines:
-            raise ValueError("has no baselines.biases")
-        for field in ("measures", "standard_deviations"):
-            _check_present(f"baselines.biases.{field}", getattr(self.baselines["biases"], field))
+        _check_main("measures", self.measures)
+        _check_like(self.measures, "standard_deviations", self.standard_deviations)
+        for name in ("biases",) if self.has_errors else ("popular", "biases"):
+            if name not in self.baselines:
+                raise ValueError(f"has no baselines.{name}")
+            for field in ("measures", "standard_deviations"):
+                found = getattr(self.baselines[name], field)
+                _check_like(self.measures, f"baselines.{name}.{field}", found)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether rating errors were measured; otherwise only rankings."""
+        return has_errors(self.measures)
 
     @classmethod
     def of(cls, folds: list[Metrics]) -> FoldMetrics:
@@ -255,18 +291,38 @@ def _verdict_of_folds(folds: list[Metrics]) -> Verdict | None:
     verdicts = [fold.verdict for fold in folds if fold.verdict]
     if len(verdicts) < len(folds):  # files of older versions have none
         return None
-    has_intervals = all(fold.intervals.get("rmse") for fold in folds)
+    main = "rmse" if folds[0].has_errors else "ndcg"
+    has_intervals = all(fold.intervals.get(main) for fold in folds)
     return fold_verdict(verdicts, folds[0].training, has_intervals=has_intervals)
 
 
 def _shown(measures: Mapping[str, float | None]) -> str:
-    return ", ".join(f"{name} {MEASURES[name].text(value)}" for name, value in measures.items())
+    known = in_order(measures)
+    return ", ".join(f"{name} {measure.text(measures[name])}" for name, measure in known.items())
 
 
-def _check_present(field: str, measures: Mapping[str, float | None]) -> None:
-    """Check the one measure that every reader needs; others may be missing or undefined."""
-    if measures.get("rmse") is None:
-        raise ValueError(f"has no {field}.rmse")
+def has_errors(measures: Mapping[str, float | None]) -> bool:
+    """Return whether measures contain rating errors."""
+    return measures.get("rmse") is not None
+
+
+def _main_of(measures: Mapping[str, float | None]) -> str:
+    """Return the one measure that every reader needs; others may be missing or undefined."""
+    return "rmse" if has_errors(measures) else "ndcg"
+
+
+def _check_main(field: str, measures: Mapping[str, float | None]) -> None:
+    if measures.get(_main_of(measures)) is None:
+        raise ValueError(f"has no {field}.rmse and no {field}.ndcg")
+
+
+def _check_like(
+    model: Mapping[str, float | None], field: str, measures: Mapping[str, float | None]
+) -> None:
+    """Check that other values have the main measure of the model."""
+    name = _main_of(model)
+    if measures.get(name) is None:
+        raise ValueError(f"has no {field}.{name}")
 
 
 def _check_same_training(folds: list[Metrics]) -> None:

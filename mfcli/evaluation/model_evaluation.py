@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +43,9 @@ from mfcli.types import Mask, StageProgress
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
-CANDIDATES = "all items that the user has not rated in training"
+RANKING_SETTINGS = ("at", "relevant", "protocol", "fold_in_fraction")
+"""The settings that only rankings use."""
+
 _MARGIN = 0.1  # fraction of the scale by which other ratings may exceed it
 
 
@@ -57,7 +59,9 @@ def evaluate(
     threads: int | None = None,
     on_progress: StageProgress = lambda stage, done, total: None,
 ) -> Metrics:
-    """Compare predictions with ratings.
+    """Compare predictions with ratings, and rankings with what users rated.
+
+    Of models that predict scores, and of implicit feedback, only rankings are measured.
 
     Parameters
     ----------
@@ -66,12 +70,12 @@ def evaluate(
         The baselines are fitted to its training ratings, and rankings omit these. Ids are
         matched, not rows, so it may differ from the split that the model was trained on.
     config : Config
-        Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at` and
-        `relevant`.
+        Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at`, `relevant`,
+        `protocol` and `fold_in_fraction`.
     on : str, or what `ratings_from` takes
         A part of the split ("test", "valid" or "train"), or other ratings.
     ranking : bool
-        Also measure rankings.
+        Also measure rankings; always if there is nothing else to measure.
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
@@ -87,7 +91,8 @@ def evaluate(
     Raises
     ------
     DataError
-        If there are no ratings, or none is relevant.
+        If there are no ratings, none is relevant, or the protocol needs times, or new users, that
+        they do not have.
     ArtifactError
         If the split has no such part.
     UsageError
@@ -95,67 +100,160 @@ def evaluate(
         measured on the training ratings.
     """
     on = _part_or_ratings(on)
-    _check_arguments(model, split, config, on, ranking)
+    _check_types(model, split, config)
+    only_ranks = ranks_only(model, split)
+    if (ranking or only_ranks) and isinstance(on, str) and on == "train":
+        raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
     check_functions(on_progress=on_progress)
     ratings, name = _ratings_of(split, on)
     # Rankings load the compiler in any case.
-    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), compiled=ranking)
-    measuring = partial(on_progress, "measuring errors")
-    measuring(0, len(ratings))  # before the baselines are fitted, which may take seconds
+    has_rankings = ranking or only_ranks
+    bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), has_rankings)
+    if not only_ranks:  # before the baselines are fitted, which may take seconds
+        on_progress("measuring errors", 0, len(ratings))
     baseline = Baseline.fit(split.train, config.damping)
     _warn_of_doubts(model, split, on, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
-    sums = accumulate(
-        model, split, ratings, baseline, config.clip, bootstrap.threads, measuring, trained_on
-    )
-    errors = sums.measured(
-        replace(bootstrap, on_progress=partial(on_progress, "resampling errors"))
-    )
-    rankings = None
-    if ranking:
-        rankings = measure_rankings(
-            model,
-            ratings,
-            split.train,
-            baseline,
-            at=config.at,
-            relevant=config.relevant,
-            bootstrap=replace(bootstrap, on_progress=partial(on_progress, "resampling rankings")),
-            on_progress=partial(on_progress, "ranking"),
+    measuring = _Measuring(model, split, config, ratings, name, baseline, bootstrap, on_progress)
+    sums = None if only_ranks else measuring.errors(trained_on)
+    errors = measuring.resampled(sums) if sums else {}
+    rankings = measuring.rankings() if has_rankings else None
+    overlap = None if trained_on is None or sums is None else _overlap(sums.overlap, name)
+    return measuring.metrics(sums, errors, rankings, overlap)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """A model, and what it is measured on and compared with."""
+
+    model: Model
+    split: Split
+    config: Config
+    ratings: Ratings
+    name: str
+    baseline: Baseline
+    bootstrap: Bootstrap
+    on_progress: StageProgress
+
+    def errors(self, trained_on: Mask | None) -> ErrorSums:
+        """Sum the rating errors."""
+        return accumulate(
+            self.model,
+            self.split,
+            self.ratings,
+            self.baseline,
+            self.config.clip,
+            self.bootstrap.threads,
+            partial(self.on_progress, "measuring errors"),
+            trained_on,
         )
-    protocol = _protocol(model, split, ratings, name, config, rankings)
-    overlap = None if trained_on is None else _overlap(sums.overlap, name)
-    measured = _merged(errors, rankings.rankers if rankings else {})
-    return _metrics(model, protocol, measured, sums, overlap, published_on(split))
+
+    def resampled(self, sums: ErrorSums) -> dict[str, Measured]:
+        """Compute the rating errors of each predictor, also in each resample."""
+        return sums.measured(self._resampling("resampling errors"))
+
+    def rankings(self) -> MeasuredRankings:
+        """Measure rankings by the protocol of the config."""
+        from mfcli.evaluation.ranking_tasks import ranking_task  # loads the compiler
+
+        train, config = self.split.train, self.config
+        relevant = None if self._is_implicit else config.relevant
+        return measure_rankings(
+            ranking_task(self.model, self.ratings, train, config, relevant),
+            train,
+            self.baseline,
+            cutoffs=config.cutoffs,
+            bootstrap=self._resampling("resampling rankings"),
+            on_progress=partial(self.on_progress, "ranking"),
+        )
+
+    @property
+    def _is_implicit(self) -> bool:
+        return self.split.feedback == "implicit"
+
+    def _resampling(self, stage: str) -> Bootstrap:
+        return replace(self.bootstrap, on_progress=partial(self.on_progress, stage))
+
+    def metrics(
+        self,
+        sums: ErrorSums | None,
+        errors: dict[str, Measured],
+        rankings: MeasuredRankings | None,
+        overlap: Overlap | None,
+    ) -> Metrics:
+        """Assemble the metrics of the model and of each baseline."""
+        measured = _merged(errors, rankings.rankers if rankings else {})
+        own, training = measured["model"], self.model.config.used(TRAINING)
+        others = {name: other for name, other in measured.items() if name != "model"}
+        baselines = {name: _baseline_metrics(own, other) for name, other in others.items()}
+        # Published results are rating errors.
+        published = published_on(self.split) if sums else ""
+        return Metrics(
+            protocol=self._protocol(rankings, has_errors=sums is not None),
+            training=training,
+            measures=own.values,
+            intervals=intervals(own.draws),
+            rmse_clipped=sums.rmse(sums.clipped) if sums else None,
+            rmse_raw=sums.rmse(sums.raw) if sums else None,
+            baselines=baselines,
+            groups=sums.breakdown.groups() if sums else {},
+            breakdown=sums.breakdown.breakdown(sums.users) if sums else None,
+            draws=rounded(own.draws),
+            overlap=overlap,
+            verdict=verdict_of(self.name, training, baselines, published),
+            ranking_breakdown=rankings.breakdown if rankings else None,
+        )
+
+    def _protocol(self, rankings: MeasuredRankings | None, *, has_errors: bool) -> Protocol:
+        ratings = self.ratings
+        return Protocol(
+            on=self.name,
+            source=ratings.source.sha256 if ratings.source else None,
+            ratings=len(ratings),
+            # Faster than np.unique, which sorts.
+            users=int(np.count_nonzero(np.bincount(ratings.user))),
+            split=self.split.hash,
+            trained_on=self.model.split_hash,
+            strategy=self.split.strategy,
+            settings=self._settings(rankings is not None, has_errors),
+            scale=ScaleSection(*self.model.scale),
+            ranked_users=rankings.users if rankings else None,
+            relevant_share=rankings.relevant_share if rankings else None,
+            level=LEVEL,
+            cold_start=COLD_START,
+            averaging=AVERAGING,
+            candidates=rankings.candidates if rankings else None,
+            versions={
+                "mfcli": __version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+            },
+            predicts=self.model.predicts,
+            feedback=self.split.feedback,
+        )
+
+    def _settings(self, has_rankings: bool, has_errors: bool) -> Settings:
+        """Return the settings that the evaluation used."""
+        used = self.config.used(EVALUATION)
+        unused = set() if has_rankings else {*RANKING_SETTINGS}
+        if not has_errors:
+            unused.add("clip")
+        if self._is_implicit:
+            unused.add("relevant")
+        # Random numbers are drawn by the bootstrap and by some protocols.
+        if not self.config.resamples and not (has_rankings and "fold_in_fraction" in used):
+            unused.add("seed")
+        return {
+            name: [*value] if isinstance(value, tuple) else value
+            for name, value in used.items()
+            if name not in unused
+        }
 
 
-def _metrics(
-    model: Model,
-    protocol: Protocol,
-    measured: dict[str, Measured],
-    sums: ErrorSums,
-    overlap: Overlap | None,
-    published: str,
-) -> Metrics:
-    """Assemble the metrics of what was measured of the model and of each baseline."""
-    own, training = measured["model"], model.config.used(TRAINING)
-    others = {name: other for name, other in measured.items() if name != "model"}
-    baselines = {name: _baseline_metrics(own, other) for name, other in others.items()}
-    return Metrics(
-        protocol=protocol,
-        training=training,
-        measures=own.values,
-        intervals=intervals(own.draws),
-        rmse_clipped=sums.rmse(sums.clipped),
-        rmse_raw=sums.rmse(sums.raw),
-        baselines=baselines,
-        groups=sums.breakdown.groups(),
-        breakdown=sums.breakdown.breakdown(sums.users),
-        draws=rounded(own.draws),
-        overlap=overlap,
-        verdict=verdict_of(protocol.on, training, baselines, published),
-    )
+def ranks_only(model: Model, split: Split) -> bool:
+    """Return whether ratings are scores or implicit, so that only rankings can be measured."""
+    return model.predicts == "scores" or split.feedback == "implicit"
 
 
 def _part_or_ratings(on: RatingsLike) -> str | Ratings:
@@ -169,15 +267,11 @@ def _part_or_ratings(on: RatingsLike) -> str | Ratings:
     return as_ratings(on, "on")
 
 
-def _check_arguments(
-    model: Model, split: Split, config: Config, on: str | Ratings, ranking: bool
-) -> None:
+def _check_types(model: Model, split: Split, config: Config) -> None:
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
     remedy: Text = ["give a split, and these ratings as ", Param("on")]
     check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
     check_type(config, Config, "config")
-    if ranking and isinstance(on, str) and on == "train":
-        raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
 
 
 def _warn_of_doubts(model: Model, split: Split, on: str | Ratings, name: str) -> None:
@@ -283,44 +377,3 @@ def _gain(model: Measured, baseline: Measured) -> tuple[float, Interval | None]:
         draws = 1 - model.draws["rmse"] / baseline.draws["rmse"]
     # A baseline without error leaves nothing to gain.
     return 1 - own / other if own is not None and other else 0.0, interval(draws)
-
-
-def _protocol(
-    model: Model,
-    split: Split,
-    ratings: Ratings,
-    name: str,
-    config: Config,
-    rankings: MeasuredRankings | None,
-) -> Protocol:
-    return Protocol(
-        on=name,
-        source=ratings.source.sha256 if ratings.source else None,
-        ratings=len(ratings),
-        # Faster than np.unique, which sorts.
-        users=int(np.count_nonzero(np.bincount(ratings.user))),
-        split=split.hash,
-        trained_on=model.split_hash,
-        strategy=split.strategy,
-        settings=_settings(config, rankings is not None),
-        scale=ScaleSection(*model.scale),
-        ranked_users=rankings.users if rankings else None,
-        relevant_share=rankings.relevant_share if rankings else None,
-        level=LEVEL,
-        cold_start=COLD_START,
-        averaging=AVERAGING,
-        candidates=CANDIDATES if rankings else None,
-        versions={
-            "mfcli": __version__,
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        },
-    )
-
-
-def _settings(config: Config, ranking: bool) -> Settings:
-    """Return the settings that the evaluation used."""
-    unused = set() if ranking else {"at", "relevant"}
-    if not config.resamples:
-        unused.add("seed")  # only the bootstrap draws random numbers
-    return {n: value for n, value in config.used(EVALUATION).items() if n not in unused}

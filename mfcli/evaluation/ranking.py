@@ -1,11 +1,12 @@
 """Rank items with a model and with baselines, and measure the rankings.
 
-The measures are defined in `mfcli/rankings/formulas.py`.
+The measures are defined in `mfcli/rankings/formulas.py` and `mfcli/rankings/beyond_accuracy.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,23 +16,25 @@ from numpy.typing import NDArray
 
 from mfcli import model as models  # loads the kernels of rankings only when they are needed
 from mfcli.data import Ratings
-from mfcli.errors import Param
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
+from mfcli.evaluation.measures import at_cutoff
+from mfcli.evaluation.ranking_breakdown import RankingBreakdown, ranking_breakdown
 from mfcli.rankings import (
-    ITEM_FORMULAS,
+    EXPOSURE_FORMULAS,
+    GAP_TERMS,
+    LIST_TERMS,
     SUM_FORMULAS,
-    SUM_TERMS,
     USER_FORMULAS,
     RankedHits,
-    RankedItems,
 )
 from mfcli.storage import each
 from mfcli.types import Counts, Doubles, Mask, Progress, Rows
 
 if TYPE_CHECKING:
-    from mfcli.model import Model, Rated
-    from mfcli.rankings import RelevantItems
+    from mfcli.evaluation.ranking_tasks import RankingTask
+    from mfcli.model import Model
+    from mfcli.rankings import ItemProperties
 
 _BLOCK = 1 << 14  # users ranked at a time
 _PART = 1 << 12  # users measured by a task
@@ -53,21 +56,25 @@ class MeasuredRankings:
     rankers : dict of Measured
         Of the `model`, of the most `popular` items in training, and of the items with the highest
         damped `biases`.
+    breakdown : RankingBreakdown
+        Of the model.
+    candidates : str
+        Which items are ranked and which are relevant, in words.
     """
 
     users: int
     relevant_share: float
     rankers: dict[str, Measured]
+    breakdown: RankingBreakdown
+    candidates: str
 
 
 def measure_rankings(
-    model: Model,
-    ratings: Ratings,
+    task: RankingTask,
     train: Ratings,
     baseline: Baseline,
     *,
-    at: int,
-    relevant: float,
+    cutoffs: Sequence[int],
     bootstrap: Bootstrap,
     on_progress: Progress = lambda done, total: None,
 ) -> MeasuredRankings:
@@ -75,54 +82,44 @@ def measure_rankings(
 
     Parameters
     ----------
-    model : Model
-    ratings : Ratings
-        To measure on; any vocabularies.
+    task : RankingTask
     train : Ratings
-        Its pairs are not recommended; any vocabularies.
+        Any vocabularies.
     baseline : Baseline
         Fitted to `train`.
-    at : int
-        Ranking cutoff.
-    relevant : float
-        Smallest rating of a relevant item.
+    cutoffs : sequence of int
+        Measures at the first one have plain names; others are named like "ndcg@20". What accuracy
+        does not show is measured at the first one only.
     bootstrap : Bootstrap
         Its threads also rank.
     on_progress : callable, optional
         Called with the number of users ranked and the total.
-
-    Raises
-    ------
-    DataError
-        If no rating is relevant.
     """
-    from mfcli.rankings import RelevantItems  # loads the compiler
+    from mfcli.rankings import ItemProperties  # loads the compiler
 
-    own = train.within(model.users, model.items)
-    rated = models.Rated.of(own)
-    liked = RelevantItems.of(
-        ratings,
-        model.users,
-        model.items,
-        rated,
-        relevant=relevant,
-        remedy=["lower ", Param("relevant"), ", or omit ", Param("ranking")],
-    )
+    model, users = task.model, task.liked.users
     # Items of `train` that the model does not know have row -1, which bincount refuses.
-    counts = np.bincount(own.item[own.item >= 0], minlength=len(model.items))
-    rankers = _rankers(model, rated, counts, _biases(model, train, baseline), at, bootstrap.threads)
-    popularity = _fractions_below(counts)
+    rows = train.within(train.users, model.items).item
+    counts = np.bincount(rows[rows >= 0], minlength=len(model.items))
+    trained = int(np.count_nonzero(np.bincount(train.user)))
+    items = ItemProperties.of(counts, trained, model.item_factors)
+    biases = _biases(model, train, baseline)
+    rankers = _rankers(task, counts, biases, max(cutoffs), bootstrap.threads)
+    shared = _Users(task, items)
     # All rankers rank a block before the next one, so that progress is of users.
-    found = {name: _RankingSums(liked, at, popularity) for name in rankers}
-    for start in range(0, len(liked.users), _BLOCK):
-        users = liked.users[start : start + _BLOCK]
-        ranked = {name: rank(users) for name, rank in rankers.items()}
+    found = {name: _RankingSums(shared, items, cutoffs) for name in rankers}
+    for start in range(0, len(users), _BLOCK):
+        block = users[start : start + _BLOCK]
+        ranked = {name: rank(block) for name, rank in rankers.items()}
         _add(found, start, ranked, bootstrap.threads)
-        on_progress(start + len(users), len(liked.users))
+        on_progress(start + len(block), len(users))
+    own = found["model"]
     return MeasuredRankings(
-        len(liked.users),
-        float(np.mean(ratings.rating >= relevant)),
+        len(users),
+        task.relevant_share,
         _measured(found, bootstrap),
+        ranking_breakdown(shared.activity, own.ndcg, counts, own.hits, task.liked.per_item),
+        task.candidates,
     )
 
 
@@ -138,12 +135,12 @@ def _add(found: dict[str, _RankingSums], start: int, ranked: dict[str, Rows], th
 
 
 def _rankers(
-    model: Model, rated: Rated, counts: Counts, biases: Doubles, at: int, threads: int
+    task: RankingTask, counts: Counts, biases: Doubles, n: int, threads: int
 ) -> dict[str, Ranker]:
-    static = partial(models.top_of_order, n=at, rated=rated, threads=threads)
+    static = partial(models.top_of_order, n=n, rated=task.excluded, threads=threads)
     return {
         "model": lambda users: (
-            models.top_items(model, users, at, exclude=rated, threads=threads).items
+            models.top_items(task.model, users, n, exclude=task.excluded, threads=threads).items
         ),
         "popular": partial(static, _order(counts)),
         "biases": partial(static, _order(biases)),
@@ -161,13 +158,26 @@ def _biases(model: Model, train: Ratings, baseline: Baseline) -> Doubles:
     return np.where(rows >= 0, baseline.item_biases[rows], 0.0)
 
 
-def _fractions_below(counts: Counts) -> Doubles:
-    """Return, for each item, the fraction of items with fewer ratings; ties count half."""
-    _, place, ties = np.unique(counts, return_inverse=True, return_counts=True)
-    # Items with fewer ratings, plus half of those with equally many.
-    below = np.cumsum(ties) - ties / 2
-    fractions: Doubles = below[place] / len(counts)
-    return fractions
+class _Users:
+    """What all rankers share about the users.
+
+    Attributes
+    ----------
+    liked : RelevantItems
+    activity : int64 array, shape (n_users,)
+        Ratings from which each user is known.
+    active : bool array, shape (n_users,)
+        Whether the activity is above the median.
+    profiles : float64 array, shape (n_users, groups)
+        As `ItemProperties.profiles`.
+    """
+
+    def __init__(self, task: RankingTask, items: ItemProperties) -> None:
+        self.liked = task.liked
+        # Unknown users have the row -1: the last one, which has no items.
+        self.activity = np.diff(task.known.starts)[self.liked.users]
+        self.active: Mask = self.activity > np.median(self.activity)
+        self.profiles = items.profiles(task.known, self.liked.users)
 
 
 class _RankingSums:
@@ -177,37 +187,69 @@ class _RankingSums:
     ----------
     rows : float64 array, shape (sums, n_users)
         The values of each user, to be summed.
+    exposures, hits : int64 arrays, shape (n_items,)
+        How often each item is recommended, and how often to users to whom it is relevant.
     """
 
-    def __init__(self, liked: RelevantItems, at: int, popularity: Doubles) -> None:
-        self._liked, self._at, self._popularity = liked, at, popularity
-        self._terms = [*USER_FORMULAS, *SUM_TERMS]
-        self.rows = np.empty((len(self._terms), len(liked.users)))  # a value for each user
-        self._recommended: Mask = np.zeros(len(popularity), np.bool_)
+    def __init__(self, users: _Users, items: ItemProperties, cutoffs: Sequence[int]) -> None:
+        self._users, self._items, self._cutoffs = users, items, cutoffs
+        main = cutoffs[0]
+        self._means = [at_cutoff(name, n, main) for n in cutoffs for name in USER_FORMULAS]
+        self._names = [*self._means, *LIST_TERMS, *GAP_TERMS]
+        self.rows = np.empty((len(self._names), len(users.liked.users)))
+        self.exposures = np.zeros(len(items.popularity), np.int64)
+        self.hits = np.zeros_like(self.exposures)
+        self._lock = threading.Lock()
+
+    @property
+    def ndcg(self) -> Doubles:
+        """The NDCG of each user at the main cutoff."""
+        row: Doubles = self.rows[self._names.index("ndcg")]
+        return row
 
     def add(self, start: int, items: Rows) -> None:
         """Add the rankings, shape (m, n), of the users from position `start` on."""
-        block = slice(start, start + len(items))
-        hits = RankedHits(self._liked.hits(start, items), self._liked.counts[block], self._at)
-        ranked = RankedItems(items >= 0, self._popularity[items])
-        values = [formula(hits) for formula in USER_FORMULAS.values()]
-        values += [term(ranked) for term in SUM_TERMS.values()]
+        users, block = self._users, slice(start, start + len(items))
+        hits = users.liked.hits(start, items)
+        ranked = RankedHits(hits, users.liked.counts[block], max(self._cutoffs))
+        values = [
+            formula(ranked.up_to(cutoff))
+            for cutoff in self._cutoffs
+            for formula in USER_FORMULAS.values()
+        ]
+        main, main_hits = items[:, : self._cutoffs[0]], hits[:, : self._cutoffs[0]]
+        values += [*self._items.terms(main, users.profiles[block])]
+        active = users.active[block]
+        values += [active, np.where(active, values[self._names.index("ndcg")], 0.0)]
         for row, value in zip(self.rows, values, strict=True):
             row[block] = value
-        self._recommended[items[ranked.is_item]] = True
+        exposures, found = self._count(main[main >= 0]), self._count(main[main_hits])
+        with self._lock:  # sums of whole numbers are the same in any order
+            self.exposures += exposures
+            self.hits += found
+
+    def _count(self, items: Rows) -> Counts:
+        return np.bincount(items, minlength=len(self.exposures))
 
     def measured(self, draws: Doubles) -> Measured:
         """Return the measures, given the sums of `rows` in each resample."""
-        values = {name: float(v) for name, v in self._computed(self.rows.sum(axis=1)).items()}
-        items = {name: formula(self._recommended) for name, formula in ITEM_FORMULAS.items()}
-        return Measured({**values, **items}, self._computed(draws))
+        values = {name: _finite(float(v)) for name, v in self._of(self.rows.sum(axis=1)).items()}
+        items = {name: formula(self.exposures) for name, formula in EXPOSURE_FORMULAS.items()}
+        return Measured({**values, **items}, self._of(draws))
 
-    def _computed(self, totals: Doubles) -> dict[str, Doubles]:
+    def _of(self, totals: Doubles) -> dict[str, Doubles]:
         """Compute the measures from sums over users, shape (sums,) or (sums, resamples)."""
-        sums = dict(zip(self._terms, totals, strict=True))
+        sums = dict(zip(self._names, totals, strict=True))
         # A resample has as many users as there are.
-        means = {name: sums[name] / self.rows.shape[1] for name in USER_FORMULAS}
-        return means | {name: formula(sums) for name, formula in SUM_FORMULAS.items()}
+        count = np.float64(self.rows.shape[1])
+        means = {name: sums[name] / count for name in self._means}
+        with np.errstate(divide="ignore", invalid="ignore"):  # undefined measures are dropped
+            others = {n: formula(sums | {"users": count}) for n, formula in SUM_FORMULAS.items()}
+        return means | others
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _measured(found: dict[str, _RankingSums], bootstrap: Bootstrap) -> dict[str, Measured]:

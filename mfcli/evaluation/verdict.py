@@ -20,8 +20,9 @@ class Verdict(Section):
     Attributes
     ----------
     better : dict of bool or None
-        By baseline: `mean` and `biases` are compared by RMSE, `popular` by NDCG. None if the
-        confidence interval of the difference includes 0, or if there is none.
+        By baseline: `mean` and `biases` are compared by RMSE, `popular` by NDCG; only the latter if
+        only rankings were measured. None if the confidence interval of the difference includes 0,
+        or if there is none.
     text : str
         The same in sentences, with something to try if the model is not better.
     published : str
@@ -48,6 +49,33 @@ def verdict_of(
     published : str
         As in `Verdict`.
     """
+    ranked = baselines.get("popular")
+    if "mean" not in baselines and ranked:
+        better, sentences = _judged_rankings(ranked.ndcg_interval)
+        has_intervals = ranked.ndcg_interval is not None
+    else:
+        better, sentences = _judged_errors(baselines)
+        has_intervals = baselines["biases"].gain_interval is not None
+    if on == "train":
+        sentences = ["The model was trained on these ratings; evaluate it on others."]
+    elif has_intervals:
+        sentences += _advice(better, training)
+    return Verdict(better, " ".join(sentences), published if on == "test" else "")
+
+
+def _judged_rankings(ends: Interval | None) -> tuple[dict[str, bool | None], list[str]]:
+    """Judge a model of which only rankings were measured."""
+    better = {"popular": _is_positive(ends)}
+    if ends is None:
+        return better, [_NO_INTERVALS]
+    text = _rankings_text(better["popular"], ends, "The rankings of the model")
+    return better, [f"{text.removesuffix('.')} ({LEVEL:.0%} interval)."]
+
+
+def _judged_errors(
+    baselines: Mapping[str, BaselineMetrics],
+) -> tuple[dict[str, bool | None], list[str]]:
+    """Judge a model by its rating errors, and by its rankings if they were measured."""
     better = {name: _is_positive(baselines[name].gain_interval) for name in ("mean", "biases")}
     biases, ranked = baselines["biases"].gain_interval, baselines.get("popular")
     sentences = [_errors_text(better, biases)]
@@ -57,11 +85,7 @@ def verdict_of(
         better["popular"] = _is_positive(ranked.ndcg_interval)
         if ranked.ndcg_interval:
             sentences.append(_rankings_text(better["popular"], ranked.ndcg_interval))
-    if on == "train":
-        sentences = ["The model was trained on these ratings; evaluate it on others."]
-    elif biases:
-        sentences += _advice(better, training)
-    return Verdict(better, " ".join(sentences), published if on == "test" else "")
+    return better, sentences
 
 
 def fold_verdict(
@@ -71,9 +95,12 @@ def fold_verdict(
     better = {name: _common([fold.better[name] for fold in folds]) for name in folds[0].better}
     if not has_intervals:
         return Verdict(better, _NO_INTERVALS, folds[0].published)
-    sentences = [_folds_text("The model is", "biases", _BIASES, folds)]
+    sentences = []
+    if "biases" in better:
+        sentences.append(_folds_text("The model is", "biases", _BIASES, folds))
     if "popular" in better:
-        sentences.append(_folds_text("its rankings are", "popular", _POPULAR, folds))
+        what = "its rankings are" if sentences else "The rankings are"
+        sentences.append(_folds_text(what, "popular", _POPULAR, folds))
     sentences = [f"{'; '.join(sentences)} ({LEVEL:.0%} intervals exclude 0)."]
     sentences += _advice(better, training)
     return Verdict(better, " ".join(sentences), folds[0].published)
@@ -114,13 +141,13 @@ def _mean_text(beats_biases: bool | None, gain: Interval | None) -> str:
     return f"{it} worse than {_MEAN}: its RMSE is {size} higher."
 
 
-def _rankings_text(better: bool | None, ends: Interval) -> str:
+def _rankings_text(better: bool | None, ends: Interval, whose: str = "Its rankings") -> str:
     if better is None:
         size = interval_text(ends, "+.4f")
-        return f"Its rankings are about as good as {_POPULAR}: NDCG differs by {size}."
+        return f"{whose} are about as good as {_POPULAR}: NDCG differs by {size}."
     than, side = ("better", "higher") if better else ("worse", "lower")
     size = interval_text(ends if better else (-ends[1], -ends[0]))
-    return f"Its rankings are {than} than {_POPULAR}: NDCG is {size} {side}."
+    return f"{whose} are {than} than {_POPULAR}: NDCG is {size} {side}."
 
 
 def _folds_text(what: str, name: str, baseline: str, folds: Sequence[Verdict]) -> str:
@@ -133,6 +160,8 @@ def _advice(better: Mapping[str, bool | None], training: Settings) -> list[str]:
     """Return what to try for a model that is not better than all baselines."""
     if all(better.values()):
         return []
+    if "biases" not in better:
+        return ["Try the settings that mfcli init recommends for rankings."]
     if training.get("optimizer") != "gibbs":
         return ["Try the settings of mfcli init."]
     if not (better["mean"] and better["biases"]):

@@ -1,4 +1,4 @@
-"""Errors on groups of ratings, with their intervals, as points and labels of a panel."""
+"""Measures of groups of ratings, with their intervals, as points and labels of a panel."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from mfcli.errors import ArtifactError, Param
-from mfcli.evaluation import MEASURES, ActivityError, FoldMetrics, Metrics, RatingError
+from mfcli.evaluation import (
+    MEASURES,
+    ActivityError,
+    FoldMetrics,
+    Metrics,
+    RankedGroup,
+    RatingError,
+)
 from mfcli.plots.drawing import Axes
 
 RMSE = MEASURES["rmse"]
 RMSE_LABEL = f"{RMSE.label} ({RMSE.unit})"
 
-Errors: TypeAlias = Sequence[ActivityError | RatingError]
+Groups: TypeAlias = Sequence[ActivityError | RatingError | RankedGroup]
 
 
 def of_one_split(metrics: Metrics | FoldMetrics) -> Metrics:
@@ -33,17 +40,22 @@ def of_one_split(metrics: Metrics | FoldMetrics) -> Metrics:
     )
 
 
-def rmse_of(metrics: Metrics) -> float:
-    """Return the RMSE on all ratings."""
-    return metrics.measures["rmse"] or 0.0  # the record has checked that it is present
+def capitalized(label: str) -> str:
+    """Return a label with a capital letter, as the axes have; others keep theirs, such as NDCG."""
+    return label[:1].upper() + label[1:]
 
 
-def draw_errors(axes: Axes, places: Sequence[float], rows: Errors, **style: Any) -> None:
-    """Draw the error on each group with its interval, if there is one."""
+def value_of(metrics: Metrics, measure: str) -> float:
+    """Return a measure of a model; 0 if it is undefined."""
+    return metrics.measures.get(measure) or 0.0
+
+
+def draw_groups(axes: Axes, places: Sequence[float], rows: Groups, **style: Any) -> None:
+    """Draw the error (or other measure) of each group with its interval, if there is one."""
     ends = [row.interval or (math.nan, math.nan) for row in rows]  # NaN is not drawn
-    below = [row.rmse - low for row, (low, _) in zip(rows, ends, strict=True)]
-    above = [high - row.rmse for row, (_, high) in zip(rows, ends, strict=True)]
-    heights = [row.rmse for row in rows]
+    heights = [row.value if isinstance(row, RankedGroup) else row.rmse for row in rows]
+    below = [height - low for height, (low, _) in zip(heights, ends, strict=True)]
+    above = [high - height for height, (_, high) in zip(heights, ends, strict=True)]
     axes.errorbar(places, heights, [below, above], capsize=2, elinewidth=1, **style)
 
 
@@ -52,7 +64,7 @@ def rating_name(row: RatingError) -> str:
     return f"{row.rating:.3g}"
 
 
-def label_activity(axes: Axes, rows: Sequence[ActivityError], whose: str) -> None:
+def label_activity(axes: Axes, rows: Sequence[ActivityError | RankedGroup], whose: str) -> None:
     """Label each tenth of the ratings with the range that it covers."""
     ends = [(row.low, row.high) for row in rows]
     names = [f"{low:,}" if low == high else f"{low:,}-{high:,}" for low, high in ends]

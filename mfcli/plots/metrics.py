@@ -1,4 +1,4 @@
-"""A picture of the errors of a model by several properties of the ratings."""
+"""A picture of the measures of a model by several properties of the ratings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mfcli.evaluation import (
+    MEASURES,
     ActivityError,
+    Breakdown,
     CalibrationPoint,
     FoldMetrics,
     Metrics,
@@ -22,13 +24,14 @@ from mfcli.plots.drawing import Axes
 from mfcli.plots.group_errors import (
     RMSE,
     RMSE_LABEL,
-    draw_errors,
+    draw_groups,
     label_activity,
     label_ratings,
     of_one_split,
     rating_name,
-    rmse_of,
+    value_of,
 )
+from mfcli.plots.rankings import ranking_panels
 from mfcli.plots.style import MAIN, OTHER, REFERENCE, finish, set_figure_title, set_title
 from mfcli.splits import ratings_of
 
@@ -44,7 +47,9 @@ def plot_metrics(
     size: Size | None = None,
     dpi: int = DPI,
 ) -> list[str]:
-    """Draw the errors of a model by several properties of the ratings.
+    """Draw the errors of a model by several properties of the ratings, or its rankings.
+
+    Rankings are drawn if there are no rating errors.
 
     Parameters
     ----------
@@ -52,7 +57,7 @@ def plot_metrics(
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     title : str, optional
-        By default, the RMSE and the ratings it was measured on.
+        By default, the main measure and the ratings it was measured on.
     size : Size, optional
     dpi : int
 
@@ -60,7 +65,8 @@ def plot_metrics(
     -------
     list of str
         The titles of the panels: errors by item popularity, user activity, rating and, if the
-        ratings have times, month; calibration; residuals.
+        ratings have times, month; calibration; residuals. Of rankings: accuracy, also by user
+        activity, item popularity and cutoff; what accuracy does not show.
 
     Raises
     ------
@@ -70,7 +76,7 @@ def plot_metrics(
         If the file cannot be written, or these are the metrics of several folds.
     """
     one = of_one_split(metrics)
-    drawn = _panels(one)
+    drawn = ranking_panels(one) if one.breakdown is None else _panels(one, one.breakdown)
     with picture(out, size or _SIZE, dpi) as figure:
         for axes, (name, draw) in zip(
             panels(figure, len(drawn), _COLUMNS), drawn.items(), strict=True
@@ -83,13 +89,16 @@ def plot_metrics(
 
 
 def _title(metrics: Metrics) -> str:
-    protocol, rmse = metrics.protocol, RMSE.text(rmse_of(metrics))
-    return f"RMSE {rmse} on {protocol.ratings:,} {ratings_of(protocol.on)}"
+    protocol = metrics.protocol
+    measure = RMSE if metrics.has_errors else MEASURES["ndcg"]
+    at = "" if metrics.has_errors else f"@{protocol.cutoffs[0]}"
+    value = measure.text(value_of(metrics, measure.name))
+    return f"{measure.label}{at} {value} on {protocol.ratings:,} {ratings_of(protocol.on)}"
 
 
-def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:
+def _panels(metrics: Metrics, found: Breakdown) -> dict[str, Callable[[Axes], None]]:
     """Return what draws each panel, by its title."""
-    found, overall = metrics.breakdown, rmse_of(metrics)
+    overall = value_of(metrics, RMSE.name)
     drawn: dict[str, Callable[[Axes], None]] = {
         "Error by item popularity": partial(
             _draw_activity, rows=found.item_popularity, overall=overall, whose="item"
@@ -108,7 +117,7 @@ def _panels(metrics: Metrics) -> dict[str, Callable[[Axes], None]]:
 
 def _draw_activity(axes: Axes, rows: list[ActivityError], overall: float, whose: str) -> None:
     """Draw a point for each tenth of the ratings, labeled with the range that it covers."""
-    draw_errors(axes, range(len(rows)), rows, color=MAIN, marker="o")
+    draw_groups(axes, range(len(rows)), rows, color=MAIN, marker="o")
     label_activity(axes, rows, whose)
     _draw_overall(axes, overall)
 
@@ -121,7 +130,7 @@ def _draw_overall(axes: Axes, overall: float) -> None:
 
 def _draw_ratings(axes: Axes, rows: list[RatingError], overall: float) -> None:
     axes.bar(range(len(rows)), [row.rmse for row in rows], color=OTHER)
-    draw_errors(axes, range(len(rows)), rows, color=MAIN, linestyle="none")
+    draw_groups(axes, range(len(rows)), rows, color=MAIN, linestyle="none")
     label_ratings(axes, list(map(rating_name, rows)))
     _draw_overall(axes, overall)
 

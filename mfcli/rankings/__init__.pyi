@@ -1,11 +1,11 @@
-from .formulas import (
-    ITEM_FORMULAS as ITEM_FORMULAS,
+from .beyond_accuracy import (
+    EXPOSURE_FORMULAS as EXPOSURE_FORMULAS,
+    GAP_TERMS as GAP_TERMS,
+    LIST_TERMS as LIST_TERMS,
     SUM_FORMULAS as SUM_FORMULAS,
-    SUM_TERMS as SUM_TERMS,
-    USER_FORMULAS as USER_FORMULAS,
-    RankedHits as RankedHits,
-    RankedItems as RankedItems,
 )
+from .formulas import USER_FORMULAS as USER_FORMULAS, RankedHits as RankedHits
+from .ranked_items import ItemProperties as ItemProperties
 from .relevant_items import RelevantItems as RelevantItems
 from .validation import (
     VALIDATION_MEASURES as VALIDATION_MEASURES,

@@ -1,4 +1,4 @@
-"""Formulas of the ranking measures.
+"""Formulas of the accuracy of rankings.
 
 For each user, all items are ranked that the user has not rated in training. An item is relevant if
 the user's rating of it, among the ratings measured on, reaches a threshold. With the cutoff n,
@@ -11,14 +11,13 @@ hit_j = 1 if the item at rank j is relevant and 0 otherwise, and R relevant item
 
 The measures are means over the users who have relevant items; MAP and MRR are the means of AP and
 RR (K. Jarvelin and J. Kekalainen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS
-20(4), 2002, with gains of 0 and 1; the others as in trec_eval). Coverage is the fraction of all
-items that are recommended to anyone. Popularity is the mean, over recommended items, of the
-fraction of items with fewer training ratings; items with equally many count half.
+20(4), 2002, with gains of 0 and 1; the others as in trec_eval). What accuracy does not show is in
+`beyond_accuracy.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +45,9 @@ class RankedHits:
     relevant: Counts
     cutoff: int
 
-
-@dataclass(frozen=True)
-class RankedItems:
-    """What is known about the items in the rankings of m users, cut off at rank n.
-
-    Attributes
-    ----------
-    is_item : bool array, shape (m, n)
-        False at the ranks beyond the last item of a user.
-    popularity : float64 array, shape (m, n)
-        The fraction of items with fewer training ratings than the item at each rank.
-    """
-
-    is_item: Mask
-    popularity: Doubles
+    def up_to(self, cutoff: int) -> RankedHits:
+        """Return the same rankings with a lower cutoff."""
+        return RankedHits(self.hits[:, :cutoff], self.relevant, cutoff)
 
 
 def _ndcg(ranked: RankedHits) -> Doubles:
@@ -98,19 +85,3 @@ USER_FORMULAS: dict[str, Callable[[RankedHits], NDArray[Any]]] = {
     "hit_rate": lambda ranked: np.asarray(ranked.hits.any(axis=1)),
 }
 """The value of a measure for each user, shape (m,); the measure is the mean over users."""
-
-SUM_TERMS: dict[str, Callable[[RankedItems], NDArray[Any]]] = {
-    "popularities": lambda ranked: (ranked.popularity * ranked.is_item).sum(axis=1),
-    "items": lambda ranked: ranked.is_item.sum(axis=1),
-}
-"""Other values for each user, shape (m,), summed over users for `SUM_FORMULAS`."""
-
-SUM_FORMULAS: dict[str, Callable[[Mapping[str, Doubles]], Doubles]] = {
-    "popularity": lambda sums: np.asarray(sums["popularities"] / np.maximum(sums["items"], 1)),
-}
-"""Measures computed from sums over users; a sum is a number or has an entry for each resample."""
-
-ITEM_FORMULAS: dict[str, Callable[[Mask], float]] = {
-    "coverage": lambda recommended: float(recommended.mean()),
-}
-"""Measures of the items recommended to anyone, a bool array of shape (n_items,); not resampled."""

@@ -90,6 +90,11 @@ class RelevantItems:
         starts = np.append(starts[:-1][active], starts[-1])
         return cls(row[active], counts[active], starts, rows, len(items))
 
+    @property
+    def per_item(self) -> Counts:
+        """The number of users to whom each item of the model is relevant."""
+        return np.bincount(self.rows, minlength=self.items)
+
     def sample(self, size: int, rng: np.random.Generator) -> RelevantItems:
         """Draw at most a number of users at random; they keep their order."""
         if size >= len(self.users):

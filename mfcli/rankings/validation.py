@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mfcli.data import Ratings
-from mfcli.errors import Param
+from mfcli.errors import Param, Text
 from mfcli.model import Model, Rated, top_items
 from mfcli.rankings.formulas import USER_FORMULAS, RankedHits
 from mfcli.rankings.relevant_items import RelevantItems
@@ -63,15 +63,11 @@ class RankedValidation:
         seed: int = 0,
     ) -> None:
         self._at, self._threads, self._rated = at, threads, Rated.of(train)
+        remedy: Text = ["split with more ", Param("valid")]
+        if relevant is not None:
+            remedy = ["lower ", Param("relevant"), ", or use ", Param("metric", "rmse")]
         self._liked = RelevantItems.of(
-            held_out,
-            train.users,
-            train.items,
-            self._rated,
-            relevant=relevant,
-            remedy=["lower ", Param("relevant"), ", or use ", Param("metric", "rmse")]
-            if relevant is not None
-            else ["split with more ", Param("valid")],
+            held_out, train.users, train.items, self._rated, relevant=relevant, remedy=remedy
         )
         if most_users is not None:
             self._liked = self._liked.sample(most_users, np.random.default_rng(seed))

@@ -220,11 +220,11 @@ def _metrics(path: Path) -> dict[str, Any]:
 
 
 def _folds(metrics: FoldMetrics, run: Path) -> dict[str, Any]:
-    biases = metrics.baselines["biases"]
+    shown = "biases" if metrics.has_errors else "popular"
     return {
         "measures": metrics.measures,
         "standard_deviations": metrics.standard_deviations,
-        "baselines": {"biases": record_values(biases)},
+        "baselines": {shown: record_values(metrics.baselines[shown])},
         "folds": [
             _one_model(fold, run / f"fold-{number}")
             for number, fold in enumerate(metrics.folds, start=1)

@@ -35,7 +35,11 @@ def evaluate(
     ] = "test",
     ranking: Annotated[
         bool,
-        typer.Option("--ranking", help="Evaluate rankings of items too.", rich_help_panel=_PANEL),
+        typer.Option(
+            "--ranking",
+            help="Evaluate rankings of items too; models that predict scores have nothing else.",
+            rich_help_panel=_PANEL,
+        ),
     ] = False,
     settings: Annotated[Settings, SettingsGroup(EVALUATION)],
     any_split: Annotated[
@@ -67,8 +71,6 @@ def evaluate(
 
     With a k-fold split, each model is evaluated on its own fold.
     """
-    if not ranking:
-        refuse(given, ("at", "relevant"), "without --ranking", "omit it, or add --ranking")
     _check_on(on)
     folds = splits.folds_of(split)
     run, folders = models.models_of_run(model, [fold.name for fold in folds])
@@ -82,8 +84,11 @@ def evaluate(
     def measure(split: Path, folder: Path, fold: str) -> Metrics:
         parts, model = splits.read_split(split), models.Model.load(folder)
         if not any_split:
-            remedy = ("use ", Param("any_split", True), " to evaluate anyway")
-            models.check_same_split(model, parts.hash, folder, split, remedy)
+            anyway = ("use ", Param("any_split", True), " to evaluate anyway")
+            models.check_same_split(model, parts.hash, folder, split, anyway)
+        if not ranking and not evaluation.ranks_only(model, parts):
+            remedy = "omit it, or add --ranking"
+            refuse(given, evaluation.RANKING_SETTINGS, "without --ranking", remedy)
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read(parts.feedback)
         with screen.stages(fold) as on_progress:
