@@ -234,7 +234,7 @@ def test_averages_are_not_compared_with_earlier_epochs() -> None:
     best = BestEpoch(Config(epochs=10, average=0.5))
     for number, val in enumerate([0.5, 0.4, 0.45, 0.46, 0.47, 0.48, 0.44, 0.43], start=1):
         best.offer(epoch(number, val=val**2))
-    assert (best.epoch, best.rmse) == (8, pytest.approx(0.43))
+    assert (best.epoch, best.value) == (8, pytest.approx(0.43))
 
 
 # The live bar

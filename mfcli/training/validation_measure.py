@@ -95,7 +95,7 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
         held_out,
         split.train,
         at=config.at,
-        relevant=config.relevant,
+        relevant=None if getattr(split, "feedback", "") == "implicit" else config.relevant,
         threads=threads,
         most_users=MOST_RANKED,
     )
