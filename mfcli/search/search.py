@@ -40,7 +40,7 @@ _STARTED = 2  # tenths of the epochs that every trial runs before it may be prun
 
 @dataclass
 class Search:
-    """A search for the settings with the best validation.
+    """A search for the settings that do best on validation ratings.
 
     With a storage, it is a context manager, which releases the storage in the end.
 

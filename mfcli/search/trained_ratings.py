@@ -10,6 +10,11 @@ from mfcli.splits import Split
 _HALF = 0.5  # at most this fraction of the ratings is relevant
 
 
+def is_implicit(split: Split) -> bool:
+    """Return whether a split has events or strengths instead of ratings."""
+    return getattr(split, "feedback", "") == "implicit"
+
+
 def trained_rows(split: Split) -> tuple[int, int]:
     """Return the numbers of users and items that have training ratings."""
     # The vocabularies also have users and items of other parts.

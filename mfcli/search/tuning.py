@@ -75,7 +75,7 @@ def tune(
     threads: int | None = None,
     on_trial: Callable[[Attempt], None] = lambda attempt: None,
 ) -> Tuned:
-    """Search for the settings with the best validation.
+    """Search for the settings that do best on validation ratings.
 
     The test ratings are not used. If the split has no validation ratings, a tenth of the training
     ratings validates.

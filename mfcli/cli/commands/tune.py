@@ -116,7 +116,7 @@ def tune(
         ),
     ] = None,
 ) -> None:
-    """Search for the settings with the best validation and write them to a file.
+    """Search for the settings that do best on validation ratings and write them to a file.
 
     The test ratings are not used.
     """
