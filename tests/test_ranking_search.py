@@ -110,21 +110,18 @@ def test_init_for_ranking_then_train(run: Run, split: Split, tmp_path: Path, qui
     )  # fmt: skip
 
 
-def implicit(split: Split, monkeypatch: pytest.MonkeyPatch) -> Split:
-    """Return a split whose ratings are strengths of events."""
-    monkeypatch.setattr(Split, "feedback", "implicit", raising=False)
-    return split
-
-
-def test_implicit_feedback_is_for_rankings(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = implicit(split, monkeypatch)
+def test_implicit_feedback_is_for_rankings(split: Split) -> None:
+    train, valid = (replace(part, feedback="implicit") for part in (split.train, split.test))
+    events = replace(split, train=train, valid=valid, test=valid)
     assert purpose_of(events, Config()) == "ranking"
     config = recommended_config(events)
     assert (config.rating_weight, config.relevant) == ("log", Config().relevant)
+    assert "training interactions by 60 users" in title_of(events, "ranking")
     with pytest.raises(ConfigError, match=r"^purpose must be ranking, because the split has impl"):
         recommended_config(events, purpose="ratings")
     equal = replace(events, scale=events.scale._replace(min=1.0, max=1.0))
     assert recommended_config(equal).rating_weight == "none"
+    assert title_of(equal).endswith("(30.42% of all pairs), all with the strength 1.")
     for parts in (events, equal):
         plan = plan_search(parts)
         assert plan.metric == "ndcg"

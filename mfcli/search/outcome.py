@@ -27,7 +27,7 @@ from mfcli.search.spaces import (
     sampling_space,
     settings_from,
 )
-from mfcli.search.trained_ratings import trained_rows
+from mfcli.search.trained_ratings import noun_of, trained_rows
 from mfcli.splits import Split
 from mfcli.training import Epoch, ValidationMeasure, fit
 
@@ -246,8 +246,8 @@ def summary(search: Search, winner: Candidate) -> dict[str, Any]:
 
 
 def _result(value: float, search: Search) -> str:
-    label, ratings = search.measure.label, len(search.split.test)
-    return f"validation {label} {value:.4f} on {ratings:,} ratings"
+    split, label = search.split, search.measure.label
+    return f"validation {label} {value:.4f} on {len(split.test):,} {noun_of(split)}"
 
 
 def _changed(config: Config) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mfcli.config import SETTINGS, Config
+from mfcli.data import IMPLICIT
 from mfcli.errors import ConfigError, Param, Text, UsageError
 from mfcli.search.spaces import Range, Space
 from mfcli.splits import Split
@@ -51,7 +52,7 @@ def purpose_of(
     metric = metric or base.metric
     if purpose not in (None, *PURPOSES):
         raise UsageError(f"must be {' or '.join(PURPOSES)}", param="purpose", value=purpose)
-    if getattr(split, "feedback", "") == "implicit":
+    if split.feedback == IMPLICIT:
         if purpose == RATINGS:
             rule = "must be ranking, because the split has implicit feedback instead of ratings"
             raise ConfigError(rule, param="purpose", value=purpose)

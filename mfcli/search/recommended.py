@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mfcli.config import Chosen, Config
+from mfcli.data import IMPLICIT
 from mfcli.search.purposes import RANKING, RATINGS
 from mfcli.search.ranking_advice import ranking_advice
-from mfcli.search.trained_ratings import relevant_rating, trained_rows
+from mfcli.search.trained_ratings import noun_of, relevant_rating, trained_rows
 from mfcli.splits import Split
 
 _SMALL, _LARGE = 20_000, 5_000_000  # training ratings, at which recommendations change
@@ -79,11 +80,19 @@ def init_command(purpose: str) -> str:
 
 def title_of(split: Split, purpose: str = RATINGS) -> str:
     """Describe the split and the purpose that settings are recommended for."""
-    train, scale = split.train, split.scale
+    train = split.train
     density = len(train) / (len(train.users) * len(train.items))
-    step = f" in steps of {scale.step:g}" if scale.step else ""
     return (
-        f"Recommended by {init_command(purpose)} for {len(train):,} training ratings by"
+        f"Recommended by {init_command(purpose)} for {len(train):,} training {noun_of(split)} by"
         f" {len(train.users):,} users of {len(train.items):,} items ({density:.2%} of all pairs),"
-        f" from {scale.min:g} to {scale.max:g}{step}."
+        f" {_scale_text(split)}."
     )
+
+
+def _scale_text(split: Split) -> str:
+    scale = split.scale
+    if split.feedback == IMPLICIT and scale.min == scale.max:
+        return f"all with the strength {scale.min:g}"
+    step = f" in steps of {scale.step:g}" if scale.step else ""
+    strengths = "with strengths " if split.feedback == IMPLICIT else ""
+    return f"{strengths}from {scale.min:g} to {scale.max:g}{step}"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from mfcli.config import Chosen
+from mfcli.data import IMPLICIT
 from mfcli.splits import Split
 
 _HALF = 0.5  # at most this fraction of the ratings is relevant
 
 
-def is_implicit(split: Split) -> bool:
-    """Return whether a split has events or strengths instead of ratings."""
-    return getattr(split, "feedback", "") == "implicit"
+def noun_of(split: Split) -> str:
+    """Return the plural of what a split holds: interactions if they are implicit feedback."""
+    return "interactions" if split.feedback == IMPLICIT else "ratings"
 
 
 def trained_rows(split: Split) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from mfcli.config import Config
+from mfcli.data import IMPLICIT
 from mfcli.rankings import RankedValidation
 from mfcli.splits import Split
 from mfcli.training.history import Epoch
@@ -95,7 +96,7 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
         held_out,
         split.train,
         at=config.at,
-        relevant=None if getattr(split, "feedback", "") == "implicit" else config.relevant,
+        relevant=None if split.feedback == IMPLICIT else config.relevant,
         threads=threads,
         most_users=MOST_RANKED,
     )
