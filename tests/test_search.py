@@ -32,7 +32,7 @@ from mfcli.search import (
     summary,
     with_validation,
 )
-from mfcli.search.outcome import first_settings, space_for
+from mfcli.search.default_search import first_settings, space_for
 from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space, descent_space
 from mfcli.splits import Split, write_split

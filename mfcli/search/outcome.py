@@ -8,31 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.errors import ConfigError, Param, Text, TrainingError
-from mfcli.search.purposes import RANKING, RATINGS, purpose_of
-from mfcli.search.recommended import advise, init_command
+from mfcli.errors import Param, TrainingError
+from mfcli.search.recommended import advise, init_command, recommended_config
 from mfcli.search.search import Search
-from mfcli.search.spaces import (
-    RANKED,
-    RATE,
-    Choice,
-    Range,
-    Space,
-    descent_space,
-    ranking_space,
-    sampling_space,
-    settings_from,
-)
-from mfcli.search.trained_ratings import noun_of, trained_rows
-from mfcli.splits import Split
+from mfcli.search.spaces import RANKED, RATE, settings_from
+from mfcli.search.trained_ratings import noun_of
 from mfcli.training import Epoch, ValidationMeasure, fit
-
-SEARCHED = {RATINGS: ("gibbs", "sgd"), RANKING: ("als",)}
-"""The optimizers with a default space by purpose; the first one is searched by default."""
 
 
 class Candidate(NamedTuple):
@@ -56,77 +38,6 @@ class Candidate(NamedTuple):
     def values(self) -> dict[str, Any]:
         """The settings by name."""
         return {name: value for name, value, _ in self.settings}
-
-
-def space_for(split: Split, optimizer: str | None = None, purpose: str = RATINGS) -> Space:
-    """Return the default space of an optimizer for the ratings.
-
-    Parameters
-    ----------
-    split : Split
-    optimizer : str, optional
-        Of `SEARCHED`; by default the first one.
-    purpose : {"ratings", "ranking"}
-
-    Raises
-    ------
-    ConfigError
-        If the optimizer has no default space for the purpose.
-    """
-    known = SEARCHED[purpose]
-    if optimizer not in (None, *known):
-        rule: Text = f"must be {' or '.join(known)} to search without a space"
-        if purpose == RANKING:
-            rule = [rule, " with ", Param("purpose", purpose)]
-        remedy: Text = ["describe what to search with ", Param("space")]
-        raise ConfigError(rule, param="optimizer", value=optimizer, remedy=remedy)
-    most_factors = min(trained_rows(split))  # more cannot improve the model
-    advised = recommended_config(split, purpose=purpose)
-    if purpose == RANKING:
-        return ranking_space(advised, most_factors)
-    if optimizer != "sgd":
-        return sampling_space(most_factors, advised.epochs)
-    deviation = float(split.train.rating.std(dtype=np.float64))
-    # In float64: the mean of millions of float32 squares is inexact.
-    return descent_space(deviation or 1.0)  # if all ratings are equal, any space will do
-
-
-def first_settings(split: Split, space: Space, purpose: str = RATINGS) -> dict[str, Any] | None:
-    """Return what a default search tries first; None for another space.
-
-    These are the settings of `mfcli init`, and for the sampler more epochs: slower, but usually
-    better.
-    """
-    config = recommended_config(split, purpose=purpose)
-    epochs = space.get("epochs")
-    if space.get("optimizer") != Choice((config.optimizer,)) or not isinstance(epochs, Range):
-        return None
-    first = {name: getattr(config, name) for name in space}
-    return first if purpose == RANKING else first | {"epochs": int(epochs.high)}
-
-
-def recommended_config(
-    split: Split, base: Config = DEFAULTS, *, purpose: str | None = None
-) -> Config:
-    """Return the settings that `mfcli init` recommends, with the seed of `base`.
-
-    Parameters
-    ----------
-    split : Split
-        Its test ratings are not used.
-    base : Config
-    purpose : {"ratings", "ranking"}, optional
-        What the model is for; by default ratings, or ranking for implicit feedback.
-
-    Raises
-    ------
-    UsageError, ConfigError
-        If an argument has another type, or the purpose does not suit the ratings.
-    """
-    check_type(split, Split, "split", "make one with split(ratings)")
-    check_type(base, Config, "base")
-    advice = advise(split, purpose_of(split, DEFAULTS, purpose))
-    return Config(seed=base.seed, **{name: value for name, value, _ in advice})
 
 
 def recommended_candidate(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mfcli.config import Chosen, Config
+from mfcli.arguments import check_type
+from mfcli.config import DEFAULTS, Chosen, Config
 from mfcli.data import IMPLICIT
-from mfcli.search.purposes import RANKING, RATINGS
+from mfcli.search.purposes import RANKING, RATINGS, purpose_of
 from mfcli.search.ranking_advice import ranking_advice
 from mfcli.search.trained_ratings import noun_of, relevant_rating, trained_rows
 from mfcli.splits import Split
@@ -71,6 +72,30 @@ def _epochs(count: int) -> Chosen:
     if large:
         reason += " With this many ratings, an epoch takes seconds."
     return Chosen("epochs", epochs, reason)
+
+
+def recommended_config(
+    split: Split, base: Config = DEFAULTS, *, purpose: str | None = None
+) -> Config:
+    """Return the settings that `mfcli init` recommends, with the seed of `base`.
+
+    Parameters
+    ----------
+    split : Split
+        Its test ratings are not used.
+    base : Config
+    purpose : {"ratings", "ranking"}, optional
+        What the model is for; by default ratings, or ranking for implicit feedback.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        If an argument has another type, or the purpose does not suit the ratings.
+    """
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(base, Config, "base")
+    advice = advise(split, purpose_of(split, DEFAULTS, purpose))
+    return Config(seed=base.seed, **{name: value for name, value, _ in advice})
 
 
 def init_command(purpose: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mfcli.config import DEFAULTS, Config, checked
-from mfcli.search.outcome import first_settings, space_for
+from mfcli.search.default_search import first_settings, space_for
 from mfcli.search.purposes import RANKING, metric_of, purpose_of, without_objective
 from mfcli.search.recommended import advise
 from mfcli.search.spaces import Space
