@@ -46,6 +46,7 @@ _CHANGES = {
         "help": "Measure to search by: rmse for ratings; ndcg, recall or map for ranking.",
         "default": "rmse; ndcg for ranking",
     },
+    "relevant": {"default": "as mfcli init recommends"},
     "valid": {
         "help": "Fraction of the training ratings to validate on, if the split has no validation"
         " part.",
@@ -56,6 +57,7 @@ _CHANGES = {
 
 def tune(
     *,
+    purpose: Purpose = None,
     trials: Annotated[
         int,
         typer.Option(
@@ -79,7 +81,7 @@ def tune(
         typer.Option(
             metavar="FILE",
             help="Values and ranges to choose from (TOML).",
-            show_default="set by --optimizer",
+            show_default="set by --for and --optimizer",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -100,7 +102,6 @@ def tune(
             changes=_CHANGES,
         ),
     ],
-    purpose: Purpose = None,
     given: Given,
     screen: ScreenOptions,
     threads: Threads = None,
