@@ -275,6 +275,11 @@ def test_a_stored_search_keeps_to_its_measure(split: Split, search: Search, tmp_
     message = "a search that follows ndcg, not recall; choose another storage, or use metric='ndcg'"
     with pytest.raises(ArtifactError, match=message):
         Search(split, BASE, SPACE, path, metric="recall")
+    several = replace(BASE, at=(5, 20))
+    for _ in range(2):
+        with Search(split, several, SPACE, tmp_path / "several.jsonl", metric="ndcg") as some:
+            some.run(1)
+    assert some.measure.label == "NDCG@5"
     for other in (replace(BASE, at=7), replace(BASE, relevant=2.0)):
         with pytest.raises(ArtifactError, match="with other settings outside of the space"):
             Search(split, other, SPACE, path, metric="ndcg")

@@ -48,7 +48,8 @@ def measured(split: Split, fitted: Fit) -> dict[str, float]:
     """Measure the rankings of a model without the training loop."""
     assert split.valid
     config = fitted.model.config
-    ranked = RankedValidation(split.valid, split.train, at=config.at, relevant=config.relevant)
+    at, relevant = config.cutoffs[0], config.relevant
+    ranked = RankedValidation(split.valid, split.train, at=at, relevant=relevant)
     assert fitted.history.ranked_users == ranked.users
     return ranked.measures(fitted.model)
 
@@ -58,7 +59,7 @@ def measured(split: Split, fitted: Fit) -> dict[str, float]:
     [
         SCORES,
         replace(SCORES, metric="recall", at=3),
-        replace(SCORES, metric="map", ensemble=2),
+        replace(SCORES, metric="map", ensemble=2, at=(5, 20)),
         replace(RATED, optimizer="gibbs"),
         replace(RATED, average=0.5),
         replace(RATED, ensemble=2, metric="map"),

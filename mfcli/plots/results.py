@@ -91,7 +91,7 @@ def plot(
         if len(named) > 1:
             raise UsageError("must be one search, or several other results", param="results")
         about = title or f"{first.title}."
-        measure = ValidationMeasure(first.metric, first.config.at)
+        measure = ValidationMeasure(first.metric, first.config.cutoffs[0])
         plot_search(first.attempts, first.importances, target, measure=measure, title=about, **look)
     elif len(named) > 1:
         metrics = _of_one_kind(named, Metrics | FoldMetrics, "metrics")

@@ -84,7 +84,7 @@ class Search:
     attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.measure = ValidationMeasure(self.metric or self.base.followed, self.base.at)
+        self.measure = ValidationMeasure(self.metric or self.base.followed, self.base.cutoffs[0])
         self._stop = threading.Event()  # set when the search fails, so that running trials end
         self._deadline = math.inf
         self._resources = ExitStack()
@@ -213,7 +213,7 @@ class Search:
             split=self.split.hash,
             valid=len(self.split.test),
             space=json.loads(json.dumps(space)),
-            base=self._unsearched(),
+            base=json.loads(json.dumps(self._unsearched())),
             seed=self.base.seed,
             metric=self.measure.name,
         )

@@ -36,7 +36,7 @@ class ValidationMeasure:
     @classmethod
     def of(cls, config: Config) -> Self:
         """Return the measure that a config follows."""
-        return cls(config.followed, config.at)
+        return cls(config.followed, config.cutoffs[0])
 
     @property
     def is_ranking(self) -> bool:
@@ -95,7 +95,7 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
     return RankedValidation(
         held_out,
         split.train,
-        at=config.at,
+        at=config.cutoffs[0],
         relevant=None if split.feedback == IMPLICIT else config.relevant,
         threads=threads,
         most_users=MOST_RANKED,
