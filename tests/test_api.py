@@ -20,7 +20,7 @@ from planted import planted_split
 
 import mfcli
 from mfcli.data import Vocabulary
-from mfcli.search import outcome, spaces as tuning_spaces, tuning
+from mfcli.search import outcome, search_plan, spaces as tuning_spaces
 from mfcli.training.loop import start
 
 
@@ -427,7 +427,7 @@ def test_tune_finds_settings_to_fit(split: mfcli.Split, tmp_path: Path) -> None:
     assert len(seen) == len(tuned.attempts) == 9
     assert tuned.config.epochs == 20
     assert (tuned.config.seed, tuned.config.lr) == (1, 0.05)
-    assert tuned.rmse == min(one.rmse for one in tuned.attempts if one.is_complete)
+    assert tuned.value == min(one.value for one in tuned.attempts if one.is_complete)
     assert mfcli.plot(tuned, tmp_path / "search.png").is_file()
     (tmp_path / "space.toml").write_text("k = {low = 1, high = 4}\nepochs = [1, 20]\nreg = 0\n")
     resumed = mfcli.tune(
@@ -451,10 +451,8 @@ def test_tune_tries_the_recommended_settings(
 ) -> None:
     """Unless they take longer than the time that there is."""
     small = mfcli.Config(k=2, optimizer="gibbs", epochs=4)
-    monkeypatch.setattr(
-        tuning, "space_for", lambda split, optimizer: {"k": tuning_spaces.Choice((2,))}
-    )
-    monkeypatch.setattr(outcome, "recommended_config", lambda split, base: small)
+    monkeypatch.setattr(search_plan, "space_for", lambda *_: {"k": tuning_spaces.Choice((2,))})
+    monkeypatch.setattr(outcome, "recommended_config", lambda *_, **__: small)
     tuned = mfcli.tune(split, mfcli.Config(epochs=1, lr=1e-6), trials=1)
     assert tuned.config.optimizer == "gibbs"
     assert tuned.title.startswith("Settings of mfcli init")

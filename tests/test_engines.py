@@ -146,3 +146,14 @@ def test_nesterov_momentum_without_a_closed_form_is_refused() -> None:
     config = Config(lr=0.5, reg=1.0, nesterov=True, epochs=1)
     with pytest.raises(ConfigError, match=r"slightly, or use engine='keras'"):
         fit(split, config)
+
+
+def test_both_engines_are_validated_by_rankings() -> None:
+    split = planted_split(Config(valid=0.2))
+    config = Config(k=4, epochs=2, metric="ndcg", relevant=3.5)
+    fast, keras = (
+        fit(split, dataclasses.replace(config, engine=engine)) for engine in ("fast", "keras")
+    )
+    assert_same(fast, keras)
+    assert fast.losses["val_ndcg"] == pytest.approx(keras.losses["val_ndcg"])
+    assert 0 < fast.losses["val_ndcg"] < 1

@@ -234,7 +234,7 @@ def test_averages_are_not_compared_with_earlier_epochs() -> None:
     best = BestEpoch(Config(epochs=10, average=0.5))
     for number, val in enumerate([0.5, 0.4, 0.45, 0.46, 0.47, 0.48, 0.44, 0.43], start=1):
         best.offer(epoch(number, val=val**2))
-    assert (best.epoch, best.rmse) == (8, pytest.approx(0.43))
+    assert (best.epoch, best.value) == (8, pytest.approx(0.43))
 
 
 # The live bar
@@ -495,3 +495,28 @@ def test_units() -> None:
     assert byte_count(1.5e6, 3e6) == "1.5/3.0 MB"
     assert counting("trials")(1200, 2000) == "1,200/2,000 trials"
     assert progress.shortened("a" * 40) == f"{'a' * 12}...{'a' * 12}"
+
+
+@pytest.mark.parametrize(
+    ("config", "trained"),
+    [
+        (Config(metric="ndcg", epochs=9), "train RMSE 0.7000"),
+        (
+            Config(optimizer="als", target="rated", unrated_weight=0.1, epochs=9),
+            "train loss 0.4900",
+        ),
+    ],
+)
+def test_the_bar_and_the_lines_show_rankings(clock: Clock, config: Config, trained: str) -> None:
+    bar, console = live_bar(), plain_console()
+    for display in (bar, Lines(console)):
+        progress_of = TrainingProgress(display, config, ALONE)
+        for number, ndcg in enumerate([0.1, 0.3, 0.2], 1):
+            progress_of.on_epoch(replace(epoch(number), val_ndcg=ndcg))
+    try:
+        best = f"{trained}, validation NDCG@10 0.2000, best 0.3000 at epoch 2"
+        assert shown(bar, 80)[1] == best
+    finally:
+        bar.close()
+    line = f"epoch 3/9  {trained}  validation NDCG@10 0.2000"
+    assert printed(console)[-1].startswith(line)

@@ -33,7 +33,7 @@ from mfcli.cli.search_lines import print_search
 from mfcli.config import Config
 from mfcli.evaluation import Metrics, read_metrics
 from mfcli.splits import read_folds, read_split
-from mfcli.training import Epoch, Fit, History
+from mfcli.training import Epoch, Fit, History, ValidationMeasure
 from mfcli.training.loop import start
 
 FOLDER = ROOT / "tests" / "screens"
@@ -113,10 +113,10 @@ def settings_file() -> None:
 
 def search() -> None:
     settings = {"k": 30, "reg_user": 0.203, "lr_schedule": "exponential", "lr": 3.43}
-    best = SimpleNamespace(number=12, rmse=0.8702, settings=settings)
-    found: Any = SimpleNamespace(best=best, base=Config())
+    best = SimpleNamespace(number=12, value=0.8702, settings=settings)
+    found: Any = SimpleNamespace(best=best, base=Config(), measure=ValidationMeasure())
     result = {"trials": 30, "pruned": 9, "file": "mfcli.toml", "picture": "search.png"}
-    rival: Any = SimpleNamespace(rmse=0.8155, values={"optimizer": "gibbs", "k": 16})
+    rival: Any = SimpleNamespace(value=0.8155, values={"optimizer": "gibbs", "k": 16})
     print_search(found, result | {"importances": {"k": 0.25, "lr": 0.7}}, rival)
 
 

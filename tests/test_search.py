@@ -24,19 +24,17 @@ from mfcli.search import (
     Candidate,
     Search,
     better_candidate,
-    descent_space,
-    first_settings,
     found_candidate,
     read_space,
     recommended_candidate,
     recommended_config,
     settings_from,
-    space_for,
     summary,
     with_validation,
 )
+from mfcli.search.default_search import first_settings, space_for
 from mfcli.search.search import ROUND
-from mfcli.search.spaces import Choice, Range, Space
+from mfcli.search.spaces import Choice, Range, Space, descent_space
 from mfcli.splits import Split, write_split
 from mfcli.training import fit
 
@@ -95,11 +93,11 @@ def test_threads_do_not_matter(split: Split, search: Search) -> None:
 
 def test_it_finds_better_settings_than_the_first_ones(split: Split, search: Search) -> None:
     assert search.best
-    first = [attempt.rmse for attempt in search.attempts[:ROUND] if attempt.is_complete]
-    assert search.best.rmse < np.median(first)
-    assert search.best.rmse == min(a.rmse for a in search.attempts if a.is_complete)
+    first = [attempt.value for attempt in search.attempts[:ROUND] if attempt.is_complete]
+    assert search.best.value < np.median(first)
+    assert search.best.value == min(a.value for a in search.attempts if a.is_complete)
     config = replace(Config(), **settings_from(search.best.settings, Config()))
-    assert fit(split, config).losses["val_mse"] ** 0.5 == pytest.approx(search.best.rmse)
+    assert fit(split, config).losses["val_mse"] ** 0.5 == pytest.approx(search.best.value)
 
 
 def test_hopeless_trials_are_pruned(search: Search) -> None:
@@ -107,7 +105,7 @@ def test_hopeless_trials_are_pruned(search: Search) -> None:
     assert pruned
     assert min(attempt.number for attempt in pruned) > ROUND  # the first round has no median
     assert search.best
-    assert all(attempt.rmse > search.best.rmse for attempt in pruned)
+    assert all(attempt.value > search.best.value for attempt in pruned)
 
 
 def test_it_continues_from_its_storage(split: Split, search: Search, tmp_path: Path) -> None:
@@ -196,7 +194,7 @@ def test_a_diverged_trial_does_not_stop_the_search(split: Split) -> None:
     wild.run(ROUND)
     assert wild.best
     assert wild.best.settings["rate"] == 0.02
-    assert max(attempt.rmse for attempt in wild.attempts) == split.scale.max - split.scale.min
+    assert max(attempt.value for attempt in wild.attempts) == split.scale.max - split.scale.min
 
 
 def test_impossible_settings_fail(split: Split) -> None:
@@ -216,7 +214,7 @@ def test_trials_with_patience_count_with_their_best_epoch(split: Split) -> None:
     config = replace(Config(), **settings_from(early.best.settings, Config()))
     fitted = fit(split, config)
     assert len(fitted.history) < 40
-    assert early.best.rmse == pytest.approx(fitted.losses["val_mse"] ** 0.5)
+    assert early.best.value == pytest.approx(fitted.losses["val_mse"] ** 0.5)
 
 
 def test_the_learning_rate_follows_from_the_rate() -> None:
@@ -269,8 +267,8 @@ def test_the_picture_of_a_short_search(
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["complete", "best so far"]
     points, best = axes.get_lines()
-    assert list(points.get_ydata()) == [trial.rmse for trial in few]
-    assert best.get_ydata()[0] == few[0].rmse
+    assert list(points.get_ydata()) == [trial.value for trial in few]
+    assert best.get_ydata()[0] == few[0].value
     assert all(tick == round(tick) for tick in axes.get_xticks())
 
 
@@ -389,12 +387,12 @@ def test_without_a_space_the_settings_of_init_compete(
 def test_the_outcome_of_a_search(search: Search) -> None:
     best = found_candidate(search)
     assert search.best
-    assert best.rmse == search.best.rmse
+    assert best.value == search.best.value
     assert replace(Config(), **best.values) == replace(
         Config(), **settings_from(search.best.settings, Config())
     )
     result = summary(search, best)
-    assert (result["rmse"], result["trials"]) == (best.rmse, 24)
+    assert (result["rmse"], result["trials"]) == (best.value, 24)
     assert result["pruned"] == sum(not attempt.is_complete for attempt in search.attempts)
     assert best.title.endswith("ratings, the best of 24 trials")
 
@@ -429,7 +427,7 @@ def test_the_default_search_can_beat_the_settings_of_init(
         "optimizer": "gibbs", "k": advised.k, "prior": "implicit", "noise": "user", "epochs": 40,
     }  # fmt: skip
     assert search.best
-    assert search.best.rmse < recommended_candidate(search).rmse
+    assert search.best.value < recommended_candidate(search).value
     drawn = Search(split, Config(), space, threads=2)
     drawn.run(2)
     assert drawn.attempts[0].settings != search.attempts[0].settings
@@ -631,9 +629,9 @@ def test_the_time_limit_includes_the_settings_of_init(
 def test_the_settings_file_says_where_its_settings_come_from(search: Search) -> None:
     found = found_candidate(search)
     rival = Candidate("Settings of mfcli init: validation RMSE 0.1 on 9 ratings", [], 0.1)
-    assert better_candidate(found, rival).title == (
+    assert better_candidate(found, rival, search.measure).title == (
         "Settings of mfcli init: validation RMSE 0.1 on 9 ratings, lower than the"
-        f" {found.rmse:.4f} of the best trial of mfcli tune"
+        f" {found.value:.4f} of the best trial of mfcli tune"
     )
-    assert better_candidate(found, rival._replace(rmse=9.0)) is found
-    assert better_candidate(found, None) is found
+    assert better_candidate(found, rival._replace(value=9.0), search.measure) is found
+    assert better_candidate(found, None, search.measure) is found

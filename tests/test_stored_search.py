@@ -243,11 +243,11 @@ def test_a_line_that_could_not_be_written_is_written_again(
     with opened(split, path) as search:
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(ArtifactError, match="cannot be written: No space left"):
-            search.advised_rmse({"k": 3}, lambda: 0.5)
+            search.advised_value({"k": 3}, lambda: 0.5)
         monkeypatch.undo()
-        assert search.advised_rmse({"k": 3}, lambda: 0.5) == 0.5
+        assert search.advised_value({"k": 3}, lambda: 0.5) == 0.5
     with opened(split, path) as search:
-        assert search.advised_rmse({"k": 3}, lambda: pytest.fail("trained again")) == 0.5
+        assert search.advised_value({"k": 3}, lambda: pytest.fail("trained again")) == 0.5
 
 
 def test_lines_of_older_versions_about_written_files_are_skipped(split: Split, path: Path) -> None:

@@ -105,10 +105,11 @@ INTERFACES: dict[str, list[str]] = {
  "rankings": ["EXPOSURE_FORMULAS", "GAP_TERMS", "ItemProperties", "LIST_TERMS", "RankedHits",
               "RankedValidation", "RelevantItems", "SUM_FORMULAS", "USER_FORMULAS",
               "VALIDATION_MEASURES"],
- "search": ["Attempt", "Candidate", "SEARCHED", "Search", "Tuned", "advise", "better_candidate",
-            "descent_space", "first_settings", "found_candidate", "importance_of", "read_space",
-            "recommended_candidate", "recommended_config", "sampling_space", "settings_from",
-            "space_for", "summary", "title_of", "tune", "with_validation"],
+ "search": ["Attempt", "Candidate", "PURPOSES", "SEARCHED", "Search", "SearchPlan", "Tuned",
+            "advise", "better_candidate", "found_candidate", "importance_of", "init_command",
+            "plan_search", "purpose_of", "read_space", "recommended_candidate",
+            "recommended_config", "settings_from", "summary", "title_of", "tune",
+            "with_validation"],
  "show": ["Artifact", "changed", "facts_of", "find", "versions"],
  "splits": ["Division", "Folds", "PARTS", "ScaleSection", "Split", "assembled", "at_random",
             "check_parts", "describe_split", "divide", "folds_of", "ratings_of", "read_folds",
@@ -123,9 +124,10 @@ INTERFACES: dict[str, list[str]] = {
              "stderr_held", "threads_of", "to_record", "to_section", "whole", "write_arrays",
              "write_record"],
  "training": ["BestEpoch", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit",
-              "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan", "check_same_run",
-              "check_writable", "fit", "looks_like_history", "make_plan", "read_checkpoint",
-              "resumed", "row_size", "training_memory", "turning_points"]}
+              "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan",
+              "ValidationMeasure", "check_same_run", "check_writable", "fit",
+              "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
+              "training_memory", "turning_points"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

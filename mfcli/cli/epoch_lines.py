@@ -95,10 +95,8 @@ class TrainingProgress:
         if event := self._events.get(epoch.epoch):
             self._display.event(f"epoch {epoch.epoch}: {event}")
         self.on_progress(0, 1)
-        self._display.detail(
-            f"RMSE train {_rmse(epoch.mse)}, validation {_rmse(epoch.val_mse)},"
-            f" best {digits(self._best.rmse)} at epoch {self._best.epoch}"
-        )
+        best = f"best {digits(self._best.value)} at epoch {self._best.epoch}"
+        self._display.detail(f"{self._shortly(epoch)}, {best}")
         self._log(epoch)
 
     def finish(self) -> None:
@@ -129,10 +127,20 @@ class TrainingProgress:
         fold = f"fold {self._fold.number}/{self._fold.total} " if self._fold.total > 1 else ""
         return (
             f"{fold}epoch {epoch.epoch:>{len(str(end))}}/{end}"
-            f"  train RMSE {_rmse(epoch.mse)}  validation RMSE {_rmse(epoch.val_mse)}"
-            f"  {self._work.left}"
+            f"  {self._trained(epoch)}  {self._validated(epoch)}  {self._work.left}"
         ).rstrip()
 
+    def _shortly(self, epoch: Epoch) -> str:
+        if self._best.measure.is_ranking:
+            return f"{self._trained(epoch)}, {self._validated(epoch)}"
+        errors = map(digits, map(math.sqrt, (epoch.mse, epoch.val_mse)))
+        return "RMSE train {}, validation {}".format(*errors)
 
-def _rmse(mse: float) -> str:
-    return digits(math.sqrt(mse))
+    def _trained(self, epoch: Epoch) -> str:
+        if self._config.predicts == "scores":  # which have no unit, so their errors say little
+            return f"train loss {digits(epoch.loss)}"
+        return f"train RMSE {digits(math.sqrt(epoch.mse))}"
+
+    def _validated(self, epoch: Epoch) -> str:
+        measure = self._best.measure
+        return f"validation {measure.label} {digits(measure.of_epoch(epoch))}"

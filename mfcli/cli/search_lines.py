@@ -45,12 +45,12 @@ def search_progress(
             # A resumed search has trials already.
             work.update(search.ended, trials)
             if search.best:
-                display.detail(_best(search.best))
+                display.detail(_best(search))
 
         def on_trial(attempt: Attempt) -> None:
             show()
             if search.ended % line_interval(trials) == 0 or search.ended == trials:
-                words = [f"{work.amount}", _best(search.best) if search.best else "", work.left]
+                words = [work.amount, _best(search), work.left]
                 display.log(", ".join(filter(None, words)))
 
         show()
@@ -68,19 +68,19 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
         `mfcli.search.summary`, and the files that were written.
     rival : Candidate, optional
     """
-    best, out = search.best, Path(result["file"])
+    best, measure, out = search.best, search.measure, Path(result["file"])
     assert best  # `Search.run` raises if no trial was completed
     title = (
         f"Trial {best.number}, the best of {result['trials']} ({result['pruned']} pruned):"
-        f" validation RMSE {best.rmse:.4f}"
+        f" validation {measure.label} {best.value:.4f}"
     )
     table = make_table(title, "setting", "value", "importance")
     for name, value in searching.settings_from(best.settings, search.base).items():
         share = searching.importance_of(name, result["importances"])
         table.add_row(name, _short(value), "" if share is None else f"{share:.0%}")
     print_table(table)
-    if rival and rival.rmse < best.rmse:
-        better = f"better (validation RMSE {rival.rmse:.4f}) and were written instead"
+    if rival and measure.is_better(rival.value, best.value):
+        better = f"better (validation {measure.label} {rival.value:.4f}) and were written instead"
         print_line(f"The settings of mfcli init are {better}:")
         print_line(_words(rival.values))
     if result["picture"]:
@@ -88,8 +88,11 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
     print_line(f"wrote {out}; next: {training_command(out)}")
 
 
-def _best(attempt: Attempt) -> str:
-    return f"best validation RMSE {digits(attempt.rmse)} (trial {attempt.number})"
+def _best(search: Search) -> str:
+    if not search.best:
+        return ""
+    value, number = search.best.value, search.best.number
+    return f"best validation {search.measure.label} {digits(value)} (trial {number})"
 
 
 def _words(settings: Mapping[str, Any]) -> str:

@@ -80,8 +80,13 @@ class Settings:
         except ConfigError as error:
             raise _usage_error(error) from None
 
-    def refuse_unused(self) -> None:
+    def refuse_unused(self, *stages: str) -> None:
         """Refuse options that have no effect because of the other settings.
+
+        Parameters
+        ----------
+        *stages : str
+            That the command runs, if its options belong to other stages, too.
 
         Raises
         ------
@@ -89,7 +94,7 @@ class Settings:
         """
         try:
             for name in self.options:
-                self.config.refuse_unused(name)
+                self.config.refuse_unused(name, *stages)
         except ConfigError as error:
             raise _usage_error(error) from None
 

@@ -37,6 +37,18 @@ SettingsFile = Annotated[
     Path,
     typer.Option("--out", metavar="FILE", help="Settings file to write.", rich_help_panel=FILES),
 ]
+Purpose = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="PURPOSE",
+        help="What the model is for: ratings (predict them accurately) or ranking (recommend"
+        " items).",
+        show_default="ratings; ranking for implicit feedback",
+        autocompletion=lambda: ["ratings", "ranking"],
+        rich_help_panel="Purpose",
+    ),
+]
 Force = Annotated[
     bool,
     typer.Option(

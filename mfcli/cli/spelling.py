@@ -17,6 +17,7 @@ _OPTIONS = {
     "columns.weight": "--weight-col",
     "title_columns.item": "--title-id-col",
     "title_columns.title": "--title-col",
+    "purpose": "--for",
 }
 """Parameters whose option has another name."""
 

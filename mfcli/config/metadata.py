@@ -70,9 +70,16 @@ class Setting:
         """Return whether a stage uses the setting, given the other settings."""
         return stage in self.conditions and not self._obstacle(config, stage)
 
-    def obstacle(self, config: Any) -> str:
-        """Return the other setting because of which no stage uses this one; empty if one does."""
-        obstacles = [self._obstacle(config, stage) for stage in self.conditions]
+    def obstacle(self, config: Any, *stages: str) -> str:
+        """Return the other setting because of which no stage uses this one; empty if one does.
+
+        Parameters
+        ----------
+        config : Config
+        *stages : str
+            Of `stages`; by default all of them.
+        """
+        obstacles = [self._obstacle(config, stage) for stage in stages or self.conditions]
         # One stage that uses the setting is enough: seed, for instance, belongs to three.
         return obstacles[0] if all(obstacles) else ""
 

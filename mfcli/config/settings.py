@@ -61,6 +61,7 @@ _SEED: Mapping[str, Conditions] = {
     TRAINING: {},
     EVALUATION: {"resamples": lambda c: c.resamples > 0 or _draws_rows(c)},
 }
+_FOLLOWS_RANKINGS: Conditions = {"metric": lambda c: c.followed != "rmse"}
 
 
 _reading = partial(setting, stages=DATA, panel="Data")
@@ -321,17 +322,23 @@ class Config:
     resamples: int = _evaluation(
         1000, "Bootstrap resamples for 95% intervals; 0 for no intervals.", low=0, high=100_000
     )
-    at: int | tuple[int, ...] = _evaluation(
+    at: int | tuple[int, ...] = setting(
         10,
         "Ranking cutoff, or several, such as 10,20,50; the first is the main one.",
+        {TRAINING: _FOLLOWS_RANKINGS, EVALUATION: {}},
+        "Run",
         several=True,
         low=1,
         high=1000,
     )
-    relevant: float = _evaluation(
+    relevant: float = setting(
         4.0,
         "Lowest rating that counts as relevant in rankings.",
-        when={"protocol": lambda c: c.protocol != "leave-last-out"},
+        {
+            TRAINING: _FOLLOWS_RANKINGS,
+            EVALUATION: {"protocol": lambda c: c.protocol != "leave-last-out"},
+        },
+        "Run",
     )
     protocol: str = _evaluation(
         "unrated",
@@ -396,6 +403,12 @@ class Config:
             )
 
     def _check_objective(self) -> None:
+        if self.metric == "rmse" and self.predicts == "scores":
+            raise ConfigError(
+                "must be ndcg, recall or map for a model that predicts scores",
+                param="metric",
+                value=self.metric,
+            )
         if self.optimizer in _BY_ROWS and self.target == "rated" and not self.unrated_weight:
             # Every target would be 1, which a constant predicts.
             raise ConfigError(
@@ -424,14 +437,20 @@ class Config:
                 param="warmup",
             )
 
-    def refuse_unused(self, name: str) -> None:
-        """Refuse a setting that no stage uses because of the other settings.
+    def refuse_unused(self, name: str, *stages: str) -> None:
+        """Refuse a setting that some stages do not use because of the other settings.
+
+        Parameters
+        ----------
+        name : str
+        *stages : str
+            By default, all that may use the setting.
 
         Raises
         ------
         ConfigError
         """
-        other = SETTINGS[name].obstacle(self)
+        other = SETTINGS[name].obstacle(self, *stages)
         if not other:
             return
         value = getattr(self, other)

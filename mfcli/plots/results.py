@@ -24,7 +24,7 @@ from mfcli.plots.histories import plot_histories
 from mfcli.plots.metrics import plot_metrics
 from mfcli.plots.search import plot_search
 from mfcli.search import Tuned
-from mfcli.training import HISTORY_FILE, Fit, History
+from mfcli.training import HISTORY_FILE, Fit, History, ValidationMeasure
 
 Result: TypeAlias = Fit | History | Metrics | Tuned | str | os.PathLike[str]
 """What `plot` draws; a path is that of a run folder, a history or metrics."""
@@ -91,7 +91,8 @@ def plot(
         if len(named) > 1:
             raise UsageError("must be one search, or several other results", param="results")
         about = title or f"{first.title}."
-        plot_search(first.attempts, first.importances, target, title=about, **look)
+        measure = ValidationMeasure(first.metric, first.config.cutoffs[0])
+        plot_search(first.attempts, first.importances, target, measure=measure, title=about, **look)
     elif len(named) > 1:
         metrics = _of_one_kind(named, Metrics | FoldMetrics, "metrics")
         plot_comparison(metrics, target, title=title, **look)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from mfcli.evaluation import MEASURES
 from mfcli.plots.canvas import DPI, Size, picture
 from mfcli.plots.drawing import Axes
 from mfcli.plots.style import (
@@ -21,12 +22,13 @@ from mfcli.plots.style import (
     set_title,
 )
 from mfcli.search import Attempt
+from mfcli.training import ValidationMeasure
 
 _COLUMNS = 4
-_LABEL = f"Validation {MEASURES['rmse'].label}"
+_ERROR = ValidationMeasure()
 _FEW = 6  # up to this many distinct values have a tick each
 _WIDE = 10  # a larger ratio of the largest to the smallest value needs a logarithmic axis
-_SHOWN = 95  # percentile of the errors at which the vertical axes end
+_SHOWN = 95  # percentile of the values, the best one first, at which the vertical axes end
 
 
 def plot_search(
@@ -34,11 +36,12 @@ def plot_search(
     importances: dict[str, float],
     out: Path,
     *,
+    measure: ValidationMeasure = _ERROR,
     title: str = "",
     size: Size | None = None,
     dpi: int = DPI,
 ) -> None:
-    """Draw the errors of all trials in order, the importances, and the errors by each setting.
+    """Draw the values of all trials in order, the importances, and the values by each setting.
 
     Parameters
     ----------
@@ -47,6 +50,8 @@ def plot_search(
         Of the settings that were searched; each has a panel.
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
+    measure : ValidationMeasure
+        That the search followed.
     title : str
     size : Size, optional
         By default, as the number of panels needs.
@@ -61,60 +66,78 @@ def plot_search(
     """
     complete = [trial for trial in trials if trial.is_complete]
     rows = 1 + -(-len(importances) // _COLUMNS)
-    top = _top(trials)
+    scale = _Scale.of(trials, measure)
     with picture(out, size or Size(14.0, 3.2 * rows), dpi) as figure:
         grid = figure.add_gridspec(rows, _COLUMNS)
         # Few trials have no importances.
         wide = _COLUMNS // 2 if importances else _COLUMNS
-        _draw_trials(figure.add_subplot(grid[0, :wide]), trials, top)
+        _draw_trials(figure.add_subplot(grid[0, :wide]), trials, scale)
         if importances:
-            _draw_importances(figure.add_subplot(grid[0, wide:]), importances)
+            _draw_importances(figure.add_subplot(grid[0, wide:]), importances, scale)
         for place, name in enumerate(importances):
             axes = figure.add_subplot(grid[1 + place // _COLUMNS, place % _COLUMNS])
-            _draw_setting(axes, complete, name, top)
+            _draw_setting(axes, complete, name, scale)
             if place % _COLUMNS == 0:
-                axes.set_ylabel(_LABEL)
+                axes.set_ylabel(scale.label)
         if title:
             set_figure_title(figure, title)
 
 
-def _top(trials: Sequence[Attempt]) -> float:
-    """Return the largest error to draw; a few trials may have errors far above the others."""
-    # An error of some trial, so that the errors of few trials are all drawn as they are.
-    return float(np.percentile([trial.rmse for trial in trials], _SHOWN, method="higher"))
+class _Scale(NamedTuple):
+    """The vertical axes; a few trials may be far worse than the others."""
+
+    measure: ValidationMeasure
+    worst: float
+
+    @classmethod
+    def of(cls, trials: Sequence[Attempt], measure: ValidationMeasure) -> Self:
+        # The value of some trial, so that the values of few trials are all drawn as they are.
+        values = sorted((trial.value for trial in trials), reverse=measure.is_ranking)
+        return cls(measure, values[math.ceil((len(values) - 1) * _SHOWN / 100)])
+
+    @property
+    def label(self) -> str:
+        return f"Validation {self.measure.label}"
+
+    def places(self, trials: Sequence[Attempt]) -> list[float]:
+        """Return where the trials are drawn."""
+        is_better = self.measure.is_better
+        return [t.value if is_better(t.value, self.worst) else self.worst for t in trials]
 
 
-def _draw_trials(axes: Axes, trials: Sequence[Attempt], top: float) -> None:
-    """Draw the error of each trial and the lowest error so far."""
+def _draw_trials(axes: Axes, trials: Sequence[Attempt], scale: _Scale) -> None:
+    """Draw the value of each trial and the best one so far."""
     for is_complete, name, color in ((True, "complete", MAIN), (False, "pruned", OTHER)):
         some = [trial for trial in trials if trial.is_complete == is_complete]
-        numbers, errors = [t.number for t in some], [min(t.rmse, top) for t in some]
         if some:
-            axes.plot(numbers, errors, ".", color=color, label=name)
+            numbers = [trial.number for trial in some]
+            axes.plot(numbers, scale.places(some), ".", color=color, label=name)
     complete = [trial for trial in trials if trial.is_complete]
-    # Pruned trials do not count: their errors are from fewer epochs.
-    best = np.minimum.accumulate([min(trial.rmse, top) for trial in complete])
+    # Pruned trials do not count: their values are from fewer epochs.
+    best_of = np.maximum if scale.measure.is_ranking else np.minimum
+    best = best_of.accumulate(scale.places(complete))
     axes.step([t.number for t in complete], best, where="post", color=ACCENT, label="best so far")
     set_title(axes, "Trials")
     axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("Trial")
-    axes.set_ylabel(_LABEL)
+    axes.set_ylabel(scale.label)
     finish(axes, legend=True)
 
 
-def _draw_importances(axes: Axes, importances: dict[str, float]) -> None:
+def _draw_importances(axes: Axes, importances: dict[str, float], scale: _Scale) -> None:
     names = sorted(importances, key=lambda name: importances[name])
     axes.barh(names, [importances[name] for name in names], color=MAIN)
     set_title(axes, "Importance of each setting")
-    axes.set_xlabel("Fraction of the variation in error")
+    what = scale.measure.label if scale.measure.is_ranking else "error"
+    axes.set_xlabel(f"Fraction of the variation in {what}")
     finish(axes)
 
 
-def _draw_setting(axes: Axes, trials: Sequence[Attempt], name: str, top: float) -> None:
-    """Draw the error of each trial by its value of a setting."""
+def _draw_setting(axes: Axes, trials: Sequence[Attempt], name: str, scale: _Scale) -> None:
+    """Draw the measure of each trial by its value of a setting."""
     some = [trial for trial in trials if name in trial.settings]
     values = [trial.settings[name] for trial in some]
-    errors, order = [min(trial.rmse, top) for trial in some], [trial.number for trial in some]
+    order = [trial.number for trial in some]
     distinct = sorted(set(values))
     if len(distinct) <= _FEW:  # also for texts such as names of schedules
         axes.set_xticks(range(len(distinct)), [str(value) for value in distinct])
@@ -122,6 +145,6 @@ def _draw_setting(axes: Axes, trials: Sequence[Attempt], name: str, top: float) 
         values = [distinct.index(value) for value in values]
     elif min(values) > 0 and max(values) > _WIDE * min(values):
         set_log_scale(axes, values)
-    axes.scatter(values, errors, c=order, cmap=SEQUENCE, s=14)
+    axes.scatter(values, scale.places(some), c=order, cmap=SEQUENCE, s=14)
     set_title(axes, f"{name} (lighter: later trials)")
     finish(axes)

@@ -65,7 +65,7 @@ class RankedValidation:
         self._at, self._threads, self._rated = at, threads, Rated.of(train)
         remedy: Text = ["split with more ", Param("valid")]
         if relevant is not None:
-            remedy = ["lower ", Param("relevant"), ", or use ", Param("metric", "rmse")]
+            remedy = ["lower ", Param("relevant")]
         self._liked = RelevantItems.of(
             held_out, train.users, train.items, self._rated, relevant=relevant, remedy=remedy
         )

@@ -5,33 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
-from mfcli.errors import ConfigError, Param, Text, TrainingError
-from mfcli.search.recommended import advise, trained_rows
+from mfcli.errors import Param, TrainingError
+from mfcli.search.recommended import advise, init_command, recommended_config
 from mfcli.search.search import Search
-from mfcli.search.spaces import (
-    RATE,
-    Choice,
-    Range,
-    Space,
-    descent_space,
-    sampling_space,
-    settings_from,
-)
-from mfcli.splits import Split
-from mfcli.training import Epoch, fit
-
-SEARCHED: tuple[str, ...] = ("gibbs", "sgd")
-"""The optimizers with a default space; the first one is searched by default."""
+from mfcli.search.spaces import RANKED, RATE, settings_from
+from mfcli.search.trained_ratings import noun_of
+from mfcli.training import Epoch, ValidationMeasure, fit
 
 
 class Candidate(NamedTuple):
-    """Settings to train with, and the validation RMSE that they gave.
+    """Settings to train with, and what they gave on the validation ratings.
 
     Attributes
     ----------
@@ -39,74 +26,18 @@ class Candidate(NamedTuple):
         Where the settings come from, in one sentence without a period.
     settings : list of Chosen
         Complete: the other settings have their defaults.
-    rmse : float
+    value : float
+        Of the measure that the search follows.
     """
 
     title: str
     settings: list[Chosen]
-    rmse: float
+    value: float
 
     @property
     def values(self) -> dict[str, Any]:
         """The settings by name."""
         return {name: value for name, value, _ in self.settings}
-
-
-def space_for(split: Split, optimizer: str = SEARCHED[0]) -> Space:
-    """Return the default space of an optimizer for the ratings.
-
-    Parameters
-    ----------
-    split : Split
-    optimizer : str
-        Of `SEARCHED`.
-
-    Raises
-    ------
-    ConfigError
-        If the optimizer has no default space.
-    """
-    if optimizer not in SEARCHED:
-        rule = f"must be {' or '.join(SEARCHED)} to search without a space"
-        remedy: Text = ["describe what to search with ", Param("space")]
-        raise ConfigError(rule, param="optimizer", value=optimizer, remedy=remedy)
-    if optimizer == "gibbs":
-        # More factors than rows cannot improve the model.
-        return sampling_space(min(trained_rows(split)), recommended_config(split, DEFAULTS).epochs)
-    deviation = float(split.train.rating.std(dtype=np.float64))
-    # In float64: the mean of millions of float32 squares is inexact.
-    return descent_space(deviation or 1.0)  # if all ratings are equal, any space will do
-
-
-def first_settings(split: Split, space: Space) -> dict[str, Any] | None:
-    """Return what the default search of the sampler tries first; None for another space.
-
-    These are the settings of `mfcli init` with more epochs: slower, but usually better.
-    """
-    epochs = space.get("epochs")
-    if space.get("optimizer") != Choice(("gibbs",)) or not isinstance(epochs, Range):
-        return None
-    config = recommended_config(split, DEFAULTS)
-    return {name: getattr(config, name) for name in space} | {"epochs": int(epochs.high)}
-
-
-def recommended_config(split: Split, base: Config = DEFAULTS) -> Config:
-    """Return the settings that `mfcli init` recommends, with the seed of `base`.
-
-    Parameters
-    ----------
-    split : Split
-        Its test ratings are not used.
-    base : Config
-
-    Raises
-    ------
-    UsageError
-        If an argument has another type.
-    """
-    check_type(split, Split, "split", "make one with split(ratings)")
-    check_type(base, Config, "base")
-    return Config(seed=base.seed, **{name: value for name, value, _ in advise(split)})
 
 
 def recommended_candidate(
@@ -134,8 +65,8 @@ def recommended_candidate(
     LimitError, TrainingError
         If the training fails or takes too long.
     """
-    split, base = search.split, search.base
-    advice = advise(split)
+    split, base, measure = search.split, search.base, search.measure
+    advice = _advice(search)
 
     def check_time(epoch: Epoch) -> None:
         if time.monotonic() > until:
@@ -143,17 +74,28 @@ def recommended_candidate(
         on_epoch(epoch)
 
     def train() -> float:
-        config = recommended_config(split, base)
+        config = recommended_config(split, base, purpose=search.purpose)
+        config = replace(config, metric=measure.name, **{n: getattr(base, n) for n in RANKED})
         fitted = fit(split, config, threads=threads, on_epoch=check_time)
-        return math.sqrt(fitted.losses["val_mse"])
+        return measure.of_losses(fitted.losses)
 
-    rmse = search.advised_rmse({one.name: one.value for one in advice}, train)
-    title = f"Settings of mfcli init: {_result(rmse, split)}"
+    value = search.advised_value({one.name: one.value for one in advice}, train)
+    title = f"Settings of {init_command(search.purpose)}: {_result(value, search)}"
     changed = _changed(base)
     # Settings of other stages, such as the baselines' damping, are not the search's to change.
-    recommended, searched = {one.name for one in advice}, set(settings_in(TRAINING)) - {"seed"}
+    recommended = {one.name for one in advice}
+    searched = set(settings_in(TRAINING)) - {"seed", "metric", *RANKED}
     kept = [Chosen(n, v) for n, v in changed.items() if n not in recommended | searched]
-    return Candidate(title, [*kept, *advice], rmse)
+    return Candidate(title, [*kept, *advice, *_metric([*kept, *advice], search)], value)
+
+
+def _advice(search: Search) -> list[Chosen]:
+    """Return the recommended settings, but for those that would change what is measured."""
+    advice = advise(search.split, search.purpose)
+    if not search.measure.is_ranking:
+        return advice
+    measured = {name: getattr(search.base, name) for name in RANKED}
+    return [one for one in advice if measured.get(one.name, one.value) == one.value]
 
 
 def found_candidate(search: Search) -> Candidate:
@@ -162,18 +104,30 @@ def found_candidate(search: Search) -> Candidate:
     assert best  # `Search.run` raises if there is none
     count = len(search.attempts)
     title = (
-        f"Found by mfcli tune: {_result(best.rmse, search.split)}, the best of {count:,}"
+        f"Found by mfcli tune: {_result(best.value, search)}, the best of {count:,}"
         f" trial{'s' if count != 1 else ''}"
     )
     # Other settings first: those of the trial replace them.
     settings = _changed(search.base) | settings_from(best.settings, search.base)
-    return Candidate(title, [Chosen(name, value) for name, value in settings.items()], best.rmse)
+    chosen = [Chosen(name, value) for name, value in settings.items()]
+    return Candidate(title, [*chosen, *_metric(chosen, search)], best.value)
 
 
-def better_candidate(found: Candidate, rival: Candidate | None) -> Candidate:
-    """Return the candidate with the lower error; the title names both if it is the rival."""
-    if rival and rival.rmse < found.rmse:
-        title = f"{rival.title}, lower than the {found.rmse:.4f} of the best trial of mfcli tune"
+def _metric(settings: list[Chosen], search: Search) -> list[Chosen]:
+    """Return the metric of a search, unless training with the settings follows it anyway."""
+    followed = Config(**{name: value for name, value, _ in settings}).followed
+    return [] if followed == search.measure.name else [Chosen("metric", search.measure.name)]
+
+
+def better_candidate(
+    found: Candidate, rival: Candidate | None, measure: ValidationMeasure
+) -> Candidate:
+    """Return the candidate with the better value; the title names both if it is the rival."""
+    if rival and measure.is_better(rival.value, found.value):
+        title = (
+            f"{rival.title}, {measure.better} than the {found.value:.4f} of the best trial of"
+            " mfcli tune"
+        )
         return rival._replace(title=title)
     return found
 
@@ -185,14 +139,16 @@ def importance_of(setting: str, importances: dict[str, float]) -> float | None:
 
 
 def summary(search: Search, winner: Candidate) -> dict[str, Any]:
-    """Return the outcome of a search as plain values."""
+    """Return the outcome of a search as plain values; the measure that it follows has its name."""
     found = found_candidate(search)
     assert search.best
+    metric = search.measure.name
     return {
-        "rmse": winner.rmse,
+        "metric": metric,
+        metric: winner.value,
         "settings": winner.values,
         "trial": search.best.number,
-        "trial_rmse": found.rmse,
+        f"trial_{metric}": found.value,
         "trials": len(search.attempts),
         "pruned": sum(not attempt.is_complete for attempt in search.attempts),
         "failed": len(search.failures),
@@ -200,8 +156,9 @@ def summary(search: Search, winner: Candidate) -> dict[str, Any]:
     }
 
 
-def _result(rmse: float, split: Split) -> str:
-    return f"validation RMSE {rmse:.4f} on {len(split.test):,} ratings"
+def _result(value: float, search: Search) -> str:
+    split, label = search.split, search.measure.label
+    return f"validation {label} {value:.4f} on {len(split.test):,} {noun_of(split)}"
 
 
 def _changed(config: Config) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from mfcli.config import Chosen, Config
+from mfcli.arguments import check_type
+from mfcli.config import DEFAULTS, Chosen, Config
+from mfcli.data import IMPLICIT
+from mfcli.search.purposes import RANKING, RATINGS, purpose_of
+from mfcli.search.ranking_advice import ranking_advice
+from mfcli.search.trained_ratings import noun_of, relevant_rating, trained_rows
 from mfcli.splits import Split
 
 _SMALL, _LARGE = 20_000, 5_000_000  # training ratings, at which recommendations change
@@ -19,14 +22,22 @@ _REASONS = {
     " epoch takes twice as long with 31 factors as with 15, and five times as long with 63.",
 }
 _EPOCHS = {"usual": 200, "large": 100}
-_HALF = 0.5  # at most this fraction of the ratings is relevant
 
 
-def advise(split: Split) -> list[Chosen]:
+def advise(split: Split, purpose: str = RATINGS) -> list[Chosen]:
     """Recommend settings for training on a split and for evaluation; test ratings are not used.
 
     The recommendations were chosen on validation ratings of the data sets named in the README.
+
+    Parameters
+    ----------
+    split : Split
+    purpose : {"ratings", "ranking"}
     """
+    return ranking_advice(split) if purpose == RANKING else _rating_advice(split)
+
+
+def _rating_advice(split: Split) -> list[Chosen]:
     count = len(split.train)
     return [
         Chosen(
@@ -37,7 +48,7 @@ def advise(split: Split) -> list[Chosen]:
         ),
         _factors(split, count),
         _epochs(count),
-        _relevant(split),
+        relevant_rating(split),
     ]
 
 
@@ -48,13 +59,6 @@ def _factors(split: Split, count: int) -> Chosen:
     k = min(_FACTORS[size], users, items)  # more factors than rows cannot improve the model
     reason = f"There are {per_row:.0f} training ratings per user or item. {_REASONS[size]}"
     return Chosen("k", k, reason)
-
-
-def trained_rows(split: Split) -> tuple[int, int]:
-    """Return the numbers of users and items that have training ratings."""
-    # The vocabularies also have users and items of other parts.
-    train = split.train
-    return int((train.users.counts > 0).sum()), int((train.items.counts > 0).sum())
 
 
 def _epochs(count: int) -> Chosen:
@@ -70,28 +74,50 @@ def _epochs(count: int) -> Chosen:
     return Chosen("epochs", epochs, reason)
 
 
-def _relevant(split: Split) -> Chosen:
-    """Choose the smallest rating that at most half of the ratings reach, or else the largest."""
-    values, counts = np.unique(split.train.rating, return_counts=True)
-    reaching = counts[::-1].cumsum()[::-1] / counts.sum()  # fraction of ratings >= each value
-    # The fractions descend, so the first that fits belongs to the smallest value. None fits if more
-    # than half of the ratings have the largest value.
-    place = np.append(np.flatnonzero(reaching <= _HALF), len(values) - 1)[0]
-    reason = (
-        f"Smallest rating that counts as relevant in rankings; {reaching[place]:.0%} of the"
-        " training ratings reach it."
-    )
-    # float32 values such as 0.1 have tails as float64, which a settings file should not have.
-    return Chosen("relevant", round(float(values[place]), 6), reason)
+def recommended_config(
+    split: Split, base: Config = DEFAULTS, *, purpose: str | None = None
+) -> Config:
+    """Return the settings that `mfcli init` recommends, with the seed of `base`.
+
+    Parameters
+    ----------
+    split : Split
+        Its test ratings are not used.
+    base : Config
+    purpose : {"ratings", "ranking"}, optional
+        What the model is for; by default ratings, or ranking for implicit feedback.
+
+    Raises
+    ------
+    UsageError, ConfigError
+        If an argument has another type, or the purpose does not suit the ratings.
+    """
+    check_type(split, Split, "split", "make one with split(ratings)")
+    check_type(base, Config, "base")
+    advice = advise(split, purpose_of(split, DEFAULTS, purpose))
+    return Config(seed=base.seed, **{name: value for name, value, _ in advice})
 
 
-def title_of(split: Split) -> str:
-    """Describe the split that settings are recommended for."""
-    train, scale = split.train, split.scale
+def init_command(purpose: str) -> str:
+    """Return the command that writes the recommended settings."""
+    return "mfcli init --for ranking" if purpose == RANKING else "mfcli init"
+
+
+def title_of(split: Split, purpose: str = RATINGS) -> str:
+    """Describe the split and the purpose that settings are recommended for."""
+    train = split.train
     density = len(train) / (len(train.users) * len(train.items))
-    step = f" in steps of {scale.step:g}" if scale.step else ""
     return (
-        f"Recommended by mfcli init for {len(train):,} training ratings by {len(train.users):,}"
-        f" users of {len(train.items):,} items ({density:.2%} of all pairs), from {scale.min:g} to"
-        f" {scale.max:g}{step}."
+        f"Recommended by {init_command(purpose)} for {len(train):,} training {noun_of(split)} by"
+        f" {len(train.users):,} users of {len(train.items):,} items ({density:.2%} of all pairs),"
+        f" {_scale_text(split)}."
     )
+
+
+def _scale_text(split: Split) -> str:
+    scale = split.scale
+    if split.feedback == IMPLICIT and scale.min == scale.max:
+        return f"all with the strength {scale.min:g}"
+    step = f" in steps of {scale.step:g}" if scale.step else ""
+    strengths = "with strengths " if split.feedback == IMPLICIT else ""
+    return f"{strengths}from {scale.min:g} to {scale.max:g}{step}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import optuna
 from optuna.distributions import (
@@ -23,6 +23,8 @@ from mfcli.config import SETTINGS
 from mfcli.search.spaces import RATE, Choice, Range, Space
 from mfcli.search.trials import Trial
 
+Direction: TypeAlias = Literal["minimize", "maximize"]
+
 _STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -31,7 +33,12 @@ _STATES = {
 
 
 def suggestions(
-    space: Space, trials: Sequence[Trial], count: int, startup: int, seed: int
+    space: Space,
+    trials: Sequence[Trial],
+    count: int,
+    startup: int,
+    seed: int,
+    direction: Direction = "minimize",
 ) -> list[dict[str, Any]]:
     """Choose settings for several trials, none of which depends on the others.
 
@@ -47,6 +54,8 @@ def suggestions(
         optimization", NIPS 2011).
     seed : int
         Below 2^32.
+    direction : {"minimize", "maximize"}
+        Whether trials with lower or with higher values are better.
 
     Returns
     -------
@@ -55,14 +64,19 @@ def suggestions(
     """
     with _quiet():
         # A new study each time, so that a resumed search gets the same suggestions.
-        study = _study(space, trials)
+        study = _study(space, trials, direction)
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
         # Asking several times leaves trials without results in the study, which TPE does not use
         # by default, so the suggestions differ by the random numbers only.
         return [_fixed(space) | study.ask(_varied(space)).params for _ in range(count)]
 
 
-def importances(space: Space, trials: Sequence[Trial], names: Sequence[str]) -> dict[str, float]:
+def importances(
+    space: Space,
+    trials: Sequence[Trial],
+    names: Sequence[str],
+    direction: Direction = "minimize",
+) -> dict[str, float]:
     """Return the importance of settings: PED-ANOVA (S. Watanabe et al., IJCAI 2023).
 
     Parameters
@@ -71,10 +85,11 @@ def importances(space: Space, trials: Sequence[Trial], names: Sequence[str]) -> 
     trials : sequence of Trial
     names : sequence of str
         Names in the space that are varied.
+    direction : {"minimize", "maximize"}
     """
     with _quiet():
         return optuna.importance.get_param_importances(
-            _study(space, trials),
+            _study(space, trials, direction),
             evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
             params=list(names),
         )
@@ -103,8 +118,8 @@ def frozen(space: Space, trial: Trial) -> FrozenTrial:
     )
 
 
-def _study(space: Space, trials: Sequence[Trial]) -> optuna.Study:
-    study = optuna.create_study(direction="minimize")
+def _study(space: Space, trials: Sequence[Trial], direction: Direction) -> optuna.Study:
+    study = optuna.create_study(direction=direction)
     study.add_trials([frozen(space, trial) for trial in trials])
     return study
 

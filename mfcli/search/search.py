@@ -24,12 +24,13 @@ import numpy as np
 
 from mfcli.config import TRAINING, Config, settings_in
 from mfcli.errors import ConfigError, LimitError, Param, TrainingError
-from mfcli.search.sampling import importances, suggestions
-from mfcli.search.spaces import RATE, Space, settings_from
+from mfcli.search.purposes import RANKING, RATINGS
+from mfcli.search.sampling import Direction, importances, suggestions
+from mfcli.search.spaces import RANKED, RATE, Space, settings_from
 from mfcli.search.stored_search import SearchRecord, StoredSearch, open_search
 from mfcli.search.trials import TENTHS, Attempt, Trial
 from mfcli.splits import Split
-from mfcli.training import Diverged, Epoch, fit
+from mfcli.training import Diverged, Epoch, ValidationMeasure, fit
 
 ROUND = 8  # trials in a round; none depends on the results of the others
 LARGE = 2_000_000  # from this many training ratings on, one trial at a time uses all threads
@@ -39,7 +40,7 @@ _STARTED = 2  # tenths of the epochs that every trial runs before it may be prun
 
 @dataclass
 class Search:
-    """A search for the settings with the lowest validation error.
+    """A search for the settings that do best on validation ratings.
 
     With a storage, it is a context manager, which releases the storage in the end.
 
@@ -56,9 +57,13 @@ class Search:
         Trials that run in parallel; with `LARGE` data, the threads of one trial.
     first : dict, optional
         Values in the space that the first trial tries; by default they are drawn like all others.
+    metric : str, optional
+        The measure that all trials follow; by default that of `base`.
 
     Attributes
     ----------
+    measure : ValidationMeasure
+        Of the metric.
     attempts : list of Attempt
         The trials so far, in the order of their numbers.
 
@@ -75,9 +80,11 @@ class Search:
     storage: Path | None = None
     threads: int = 1
     first: dict[str, Any] | None = None
+    metric: str | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.measure = ValidationMeasure(self.metric or self.base.followed, self.base.cutoffs[0])
         self._stop = threading.Event()  # set when the search fails, so that running trials end
         self._deadline = math.inf
         self._resources = ExitStack()
@@ -104,7 +111,8 @@ class Search:
     def best(self) -> Attempt | None:
         """The best complete trial so far."""
         complete = [attempt for attempt in self.attempts if attempt.is_complete]
-        return min(complete, key=lambda attempt: attempt.rmse, default=None)
+        best = max if self.measure.is_ranking else min  # the first of equal ones
+        return best(complete, key=lambda attempt: attempt.value, default=None)
 
     def run(
         self,
@@ -135,6 +143,11 @@ class Search:
             raise self._no_trial()
 
     @property
+    def purpose(self) -> str:
+        """Which settings are recommended instead."""
+        return RANKING if self.measure.is_ranking else RATINGS
+
+    @property
     def is_large(self) -> bool:
         """Whether one trial at a time uses all threads, as with `LARGE` data."""
         return len(self.split.train) >= LARGE
@@ -149,15 +162,15 @@ class Search:
         """The reasons why trials could not be trained, one for each."""
         return [trial.reason for trial in self._trials if trial.state == "failed"]
 
-    def advised_rmse(self, settings: dict[str, Any], train: Callable[[], float]) -> float:
-        """Return the validation RMSE of recommended settings; train only if it is not stored."""
+    def advised_value(self, settings: dict[str, Any], train: Callable[[], float]) -> float:
+        """Return the value of recommended settings; train only if it is not stored."""
         stored = self._stored
-        if stored and (known := stored.rmse_of(settings)) is not None:
+        if stored and (known := stored.value_of(settings)) is not None:
             return known
-        rmse = train()
+        value = train()
         if stored:
-            stored.add_advised(settings, rmse)
-        return rmse
+            stored.add_advised(settings, value)
+        return value
 
     def _next(self, trials: int) -> list[int]:
         """Return the numbers of the next trials, all of one round, up to a number of trials."""
@@ -180,9 +193,9 @@ class Search:
     def importances(self) -> dict[str, float]:
         """Return the importance of each setting that was varied.
 
-        Importances are fractions of the variation in error that a setting explains; they add up to
-        1 (PED-ANOVA: S. Watanabe, A. Bansal, F. Hutter, IJCAI 2023). Empty if there are too few
-        complete trials.
+        Importances are fractions of the variation in the measure that a setting explains; they add
+        up to 1 (PED-ANOVA: S. Watanabe, A. Bansal, F. Hutter, IJCAI 2023). Empty if there are too
+        few complete trials.
         """
         complete = [attempt for attempt in self.attempts if attempt.is_complete]
         values = {n: {str(a.settings.get(n)) for a in complete} for n in self.space}
@@ -190,7 +203,7 @@ class Search:
         varied = [name for name, distinct in values.items() if len(distinct) > 1]
         if len(complete) < ROUND or not varied:
             return {}
-        return importances(self.space, self._trials, sorted(varied))
+        return importances(self.space, self._trials, sorted(varied), self._direction)
 
     def _record(self) -> SearchRecord:
         """Describe the search for its storage, in values that JSON keeps as they are."""
@@ -200,14 +213,21 @@ class Search:
             split=self.split.hash,
             valid=len(self.split.test),
             space=json.loads(json.dumps(space)),
-            base=self._unsearched(),
+            base=json.loads(json.dumps(self._unsearched())),
             seed=self.base.seed,
+            metric=self.measure.name,
         )
+
+    @property
+    def _direction(self) -> Direction:
+        return "maximize" if self.measure.is_ranking else "minimize"
 
     def _unsearched(self) -> dict[str, Any]:
         """Return the training settings that are not searched, except for the seed."""
-        searched = {*self.space, "seed"} | ({"lr"} if RATE in self.space else set())
-        return {n: getattr(self.base, n) for n in settings_in(TRAINING) if n not in searched}
+        left_out = {*self.space, "seed", "metric"} | ({"lr"} if RATE in self.space else set())
+        if not self.measure.is_ranking:
+            left_out |= {*RANKED}
+        return {n: getattr(self.base, n) for n in settings_in(TRAINING) if n not in left_out}
 
     def _run_round(self, numbers: Sequence[int], on_trial: Callable[[Attempt], None]) -> None:
         """Choose the settings of the trials of a round, train in parallel, and report in order."""
@@ -217,11 +237,11 @@ class Search:
         # From the seed and the round alone, so that a resumed search suggests the same values.
         seed = int(np.random.SeedSequence([self.base.seed, start]).generate_state(1)[0])
         # All of the round, even if some are done, so that each number gets the same settings.
-        chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed)
+        chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed, self._direction)
         if self.first and start == 0:
             chosen[0] = self.first
         values = [chosen[number - start - 1] for number in numbers]
-        medians = _medians(before)
+        medians = _medians(before, self.measure)
         workers = 1 if self.is_large else self.threads
         # Threads, not processes: kernels release the lock, and the ratings are shared.
         with ThreadPoolExecutor(workers) as pool:
@@ -242,19 +262,22 @@ class Search:
     def _train(
         self, values: dict[str, Any], medians: list[float], workers: int
     ) -> list[float] | Exception:
-        """Return the validation RMSE after each tenth of the epochs, or the error of the trial."""
+        """Return the measure after each tenth of the epochs, or the error of the trial."""
         curve: list[float] = []
+        is_better = self.measure.is_better
 
         def on_epoch(epoch: Epoch) -> None:
             self._check_time()
             # With fewer epochs than tenths, an epoch completes several tenths.
             while epoch.epoch * TENTHS >= (len(curve) + 1) * config.epochs:
-                curve.append(math.sqrt(epoch.val_mse))
-            if _STARTED <= len(curve) < TENTHS and curve[-1] > medians[len(curve) - 1]:
+                curve.append(self.measure.of_epoch(epoch))
+            tenths = len(curve)
+            if _STARTED <= tenths < TENTHS and is_better(medians[tenths - 1], curve[-1]):
                 raise _Pruned
 
         try:
-            config = replace(self.base, **settings_from(values, self.base))
+            settings = settings_from(values, self.base) | {"metric": self.measure.name}
+            config = replace(self.base, **settings)
             fitted = fit(
                 self.split,
                 config,
@@ -262,13 +285,14 @@ class Search:
                 on_epoch=on_epoch,
                 on_progress=lambda done, total: self._check_time(),
             )
-            last = math.sqrt(fitted.losses["val_mse"])  # of the best epoch, if there is patience
+            last = self.measure.of_losses(fitted.losses)  # of the best epoch, if there is patience
             curve.extend([last] * (TENTHS - len(curve)))
             curve[-1] = last
         except _Pruned:
             pass
-        except Diverged:  # report a bad error, so that the sampler avoids such settings
-            curve = [self.split.scale.max - self.split.scale.min]
+        except Diverged:  # report a bad value, so that the sampler avoids such settings
+            scale = self.split.scale
+            curve = [0.0 if self.measure.is_ranking else scale.max - scale.min]
         except (ConfigError, LimitError, _OutOfTime) as error:
             # Returned, not raised: the other trials of the round go on.
             return error
@@ -298,15 +322,15 @@ class _OutOfTime(Exception):
     """The search must stop."""
 
 
-def _medians(trials: Sequence[Trial]) -> list[float]:
-    """Return the median RMSE of the complete trials after each tenth of their epochs.
+def _medians(trials: Sequence[Trial], measure: ValidationMeasure) -> list[float]:
+    """Return the median value of the complete trials after each tenth of their epochs.
 
     A trial that is worse is pruned: the median stopping rule (D. Golovin et al., "Google Vizier: a
     service for black-box optimization", KDD 2017, section 3.2.2).
     """
     curves = [trial.curve for trial in trials if trial.state == "complete"]
     if len(curves) < ROUND // 2:  # too few for a median that means anything
-        return [math.inf] * TENTHS
+        return [measure.worst] * TENTHS
     return [float(value) for value in np.median(curves, axis=0)]
 
 

@@ -24,6 +24,9 @@ from mfcli.errors import ConfigError
 RATE = "rate"
 """The name of the learning rate per rating in a space; see `settings_from`."""
 
+RANKED = ("at", "relevant")
+"""Settings of training that say which rankings are good."""
+
 _FEW_FACTORS, _MANY_FACTORS = 4, 31  # with more, an epoch takes much longer
 
 
@@ -98,6 +101,39 @@ def descent_space(deviation: float) -> Space:
         "lr_schedule": Choice(("constant", "exponential", "cosine")),
         "epochs": Range(20, 100),
     }
+
+
+def ranking_space(advised: Config, most_factors: int) -> Space:
+    """Return a space of alternating least squares around the settings that `mfcli init` recommends.
+
+    Parameters
+    ----------
+    advised : Config
+        The recommended settings.
+    most_factors : int
+        Largest useful number of factors.
+    """
+    k = min(advised.k, most_factors)
+    return {
+        "optimizer": Choice((advised.optimizer,)),
+        "target": Choice((advised.target,)),
+        "biases": Choice((advised.biases,)),
+        "k": Range(max(1, k // 4), min(2 * k, most_factors), log=True),
+        "unrated_weight": Range(advised.unrated_weight / 5, advised.unrated_weight * 5, log=True),
+        **_rating_weights(advised),
+        "reg": Range(advised.common_reg / 5, advised.common_reg * 5, log=True),
+        "epochs": Range(max(1, advised.epochs // 2), 2 * advised.epochs),
+    }
+
+
+def _rating_weights(advised: Config) -> Space:
+    kind = advised.rating_weight
+    if kind in ("confidence", "log"):  # of strengths of implicit feedback
+        alpha = Range(advised.alpha / 10, advised.alpha * 10, log=True)
+        return {"rating_weight": Choice(("confidence", "log")), "alpha": alpha}
+    if kind == "none":  # all strengths are equal
+        return {"rating_weight": Choice((kind,))}
+    return {"rating_weight": Choice(("none", "linear", "squared"))}
 
 
 def settings_from(values: dict[str, Any], base: Config) -> dict[str, Any]:
@@ -175,6 +211,9 @@ def _dimension(name: str, value: Any) -> Range | Choice:
         close = meant_setting(name) or closest(name, [*training, RATE])
         remedy = f"did you mean {close!r}?" if close else ""
         raise ConfigError(f"unknown setting {name!r}", remedy=remedy)
+    if name in (*RANKED, "metric"):
+        rule = f"{name} says what the search measures, so it cannot be searched"
+        raise ConfigError(rule, remedy="give it as a setting")
     if name not in (*training, RATE):
         raise ConfigError(f"{name} is not a training setting", remedy="omit it")
     if isinstance(value, Mapping):

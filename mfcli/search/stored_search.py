@@ -37,6 +37,9 @@ class SearchRecord(JournalRecord, kw_only=True):
     base : dict
         The training settings that are not searched.
     seed : int
+    metric : str
+        The measure that the search follows; earlier versions, which only knew the RMSE, did not
+        write it.
     """
 
     FORMAT = 1
@@ -47,6 +50,7 @@ class SearchRecord(JournalRecord, kw_only=True):
     base: dict[str, Any]
     seed: int
     kind: str = "search"
+    metric: str = "rmse"
 
 
 class Advised(Section):
@@ -56,12 +60,12 @@ class Advised(Section):
     ----------
     advised : dict
         The settings by name.
-    rmse : float
-        On the validation ratings.
+    value : float
+        Of the measure that the search follows.
     """
 
     advised: dict[str, Any]
-    rmse: float
+    value: float
 
 
 class StoredSearch:
@@ -78,25 +82,28 @@ class StoredSearch:
         self.trials: list[Trial] = []
         self._advised: list[Advised] = []
         for number, line in enumerate(journal.lines):
+            # Older versions also stored which files they wrote, and the value under another name.
+            if [*line] in (["wrote"], ["advised", "rmse"]):
+                continue
             if "advised" in line:
                 self._advised.append(journal.to_section(number, Advised))
-            elif [*line] != ["wrote"]:  # older versions also stored which files they wrote
+            else:
                 self.trials.append(journal.to_section(number, Trial))
 
     def add(self, trial: Trial) -> None:
         """Store a trial."""
         self._journal.append(trial)
 
-    def add_advised(self, settings: dict[str, Any], rmse: float) -> None:
+    def add_advised(self, settings: dict[str, Any], value: float) -> None:
         """Store what the recommended settings gave."""
-        line = Advised(settings, rmse)
+        line = Advised(settings, value)
         self._journal.append(line)
         self._advised.append(line)
 
-    def rmse_of(self, settings: dict[str, Any]) -> float | None:
+    def value_of(self, settings: dict[str, Any]) -> float | None:
         """Return what recommended settings gave, None if it is not stored."""
         # Another version of mfcli may recommend other settings.
-        return next((one.rmse for one in self._advised if one.advised == settings), None)
+        return next((one.value for one in self._advised if one.advised == settings), None)
 
 
 @contextmanager
@@ -125,6 +132,10 @@ def open_search(path: Path, own: SearchRecord, space: Space) -> Iterator[StoredS
 
 
 def _check_same(path: Path, found: dict[str, Any], own: dict[str, Any]) -> None:
+    if found["metric"] != own["metric"]:
+        rule = f"belongs to a search that follows {found['metric']}, not {own['metric']}"
+        remedy: Text = [_OTHER, ", or use ", Param("metric", found["metric"])]
+        raise ArtifactError(rule, place=path, remedy=remedy)
     for name, words in _DIFFERENCES.items():
         if found[name] != own[name]:
             raise ArtifactError(f"belongs to a search with {words}", place=path, remedy=_OTHER)

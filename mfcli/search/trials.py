@@ -23,7 +23,7 @@ class Trial(Section):
     settings : dict
         The values it tried, by their names in the space.
     curve : list of float
-        Validation RMSE after each tenth of its epochs; `TENTHS` of them if it is complete.
+        The validation measure after each tenth of its epochs; `TENTHS` values if it is complete.
     reason : str
         Why it failed.
     """
@@ -42,7 +42,7 @@ class Trial(Section):
         }
         if self.trial < 1 or not fits[self.state]:
             raise ValueError(
-                f"trial {self.trial} is {self.state}, but has {len(self.curve)} errors"
+                f"trial {self.trial} is {self.state}, but has {len(self.curve)} values"
             )
 
 
@@ -56,15 +56,15 @@ class Attempt:
         Counted from 1.
     settings : dict
         The values it tried, by their names in the space.
-    rmse : float
-        On the validation ratings, after its last epoch.
+    value : float
+        Of the measure that the search follows, after its last epoch.
     is_complete : bool
         False if it was pruned, that is, ended early because it was worse than others.
     """
 
     number: int
     settings: dict[str, Any]
-    rmse: float
+    value: float
     is_complete: bool
 
     @classmethod

@@ -15,15 +15,13 @@ from mfcli.arguments import check_count, check_functions, check_type, path_of
 from mfcli.config import DEFAULTS, Config
 from mfcli.errors import ConfigError, LimitError, TrainingError, UsageError, warn
 from mfcli.search.outcome import (
-    SEARCHED,
     Candidate,
     better_candidate,
-    first_settings,
     found_candidate,
     recommended_candidate,
-    space_for,
 )
 from mfcli.search.search import Search
+from mfcli.search.search_plan import plan_search
 from mfcli.search.spaces import Space, read_space, space_of
 from mfcli.search.trials import Attempt
 from mfcli.search.validation import with_validation
@@ -39,19 +37,22 @@ class Tuned:
     ----------
     config : Config
         For `fit`; settings that were not searched are those of the given config.
-    rmse : float
-        On the validation ratings.
+    metric : {"rmse", "ndcg", "recall", "map"}
+        The measure that was searched.
+    value : float
+        Of the measure, on the validation ratings.
     title : str
         Where the settings come from, in one sentence without a period.
     attempts : list of Attempt
         All trials, in the order of their numbers.
     importances : dict of float
-        The fraction of the variation in error that each setting explains; empty if there are too
-        few trials.
+        The fraction of the variation in the measure that each setting explains; empty if there are
+        too few trials.
     """
 
     config: Config
-    rmse: float
+    metric: str
+    value: float
     title: str
     attempts: list[Attempt]
     importances: dict[str, float]
@@ -66,13 +67,15 @@ def tune(
     *,
     trials: int = 100,
     minutes: float | None = None,
+    purpose: str | None = None,
+    metric: str | None = None,
     optimizer: str | None = None,
     space: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     storage: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     on_trial: Callable[[Attempt], None] = lambda attempt: None,
 ) -> Tuned:
-    """Search for the settings with the lowest validation error.
+    """Search for the settings that do best on validation ratings.
 
     The test ratings are not used. If the split has no validation ratings, a tenth of the training
     ratings validates.
@@ -81,14 +84,21 @@ def tune(
     ----------
     split : Split
     config : Config
-        Settings that are not searched, and the seed of the search.
+        Settings that are not searched, and the seed of the search. Rankings count `at` items; if
+        `relevant` has its default, the recommended one is used.
     trials : int
         Number of trials, including those in the storage.
     minutes : float, optional
         Stop after this time.
-    optimizer : {"gibbs", "sgd"}
-        What is searched without a space: the settings of the sampler, the default, or those of
-        descent.
+    purpose : {"ratings", "ranking"}, optional
+        What the model is for: the lowest RMSE, or the best rankings. By default, as the metric, the
+        space and the config say; ranking for implicit feedback.
+    metric : {"rmse", "ndcg", "recall", "map"}, optional
+        The measure that is searched; by default that of the config, or else RMSE for ratings and
+        NDCG for rankings.
+    optimizer : {"gibbs", "sgd", "als"}, optional
+        What is searched without a space: for ratings the settings of the sampler (gibbs), the
+        default, or those of descent (sgd); for rankings those of als.
     space : mapping or path, optional
         Values and ranges to choose from: ``{"k": {"low": 4, "high": 64, "log": True}, "prior":
         ["implicit", "shared"], "epochs": 100}``, or a TOML file of them. By default, a space that
@@ -116,15 +126,23 @@ def tune(
     workers = threads_of(threads)
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     parts = with_validation(split, config)
-    options = _space(parts, space, optimizer)
-    first = None if space is not None else first_settings(parts, options)
-    with Search(parts, config, options, stored, workers, first) as search:
+    plan = plan_search(
+        parts,
+        config,
+        purpose=purpose,
+        metric=metric,
+        optimizer=optimizer,
+        space=_space(space, optimizer),
+    )
+    tried = plan.base, plan.space, stored, workers, plan.first, plan.metric
+    with Search(parts, *tried) as search:
         rival = None if space is not None else _rival(search, threads, end)
         search.run(trials, end - time.monotonic(), on_trial)
-        winner = better_candidate(found_candidate(search), rival)
+        winner = better_candidate(found_candidate(search), rival, search.measure)
         return Tuned(
             config=Config(**winner.values),
-            rmse=winner.rmse,
+            metric=search.measure.name,
+            value=winner.value,
             title=winner.title,
             attempts=search.attempts,
             importances=search.importances(),
@@ -143,10 +161,10 @@ def _check_arguments(
 
 
 def _space(
-    split: Split, space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str | None
-) -> Space:
+    space: Mapping[str, Any] | str | os.PathLike[str] | None, optimizer: str | None
+) -> Space | None:
     if space is None:
-        return space_for(split, optimizer=optimizer or SEARCHED[0])
+        return None
     if optimizer is not None:
         rule, remedy = "is not used with a space", "name the optimizer in the space"
         raise UsageError(rule, param="optimizer", value=optimizer, remedy=remedy)

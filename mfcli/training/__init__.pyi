@@ -28,3 +28,4 @@ from .plan import (
     training_memory as training_memory,
 )
 from .turning_points import turning_points as turning_points
+from .validation_measure import ValidationMeasure as ValidationMeasure

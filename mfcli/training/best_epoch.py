@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import math
-
 from mfcli.config import Config
 from mfcli.training.history import Epoch
+from mfcli.training.validation_measure import ValidationMeasure
 
 
 class BestEpoch:
-    """The epoch with the lowest validation error so far.
+    """The epoch with the best validation so far.
 
     Parameters
     ----------
     config : Config
-        With `patience`, an epoch is better if it improves the error by more than `min_delta`.
-        Epochs before the first averaged one are not compared with those after it.
+        With `patience`, an epoch is better if it improves the measure that the config follows by
+        more than `min_delta`. Epochs before the first averaged one are not compared with those
+        after it.
 
     Attributes
     ----------
+    measure : ValidationMeasure
     epoch : int
         Counted from 1; 0 if there is none yet.
-    rmse : float
-        On the held-out ratings, after this epoch.
+    value : float
+        Of the measure on the held-out ratings, after this epoch.
     """
 
     def __init__(self, config: Config) -> None:
         self._first_averaged = config.first_averaged
         self._least_gain = 0.0 if config.patience is None else config.min_delta
-        self.epoch, self.rmse = 0, math.inf
+        self.measure = ValidationMeasure.of(config)
+        self.epoch, self.value = 0, self.measure.worst
 
     def offer(self, epoch: Epoch) -> bool:
         """Compare the next epoch with the best one; return whether it is better."""
-        rmse = math.sqrt(epoch.val_mse)
+        value = self.measure.of_epoch(epoch)
         if epoch.epoch == self._first_averaged:  # earlier models are not averages
-            self.epoch, self.rmse = 0, math.inf
-        better = not self.epoch or rmse < self.rmse - self._least_gain
+            self.epoch, self.value = 0, self.measure.worst
+        better = not self.epoch or self.measure.is_better(value, self.value, self._least_gain)
         if better:
-            self.epoch, self.rmse = epoch.epoch, rmse
+            self.epoch, self.value = epoch.epoch, value
         return better

@@ -86,7 +86,7 @@ class Checkpoint:
     state : dict of arrays
         What the engine needs to continue; see `Engine.state`.
     best : dict of float32 arrays
-        The model's tables after the epoch with the lowest validation error so far.
+        The model's tables after the best epoch so far.
     """
 
     config: Config

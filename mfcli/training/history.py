@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mfcli.arguments import path_of
 from mfcli.errors import ArtifactError, warn
 from mfcli.storage import (
     Record,
+    Whole,
     read_json,
     record_values,
     replacing_file,
@@ -25,7 +26,8 @@ MSE_NAMES = ("mse", "mean_squared_error")
 """Names under which a history of Keras may hold the mean squared error."""
 
 _UNSEALED = 1  # the format whose digest had other rules
-_LISTS = ("loss", "mse", "val_loss", "val_mse", "seconds")
+_RANKINGS = ("val_ndcg", "val_recall", "val_map")
+_LISTS = ("loss", "mse", "val_loss", "val_mse", *_RANKINGS, "seconds")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Epoch:
         On the held-out ratings, after the epoch.
     seconds : float
         Time for training and validation.
+    val_ndcg, val_recall, val_map : float or None
+        Of rankings of the held-out ratings, after the epoch; only the measure that validation
+        follows.
     """
 
     epoch: int
@@ -51,10 +56,21 @@ class Epoch:
     val_loss: float
     val_mse: float
     seconds: float
+    val_ndcg: float | None = None
+    val_recall: float | None = None
+    val_map: float | None = None
 
 
 class HistoryRecord(Record, omit_defaults=True):
-    """The fields of `history.json`: lists with one entry per epoch."""
+    """The fields of `history.json`: lists with one entry per epoch.
+
+    Attributes
+    ----------
+    loss, ..., seconds : list of float
+        As `History.lists`.
+    ranked_users : int
+        As `History.ranked_users`.
+    """
 
     FORMAT = 2
 
@@ -62,7 +78,11 @@ class HistoryRecord(Record, omit_defaults=True):
     mse: list[float] | None = None
     val_loss: list[float] | None = None
     val_mse: list[float] | None = None
+    val_ndcg: list[float] | None = None
+    val_recall: list[float] | None = None
+    val_map: list[float] | None = None
     seconds: list[float] | None = None
+    ranked_users: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -73,21 +93,32 @@ class History:
     ----------
     lists : dict of lists of float
         At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`,
-        `val_loss`, `val_mse` and `seconds`. Other histories have NaN where an entry is missing or
-        not finite.
+        `val_loss`, `val_mse` and `seconds`, and `val_ndcg`, `val_recall` or `val_map` if validation
+        follows one of them. Other histories have NaN where an entry is missing or not finite.
+    ranked_users : int or None
+        Number of users whose rankings were validated: those with relevant held-out ratings, or a
+        sample of them. None if validation follows the RMSE.
     """
 
     lists: dict[str, list[float]]
+    ranked_users: int | None = None
 
     @classmethod
-    def of(cls, epochs: list[Epoch]) -> History:
+    def of(cls, epochs: list[Epoch], ranked_users: int | None = None) -> History:
         """Return the history of epochs."""
-        return cls({name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS})
+        lists = {name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS}
+        for name in _RANKINGS:
+            if None in lists[name] or not epochs:  # not followed
+                del lists[name]
+        return cls(lists, ranked_users)
 
     def epochs(self) -> list[Epoch]:
         """Return the epochs of a history of `fit`."""
-        columns = (self.lists[name] for name in _LISTS)
-        return [Epoch(n, *values) for n, values in enumerate(zip(*columns, strict=True), start=1)]
+        lists = {name: self.lists[name] for name in _LISTS if name in self.lists}
+        rows = zip(*lists.values(), strict=True)
+        return [
+            Epoch(n, **dict(zip(lists, row, strict=True))) for n, row in enumerate(rows, start=1)
+        ]
 
     def __repr__(self) -> str:
         return f"History({len(self)} epochs of {', '.join(self.lists)})"
@@ -110,7 +141,7 @@ class History:
         """
         lists: dict[str, Any] = self.lists
         with replacing_file(path_of(path, "path"), HistoryRecord) as temporary:
-            write_record(temporary, HistoryRecord(**lists))
+            write_record(temporary, HistoryRecord(**lists, ranked_users=self.ranked_users))
 
     @classmethod
     def read(cls, path: Path | str) -> History:
@@ -134,7 +165,8 @@ class History:
         if "format" not in value:
             return cls(keras_lists(path, value))
         values = record_values(to_record(path, value, HistoryRecord, remedy="train again"))
-        return cls.checked(path, {n: values[n] for n in _LISTS if values.get(n) is not None})
+        lists = {n: values[n] for n in _LISTS if values.get(n) is not None}
+        return replace(cls.checked(path, lists), ranked_users=values.get("ranked_users"))
 
     @classmethod
     def checked(cls, path: Path, lists: Mapping[str, Any]) -> History:

@@ -25,6 +25,7 @@ from mfcli.errors import (
     UsageError,
 )
 from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
+from mfcli.rankings import RankedValidation
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
     check_memory,
@@ -35,11 +36,12 @@ from mfcli.storage import (
 )
 from mfcli.training.best_epoch import BestEpoch
 from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Checkpoint, Keeper
-from mfcli.training.engine import Engine
+from mfcli.training.engine import Engine, Losses
 from mfcli.training.factory import make_engine
 from mfcli.training.history import HISTORY_FILE, Epoch, History, HistoryRecord
 from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
+from mfcli.training.validation_measure import ValidationMeasure, ranked_validation
 from mfcli.types import Progress
 
 _UNWEIGHTED = ("sgd", "adam")  # optimizers that do not use weights
@@ -100,8 +102,7 @@ class Diverged(TrainingError):
     Attributes
     ----------
     best : Fit or None
-        The model of the epoch with the least validation error, and the history up to it; None if
-        the first epoch diverged.
+        The model of the best epoch, and the history up to it; None if the first epoch diverged.
     """
 
     def __init__(self, rule: Text, *, remedy: Text, best: Fit | None) -> None:
@@ -219,11 +220,12 @@ def _fit(
         resume.check(config if resume.has_state else begin.config, split.hash)
     _check_scale(split)
     _check_memory(split, config, plan)
+    ranked = ranked_validation(split, config, threads)
     try:
         if keeper and not (resume and resume.has_state):
             keeper.begin(begin)
         on_plan(plan)
-        run = _Run(split, config, plan, threads, resume)
+        run = _Run(split, config, plan, threads, ranked, resume)
         while not run.is_done():
             epoch = run.next(on_progress)
             on_epoch(epoch)
@@ -309,9 +311,15 @@ class _Run:
     """A training in progress."""
 
     def __init__(
-        self, split: Split, config: Config, plan: Plan, threads: int, resume: Checkpoint | None
+        self,
+        split: Split,
+        config: Config,
+        plan: Plan,
+        threads: int,
+        ranked: RankedValidation | None,
+        resume: Checkpoint | None,
     ) -> None:
-        self._split, self._config, self._threads = split, config, threads
+        self._split, self._config, self._threads, self._ranked = split, config, threads, ranked
         # A restored engine replaces these weights, but needs tables of the same shapes.
         starts = [start(split, member) for member in _members(config)]
         self._start = starts[0]
@@ -331,12 +339,20 @@ class _Run:
         with np.errstate(all="ignore"):  # infinite and undefined losses are handled below
             losses = self._engine.run_epoch(number, on_progress)
             validation = self._engine.validate()
-        epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin)
-        if self._has_diverged(epoch):
+        if self._has_diverged(losses, validation):
             raise self._diverged(number)
+        rankings = self._rankings()
+        epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin, **rankings)
         if self._add(epoch):
             self._best = self._engine.model()
         return epoch
+
+    def _rankings(self) -> dict[str, float]:
+        """Return the followed measure of rankings by the name of its list."""
+        if not self._ranked:
+            return {}
+        measure = ValidationMeasure.of(self._config)
+        return {measure.list_name: self._ranked.measures(self._engine.model())[measure.name]}
 
     def _add(self, epoch: Epoch) -> bool:
         """Record an epoch; return whether it is better than all before it."""
@@ -344,7 +360,7 @@ class _Run:
         return self._best_epoch.offer(epoch)
 
     def is_done(self) -> bool:
-        """Return whether all epochs are done, or the error has stopped improving."""
+        """Return whether all epochs are done, or validation has stopped improving."""
         done, patience = len(self._epochs), self._config.patience
         if done >= self._config.epochs:
             return True
@@ -354,33 +370,39 @@ class _Run:
 
     def result(self) -> Fit:
         """Return the last model, or with patience the best one."""
-        history = History.of(self._epochs)
+        history = self._history(self._epochs)
         if self._config.patience:
             return Fit(self._best, history, self._best_epoch.epoch)
         return Fit(self._engine.model(), history, len(history))
 
     def checkpoint(self) -> Checkpoint:
-        history = History.of(self._epochs)
+        history = self._history(self._epochs)
         state, best = self._engine.state(), self._best.tables
         return Checkpoint(self._config, self._split.hash, history, state, best)
 
-    def _has_diverged(self, epoch: Epoch) -> bool:
+    def _history(self, epochs: list[Epoch]) -> History:
+        return History.of(epochs, self._ranked.users if self._ranked else None)
+
+    def _has_diverged(self, losses: Losses, validation: Losses) -> bool:
         """Return whether the error is not finite, or larger than any error on the rating scale."""
         # If all ratings are equal, the scale sets no bound.
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
-        if self._config.optimizer == "gibbs":
-            most = math.inf  # a single sample may be far off, but the next one need not be
-        numbers = dataclasses.astuple(epoch)
-        return not all(map(math.isfinite, numbers)) or max(epoch.mse, epoch.val_mse) > most
+        if self._config.optimizer in ("als", "gibbs"):
+            # Without steps, nothing grows from epoch to epoch: large errors are those of one sample
+            # (gibbs) or of a model with too many factors (als).
+            most = math.inf
+        is_finite = all(map(math.isfinite, (*losses, *validation)))
+        return not is_finite or max(losses.mse, validation.mse) > most
 
     def _diverged(self, number: int) -> Diverged:
         best, kept = None, "no epoch before it can be kept"
         if self._epochs:
             at = self._best_epoch.epoch
-            best = Fit(self._best, History.of(self._epochs[:at]), at)
+            best = Fit(self._best, self._history(self._epochs[:at]), at)
             kept = f"epoch {at}, the best epoch so far, was kept"
         config = self._config
-        cause = "gibbs" if config.optimizer == "gibbs" else f"lr {config.lr:g}"
+        by_steps = config.optimizer in ("sgd", "adam")
+        cause = f"lr {config.lr:g}" if by_steps else config.optimizer
         rule = f"training diverged at epoch {number} ({cause}); {kept}"
         return Diverged(rule, remedy=self._remedy(), best=best)
 
@@ -388,6 +410,8 @@ class _Run:
         config = self._config
         if config.optimizer == "gibbs":
             return ["try a smaller ", Param("k"), " or remove outliers from the ratings"]
+        if config.optimizer == "als":
+            return ["try a larger ", Param("reg"), " or remove outliers from the ratings"]
         rate = stable_rate(self._start, self._split.train, config, self._threads)
         remedy: list[str | Param] = ["try another ", Param("reg"), " or ", Param("batch_size")]
         difference = self._split.scale.max - self._split.scale.min

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mfcli.config import Config
 from mfcli.training.schedules import Rates, changes
+from mfcli.training.validation_measure import ValidationMeasure
 
 
 def turning_points(config: Config) -> dict[int, str]:
@@ -18,7 +19,8 @@ def turning_points(config: Config) -> dict[int, str]:
     """
     found = {epoch: ", ".join(_new_rates(config, new)) for epoch, new in changes(config).items()}
     if config.averaged and config.first_averaged > 1:
-        averaging = "averaging starts, so validation RMSE is now that of the average"
+        label = ValidationMeasure.of(config).label
+        averaging = f"averaging starts, so validation {label} is now that of the average"
         changed = found.get(config.first_averaged)
         found[config.first_averaged] = f"{changed}; {averaging}" if changed else averaging
     return found

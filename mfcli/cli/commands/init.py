@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mfcli import config, search, splits
 from mfcli.cli.screen import JsonOption
-from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder
+from mfcli.cli.shared_options import Force, Purpose, SettingsFile, SplitFolder
 from mfcli.cli.spelling import training_command
 from mfcli.cli.streams import print_line
 
@@ -16,6 +16,7 @@ _WRITER = "mfcli init"
 def init(
     screen: JsonOption,
     split: SplitFolder = Path("split"),
+    purpose: Purpose = None,
     out: SettingsFile = config.CONFIG_FILE,
     force: Force = False,
 ) -> None:
@@ -23,8 +24,9 @@ def init(
     config.check_settings_file(out, [_WRITER], force)
     # Folds have most of their training ratings in common, so the first one is enough.
     parts = splits.read_split(next(iter(splits.folds_of(split)), split))
-    advice = search.advise(parts)
-    text = config.settings_text(search.title_of(parts), advice)
+    purpose = search.purpose_of(parts, config.DEFAULTS, purpose)
+    advice = search.advise(parts, purpose)
+    text = config.settings_text(search.title_of(parts, purpose), advice)
     config.write_settings(out, text, _WRITER, replaces=[_WRITER], force=force)
     result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
     screen.show(result, lambda: _print(text, out))

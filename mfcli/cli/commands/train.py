@@ -70,7 +70,7 @@ def train(
     With a k-fold split, one model per fold is trained, in fold-1/, fold-2/, ...
     """
     if not resume:  # the checkpoint's settings decide which options are used
-        settings.refuse_unused()
+        settings.refuse_unused(TRAINING)
     # A split folder that holds other files could not be replaced by a new split.
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the split folder; choose another")
@@ -115,7 +115,7 @@ def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Ch
     configs = {part.name: training.resumed(one, settings.values) for part, one in found.items()}
     training.check_same_run(configs)
     for name in settings.options:
-        next(iter(configs.values())).refuse_unused(name)
+        next(iter(configs.values())).refuse_unused(name, TRAINING)
     return found
 
 
@@ -143,13 +143,16 @@ class _Run:
         return summary
 
     def _note_best(self, fitted: Fit) -> None:
-        """Name the epoch with the lowest error, unless the model is that of this epoch."""
+        """Name the best epoch, unless the model is that of this epoch."""
         best = training.BestEpoch(fitted.model.config)
         for epoch in fitted.history.epochs():
             best.offer(epoch)
         if best.epoch != fitted.epoch:
-            rmse = digits(best.rmse)
-            self.screen.note(f"validation RMSE was lowest after epoch {best.epoch}: {rmse}")
+            peak = {"lower": "lowest", "higher": "highest"}[best.measure.better]
+            self.screen.note(
+                f"validation {best.measure.label} was {peak} after epoch {best.epoch}:"
+                f" {digits(best.value)}"
+            )
 
     def _config(self, split: Path) -> Config:
         """Return the settings for a split; a fold without a checkpoint has those of the others."""
@@ -246,13 +249,21 @@ def _summary(fitted: Fit, ratings: int, out: Path) -> dict[str, Any]:
 
 
 def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
-    name, held_out = parts.held_out
+    measure = training.ValidationMeasure.of(fitted.model.config)
     epochs = count(summary["epochs"], "epoch")
     if 0 < fitted.epoch < summary["epochs"]:  # early stopping
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print_line(
         f"{summary['model']} and {summary['history']}:"
-        f" validation RMSE {summary['val_mse'] ** 0.5:.4f} on {len(held_out):,}"
-        f" {splits.ratings_of(name)} after {epochs} in {duration(summary['seconds'])}"
+        f" validation {measure.label} {measure.of_losses(fitted.losses):.4f}"
+        f" {_measured_on(fitted, parts)} after {epochs} in {duration(summary['seconds'])}"
         f" ({summary['ratings_per_second']:,.0f} ratings/s)"
     )
+
+
+def _measured_on(fitted: Fit, parts: Split) -> str:
+    """Say what the validation measure was computed on."""
+    if fitted.history.ranked_users is not None:
+        return f"for {count(fitted.history.ranked_users, 'user')}"
+    name, held_out = parts.held_out
+    return f"on {len(held_out):,} {splits.ratings_of(name)}"

@@ -16,13 +16,20 @@ from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.progress import counting
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import Force, SettingsFile, SplitFolder, Threads, refuse
+from mfcli.cli.shared_options import (
+    Force,
+    Purpose,
+    SettingsFile,
+    SplitFolder,
+    Threads,
+    refuse,
+)
 from mfcli.cli.spelling import spelled
 from mfcli.errors import ArtifactError, LimitError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from mfcli.config import Config
-    from mfcli.search import Candidate, Search
+    from mfcli.search import Candidate, Search, SearchPlan
     from mfcli.splits import Split
     from mfcli.training import Epoch
 
@@ -32,9 +39,14 @@ _REPLACES = (_WRITER, "mfcli init")  # a search also tries the settings of init
 _CHANGES = {
     "optimizer": {
         "help": "What to search: gibbs (its k, prior, noise and epochs) or sgd (its rates and"
-        " penalties, too).",
-        "default": "gibbs",
+        " penalties, too) for ratings, als for ranking.",
+        "default": "gibbs; als for ranking",
     },
+    "metric": {
+        "help": "Measure to search by: rmse for ratings; ndcg, recall or map for ranking.",
+        "default": "rmse; ndcg for ranking",
+    },
+    "relevant": {"default": "as mfcli init recommends"},
     "valid": {
         "help": "Fraction of the training ratings to validate on, if the split has no validation"
         " part.",
@@ -45,6 +57,7 @@ _CHANGES = {
 
 def tune(
     *,
+    purpose: Purpose = None,
     trials: Annotated[
         int,
         typer.Option(
@@ -68,7 +81,7 @@ def tune(
         typer.Option(
             metavar="FILE",
             help="Values and ranges to choose from (TOML).",
-            show_default="set by --optimizer",
+            show_default="set by --for and --optimizer",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -82,7 +95,12 @@ def tune(
         ),
     ] = None,
     settings: Annotated[
-        Settings, SettingsGroup("optimizer", "valid", "seed", panel=_PANEL, changes=_CHANGES)
+        Settings,
+        SettingsGroup(
+            *("optimizer", "metric", "at", "relevant", "valid", "seed"),
+            panel=_PANEL,
+            changes=_CHANGES,
+        ),
     ],
     given: Given,
     screen: ScreenOptions,
@@ -99,7 +117,7 @@ def tune(
         ),
     ] = None,
 ) -> None:
-    """Search for the settings with the lowest validation error and write them to a file.
+    """Search for the settings that do best on validation ratings and write them to a file.
 
     The test ratings are not used.
     """
@@ -112,11 +130,11 @@ def tune(
     # Includes the training with the settings of `mfcli init`.
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
     parts = _with_validation(split, settings.config, given, screen)
-    optimizer = settings.values.get("optimizer", searching.SEARCHED[0])
-    options = searching.read_space(space) if space else searching.space_for(parts, optimizer)
-    workers = storage.threads_of(threads)
-    first = None if space else searching.first_settings(parts, options)
-    with searching.Search(parts, settings.config, options, store, workers, first) as search:
+    plan = _plan(parts, settings, purpose, space)
+    if plan.metric == "rmse":
+        refuse(given, ("at", "relevant"), "without rankings", "omit it, or use --for ranking")
+    tried = plan.base, plan.space, store, storage.threads_of(threads), plan.first, plan.metric
+    with searching.Search(parts, *tried) as search:
         configs.check_settings_file(out, _REPLACES, force)
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
@@ -130,11 +148,12 @@ def tune(
                     print_note(f"stopped; {file} has the best of {len(search.attempts)} trials")
                 raise
         result = output.write()
-    result["recommended_rmse"] = advised.rmse if advised else None
+    result[f"recommended_{plan.metric}"] = advised.value if advised else None
     screen.show(result, lambda: print_search(search, result, rival))
     _note_failures(search.failures, screen)
-    if space and advised and advised.rmse < result["rmse"]:
-        screen.note("the settings of mfcli init are better; to use them: mfcli init --force")
+    if space and advised and search.measure.is_better(advised.value, result[plan.metric]):
+        init = searching.init_command(search.purpose)
+        screen.note(f"the settings of {init} are better; to use them: {init} --force")
 
 
 def _check_request(store: Path | None, out: Path, plot: Path | None) -> None:
@@ -164,6 +183,24 @@ def _with_validation(split: Path, config: Config, given: Given, screen: Screen) 
     return parts
 
 
+def _plan(parts: Split, settings: Settings, purpose: str | None, file: Path | None) -> SearchPlan:
+    space = searching.read_space(file) if file else None
+    purpose = searching.purpose_of(parts, settings.config, purpose, space=space)
+    optimizer = settings.values.get("optimizer")
+    searched = searching.SEARCHED[purpose]
+    others = {one for names in searching.SEARCHED.values() for one in names} - {*searched}
+    if file or (optimizer in others and "optimizer" not in settings.options):
+        optimizer = None  # that of a settings file may be for the other purpose
+    return searching.plan_search(
+        parts,
+        settings.config,
+        purpose=purpose,
+        optimizer=optimizer,
+        space=space,
+        has_relevant="relevant" in settings.values,
+    )
+
+
 def _try_recommended(
     search: Search, threads: int | None, end: float, screen: Screen
 ) -> Candidate | None:
@@ -173,7 +210,8 @@ def _try_recommended(
     """
     if search.is_large:
         return None
-    epochs = searching.recommended_config(search.split, search.base).epochs
+    epochs = searching.recommended_config(search.split, purpose=search.purpose).epochs
+    init = searching.init_command(search.purpose)
     try:
         with screen.bar("settings of mfcli init", counting("epochs")) as advance:
 
@@ -185,9 +223,10 @@ def _try_recommended(
                 search, threads=threads, until=end, on_epoch=on_epoch
             )
     except (LimitError, TrainingError) as error:
-        screen.note(f"cannot train with the settings of mfcli init: {error.phrase(spelled)}")
+        screen.note(f"cannot train with the settings of {init}: {error.phrase(spelled)}")
         return None
-    screen.note(f"validation RMSE with the settings of mfcli init: {candidate.rmse:.4f}")
+    label = search.measure.label
+    screen.note(f"validation {label} with the settings of {init}: {candidate.value:.4f}")
     return candidate
 
 
@@ -204,12 +243,18 @@ class _Output:
     def write(self) -> dict[str, Any]:
         """Write the best settings and the plot; return the result."""
         found = searching.found_candidate(self.search)
-        winner = searching.better_candidate(found, self.rival)
+        winner = searching.better_candidate(found, self.rival, self.search.measure)
         file = self._write_settings(winner)
         result = searching.summary(self.search, winner)
         if self.plot:
             importances = result["importances"]
-            plots.plot_search(self.search.attempts, importances, self.plot, title=found.title)
+            plots.plot_search(
+                self.search.attempts,
+                importances,
+                self.plot,
+                measure=self.search.measure,
+                title=found.title,
+            )
         return result | {"file": str(file), "picture": str(self.plot) if self.plot else None}
 
     def _write_settings(self, winner: Candidate) -> Path:

@@ -1,0 +1,102 @@
+"""The measure that validation follows, and the rankings that it may need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from mfcli.config import Config
+from mfcli.data import IMPLICIT
+from mfcli.rankings import RankedValidation
+from mfcli.splits import Split
+from mfcli.training.history import Epoch
+
+MOST_RANKED = 5_000
+"""Users, at most, whose rankings validate an epoch: a sample, so that validation costs little."""
+
+_ERROR = "rmse"
+
+
+@dataclass(frozen=True)
+class ValidationMeasure:
+    """The measure that validation follows.
+
+    Attributes
+    ----------
+    name : {"rmse", "ndcg", "recall", "map"}
+    at : int
+        Ranking cutoff; not used by "rmse".
+    """
+
+    name: str = _ERROR
+    at: int = 0
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Return the measure that a config follows."""
+        return cls(config.followed, config.cutoffs[0])
+
+    @property
+    def is_ranking(self) -> bool:
+        return self.name != _ERROR
+
+    @property
+    def label(self) -> str:
+        """The name to show, such as "RMSE" or "NDCG@10"."""
+        label = self.name if self.name == "recall" else self.name.upper()
+        return f"{label}@{self.at}" if self.is_ranking else label
+
+    @property
+    def better(self) -> str:
+        """Which values are better: "lower" or "higher" ones."""
+        return "higher" if self.is_ranking else "lower"
+
+    @property
+    def list_name(self) -> str:
+        """The list of a history from which the measure follows."""
+        return f"val_{self.name}" if self.is_ranking else "val_mse"
+
+    @property
+    def worst(self) -> float:
+        """A value than which all others are better."""
+        return -math.inf if self.is_ranking else math.inf
+
+    def of_losses(self, losses: Mapping[str, float | None]) -> float:
+        """Return the value after an epoch with these losses; NaN if it was not measured."""
+        value = losses.get(self.list_name)
+        if value is None:
+            return math.nan
+        return value if self.is_ranking else math.sqrt(value)
+
+    def of_epoch(self, epoch: Epoch) -> float:
+        """Return the value after an epoch."""
+        return self.of_losses(vars(epoch))
+
+    def is_better(self, value: float, other: float, by: float = 0.0) -> bool:
+        """Return whether a value is better than another one by more than a difference."""
+        return value > other + by if self.is_ranking else value < other - by
+
+
+def ranked_validation(split: Split, config: Config, threads: int) -> RankedValidation | None:
+    """Return what measures rankings on the held-out ratings; None if none are followed.
+
+    The same sample of at most `MOST_RANKED` users is measured for all models of a split.
+
+    Raises
+    ------
+    DataError
+        If no held-out rating is relevant.
+    """
+    _, held_out = split.held_out
+    if not ValidationMeasure.of(config).is_ranking or held_out is split.train:
+        return None  # what was trained on is not ranked
+    return RankedValidation(
+        held_out,
+        split.train,
+        at=config.cutoffs[0],
+        relevant=None if split.feedback == IMPLICIT else config.relevant,
+        threads=threads,
+        most_users=MOST_RANKED,
+    )
