@@ -17,7 +17,6 @@ not predict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +38,6 @@ from mfcli.vectors import (
     store,
     store_int,
     total,
-    zeros,
 )
 
 ONCE = -1  # the state of a row that occurs once in the batch; positive states are slots
