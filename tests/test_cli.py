@@ -300,6 +300,8 @@ def test_options_are_in_panels(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert titles == [
         "Model",
         "Descent",
+        "Penalties",
+        "Objective",
         "Sampling",
         "Schedules and averaging",
         "Run",

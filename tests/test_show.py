@@ -143,7 +143,7 @@ model: model
 ┃               ┃                                             value ┃
 ┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
 │ k             │                                    2 (default 10) │
-│ reg           │                                  0.01 (default 0) │
+│ reg           │                    0.01 (default 0; 0.1 with als) │
 │ epochs        │                                    3 (default 15) │
 │ users         │                   5 (0 without a training rating) │
 │ items         │                   4 (0 without a training rating) │
@@ -206,7 +206,7 @@ metrics.json: metrics
 │ RMSE, unseen user and item │                - (0 ratings) │
 │ split                      │ HASH-OF-IT-- (same as split) │
 │ k                          │               2 (default 10) │
-│ reg                        │             0.01 (default 0) │
+│ reg                        │ 0.01 (default 0; 0.1 with als) │
 │ epochs                     │               3 (default 15) │
 │ written by                 │                  mfcli V.V.V │
 └────────────────────────────┴──────────────────────────────┘

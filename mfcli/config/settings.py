@@ -434,7 +434,8 @@ class Config:
         # Records state what was used, also where the default depends on the optimizer.
         if name == "average" and self.average is None:
             return self.averaged or None
-        known = {"reg": self.common_reg, "reg_scope": self.scope, "metric": self.followed}
+        followed = self.followed if self.predicts == "scores" else self.metric
+        known = {"reg": self.common_reg, "reg_scope": self.scope, "metric": followed}
         return known[name] if name in known else getattr(self, name)
 
     @property

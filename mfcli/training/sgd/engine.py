@@ -67,14 +67,10 @@ class FastEngine:
         self._regs = pack_regs(config.rating_regs, self._variant)
         # Rows are in the order of `Blocks`; what enters and leaves the engine is not.
         self._places = places_of(blocks.users), places_of(blocks.items)
-        self._users = pack(
-            start.user_factors[blocks.users], start.user_biases[blocks.users], USER_ONE, self._sgd,
-            self._variant,
-        )  # fmt: skip
-        self._items = pack(
-            start.item_factors[blocks.items], start.item_biases[blocks.items], ITEM_ONE, self._sgd,
-            self._variant,
-        )  # fmt: skip
+        p, b = start.user_factors[blocks.users], start.user_biases[blocks.users]
+        self._users = pack(p, b, USER_ONE, self._sgd, self._variant)
+        q, b = start.item_factors[blocks.items], start.item_biases[blocks.items]
+        self._items = pack(q, b, ITEM_ONE, self._sgd, self._variant)
         self._held_out = records(held_out)
         for side, places in zip(("user", "item"), self._places, strict=True):
             self._held_out[side] = places[self._held_out[side]]
@@ -92,7 +88,6 @@ class FastEngine:
         idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
         losses = np.zeros((steps, 2))
         rates_of_steps = step_rates(self._start.config, epoch, steps)
-
         words = words_of(self._start.config.seed, epoch)
         more_users = len(self._start.users) > len(self._start.items)
         claims = make_claims(self._blocks.groups, more_users, self._workers)
@@ -189,9 +184,9 @@ class FastEngine:
             return 0.0
         total = 0.0
         sides = (self._users, "user", self._blocks.users), (self._items, "item", self._blocks.items)
-        for regs, (rows, name, order) in zip(self._regs, sides, strict=True):
+        for regs, places, (rows, name, order) in zip(self._regs, self._places, sides, strict=True):
             # In the order of users or items: the last bits of a sum depend on where its row is.
-            weights = rows[places_of(order), 0]
+            weights = rows[places, 0]
             # reg w.w of every row; the lane of the constant one has a penalty of zero.
             penalties = np.square(weights, dtype=np.float64) @ regs.astype(np.float64)
             total += float(penalties[order][self._held_out[name]].sum())
