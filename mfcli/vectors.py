@@ -40,7 +40,7 @@ class _VectorModel(models.PrimitiveModel):
 register_model(_Vector)(_VectorModel)
 
 _POINTER = types.CPointer(types.float32)  # type: ignore[no-untyped-call]
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_I32, _I64, _I128 = ir.IntType(32), ir.IntType(64), ir.IntType(128)
 _F32 = ir.FloatType()
 
 
@@ -246,7 +246,71 @@ def trailing_zeros(typing: Any, word: Any) -> Any:
 
 
 # ---------------------------------------------------------------------------
+# Integers that threads share
+
+
+@_operation
+def load_shared(typing: Any, array: Any, at: Any) -> Any:
+    """Read an int64 of an array, and see all that was written before `store_shared` wrote it."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _integer(context, builder, array, args)
+        return builder.load_atomic(address, "acquire", 8, typ=_I64)
+
+    return types.int64(array, types.intp), emit
+
+
+@_operation
+def store_shared(typing: Any, array: Any, at: Any, integer: Any) -> Any:
+    """Write an int64 of an array after everything that this thread has written before."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[2], _integer(context, builder, array, args), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), emit
+
+
+@_operation
+def exchange_shared(typing: Any, array: Any, at: Any, integer: Any) -> Any:
+    """Read an int64 of an array and write another, so that no thread can do so in between."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = _integer(context, builder, array, args)
+        return builder.atomic_rmw("xchg", address, args[2], "acq_rel")
+
+    return types.int64(array, types.intp, types.int64), emit
+
+
+def _integer(context: Any, builder: Any, array: Any, args: Any) -> Any:
+    """Return the address of the int64 in an array, the first of the arguments, at the second."""
+    data = context.make_array(array)(context, builder, args[0]).data
+    return builder.gep(data, [args[1]], source_etype=_I64)
+
+
+# ---------------------------------------------------------------------------
 # Arithmetic
+
+
+@_operation
+def multiply_add_128(typing: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return ``x * y + z`` modulo 2^128; integers are pairs of uint64, the high half first."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, y, z = (_join(builder, pair) for pair in args)
+        result = builder.add(builder.mul(x, y), z)
+        halves = [builder.lshr(result, _I128(64)), result]
+        words = [builder.trunc(half, _I64) for half in halves]
+        return context.make_tuple(builder, signature.return_type, words)
+
+    pair = types.UniTuple(types.uint64, 2)  # type: ignore[no-untyped-call]
+    return pair(pair, pair, pair), emit
+
+
+def _join(builder: Any, pair: Any) -> Any:
+    """Return the integer of 128 bits that a pair of LLVM integers of 64 bits stands for."""
+    high, low = (builder.zext(builder.extract_value(pair, half), _I128) for half in (0, 1))
+    return builder.or_(builder.shl(high, _I128(64)), low)
 
 
 @_operation

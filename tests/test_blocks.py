@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from planted import long_tailed, make_ratings
+from numpy.typing import NDArray
+from planted import long_tailed
 
 from mfcli.errors import ConfigError
 from mfcli.training.sgd import blocks as blocks_module
-from mfcli.training.sgd.blocks import Blocks, count_blocks, fill_blocks, make_blocks, records
-from mfcli.training.sgd.rows import RATING
+from mfcli.training.sgd.blocks import (
+    Blocks,
+    count_blocks,
+    fill_blocks,
+    make_blocks,
+    places_of,
+    records,
+)
+from mfcli.training.sgd.rows import RATING, Records
+
+
+class Block(NamedTuple):
+    """A part of `Blocks`, with users and items."""
+
+    stratum: int
+    user_group: int
+    item_group: int
+    records: Records
+    steps: NDArray[np.int32]
+
+
+def parts(blocks: Blocks) -> list[Block]:
+    """Return the blocks in the order of their numbers."""
+    batches, made = blocks.batches, list[Block]()
+    for number, (first, last) in enumerate(pairwise(batches.blocks)):
+        mine = batches.records[batches.bounds[first] : batches.bounds[last]].copy()
+        mine["user"], mine["item"] = blocks.users[mine["user"]], blocks.items[mine["item"]]
+        stratum, user = divmod(number, blocks.groups)
+        item = (user + stratum) % blocks.groups
+        made.append(Block(stratum, user, item, mine, batches.steps[first:last]))
+    return made
+
 
 shapes = {
     "n": st.integers(1, 600),
@@ -44,11 +78,11 @@ def test_blocks_of_a_stratum_share_no_row(
     blocks = make_blocks(long_tailed(n, users, items), groups, batch_size)
     owner: dict[str, dict[int, int]] = {"user": {}, "item": {}}
     for stratum in range(groups):
-        members = [block for block in blocks.blocks if block.stratum == stratum]
+        members = [block for block in parts(blocks) if block.stratum == stratum]
         for side in ("user", "item"):
             own = [getattr(block, f"{side}_group") for block in members]
             assert sorted(own) == list(range(groups))
-    for block in blocks.blocks:
+    for block in parts(blocks):
         for side in ("user", "item"):
             for row in block.records[side]:
                 group = getattr(block, f"{side}_group")
@@ -61,12 +95,12 @@ def test_steps_are_numbered_once_and_stratum_by_stratum(
     n: int, users: int, items: int, groups: int, batch_size: int
 ) -> None:
     blocks = make_blocks(long_tailed(n, users, items), groups, batch_size)
-    steps = np.concatenate([block.steps for block in blocks.blocks])
+    steps = np.concatenate([block.steps for block in parts(blocks)])
     assert sorted(steps.tolist()) == list(range(len(blocks.sizes)))
-    assert all((np.diff(block.steps) > 0).all() for block in blocks.blocks)
+    assert all((np.diff(block.steps) > 0).all() for block in parts(blocks))
     ends = [
         max(
-            (int(b.steps[-1]) for b in blocks.blocks if b.stratum == s and len(b.steps)), default=-1
+            (int(b.steps[-1]) for b in parts(blocks) if b.stratum == s and len(b.steps)), default=-1
         )
         for s in range(groups)
     ]
@@ -77,7 +111,7 @@ def test_steps_are_numbered_once_and_stratum_by_stratum(
 def test_batches_of_a_stratum_are_spread_evenly() -> None:
     blocks = make_blocks(long_tailed(20_000, 300, 300), 4, 16)
     for stratum in range(4):
-        members = [block for block in blocks.blocks if block.stratum == stratum]
+        members = [block for block in parts(blocks) if block.stratum == stratum]
         first = min(int(block.steps[0]) for block in members)
         total = sum(len(block.steps) for block in members)
         for block in members:
@@ -89,7 +123,7 @@ def test_groups_are_balanced() -> None:
     blocks = make_blocks(long_tailed(100_000, 3000, 3000), 8, 64)
     for side in ("user_group", "item_group"):
         loads = np.zeros(8)
-        for block in blocks.blocks:
+        for block in parts(blocks):
             loads[getattr(block, side)] += len(block.records)
         assert loads.max() < 1.02 * loads.mean()
 
@@ -104,18 +138,20 @@ def test_orders_differ_by_epoch_seed_and_block_but_not_by_call() -> None:
     assert orders[0] != orders[1] != orders[2] != orders[0]
 
 
-def test_all_orders_are_equally_likely() -> None:
-    ratings = make_ratings(np.zeros(4), np.arange(4), np.arange(4), users=1, items=4)
-    block = make_blocks(ratings, 1, 4).blocks[0]
-    out = np.empty(4, records(ratings).dtype)
-    found = {
-        tuple(block.shuffle(out, seed, 1)["rating"].astype(int).tolist()): 0 for seed in range(400)
-    }
-    for seed in range(4800):
-        found[tuple(block.shuffle(out, seed, 1)["rating"].astype(int).tolist())] += 1
-    assert len(found) == 24
-    spread = sum((count - 200) ** 2 / 200 for count in found.values())
-    assert spread < 50  # chi-squared with 23 degrees of freedom: 0.1% above 49.7
+@settings(max_examples=80, deadline=None)
+@given(**shapes)
+def test_rows_of_a_group_are_adjacent(
+    n: int, users: int, items: int, groups: int, batch_size: int
+) -> None:
+    blocks = make_blocks(long_tailed(n, users, items), groups, batch_size)
+    for side, rows in (("user", blocks.users), ("item", blocks.items)):
+        assert sorted(rows.tolist()) == list(range(len(rows)))
+        assert (rows[places_of(rows)] == np.arange(len(rows))).all()
+        group = np.full(len(rows), -1)
+        for block in parts(blocks):
+            group[block.records[side]] = getattr(block, f"{side}_group")
+        rated = group[rows][group[rows] >= 0]
+        assert rated.tolist() == sorted(rated.tolist())
 
 
 def test_more_groups_than_rows_are_refused() -> None:
@@ -144,11 +180,12 @@ def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int) -> None:
     assert counts.sum() == 500
     places, out = np.cumsum(counts).reshape(counts.shape) - counts, np.empty(500, RATING)
     ends = places + counts
-    fill_blocks(user, item, rating, user_group, item_group, places, out)
+    user_place, item_place = rng.permuted(np.tile(np.arange(20, dtype=np.int32), (2, 1)), axis=1)
+    fill_blocks(user, item, rating, user_group, item_group, user_place, item_place, places, out)
     assert (places == ends).all()
     for stratum in range(groups):
         for g in range(groups):
             mine = (user_group[user] == g) & (item_group[item] == (g + stratum) % groups)
             part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
             assert part["rating"].tolist() == rating[mine].tolist()
-            assert part["user"].tolist() == user[mine].tolist()
+            assert part["user"].tolist() == user_place[user[mine]].tolist()

@@ -68,11 +68,12 @@ print(*out)
 
 SHUFFLE = """
 import numpy as np
+from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.rows import RATING
 from mfcli.training.sgd.shuffle import shuffle
 records, out = np.zeros((2, 9), RATING)
 records["user"] = np.arange(9)
-shuffle(records, out, np.random.default_rng(0))
+shuffle(records, words_of(0), 0, out)
 print(*out["user"])
 """
 
@@ -145,7 +146,7 @@ from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.rows import make_variant
 config = Config(k=9, epochs=1)
 fit(planted_split(config), config)
-stats = kernels_for(make_variant(9)).run_batches.stats
+stats = kernels_for(make_variant(9)).train.stats
 print(len(stats.cache_hits), len(stats.cache_misses))
 """
 
@@ -268,7 +269,7 @@ def test_without_a_cache_folder_training_works(monkeypatch: pytest.MonkeyPatch) 
     kernels_for.cache_clear()
     config = Config(k=9, epochs=1)
     fit(planted_split(config), config)
-    stats = kernels_for(make_variant(9)).run_batches.stats  # type: ignore[attr-defined]
+    stats = kernels_for(make_variant(9)).train.stats  # type: ignore[attr-defined]
     assert not stats.cache_hits
     kernels_for.cache_clear()
 

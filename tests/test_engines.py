@@ -15,6 +15,9 @@ from mfcli.errors import ConfigError
 from mfcli.model import TABLES
 from mfcli.splits import Split, read_split
 from mfcli.training import Fit, fit
+from mfcli.training.loop import start
+from mfcli.training.sgd.blocks import make_blocks
+from mfcli.training.sgd.engine import FastEngine
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,23 @@ def part(split: Split, ratings: int) -> Split:
         test=split.test.over(users, items),
         valid=split.valid.over(users, items) if split.valid else None,
     )
+
+
+def test_the_order_of_rows_in_memory_stays_inside_the_engine() -> None:
+    config = Config(k=5)
+    split = planted_split(config)
+    first = start(split, config)
+    one, four = (
+        FastEngine(first, make_blocks(split.train, groups, 8), split.test, 1) for groups in (1, 4)
+    )
+    for name in TABLES:
+        assert (four.model().tables[name] == first.tables[name]).all()
+    assert four.validate() == one.validate()
+    # Checkpoints contain the rows in the order of users and items.
+    state, expected = four.state(), one.state()
+    assert all((state[name] == rows).all() for name, rows in expected.items())
+    four.restore({name: rows + 1 for name, rows in expected.items()})
+    assert all((four.state()[name] == rows + 1).all() for name, rows in expected.items())
 
 
 def assert_same(fast: Fit, keras: Fit) -> None:

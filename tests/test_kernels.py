@@ -1,11 +1,12 @@
 """The kernels give the same weights and losses as dense updates of full tables."""
 
-import threading
-
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from mfcli.training.sgd.blocks import Batches
+from mfcli.training.sgd.claims import make_claims
+from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.powers import NEAR, make_costs, make_powers, quadratic
 from mfcli.training.sgd.repeats import make_repeats
@@ -19,6 +20,8 @@ from mfcli.training.sgd.rows import (
     pack_regs,
     unpack,
 )
+from mfcli.training.sgd.shuffle import shuffle
+from mfcli.training.sgd.workers import run_workers
 
 
 def dense_twin(case, epochs):
@@ -62,7 +65,30 @@ def dense_twin(case, epochs):
     return tables, history
 
 
-def train(case, epochs, threads=1, piece=3, velocity=False):
+def unshuffled(records, words, number):
+    """Return the records in an order that the shuffle of a block turns into the given one."""
+    numbered, order = np.zeros((2, len(records)), RATING)
+    numbered["user"] = np.arange(len(records))
+    shuffle(numbered, words, number, order)
+    made = np.empty_like(records)
+    made[order["user"]] = records
+    return made
+
+
+def batches_of(case, words):
+    """Return the batches of a case as the kernels read them."""
+    size, blocks, bounds, start = case["batch_size"], [0], [0], 0
+    for records, steps in case["blocks"]:
+        ends = np.minimum((np.arange(len(steps)) + 1) * size, len(records))
+        bounds += (start + ends).tolist()
+        blocks.append(blocks[-1] + len(steps))
+        start += len(records)
+    parts = [unshuffled(r, words, number) for number, (r, _) in enumerate(case["blocks"])]
+    steps = np.concatenate([steps for _, steps in case["blocks"]])
+    return Batches(np.concatenate(parts), np.array(blocks), np.array(bounds), steps)
+
+
+def train(case, epochs, threads=1, velocity=False):
     """Train with the kernels; return the tables and the losses of each epoch.
 
     `velocity` keeps velocities with momentum 0, too.
@@ -82,14 +108,17 @@ def train(case, epochs, threads=1, piece=3, velocity=False):
     regs = pack_regs(dict(zip(names, case["regs"], strict=True)), variant)
     users = pack(p, bu, USER_ONE, d, variant)
     items = pack(q, bi, ITEM_ONE, d, variant)
-    size = case["batch_size"]
-    total = sum(len(s) for _, s in case["blocks"])
+    words = words_of(5, 1)
+    batches = batches_of(case, words)
+    total, ratings = len(batches.steps), len(batches.records)
     sizes = np.zeros(total)
-    for records, steps in case["blocks"]:
-        for b, step in enumerate(steps):
-            sizes[step] = len(records[b * size : (b + 1) * size])
+    sizes[batches.steps] = np.diff(batches.bounds)
     powers = make_powers(d, total)
     costs = make_costs(d, sizes)
+    buffers = np.empty((threads, ratings), RATING)
+    repeats = [
+        make_repeats(variant, len(users), len(items), int(sizes.max())) for _ in range(threads)
+    ]
     history = []
     for _ in range(epochs):
         losses = np.zeros((total, 2))
@@ -99,38 +128,29 @@ def train(case, epochs, threads=1, piece=3, velocity=False):
                 sums = np.empty(len(rows))
                 quadratic(rows, one, costs.start, sums)
                 ahead += sums.sum()
+        claims = make_claims(case["groups"], len(users) > len(items), threads)
 
-        def run(blocks, losses=losses):
-            repeats = make_repeats(variant, len(users), len(items), int(sizes.max()))
-            for records, steps in blocks:
-                for first in range(0, len(steps), piece):
-                    kernels.run_batches(
-                        records,
-                        first,
-                        min(first + piece, len(steps)),
-                        steps,
-                        np.minimum(np.arange(len(steps) + 1) * size, len(records)),
-                        users,
-                        items,
-                        powers,
-                        costs.slopes,
-                        np.full(total, d.lr),
-                        case["mu"],
-                        regs,
-                        repeats,
-                        losses,
-                    )
-            assert not repeats.sums.any()
+        def run(worker, claims=claims, losses=losses):
+            kernels.train(
+                batches,
+                claims,
+                worker,
+                words,
+                buffers[worker],
+                users,
+                items,
+                powers,
+                costs.slopes,
+                np.full(total, d.lr),
+                case["mu"],
+                regs,
+                repeats[worker],
+                losses,
+            )
 
-        for stratum in case["strata"]:
-            blocks = [case["blocks"][b] for b in stratum]
-            jobs = [
-                threading.Thread(target=run, args=(blocks[n::threads],)) for n in range(threads)
-            ]
-            for job in jobs:
-                job.start()
-            for job in jobs:
-                job.join()
+        run_workers(run, claims, ratings, lambda done, total: None)
+        assert claims.ratings.sum() == ratings
+        assert not any(part.sums.any() for part in repeats)
         for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
             if variant.velocity:
                 kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
@@ -141,8 +161,8 @@ def train(case, epochs, threads=1, piece=3, velocity=False):
     pads = slice(k + 2, None)
     for rows in (users, items):
         assert not rows[:, :, pads].any()
-    p, bu = unpack(users, k, USER_ONE)
-    q, bi = unpack(items, k, ITEM_ONE)
+    p, bu = unpack(users, np.arange(len(users)), k, USER_ONE)
+    q, bi = unpack(items, np.arange(len(items)), k, ITEM_ONE)
     return (p, q, bu, bi), history
 
 
@@ -159,15 +179,14 @@ def make_case(
     if gap:  # one user is seen at both ends only
         records["user"][records["user"] == users - 1] = 0
         records["user"][[0, 1, -1]] = users - 1
-    blocks, strata, step = [], [], 0
+    blocks, step = [], 0
     ug, ig = records["user"] % groups, records["item"] % groups
     for s in range(groups):
         stratum = []
         for g in range(groups):
             mine = records[(ug == g) & (ig == (g + s) % groups)].copy()
-            if len(mine):
-                stratum.append(len(blocks))
-                blocks.append((mine, np.empty(-(-len(mine) // batch), np.int32)))
+            stratum.append(len(blocks))
+            blocks.append((mine, np.empty(-(-len(mine) // batch), np.int32)))
         turns = sorted(
             (rng.random() if groups > 1 else n, b, n)
             for b in stratum
@@ -178,7 +197,6 @@ def make_case(
             blocks[b][1][seen[b]] = step
             seen[b] += 1
             step += 1
-        strata.append(stratum)
     scale = 0.3 if k < 50 else 0.1
     tables = (
         rng.normal(0, scale, (users, k)).astype(np.float32),
@@ -191,7 +209,7 @@ def make_case(
         "mu": np.float32(3.5),
         "tables": tables,
         "blocks": blocks,
-        "strata": strata,
+        "groups": groups,
         "batch_size": batch,
         "regs": regs,
     }
@@ -239,7 +257,7 @@ def test_blocks_and_threads(momentum, reg, nesterov):
     d = Sgd(rate_for(momentum), momentum, reg, nesterov)
     case = make_case(7, 10, d, users=40, items=30, groups=3, ratings=900, batch=8)
     check(case, 3)
-    one, two = train(case, 2, 1, 5), train(case, 2, 2, 2)
+    one, two = train(case, 2, 1), train(case, 2, 2)
     assert one[1] == two[1]
     for a, b in zip(one[0], two[0], strict=True):
         assert a.tobytes() == b.tobytes()

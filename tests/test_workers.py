@@ -4,84 +4,117 @@ from __future__ import annotations
 
 import threading
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pytest
-from planted import long_tailed, planted_split
+from numba import types
 
-from mfcli.config import Config
-from mfcli.training.sgd.blocks import Block, make_blocks
-from mfcli.training.sgd.workers import Advance, run_blocks
+from mfcli.storage import kernel
+from mfcli.training.sgd.claims import CLAIMS, NONE, Claims, make_claims, next_block
+from mfcli.training.sgd.workers import run_workers
 
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
-    blocks = make_blocks(planted_split(Config()).train, 4, 8)
+    claims = make_claims(4, True, 3)
 
-    def learn(block: Block, worker: int, advance: Advance) -> None:
-        if block.stratum == 2:
+    def train(worker: int) -> None:
+        if worker == 1:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        run_blocks(blocks, learn, 3, lambda done, total: None)
+    with pytest.raises(ZeroDivisionError):  # and the others stop
+        run_workers(train, claims, 100, lambda done, total: None)
 
 
 def test_an_interruption_stops_the_workers() -> None:
-    blocks = make_blocks(planted_split(Config()).train, 4, 8)
+    claims = make_claims(4, True, 2)
     started, before = threading.Semaphore(0), set(threading.enumerate())
 
-    def learn(block: Block, worker: int, advance: Advance) -> None:
+    def train(worker: int) -> None:
+        claims.ratings[worker] = 10 * (worker == 1)
         started.release()
-        while True:  # until `advance` raises
-            advance(0)
+        while not claims.stop[0]:
+            pass
 
     def interrupt(done: int, total: int) -> None:
-        assert (done, total) == (0, blocks.ratings)
         started.acquire()
+        assert (done in (0, 80), total) == (True, 100)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_blocks(blocks, learn, 2, interrupt)
+        run_workers(train, claims, 100, interrupt)
     assert set(threading.enumerate()) == before
 
 
-def test_a_stratum_waits_for_its_groups() -> None:
-    blocks = make_blocks(planted_split(Config()).train, 5, 4)
-    lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[Block]()
+@kernel(CLAIMS, types.intp, types.Array(types.int64, 1, "C"))
+def take(claims: Any, last: Any, out: Any) -> None:
+    """Set ``out[0]`` to the next block."""
+    out[0] = next_block(claims, last)
 
-    def learn(block: Block, worker: int, advance: Advance) -> None:
-        own = {("user", block.user_group), ("item", block.item_group)}
-        with lock:
-            assert not running & own
-            running.update(own)
-            seen.append(block)
-        advance(len(block.records))
-        with lock:
-            running.difference_update(own)
 
-    run_blocks(blocks, learn, 4, lambda done, total: None)
-    assert len(seen) == 25
-    for side in ("user_group", "item_group"):
-        for group in range(5):
-            strata = [block.stratum for block in seen if getattr(block, side) == group]
+def taken(claims: Claims, last: int) -> int:
+    out = np.empty(1, np.int64)
+    take(claims, last, out)
+    return int(out[0])
+
+
+def groups_of(block: int, groups: int) -> tuple[int, int, int]:
+    """Return the stratum, the user group and the item group of a block."""
+    stratum, user = divmod(block, groups)
+    return stratum, user, (user + stratum) % groups
+
+
+@pytest.mark.parametrize("more_users", [True, False])
+@pytest.mark.parametrize("groups", [1, 5, 13])
+def test_a_stratum_waits_for_its_groups(groups: int, more_users: bool) -> None:
+    claims = make_claims(groups, more_users, 4)
+    lock, running, seen = threading.Lock(), set[tuple[str, int]](), list[int]()
+
+    def train(worker: int) -> None:
+        block = taken(claims, NONE)
+        while block != NONE:
+            _, user, item = groups_of(block, groups)
+            own = {("user", user), ("item", item)}
+            with lock:
+                assert not running & own
+                running.update(own)
+                seen.append(block)
+            with lock:
+                running.difference_update(own)
+            block = taken(claims, block)
+
+    run_workers(train, claims, 0, lambda done, total: None)
+    assert sorted(seen) == list(range(groups**2))
+    for side in (1, 2):
+        for group in range(groups):
+            places = [groups_of(block, groups) for block in seen]
+            strata = [place[0] for place in places if place[side] == group]
             assert strata == sorted(strata)
 
 
-@pytest.mark.parametrize(("users", "items"), [(400, 60), (60, 400)])
-def test_groups_of_the_larger_table_are_used_in_several_strata_at_once(
-    users: int, items: int
-) -> None:
-    blocks = make_blocks(long_tailed(5000, users, items), 32, 4)
-    seen = list[Block]()
+def test_a_claimed_group_is_not_claimed_again() -> None:
+    claims = make_claims(2, True, 2)
+    first, second = taken(claims, NONE), taken(claims, NONE)
+    assert {first, second} == {0, 1}  # the blocks of stratum 0
+    assert taken(claims, NONE) == NONE
+    # The next block of this user group needs the item group of the other thread.
+    assert taken(claims, first) == NONE
+    assert taken(claims, second) in (2, 3)
 
-    def learn(block: Block, worker: int, advance: Advance) -> None:
+
+@pytest.mark.parametrize("more_users", [True, False])
+def test_groups_of_the_larger_table_are_used_in_several_strata_at_once(more_users: bool) -> None:
+    claims, seen = make_claims(32, more_users, 1), list[int]()
+    block = taken(claims, NONE)
+    while block != NONE:
         seen.append(block)
-
-    run_blocks(blocks, learn, 1, lambda done, total: None)
+        block = taken(claims, block)
     assert len(seen) == 32 * 32
 
-    def changes(side: str) -> int:
-        groups = [getattr(block, side) for block in seen]
+    def changes(side: int) -> int:
+        groups = [groups_of(block, 32)[side] for block in seen]
         return sum(a != b for a, b in pairwise(groups))
 
-    larger, smaller = ("user_group", "item_group")[:: 1 if users > items else -1]
+    larger, smaller = (1, 2) if more_users else (2, 1)
     # Stratum by stratum, the group of either side changes with almost every block.
     assert changes(larger) < 32 * 32 / 3 < changes(smaller)

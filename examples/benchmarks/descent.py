@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from benchmarks.engines import engine_of, no_progress
 from benchmarks.records import THREADS, Found, Record, compared
@@ -15,12 +13,8 @@ from benchmarks.run_setup import Setup
 from benchmarks.timing import Samples, timed
 from benchmarks.workers import measured
 from mfcli.config import Config
-from mfcli.data import Ratings
 from mfcli.splits import read_split
 from mfcli.storage import one_blas_thread
-from mfcli.training import make_plan
-from mfcli.training.sgd.blocks import make_blocks
-from mfcli.training.sgd.rows import RATING
 
 FACTORS = (10, 30, 62, 126)
 _EPOCHS = 3  # in a repetition
@@ -45,9 +39,8 @@ def _record(setup: Setup, case: Record) -> Record:
 
 
 def epochs(split: str, k: int, momentum: float, threads: int) -> Iterator[Samples]:
-    """Yield seconds of epochs, CPU time per rating, and seconds of validation and shuffles."""
+    """Yield seconds of epochs, CPU time per rating, and seconds of validation."""
     parts, config = read_split(Path(split)), Config(k=k, momentum=momentum)
-    shuffle = _shuffle(parts.train, config)
     with one_blas_thread():
         engine = engine_of(parts, config, threads)
         epoch = partial(engine.run_epoch, 1, no_progress)
@@ -61,17 +54,4 @@ def epochs(split: str, k: int, momentum: float, threads: int) -> Iterator[Sample
                 "seconds": seconds,
                 "cpu": [cpu * 1e9],
                 "validation": [timed(engine.validate)],
-                "shuffle": [timed(shuffle, time.process_time) / len(parts.train) * 1e9],
             }
-
-
-def _shuffle(train: Ratings, config: Config) -> Callable[[], None]:
-    """Return a task that shuffles all blocks, in one thread."""
-    blocks = make_blocks(train, make_plan(train, config).groups, config.batch_size)
-    buffer = np.empty(blocks.longest, RATING)
-
-    def shuffle() -> None:
-        for block in blocks.blocks:
-            block.shuffle(buffer, 0, 1)
-
-    return shuffle

@@ -63,7 +63,6 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
             *_VERSIONS,
             Column("share", "of the time with momentum", ".2f"),
             Column("cpu", "CPU per rating, ns", ".3g"),
-            Column("shuffle", "of which shuffle, ns", ".3g"),
             Column("validation", "validation, s", ".3g"),
         ),
     ),

@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Return the current model."""
 
     def state(self) -> State:
-        """Return the state; arrays are not copied."""
+        """Return the state; arrays are not always copied."""
 
     def restore(self, state: State) -> None:
         """Continue from a state.

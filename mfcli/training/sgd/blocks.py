@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -26,45 +26,38 @@ from numpy.typing import NDArray
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError
 from mfcli.storage import array_type, kernel
+from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.rows import RATING, Records
 from mfcli.training.sgd.shuffle import shuffle
 from mfcli.types import Counts
 
 _BALANCED = 64  # rows per group that are placed one by one
-_STRATA = 8  # strata that are visited together; measured, and it does not change results
 _MOST_STEPS = 2**31  # step numbers are int32
 
 
-@dataclass(frozen=True)
-class Block:
-    """The ratings of one user group and one item group.
+class Batches(NamedTuple):
+    """The ratings of all blocks and their batches, as kernels read them.
+
+    The block of stratum s and user group g has number ``s * groups + g``.
 
     Attributes
     ----------
-    number : int
-        Determines the random order, together with seed and epoch.
-    stratum, user_group, item_group : int
     records : array of RATING
-        In the order of the ratings file.
-    steps : int32 array, shape (batches,)
-        Step of each batch within the epoch, ascending.
+        Block after block, in the order of the ratings file. Users and items are places of rows,
+        see `Blocks`.
+    blocks : int64 array, shape (groups^2 + 1,)
+        Block b has the batches ``blocks[b]`` to ``blocks[b + 1] - 1``.
     bounds : int64 array, shape (batches + 1,)
-        Batch n is ``[bounds[n], bounds[n + 1])`` of the shuffled records.
+        The ratings of a block are shuffled within its part of `records`. Then batch n is
+        ``[bounds[n], bounds[n + 1])``.
+    steps : int32 array, shape (batches,)
+        Step of each batch within the epoch, ascending within a block.
     """
 
-    number: int
-    stratum: int
-    user_group: int
-    item_group: int
     records: Records
-    steps: NDArray[np.int32]
+    blocks: NDArray[np.int64]
     bounds: NDArray[np.int64]
-
-    def shuffle(self, out: Records, seed: int, epoch: int) -> Records:
-        """Copy the records, in the random order of an epoch, to the start of `out`; return it."""
-        order = out[: len(self.records)]
-        shuffle(self.records, order, np.random.default_rng([seed, epoch, self.number]))
-        return order
+    steps: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -75,33 +68,38 @@ class Blocks:
     ----------
     groups : int
         P, the number of user groups and of item groups.
-    blocks : list of Block
-        In the order in which they are trained on, as far as their strata permit.
+    users, items : int32 arrays, shape (users,) and (items,)
+        The user or item at each place of a table in which the rows of a group are adjacent. In such
+        a table, the rows of a block take the fewest pages of memory.
+    batches : Batches
     sizes : int32 array, shape (steps,)
         Batch size of each step.
     """
 
     groups: int
-    blocks: list[Block]
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    batches: Batches
     sizes: NDArray[np.int32]
 
     @property
     def ratings(self) -> int:
-        return int(self.sizes.sum(dtype=np.int64))
+        return len(self.batches.records)
 
     @property
     def longest(self) -> int:
         """Number of ratings in the largest block."""
-        return max(len(block.records) for block in self.blocks)
+        return int(np.diff(self.batches.bounds[self.batches.blocks]).max())
 
     def serial(self, seed: int, epoch: int) -> Iterator[Records]:
-        """Yield the batches of an epoch in the order of their steps."""
-        batches: list[Records] = [np.empty(0, RATING)] * len(self.sizes)
-        for block in self.blocks:
-            order = block.shuffle(np.empty(len(block.records), RATING), seed, epoch)
-            for batch, step in enumerate(block.steps):
-                batches[step] = order[block.bounds[batch] : block.bounds[batch + 1]]
-        yield from batches
+        """Yield the batches of an epoch in the order of their steps, with users and items."""
+        records, blocks, bounds, steps = self.batches
+        words, order = words_of(seed, epoch), np.empty_like(records)
+        for number, (first, last) in enumerate(pairwise(bounds[blocks])):
+            shuffle(records[first:last], words, number, order[first:last])
+        order["user"], order["item"] = self.users[order["user"]], self.items[order["item"]]
+        for batch in np.argsort(steps):
+            yield order[bounds[batch] : bounds[batch + 1]]
 
 
 def records(ratings: Ratings) -> Records:
@@ -130,17 +128,24 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
         raise ConfigError(rule, param="batch_size", value=batch_size, remedy="use a larger one")
     user_group = _balanced_groups(train.users.counts, groups)
     item_group = _balanced_groups(train.items.counts, groups)
+    users, items = (np.argsort(g, kind="stable").astype(np.int32) for g in (user_group, item_group))
     # A counting sort in two passes: count each block, then copy every rating to its place.
     counts = np.zeros((groups, groups), np.int64)
     count_blocks(train.user, train.item, user_group, item_group, counts)
     ends = np.cumsum(counts).reshape(groups, groups)
     ordered = np.empty(len(train), RATING)
     fill_blocks(
-        train.user, train.item, train.rating, user_group, item_group, ends - counts, ordered
-    )
-    blocks = _numbered(ordered, ends, counts, batch_size)
-    blocks.blocks.sort(key=partial(_by_visit, more_users=len(train.users) > len(train.items)))
-    return blocks
+        train.user, train.item, train.rating, user_group, item_group, places_of(users),
+        places_of(items), ends - counts, ordered,
+    )  # fmt: skip
+    return Blocks(groups, users, items, *_numbered(ordered, counts, batch_size))
+
+
+def places_of(rows: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the place of each row, from the row at each place."""
+    places = np.empty_like(rows)
+    places[rows] = np.arange(len(rows), dtype=np.int32)
+    return places
 
 
 def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
@@ -165,49 +170,33 @@ def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
     return group
 
 
-def _numbered(ordered: Records, ends: Counts, counts: Counts, batch_size: int) -> Blocks:
-    """Cut the blocks into batches and number them.
+def _numbered(
+    ordered: Records, counts: Counts, batch_size: int
+) -> tuple[Batches, NDArray[np.int32]]:
+    """Cut the blocks into batches and number them; return also the size of each step.
 
     Parameters
     ----------
     ordered : array of RATING
         The ratings block by block.
-    ends, counts : int64 arrays, shape (strata, user groups)
-        End of each block in `ordered`, and its number of ratings.
+    counts : int64 array, shape (strata, user groups)
+        Number of ratings of each block.
     batch_size : int
     """
-    groups, first = len(counts), 0
-    blocks = []
-    sizes = np.empty(int((-(-counts // batch_size)).sum()), np.int32)
-    for stratum in range(groups):
-        cuts = [_bounds(int(n), batch_size, groups) for n in counts[stratum]]
-        numbers = _interleave([len(bounds) - 1 for bounds in cuts], first)
-        for user, (bounds, steps) in enumerate(zip(cuts, numbers, strict=True)):
-            number, item = stratum * groups + user, (user + stratum) % groups
-            end = ends[stratum, user]
-            # `bounds[-1]` is the number of ratings in the block.
-            part = ordered[end - bounds[-1] : end]
-            blocks.append(Block(number, stratum, user, item, part, steps, bounds))
-            sizes[steps] = np.diff(bounds)
-        # Steps of the next stratum follow those of this one.
-        first += sum(map(len, numbers))
-    return Blocks(groups, blocks, sizes)
+    bounds, batches = _cut(counts.ravel(), batch_size)
+    per_block = batches.reshape(counts.shape)
+    steps = np.concatenate([_interleave(row) for row in per_block])
+    # Steps of the next stratum follow those of this one.
+    totals = per_block.sum(axis=1)
+    steps += np.repeat(np.cumsum(totals) - totals, totals).astype(np.int32)
+    sizes = np.empty(len(steps), np.int32)
+    sizes[steps] = np.diff(bounds)
+    blocks = np.append(0, np.cumsum(batches))
+    return Batches(ordered, blocks, bounds, steps), sizes
 
 
-def _by_visit(block: Block, more_users: bool) -> tuple[int, int, int]:
-    """Sort blocks so that consecutive ones share rows, which then are in the cache.
-
-    The groups of one side pass through some strata, one group after another. A group of the larger
-    side is read from memory once, and meets groups of the other side that the previous group has
-    left in the cache. User groups go backward, because the block of user group g in stratum s needs
-    the item group that user group g + 1 had in stratum s - 1.
-    """
-    group = -block.user_group if more_users else block.item_group
-    return block.stratum // _STRATA, group, block.stratum
-
-
-def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
-    """Cut a block into batches.
+def _cut(ratings: Counts, batch_size: int) -> tuple[Counts, Counts]:
+    """Cut blocks into batches; return the bounds of all batches and their number in each block.
 
     With one block the last batch takes the rest, as in Keras. Many blocks would have many such
     small batches, and a step with one rating moves its rows as much as a step with a full batch. So
@@ -215,21 +204,30 @@ def _bounds(ratings: int, batch_size: int, groups: int) -> NDArray[np.int64]:
     """
     # Rounded up, so that no batch is larger than the batch size.
     batches = -(-ratings // batch_size)
-    if groups == 1:
-        return np.minimum(np.arange(batches + 1) * batch_size, ratings)
-    return np.arange(batches + 1) * ratings // max(batches, 1)
+    ends, number = np.cumsum(ratings), _count_up(batches)
+    if len(ratings) == 1:
+        starts = number * batch_size
+    else:
+        starts = number * np.repeat(ratings, batches) // np.repeat(batches, batches)
+        starts += np.repeat(ends - ratings, batches)
+    return np.append(starts, ends[-1]), batches
 
 
-def _interleave(counts: list[int], first: int) -> list[NDArray[np.int32]]:
+def _count_up(counts: Counts) -> Counts:
+    """Return 0, 1, ... for each count, one after another."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+
+
+def _interleave(batches: Counts) -> NDArray[np.int32]:
     """Number the batches of a stratum so that the batches of each block are spread evenly.
 
     The n batches of a block have the times (0.5, 1.5, ...) / n and are numbered in order of time.
     """
-    # NumPy cannot concatenate nothing, hence the empty array for a stratum without ratings.
-    times = np.concatenate([(np.arange(n) + 0.5) / n for n in counts if n] or [np.empty(0)])
+    times = (_count_up(batches) + 0.5) / np.repeat(batches, batches)
     steps = np.empty(len(times), np.int32)
-    steps[np.argsort(times, kind="stable")] = np.arange(first, first + len(times))
-    return np.split(steps, np.cumsum(counts)[:-1])
+    steps[np.argsort(times, kind="stable")] = np.arange(len(times))
+    return steps
 
 
 _ROWS = array_type(types.int32, 1, readonly=True)
@@ -250,18 +248,22 @@ def count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts:
         counts[(item_group[item[n]] - g) % groups, g] += 1
 
 
-@kernel(_ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _COUNTS, array_type(numba.from_dtype(RATING), 1))
+@kernel(
+    _ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _ROWS, _ROWS, _COUNTS,
+    array_type(numba.from_dtype(RATING), 1),
+)  # fmt: skip
 def fill_blocks(
-    user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, places: Any, out: Any
-) -> None:
-    """Copy the ratings to `out`, block by block.
+    user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, user_place: Any,
+    item_place: Any, starts: Any, out: Any,
+) -> None:  # fmt: skip
+    """Copy the ratings to `out`, block by block, with the places of users and items (int32).
 
-    A block starts at ``places[stratum, user group]`` (int64), which is moved to its end.
+    A block starts at ``starts[stratum, user group]`` (int64), which is moved to its end.
     """
-    groups = places.shape[0]
+    groups = starts.shape[0]
     for n in range(len(user)):
-        g = user_group[user[n]]
-        stratum = (item_group[item[n]] - g) % groups
-        place = places[stratum, g]
-        places[stratum, g] = place + 1
-        out[place].user, out[place].item, out[place].rating = user[n], item[n], rating[n]
+        u, i = user[n], item[n]
+        stratum = (item_group[i] - user_group[u]) % groups
+        to = starts[stratum, user_group[u]]
+        starts[stratum, user_group[u]] = to + 1
+        out[to].user, out[to].item, out[to].rating = user_place[u], item_place[i], rating[n]

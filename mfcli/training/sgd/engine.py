@@ -14,25 +14,25 @@ from mfcli.storage import each
 from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.plan import variant_of
 from mfcli.training.schedules import rates, step_rates
-from mfcli.training.sgd.blocks import Block, Blocks, records
+from mfcli.training.sgd.blocks import Blocks, places_of, records
+from mfcli.training.sgd.claims import make_claims
+from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.kernels import CHUNK, kernels_for
 from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
-from mfcli.training.sgd.repeats import Repeats, make_repeats
+from mfcli.training.sgd.repeats import make_repeats
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
     USER_ONE,
-    Records,
     Sgd,
     change_rates,
     pack,
     pack_regs,
     unpack,
 )
-from mfcli.training.sgd.workers import Advance, run_blocks
+from mfcli.training.sgd.workers import run_workers
 from mfcli.types import Doubles, Floats, Progress
 
-_PIECE = 1 << 24  # values updated in one call of a kernel: about 20 ms, then Ctrl-C is noticed
 _ROWS = 1 << 16  # rows that one task finishes
 _SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
 
@@ -65,15 +65,15 @@ class FastEngine:
         self._sgd = _sgd(config, 1)
         self._make_tables()
         self._regs = pack_regs(config.rating_regs, self._variant)
-        self._users = pack(
-            start.user_factors, start.user_biases, USER_ONE, self._sgd, self._variant
-        )
-        self._items = pack(
-            start.item_factors, start.item_biases, ITEM_ONE, self._sgd, self._variant
-        )
+        # Rows are in the order of `Blocks`; what enters and leaves the engine is not.
+        self._places = places_of(blocks.users), places_of(blocks.items)
+        p, b = start.user_factors[blocks.users], start.user_biases[blocks.users]
+        self._users = pack(p, b, USER_ONE, self._sgd, self._variant)
+        q, b = start.item_factors[blocks.items], start.item_biases[blocks.items]
+        self._items = pack(q, b, ITEM_ONE, self._sgd, self._variant)
         self._held_out = records(held_out)
-        values = self._users[0].size + self._items[0].size  # of the rows that a rating updates
-        self._piece = max(1, _PIECE // values // config.batch_size)  # batches
+        for side, places in zip(("user", "item"), self._places, strict=True):
+            self._held_out[side] = places[self._held_out[side]]
         # A stratum has one block per group, so more workers would wait.
         self._workers = min(threads, blocks.groups)
         # Each worker shuffles into its own buffer, which is reused for all of its blocks.
@@ -88,12 +88,18 @@ class FastEngine:
         idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
         losses = np.zeros((steps, 2))
         rates_of_steps = step_rates(self._start.config, epoch, steps)
+        words = words_of(self._start.config.seed, epoch)
+        more_users = len(self._start.users) > len(self._start.items)
+        claims = make_claims(self._blocks.groups, more_users, self._workers)
 
-        def learn(block: Block, worker: int, advance: Advance) -> None:
-            order = block.shuffle(self._buffers[worker], self._start.config.seed, epoch)
-            self._run_batches(block, order, rates_of_steps, losses, self._repeats[worker], advance)
+        def train(worker: int) -> None:
+            self._kernels.train(
+                self._blocks.batches, claims, worker, words, self._buffers[worker], self._users,
+                self._items, self._powers, self._costs.slopes, rates_of_steps,
+                np.float32(self._start.mu), self._regs, self._repeats[worker], losses,
+            )  # fmt: skip
 
-        run_blocks(self._blocks, learn, self._workers, on_progress)
+        run_workers(train, claims, ratings, on_progress)
         if self._variant.velocity:  # without, all rows are current
             self._finish(self._users, USER_ONE)
             self._finish(self._items, ITEM_ONE)
@@ -119,8 +125,9 @@ class FastEngine:
         return Losses(mse + self._penalty(), mse)
 
     def model(self) -> Model:
-        user_factors, user_biases = unpack(self._users, self._start.k, USER_ONE)
-        item_factors, item_biases = unpack(self._items, self._start.k, ITEM_ONE)
+        user_places, item_places = self._places
+        user_factors, user_biases = unpack(self._users, user_places, self._start.k, USER_ONE)
+        item_factors, item_biases = unpack(self._items, item_places, self._start.k, ITEM_ONE)
         return self._start.with_tables(
             {
                 "user_factors": user_factors,
@@ -131,10 +138,14 @@ class FastEngine:
         )
 
     def state(self) -> State:
-        return {"users": self._users, "items": self._items}
+        user_places, item_places = self._places
+        return {"users": self._users[user_places], "items": self._items[item_places]}
 
     def restore(self, state: State) -> None:
-        copy_state(state, self.state())
+        arrays = self.state()
+        copy_state(state, arrays)
+        user_places, item_places = self._places
+        self._users[user_places], self._items[item_places] = arrays["users"], arrays["items"]
 
     def _make_tables(self) -> None:
         self._powers = make_powers(self._sgd, len(self._blocks.sizes))
@@ -154,25 +165,6 @@ class FastEngine:
             self._sgd = now
             self._make_tables()
 
-    def _run_batches(
-        self,
-        block: Block,
-        order: Records,
-        rates_of_steps: Doubles,
-        losses: Doubles,
-        repeats: Repeats,
-        advance: Advance,
-    ) -> None:
-        """Train on the shuffled records of a block, some batches at a time."""
-        for first in range(0, len(block.steps), self._piece):
-            last = min(first + self._piece, len(block.steps))
-            self._kernels.run_batches(
-                order, first, last, block.steps, block.bounds, self._users, self._items,
-                self._powers, self._costs.slopes, rates_of_steps,
-                np.float32(self._start.mu), self._regs, repeats, losses,
-            )  # fmt: skip
-            advance(int(block.bounds[last] - block.bounds[first]))
-
     def _finish(self, rows: Floats, one: int) -> None:
         """Make all rows of one side current at the end of the epoch."""
 
@@ -191,20 +183,23 @@ class FastEngine:
         if not self._variant.rating_reg:
             return 0.0
         total = 0.0
-        sides = ((self._users, "user"), (self._items, "item"))
-        for regs, (rows, name) in zip(self._regs, sides, strict=True):
+        sides = (self._users, "user", self._blocks.users), (self._items, "item", self._blocks.items)
+        for regs, places, (rows, name, order) in zip(self._regs, self._places, sides, strict=True):
+            # In the order of users or items: the last bits of a sum depend on where its row is.
+            weights = rows[places, 0]
             # reg w.w of every row; the lane of the constant one has a penalty of zero.
-            penalties = np.square(rows[:, 0], dtype=np.float64) @ regs.astype(np.float64)
-            total += float(penalties[self._held_out[name]].sum())
+            penalties = np.square(weights, dtype=np.float64) @ regs.astype(np.float64)
+            total += float(penalties[order][self._held_out[name]].sum())
         return total / len(self._held_out)
 
     def _quadratic(self, weights: Doubles) -> float:
         """Return the sum of a quadratic form over the rows of both sides."""
         total = 0.0
-        for rows, one in ((self._users, USER_ONE), (self._items, ITEM_ONE)):
+        sides = ((self._users, USER_ONE), (self._items, ITEM_ONE))
+        for (rows, one), places in zip(sides, self._places, strict=True):
             sums = np.empty(len(rows))
             quadratic(rows, one, weights, sums)
-            total += float(sums.sum())
+            total += float(sums[places].sum())
         return total
 
 

@@ -50,10 +50,14 @@ import numpy as np
 from numba import types
 
 from mfcli.storage import array_type, compiled, inlined
-from mfcli.training.sgd import repeats
+from mfcli.training.sgd.blocks import Batches
+from mfcli.training.sgd.claims import CLAIMS, NONE, next_block
+from mfcli.training.sgd.generators import POOL
 from mfcli.training.sgd.places import lookahead, places, prefetch_rows
 from mfcli.training.sgd.powers import Powers, power
+from mfcli.training.sgd.repeats import Repeats, repeats_batch
 from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, RATING, USER_ONE, Variant
+from mfcli.training.sgd.shuffle import shuffle_part
 from mfcli.vectors import (
     add,
     choose,
@@ -61,6 +65,7 @@ from mfcli.vectors import (
     fma,
     load,
     load_int,
+    load_shared,
     mul,
     pointer,
     replace,
@@ -80,7 +85,8 @@ _BOUNDS = array_type(types.int64, 1)
 _DOUBLES = array_type(types.float64, 1)
 _LOSSES = array_type(types.float64, 2)
 _FIELDS = _TABLE, _TABLE, _INT, types.float32
-_REPEATS = types.NamedTuple((_STEPS, _TABLE), repeats.Repeats)  # type: ignore[no-untyped-call]
+_REPEATS = types.NamedTuple((_STEPS, _TABLE), Repeats)  # type: ignore[no-untyped-call]
+_BATCHES = types.NamedTuple((_RECORDS, _BOUNDS, _BOUNDS, _STEPS), Batches)  # type: ignore[no-untyped-call]
 _POWERS = types.NamedTuple(_FIELDS, Powers)  # type: ignore[no-untyped-call]
 
 
@@ -88,20 +94,20 @@ class Kernels(NamedTuple):
     """Compiled functions for one variant of rows. All release the interpreter's lock.
 
     Row numbers are not checked, and rows are read as aligned vectors: they must be what `pack`
-    returned. Threads may run `run_batches` at the same time on records that share no users and no
-    items.
+    returned. Threads that share `claims` may run `train` at the same time.
 
     Attributes
     ----------
-    run_batches : callable
-        ``(records, first, last, steps, bounds, user_rows, item_rows, powers, slopes, rates, mu,
-        regs, repeats, losses)``: train on the batches ``first`` to ``last - 1`` of `records`, an
-        array of `RATING`. Batch number n is ``records[bounds[n]:bounds[n + 1]]`` (int64). It is
-        step ``steps[n]`` (int32, ascending) of the epoch and has the learning rate
-        ``rates[steps[n]]`` (float64). If tables have a penalty, all rates must be the one that
-        `powers` and `slopes` were made for. Each thread needs its own `repeats`. Rows are updated
-        in place. ``losses[steps[n]]`` (float64, shape (steps, 2)) is set to the sum of the squared
-        errors before the step, and to the change of the penalty not yet multiplied by reg.
+    train : callable
+        ``(batches, claims, worker, words, out, user_rows, item_rows, powers, slopes, rates, mu,
+        regs, repeats, losses)``: train as thread number `worker` on one block of `batches` after
+        another, until no block is ready. The random order of a block depends on `words` (see
+        `generators.py`) and its number. The batch of step t has the learning rate ``rates[t]``
+        (float64). If tables have a penalty, all rates must be the one that `powers` and `slopes`
+        were made for. Each thread needs its own `out`, which is as long as the longest block, and
+        its own `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 2)) is
+        set to the sum of the squared errors before the step, and to the change of the penalty not
+        yet multiplied by reg.
     finish_epoch : callable
         ``(rows, first, last, one, steps, powers)``: move the rows ``first`` to ``last - 1`` to the
         end of an epoch of `steps` steps, which is step zero of the next epoch.
@@ -111,7 +117,7 @@ class Kernels(NamedTuple):
         squared errors.
     """
 
-    run_batches: Callable[..., None]
+    train: Callable[..., None]
     finish_epoch: Callable[..., None]
     squared_errors: Callable[..., None]
 
@@ -119,16 +125,15 @@ class Kernels(NamedTuple):
 @functools.cache
 def kernels_for(variant: Variant) -> Kernels:
     """Compile the kernels for one variant of rows, or load them from the cache."""
-    make = _make_run_batches if variant.velocity else repeats.make_run_batches
-    run_batches = compiled(
-        make(variant), _RECORDS, _INT, _INT, _STEPS, _BOUNDS, _ROWS, _ROWS,
-        _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _REPEATS, _LOSSES,
+    train = compiled(
+        _make_train(variant), _BATCHES, CLAIMS, _INT, array_type(types.uint64, 1), _RECORDS, _ROWS,
+        _ROWS, _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _REPEATS, _LOSSES,
     )  # fmt: skip
     finish_epoch = compiled(_make_finish_epoch(variant), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = compiled(
         _make_squared_errors(variant), _RECORDS, _INT, _INT, _ROWS, _ROWS, types.float32, _DOUBLES
     )
-    return Kernels(run_batches, finish_epoch, squared_errors)
+    return Kernels(train, finish_epoch, squared_errors)
 
 
 # ---------------------------------------------------------------------------
@@ -137,41 +142,47 @@ def kernels_for(variant: Variant) -> Kernels:
 # The flags and sizes in `variant` and `lanes` are constants of the compiled code.
 
 
-def _make_run_batches(variant: Variant) -> Callable[..., None]:
-    lanes, ahead = variant.lanes, lookahead(variant.stride)
+def _make_train(variant: Variant) -> Callable[..., None]:
+    lanes, velocity = variant.lanes, variant.velocity
 
-    def run_batches(
-        records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
+    def train(
+        batches: Any, claims: Any, worker: Any, words: Any, out: Any, user_rows: Any,
         item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, repeats: Any,
         losses: Any,
     ) -> None:  # fmt: skip
-        data, users, items = pointer(records), pointer(user_rows), pointer(item_rows)
+        data, users, items = pointer(out), pointer(user_rows), pointer(item_rows)
         user_regs, item_regs = pointer(regs[0]), pointer(regs[1])
-        none, count = zeros(lanes), len(records)
-        for batch in range(first, last):
-            step = steps[batch]
-            start, stop = bounds[batch], bounds[batch + 1]
-            scale = np.float32(-2.0 * rates[step] / (stop - start))  # -2 lr / B
-            slope = slopes[step, 0], slopes[step, 1]
-            squares, change = 0.0, none
-            # Weights stay those before the step while s collects the gradient, so the order of the
-            # ratings of a batch matters only for rounding.
-            for at in range(start, stop):
-                # Near the end, the last record is prefetched again, so that no read is out of
-                # bounds.
-                prefetch_rows(
-                    data, min(at + ahead, count - 1), users, items, 0, variant.stride, variant
-                )
-                error, change = _learn(
-                    data, at, users, items, powers, slope, change, scale, mu, step,
-                    user_regs, item_regs, none, variant,
-                )  # fmt: skip
-                squares += error * error
-            # No two batches write to the same step: threads need no lock, and the caller adds up
-            # the steps in order, so that the sum has the same bits for any number of threads.
-            losses[step, 0], losses[step, 1] = squares, np.float64(total(change))
+        none, pool = zeros(lanes), np.empty(POOL, np.uint64)
+        block = next_block(claims, NONE)
+        while block != NONE:
+            first, last = batches.blocks[block], batches.blocks[block + 1]
+            begin, end = batches.bounds[first], batches.bounds[last]
+            shuffle_part(batches.records, begin, end, words, block, pool, out)
+            for batch in range(first, last):
+                if load_shared(claims.stop, 0):
+                    return
+                step = batches.steps[batch]
+                start, stop = batches.bounds[batch], batches.bounds[batch + 1]
+                part = start - begin, stop - begin, end - begin
+                scale = np.float32(-2.0 * rates[step] / (stop - start))  # -2 lr / B
+                if velocity:
+                    squares, change = _learn_batch(
+                        data, part, users, items, powers, slopes, scale, mu, step, user_regs,
+                        item_regs, none, variant,
+                    )  # fmt: skip
+                else:
+                    squares, change = repeats_batch(
+                        data, part, users, items, repeats, scale, mu, user_regs, item_regs, none,
+                        variant,
+                    )  # fmt: skip
+                # No two batches write to the same step: threads need no lock, and the caller adds
+                # up the steps in order, so that the sum has the same bits for any number of
+                # threads.
+                losses[step, 0], losses[step, 1] = squares, np.float64(total(change))
+                claims.ratings[worker, 0] += stop - start
+            block = next_block(claims, block)
 
-    return run_batches
+    return train
 
 
 def _make_finish_epoch(variant: Variant) -> Callable[..., None]:
@@ -219,6 +230,31 @@ def _make_squared_errors(variant: Variant) -> Callable[..., None]:
 # `base` is the address of the rows of one side. `place` is the offset of a row, or of the vector of
 # it that is being processed, and `one` is the lane of the constant one counted from `place`. It may
 # lie outside of the vector; then `replace` changes nothing. `none` is a vector of zeros.
+
+
+@inlined
+def _learn_batch(
+    data: Any, part: Any, users: Any, items: Any, powers: Any, slopes: Any, scale: Any, mu: Any,
+    step: Any, user_regs: Any, item_regs: Any, none: Any, variant: Any,
+) -> Any:  # fmt: skip
+    """Learn from the records of a batch; return the sum of squared errors and the penalty's change.
+
+    `part` holds the first record, the end of the batch and the end of the block.
+    """
+    start, stop, end = part
+    slope, ahead = (slopes[step, 0], slopes[step, 1]), lookahead(variant.stride)
+    squares, change = 0.0, none
+    # Weights stay those before the step while s collects the gradient, so the order of the ratings
+    # of a batch matters only for rounding.
+    for at in range(start, stop):
+        # Near the end, the last record is prefetched again, so that no read is out of bounds.
+        prefetch_rows(data, min(at + ahead, end - 1), users, items, 0, variant.stride, variant)
+        error, change = _learn(
+            data, at, users, items, powers, slope, change, scale, mu, step, user_regs, item_regs,
+            none, variant,
+        )  # fmt: skip
+        squares += error * error
+    return squares, change
 
 
 @inlined

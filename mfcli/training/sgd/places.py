@@ -14,7 +14,8 @@ _AHEAD = 1024  # float32 values of one side that are prefetched before their use
 _LEAST, _MOST = 4, 32  # ratings
 
 
-def lookahead(stride: int) -> int:
+@inlined
+def lookahead(stride: Any) -> Any:
     """Return how many ratings before their use rows are prefetched."""
     # Long rows take longer to process, so fewer ratings ahead are enough to hide the memory
     # latency.

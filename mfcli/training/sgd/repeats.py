@@ -17,7 +17,6 @@ not predict.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +38,6 @@ from mfcli.vectors import (
     store,
     store_int,
     total,
-    zeros,
 )
 
 ONCE = -1  # the state of a row that occurs once in the batch; positive states are slots
@@ -74,44 +72,33 @@ def slot_count(users: int, items: int, batch: int) -> int:
     return 1 + min(users, batch // 2) + min(items, batch // 2)
 
 
-def make_run_batches(variant: Variant) -> Callable[..., None]:
-    """Return the function that trains on batches; its arguments are those of `Kernels`."""
-    lanes, ahead = variant.lanes, lookahead(variant.stride)
+@inlined
+def repeats_batch(
+    data: Any, part: Any, users: Any, items: Any, repeats: Any, scale: Any, mu: Any,
+    user_regs: Any, item_regs: Any, none: Any, variant: Any,
+) -> Any:  # fmt: skip
+    """Learn from the records of a batch; return the sum of squared errors and the penalty.
 
-    def run_batches(
-        records: Any, first: Any, last: Any, steps: Any, bounds: Any, user_rows: Any,
-        item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, repeats: Any,
-        losses: Any,
-    ) -> None:  # fmt: skip
-        data, users, items = pointer(records), pointer(user_rows), pointer(item_rows)
-        slots, sums = pointer(repeats.rows), pointer(repeats.sums)
-        user_regs, item_regs = pointer(regs[0]), pointer(regs[1])
-        none, count = zeros(lanes), len(records)
-        for batch in range(first, last):
-            step = steps[batch]
-            start, stop = bounds[batch], bounds[batch + 1]
-            scale = np.float32(-2.0 * rates[step] / (stop - start))  # -2 lr / B
-            far = min(stop - start, _FAR) + ahead
-            middle = _find_repeats(data, start, stop, 0, users, USER_ONE, slots, 1, variant)
-            end = _find_repeats(data, start, stop, 1, items, ITEM_ONE, slots, middle, variant)
-            squares, change = 0.0, none
-            for at in range(start, stop):
-                # Near the end, the last record is prefetched again, so that no read is out of
-                # bounds. The states, in the first lines, are needed before the next batch.
-                prefetch_rows(data, min(at + far, count - 1), users, items, 0, LINE, variant)
-                prefetch_rows(
-                    data, min(at + ahead, count - 1), users, items, LINE, variant.stride, variant
-                )
-                error, change = _learn(
-                    data, at, users, items, sums, scale, mu, user_regs, item_regs, change, none,
-                    variant,
-                )  # fmt: skip
-                squares += error * error
-            _add_sums(1, middle, slots, users, USER_ONE, sums, none, variant)
-            _add_sums(middle, end, slots, items, ITEM_ONE, sums, none, variant)
-            losses[step, 0], losses[step, 1] = squares, np.float64(total(change))
-
-    return run_batches
+    `part` holds the first record, the end of the batch and the end of the block.
+    """
+    start, stop, end = part
+    slots, sums, ahead = pointer(repeats.rows), pointer(repeats.sums), lookahead(variant.stride)
+    far = min(stop - start, _FAR) + ahead
+    middle = _find_repeats(data, start, stop, 0, users, USER_ONE, slots, 1, variant)
+    free = _find_repeats(data, start, stop, 1, items, ITEM_ONE, slots, middle, variant)
+    squares, change = 0.0, none
+    for at in range(start, stop):
+        # Near the end, the last record is prefetched again, so that no read is out of bounds. The
+        # states, in the first lines, are needed before the next batch.
+        prefetch_rows(data, min(at + far, end - 1), users, items, 0, LINE, variant)
+        prefetch_rows(data, min(at + ahead, end - 1), users, items, LINE, variant.stride, variant)
+        error, change = _learn(
+            data, at, users, items, sums, scale, mu, user_regs, item_regs, change, none, variant
+        )
+        squares += error * error
+    _add_sums(1, middle, slots, users, USER_ONE, sums, none, variant)
+    _add_sums(middle, free, slots, items, ITEM_ONE, sums, none, variant)
+    return squares, change
 
 
 @inlined

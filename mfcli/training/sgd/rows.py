@@ -151,10 +151,10 @@ def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd, variant: Variant) 
     return rows
 
 
-def unpack(rows: Floats, k: int, one: int) -> tuple[Floats, Floats]:
-    """Return copies of the factors and the biases of one side; see `pack`."""
-    factors = rows[:, 0, _FACTORS : _FACTORS + k].copy()
-    return factors, rows[:, 0, _bias(one)].copy()
+def unpack(rows: Floats, places: NDArray[np.int32], k: int, one: int) -> tuple[Floats, Floats]:
+    """Return copies of the factors and the biases of one side, by the place of each row."""
+    factors = rows[:, 0, _FACTORS : _FACTORS + k]
+    return factors[places], rows[places, 0, _bias(one)]
 
 
 def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:

@@ -12,33 +12,32 @@ import numba
 import numpy as np
 from numba import types
 
-from mfcli.storage import array_type, kernel
-from mfcli.training.sgd.rows import RATING, Records
+from mfcli.storage import array_type, inlined, kernel
+from mfcli.training.sgd.generators import POOL, draw, seeded
+from mfcli.training.sgd.rows import RATING
 from mfcli.vectors import copy, pointer
 
 _VALUES = RATING.itemsize // 4  # of 4 bytes in a record
-_DRAWS = 65536  # random numbers drawn at a time
 _RECORDS = array_type(numba.from_dtype(RATING), 1)
 
 
-def shuffle(records: Records, out: Records, rng: np.random.Generator) -> None:
-    """Fill `out`, which is as long as `records`, with `records` in random order."""
-    draws = np.empty(_DRAWS)
-    for start in range(0, len(records), _DRAWS):
-        # Drawn in bulk, which is faster and gives the same numbers as one after another.
-        some = draws[: len(records) - start]
-        rng.random(out=some)
-        _place(records, out, start, some)
+@kernel(_RECORDS, array_type(types.uint64, 1), types.intp, _RECORDS)
+def shuffle(records: Any, words: Any, number: Any, out: Any) -> None:
+    """Fill `out` with records in the random order of a seed; see `generators.seeded`."""
+    shuffle_part(records, 0, len(records), words, number, np.empty(POOL, np.uint64), out)
 
 
-@kernel(_RECORDS, _RECORDS, types.intp, array_type(types.float64, 1))
-def _place(records: Any, out: Any, start: Any, draws: Any) -> None:
-    """Place the records from `start` on, one for each of `draws`, which are uniform in [0, 1)."""
+@inlined
+def shuffle_part(
+    records: Any, first: Any, last: Any, words: Any, number: Any, pool: Any, out: Any
+) -> None:
+    """Fill the start of `out` with the records ``first`` to ``last - 1`` in random order."""
     source, target = pointer(records), pointer(out)
-    for i in range(len(draws)):
-        place = start + i
+    generator = seeded(words, number, pool)
+    for i in range(last - first):
+        uniform, generator = draw(generator)
         # j = floor(u (i + 1)) with u < 1, so j <= i. If j = i, the second copy overwrites the
         # first.
-        other = np.intp(draws[i] * np.float64(place + 1))
-        copy(target, place, target, other, _VALUES)
-        copy(target, other, source, place, _VALUES)
+        other = np.intp(uniform * np.float64(i + 1))
+        copy(target, i, target, other, _VALUES)
+        copy(target, other, source, first + i, _VALUES)

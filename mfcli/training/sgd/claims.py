@@ -1,0 +1,128 @@
+"""Which thread trains on which block, decided in compiled code.
+
+The leading side is the one with more rows. A thread claims one of its groups and trains on the
+group's blocks, stratum after stratum, as long as their groups of the other side are ready and for
+at most `_STRATA` strata. So a group of the larger side is read from memory once, and meets groups
+of the other side that the previous groups have left in the cache. A block is ready when both of its
+groups have done the blocks of all earlier strata, so no thread waits for a whole stratum. Two
+blocks of the same group never run at the same time and always run in the same order. So the result
+does not depend on the timing of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from mfcli.storage import array_type, inlined
+from mfcli.vectors import exchange_shared, load_shared, store_shared
+
+NONE = -1
+"""In place of the number of a block."""
+
+_STRATA = 8  # strata that are visited together; measured, and it does not change results
+_ROUNDS = 100  # searches for a block that is ready before a thread goes to sleep
+_LINE = 8  # int64 values in a cache line, which only one thread should write to
+
+_INTEGERS = array_type(types.int64, 1)
+
+
+class Claims(NamedTuple):
+    """The progress of an epoch, shared by all threads; changed by `next_block`.
+
+    Attributes
+    ----------
+    direction : int
+        1 if users lead: the block of user group g in stratum s has item group ``g + s``. -1 if
+        items lead: the block of item group h has user group ``h - s``. Both are modulo the groups.
+    claimed : int64 array, shape (groups,)
+        Whether a thread trains on a leading group.
+    leaders, others : int64 arrays, shape (groups,)
+        Strata that each group has done.
+    ratings : int64 array, shape (threads, 8)
+        In the first column, the ratings that each thread has trained on.
+    stop : int64 array, shape (1,)
+        1 if threads must stop.
+    """
+
+    direction: int
+    claimed: NDArray[np.int64]
+    leaders: NDArray[np.int64]
+    others: NDArray[np.int64]
+    ratings: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+
+CLAIMS = types.NamedTuple(  # type: ignore[no-untyped-call]
+    (types.intp, _INTEGERS, _INTEGERS, _INTEGERS, array_type(types.int64, 2), _INTEGERS), Claims
+)
+
+
+def make_claims(groups: int, more_users: bool, threads: int) -> Claims:
+    """Return the claims at the start of an epoch."""
+    claimed, leaders, others = (np.zeros(groups, np.int64) for _ in range(3))
+    ratings, stop = np.zeros((threads, _LINE), np.int64), np.zeros(1, np.int64)
+    return Claims(1 if more_users else -1, claimed, leaders, others, ratings, stop)
+
+
+@inlined
+def next_block(claims: Any, last: Any) -> Any:
+    """Release a block, and return the number of one that is ready and that no other thread gets.
+
+    `last` is the block that this thread has trained on, or `NONE` at first. The result is `NONE` if
+    no block is ready.
+    """
+    groups = len(claims.claimed)
+    if last != NONE:
+        stratum, user = last // groups, last % groups
+        item = (user + stratum) % groups
+        leader, other = (user, item) if claims.direction > 0 else (item, user)
+        store_shared(claims.others, other, stratum + 1)
+        store_shared(claims.leaders, leader, stratum + 1)
+        if (stratum + 1) % _STRATA and _is_ready(claims, leader):
+            return _number(claims, leader)
+        store_shared(claims.claimed, leader, 0)
+    for _ in range(_ROUNDS):
+        leader = _first_ready(claims)
+        if leader != NONE and exchange_shared(claims.claimed, leader, 1) == 0:
+            # Another thread may have trained on it since.
+            if _is_ready(claims, leader):
+                return _number(claims, leader)
+            store_shared(claims.claimed, leader, 0)
+    return NONE
+
+
+@inlined
+def _first_ready(claims: Any) -> Any:
+    """Return the leading group to claim, or `NONE`: the first one of the earliest strata.
+
+    User groups go backward, because the block of user group g in stratum s needs the item group
+    that user group g + 1 had in stratum s - 1. Item groups go forward.
+    """
+    groups = len(claims.claimed)
+    best, least = NONE, groups
+    for n in range(groups):
+        leader = groups - 1 - n if claims.direction > 0 else n
+        strata = load_shared(claims.leaders, leader) // _STRATA
+        if strata < least and not load_shared(claims.claimed, leader) and _is_ready(claims, leader):
+            best, least = leader, strata
+    return best
+
+
+@inlined
+def _is_ready(claims: Any, leader: Any) -> Any:
+    """Return whether the next block of a leading group may run."""
+    groups, stratum = len(claims.claimed), load_shared(claims.leaders, leader)
+    other = (leader + claims.direction * stratum) % groups
+    return stratum < groups and load_shared(claims.others, other) == stratum
+
+
+@inlined
+def _number(claims: Any, leader: Any) -> Any:
+    """Return the number of the next block of a leading group that this thread has claimed."""
+    groups, stratum = len(claims.claimed), claims.leaders[leader]
+    user = leader if claims.direction > 0 else (leader - stratum) % groups
+    return stratum * groups + user
