@@ -3,15 +3,15 @@
     python examples/recipes/ranking.py ml-latest-small/ratings.csv data.csv --against
     python examples/recipes/ranking.py ml-1m/ratings.dat --against --strong
 
-The protocols are: a random fifth of the ratings held out; the last rating of each user held out; and
-with `--strong`, new users: a fifth of the users are not trained on, and a fifth of the ratings of
-each of them are held out given the others. All items are ranked that are not among the given ratings
-of a user. mfcli has settings that depend on the number of ratings, and none is chosen by a search.
+Protocols: a random fifth of the ratings is held out; the last rating of each user is held out; and
+with `--strong`, a fifth of the users are new: the model is not trained on them, and is to rank a
+fifth of the ratings of each, given the others. All items are ranked that are not among the ratings
+that are given. mfcli has the settings of `mfcli init --for ranking`; none is chosen by a search.
 
-`--against` also trains EASE, which is in `rankers.py`, and ALS of implicit (`pip install implicit`).
-Their settings have the best NDCG of a grid on validation ratings, which are cut from the training
-ratings by the same protocol; then they are trained on all training ratings. All programs are
-measured on the same splits by the same code.
+`--against` also trains EASE, which is in `rankers.py`, and ALS of implicit (`pip install
+implicit`). Their settings are those of a grid that have the best NDCG on validation ratings, which
+are cut from the training ratings by the same protocol. Then they are trained on all training
+ratings. All programs are measured on the same splits by the same code.
 """
 
 from __future__ import annotations
