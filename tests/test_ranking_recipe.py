@@ -59,7 +59,7 @@ def test_ease_solves_its_equations(
     ranking: ModuleType, rankers: ModuleType, strategy: str, users: int, items: int
 ) -> None:
     case = ranking.case_of(ratings(users=users, items=items), Config(strategy=strategy), "test")
-    x, given = (dense(part, 2) for part in (case.split.train, case.given))
+    x, given = (dense(part, 2, case.split.scale.max) for part in (case.split.train, case.given))
     p = np.linalg.inv(x.T @ x + 5 * np.eye(items))
     weights = -p / np.diag(p)
     np.fill_diagonal(weights, 0)
@@ -67,9 +67,9 @@ def test_ease_solves_its_equations(
     assert scores == pytest.approx(given @ weights, abs=1e-4)
 
 
-def dense(some: Ratings, power: float) -> np.ndarray:
+def dense(some: Ratings, power: float, highest: float = 1) -> np.ndarray:
     found = np.zeros((len(some.users), len(some.items)))
-    found[some.user, some.item] = some.rating**power
+    found[some.user, some.item] = (some.rating / highest) ** power
     return found
 
 

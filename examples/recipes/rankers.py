@@ -85,10 +85,11 @@ def ease(case: Case, *, penalty: float, power: float) -> Scores:
     case : Case
     penalty : float
     power : float
-        Of the ratings; 0 counts each rating as 1, as in the paper.
+        Of the ratings divided by the largest; 0 counts each rating as 1, as in the paper.
     """
-    x = _matrix(case.split.train, power)
-    given = _matrix(case.given, power) if case.has_new_users else x
+    highest = case.split.scale.max
+    x = _matrix(case.split.train, highest, power)
+    given = _matrix(case.given, highest, power) if case.has_new_users else x
     users, items = x.shape
     if users > items:
         p = np.linalg.inv((x.T @ x).toarray() + penalty * np.eye(items))
@@ -98,7 +99,8 @@ def ease(case: Case, *, penalty: float, power: float) -> Scores:
 
     def scores(rows: NDArray[np.int32]) -> NDArray[Any]:
         some = given[rows].toarray()
-        return some - (some - (given[rows] @ x.T) @ mx) / (penalty * diagonal)
+        # Few of the products of users are 0, so they are multiplied as a dense matrix.
+        return some - (some - (given[rows] @ x.T).toarray() @ mx) / (penalty * diagonal)
 
     return scores
 
@@ -112,17 +114,17 @@ def implicit(case: Case, *, factors: int, regularization: float, alpha: float) -
         model = AlternatingLeastSquares(
             factors, regularization=regularization, alpha=alpha, random_state=0
         )
-        model.fit(csr_matrix(_matrix(case.split.train, 1)), show_progress=False)
+        model.fit(csr_matrix(_matrix(case.split.train, 1, 1)), show_progress=False)
         rows = model.user_factors
         if case.has_new_users:
-            given = csr_matrix(_matrix(case.given, 1))
+            given = csr_matrix(_matrix(case.given, 1, 1))
             rows = model.recalculate_user(np.arange(given.shape[0]), given)
     return lambda users: rows[users] @ model.item_factors.T
 
 
-def _matrix(ratings: Ratings, power: float) -> csr_array:
-    """Return a power of the ratings, shape (n_users, n_items)."""
-    values = ratings.rating.astype(np.float32) ** np.float32(power)
+def _matrix(ratings: Ratings, highest: float, power: float) -> csr_array:
+    """Return a power of the ratings divided by the largest, shape (n_users, n_items)."""
+    values = (ratings.rating / np.float32(highest)) ** np.float32(power)
     shape = len(ratings.users), len(ratings.items)
     return csr_array((values, (ratings.user, ratings.item)), shape)
 
@@ -132,7 +134,7 @@ GRIDS: dict[str, tuple[Ranker, Grid]] = {
     "EASE on ratings": (ease, {"penalty": PENALTIES, "power": (1.0, 2.0)}),
     "implicit ALS": (
         implicit,
-        {"factors": (64, 128, 256), "regularization": (0.3, 1, 3, 10, 30), "alpha": (0.5, 1, 2, 4)},
+        {"factors": (64, 128), "regularization": (3, 10, 30, 100), "alpha": (0.5, 2, 8)},
     ),
 }
 """Other programs, with the values of each setting from which one is chosen on validation."""

@@ -40,7 +40,7 @@ from mfcli.splits import Split, split
 PROTOCOLS = {"random": "random 80/20", "leave-last-out": "last rating", "cold-user": "new users"}
 MEASURES = ("ndcg", "recall")
 CUTOFF = 10
-FACTORS, EPOCHS = 256, 8
+FACTORS, EPOCHS = 128, 12
 BLOCK = 1 << 10  # users ranked at a time
 
 
