@@ -22,6 +22,7 @@ from typing import Annotated
 
 import typer
 from benchmarks import (
+    als,
     commands,
     descent,
     gibbs,
@@ -44,6 +45,7 @@ PARTS = {
     "descent": descent.records,
     "libmf": libmf.records,
     "gibbs": gibbs.records,
+    "als": als.records,
     "roofline": roofline.records,
     "commands": commands.records,
     "init": recommended.records,
@@ -77,7 +79,7 @@ def main(
         typer.Option(
             metavar="INT",
             help="Factors; repeatable. By default 10, 30, 62 and 126 for descent and LIBMF, and 15,"
-            " 31, 63 and 127 for Gibbs sampling and other programs.",
+            " 31, 63 and 127 for Gibbs sampling and other programs, and 64 and 128 for als.",
         ),
     ] = None,
     rounds: Annotated[

@@ -45,12 +45,15 @@ def benchmark(data: Path, *parts: str, **options: object) -> dict[str, list[dict
 
 
 def test_a_benchmark_compares_two_versions_and_the_machine(generated: Path) -> None:
-    found = benchmark(generated, "machine", "gibbs", "roofline", previous=ROOT)
+    found = benchmark(generated, "machine", "gibbs", "als", "roofline", previous=ROOT)
     assert all(one["two"] > 0 for one in found["machine"])
     (epoch,) = found["gibbs"]
     assert epoch["k"] == 11
     assert epoch["faster"] == epoch["previous"] / epoch["seconds"]
     assert epoch["gram_share"] == epoch["gram"] / epoch["seconds"]
+    (iteration,) = found["als"]
+    assert iteration["faster"] == iteration["previous"] / iteration["seconds"]
+    assert iteration["training"] == 15 * iteration["seconds"]
     names = [one["work"] for one in found["roofline"]]
     assert names == ["Gibbs, epoch", "Gram matrices"]
     for one in found["roofline"]:

@@ -90,6 +90,17 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
             Column("validation", "validation, s", ".3g"),
         ),
     ),
+    "als": (
+        "Iterations of alternating least squares with unrated pairs and 2 threads",
+        (
+            Column("k", "k", "d"),
+            _SECONDS,
+            *_VERSIONS,
+            Column("training", "15 iterations, s", ".3g"),
+            Column("implicit", "implicit, s", ".3g"),
+            Column("times", "times mfcli", ".2f"),
+        ),
+    ),
     "roofline": (
         "Work per rating, and seconds of an epoch at the peaks of 2 threads (roofline)",
         (
