@@ -93,6 +93,7 @@ class Model(StoredModel):
         n: int = 10,
         *,
         exclude: Split | RatingsLike | None = None,
+        diversity: float = 0,
         clip: bool = True,
         threads: int | None = None,
     ) -> pa.Table:
@@ -106,6 +107,9 @@ class Model(StoredModel):
         exclude : Split, Ratings or what `ratings_from` takes, optional
             Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
             A table needs no ratings.
+        diversity : float
+            From 0, for the items with the highest predictions, to 1, for items with factors that
+            differ; as in `mfcli.recommend`.
         clip : bool
             Clip the predictions in the table to the rating scale. The order does not depend on it.
         threads : int, optional
@@ -134,7 +138,9 @@ class Model(StoredModel):
         rated = excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")
         warn_untrained(self.users, rows)
-        return recommended(self, rows, n, exclude=rated, clip=clip, threads=threads)
+        return recommended(
+            self, rows, n, exclude=rated, diversity=diversity, clip=clip, threads=threads
+        )
 
 
 def _check_ids(users: Ids, columns: Mapping[str, str] | None) -> None:

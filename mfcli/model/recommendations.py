@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mfcli.arguments import check_count
+from mfcli.arguments import check_count, check_fraction
 from mfcli.data import (
     Ratings,
     RatingsLike,
@@ -21,9 +21,10 @@ from mfcli.data import (
     to_arrow,
 )
 from mfcli.errors import UsageError, warn
+from mfcli.model.diversity import Diversity
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
-from mfcli.model.panels import lengths_of, make_panels
+from mfcli.model.panels import directions_of, lengths_of, make_panels
 from mfcli.model.rated import Rated
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
@@ -43,7 +44,8 @@ class Ranking:
     of : int32 array, shape (m,)
         Rows of the users (or items) that the ranking is for.
     items : int32 array, shape (m, n)
-        Rows, best first; ties go to the lower row. -1 where there are fewer than n.
+        Rows, best first; ties go to the lower row. -1 where there are fewer than n. With diversity,
+        in the order in which they were chosen.
     scores : float32 array, shape (m, n)
         Predicted ratings, not clipped (or cosines); -infinity where there is no item.
     """
@@ -116,6 +118,7 @@ def recommended(
     *,
     exclude: Rated | None = None,
     candidates: Rows | None = None,
+    diversity: float = 0,
     clip: bool = True,
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
@@ -124,7 +127,7 @@ def recommended(
 
     Parameters
     ----------
-    model, users, n, exclude, candidates
+    model, users, n, exclude, candidates, diversity
         As for `top_items`.
     clip : bool
         Clip predictions to the rating scale; the order is that of the predictions before.
@@ -146,9 +149,10 @@ def recommended(
     Raises
     ------
     UsageError
-        If `n` or `threads` is not a whole number above 0.
+        If `n` or `threads` is not a whole number above 0, or `diversity` is not from 0 to 1.
     """
     check_count(n, "n", 1)
+    check_fraction(diversity, "diversity")
     workers = threads_of(threads)
     ranking = top_items(
         model,
@@ -156,6 +160,7 @@ def recommended(
         n,
         exclude=exclude,
         candidates=candidates,
+        diversity=diversity,
         threads=workers,
         on_progress=on_progress,
     )
@@ -171,6 +176,7 @@ def top_items(
     *,
     exclude: Rated | None = None,
     candidates: Rows | None = None,
+    diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Ranking:
@@ -187,6 +193,8 @@ def top_items(
         Items not to recommend.
     candidates : int32 array, optional
         Rows of the items to choose from, ascending; by default all.
+    diversity : float
+        From 0, for the best items, to 1; see `diversity.py`.
     threads : int
         Does not change the result.
     on_progress : callable, optional
@@ -207,6 +215,7 @@ def top_items(
         exclude or Rated.nothing(len(model.users)),
         threads,
         on_progress,
+        Diversity(diversity, model.item_factors) if diversity else None,
     )
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     return replace(ranking, scores=ranking.scores + constant[:, None])
@@ -277,15 +286,15 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     -------
     Ranking
     """
-    length = np.linalg.norm(factors, axis=1, keepdims=True)
     # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
-    unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
-    shown = (length > 0).ravel() & (True if allowed is None else allowed)
+    unit = directions_of(factors)
+    has_direction = unit.any(axis=1)
+    shown = has_direction & (True if allowed is None else allowed)
     zeros = np.zeros(len(factors), np.float32)
     candidates = np.flatnonzero(shown).astype(np.int32)
     itself = Rated.itself(len(factors))
     ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself)
-    empty = length[rows, 0] == 0
+    empty = ~has_direction[rows]
     ranking.items[empty], ranking.scores[empty] = -1, -np.inf
     # Rounding can give 1.0000001, which is no cosine.
     return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
@@ -300,24 +309,35 @@ def _ranked(
     exclude: Rated,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
+    diversity: Diversity | None = None,
 ) -> Ranking:
     """Rank some rows of a table of factors and biases for rows of `factors`, block by block."""
     factors = np.ascontiguousarray(factors, np.float32)
     sample = queries[:: 1 + len(queries) // _SAMPLE]
     usual = float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
     panels = make_panels(*table, candidates, usual)
-    shape = len(queries), min(n, len(candidates))
-    items, best = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    items, best = _lists(len(queries), min(n, len(candidates)))
     finished = itertools.count(1)  # `next` is atomic
 
     def task(number: int) -> None:
         part = slice(number * _BLOCK, (number + 1) * _BLOCK)
+        chosen = items[part], best[part]
+        found = chosen
+        if diversity:
+            found = _lists(len(chosen[0]), min(diversity.pool(n), len(candidates)))
         scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
         select_best(
             factors, queries[part], panels.usual, panels.values, panels.rows, panels.bounds,
-            exclude.starts, exclude.items, scratch, marks, items[part], best[part],
+            exclude.starts, exclude.items, scratch, marks, *found,
         )  # fmt: skip
+        if diversity:
+            diversity.choose(*found, *chosen)
         on_progress(min(_BLOCK * next(finished), len(queries)), len(queries))
 
     each(task, -(-len(queries) // _BLOCK), threads)
     return Ranking(queries, items, best)
+
+
+def _lists(count: int, n: int) -> tuple[Rows, Floats]:
+    """Return the items and scores of empty lists."""
+    return np.full((count, n), -1, np.int32), np.full((count, n), -np.inf, np.float32)
