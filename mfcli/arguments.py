@@ -43,7 +43,7 @@ def check_fraction(value: Any, param: str) -> None:
     ------
     UsageError
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
         raise UsageError("must be a number from 0 to 1", param=param, value=value)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mfcli.arguments import check_fraction
 from mfcli.cli.options import FILES
 from mfcli.cli.spelling import option_of
 from mfcli.errors import UsageError
@@ -66,6 +67,16 @@ def one_of(name: str, *choices: str) -> Callable[[str], str]:
         if value not in choices:
             *others, last = choices
             raise UsageError(f"must be {', '.join(others)} or {last}", param=name, value=value)
+        return value
+
+    return check
+
+
+def fraction(name: str) -> Callable[[float], float]:
+    """Return a callback that checks that the value of an option is from 0 to 1."""
+
+    def check(value: float) -> float:
+        check_fraction(value, name)
         return value
 
     return check

@@ -88,4 +88,5 @@ def lengths_of(factors: Floats) -> Doubles:
 def directions_of(factors: Floats) -> Floats:
     """Divide each row by its length; rows of zeros stay, shape (n_rows, k)."""
     length = np.linalg.norm(factors, axis=1, keepdims=True)
-    return np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+    directions: Floats = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+    return directions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,18 @@ from mfcli.arguments import check_count, check_fraction
 from mfcli.data import (
     Ratings,
     RatingsLike,
-    Scale,
     Vocabulary,
     as_pairs,
     as_ratings,
     is_table,
-    to_arrow,
 )
 from mfcli.errors import UsageError, warn
 from mfcli.model.diversity import Diversity
+from mfcli.model.explanations import Explainer
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
 from mfcli.model.panels import directions_of, lengths_of, make_panels
+from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
@@ -33,46 +33,6 @@ from mfcli.types import Floats, Mask, Progress, Rows
 
 _BLOCK = 50 * GROUP  # queries ranked by a task
 _SAMPLE = 1024  # queries whose mean length is computed
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The best items for some users, or the most similar rows of some rows.
-
-    Attributes
-    ----------
-    of : int32 array, shape (m,)
-        Rows of the users (or items) that the ranking is for.
-    items : int32 array, shape (m, n)
-        Rows, best first; ties go to the lower row. -1 where there are fewer than n. With diversity,
-        in the order in which they were chosen.
-    scores : float32 array, shape (m, n)
-        Predicted ratings, not clipped (or cosines); -infinity where there is no item.
-    """
-
-    of: Rows
-    items: Rows
-    scores: Floats
-
-    def table(
-        self, of: Vocabulary, items: Vocabulary, name: str, score: str, clip: Scale | None = None
-    ) -> pa.Table:
-        """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`.
-
-        Scores are clipped to a scale if there is one. The order stays that of the raw scores, which
-        tells apart the items at the end of the scale.
-        """
-        full = (self.items >= 0).ravel()
-        scores = self.scores.ravel()[full]
-        n = self.items.shape[1]
-        ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
-        columns = {
-            name: of.ids.take(to_arrow(np.repeat(self.of, n)[full])),
-            "rank": to_arrow(ranks),
-            "item": items.ids.take(to_arrow(self.items.ravel()[full])),
-            score: to_arrow(scores.clip(clip.min, clip.max) if clip else scores),
-        }
-        return pa.table(columns)
 
 
 def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated | None:
@@ -119,6 +79,7 @@ def recommended(
     exclude: Rated | None = None,
     candidates: Rows | None = None,
     diversity: float = 0,
+    explainer: Explainer | None = None,
     clip: bool = True,
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
@@ -129,6 +90,8 @@ def recommended(
     ----------
     model, users, n, exclude, candidates, diversity
         As for `top_items`.
+    explainer : Explainer, optional
+        Explains the predictions by ratings in the rows of `model`.
     clip : bool
         Clip predictions to the rating scale; the order is that of the predictions before.
     threads : int, optional
@@ -139,12 +102,14 @@ def recommended(
     Returns
     -------
     Arrow table
-        Columns `user`, `rank` (from 1), `item` and `prediction`.
+        Columns `user`, `rank` (from 1), `item`, `prediction` and, if they are explained,
+        `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`, ...: the rated items
+        that increase the prediction most, their ratings, and by how much they increase it.
 
     Warns
     -----
     MfcliWarning
-        If no item is left for a user.
+        If no item is left for a user, or explanations are inaccurate.
 
     Raises
     ------
@@ -166,7 +131,8 @@ def recommended(
     )
     _warn_empty(ranking)
     scale = model.scale if clip else None
-    return ranking.table(model.users, model.items, "user", "prediction", scale)
+    table = ranking.table(model.users, model.items, "user", "prediction", scale)
+    return explainer.explained(table, ranking, workers) if explainer else table
 
 
 def top_items(
@@ -288,7 +254,7 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     """
     # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
     unit = directions_of(factors)
-    has_direction = unit.any(axis=1)
+    has_direction: Mask = np.asarray(unit.any(axis=1))
     shown = has_direction & (True if allowed is None else allowed)
     zeros = np.zeros(len(factors), np.float32)
     candidates = np.flatnonzero(shown).astype(np.int32)

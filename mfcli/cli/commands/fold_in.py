@@ -112,7 +112,16 @@ def fold_in(
     omitted = models.Rated.of(folded.rated) if exclude == _FILE else None
     encoding, names = reading.config.encoding, trained.columns | reading.columns
     how = prediction.ListReading(encoding, names=names, strict=listing.strict)
-    table = listing.recommend(folded.model, users, omitted, settings.config, threads, how, screen)
+    table = listing.recommend(
+        folded.model,
+        users,
+        omitted,
+        listing.explainer(trained, folded.rated),
+        settings.config,
+        threads,
+        how,
+        screen,
+    )
     facts = {"folded_in": folded.as_dict()}
     listing.print(table, "recommendations", screen, encoding, names, facts)
 

@@ -29,6 +29,7 @@ from mfcli.errors import ArtifactError, Param, UsageError
 if TYPE_CHECKING:
     from mfcli.data import Ratings
     from mfcli.model import Model
+    from mfcli.splits import Split
 
 _PANEL = "Users"
 _TRAIN, _SPLIT = "train", "split"
@@ -96,7 +97,10 @@ def recommend(
     _check_files(given)
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
-    known = [] if exclude == NO_EXCLUSION else _rated_in(split, exclude, trained, model)
+    parts = None
+    if exclude != NO_EXCLUSION or listing.explain:
+        parts = _read_split(split, trained, model, listing.explain)
+    known = _rated_in(parts, exclude) if parts else []
     encoding, columns, names = reading.config.encoding, reading.columns, trained.columns
     skip = reading.config.on_bad_row == "skip"
     how = prediction.ListReading(encoding, columns, names, listing.strict, skip)
@@ -114,7 +118,10 @@ def recommend(
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    table = listing.recommend(trained, wanted, omitted, settings.config, threads, how, screen)
+    explainer = listing.explainer(trained, parts.train) if parts else None
+    table = listing.recommend(
+        trained, wanted, omitted, explainer, settings.config, threads, how, screen
+    )
     listing.print(table, "recommendations", screen, encoding, names)
 
 
@@ -133,16 +140,23 @@ def _check_files(given: Given) -> None:
             refuse(given, names, f"without {options}", "omit it")
 
 
-def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Ratings]:
-    """Return the training ratings of the model's split, or all parts of it."""
+def _read_split(folder: Path, model: Model, model_folder: Path, is_needed: bool) -> Split:
+    """Read the split of a model."""
+    anyway: list[str | Param] = ["use ", Param("exclude", NO_EXCLUSION), " to recommend anyway"]
+    if is_needed:
+        anyway = ["omit ", Param("explain"), " and ", *anyway]
     try:
-        parts = splits.read_split(split)
+        found = splits.read_split(folder)
     except ArtifactError as error:
-        if split.exists():
+        if folder.exists():
             raise
         # A model is complete without its split, and may be used by somebody who does not have it.
-        anyway = (error.remedy, ", or use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
-        raise ArtifactError(error.rule, place=split, remedy=anyway) from None
-    remedy = ("use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
-    models.check_same_split(model, parts.hash, folder, split, remedy)
-    return [*parts.parts.values()] if what == _SPLIT else [parts.train]
+        remedy = (error.remedy, ", or ", *anyway)
+        raise ArtifactError(error.rule, place=folder, remedy=remedy) from None
+    models.check_same_split(model, found.hash, model_folder, folder, anyway)
+    return found
+
+
+def _rated_in(split: Split, what: str) -> list[Ratings]:
+    """Return the ratings of items that are not recommended."""
+    return {_TRAIN: [split.train], _SPLIT: [*split.parts.values()], NO_EXCLUSION: []}[what]
