@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from mfcli.arguments import check_fraction
 from mfcli.cli.options import FILES
 from mfcli.cli.spelling import option_of
 from mfcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mfcli.model import Model
 
 SplitFolder = Annotated[
     Path, typer.Option("--split", metavar="DIR", help="Split folder.", rich_help_panel=FILES)
@@ -102,3 +105,14 @@ def refuse(given: Collection[str], names: Collection[str], context: str, remedy:
     for name in names:
         if name in given:
             raise UsageError(f"{option_of(name)} is not used {context}", remedy=remedy)
+
+
+def refuse_clip(given: Collection[str], model: Model) -> None:
+    """Refuse `--clip` for a model that predicts scores, which have no scale.
+
+    Raises
+    ------
+    UsageError
+    """
+    if model.predicts == "scores":
+        refuse(given, ["clip"], "for a model that predicts scores", "omit it")

@@ -19,7 +19,7 @@ from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, united
 from mfcli.errors import DataError, Param, UsageError
 from mfcli.model.model import Model
 from mfcli.model.user_distribution import is_folded_in
-from mfcli.model.user_equations import UserEquations, equal_counts
+from mfcli.model.user_equations import UserEquations, are_trained, equal_counts
 from mfcli.storage import one_blas_thread
 from mfcli.types import Doubles, Mask
 
@@ -81,7 +81,8 @@ def fold_in(
         ids. Users without ratings are ignored.
     noise : float, optional
         Variance of a rating around its prediction, in squared rating units; by default the model's
-        mean squared error on validation ratings. Not for als.
+        mean squared error on validation ratings, or on training ratings if it predicts scores. Not
+        for als.
     replace : bool
         Also estimate users for whom the model has training ratings.
 
@@ -94,7 +95,7 @@ def fold_in(
     DataError
         If the model has training ratings of a user and `replace` is false.
     ArtifactError
-        If the model has no validation error and `noise` is not given.
+        If the model has no such error and `noise` is not given.
     UsageError
         If an argument has another type, or the noise is negative or not used.
     """
@@ -129,7 +130,7 @@ def _check_noise(noise: float | None, model: Model) -> None:
         return
     if not (isinstance(noise, numbers.Real) and noise >= 0):
         raise UsageError("must be a number of at least 0", param="noise", value=noise)
-    if model.config.optimizer == "als":
+    if are_trained(model):
         rule = "is not used for models trained with als"
         raise UsageError(rule, param="noise", value=noise, remedy="omit it")
 

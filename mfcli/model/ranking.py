@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from mfcli.data import Scale, Vocabulary, to_arrow
+from mfcli.data import Vocabulary, to_arrow
 from mfcli.types import Floats, Rows
+
+Clip: TypeAlias = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ class Ranking:
     scores: Floats
 
     def table(
-        self, of: Vocabulary, items: Vocabulary, name: str, score: str, clip: Scale | None = None
+        self, of: Vocabulary, items: Vocabulary, name: str, score: str, clip: Clip | None = None
     ) -> pa.Table:
         """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`.
 
-        Scores are clipped to a scale if there is one. The order stays that of the raw scores, which
-        tells apart the items at the end of the scale.
+        With `clip`, scores are clipped. The order stays that of the raw scores, which tells apart
+        the items at the end of a scale.
         """
         full = (self.items >= 0).ravel()
         scores = self.scores.ravel()[full]
@@ -46,6 +50,6 @@ class Ranking:
             name: of.ids.take(to_arrow(np.repeat(self.of, n)[full])),
             "rank": to_arrow(ranks),
             "item": items.ids.take(to_arrow(self.items.ravel()[full])),
-            score: to_arrow(scores.clip(clip.min, clip.max) if clip else scores),
+            score: to_arrow(clip(scores) if clip else scores),
         }
         return pa.table(columns)

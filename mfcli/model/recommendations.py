@@ -93,7 +93,7 @@ def recommended(
     explainer : Explainer, optional
         Explains the predictions by ratings in the rows of `model`.
     clip : bool
-        Clip predictions to the rating scale; the order is that of the predictions before.
+        Clip ratings to the rating scale; the order is that of the predictions before.
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
@@ -102,7 +102,7 @@ def recommended(
     Returns
     -------
     Arrow table
-        Columns `user`, `rank` (from 1), `item`, `prediction` and, if they are explained,
+        Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`) and, if explained,
         `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`, ...: the rated items
         that increase the prediction most, their ratings, and by how much they increase it.
 
@@ -130,8 +130,8 @@ def recommended(
         on_progress=on_progress,
     )
     _warn_empty(ranking)
-    scale = model.scale if clip else None
-    table = ranking.table(model.users, model.items, "user", "prediction", scale)
+    score, shown = model.prediction_name, model.clipped if clip else None
+    table = ranking.table(model.users, model.items, "user", score, shown)
     return explainer.explained(table, ranking, workers) if explainer else table
 
 

@@ -6,14 +6,15 @@ For one user, let s_i = mu + b_i + [q_i, 1] . x be the prediction for item i fro
 
 over the rated items i, with targets t and weights c, and over all trained items j, if pairs that
 nobody rated count (see `objective.py`). For als, the penalty is that of training, so x is the row
-that training would give. For other models, training does not say how to estimate one user alone.
-The user is then assumed to be similar to the users of the model, x ~ N(m, S), and ratings have the
-noise s2. With S = L L' and x = m + L z, the most probable x has the penalty s2 |z|^2 (Bayesian
+that training would give. For other models, and for means of several, training does not say how to
+estimate one user alone. The user is then assumed to be similar to the users of the model, x ~ N(m,
+S), and ratings have the noise s2. With S = L L' and x = m + L z, the most probable x has the penalty s2 |z|^2 (Bayesian
 linear regression: C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 3.3; a
 prior from the other users: R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix
 factorization using MCMC", ICML 2008). S need not have an inverse.
 
-Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 0). Then z solves
+Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 0; without biases,
+0 in place of 1). Then z solves
 
     (G + D + sum c_i d_i d_i') z = g + sum c_i (t_i - e_i) d_i
 
@@ -58,7 +59,7 @@ class UserEquations:
     gram, shift : float64 arrays, shapes (d, d) and (d,)
         G and g.
     noise : float
-        The penalty s2; not used for als.
+        The penalty s2.
     """
 
     model: StoredModel
@@ -78,20 +79,21 @@ class UserEquations:
         ----------
         model : StoredModel
         noise : float, optional
-            Variance of a rating around its prediction, in squared rating units; by default the mean
-            squared error on validation ratings. The training error would be too small if the model
-            overfits. Models trained with als do not use it.
+            Variance of a rating around its prediction, in squared rating units. Not used if
+            training gives the rows (see `are_trained`). By default, the mean squared error on
+            validation ratings, because that on training ratings is too small if the model overfits.
+            If it predicts scores, that on training ratings: held-out pairs count as unrated ones.
 
         Raises
         ------
         ArtifactError
-            If the model has no validation error, and `noise` is not given.
+            If the model has no such error, and `noise` is not given.
         """
         noise = _noise_of(model) if noise is None else noise
-        d = model.k + 1
-        rows = np.column_stack([model.item_factors, np.ones(len(model.items))])  # [q_i, 1]
+        d, one = model.k + 1, float(model.config.biases)
+        rows = np.column_stack([model.item_factors, np.full(len(model.items), one)])  # [q_i, 1]
         mean, root = np.zeros(d), np.eye(d)
-        if model.config.optimizer != "als":
+        if not are_trained(model):
             known = UserDistribution.of(model)
             mean, root = known.mean, known.root
         expected = model.mu + model.item_biases + rows @ mean
@@ -140,19 +142,27 @@ class UserEquations:
 
     def _penalties(self, count: int) -> Doubles:
         """Return the diagonal D for users with a number of ratings, shape (d,)."""
-        if self.model.config.optimizer != "als":
+        if not are_trained(self.model):
             return np.full(len(self.mean), self.noise)
         trained = int(np.count_nonzero(self.model.items.counts))
         bias, factors = row_penalties(np.array([count]), trained, self.model.config, "user")[0]
         return np.append(np.full(self.model.k, factors), bias)
 
 
+def are_trained(model: StoredModel) -> bool:
+    """Whether the equations are those that training solves for each user."""
+    return model.config.optimizer == "als" and model.config.ensemble == 1
+
+
 def _noise_of(model: StoredModel) -> float:
-    if model.config.optimizer == "als":
+    if are_trained(model):
         return 0.0
-    if "val_mse" not in model.losses:
-        raise ArtifactError("the model has no validation error", remedy="train again")
-    return model.losses["val_mse"]
+    kind, name = {"ratings": ("validation", "val_mse"), "scores": ("training", "mse")}[
+        model.predicts
+    ]
+    if name not in model.losses:
+        raise ArtifactError(f"the model has no {kind} error", remedy="train again")
+    return model.losses[name]
 
 
 def _unrated(model: StoredModel, design: Doubles, expected: Doubles) -> tuple[Doubles, Doubles]:

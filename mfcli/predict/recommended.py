@@ -79,14 +79,15 @@ def recommend(
     titles : path, optional
         File with an item and a title column.
     clip : bool
-        Clip predictions to the rating scale; the order is that of the predictions before.
+        Clip ratings to the rating scale; the order is that of the predictions before.
     threads : int, optional
         All cores by default; the result does not depend on it.
 
     Returns
     -------
     Arrow table
-        Columns `user`, `rank` (from 1), `item`, `prediction` and, with titles, `title`. With
+        Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`, if the model predicts
+        scores, which only rank) and, with titles, `title`. With
         `explain` also `because_1` (an item), with titles `because_1_title`, `because_1_rating` (by
         the user), `because_1_contribution` (to the prediction), `because_2`, ...; null where there
         are fewer items. Contributions are exact for models trained with als, and approximate for

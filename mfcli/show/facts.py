@@ -96,6 +96,7 @@ def _model_now(folder: Path) -> dict[str, Any]:
         "k": model.k,
         **{name: len(side) for name, side in sides.items()},
         "unrated": {name: int((side.counts == 0).sum()) for name, side in sides.items()},
+        "predicts": model.predicts,
         "mu": model.mu,
         "scale": model.scale._asdict(),
         **_tables(model.tables),

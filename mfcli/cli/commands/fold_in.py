@@ -25,7 +25,7 @@ from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse
+from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.cli.streams import print_line
 from mfcli.errors import UsageError
 
@@ -99,6 +99,7 @@ def fold_in(
         refuse(given, TITLES, "without --titles", "omit it")
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
+    refuse_clip(given, trained)
     read = reading.read(ratings, screen)
     folded = models.fold_in(trained, read, replace=replace)
     if extend is None:

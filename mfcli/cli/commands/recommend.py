@@ -23,7 +23,7 @@ from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.errors import ArtifactError, Param, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def recommend(
     _check_files(given)
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
+    refuse_clip(given, trained)
     parts = None
     if exclude != NO_EXCLUSION or listing.explain:
         parts = _read_split(split, trained, model, listing.explain)
