@@ -22,8 +22,9 @@ def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
     """Write a SavedModel with the signature `serving_default`.
 
     Its inputs are `user` and `item`, both of shape (n,): int32 rows, or raw ids (int64 or string).
-    Its output is `rating`, or `score` if the model predicts scores, float32 of shape (n,). Ids outside the vocabulary and rows outside the
-    tables contribute nothing, as in `Factorization.predict_rows`.
+    Its output is `rating`, or `score` if the model predicts scores, float32 of shape (n,). Ids
+    outside the vocabulary and rows outside the tables contribute nothing, as in
+    `Factorization.predict_rows`.
 
     Parameters
     ----------

@@ -7,11 +7,11 @@ For one user, let s_i = mu + b_i + [q_i, 1] . x be the prediction for item i fro
 over the rated items i, with targets t and weights c, and over all trained items j, if pairs that
 nobody rated count (see `objective.py`). For als, the penalty is that of training, so x is the row
 that training would give. For other models, and for means of several, training does not say how to
-estimate one user alone. The user is then assumed to be similar to the users of the model, x ~ N(m,
-S), and ratings have the noise s2. With S = L L' and x = m + L z, the most probable x has the penalty s2 |z|^2 (Bayesian
-linear regression: C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 3.3; a
-prior from the other users: R. Salakhutdinov and A. Mnih, "Bayesian probabilistic matrix
-factorization using MCMC", ICML 2008). S need not have an inverse.
+estimate one user alone. The user is then assumed to be similar to the users of the model,
+x ~ N(m, S), and ratings have the noise s2. With S = L L' and x = m + L z, the most probable x has
+the penalty s2 |z|^2 (Bayesian linear regression: C. M. Bishop, "Pattern Recognition and Machine
+Learning", 2006, section 3.3; a prior from the other users: R. Salakhutdinov and A. Mnih, "Bayesian
+probabilistic matrix factorization using MCMC", ICML 2008). S need not have an inverse.
 
 Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 0; without biases,
 0 in place of 1). Then z solves

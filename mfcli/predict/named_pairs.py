@@ -26,8 +26,8 @@ def predict_named(
     Returns
     -------
     table : Arrow table
-        Columns user, item and prediction (or score), user by user. Ids have the type of the model's ids if all
-        of the column are known, otherwise they are text.
+        Columns user, item and prediction (or score), user by user. Ids have the type of the model's
+        ids if all of the column are known, otherwise they are text.
     counts : PairCounts
 
     Raises

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import model as models, predict as prediction, splits
+from mfcli import model as models, predict as prediction, splits, storage
 from mfcli.cli.item_lists import (
     CLIP,
     NO_EXCLUSION,
@@ -21,7 +21,7 @@ from mfcli.cli.item_lists import (
 from mfcli.cli.options import Given
 from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
-from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.errors import ArtifactError, Param, UsageError
@@ -119,11 +119,27 @@ def recommend(
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
+    if parts:
+        _note_quality(trained, parts, settings.config.relevant, storage.threads_of(threads), screen)
     explainer = listing.explainer(trained, parts.train) if parts else None
     table = listing.recommend(
         trained, wanted, omitted, explainer, settings.config, threads, how, screen
     )
     listing.print(table, "recommendations", screen, encoding, names)
+
+
+def _note_quality(
+    model: Model, split: Split, relevant: float, threads: int, screen: Screen
+) -> None:
+    """Say so if a model that predicts ratings ranks worse than popularity, and what helps."""
+    if screen.quiet or model.predicts != "ratings":
+        return
+    found = prediction.ranking_quality(model, split, relevant, threads)
+    if found and found.model < found.popular:
+        screen.note(
+            f"on test ratings, this model ranks worse than popularity (NDCG {found.model:.3f} and"
+            f" {found.popular:.3f}); for better lists: mfcli init --for ranking, then mfcli train"
+        )
 
 
 def _check_files(given: Given) -> None:
