@@ -173,10 +173,11 @@ class _Contributions:
     def of(
         cls, equations: UserEquations, listed: Rows, items: Rows, ratings: Floats
     ) -> _Contributions:
-        matrices, pulls = equations.systems(items, ratings)
+        matrices, rows, pulls = equations.systems(items, ratings)
         # P^-1 d_j for the listed items, shape (b, d, n)
         solved = np.linalg.solve(matrices, equations.design[listed].transpose(0, 2, 1))
-        parts = (equations.design[items] @ solved).transpose(0, 2, 1) * pulls[:, None, :]
+        parts = solved.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
+        parts *= pulls[:, None, :]
         constant = equations.expected[listed] + equations.shift @ solved
         return cls(
             items, ratings, parts, np.where(listed >= 0, constant + parts.sum(axis=2), np.nan)
