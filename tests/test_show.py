@@ -147,6 +147,7 @@ model: model
 │ epochs        │                                    3 (default 15) │
 │ users         │                   5 (0 without a training rating) │
 │ items         │                   4 (0 without a training rating) │
+│ predicts      │                                           ratings │
 │ mu            │                                            2.8333 │
 │ scale         │                                    1 to 5, step 1 │
 │ parameters    │                                                27 │
@@ -159,7 +160,8 @@ model: model
 │ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
 └───────────────┴───────────────────────────────────────────────────┘
 default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128, momentum 0.9, nesterov false,\
- reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, engine auto, seed 0
+ reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, metric rmse, engine\
+ auto, seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
