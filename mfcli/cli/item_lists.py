@@ -106,7 +106,8 @@ class Listing:
         typer.Option(
             "--max-popularity",
             metavar="FLOAT",
-            help="Omit items that are more popular than this fraction of all items, such as 0.95.",
+            help="Omit items more popular than this fraction of all items, such as 0.95.",
+            show_default="1, which omits none",
             callback=fraction("max_popularity"),
             rich_help_panel=RECOMMENDATIONS,
         ),
@@ -116,8 +117,9 @@ class Listing:
         typer.Option(
             "--diversity",
             metavar="FLOAT",
-            help="From 0 (the highest predictions) to 1: choose items with different factors from"
-            " the best 10 n (at least 100).",
+            help="Diversity of each list, from 0 to 1. Items whose factors differ are chosen from the"
+            " 10 n with the highest predictions (at least 100).",
+            show_default="0, the highest predictions",
             callback=fraction("diversity"),
             rich_help_panel=RECOMMENDATIONS,
         ),

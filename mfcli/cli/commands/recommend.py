@@ -86,7 +86,8 @@ def recommend(
 ) -> None:
     """Recommend the items with the highest predicted ratings.
 
-    Items that a user has rated are omitted. Predictions are sorted before they are clipped.
+    Items that a user has rated are omitted. Predicted ratings are sorted before they are clipped;
+    scores, of models that only rank, are not clipped.
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
