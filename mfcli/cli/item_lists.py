@@ -117,8 +117,8 @@ class Listing:
         typer.Option(
             "--diversity",
             metavar="FLOAT",
-            help="Diversity of each list, from 0 to 1. Items whose factors differ are chosen from the"
-            " 10 n with the highest predictions (at least 100).",
+            help="Diversity of each list, from 0 to 1. Items whose factors differ are chosen from"
+            " the 10 n with the highest predictions (at least 100).",
             show_default="0, the highest predictions",
             callback=fraction("diversity"),
             rich_help_panel=RECOMMENDATIONS,
