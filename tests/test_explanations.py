@@ -289,3 +289,43 @@ def test_a_model_that_ranks_worse_than_popularity_is_noted(trained: Run, split: 
     best.save("best")
     for model, more in (("best", []), ("worse", ["-q"]), ("worse", ["--exclude", "none"])):
         assert not trained("recommend", "--user", 3, "--model", model, *more).err
+
+
+def test_events_of_new_users_are_folded_in_and_explained(run: Run) -> None:
+    rng = np.random.default_rng(2)
+    lines = [f"u{user},{item}\n" for user, item in rng.integers(0, 20, (300, 2)).tolist()]
+    Path("data.csv").write_text("user,item\n" + "".join(lines))
+    assert run("split", "data.csv", "--rating-col", "", "-q").code == 0
+    objective = ["--optimizer", "als", "--target", "rated", "--unrated-weight", 0.1]
+    assert run("train", "--k", 2, "--epochs", 2, *objective, "-q").code == 0
+    model = Model.load("model")
+    own = [line for line in lines if line.startswith("u3,")]
+    Path("new.csv").write_text("user,item\n" + "".join(line.replace("u3", "x") for line in own))
+    done = run("fold-in", "new.csv", "--explain", "--json")
+    assert (done.code, done.err) == (0, "")
+    row = json.loads(done.out)["recommendations"][0]
+    assert row["because_1_rating"] >= 1
+    assert row["score"] < 1
+    assert model.feedback == "implicit"
+    Path("explicit.csv").write_text("user,item,rating\ny,3,5\n")
+    done = run("fold-in", "explicit.csv", "--feedback", "explicit")
+    assert done.err == (
+        "error: ratings: is explicit feedback, but the model is implicit; read both with the same"
+        " --feedback\n"
+    )
+
+
+def test_weights_of_ratings_count_for_new_users(split: Split, fits: dict[str, Fit]) -> None:
+    model, ratings = fits["tables"].model, renamed(split.train)
+
+    def found(weight: np.ndarray) -> np.ndarray:
+        given = replace(ratings, weight=weight.astype(np.float32))
+        return estimates(fold_in(model, given).model)
+
+    ones = np.ones(len(ratings))
+    np.testing.assert_allclose(found(ones), estimates(fold_in(model, ratings).model), atol=1e-6)
+    is_low = ratings.item < 20
+    without = fold_in(model, ratings.take(~is_low)).model
+    rows = ratings.users.rows(without.users.ids)
+    few = found(np.where(is_low, 1e-7, 1.0))
+    np.testing.assert_allclose(few[rows], estimates(without), atol=1e-5)

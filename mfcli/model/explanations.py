@@ -15,7 +15,7 @@ the prediction, and a warning says so if the estimate is far off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -89,8 +89,7 @@ class Explainer:
 
         def task(number: int) -> None:
             own, positions = blocks[number]
-            pairs = rated.item[positions], rated.rating[positions]
-            found.set(own, _Contributions.of(equations, listed[own], *pairs))
+            found.set(own, _Contributions.of(equations, listed[own], rated, positions))
 
         each(task, len(blocks), threads)
         _warn_if_far(found, ranking.scores[first], equations.expected[listed])
@@ -103,10 +102,10 @@ class Explainer:
         position[users] = np.arange(len(users))
         position[-1] = -1
         user = position[own.user]
-        kept = (user >= 0) & (own.item >= 0) & (items.counts[own.item] > 0)
+        kept = own.take((user >= 0) & (own.item >= 0) & (items.counts[own.item] > 0))
         known = Vocabulary(to_arrow(np.arange(len(users))), np.zeros(len(users), np.int64))
-        user = user[kept]
-        return Ratings(user, own.item[kept], own.rating[kept], None, known.counting(user), items)
+        user = position[kept.user]
+        return replace(kept, user=user, users=known.counting(user), items=items)
 
 
 @dataclass(frozen=True)
@@ -171,17 +170,16 @@ class _Contributions:
 
     @classmethod
     def of(
-        cls, equations: UserEquations, listed: Rows, items: Rows, ratings: Floats
+        cls, equations: UserEquations, listed: Rows, rated: Ratings, positions: Counts
     ) -> _Contributions:
-        matrices, rows, pulls = equations.systems(items, ratings)
+        matrices, rows, pulls = equations.systems(rated, positions)
         # P^-1 d_j for the listed items, shape (b, d, n)
         solved = np.linalg.solve(matrices, equations.design[listed].transpose(0, 2, 1))
         parts = solved.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
         parts *= pulls[:, None, :]
         constant = equations.expected[listed] + equations.shift @ solved
-        return cls(
-            items, ratings, parts, np.where(listed >= 0, constant + parts.sum(axis=2), np.nan)
-        )
+        estimates = np.where(listed >= 0, constant + parts.sum(axis=2), np.nan)
+        return cls(rated.item[positions], rated.rating[positions], parts, estimates)
 
     def largest(self, count: int) -> tuple[Rows, Floats, Doubles]:
         """Return items, ratings and parts of the largest contributions, shape (b, n, count)."""

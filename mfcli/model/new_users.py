@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from mfcli.arguments import check_type
-from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, united
+from mfcli.data import (
+    Ratings,
+    RatingsLike,
+    Vocabulary,
+    as_ratings,
+    common_feedback,
+    united,
+)
 from mfcli.errors import DataError, Param, UsageError
 from mfcli.model.model import Model
 from mfcli.model.user_distribution import is_folded_in
@@ -93,7 +100,8 @@ def fold_in(
     Raises
     ------
     DataError
-        If the model has training ratings of a user and `replace` is false.
+        If the model has training ratings of a user and `replace` is false, or if it was trained on
+        ratings and these are events, or the other way round.
     ArtifactError
         If the model has no such error and `noise` is not given.
     UsageError
@@ -101,6 +109,7 @@ def fold_in(
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
     ratings = as_ratings(ratings, "ratings").without_empty()
+    common_feedback({"the model": model.feedback, "ratings": ratings.feedback})
     _check_noise(noise, model)
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
@@ -186,7 +195,7 @@ def _estimate(model: Model, ratings: Ratings, noise: float | None) -> Doubles:
     width = len(equations.mean)
     estimates = np.zeros((len(ratings.users), width))
     for users, positions in equal_counts(ratings, width):
-        estimates[users] = equations.rows(ratings.item[positions], ratings.rating[positions])
+        estimates[users] = equations.rows(ratings, positions)
     return estimates
 
 

@@ -34,7 +34,7 @@ from mfcli.errors import ArtifactError
 from mfcli.model.folder import StoredModel
 from mfcli.model.objective import pair_targets, pair_weights, row_penalties
 from mfcli.model.user_distribution import UserDistribution
-from mfcli.types import Counts, Doubles, Floats, Rows
+from mfcli.types import Counts, Doubles
 
 _BLOCK = 1 << 18  # float64 numbers in the equations that are solved together: 2 MB
 _LEAST_NOISE = 1e-9  # fraction of the prior variance of a rating; keeps the equations regular
@@ -120,31 +120,36 @@ class UserEquations:
         gram, shift = _unrated(model, design, expected)
         return cls(model, mean, root, design, expected, gram, shift, noise)
 
-    def systems(self, items: Rows, ratings: Floats) -> Systems:
+    def systems(self, rated: Ratings, positions: Counts) -> Systems:
         """Return the equations of users with equally many ratings.
 
         Parameters
         ----------
-        items : int32 array, shape (b, n)
-        ratings : float32 array, shape (b, n)
+        rated : Ratings
+            Of trained items, in the rows of the model.
+        positions : int64 array, shape (b, n)
+            Of each user's ratings, as `equal_counts` yields them.
         """
+        items, ratings = rated.item[positions], rated.rating[positions]
         config = self.model.config
         pulls = pair_targets(ratings, config) - self.expected.take(items)
         rows = self.design.take(items, axis=0)  # several times as fast as an index
         weighted = rows
         weights = pair_weights(ratings, self.model.scale, config)
+        if rated.weight is not None:
+            weights = rated.weight[positions] * (1 if weights is None else weights)
         if weights is not None:
             pulls, weighted = pulls * weights, rows * weights[:, :, None]
         matrices = rows.transpose(0, 2, 1) @ weighted
         matrices += self.gram + np.diag(self._penalties(items.shape[1]))
         return Systems(matrices, rows, pulls)
 
-    def rows(self, items: Rows, ratings: Floats) -> Doubles:
+    def rows(self, rated: Ratings, positions: Counts) -> Doubles:
         """Estimate the rows [p, b] of users with equally many ratings, shape (b, d).
 
         The parameters are those of `systems`.
         """
-        matrices, rows, pulls = self.systems(items, ratings)
+        matrices, rows, pulls = self.systems(rated, positions)
         right = self.shift[:, None] + rows.transpose(0, 2, 1) @ pulls[:, :, None]
         # One product per user, so that an estimate does not depend on the other users.
         estimates: Doubles = self.mean + (self.root @ np.linalg.solve(matrices, right))[:, :, 0]

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mfcli.errors import Param, UsageError
-from mfcli.evaluation import MEASURES
+from mfcli.evaluation import MEASURES, RANKING, measures_of
 from mfcli.plots.canvas import DPI, Size, check_suffix, panels, picture
 from mfcli.plots.drawing import Axes, MaxNLocator
 from mfcli.plots.legends import add_legend, add_legend_below, height_below, shortened
 from mfcli.plots.style import color_of, finish, marker_of, set_figure_title, set_log_scale
-from mfcli.rankings import VALIDATION_MEASURES
 from mfcli.training import MSE_NAMES, History
 
 _LOSS = "loss"
@@ -181,8 +180,8 @@ def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
 def _ranking_panels(runs: list[_Run]) -> list[_Panel]:
     """Return a panel for each ranking measure that some run was validated by."""
     return [
-        _Panel(f"Validation {MEASURES[name].label}", (name,), (_VALIDATION,), highest=True)
-        for name in VALIDATION_MEASURES
+        _Panel(f"Validation {measure.label}", (name,), (_VALIDATION,), highest=True)
+        for name, measure in measures_of(RANKING).items()
         if any(run.history.series((name,), _VALIDATION) for run in runs)
     ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import model as models, predict as prediction, storage
+from mfcli import data, model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.item_lists import (
     CLIP,
@@ -21,7 +21,7 @@ from mfcli.cli.item_lists import (
     exclusion,
 )
 from mfcli.cli.options import FILES, Given
-from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -51,7 +51,7 @@ def fold_in(
     ],
     given: Given,
     listing: ListingOptions,
-    reading: ReadingOptions,
+    reading: WeightedReadingOptions,
     screen: ScreenOptions,
     exclude: Annotated[
         str,
@@ -100,7 +100,7 @@ def fold_in(
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
     refuse_clip(given, trained)
-    read = reading.read(ratings, screen)
+    read = reading.like(trained.feedback).read(ratings, screen)
     folded = models.fold_in(trained, read, replace=replace)
     if extend is None:
         _check_size(folded, listing, screen)
@@ -148,7 +148,8 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
         screen.note(f"{users} without usable ratings: predicting the mean and the items' biases")
     # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
     given, known = folded.rated.scale(), folded.model.scale
-    if given.min < known.min or given.max > known.max:
+    is_beyond = given.min < known.min or given.max > known.max
+    if is_beyond and folded.model.feedback == data.EXPLICIT:  # events may be any number
         screen.note(
             f"ratings range from {given.min:g} to {given.max:g}; the model was trained on"
             f" {known.min:g} to {known.max:g}"
