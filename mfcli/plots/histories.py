@@ -182,7 +182,8 @@ def _ranking_panels(runs: list[_Run]) -> list[_Panel]:
     return [
         _Panel(f"Validation {measure.label}", (name,), (_VALIDATION,), highest=True)
         for name, measure in measures_of(RANKING).items()
-        if any(run.history.series((name,), _VALIDATION) for run in runs)
+        if measure.better == "higher"
+        and any(run.history.series((name,), _VALIDATION) for run in runs)
     ]
 
 
