@@ -165,7 +165,8 @@ def test_what_explains_is_needed_and_may_be_given(split: Split, fits: dict[str, 
         recommend(model, [3], explain=2)
     given = recommend(model, [3], exclude=split, ratings=split.train, explain=2)
     assert given.equals(recommend(model, [3], exclude=split, explain=2))
-    nothing = recommend(model, [3], ratings=split.train.take(slice(0, 0)), explain=1)
+    with pytest.warns(MfcliWarning, match="no ratings explain the recommendations to 1 of 1 users"):
+        nothing = recommend(model, [3], ratings=split.train.take(slice(0, 0)), explain=1)
     assert nothing["because_1"].null_count == nothing["because_1_rating"].null_count == 10
 
 
@@ -293,7 +294,8 @@ def test_a_model_that_ranks_worse_than_popularity_is_noted(trained: Run, split: 
 
 def test_events_of_new_users_are_folded_in_and_explained(run: Run) -> None:
     rng = np.random.default_rng(2)
-    lines = [f"u{user},{item}\n" for user, item in rng.integers(0, 20, (300, 2)).tolist()]
+    pairs = np.unique(rng.integers(0, 20, (300, 2)), axis=0)  # each event once
+    lines = [f"u{user},{item}\n" for user, item in pairs.tolist()]
     Path("data.csv").write_text("user,item\n" + "".join(lines))
     assert run("split", "data.csv", "--rating-col", "", "-q").code == 0
     objective = ["--optimizer", "als", "--target", "rated", "--unrated-weight", 0.1]
@@ -304,9 +306,10 @@ def test_events_of_new_users_are_folded_in_and_explained(run: Run) -> None:
     done = run("fold-in", "new.csv", "--explain", "--json")
     assert (done.code, done.err) == (0, "")
     row = json.loads(done.out)["recommendations"][0]
-    assert row["because_1_rating"] >= 1
+    assert row["because_1_rating"] == 1
     assert row["score"] < 1
     assert model.feedback == "implicit"
+    assert "rated" not in run("fold-in", "new.csv", "--explain").out
     Path("explicit.csv").write_text("user,item,rating\ny,3,5\n")
     done = run("fold-in", "explicit.csv", "--feedback", "explicit")
     assert done.err == (
@@ -329,3 +332,24 @@ def test_weights_of_ratings_count_for_new_users(split: Split, fits: dict[str, Fi
     rows = ratings.users.rows(without.users.ids)
     few = found(np.where(is_low, 1e-7, 1.0))
     np.testing.assert_allclose(few[rows], estimates(without), atol=1e-5)
+
+
+def test_without_biases_users_without_ratings_get_the_most_popular_items(
+    trained: Run, split: Split
+) -> None:
+    model = Model.load("scores")
+    counts = model.items.counts
+    order = np.argsort(-counts, kind="stable")
+    even = np.arange(0, 40, 2, dtype=np.int32)
+    found = top_items(model, np.array([-1, 3], np.int32), 5)
+    assert found.items[0].tolist() == order[:5].tolist()
+    assert found.scores[0].tolist() == [model.mu] * 5
+    assert found.items[1].tolist() == top_items(model, np.array([3], np.int32), 5).items[0].tolist()
+    some = top_items(model, np.array([-1], np.int32), 5, candidates=even)
+    assert some.items[0].tolist() == [item for item in order if item % 2 == 0][:5]
+    new = top_items(model, np.array([-1], np.int32), 40, exclude=Rated.of(split.train))
+    assert new.items[0].tolist() == order.tolist()
+    Path("new.csv").write_text("user,item,rating\nanna,none,5\n")
+    done = trained("fold-in", "new.csv", "--model", "scores", "--n", 3, "--out", "-")
+    assert [int(row["item"]) for row in rows_of(done.out)] == order[:3].tolist()
+    assert "1 user without usable ratings: recommending the most popular items" in done.err

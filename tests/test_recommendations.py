@@ -80,7 +80,7 @@ def test_ranking_reports_its_progress(
 
 
 def test_equal_scores_go_to_the_lower_row(model: Model) -> None:
-    same = model.with_tables({name: np.zeros_like(t) for name, t in model.tables.items()})
+    same = model.with_tables({name: np.ones_like(t) for name, t in model.tables.items()})
     assert top_items(same, np.array([4], np.int32), 5).items.tolist() == [[0, 1, 2, 3, 4]]
 
 

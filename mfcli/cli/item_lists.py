@@ -217,6 +217,8 @@ def _shown(table: pa.Table) -> pa.Table:
         first, *more = _reasons(row) or [{}]
         lines += [{name: row[name] for name in names} | first, *more]
     columns = {name: [line.get(name) for line in lines] for name in (*names, *_REASON)}
+    if {*columns[_REASON[1]]} <= {None, "1"}:  # events that happened once
+        del columns[_REASON[1]]
     return type(table).from_pydict(columns)  # pyarrow is not imported for help
 
 

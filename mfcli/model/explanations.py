@@ -58,7 +58,8 @@ class Explainer:
         Warns
         -----
         MfcliWarning
-            If the contributions do not add up to the predictions, not even roughly.
+            If a user has no ratings, or if the contributions do not add up to the predictions, not
+            even roughly.
         """
         found = self.explain(ranking, threads)
         listed, ids = ranking.items >= 0, self.model.items.ids
@@ -92,6 +93,7 @@ class Explainer:
             found.set(own, _Contributions.of(equations, listed[own], rated, positions))
 
         each(task, len(blocks), threads)
+        _warn_of_missing(rated)
         _warn_if_far(found, ranking.scores[first], equations.expected[listed])
         return found.take(place)
 
@@ -192,6 +194,13 @@ class _Contributions:
         )
         shown = (parts > 0) & np.isfinite(self.estimates)[:, :, None]
         return np.where(shown, items, -1), np.where(shown, ratings, 0), np.where(shown, parts, 0)
+
+
+def _warn_of_missing(rated: Ratings) -> None:
+    """Warn about users without ratings, which may not be in the split."""
+    missing = int(np.count_nonzero(rated.users.counts == 0))
+    if missing:
+        warn(f"no ratings explain the recommendations to {missing:,} of {len(rated.users):,} users")
 
 
 def _warn_if_far(found: Explanations, scores: Floats, expected: Doubles) -> None:

@@ -138,7 +138,7 @@ class Model(StoredModel):
 
         rated = excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")
-        warn_untrained(self.users, rows)
+        warn_untrained(self, rows)
         return recommended(
             self, rows, n, exclude=rated, diversity=diversity, clip=clip, threads=threads
         )

@@ -13,7 +13,6 @@ from mfcli.arguments import check_count, check_fraction
 from mfcli.data import (
     Ratings,
     RatingsLike,
-    Vocabulary,
     as_pairs,
     as_ratings,
     is_table,
@@ -148,6 +147,9 @@ def top_items(
 ) -> Ranking:
     """Rank items for users by predicted rating.
 
+    If the model has no item biases, all items have the same prediction for a user without factors.
+    Such a user gets the most popular items.
+
     Parameters
     ----------
     model : Factorization
@@ -172,28 +174,44 @@ def top_items(
     """
     # One product ranks by p . q + b_i. The rest is the same for all items of a user and is added
     # afterwards.
+    exclude = exclude or Rated.nothing(len(model.users))
+    if candidates is None:
+        candidates = np.arange(len(model.items), dtype=np.int32)
     ranking = _ranked(
         model.user_factors,
         users,
         (model.item_factors, model.item_biases),
-        np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates,
+        candidates,
         n,
-        exclude or Rated.nothing(len(model.users)),
+        exclude,
         threads,
         on_progress,
         Diversity(diversity, model.item_factors) if diversity else None,
     )
+    equal = _have_equal_scores(model, users)
+    if equal.any():
+        order = candidates[np.argsort(-model.items.counts[candidates], kind="stable")]
+        shape = users[equal], ranking.items.shape[1]
+        ranking.items[equal] = top_of_order(order, *shape, exclude, threads)
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     return replace(ranking, scores=ranking.scores + constant[:, None])
 
 
-def warn_untrained(users: Vocabulary, rows: Rows) -> None:
+def _have_equal_scores(model: Factorization, users: Rows) -> Mask:
+    """Return for which users all items have the same score."""
+    if model.item_biases.any():
+        return np.zeros(len(users), np.bool_)
+    return (users < 0) | ~np.asarray(model.user_factors[users].any(axis=1))
+
+
+def warn_untrained(model: Factorization, users: Rows) -> None:
     """Warn about users without training ratings, who all get the same recommendations."""
-    untrained = int(np.count_nonzero(users.counts[rows] == 0))
+    untrained = int(np.count_nonzero(model.users.counts[users] == 0))
     if untrained:
+        by = "the items' biases" if model.item_biases.any() else "popularity"
         warn(
-            f"{untrained:,} of {len(rows):,} users have no training ratings; items are recommended"
-            " to them by the items' biases alone"
+            f"{untrained:,} of {len(users):,} users have no training ratings; items are recommended"
+            f" to them by {by} alone"
         )
 
 
@@ -209,8 +227,8 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
 
     Parameters
     ----------
-    order : int32 array, shape (n_items,)
-        Rows of the items, best first.
+    order : int32 array
+        Rows of items, best first.
     users : int32 array, shape (m,)
         -1 for an unknown user.
     n : int
@@ -225,10 +243,11 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
     """
     items = np.full((len(users), n), -1, np.int32)
     size = -(-len(users) // max(threads, 1))
+    most = max(order.max(initial=-1), rated.items.max(initial=-1))
 
     def task(number: int) -> None:
         part = slice(number * size, (number + 1) * size)
-        seen = np.full(len(order), -1, np.int32)
+        seen = np.full(most + 1, -1, np.int32)
         first_unrated(order, rated.starts, rated.items, users[part], seen, items[part])
 
     each(task, -(-len(users) // size) if size else 0, threads)

@@ -113,7 +113,7 @@ def recommend(
     check_fraction(max_popularity, "max_popularity")
     explainer = _explainer(model, exclude if ratings is None else ratings, explain)
     rows = _rows_of(model, users)
-    warn_untrained(model.users, rows)
+    warn_untrained(model, rows)
     table = recommended(
         model,
         rows,

@@ -145,7 +145,10 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
         screen.note(f"ignored {ratings} of {items} without training ratings")
     if folded.empty_users:
         users = count(folded.empty_users, "user")
-        screen.note(f"{users} without usable ratings: predicting the mean and the items' biases")
+        how = "predicting the mean and the items' biases"
+        if not folded.model.item_biases.any():
+            how = "recommending the most popular items"
+        screen.note(f"{users} without usable ratings: {how}")
     # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
     given, known = folded.rated.scale(), folded.model.scale
     is_beyond = given.min < known.min or given.max > known.max

@@ -116,7 +116,7 @@ def recommend(
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users, how)
     )
-    models.warn_untrained(trained.users, wanted)  # they all get the same list
+    models.warn_untrained(trained, wanted)  # they all get the same list
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
