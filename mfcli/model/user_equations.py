@@ -130,18 +130,15 @@ class UserEquations:
         positions : int64 array, shape (b, n)
             Of each user's ratings, as `equal_counts` yields them.
         """
-        items, ratings = rated.item[positions], rated.rating[positions]
-        config = self.model.config
-        pulls = pair_targets(ratings, config) - self.expected.take(items)
-        rows = self.design.take(items, axis=0)  # several times as fast as an index
+        own, config = rated.take(positions), self.model.config
+        pulls = pair_targets(own.rating, config) - self.expected.take(own.item)
+        rows = self.design.take(own.item, axis=0)  # several times as fast as an index
         weighted = rows
-        weights = pair_weights(ratings, self.model.scale, config)
-        if rated.weight is not None:
-            weights = rated.weight[positions] * (1 if weights is None else weights)
+        weights = pair_weights(own, self.model.scale, config)
         if weights is not None:
             pulls, weighted = pulls * weights, rows * weights[:, :, None]
         matrices = rows.transpose(0, 2, 1) @ weighted
-        matrices += self.gram + np.diag(self._penalties(items.shape[1]))
+        matrices += self.gram + np.diag(self._penalties(positions.shape[1]))
         return Systems(matrices, rows, pulls)
 
     def rows(self, rated: Ratings, positions: Counts) -> Doubles:
