@@ -160,8 +160,7 @@ model: model
 │ written by    │ mfcli V.V.V, keras 3.0, saved 2026-01-02@03:04:05 │
 └───────────────┴───────────────────────────────────────────────────┘
 default settings: optimizer sgd, ensemble 1, lr 0.08, batch_size 128, momentum 0.9, nesterov false,\
- reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, metric rmse, engine\
- auto, seed 0
+ reg_scope table, lr_schedule constant, warmup 0, momentum_schedule constant, engine auto, seed 0
 model: weights
 ┏━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━┓
 ┃              ┃ shape ┃ largest ┃ root mean square ┃ zero rows ┃
