@@ -240,7 +240,8 @@ def test_nothing_is_cut_and_tables_fit(printed: dict[str, str], name: str) -> No
         tables = [line for line in lines if set(line) & set("━┃─│╭╰")]
         assert tables or name == "init"
         if title == "pipe":
-            assert not any(is_continued(line) for line in tables)
+            # Further explanations of an item have lines in which its cells are blank.
+            assert name == "recommend-explain" or not any(map(is_continued, tables))
         else:
             assert max(map(cell_len, tables), default=0) <= int(title.partition(" ")[0])
 
