@@ -36,6 +36,17 @@ def check_count(value: Any, param: str, least: int) -> None:
         raise UsageError(f"must be at least {least}", param=param, value=value)
 
 
+def check_fraction(value: Any, param: str) -> None:
+    """Check that an argument is a number from 0 to 1, of Python or NumPy.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+        raise UsageError("must be a number from 0 to 1", param=param, value=value)
+
+
 def check_functions(**functions: Any) -> None:
     """Check that arguments can be called, such as `on_epoch`.
 

@@ -39,8 +39,8 @@ COMMANDS = {
     "train --epochs 2 --k 20 -q": "model",
     "evaluate -q": "metrics.json",
     "plot history.json --json": "history.png",
-    "recommend --all --out top.csv": "top.csv",
-    "recommend --all --out top.parquet": "top.parquet",
+    "recommend --all --quiet --out top.csv": "top.csv",
+    "recommend --all --quiet --out top.parquet": "top.parquet",
     "export --format npz -q": "export/model.npz",
     "export --format csv -q": "export/csv",
 }

@@ -177,7 +177,7 @@ def test_npz(tmp_path: Path, users: list[Any], items: list[Any]) -> None:
     model = make_model(users, items)
     export(model, "npz", tmp_path / "m.npz")
     with np.load(tmp_path / "m.npz", allow_pickle=False) as arrays:
-        assert set(arrays) == {*model.tables, "mu", "users", "items", "scale"}
+        assert set(arrays) == {*model.tables, "mu", "users", "items", "scale", "predicts"}
         for name, table in model.tables.items():
             assert arrays[name].dtype == np.float32
             np.testing.assert_array_equal(arrays[name], table)

@@ -21,7 +21,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Vocabulary, read_ratings
 from mfcli.errors import DataError
 from mfcli.model import Model, extended, fold_in, read_model_record
-from mfcli.model.new_users import UserDistribution
+from mfcli.model.user_distribution import UserDistribution
 from mfcli.splits import split as split_ratings, write_split
 from mfcli.training import Fit, fit
 from mfcli.training.loop import Epoch, History, start
@@ -114,7 +114,7 @@ def test_estimates_match_the_formula(noise: float, k: int) -> None:
 def test_estimates_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ratings = random_model(), new_ratings(200, 40)
     whole = fold_in(model, ratings, 0.5).model
-    monkeypatch.setattr("mfcli.model.new_users._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.user_equations._BLOCK", 1)
     assert (estimates(fold_in(model, ratings, 0.5).model) == estimates(whole)).all()
 
 

@@ -97,6 +97,22 @@ def test_validation_errors_against_seconds(tmp_path: Path) -> None:
         plot_histories({"keras": History(KERAS)}, tmp_path / "p.svg", seconds=True)
 
 
+def test_rankings_take_the_place_of_the_mean_squared_error(tmp_path: Path) -> None:
+    lists = OURS.lists | {"val_ndcg": [0.1, 0.3, 0.2, 0.3, 0.25], "val_map": [0.1] * 5}
+    ranked = History(lists)
+    plot_histories({"a": ranked}, tmp_path / "p.svg")
+    found = texts(tmp_path / "p.svg")
+    assert {"Loss", "Validation NDCG", "Validation MAP"} <= set(found)
+    assert "MSE" not in found
+    assert "validation (best 0.3000 at epoch 2)" in found
+    plot_histories({"a": ranked, "b": OURS}, tmp_path / "q.svg")
+    found = texts(tmp_path / "q.svg")
+    assert {"a (best 0.3000 at epoch 2)", "b (no validation rankings)"} <= set(found)
+    assert "Validation MAP" not in found
+    plot_histories({"a": ranked}, tmp_path / "r.svg", rmse=True)
+    assert "RMSE" in texts(tmp_path / "r.svg")
+
+
 def test_a_history_without_mse_has_one_panel(tmp_path: Path) -> None:
     for name, history in (("one", History(KERAS)), ("two", OURS)):
         plot_histories({name: history}, tmp_path / f"{name}.png")

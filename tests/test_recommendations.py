@@ -20,6 +20,7 @@ from mfcli.config import Config
 from mfcli.data import Vocabulary, find_rows
 from mfcli.errors import UnknownIdError, UsageError
 from mfcli.model import Model, Rated, recommendations, similar, top_items
+from mfcli.predict import recommend
 from mfcli.splits import Split, write_split
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
@@ -79,7 +80,7 @@ def test_ranking_reports_its_progress(
 
 
 def test_equal_scores_go_to_the_lower_row(model: Model) -> None:
-    same = model.with_tables({name: np.zeros_like(t) for name, t in model.tables.items()})
+    same = model.with_tables({name: np.ones_like(t) for name, t in model.tables.items()})
     assert top_items(same, np.array([4], np.int32), 5).items.tolist() == [[0, 1, 2, 3, 4]]
 
 
@@ -205,6 +206,83 @@ def test_another_split_is_refused_only_where_it_is_used(trained: Run, split: Spl
     )
 
 
+def test_diverse_lists_are_those_of_a_slow_twin(split: Split, model: Model) -> None:
+    users = np.array([3, -1, 7, 3, 11], np.int32)
+    rated = Rated.of(split.train)
+    unit = model.item_factors / np.linalg.norm(model.item_factors, axis=1, keepdims=True)
+    pool = top_items(model, users, 100, exclude=rated)
+    for weight in (0.2, 0.7, 1.0):
+        found = [
+            top_items(model, users, 6, exclude=rated, diversity=weight, threads=threads)
+            for threads in (1, 2)
+        ]
+        assert (found[0].items == found[1].items).all()
+        for row, items in enumerate(found[0].items.tolist()):
+            left = [item for item in pool.items[row].tolist() if item >= 0]
+            scores = dict(zip(left, pool.scores[row].tolist(), strict=False))
+            low, high = scores[left[-1]], scores[left[0]]
+            listed: list[int] = []
+            for chosen in items:
+                values = {
+                    item: (1 - weight) * (scores[item] - low) / (high - low)
+                    - weight * max((float(unit[item] @ unit[j]) for j in listed), default=0)
+                    for item in left
+                }
+                # Rounding decides between equal values.
+                assert values[chosen] > max(values.values()) - 1e-5
+                assert found[0].scores[row, len(listed)] == np.float32(scores[chosen])
+                listed.append(chosen)
+                left.remove(chosen)
+            assert listed[0] == pool.items[row, 0]
+            assert len(set(listed)) == 6
+
+
+def test_the_pool_of_a_diverse_list_is_ten_times_as_long(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = model.item_factors.copy()
+    far[:39] = far[0]  # only the last item differs
+    far[39] = -far[0]
+    biases = np.linspace(1, 0, 40, dtype=np.float32) * 1e3
+    made = model.with_tables(model.tables | {"item_factors": far, "item_biases": biases})
+    assert made.recommend([3], 2, diversity=0.9)["item"].to_pylist() == [0, 39]
+    monkeypatch.setattr("mfcli.model.diversity._LEAST", 0)  # 100 is all items
+    assert made.recommend([3], 2, diversity=0.9)["item"].to_pylist() == [0, 1]
+    assert made.recommend([3], 4, diversity=0.9)["item"].to_pylist()[1] == 39
+
+
+def test_a_small_pool_gives_a_short_list(split: Split, model: Model) -> None:
+    some = np.array([4, 9], np.int32)
+    found = top_items(model, np.array([3], np.int32), 5, candidates=some, diversity=0.5)
+    assert sorted(found.items[0].tolist()) == [4, 9]
+    none = top_items(model, np.array([3], np.int32), 5, candidates=some[:0], diversity=0.5)
+    assert none.items.shape == (1, 0)
+
+
+def test_diversity_and_popularity_are_options_and_arguments(trained: Run, split: Split) -> None:
+    model = Model.load(Path("model"))
+    options = ["recommend", "--user", 3, "--exclude", "none", "--out", "-"]
+
+    def items(*more: object) -> list[int]:
+        return [int(row["item"]) for row in rows_of(trained(*options, *more).out)]
+
+    diverse = recommend(model, [3], 10, diversity=0.5)["item"].to_pylist()
+    assert items("--diversity", 0.5) == diverse != items()
+    assert items("--diversity", 0) == items()
+    counts = split.train.items.counts
+    share = np.array([(counts < n).sum() + (counts == n).sum() / 2 for n in counts]) / len(counts)
+    allowed = set(np.flatnonzero((share <= 0.6) & (counts >= 8)).tolist())
+    limits = ["--n", 40, "--max-popularity", 0.6, "--min-count", 8]
+    assert set(items(*limits)) == allowed
+    few = recommend(model, [3], 40, max_popularity=0.6, min_count=8)["item"].to_pylist()
+    assert few == items(*limits)
+    assert len(items("--n", 40, "--max-popularity", 1)) == 40
+    with pytest.raises(UsageError, match=r"diversity must be a number from 0 to 1, got 1\.5"):
+        recommend(model, [3], diversity=1.5)
+    with pytest.raises(UsageError, match="max_popularity must be a number from 0 to 1, got '1'"):
+        recommend(model, [3], max_popularity="1")  # type: ignore[arg-type]  # what is tested
+
+
 def test_users_for_whom_no_item_is_left_are_reported(trained: Run, split: Split) -> None:
     rated = split.train.item[split.train.user == 3]
     Path("items.txt").write_text("".join(f"{item}\n" for item in rated.tolist()))
@@ -276,6 +354,8 @@ REFUSED = [
     (["recommend", "--user", "1", "--exclude", "x"], 2, "--exclude must be train, split or none"),
     (["fold-in", "bad.csv", "--exclude", "train"], 2, "--exclude must be file or none, got 'tra"),
     (["recommend", "--user", "1", "--n", "0"], 2, "--n must be at least 1, got 0"),
+    (["recommend", "--user", "1", "--diversity", "2"], 2, "--diversity must be a number from 0 to"),
+    (["fold-in", "bad.csv", "--max-popularity", "-1"], 2, "--max-popularity must be a number from"),
     (["recommend", "--user", "1", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),
     (["recommend", "--users", "none.txt"], 1, "none.txt: cannot be read: No such file"),
     (["recommend", "--user", "1", "--titles", "bad.csv"], 1, "bad.csv: has no title column"),

@@ -26,6 +26,7 @@ from mfcli import show
 from mfcli.cli import app
 from mfcli.cli.artifact_tables import print_artifacts
 from mfcli.cli.epoch_lines import print_network
+from mfcli.cli.item_lists import Listing
 from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
 from mfcli.cli.row_output import print_rows
 from mfcli.cli.screen import Screen
@@ -137,6 +138,18 @@ def recommendations() -> None:
     print_rows(table, "recommendations", None, Screen())
 
 
+def explained() -> None:
+    titles = ["Dark Knight, The (2008)", "Star Wars: Episode V - The Empire Strikes Back (1980)"]
+    table = pa.table({"user": [7, 7], "rank": [1, 2], "item": [58559, 1196], "score": [0.84, 0.79]})
+    table = table.append_column("title", [titles])
+    reasons = {1: [2571, 260], 2: [1198, 858], 3: [50, None]}  # the last one has only two
+    for number, items in reasons.items():
+        table = table.append_column(f"because_{number}", [items])
+        table = table.append_column(f"because_{number}_title", [titles[::-1]])
+        table = table.append_column(f"because_{number}_rating", [[5.0, 3.5]])
+    Listing(explain=True).print(table, "recommendations", Screen(), "utf-8", {})
+
+
 def metrics(path: str) -> None:
     """Print what `mfcli evaluate` prints after it has written a file."""
     found = read_metrics(Path(path))
@@ -167,6 +180,7 @@ SCREENS: dict[str, Callable[[], None]] = {
     "compare-protocols": lambda: run("compare", "runs/cosine", "new.json", "--any-protocol"),
     "predict": lambda: run("predict", "--user", "3", "--item", "4", "--item", "999", *GIBBS, "-q"),
     "recommend": recommendations,
+    "recommend-explain": explained,
     "similar": lambda: run("similar", "4", "--n", "3", *GIBBS),
     "fold-in": lambda: run("fold-in", "taste.csv", "--n", "3", *GIBBS, "-q"),
     "show": lambda: artifacts("split", "runs/default"),
@@ -226,7 +240,8 @@ def test_nothing_is_cut_and_tables_fit(printed: dict[str, str], name: str) -> No
         tables = [line for line in lines if set(line) & set("━┃─│╭╰")]
         assert tables or name == "init"
         if title == "pipe":
-            assert not any(is_continued(line) for line in tables)
+            # Further explanations of an item have lines in which its cells are blank.
+            assert name == "recommend-explain" or not any(map(is_continued, tables))
         else:
             assert max(map(cell_len, tables), default=0) <= int(title.partition(" ")[0])
 

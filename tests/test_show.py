@@ -147,6 +147,7 @@ model: model
 │ epochs        │                                    3 (default 15) │
 │ users         │                   5 (0 without a training rating) │
 │ items         │                   4 (0 without a training rating) │
+│ predicts      │                                           ratings │
 │ mu            │                                            2.8333 │
 │ scale         │                                    1 to 5, step 1 │
 │ parameters    │                                                27 │

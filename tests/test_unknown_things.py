@@ -73,13 +73,13 @@ def test_a_row_of_zeros_has_no_ranking() -> None:
 def test_users_without_training_ratings_get_a_note(work: Run) -> None:
     user, _ = first_ids(Path("model"))
     other = str(Model.load(Path("model")).users.ids[1])
-    done = work("recommend", "--user", user, "--user", other, "--n", 1)
+    done = work("recommend", "--user", user, "--user", other, "--n", 1, "-q")
     assert done.code == 0
     assert done.err == (
         "warning: 1 of 2 users have no training ratings; items are recommended to them by the"
         " items' biases alone\n"
     )
-    assert work("recommend", "--user", other).err == ""
+    assert work("recommend", "--user", other, "-q").err == ""
     with pytest.warns(MfcliWarning, match="1 of 1 users have no training ratings"):
         Model.load(Path("model")).recommend(int(user), 3)
 
@@ -122,7 +122,7 @@ def test_titles_in_another_encoding(work: Run) -> None:
     user, item = str(model.users.ids[1]), str(model.items.ids[1])
     lines = [f"{each}|Été {each}||" for each in model.items.ids.to_pylist()]
     Path("u.item").write_text("\n".join(lines), encoding="latin-1")
-    for command in (["recommend", "--user", user, "--n", 1], ["similar", item, "--n", 1]):
+    for command in (["recommend", "--user", user, "-q"], ["similar", item, "--n", 1]):
         for options in ([], ["--encoding", "latin-1"]):
             done = work(*command, "--titles", "u.item", *options)
             assert (done.code, done.err) == (0, "")

@@ -33,6 +33,8 @@ _REPEATED = ("model", "history")  # shown as one row per fold
 _SHOWN = ("rmse", "mae", "r2")  # measures of ratings that are shown
 _RANKED = ("ndcg", "recall", "map")  # if only rankings were measured
 
+_PREDICTS = {"ratings": "ratings", "scores": "scores, which rank items and have no unit"}
+
 Facts: TypeAlias = dict[str, Any]
 
 
@@ -115,6 +117,7 @@ def _model_tables(facts: Facts) -> list[Table]:
     rows = {"k": str(facts["k"])} | _changed_facts(facts)
     for side in ("users", "items"):
         rows[side] = f"{facts[side]:,} ({unrated[side]:,} without a training rating)"
+    rows["predicts"] = _PREDICTS[facts["predicts"]]
     rows["mu"] = f"{facts['mu']:.4f}"
     rows["scale"] = scale(*(facts["scale"][end] for end in ("min", "max", "step")))
     rows |= _size_facts(facts)

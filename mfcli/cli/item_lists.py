@@ -14,18 +14,23 @@ from mfcli.cli.options import FILES, FieldsGroup, SettingsGroup
 from mfcli.cli.progress import counting
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
+from mfcli.cli.shared_options import fraction
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from mfcli.config import Config
-    from mfcli.model import Model, Rated
+    from mfcli.data import Ratings
+    from mfcli.model import Explainer, Model, Rated
     from mfcli.predict import ListReading
     from mfcli.types import Rows
 
 RECOMMENDATIONS = "Recommendations"
 """Panel of what is recommended."""
+
+_REASONS = 3  # rated items that explain a prediction
+_REASON = ("because of", "rated")  # columns of a rated item and its rating
 
 
 NO_EXCLUSION = "none"
@@ -96,6 +101,37 @@ class Listing:
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = 0
+    max_popularity: Annotated[
+        float,
+        typer.Option(
+            "--max-popularity",
+            metavar="FLOAT",
+            help="Omit items more popular than this fraction of all items, such as 0.95.",
+            show_default="1, which omits none",
+            callback=fraction("max_popularity"),
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = 1.0
+    diversity: Annotated[
+        float,
+        typer.Option(
+            "--diversity",
+            metavar="FLOAT",
+            help="Diversity of each list, from 0 to 1. Items whose factors differ are chosen from"
+            " the 10 n with the highest predictions (at least 100).",
+            show_default="0, the highest predictions",
+            callback=fraction("diversity"),
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = 0.0
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help=f"Name the {_REASONS} rated items that increase each prediction most.",
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = False
     titles: Annotated[
         Path | None,
         typer.Option(
@@ -113,11 +149,16 @@ class Listing:
     )
     out: Out = None
 
+    def explainer(self, model: Model, ratings: Ratings) -> Explainer | None:
+        """Return what explains predictions, if requested; see `Explainer`."""
+        return models.Explainer(model, ratings, _REASONS) if self.explain else None
+
     def recommend(
         self,
         model: Model,
         users: Rows,
         exclude: Rated | None,
+        explainer: Explainer | None,
         config: Config,
         threads: int | None,
         reading: ListReading,
@@ -136,7 +177,11 @@ class Listing:
                 users,
                 self.n,
                 exclude=exclude,
-                candidates=prediction.candidates(model.items, listed, self.min_count),
+                candidates=prediction.candidates(
+                    model.items, listed, self.min_count, self.max_popularity
+                ),
+                diversity=self.diversity,
+                explainer=explainer,
                 clip=config.clip,
                 threads=threads,
                 on_progress=on_progress,
@@ -161,7 +206,31 @@ class Listing:
             table = prediction.with_titles(
                 table, self.titles, encoding, title_columns=columns, names=names
             )
-        print_rows(table, name, self.out, screen, facts)
+        print_rows(table, name, self.out, screen, facts, _shown(table) if self.explain else None)
+
+
+def _shown(table: pa.Table) -> pa.Table:
+    """Return a table for people, in which each rated item that explains a row has its own line."""
+    names = [name for name in table.column_names if not name.startswith("because_")]
+    lines: list[dict[str, Any]] = []
+    for row in table.to_pylist():
+        first, *more = _reasons(row) or [{}]
+        lines += [{name: row[name] for name in names} | first, *more]
+    columns = {name: [line.get(name) for line in lines] for name in (*names, *_REASON)}
+    if {*columns[_REASON[1]]} <= {None, "1"}:  # events that happened once
+        del columns[_REASON[1]]
+    return type(table).from_pydict(columns)  # pyarrow is not imported for help
+
+
+def _reasons(row: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the rated items that explain a row of a table, and their ratings."""
+    names = [f"because_{number}" for number in range(1, _REASONS + 1)]
+    texts = [
+        (str(row.get(f"{name}_title") or row[name]), f"{row[f'{name}_rating']:g}")
+        for name in names
+        if row[name] is not None
+    ]
+    return [dict(zip(_REASON, text, strict=True)) for text in texts]
 
 
 TITLES = ("title_id_col", "title_col")

@@ -44,6 +44,7 @@ def print_rows(
     out: Path | None,
     screen: Screen,
     facts: dict[str, Any] | None = None,
+    shown: pa.Table | None = None,
 ) -> None:
     """Write a table to a file or to stdout, or print it.
 
@@ -56,6 +57,8 @@ def print_rows(
     screen : Screen
     facts : dict, optional
         Other values for JSON.
+    shown : Table, optional
+        What to print in place of the table.
     """
     if out is not None and str(out) == "-":
         # Guarded, because the output may be opened in a spreadsheet, which runs formulas.
@@ -69,14 +72,20 @@ def print_rows(
     elif out is not None:
         print_line(f"{out}: {count(len(table), 'row')}")
     else:
-        _print_table(table)
+        _print_table(table if shown is None else shown)
 
 
 def _print_table(rows: pa.Table) -> None:
     table = make_table("", *rows.column_names)
     for row in rows.to_pylist():
         for column, value in zip(table.columns, row.values(), strict=True):
-            column.justify = "left" if isinstance(value, str) else "right"
-        cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row.values())
-        table.add_row(*cells)
+            if value is not None:
+                column.justify = "left" if isinstance(value, str) else "right"
+        table.add_row(*map(_cell, row.values()))
     print_table(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mfcli.arguments import check_fraction
 from mfcli.cli.options import FILES
 from mfcli.cli.spelling import option_of
 from mfcli.errors import UsageError
+
+if TYPE_CHECKING:
+    from mfcli.model import Model
 
 SplitFolder = Annotated[
     Path, typer.Option("--split", metavar="DIR", help="Split folder.", rich_help_panel=FILES)
@@ -71,6 +75,16 @@ def one_of(name: str, *choices: str) -> Callable[[str], str]:
     return check
 
 
+def fraction(name: str) -> Callable[[float], float]:
+    """Return a callback that checks that the value of an option is from 0 to 1."""
+
+    def check(value: float) -> float:
+        check_fraction(value, name)
+        return value
+
+    return check
+
+
 def refuse(given: Collection[str], names: Collection[str], context: str, remedy: str) -> None:
     """Refuse options that have no effect.
 
@@ -91,3 +105,14 @@ def refuse(given: Collection[str], names: Collection[str], context: str, remedy:
     for name in names:
         if name in given:
             raise UsageError(f"{option_of(name)} is not used {context}", remedy=remedy)
+
+
+def refuse_clip(given: Collection[str], model: Model) -> None:
+    """Refuse `--clip` for a model that predicts scores, which have no scale.
+
+    Raises
+    ------
+    UsageError
+    """
+    if model.predicts == "scores":
+        refuse(given, ["clip"], "for a model that predicts scores", "omit it")

@@ -34,10 +34,11 @@ def to_mask(column: pa.Array) -> Mask:
     return mask
 
 
-def to_arrow(values: NDArray[Any]) -> pa.Array:
-    """View an array of numbers as a column of the same type."""
+def to_arrow(values: NDArray[Any], known: Mask | None = None) -> pa.Array:
+    """View an array of numbers as a column of the same type, null where they are not known."""
     buffer = pa.py_buffer(np.ascontiguousarray(values))
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
+    bits = None if known is None else to_arrow_mask(known).buffers()[1]
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [bits, buffer])
 
 
 def to_arrow_mask(mask: Mask) -> pa.Array:

@@ -40,6 +40,8 @@ class ExportRecord(Record):
         Types of the ids of `users` and `items`: int64 or string.
     split : str
         Hash of the split that the model was trained on.
+    predicts : str
+        "ratings", or "scores", which rank items and are not on the scale.
     """
 
     FORMAT = 1
@@ -52,6 +54,7 @@ class ExportRecord(Record):
     items: int
     ids: dict[str, str]
     split: str
+    predicts: str
 
 
 class Exported(NamedTuple):
@@ -179,4 +182,5 @@ def _record(model: Model, format: str) -> ExportRecord:
         items=len(model.items),
         ids={"users": str(model.users.ids.type), "items": str(model.items.ids.type)},
         split=model.split_hash,
+        predicts=model.predicts,
     )

@@ -15,7 +15,8 @@ from mfcli.storage import write_arrays
 def write_npz(path: Path, model: Model) -> None:
     """Write the tables, the ids of their rows, mu and the rating scale as one `.npz` file.
 
-    The scale is [min, max, step], where step is NaN if ratings have no steps.
+    The scale is [min, max, step], where step is NaN if ratings have no steps. `predicts` is
+    "ratings", or "scores", which are not on the scale.
 
     Raises
     ------
@@ -32,5 +33,6 @@ def write_npz(path: Path, model: Model) -> None:
         "users": np.array(model.users.ids.to_pylist()),
         "items": np.array(model.items.ids.to_pylist()),
         "scale": np.array([low, high, math.nan if step is None else step]),
+        "predicts": np.array(model.predicts),
     }
     write_arrays(path, arrays)

@@ -22,8 +22,9 @@ def write_saved_model(folder: Path, model: Model, *, raw_ids: bool) -> None:
     """Write a SavedModel with the signature `serving_default`.
 
     Its inputs are `user` and `item`, both of shape (n,): int32 rows, or raw ids (int64 or string).
-    Its output is `rating`, float32 of shape (n,). Ids outside the vocabulary and rows outside the
-    tables contribute nothing, as in `Factorization.predict_rows`.
+    Its output is `rating`, or `score` if the model predicts scores, float32 of shape (n,). Ids
+    outside the vocabulary and rows outside the tables contribute nothing, as in
+    `Factorization.predict_rows`.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
     def __init__(self, model: Model, raw_ids: bool) -> None:
         super().__init__()
-        self.mu = model.mu
+        self.mu, self.output = model.mu, model.predicts.removesuffix("s")
         self.users = _Ids(model.users.ids) if raw_ids else _Rows(len(model.users))
         self.items = _Ids(model.items.ids) if raw_ids else _Rows(len(model.items))
         self.tables = {
@@ -73,7 +74,7 @@ class _Served(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         rating = tf.reduce_sum(p * q, axis=1)
         rating += tf.gather(self.tables["user_biases"], u)
         rating += tf.gather(self.tables["item_biases"], i)
-        return {"rating": rating + self.mu}
+        return {self.output: rating + self.mu}
 
 
 class _Ids(tf.Module):  # type: ignore[misc]

@@ -1,4 +1,5 @@
 from .earlier_models import models_trained_on as models_trained_on
+from .explanations import Explainer as Explainer
 from .factorization import TABLES as TABLES
 from .folder import (
     KERAS_FILE as KERAS_FILE,
@@ -21,6 +22,7 @@ from .objective import (
     row_penalties as row_penalties,
 )
 from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
+from .popularity import fractions_below as fractions_below
 from .rated import Rated as Rated
 from .recommendations import (
     excluded as excluded,

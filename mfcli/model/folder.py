@@ -31,6 +31,7 @@ from mfcli.storage import (
     whole,
     write_record,
 )
+from mfcli.types import Floats
 
 KERAS_FILE = "model.keras"
 _VOCABULARIES = ("users.arrow", "items.arrow")
@@ -213,6 +214,17 @@ class StoredModel(Factorization):
     def predicts(self) -> str:
         """What predictions are: "ratings", or "scores" without a unit, which only rank items."""
         return self.config.predicts
+
+    @property
+    def prediction_name(self) -> str:
+        """Name of a column of predictions: "prediction", or "score"."""
+        return "score" if self.predicts == "scores" else "prediction"
+
+    def clipped(self, predictions: Floats) -> Floats:
+        """Clip predicted ratings to the rating scale; scores stay, because they have none."""
+        if self.predicts == "scores":
+            return predictions
+        return predictions.clip(self.scale.min, self.scale.max)
 
     def network(self, *, raw_ids: bool = False) -> Network:
         """Describe the Keras network, which takes rows or, if requested, raw ids."""

@@ -39,7 +39,7 @@ class Model(StoredModel):
         columns: Mapping[str, str] | None = None,
         clip: bool = True,
     ) -> Floats:
-        """Predict ratings by raw ids, or for the pairs in a table.
+        """Predict ratings, or scores, by raw ids, or for the pairs in a table.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Model(StoredModel):
         columns : mapping of str, optional
             Names of the columns "user" and "item" of a table if they are not known ones.
         clip : bool
-            Clip to the rating scale.
+            Clip ratings to the rating scale.
 
         Returns
         -------
@@ -85,7 +85,7 @@ class Model(StoredModel):
             )
         user, item = np.broadcast_arrays(user, item)
         predicted = self.predict_rows(user, item)
-        return predicted.clip(self.scale.min, self.scale.max) if clip else predicted
+        return self.clipped(predicted) if clip else predicted
 
     def recommend(
         self,
@@ -93,6 +93,7 @@ class Model(StoredModel):
         n: int = 10,
         *,
         exclude: Split | RatingsLike | None = None,
+        diversity: float = 0,
         clip: bool = True,
         threads: int | None = None,
     ) -> pa.Table:
@@ -106,15 +107,19 @@ class Model(StoredModel):
         exclude : Split, Ratings or what `ratings_from` takes, optional
             Pairs that are not recommended: all parts of a split, or ratings such as `split.train`.
             A table needs no ratings.
+        diversity : float
+            From 0, for the items with the highest predictions, to 1, for items with factors that
+            differ; as in `mfcli.recommend`.
         clip : bool
-            Clip the predictions in the table to the rating scale. The order does not depend on it.
+            Clip ratings in the table to the rating scale. The order does not depend on it.
         threads : int, optional
             All cores by default. The result does not depend on it.
 
         Returns
         -------
         Arrow table
-            Columns `user`, `rank` (from 1), `item` and `prediction`.
+            Columns `user`, `rank` (from 1), `item` and `prediction`, or `score` if the model
+            predicts scores.
 
         Warns
         -----
@@ -133,8 +138,10 @@ class Model(StoredModel):
 
         rated = excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")
-        warn_untrained(self.users, rows)
-        return recommended(self, rows, n, exclude=rated, clip=clip, threads=threads)
+        warn_untrained(self, rows)
+        return recommended(
+            self, rows, n, exclude=rated, diversity=diversity, clip=clip, threads=threads
+        )
 
 
 def _check_ids(users: Ids, columns: Mapping[str, str] | None) -> None:

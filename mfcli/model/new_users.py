@@ -1,78 +1,34 @@
 """Fold-in: new users of a trained model, estimated from their ratings. Nothing else changes.
 
-For one user, let A be the matrix with a row [q_i, 1] for each rated item, and
-
-    y_i = r_i - mu - b_i,      x = [p_u, b_u],      y = A x + noise.
-
-Least squares would fit a few ratings without error and predict badly. A new user is therefore
-assumed to be similar to the users of the model: x ~ N(m, S), where m and S are the weighted mean
-and covariance of their trained rows, and noise ~ N(0, s2), where s2 is the mean squared error on
-the validation ratings. The most probable x is then
-
-    x = m + (A'A / s2 + S^-1)^-1 A' (y - A m) / s2
-
-(Bayesian linear regression: C. M. Bishop, "Pattern Recognition and Machine Learning", 2006,
-section 3.3; a prior from the other users: R. Salakhutdinov and A. Mnih, "Bayesian probabilistic
-matrix factorization using MCMC", ICML 2008.) With S = L L' and x = m + L z this is a ridge
-regression with penalty s2, for which S need not have an inverse:
-
-    z minimizes |(y - A m) - (A L) z|^2 + s2 |z|^2
-
-Trained users are weighted by the square roots of their numbers of ratings. With equal weights, the
-many users with few ratings, whose rows have hardly moved from zero, would make S too small; with
-weights equal to the numbers of ratings, S would describe the most active users only. The training
-error would be too small a value of s2 if the model overfits.
+Least squares would fit a few ratings without error and predict badly. A new user therefore gets the
+row that training would give (als), or is assumed to be similar to the users of the model; see
+`user_equations.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.arguments import check_type
-from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, united
-from mfcli.errors import ArtifactError, DataError, Param, UsageError
+from mfcli.data import (
+    Ratings,
+    RatingsLike,
+    Vocabulary,
+    as_ratings,
+    common_feedback,
+    united,
+)
+from mfcli.errors import DataError, Param, UsageError
 from mfcli.model.model import Model
+from mfcli.model.user_distribution import is_folded_in
+from mfcli.model.user_equations import UserEquations, are_trained, equal_counts
 from mfcli.storage import one_blas_thread
-from mfcli.types import Counts, Doubles, Mask
-
-_BLOCK = 1 << 22  # float64 numbers in the equations that are solved together: 32 MB
-_LEAST_NOISE = 1e-9  # fraction of the prior variance of a rating; keeps the equations regular
-_TINY = np.finfo(np.float64).tiny
-
-
-@dataclass(frozen=True)
-class UserDistribution:
-    """The normal distribution of the rows [p_u, b_u] of a model's users.
-
-    Attributes
-    ----------
-    mean : float64 array, shape (k + 1,)
-    root : float64 array, shape (k + 1, k + 1)
-        L in S = L L', where S is the covariance.
-    """
-
-    mean: Doubles
-    root: Doubles
-
-    @classmethod
-    def of(cls, model: Model) -> UserDistribution:
-        """Estimate the distribution from the trained users of a model."""
-        rows = np.column_stack([model.user_factors, model.user_biases]).astype(np.float64)
-        # Folded-in rows are estimates from this distribution: counting them would narrow it.
-        weights = np.where(_is_folded_in(model), 0.0, np.sqrt(model.users.counts))
-        weights /= weights.sum() or 1.0
-        mean = weights @ rows
-        centered = rows - mean
-        # S = V D V', so L = V D^1/2. Rounding can make eigenvalues slightly negative.
-        values, vectors = np.linalg.eigh((centered.T * weights) @ centered)
-        return cls(mean, vectors * np.sqrt(np.maximum(values, 0)))
+from mfcli.types import Doubles, Mask
 
 
 @dataclass(frozen=True)
@@ -132,7 +88,8 @@ def fold_in(
         ids. Users without ratings are ignored.
     noise : float, optional
         Variance of a rating around its prediction, in squared rating units; by default the model's
-        mean squared error on validation ratings.
+        mean squared error on validation ratings, or on training ratings if it predicts scores. Not
+        for als.
     replace : bool
         Also estimate users for whom the model has training ratings.
 
@@ -143,15 +100,17 @@ def fold_in(
     Raises
     ------
     DataError
-        If the model has training ratings of a user and `replace` is false.
+        If the model has training ratings of a user and `replace` is false, or if it was trained on
+        ratings and these are events, or the other way round.
     ArtifactError
-        If the model has no validation error and `noise` is not given.
+        If the model has no such error and `noise` is not given.
     UsageError
-        If an argument has another type, or the noise is negative.
+        If an argument has another type, or the noise is negative or not used.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
     ratings = as_ratings(ratings, "ratings").without_empty()
-    noise = _validation_error(model) if noise is None else _checked_noise(noise)
+    common_feedback({"the model": model.feedback, "ratings": ratings.feedback})
+    _check_noise(noise, model)
     replaced = _count_known(model, ratings.users, replace)
     rated = ratings.within(ratings.users, model.items)
     # The model knows nothing about items without training ratings.
@@ -175,16 +134,14 @@ def fold_in(
     )
 
 
-def _checked_noise(noise: float) -> float:
+def _check_noise(noise: float | None, model: Model) -> None:
+    if noise is None:
+        return
     if not (isinstance(noise, numbers.Real) and noise >= 0):
         raise UsageError("must be a number of at least 0", param="noise", value=noise)
-    return noise
-
-
-def _validation_error(model: Model) -> float:
-    if "val_mse" not in model.losses:
-        raise ArtifactError("the model has no validation error", remedy="train again")
-    return model.losses["val_mse"]
+    if are_trained(model):
+        rule = "is not used for models trained with als"
+        raise UsageError(rule, param="noise", value=noise, remedy="omit it")
 
 
 def extended(model: Model, folded: FoldedUsers) -> Model:
@@ -214,9 +171,9 @@ def extended(model: Model, folded: FoldedUsers) -> Model:
     counts = users.counts.copy()
     counts[rows] = new.users.counts
     larger = dataclasses.replace(model, users=Vocabulary(users.ids, counts), **tables)
-    is_folded_in = _is_folded_in(larger)
-    is_folded_in[rows] = True
-    return dataclasses.replace(larger, folded_in=_ranges(is_folded_in))
+    mask = is_folded_in(larger)
+    mask[rows] = True
+    return dataclasses.replace(larger, folded_in=_ranges(mask))
 
 
 def _count_known(model: Model, users: Vocabulary, replace: bool) -> int:
@@ -232,74 +189,14 @@ def _count_known(model: Model, users: Vocabulary, replace: bool) -> int:
     return int(np.count_nonzero(is_known))
 
 
-def _estimate(model: Model, ratings: Ratings, noise: float) -> Doubles:
+def _estimate(model: Model, ratings: Ratings, noise: float | None) -> Doubles:
     """Estimate [p_u, b_u] of all users from ratings of known items; zero without ratings."""
-    prior = UserDistribution.of(model)
-    design = np.column_stack([model.item_factors, np.ones(len(model.items))])  # rows [q_i, 1]
-    # mu + b_i + [q_i, 1] m for each item, and the rows of A L
-    expected = model.mu + model.item_biases + design @ prior.mean
-    design = design @ prior.root
-    # A noise of zero would make the equations singular if L is.
-    penalty = max(noise, _LEAST_NOISE * np.mean(np.sum(np.square(design), axis=1)), _TINY)
-    estimates = np.zeros((len(ratings.users), len(prior.mean)))
-    for users, positions in _equal_counts(ratings, len(prior.mean)):
-        item = ratings.item[positions]  # (b, n)
-        z = _ridge(design[item], ratings.rating[positions] - expected[item], penalty)
-        # One product per user, so that an estimate does not depend on the other users.
-        estimates[users] = prior.mean + (prior.root @ z[:, :, None])[:, :, 0]
+    equations = UserEquations.of(model, noise)
+    width = len(equations.mean)
+    estimates = np.zeros((len(ratings.users), width))
+    for users, positions in equal_counts(ratings, width):
+        estimates[users] = equations.rows(ratings, positions)
     return estimates
-
-
-def _equal_counts(ratings: Ratings, width: int) -> Iterator[tuple[Counts, Counts]]:
-    """Group users by their number of ratings n, so that NumPy solves many at once.
-
-    There are few groups: fewer than sqrt(2 N) different counts add up to N ratings.
-
-    Yields
-    ------
-    users : int64 array, shape (b,)
-    positions : int64 array, shape (b, n)
-        Of their ratings, in the order of the items.
-    """
-    # By user, then by item: sums have the same order whatever the order of the file.
-    order = np.lexsort((ratings.item, ratings.user))
-    counts = ratings.users.counts
-    starts = np.cumsum(counts) - counts
-    for n in np.unique(counts[counts > 0]).tolist():
-        # Each user needs A L (n x width) and a matrix of at most width x width.
-        size = max(1, _BLOCK // (width * (n + width)))
-        users = np.flatnonzero(counts == n)
-        for first in range(0, len(users), size):
-            block = users[first : first + size]
-            yield block, order[starts[block][:, None] + np.arange(n)]
-
-
-def _ridge(a: Doubles, y: Doubles, penalty: float) -> NDArray[Any]:
-    """Minimize |y - A z|^2 + penalty |z|^2 for each A (n, d) and y (n,) of a stack.
-
-    z = (A'A + penalty I)^-1 A'y = A' (AA' + penalty I)^-1 y; the smaller system is solved.
-    """
-    transposed, right = a.transpose(0, 2, 1), y[:, :, None]
-    if a.shape[1] < a.shape[2]:
-        z = transposed @ np.linalg.solve(_add_to_diagonals(a @ transposed, penalty), right)
-    else:
-        z = np.linalg.solve(_add_to_diagonals(transposed @ a, penalty), transposed @ right)
-    return z[:, :, 0]
-
-
-def _add_to_diagonals(matrices: Doubles, number: float) -> Doubles:
-    """Add a number to the diagonals of a stack of square matrices, in place."""
-    diagonal = np.arange(matrices.shape[1])
-    matrices[:, diagonal, diagonal] += number
-    return matrices
-
-
-def _is_folded_in(model: Model) -> Mask:
-    """Return whether each user was folded in."""
-    rows = np.zeros(len(model.users), np.bool_)
-    for start, end in model.folded_in:
-        rows[start:end] = True
-    return rows
 
 
 def _ranges(mask: Mask) -> tuple[tuple[int, int], ...]:

@@ -83,3 +83,10 @@ def lengths_of(factors: Floats) -> Doubles:
     """Return the length of each row, shape (n_rows,)."""
     lengths: Doubles = np.sqrt(np.einsum("nk,nk->n", factors, factors, dtype=np.float64))
     return lengths
+
+
+def directions_of(factors: Floats) -> Floats:
+    """Divide each row by its length; rows of zeros stay, shape (n_rows, k)."""
+    length = np.linalg.norm(factors, axis=1, keepdims=True)
+    directions: Floats = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
+    return directions

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from mfcli.arguments import check_count
+from mfcli.arguments import check_count, check_fraction
 from mfcli.data import (
     Ratings,
     RatingsLike,
-    Scale,
-    Vocabulary,
     as_pairs,
     as_ratings,
     is_table,
-    to_arrow,
 )
 from mfcli.errors import UsageError, warn
+from mfcli.model.diversity import Diversity
+from mfcli.model.explanations import Explainer
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
-from mfcli.model.panels import lengths_of, make_panels
+from mfcli.model.panels import directions_of, lengths_of, make_panels
+from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
@@ -32,45 +32,6 @@ from mfcli.types import Floats, Mask, Progress, Rows
 
 _BLOCK = 50 * GROUP  # queries ranked by a task
 _SAMPLE = 1024  # queries whose mean length is computed
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The best items for some users, or the most similar rows of some rows.
-
-    Attributes
-    ----------
-    of : int32 array, shape (m,)
-        Rows of the users (or items) that the ranking is for.
-    items : int32 array, shape (m, n)
-        Rows, best first; ties go to the lower row. -1 where there are fewer than n.
-    scores : float32 array, shape (m, n)
-        Predicted ratings, not clipped (or cosines); -infinity where there is no item.
-    """
-
-    of: Rows
-    items: Rows
-    scores: Floats
-
-    def table(
-        self, of: Vocabulary, items: Vocabulary, name: str, score: str, clip: Scale | None = None
-    ) -> pa.Table:
-        """Return a table with raw ids: columns `name`, "rank" (from 1), "item" and `score`.
-
-        Scores are clipped to a scale if there is one. The order stays that of the raw scores, which
-        tells apart the items at the end of the scale.
-        """
-        full = (self.items >= 0).ravel()
-        scores = self.scores.ravel()[full]
-        n = self.items.shape[1]
-        ranks = np.tile(np.arange(1, n + 1, dtype=np.int32), len(self.of))[full]
-        columns = {
-            name: of.ids.take(to_arrow(np.repeat(self.of, n)[full])),
-            "rank": to_arrow(ranks),
-            "item": items.ids.take(to_arrow(self.items.ravel()[full])),
-            score: to_arrow(scores.clip(clip.min, clip.max) if clip else scores),
-        }
-        return pa.table(columns)
 
 
 def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated | None:
@@ -116,6 +77,8 @@ def recommended(
     *,
     exclude: Rated | None = None,
     candidates: Rows | None = None,
+    diversity: float = 0,
+    explainer: Explainer | None = None,
     clip: bool = True,
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
@@ -124,10 +87,12 @@ def recommended(
 
     Parameters
     ----------
-    model, users, n, exclude, candidates
+    model, users, n, exclude, candidates, diversity
         As for `top_items`.
+    explainer : Explainer, optional
+        Explains the predictions by ratings in the rows of `model`.
     clip : bool
-        Clip predictions to the rating scale; the order is that of the predictions before.
+        Clip ratings to the rating scale; the order is that of the predictions before.
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
@@ -136,19 +101,22 @@ def recommended(
     Returns
     -------
     Arrow table
-        Columns `user`, `rank` (from 1), `item` and `prediction`.
+        Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`) and, if explained,
+        `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`, ...: the rated items
+        that increase the prediction most, their ratings, and by how much they increase it.
 
     Warns
     -----
     MfcliWarning
-        If no item is left for a user.
+        If no item is left for a user, or explanations are inaccurate.
 
     Raises
     ------
     UsageError
-        If `n` or `threads` is not a whole number above 0.
+        If `n` or `threads` is not a whole number above 0, or `diversity` is not from 0 to 1.
     """
     check_count(n, "n", 1)
+    check_fraction(diversity, "diversity")
     workers = threads_of(threads)
     ranking = top_items(
         model,
@@ -156,12 +124,14 @@ def recommended(
         n,
         exclude=exclude,
         candidates=candidates,
+        diversity=diversity,
         threads=workers,
         on_progress=on_progress,
     )
     _warn_empty(ranking)
-    scale = model.scale if clip else None
-    return ranking.table(model.users, model.items, "user", "prediction", scale)
+    score, shown = model.prediction_name, model.clipped if clip else None
+    table = ranking.table(model.users, model.items, "user", score, shown)
+    return explainer.explained(table, ranking, workers) if explainer else table
 
 
 def top_items(
@@ -171,10 +141,14 @@ def top_items(
     *,
     exclude: Rated | None = None,
     candidates: Rows | None = None,
+    diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
 ) -> Ranking:
     """Rank items for users by predicted rating.
+
+    If the model has no item biases, all items have the same prediction for a user without factors.
+    Such a user gets the most popular items.
 
     Parameters
     ----------
@@ -187,6 +161,8 @@ def top_items(
         Items not to recommend.
     candidates : int32 array, optional
         Rows of the items to choose from, ascending; by default all.
+    diversity : float
+        From 0, for the best items, to 1; see `diversity.py`.
     threads : int
         Does not change the result.
     on_progress : callable, optional
@@ -198,27 +174,44 @@ def top_items(
     """
     # One product ranks by p . q + b_i. The rest is the same for all items of a user and is added
     # afterwards.
+    exclude = exclude or Rated.nothing(len(model.users))
+    if candidates is None:
+        candidates = np.arange(len(model.items), dtype=np.int32)
     ranking = _ranked(
         model.user_factors,
         users,
         (model.item_factors, model.item_biases),
-        np.arange(len(model.items), dtype=np.int32) if candidates is None else candidates,
+        candidates,
         n,
-        exclude or Rated.nothing(len(model.users)),
+        exclude,
         threads,
         on_progress,
+        Diversity(diversity, model.item_factors) if diversity else None,
     )
+    equal = _have_equal_scores(model, users)
+    if equal.any():
+        order = candidates[np.argsort(-model.items.counts[candidates], kind="stable")]
+        shape = users[equal], ranking.items.shape[1]
+        ranking.items[equal] = top_of_order(order, *shape, exclude, threads)
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     return replace(ranking, scores=ranking.scores + constant[:, None])
 
 
-def warn_untrained(users: Vocabulary, rows: Rows) -> None:
+def _have_equal_scores(model: Factorization, users: Rows) -> Mask:
+    """Return for which users all items have the same score."""
+    if model.item_biases.any():
+        return np.zeros(len(users), np.bool_)
+    return (users < 0) | ~np.asarray(model.user_factors[users].any(axis=1))
+
+
+def warn_untrained(model: Factorization, users: Rows) -> None:
     """Warn about users without training ratings, who all get the same recommendations."""
-    untrained = int(np.count_nonzero(users.counts[rows] == 0))
+    untrained = int(np.count_nonzero(model.users.counts[users] == 0))
     if untrained:
+        by = "the items' biases" if model.item_biases.any() else "popularity"
         warn(
-            f"{untrained:,} of {len(rows):,} users have no training ratings; items are recommended"
-            " to them by the items' biases alone"
+            f"{untrained:,} of {len(users):,} users have no training ratings; items are recommended"
+            f" to them by {by} alone"
         )
 
 
@@ -234,8 +227,8 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
 
     Parameters
     ----------
-    order : int32 array, shape (n_items,)
-        Rows of the items, best first.
+    order : int32 array
+        Rows of items, best first.
     users : int32 array, shape (m,)
         -1 for an unknown user.
     n : int
@@ -250,10 +243,11 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
     """
     items = np.full((len(users), n), -1, np.int32)
     size = -(-len(users) // max(threads, 1))
+    most = max(order.max(initial=-1), rated.items.max(initial=-1))
 
     def task(number: int) -> None:
         part = slice(number * size, (number + 1) * size)
-        seen = np.full(len(order), -1, np.int32)
+        seen = np.full(most + 1, -1, np.int32)
         first_unrated(order, rated.starts, rated.items, users[part], seen, items[part])
 
     each(task, -(-len(users) // size) if size else 0, threads)
@@ -277,15 +271,15 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     -------
     Ranking
     """
-    length = np.linalg.norm(factors, axis=1, keepdims=True)
     # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
-    unit = np.divide(factors, length, out=np.zeros_like(factors), where=length > 0)
-    shown = (length > 0).ravel() & (True if allowed is None else allowed)
+    unit = directions_of(factors)
+    has_direction: Mask = np.asarray(unit.any(axis=1))
+    shown = has_direction & (True if allowed is None else allowed)
     zeros = np.zeros(len(factors), np.float32)
     candidates = np.flatnonzero(shown).astype(np.int32)
     itself = Rated.itself(len(factors))
     ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself)
-    empty = length[rows, 0] == 0
+    empty = ~has_direction[rows]
     ranking.items[empty], ranking.scores[empty] = -1, -np.inf
     # Rounding can give 1.0000001, which is no cosine.
     return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
@@ -300,24 +294,35 @@ def _ranked(
     exclude: Rated,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
+    diversity: Diversity | None = None,
 ) -> Ranking:
     """Rank some rows of a table of factors and biases for rows of `factors`, block by block."""
     factors = np.ascontiguousarray(factors, np.float32)
     sample = queries[:: 1 + len(queries) // _SAMPLE]
     usual = float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
     panels = make_panels(*table, candidates, usual)
-    shape = len(queries), min(n, len(candidates))
-    items, best = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    items, best = _lists(len(queries), min(n, len(candidates)))
     finished = itertools.count(1)  # `next` is atomic
 
     def task(number: int) -> None:
         part = slice(number * _BLOCK, (number + 1) * _BLOCK)
+        chosen = items[part], best[part]
+        found = chosen
+        if diversity:
+            found = _lists(len(chosen[0]), min(diversity.pool(n), len(candidates)))
         scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
         select_best(
             factors, queries[part], panels.usual, panels.values, panels.rows, panels.bounds,
-            exclude.starts, exclude.items, scratch, marks, items[part], best[part],
+            exclude.starts, exclude.items, scratch, marks, *found,
         )  # fmt: skip
+        if diversity:
+            diversity.choose(*found, *chosen)
         on_progress(min(_BLOCK * next(finished), len(queries)), len(queries))
 
     each(task, -(-len(queries) // _BLOCK), threads)
     return Ranking(queries, items, best)
+
+
+def _lists(count: int, n: int) -> tuple[Rows, Floats]:
+    """Return the items and scores of empty lists."""
+    return np.full((count, n), -1, np.int32), np.full((count, n), -np.inf, np.float32)

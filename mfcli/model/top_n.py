@@ -160,7 +160,7 @@ def first_unrated(order: Any, starts: Any, rated: Any, users: Any, seen: Any, it
 
     Parameters
     ----------
-    order : int32 array, shape (n_items,)
+    order : int32 array
     starts, rated : int64 and int32 arrays
         User u has rated ``rated[starts[u]:starts[u + 1]]``. For the user -1, this is the empty
         range from the last start to the first, 0.

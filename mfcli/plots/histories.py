@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mfcli.errors import Param, UsageError
-from mfcli.evaluation import MEASURES
+from mfcli.evaluation import MEASURES, RANKING, measures_of
 from mfcli.plots.canvas import DPI, Size, check_suffix, panels, picture
 from mfcli.plots.drawing import Axes, MaxNLocator
 from mfcli.plots.legends import add_legend, add_legend_below, height_below, shortened
@@ -35,7 +35,9 @@ def plot_histories(
     """Draw the errors on the training and validation ratings.
 
     A single run has a panel for its loss and one for its mean squared error. Several runs are
-    compared by their mean squared errors, because losses include penalties, which differ.
+    compared by their mean squared errors, because losses include penalties, which differ. If a run
+    is validated by rankings, it has a panel for each measure in place of the mean squared error;
+    several runs are compared by the first measure that one of them has.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def plot_histories(
     out : Path
         PNG, SVG or PDF by its suffix; replaced atomically.
     rmse : bool
-        Draw the root of the mean squared error.
+        Draw the root of the mean squared error, and no ranking measure.
     seconds : bool
         Compare how fast the runs learn: draw only the validation errors, against the training time
         on a logarithmic scale.
@@ -116,12 +118,13 @@ def _times(name: str, history: History) -> list[float]:
 
 
 class _Panel(NamedTuple):
-    """What a panel shows: its label, and the names and prefixes of the lists."""
+    """What a panel shows: its label, the names and prefixes of the lists, and what is best."""
 
     label: str
     names: tuple[str, ...]
     prefixes: tuple[str, ...]
     root: bool = False
+    highest: bool = False
 
     def points(self, run: _Run, prefix: str) -> list[tuple[float, float]]:
         """Return the places and heights of the finite entries of a run's list."""
@@ -140,12 +143,22 @@ class _Panel(NamedTuple):
                 dashed = prefix == _TRAINING and len(self.prefixes) > 1
                 lines[prefix] = _draw_line(axes, run, points, dashed=dashed)
                 if prefix == _VALIDATION:
-                    _mark(axes, run, _best(points))
+                    _mark(axes, run, self.best(points))
         return lines
+
+    def best(self, points: list[tuple[float, float]]) -> tuple[float, float]:
+        """Return the first of the best points."""
+        sign = -1 if self.highest else 1
+        return min(points, key=lambda point: sign * point[1])
 
 
 def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
     """Choose the panels that at least one run has a list for."""
+    ranked = [] if rmse else _ranking_panels(runs)
+    if ranked and (seconds or len(runs) > 1):
+        return ranked[:1]  # the legend has room for one measure
+    if ranked:
+        return [_Panel("Loss", (_LOSS,), (_TRAINING, _VALIDATION)), *ranked]
     label = MEASURES["rmse" if rmse else "mse"].label
     has_errors = any(_has(run, MSE_NAMES) for run in runs)
     both: tuple[str, ...] = (_TRAINING, _VALIDATION)
@@ -162,6 +175,16 @@ def _panels(runs: list[_Run], rmse: bool, seconds: bool) -> list[_Panel]:
     ]
     # With times, only validation errors are compared, or training errors if there are no others.
     return found[-1:] if seconds else found
+
+
+def _ranking_panels(runs: list[_Run]) -> list[_Panel]:
+    """Return a panel for each ranking measure that some run was validated by."""
+    return [
+        _Panel(f"Validation {measure.label}", (name,), (_VALIDATION,), highest=True)
+        for name, measure in measures_of(RANKING).items()
+        if measure.better == "higher"
+        and any(run.history.series((name,), _VALIDATION) for run in runs)
+    ]
 
 
 def _has(run: _Run, names: tuple[str, ...]) -> bool:
@@ -199,16 +222,14 @@ def _entries(
 def _text(name: str, panel: _Panel, run: _Run, prefix: str) -> str:
     """Return a name with what to know about a line: its best error, and that it is special."""
     points, details = panel.points(run, prefix), []
+    if panel.highest and not points:
+        details.append(f"no {_KINDS[prefix]} rankings")
     if panel.names[0] in MSE_NAMES and not run.history.series(MSE_NAMES, prefix):
         details.append("loss" if points else f"no {_KINDS[prefix]} errors")
     if points and prefix == _VALIDATION:
-        place, height = _best(points)
+        place, height = panel.best(points)
         details.append(f"best {MEASURES['mse'].text(height)} {run.when(place)}")
     return f"{name} ({', '.join(details)})" if details else name
-
-
-def _best(points: list[tuple[float, float]]) -> tuple[float, float]:
-    return min(points, key=lambda point: point[1])
 
 
 def _label_places(axes: Axes, runs: list[_Run], seconds: bool) -> None:

@@ -3,6 +3,7 @@ from .named_pairs import predict_named as predict_named
 from .pair_counts import PairCounts as PairCounts
 from .predicted_files import predict_file as predict_file
 from .predictor import Predictor as Predictor
+from .ranking_quality import ranking_quality as ranking_quality
 from .rated_files import rated_pairs as rated_pairs
 from .recommended import recommend as recommend, similar as similar
 from .selected_rows import (

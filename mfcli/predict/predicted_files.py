@@ -37,7 +37,6 @@ from mfcli.predict.predictor import Predicted, Predictor
 from mfcli.storage import replacing_file
 from mfcli.types import Progress
 
-_PREDICTION = "prediction"  # name of the new column
 _GROUP_ROWS = 1 << 20  # rows of a row group of Parquet, at most
 _GROUP_BYTES = 1 << 26  # bytes of a row group, about
 
@@ -54,6 +53,8 @@ def predict_file(
     on_progress: Progress = lambda done, total: None,
 ) -> PairCounts:
     """Predict the rating of each pair in a file and write it after the columns of the file.
+
+    The new column is called `prediction`, or `score` if the model predicts scores.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def predict_file(
     Raises
     ------
     DataError
-        For the first row that is not a pair, or if there is a column `prediction` already.
+        For the first row that is not a pair, or if there is a column of that name already.
     UnknownIdError
         If `strict`, for the first unknown id, with its place.
     ArtifactError
@@ -94,10 +95,11 @@ def predict_file(
             raise DataError(rule, place=name, remedy="predict one file at a time")
         names = side_names(predict.model.columns)
         layout = find_layout(files[0], columns, needed=PAIRS, aliases=names)
-        if _PREDICTION in layout.names:  # two columns of one name could not be distinguished
-            rule = f"has a column {_PREDICTION!r} already"
+        column = predict.model.prediction_name
+        if column in layout.names:  # two columns of one name could not be distinguished
+            rule = f"has a column {column!r} already"
             raise DataError(rule, place=layout.file, remedy="rename or remove it")
-        with _opened(out, layout) as sink:
+        with _opened(out, layout, column) as sink:
             return _predict(predict, layout, sink, strict, not columns, threads, on_progress)
 
 
@@ -194,19 +196,20 @@ class _Sink(Protocol):
 
 
 @contextmanager
-def _opened(out: Path | BinaryIO, layout: Layout) -> Iterator[_Sink]:
+def _opened(out: Path | BinaryIO, layout: Layout, column: str) -> Iterator[_Sink]:
+    """Open the target; `column` is the name of the new column."""
     if not isinstance(out, Path):
-        yield _TextSink(out, layout)
+        yield _TextSink(out, layout, column)
         return
     check_table_suffix(out)
     # Nothing replaces the file if a piece of the input is faulty.
     with replacing_file(out) as temporary:
         if out.suffix.lower() == ".parquet":
-            with _ParquetSink(temporary, layout) as sink:
+            with _ParquetSink(temporary, layout, column) as sink:
                 yield sink
         else:
             with temporary.open("wb") as file:
-                yield _TextSink(file, layout)
+                yield _TextSink(file, layout, column)
 
 
 class _TextSink:
@@ -214,9 +217,9 @@ class _TextSink:
 
     whole = False
 
-    def __init__(self, file: BinaryIO, layout: Layout) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, column: str) -> None:
         self._file = file
-        file.write(header_with(layout, _PREDICTION))
+        file.write(header_with(layout, column))
 
     def format(self, piece: PairPiece, column: pa.Array) -> list[Any]:
         return piece.as_text(column)
@@ -230,9 +233,9 @@ class _ParquetSink:
 
     whole = True
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Layout, column: str) -> None:
         _check_distinct(layout)
-        self._schema = schema_with(layout, _PREDICTION)
+        self._column, self._schema = column, schema_with(layout, column)
         self._writer = pq.ParquetWriter(path, self._schema)
         self._group: list[pa.Table] = []
 
@@ -248,7 +251,7 @@ class _ParquetSink:
             self._writer.close()
 
     def format(self, piece: PairPiece, column: pa.Array) -> pa.Table:
-        return piece.as_table(_PREDICTION, column).cast(self._schema)
+        return piece.as_table(self._column, column).cast(self._schema)
 
     def write(self, formatted: pa.Table) -> None:
         # Pieces are small, so that memory is bounded; a row group collects several of them.

@@ -49,7 +49,7 @@ class Predictor:
     ----------
     model : Model
     clip : bool
-        Whether to clip predictions to the rating scale.
+        Whether to clip ratings to the rating scale.
     """
 
     def __init__(self, model: Model, *, clip: bool) -> None:
@@ -66,8 +66,7 @@ class Predictor:
         """
         rows = self._users(user), self._items(item)
         ratings = self.model.predict_rows(*rows)
-        scale = self.model.scale
-        return Predicted(ratings.clip(scale.min, scale.max) if self._clip else ratings, *rows)
+        return Predicted(self.model.clipped(ratings) if self._clip else ratings, *rows)
 
 
 class _Finder:

@@ -6,10 +6,11 @@ import os
 
 import pyarrow as pa
 
-from mfcli.arguments import check_count, check_type, path_of
-from mfcli.data import Ids, RatingsLike, find_rows, id_array
+from mfcli.arguments import check_count, check_fraction, check_type, path_of
+from mfcli.data import Ids, RatingsLike, as_ratings, find_rows, id_array
 from mfcli.errors import UsageError
 from mfcli.model import (
+    Explainer,
     Model,
     excluded,
     recommended,
@@ -37,6 +38,10 @@ def recommend(
     exclude: Split | RatingsLike | None = None,
     items: Ids | None = None,
     min_count: int = 0,
+    max_popularity: float = 1,
+    diversity: float = 0,
+    explain: int = 0,
+    ratings: Split | RatingsLike | None = None,
     titles: str | os.PathLike[str] | None = None,
     clip: bool = True,
     threads: int | None = None,
@@ -57,23 +62,42 @@ def recommend(
         Recommend only these items; unknown ones are skipped with a warning.
     min_count : int
         Omit items with fewer training ratings.
+    max_popularity : float
+        Omit the most popular items: those for which more than this fraction of all items has fewer
+        training ratings.
+    diversity : float
+        From 0, for the items with the highest predictions, to 1, for items that differ. Of the
+        10 n items with the highest predictions (at least 100), a list gets the one with the highest
+        ``(1 - diversity) * prediction - diversity * cosine``, again and again: the prediction is
+        scaled to 0 to 1 among these items, and the cosine is the highest one between the factors of
+        the item and of those that are in the list already (maximal marginal relevance).
+    explain : int
+        Name this number of rated items for each recommended item: those that increase its
+        prediction most.
+    ratings : Split, Ratings or what `ratings_from` takes, optional
+        The users' ratings, for `explain`; of a split, those for training. By default `exclude`.
     titles : path, optional
         File with an item and a title column.
     clip : bool
-        Clip predictions to the rating scale; the order is that of the predictions before.
+        Clip ratings to the rating scale; the order is that of the predictions before.
     threads : int, optional
         All cores by default; the result does not depend on it.
 
     Returns
     -------
     Arrow table
-        Columns `user`, `rank` (from 1), `item`, `prediction` and, with titles, `title`.
+        Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`, if the model predicts
+        scores, which only rank) and, with titles, `title`. With
+        `explain` also `because_1` (an item), with titles `because_1_title`, `because_1_rating` (by
+        the user), `because_1_contribution` (to the prediction), `because_2`, ...; null where there
+        are fewer items. Contributions are exact for models trained with als, and approximate for
+        others.
 
     Warns
     -----
     MfcliWarning
-        If a user has no training ratings, no item is left for a user, or an id in `items` is
-        unknown.
+        If a user has no training ratings, no item is left for a user, an id in `items` is unknown,
+        or explanations are inaccurate.
 
     Raises
     ------
@@ -85,14 +109,19 @@ def recommend(
     check_type(model, Model, "model", _LOAD)
     check_count(n, "n", 1)
     check_count(min_count, "min_count", 0)
+    check_count(explain, "explain", 0)
+    check_fraction(max_popularity, "max_popularity")
+    explainer = _explainer(model, exclude if ratings is None else ratings, explain)
     rows = _rows_of(model, users)
-    warn_untrained(model.users, rows)
+    warn_untrained(model, rows)
     table = recommended(
         model,
         rows,
         n,
         exclude=excluded(model, exclude),
-        candidates=candidates(model.items, _listed(model, items), min_count),
+        candidates=candidates(model.items, _listed(model, items), min_count, max_popularity),
+        diversity=diversity,
+        explainer=explainer,
         clip=clip,
         threads=threads,
     )
@@ -157,6 +186,16 @@ def _titled(table: pa.Table, model: Model, titles: str | os.PathLike[str] | None
     if titles is None:
         return table
     return with_titles(table, path_of(titles, "titles"), names=model.columns)
+
+
+def _explainer(model: Model, ratings: Split | RatingsLike | None, explain: int) -> Explainer | None:
+    if not explain:
+        return None
+    if ratings is None:
+        rule, remedy = "is required by explain", "give the split or the users' ratings"
+        raise UsageError(rule, param="ratings", remedy=remedy)
+    given = ratings.train if isinstance(ratings, Split) else as_ratings(ratings, "ratings")
+    return Explainer(model, given.within(model.users, model.items), explain)
 
 
 def _rows_of(model: Model, users: Ids | None) -> Rows:

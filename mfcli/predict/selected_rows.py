@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mfcli.data import (
     Vocabulary,
     find_rows,
     id_array,
+    positions,
     read_ids,
     read_titles,
     to_arrow,
@@ -20,6 +23,7 @@ from mfcli.data import (
     unknown_id,
 )
 from mfcli.errors import Param, Text, UnknownIdError, warn
+from mfcli.model import fractions_below
 from mfcli.predict.list_reading import DEFAULT, ListReading
 from mfcli.types import Rows
 
@@ -165,7 +169,9 @@ def trained_row(vocabulary: Vocabulary, what: str, name: int | str) -> Rows:
     return row
 
 
-def candidates(items: Vocabulary, listed: Rows | None, min_count: int) -> Rows | None:
+def candidates(
+    items: Vocabulary, listed: Rows | None, min_count: int, max_popularity: float = 1
+) -> Rows | None:
     """Return the rows of the items that may be recommended; None if all may.
 
     Parameters
@@ -175,15 +181,20 @@ def candidates(items: Vocabulary, listed: Rows | None, min_count: int) -> Rows |
         Only these items.
     min_count : int
         Only items with at least this many training ratings.
+    max_popularity : float
+        Only items such that at most this fraction of all items has fewer training ratings; items
+        with equally many count half.
 
     Returns
     -------
     int32 array, shape (n,), or None
         Ascending.
     """
-    if listed is None and not min_count:
+    if listed is None and not min_count and max_popularity == 1:
         return None
     allowed = items.counts >= min_count
+    if max_popularity < 1:
+        allowed &= fractions_below(items.counts) <= max_popularity
     if listed is not None:
         # A mask, since the result is in ascending order.
         mask = np.zeros(len(items), np.bool_)
@@ -200,10 +211,11 @@ def with_titles(
     title_columns: Mapping[str, str] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> pa.Table:
-    """Add the column `title` to a table with the column `item`; empty where there is none.
+    """Add titles to a table of items; empty where there is none.
 
-    Items without a title are reported by an `MfcliWarning`. The other parameters are those of
-    `read_titles`.
+    The column `title` is at the end, but before explanations: `because_1`, `because_1_title`, ...
+    Items without a title are reported by an `MfcliWarning`.
+    The other parameters are those of `read_titles`.
 
     Raises
     ------
@@ -211,21 +223,36 @@ def with_titles(
         If the file of titles cannot be read.
     """
     known = read_titles(file, encoding, title_columns=title_columns, names=names)
-    items = table["item"].combine_chunks()
-    distinct = items.unique()
+    reasons = [name for name in table.column_names if re.fullmatch("because_[0-9]+", name)]
+    items = [table[name].combine_chunks() for name in ("item", *reasons)]
+    titles = _titles_of(items, known, file)
+    place = table.column_names.index(reasons[0]) if reasons else len(table.column_names)
+    table = table.add_column(place, "title", titles[0])
+    for name, column in zip(reasons, titles[1:], strict=True):
+        table = table.add_column(table.column_names.index(name) + 1, f"{name}_title", column)
+    return table
+
+
+def _titles_of(columns: Sequence[pa.Array], known: pa.Table, file: Path) -> list[pa.Array]:
+    """Return a column of titles for each column of items."""
+    distinct = pa.concat_arrays(columns).unique().drop_null()
     listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))
     rows = listed.rows(known["id"].combine_chunks())
-    position = np.full(len(distinct), -1)  # of the title of each item
+    position = np.full(len(distinct) + 1, -1)  # of the title of each item; the last is for none
     # Only items of the table: the file may hold the titles of a whole catalog.
     position[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-    missing = int(np.count_nonzero(position < 0))
-    if missing:
-        _warn_of_missing(file, missing, distinct[int(np.argmin(position))].as_py(), len(distinct))
-    found = to_arrow(position[listed.rows(items)])
-    # `take` returns null where the position is null.
-    found = pc.if_else(pc.greater_equal(found, 0), found, pa.scalar(None, pa.int64()))
-    titles = known["title"].combine_chunks().take(found)
-    return table.append_column("title", pc.if_else(pc.is_valid(titles), titles, ""))
+    missing = position[:-1] < 0
+    if missing.any():
+        example = distinct[int(np.argmax(missing))].as_py()
+        _warn_of_missing(file, int(np.count_nonzero(missing)), example, len(distinct))
+    titles = known["title"].combine_chunks()
+    return [_taken(titles, position[positions(items, distinct)]) for items in columns]
+
+
+def _taken(titles: pa.Array, position: NDArray[np.int64]) -> pa.Array:
+    """Return the titles at some positions, and an empty text for -1."""
+    taken = titles.take(to_arrow(position, position >= 0))
+    return pc.if_else(pc.is_valid(taken), taken, "")
 
 
 def _warn_of_missing(file: Path, missing: int, example: int | str, items: int) -> None:

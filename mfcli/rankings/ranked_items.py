@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from mfcli.model import Rated
+from mfcli.model import Rated, fractions_below
 from mfcli.rankings.beyond_accuracy import LIST_TERMS
 from mfcli.storage import array_type, kernel
 from mfcli.types import Counts, Doubles, Floats, Rows
@@ -63,7 +63,7 @@ class ItemProperties:
         zeros = np.zeros(factors.shape, np.float32)
         directions = np.divide(factors, lengths, out=zeros, where=lengths > 0)
         return cls(
-            popularity=_fractions_below(counts),
+            popularity=fractions_below(counts),
             information=np.log2(users / np.maximum(counts, 1)),
             group=_groups(counts),
             directions=directions,
@@ -102,14 +102,6 @@ class ItemProperties:
             np.empty(GROUPS), terms,
         )  # fmt: skip
         return terms.T
-
-
-def _fractions_below(counts: Counts) -> Doubles:
-    _, place, ties = np.unique(counts, return_inverse=True, return_counts=True)
-    # Items with fewer ratings, plus half of those with equally many.
-    below = np.cumsum(ties) - ties / 2
-    fractions: Doubles = below[place] / len(counts)
-    return fractions
 
 
 def _groups(counts: Counts) -> NDArray[np.int8]:

@@ -26,6 +26,9 @@ from mfcli.storage import record_values, whole
 from mfcli.training import MSE_NAMES, History
 from mfcli.types import Floats
 
+_KIND = ("optimizer", "target", "unrated_weight")
+"""Settings that other defaults depend on."""
+
 _LOWER_IS_BETTER = {"loss", "mse", "rmse", "mae", "mape", "msle", "error"}
 """Last words of the names that Keras gives to lists whose lowest entry is the best."""
 
@@ -60,13 +63,14 @@ def changed(settings: Mapping[str, Any]) -> list[str]:
 
     A setting that is not given may stand for a known value: with gibbs, `average` is 0.9.
     """
+    kind = {name: settings[name] for name in _KIND if name in settings}
     try:
-        resolved = Config(optimizer=settings.get("optimizer", DEFAULTS.optimizer)).used(TRAINING)
+        resolved = Config(**kind).used(TRAINING)
     except ConfigError:  # an optimizer of another version
         resolved = {}
     defaults = {name: setting.default for name, setting in SETTINGS.items()} | resolved
-    # The optimizer itself was used above to resolve the other defaults.
-    defaults["optimizer"] = DEFAULTS.optimizer
+    # These were used above to resolve the other defaults.
+    defaults |= {name: getattr(DEFAULTS, name) for name in kind}
     return [n for n, value in settings.items() if n not in SETTINGS or value != defaults[n]]
 
 
@@ -96,6 +100,7 @@ def _model_now(folder: Path) -> dict[str, Any]:
         "k": model.k,
         **{name: len(side) for name, side in sides.items()},
         "unrated": {name: int((side.counts == 0).sum()) for name, side in sides.items()},
+        "predicts": model.predicts,
         "mu": model.mu,
         "scale": model.scale._asdict(),
         **_tables(model.tables),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import model as models, predict as prediction, storage
+from mfcli import data, model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.item_lists import (
     CLIP,
@@ -21,11 +21,11 @@ from mfcli.cli.item_lists import (
     exclusion,
 )
 from mfcli.cli.options import FILES, Given
-from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse
+from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.cli.streams import print_line
 from mfcli.errors import UsageError
 
@@ -51,7 +51,7 @@ def fold_in(
     ],
     given: Given,
     listing: ListingOptions,
-    reading: ReadingOptions,
+    reading: WeightedReadingOptions,
     screen: ScreenOptions,
     exclude: Annotated[
         str,
@@ -99,7 +99,8 @@ def fold_in(
         refuse(given, TITLES, "without --titles", "omit it")
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
-    read = reading.read(ratings, screen)
+    refuse_clip(given, trained)
+    read = reading.like(trained.feedback).read(ratings, screen)
     folded = models.fold_in(trained, read, replace=replace)
     if extend is None:
         _check_size(folded, listing, screen)
@@ -112,7 +113,16 @@ def fold_in(
     omitted = models.Rated.of(folded.rated) if exclude == _FILE else None
     encoding, names = reading.config.encoding, trained.columns | reading.columns
     how = prediction.ListReading(encoding, names=names, strict=listing.strict)
-    table = listing.recommend(folded.model, users, omitted, settings.config, threads, how, screen)
+    table = listing.recommend(
+        folded.model,
+        users,
+        omitted,
+        listing.explainer(trained, folded.rated),
+        settings.config,
+        threads,
+        how,
+        screen,
+    )
     facts = {"folded_in": folded.as_dict()}
     listing.print(table, "recommendations", screen, encoding, names, facts)
 
@@ -135,10 +145,14 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
         screen.note(f"ignored {ratings} of {items} without training ratings")
     if folded.empty_users:
         users = count(folded.empty_users, "user")
-        screen.note(f"{users} without usable ratings: predicting the mean and the items' biases")
+        how = "predicting the mean and the items' biases"
+        if not folded.model.item_biases.any():
+            how = "recommending the most popular items"
+        screen.note(f"{users} without usable ratings: {how}")
     # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
     given, known = folded.rated.scale(), folded.model.scale
-    if given.min < known.min or given.max > known.max:
+    is_beyond = given.min < known.min or given.max > known.max
+    if is_beyond and folded.model.feedback == data.EXPLICIT:  # events may be any number
         screen.note(
             f"ratings range from {given.min:g} to {given.max:g}; the model was trained on"
             f" {known.min:g} to {known.max:g}"

@@ -19,11 +19,12 @@ from mfcli.cli.reading_options import PAIR_READING, PairReadingOptions
 from mfcli.cli.row_output import PairsOut, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, Threads, refuse
+from mfcli.cli.shared_options import ModelFolder, Threads, refuse, refuse_clip
 from mfcli.cli.streams import data_output, print_line
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
+    from mfcli.model import Model
     from mfcli.predict import PairCounts
     from mfcli.types import Progress
 
@@ -68,10 +69,12 @@ def predict(
     The pairs are the rows of a file, or all combinations of --user and --item.
     """
     _check_request(given, pairs, out, screen)
-    predictor = prediction.Predictor(models.Model.load(model), clip=settings.config.clip)
+    trained = models.Model.load(model)
+    refuse_clip(given, trained)
+    predictor = prediction.Predictor(trained, clip=settings.config.clip)
     if pairs is None:
         table, counts = prediction.predict_named(predictor, user or [], item or [], strict=strict)
-        _note_unknown(counts, screen)
+        _note(trained, counts, screen)
         print_rows(table, "predictions", out, screen, vars(counts))
         return
     with (
@@ -88,7 +91,7 @@ def predict(
             threads=storage.threads_of(threads),
             on_progress=on_progress,
         )
-    _note_unknown(counts, screen)
+    _note(trained, counts, screen)
     if isinstance(target, Path):  # otherwise the pairs are on stdout, and nothing else may be
         line = f"{target}: {count(counts.pairs, 'pair')}"
         screen.show({"out": str(target), **vars(counts)}, lambda: print_line(line))
@@ -137,6 +140,8 @@ def _bar(screen: Screen, pairs: str, target: Path | BinaryIO) -> AbstractContext
     return screen.byte_bar(f"predicting {Path(pairs).name}")
 
 
-def _note_unknown(counts: PairCounts, screen: Screen) -> None:
+def _note(model: Model, counts: PairCounts, screen: Screen) -> None:
+    if model.predicts == "scores":
+        screen.note("the model predicts scores, which rank items and are not ratings")
     if str(counts):
         screen.note(str(counts))

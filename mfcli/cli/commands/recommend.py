@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import model as models, predict as prediction, splits
+from mfcli import model as models, predict as prediction, splits, storage
 from mfcli.cli.item_lists import (
     CLIP,
     NO_EXCLUSION,
@@ -21,14 +21,15 @@ from mfcli.cli.item_lists import (
 from mfcli.cli.options import Given
 from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
-from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.errors import ArtifactError, Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
     from mfcli.model import Model
+    from mfcli.splits import Split
 
 _PANEL = "Users"
 _TRAIN, _SPLIT = "train", "split"
@@ -85,7 +86,8 @@ def recommend(
 ) -> None:
     """Recommend the items with the highest predicted ratings.
 
-    Items that a user has rated are omitted. Predictions are sorted before they are clipped.
+    Items that a user has rated are omitted. Predicted ratings are sorted before they are clipped;
+    scores, of models that only rank, are not clipped.
     """
     if not (user or users or everyone):
         raise UsageError("name users with --user, --users FILE or --all")
@@ -96,7 +98,11 @@ def recommend(
     _check_files(given)
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
-    known = [] if exclude == NO_EXCLUSION else _rated_in(split, exclude, trained, model)
+    refuse_clip(given, trained)
+    parts = None
+    if exclude != NO_EXCLUSION or listing.explain:
+        parts = _read_split(split, trained, model, listing.explain)
+    known = _rated_in(parts, exclude) if parts else []
     encoding, columns, names = reading.config.encoding, reading.columns, trained.columns
     skip = reading.config.on_bad_row == "skip"
     how = prediction.ListReading(encoding, columns, names, listing.strict, skip)
@@ -110,12 +116,31 @@ def recommend(
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users, how)
     )
-    models.warn_untrained(trained.users, wanted)  # they all get the same list
+    models.warn_untrained(trained, wanted)  # they all get the same list
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    table = listing.recommend(trained, wanted, omitted, settings.config, threads, how, screen)
+    if parts:
+        _note_quality(trained, parts, settings.config.relevant, storage.threads_of(threads), screen)
+    explainer = listing.explainer(trained, parts.train) if parts else None
+    table = listing.recommend(
+        trained, wanted, omitted, explainer, settings.config, threads, how, screen
+    )
     listing.print(table, "recommendations", screen, encoding, names)
+
+
+def _note_quality(
+    model: Model, split: Split, relevant: float, threads: int, screen: Screen
+) -> None:
+    """Say so if a model that predicts ratings ranks worse than popularity, and what helps."""
+    if screen.quiet or model.predicts != "ratings":
+        return
+    found = prediction.ranking_quality(model, split, relevant, threads)
+    if found and found.model < found.popular:
+        screen.note(
+            f"on test ratings, this model ranks worse than popularity (NDCG {found.model:.3f} and"
+            f" {found.popular:.3f}); for better lists: mfcli init --for ranking, then mfcli train"
+        )
 
 
 def _check_files(given: Given) -> None:
@@ -133,16 +158,23 @@ def _check_files(given: Given) -> None:
             refuse(given, names, f"without {options}", "omit it")
 
 
-def _rated_in(split: Path, what: str, model: Model, folder: Path) -> list[Ratings]:
-    """Return the training ratings of the model's split, or all parts of it."""
+def _read_split(folder: Path, model: Model, model_folder: Path, is_needed: bool) -> Split:
+    """Read the split of a model."""
+    anyway: list[str | Param] = ["use ", Param("exclude", NO_EXCLUSION), " to recommend anyway"]
+    if is_needed:
+        anyway = ["omit ", Param("explain"), " and ", *anyway]
     try:
-        parts = splits.read_split(split)
+        found = splits.read_split(folder)
     except ArtifactError as error:
-        if split.exists():
+        if folder.exists():
             raise
         # A model is complete without its split, and may be used by somebody who does not have it.
-        anyway = (error.remedy, ", or use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
-        raise ArtifactError(error.rule, place=split, remedy=anyway) from None
-    remedy = ("use ", Param("exclude", NO_EXCLUSION), " to recommend anyway")
-    models.check_same_split(model, parts.hash, folder, split, remedy)
-    return [*parts.parts.values()] if what == _SPLIT else [parts.train]
+        remedy = (error.remedy, ", or ", *anyway)
+        raise ArtifactError(error.rule, place=folder, remedy=remedy) from None
+    models.check_same_split(model, found.hash, model_folder, folder, anyway)
+    return found
+
+
+def _rated_in(split: Split, what: str) -> list[Ratings]:
+    """Return the ratings of items that are not recommended."""
+    return {_TRAIN: [split.train], _SPLIT: [*split.parts.values()], NO_EXCLUSION: []}[what]

@@ -1,0 +1,220 @@
+"""Explain predictions by what the user has rated (Y. Hu, Y. Koren, C. Volinsky, ICDM 2008, 5).
+
+The equations of a user (see `user_equations.py`) are linear in the ratings: with their matrix P,
+
+    z = P^-1 (g + sum a_i d_i),    a_i = c_i (t_i - e_i),
+
+so the prediction for an item j is a sum over the rated items i, and of a part without ratings::
+
+    s_j = e_j + d_j' z = e_j + d_j' P^-1 g + sum a_i d_j' P^-1 d_i
+
+For als, and for new users, this is the prediction of the model. Trained users of other models have
+other rows: means of samples (gibbs), or where descent stopped. The sum then explains an estimate of
+the prediction, and a warning says so if the estimate is far off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from mfcli.data import Ratings, Vocabulary, to_arrow
+from mfcli.errors import warn
+from mfcli.model.folder import StoredModel
+from mfcli.model.ranking import Ranking
+from mfcli.model.user_equations import UserEquations, equal_counts
+from mfcli.storage import each, one_blas_thread
+from mfcli.types import Counts, Doubles, Floats, Rows
+
+_FAR = 0.5  # fraction of the personal part of the predictions that an estimate may miss
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """Finds the rated items that contribute most to predictions.
+
+    Attributes
+    ----------
+    model : StoredModel
+        The trained model, without folded-in users.
+    ratings : Ratings
+        What users have rated, in the rows of the model that ranks; -1 for unknown ids.
+    count : int
+        Number of rated items for each prediction.
+    """
+
+    model: StoredModel
+    ratings: Ratings
+    count: int
+
+    def explained(self, table: pa.Table, ranking: Ranking, threads: int = 1) -> pa.Table:
+        """Add explanations to the table of a ranking.
+
+        The new columns are `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`,
+        ...         They are null where there is no further item that increases the prediction.
+
+        Warns
+        -----
+        MfcliWarning
+            If a user has no ratings, or if the contributions do not add up to the predictions, not
+            even roughly.
+        """
+        found = self.explain(ranking, threads)
+        listed, ids = ranking.items >= 0, self.model.items.ids
+        for place in range(self.count):
+            rows = found.items[listed, place]
+            name, is_item = f"because_{place + 1}", rows >= 0
+            table = table.append_column(name, ids.take(to_arrow(rows, is_item)))
+            for what in ("rating", "contribution"):
+                values = getattr(found, f"{what}s")[listed, place]
+                table = table.append_column(f"{name}_{what}", to_arrow(values, is_item))
+        return table
+
+    @one_blas_thread()
+    def explain(self, ranking: Ranking, threads: int = 1) -> Explanations:
+        """Explain the predictions of a ranking; the number of threads does not change the result.
+
+        Warns
+        -----
+        MfcliWarning
+            As `explained`.
+        """
+        equations = UserEquations.of(self.model)
+        # A user may be listed several times.
+        users, first, place = np.unique(ranking.of, return_index=True, return_inverse=True)
+        listed, rated = ranking.items[first], self._rated_by(users)
+        found = Explanations.empty(listed, self.count)
+        blocks = [*equal_counts(rated, len(equations.mean) + listed.shape[1])]
+
+        def task(number: int) -> None:
+            own, positions = blocks[number]
+            found.set(own, _Contributions.of(equations, listed[own], rated, positions))
+
+        each(task, len(blocks), threads)
+        _warn_of_missing(rated)
+        _warn_if_far(found, ranking.scores[first], equations.expected[listed])
+        return found.take(place)
+
+    def _rated_by(self, users: Rows) -> Ratings:
+        """Return the ratings of trained items by some users; the rows are positions in `users`."""
+        own, items = self.ratings, self.model.items
+        position = np.full(len(own.users) + 1, -1, np.int32)  # the last one is that of row -1
+        position[users] = np.arange(len(users))
+        position[-1] = -1
+        user = position[own.user]
+        kept = own.take((user >= 0) & (own.item >= 0) & (items.counts[own.item] > 0))
+        known = Vocabulary(to_arrow(np.arange(len(users))), np.zeros(len(users), np.int64))
+        user = position[kept.user]
+        return replace(kept, user=user, users=known.counting(user), items=items)
+
+
+@dataclass(frozen=True)
+class Explanations:
+    """The rated items that contribute most to the predictions of m lists of n items.
+
+    Attributes
+    ----------
+    items : int32 array, shape (m, n, count)
+        Rows, those with the largest contribution first; -1 for none. Only items that increase the
+        prediction are listed.
+    ratings, contributions : float32 arrays, shape (m, n, count)
+        The user's ratings of these items, and what they contribute; 0 for none.
+    estimates : float64 array, shape (m, n)
+        The sum of all contributions and of the part without ratings; NaN without ratings.
+    """
+
+    items: Rows
+    ratings: Floats
+    contributions: Floats
+    estimates: Doubles
+
+    @classmethod
+    def empty(cls, listed: Rows, count: int) -> Explanations:
+        """Return explanations by no items."""
+        shape = (*listed.shape, count)
+        ratings, parts = np.zeros((2, *shape), np.float32)
+        return cls(np.full(shape, -1, np.int32), ratings, parts, np.full(listed.shape, np.nan))
+
+    def set(self, users: Counts, found: _Contributions) -> None:
+        """Set the explanations of some users to the largest contributions."""
+        items, ratings, parts = found.largest(self.items.shape[2])
+        place = users, slice(None), slice(items.shape[2])
+        self.items[place], self.ratings[place], self.contributions[place] = items, ratings, parts
+        self.estimates[users] = found.estimates
+
+    def take(self, users: Counts) -> Explanations:
+        """Select users, in this order."""
+        return Explanations(
+            self.items[users],
+            self.ratings[users],
+            self.contributions[users],
+            self.estimates[users],
+        )
+
+
+@dataclass(frozen=True)
+class _Contributions:
+    """All contributions to the predictions of b users who have rated equally many items.
+
+    Attributes
+    ----------
+    items, ratings : int32 and float32 arrays, shape (b, n_rated)
+    parts : float64 array, shape (b, n, n_rated)
+    estimates : float64 array, shape (b, n)
+    """
+
+    items: Rows
+    ratings: Floats
+    parts: Doubles
+    estimates: Doubles
+
+    @classmethod
+    def of(
+        cls, equations: UserEquations, listed: Rows, rated: Ratings, positions: Counts
+    ) -> _Contributions:
+        matrices, rows, pulls = equations.systems(rated, positions)
+        # P^-1 d_j for the listed items, shape (b, d, n)
+        solved = np.linalg.solve(matrices, equations.design[listed].transpose(0, 2, 1))
+        parts = solved.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
+        parts *= pulls[:, None, :]
+        constant = equations.expected[listed] + equations.shift @ solved
+        estimates = np.where(listed >= 0, constant + parts.sum(axis=2), np.nan)
+        return cls(rated.item[positions], rated.rating[positions], parts, estimates)
+
+    def largest(self, count: int) -> tuple[Rows, Floats, Doubles]:
+        """Return items, ratings and parts of the largest contributions, shape (b, n, count)."""
+        # Stable, so that of equal contributions the lower row comes first.
+        best = np.argsort(-self.parts, axis=2, kind="stable")[:, :, :count]
+        parts = np.take_along_axis(self.parts, best, axis=2)
+        items, ratings = (
+            np.take_along_axis(values[:, None, :], best, axis=2)
+            for values in (self.items, self.ratings)
+        )
+        shown = (parts > 0) & np.isfinite(self.estimates)[:, :, None]
+        return np.where(shown, items, -1), np.where(shown, ratings, 0), np.where(shown, parts, 0)
+
+
+def _warn_of_missing(rated: Ratings) -> None:
+    """Warn about users without ratings, which may not be in the split."""
+    missing = int(np.count_nonzero(rated.users.counts == 0))
+    if missing:
+        warn(f"no ratings explain the recommendations to {missing:,} of {len(rated.users):,} users")
+
+
+def _warn_if_far(found: Explanations, scores: Floats, expected: Doubles) -> None:
+    """Warn if the estimates miss much of what makes predictions differ between users."""
+    known = np.isfinite(found.estimates)
+    missed = _size((scores - found.estimates)[known])
+    personal = _size((scores - expected)[known])
+    if missed > _FAR * personal:
+        warn(
+            "explanations are inaccurate: they are those of estimated predictions, which differ by"
+            f" {missed:.3g} from the model's (root mean square)",
+            remedy="models trained with als have exact ones",
+        )
+
+
+def _size(values: Doubles) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else 0.0

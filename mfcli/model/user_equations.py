@@ -1,0 +1,218 @@
+"""The equations of a user's row [p, b], given the items' rows and the user's ratings.
+
+For one user, let s_i = mu + b_i + [q_i, 1] . x be the prediction for item i from the row x. Then
+
+    x minimizes  sum c_i (t_i - s_i)^2 + w sum_j (r0 - s_j)^2 + penalty(x)
+
+over the rated items i, with targets t and weights c, and over all trained items j, if pairs that
+nobody rated count (see `objective.py`). For als, the penalty is that of training, so x is the row
+that training would give. For other models, and for means of several, training does not say how to
+estimate one user alone. The user is then assumed to be similar to the users of the model,
+x ~ N(m, S), and ratings have the noise s2. With S = L L' and x = m + L z, the most probable x has
+the penalty s2 |z|^2 (Bayesian linear regression: C. M. Bishop, "Pattern Recognition and Machine
+Learning", 2006, section 3.3; a prior from the other users: R. Salakhutdinov and A. Mnih, "Bayesian
+probabilistic matrix factorization using MCMC", ICML 2008). S need not have an inverse.
+
+Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 0; without biases,
+0 in place of 1). Then z solves
+
+    (G + D + sum c_i d_i d_i') z = g + sum c_i (t_i - e_i) d_i
+
+    G = w sum_j d_j d_j',    g = w sum_j (r0 - e_j) d_j,    D: the diagonal of penalties
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from mfcli.data import Ratings
+from mfcli.errors import ArtifactError
+from mfcli.model.folder import StoredModel
+from mfcli.model.objective import pair_targets, pair_weights, row_penalties
+from mfcli.model.user_distribution import UserDistribution
+from mfcli.types import Counts, Doubles
+
+_BLOCK = 1 << 18  # float64 numbers in the equations that are solved together: 2 MB
+_LEAST_NOISE = 1e-9  # fraction of the prior variance of a rating; keeps the equations regular
+_TINY = np.finfo(np.float64).tiny
+
+
+class Systems(NamedTuple):
+    """The equations of b users with n ratings each.
+
+    Attributes
+    ----------
+    matrices : float64 array, shape (b, d, d)
+    rows : float64 array, shape (b, n, d)
+        The d_i of the rated items.
+    pulls : float64 array, shape (b, n)
+        c_i (t_i - e_i): how strongly each rating moves z in the direction d_i.
+    """
+
+    matrices: Doubles
+    rows: Doubles
+    pulls: Doubles
+
+
+@dataclass(frozen=True)
+class UserEquations:
+    """The equations of users, up to their ratings.
+
+    Attributes
+    ----------
+    model : StoredModel
+    mean : float64 array, shape (d,), d = k + 1
+        The row m for z = 0.
+    root : float64 array, shape (d, d)
+        L, so that a row is m + L z.
+    design : float64 array, shape (n_items, d)
+        The rows d_i.
+    expected : float64 array, shape (n_items,)
+        The predictions e_i for z = 0.
+    gram, shift : float64 arrays, shapes (d, d) and (d,)
+        G and g.
+    noise : float
+        The penalty s2.
+    """
+
+    model: StoredModel
+    mean: Doubles
+    root: Doubles
+    design: Doubles
+    expected: Doubles
+    gram: Doubles
+    shift: Doubles
+    noise: float
+
+    @classmethod
+    def of(cls, model: StoredModel, noise: float | None = None) -> Self:
+        """Make the equations of the users of a model.
+
+        Parameters
+        ----------
+        model : StoredModel
+        noise : float, optional
+            Variance of a rating around its prediction, in squared rating units. Not used if
+            training gives the rows (see `are_trained`). By default, the mean squared error on
+            validation ratings, because that on training ratings is too small if the model overfits.
+            If it predicts scores, that on training ratings: held-out pairs count as unrated ones.
+
+        Raises
+        ------
+        ArtifactError
+            If the model has no such error, and `noise` is not given.
+        """
+        noise = _noise_of(model) if noise is None else noise
+        d, one = model.k + 1, float(model.config.biases)
+        rows = np.column_stack([model.item_factors, np.full(len(model.items), one)])  # [q_i, 1]
+        mean, root = np.zeros(d), np.eye(d)
+        if not are_trained(model):
+            known = UserDistribution.of(model)
+            mean, root = known.mean, known.root
+        expected = model.mu + model.item_biases + rows @ mean
+        design = rows @ root
+        # A noise of zero would make the equations singular if L is.
+        noise = max(noise, _LEAST_NOISE * np.mean(np.sum(np.square(design), axis=1)), _TINY)
+        gram, shift = _unrated(model, design, expected)
+        return cls(model, mean, root, design, expected, gram, shift, noise)
+
+    def systems(self, rated: Ratings, positions: Counts) -> Systems:
+        """Return the equations of users with equally many ratings.
+
+        Parameters
+        ----------
+        rated : Ratings
+            Of trained items, in the rows of the model.
+        positions : int64 array, shape (b, n)
+            Of each user's ratings, as `equal_counts` yields them.
+        """
+        own, config = rated.take(positions), self.model.config
+        pulls = pair_targets(own.rating, config) - self.expected.take(own.item)
+        rows = self.design.take(own.item, axis=0)  # several times as fast as an index
+        weighted = rows
+        weights = pair_weights(own, self.model.scale, config)
+        if weights is not None:
+            pulls, weighted = pulls * weights, rows * weights[:, :, None]
+        matrices = rows.transpose(0, 2, 1) @ weighted
+        matrices += self.gram + np.diag(self._penalties(positions.shape[1]))
+        return Systems(matrices, rows, pulls)
+
+    def rows(self, rated: Ratings, positions: Counts) -> Doubles:
+        """Estimate the rows [p, b] of users with equally many ratings, shape (b, d).
+
+        The parameters are those of `systems`.
+        """
+        matrices, rows, pulls = self.systems(rated, positions)
+        right = self.shift[:, None] + rows.transpose(0, 2, 1) @ pulls[:, :, None]
+        # One product per user, so that an estimate does not depend on the other users.
+        estimates: Doubles = self.mean + (self.root @ np.linalg.solve(matrices, right))[:, :, 0]
+        return estimates
+
+    def _penalties(self, count: int) -> Doubles:
+        """Return the diagonal D for users with a number of ratings, shape (d,)."""
+        if not are_trained(self.model):
+            return np.full(len(self.mean), self.noise)
+        trained = int(np.count_nonzero(self.model.items.counts))
+        bias, factors = row_penalties(np.array([count]), trained, self.model.config, "user")[0]
+        return np.append(np.full(self.model.k, factors), bias)
+
+
+def are_trained(model: StoredModel) -> bool:
+    """Whether the equations are those that training solves for each user."""
+    return model.config.optimizer == "als" and model.config.ensemble == 1
+
+
+def _noise_of(model: StoredModel) -> float:
+    if are_trained(model):
+        return 0.0
+    kind, name = {"ratings": ("validation", "val_mse"), "scores": ("training", "mse")}[
+        model.predicts
+    ]
+    if name not in model.losses:
+        raise ArtifactError(f"the model has no {kind} error", remedy="train again")
+    return model.losses[name]
+
+
+def _unrated(model: StoredModel, design: Doubles, expected: Doubles) -> tuple[Doubles, Doubles]:
+    """Return G and g, which are zero if pairs that nobody rated do not count."""
+    weight, rating = model.config.unrated_weight, model.config.unrated_rating
+    if model.predicts == "ratings":
+        return np.zeros((design.shape[1],) * 2), np.zeros(design.shape[1])
+    is_trained = model.items.counts > 0
+    rows = design[is_trained]
+    return weight * (rows.T @ rows), weight * ((rating - expected[is_trained]) @ rows)
+
+
+def equal_counts(ratings: Ratings, width: int) -> Iterator[tuple[Counts, Counts]]:
+    """Group users by their number of ratings n, so that NumPy solves many at once.
+
+    There are few groups: fewer than sqrt(2 N) different counts add up to N ratings.
+
+    Parameters
+    ----------
+    ratings : Ratings
+        With the counts of these very ratings in the vocabulary of users.
+    width : int
+        Numbers per rating and per equation of a user; groups are split to bound their memory.
+
+    Yields
+    ------
+    users : int64 array, shape (b,)
+    positions : int64 array, shape (b, n)
+        Of their ratings, in the order of the items.
+    """
+    # By user, then by item: sums have the same order whatever the order of the file.
+    order = np.lexsort((ratings.item, ratings.user))
+    counts = ratings.users.counts
+    starts = np.cumsum(counts) - counts
+    for n in np.unique(counts[counts > 0]).tolist():
+        # Each user needs the rows of the rated items (n x width) and a matrix (width x width).
+        size = max(1, _BLOCK // (width * (n + width)))
+        users = np.flatnonzero(counts == n)
+        for first in range(0, len(users), size):
+            block = users[first : first + size]
+            yield block, order[starts[block][:, None] + np.arange(n)]

@@ -1,0 +1,72 @@
+"""Whether a model that predicts ratings ranks items at least as well as popularity does."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mfcli.errors import DataError
+from mfcli.model import Model
+from mfcli.rankings import RankedValidation
+from mfcli.splits import Split
+
+_USERS = 1000  # a sample that takes a fraction of a second
+_AT = 10
+
+
+class RankingQuality(NamedTuple):
+    """Mean NDCG of lists of ten items, for a sample of the trained users.
+
+    Attributes
+    ----------
+    model : float
+    popular : float
+        Of the items with most training ratings.
+    """
+
+    model: float
+    popular: float
+
+
+def ranking_quality(
+    model: Model, split: Split, relevant: float, threads: int = 1
+) -> RankingQuality | None:
+    """Compare the rankings of a model with popularity on the test ratings of its split.
+
+    Parameters
+    ----------
+    model : Model
+        Trained on the split; users may have been added.
+    split : Split
+    relevant : float
+        Smallest rating of a relevant item.
+    threads : int
+        Does not change the result.
+
+    Returns
+    -------
+    RankingQuality or None
+        None if no test rating of the sample is relevant.
+    """
+    trained = np.flatnonzero(split.train.users.counts)
+    is_drawn = np.zeros(len(split.train.users), np.bool_)
+    rng = np.random.default_rng(0)
+    is_drawn[rng.choice(trained, min(_USERS, len(trained)), replace=False)] = True
+    # Only the ratings of the sample: all of them may be many.
+    test, train = (part.take(is_drawn[part.user]) for part in (split.test, split.train))
+    try:
+        validation = RankedValidation(test, train, at=_AT, relevant=relevant, threads=threads)
+    except DataError:
+        return None
+    measured = (validation.measures(one)["ndcg"] for one in (model, _popularity(model)))
+    return RankingQuality(*measured)
+
+
+def _popularity(model: Model) -> Model:
+    """Return a model that ranks items by their numbers of training ratings."""
+    tables = {name: np.zeros((len(table), 1), np.float32) for name, table in model.tables.items()}
+    biases = np.zeros(len(model.users), np.float32), model.items.counts.astype(np.float32)
+    return model.with_tables(
+        tables | dict(zip(("user_biases", "item_biases"), biases, strict=True))
+    )
