@@ -70,7 +70,7 @@ def _strength_weights(split: Split) -> list[Chosen]:
         kind = "log"
         why = "A strength r counts 1 + log(1 + r), so that a few pairs with many events do not"
         why += " dominate."
-    weights = pair_weights(split.train.rating, split.scale, Config(rating_weight=kind))
+    weights = pair_weights(split.train, split.scale, Config(rating_weight=kind))
     mean = 1.0 if weights is None else float(weights.mean(dtype=np.float64))
     return [
         Chosen(
