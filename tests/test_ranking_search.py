@@ -119,8 +119,11 @@ def test_implicit_feedback_is_for_rankings(split: Split) -> None:
     assert "training interactions by 60 users" in title_of(events, "ranking")
     with pytest.raises(ConfigError, match=r"^purpose must be ranking, because the split has impl"):
         recommended_config(events, purpose="ratings")
+    mean = 1 + np.log1p(split.train.rating).mean()
+    assert config.unrated_weight == pytest.approx(0.1 * mean, rel=0.05)
     equal = replace(events, scale=events.scale._replace(min=1.0, max=1.0))
     assert recommended_config(equal).rating_weight == "none"
+    assert recommended_config(equal).unrated_weight == 0.1
     assert title_of(equal).endswith("(30.42% of all pairs), all with the strength 1.")
     for parts in (events, equal):
         plan = plan_search(parts)

@@ -6,12 +6,16 @@ held out), and on MovieLens-1M, or were within noise of it; nothing depended on 
 
 from __future__ import annotations
 
-from mfcli.config import Chosen
+import numpy as np
+
+from mfcli.config import Chosen, Config
 from mfcli.data import IMPLICIT
+from mfcli.model import pair_weights
 from mfcli.search.trained_ratings import relevant_rating, trained_rows
 from mfcli.splits import Split
 
 _FACTORS, _EPOCHS = 128, 8
+_UNRATED = 0.1  # times the weight of a rated pair
 
 
 def ranking_advice(split: Split) -> list[Chosen]:
@@ -30,19 +34,9 @@ def ranking_advice(split: Split) -> list[Chosen]:
             "A rated pair counts as 1 and an unrated pair as 0, so the model predicts scores that"
             " rank items, not ratings.",
         ),
-        Chosen(
-            "unrated_weight",
-            0.1,
-            "Each unrated pair counts a tenth of a rated one: most are unknown, not disliked. With"
-            " a weight of 0.03, NDCG was 4% lower on real ratings; with 0.3, 11%.",
-        ),
-        *([_strength_weight(split)] if is_implicit else [_rating_weight()]),
+        *(_strength_weights(split) if is_implicit else _rating_weights()),
         Chosen("biases", False, "With biases, NDCG was 10% to 17% lower."),
-        Chosen(
-            "reg",
-            0.01,
-            "This penalty matters most. With 0.003, NDCG was 16% lower; with 0.03, 30%.",
-        ),
+        _penalty(is_implicit),
         _factors(split),
         Chosen(
             "epochs",
@@ -54,18 +48,47 @@ def ranking_advice(split: Split) -> list[Chosen]:
     ]
 
 
-def _rating_weight() -> Chosen:
-    reason = "Higher ratings count more. With equal weights (none), NDCG was 20% lower."
-    return Chosen("rating_weight", "squared", reason)
+def _rating_weights() -> list[Chosen]:
+    return [
+        Chosen(
+            "unrated_weight",
+            _UNRATED,
+            "Unrated pairs count little: most are unknown, not disliked. With a weight of 0.03,"
+            " NDCG was 4% lower; with 0.3, 11%.",
+        ),
+        Chosen(
+            "rating_weight",
+            "squared",
+            "Higher ratings count more. With equal weights (none), NDCG was 20% lower.",
+        ),
+    ]
 
 
-def _strength_weight(split: Split) -> Chosen:
-    if split.scale.min == split.scale.max:
-        return Chosen("rating_weight", "none", "All pairs with events have the same strength.")
-    reason = (
-        "A strength r counts 1 + log(1 + r), so that a few pairs with many events do not dominate."
-    )
-    return Chosen("rating_weight", "log", reason)
+def _strength_weights(split: Split) -> list[Chosen]:
+    kind, why = "none", "All pairs with events have the same strength."
+    if split.scale.min < split.scale.max:
+        kind = "log"
+        why = "A strength r counts 1 + log(1 + r), so that a few pairs with many events do not"
+        why += " dominate."
+    weights = pair_weights(split.train, split.scale, Config(rating_weight=kind))
+    mean = 1.0 if weights is None else float(weights.mean(dtype=np.float64))
+    return [
+        Chosen(
+            "unrated_weight",
+            float(f"{_UNRATED * mean:.2g}"),
+            "A pair without events counts a tenth of the mean pair with events: most are unknown,"
+            " not disliked.",
+        ),
+        Chosen("rating_weight", kind, why),
+    ]
+
+
+def _penalty(is_implicit: bool) -> Chosen:
+    if is_implicit:
+        reason = "This penalty matters most. On the pairs of real ratings, NDCG was 6% lower with"
+        return Chosen("reg", 0.02, f"{reason} 0.01.")
+    reason = "This penalty matters most. With 0.003, NDCG was 16% lower; with 0.03, 30%."
+    return Chosen("reg", 0.01, reason)
 
 
 def _factors(split: Split) -> Chosen:
