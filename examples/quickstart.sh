@@ -37,25 +37,31 @@ run mfcli train --k 10 --epochs 15
 run mfcli evaluate
 run mfcli plot history.json
 
-printf '\n== Recommended settings for an accurate model (trains for 10 to 20 seconds)\n'
+printf '\n== Settings for accurate predictions (trains for 10 to 20 seconds)\n'
 run mfcli init
 run mfcli train --quiet
 run mfcli evaluate
-run mfcli recommend --user 42 --n 5 --min-count 20 --titles movies.csv
 run mfcli plot metrics.json
+
+printf '\n== Settings for recommendations (trains for 10 to 20 seconds)\n'
+run mfcli init --for ranking
+run mfcli train --quiet --out ranking
+run mfcli evaluate --model ranking
+run mfcli recommend --model ranking --user 42 --n 3 --titles movies.csv --explain
 
 cat <<END
 
 == Files in $folder
-  model/         the model; model/model.keras opens in Keras anywhere
+  model/         the model of ratings; model/model.keras opens in Keras anywhere
   metrics.json   its errors on ratings it has not seen, beside two baselines
   metrics.png    where these errors are
   history.png    the training curves of the first model
+  ranking/       the model of recommendations
 
 == Next: source $venv/bin/activate, then in a folder with your own data.csv
   mfcli check data.csv
   mfcli split data.csv
-  mfcli init
+  mfcli init             # or: mfcli init --for ranking
   mfcli train
   mfcli evaluate
 END

@@ -183,7 +183,7 @@ def test_the_settings_are_read(tmp_path: Path) -> None:
 
 def test_column_names_are_complete() -> None:
     for role, aliases in ALIASES.items():
-        assert f"| {role} | {', '.join(f'`{alias}`' for alias in aliases)} |" in text(README)
+        assert ", ".join(f"`{alias}`" for alias in aliases) in " ".join(text(README).split()), role
 
 
 # What the documents mention
