@@ -6,7 +6,7 @@
 Protocols: a random fifth of the ratings is held out; the last rating of each user is held out; and
 with `--strong`, a fifth of the users are new: the model is not trained on them, and is to rank a
 fifth of the ratings of each, given the others. All items are ranked that are not among the ratings
-that are given. mfcli has the settings of `mfcli init --for ranking`; none is chosen by a search.
+that are given. The settings of mfcli are the same for all data; none is chosen by a search.
 
 `--against` also trains EASE, which is in `rankers.py`, and ALS of implicit (`pip install
 implicit`). Their settings are those of a grid that have the best NDCG on validation ratings, which
