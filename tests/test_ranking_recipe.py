@@ -95,7 +95,7 @@ def test_settings_of_other_programs_are_chosen_on_validation_ratings(
         return lambda users: quality * truth[users]
 
     monkeypatch.setattr(ranking, "GRIDS", {"other": (program, {"quality": (-1.0, 1.0, 0.0)})})
-    monkeypatch.setattr(ranking, "ranking_config", lambda parts, seed: ALS)
+    monkeypatch.setattr(ranking, "recommended_config", lambda *_, **__: ALS)
     found = ranking.measured(ratings(), "random", True, 3.0, 0)
     assert found["other"].settings == {"quality": 1.0}
     assert found["other"].ndcg == pytest.approx(1)
@@ -123,7 +123,7 @@ def test_a_table_has_every_protocol_and_program(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     ease, _ = ranking.GRIDS["EASE"]
     monkeypatch.setattr(ranking, "GRIDS", {"EASE": (ease, {"penalty": (10.0,)})})
-    monkeypatch.setattr(ranking, "ranking_config", lambda parts, seed: ALS)
+    monkeypatch.setattr(ranking, "recommended_config", lambda *_, **__: ALS)
     ranking.main([file], against=True, strong=True, relevant=None, seed=0)
     printed = capsys.readouterr().out
     assert f"{len(some):,} ratings" in printed

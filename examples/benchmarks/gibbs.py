@@ -78,7 +78,8 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
 
     def task() -> None:
         for side, *tables in sides:
-            side.each(_rows_of(kernel, [*side.arrays, *tables]))
+            # The kernel counts every rating once, so it takes no weights.
+            side.each(_rows_of(kernel, [side.starts, side.others, side.ratings, *tables]))
 
     task()  # compiles
     return task

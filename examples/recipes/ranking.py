@@ -34,13 +34,12 @@ from mfcli.config import Config
 from mfcli.data import Ratings, read_ratings
 from mfcli.model import Rated
 from mfcli.rankings import USER_FORMULAS, RankedHits, RelevantItems
-from mfcli.search import advise
-from mfcli.splits import Split, split
+from mfcli.search import recommended_config
+from mfcli.splits import split
 
 PROTOCOLS = {"random": "random 80/20", "leave-last-out": "last rating", "cold-user": "new users"}
 MEASURES = ("ndcg", "recall")
 CUTOFF = 10
-FACTORS, EPOCHS = 128, 12
 BLOCK = 1 << 10  # users ranked at a time
 
 
@@ -84,9 +83,8 @@ def measured(
 ) -> dict[str, Found]:
     """Train and measure every program by a protocol."""
     case = case_of(ratings, Config(strategy=strategy, seed=seed), "test")
-    if relevant is None:
-        relevant = threshold_of(case.split)
-    config = ranking_config(case.split, seed)
+    config = recommended_config(case.split, Config(seed=seed), purpose="ranking")
+    relevant = config.relevant if relevant is None else relevant
     found = {
         "mfcli": tested(case, relevant, mfcli, {"config": config}),
         "most popular": tested(case, relevant, popular, {}),
@@ -113,11 +111,6 @@ def case_of(ratings: Ratings, config: Config, part: str) -> Case:
     return Case(parts, new.train, new.test)
 
 
-def threshold_of(parts: Split) -> float:
-    """Return the smallest rating of a relevant item that `mfcli init` recommends."""
-    return next(float(one.value) for one in advise(parts) if one.name == "relevant")
-
-
 def tested(
     case: Case, relevant: float, program: Callable[..., Scores], settings: Settings
 ) -> Found:
@@ -126,16 +119,6 @@ def tested(
     scores = program(case, **settings)
     seconds = time.perf_counter() - begin
     return Found(*measures(scores, case, relevant), seconds, settings)
-
-
-def ranking_config(parts: Split, seed: int) -> Config:
-    """Return settings for models that rank."""
-    train = parts.train
-    rows = (int(np.count_nonzero(side.counts)) for side in (train.users, train.items))
-    return Config(
-        optimizer="als", target="rated", biases=False, unrated_weight=0.1, rating_weight="squared",
-        reg=0.01, k=min(FACTORS, *rows), epochs=EPOCHS, seed=seed,
-    )  # fmt: skip
 
 
 def measures(scores: Scores, case: Case, relevant: float) -> tuple[float, float]:
