@@ -89,4 +89,4 @@ def test_the_notebook_uses_every_name(
     assert names["metrics"].measures["rmse"] < names["other"].measures["rmse"]
     assert {"rmse", "too_high"} == {*names["crossed"].intervals}
     assert (tmp_path / "histories.svg").is_file()
-    assert "DataError: ratings: has no rating column; its columns are user, item" in shown
+    assert "ratings: has no rating column; its columns are user, item" in shown

@@ -171,7 +171,6 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "zip of several": (archive(a_csv="1", b_csv="2"), "a zip archive of 2 files: a.csv, b.csv; u"),
     "zip of nothing": (archive(ab="1").replace(b"ab", b"\0b"), "a zip archive of 0 files; un"),
     "zip of many": (archive(**{f"f{n}": "1" for n in range(9)}), "a zip archive of 9 files: f0, "),
-    "matrix of pairs": (MATRIX.replace("real", "pattern"), "not a list of ratings, but a matrix"),
     "symmetric": (MATRIX.replace("general", "symmetric"), "not a list of ratings, but a matrix"),
     "dense": (MATRIX.replace("coordinate", "array"), "not a list of ratings, but a matrix of the"),
 }  # fmt: skip
