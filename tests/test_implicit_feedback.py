@@ -629,3 +629,11 @@ def test_ratings_that_go_with_events_are_read_as_events() -> None:
     assert (like.config.feedback, like.events) == ("implicit", True)
     chosen = Reading(config=Config(feedback="explicit"))
     assert chosen.like("implicit") is chosen
+
+
+def test_matrices_of_pairs_are_events(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.mtx"
+    path.write_text("%%MatrixMarket matrix coordinate pattern general\n3 2 3\n1 1\n2 2\n3 1\n")
+    ratings = read_ratings(path, columns={"rating": ""})
+    assert (ratings.feedback, ratings.rating.tolist()) == ("implicit", [1, 1, 1])
+    assert ratings.users.ids.to_pylist() == [1, 2, 3]
