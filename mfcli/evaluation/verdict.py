@@ -9,6 +9,7 @@ from mfcli.evaluation.bootstrap import LEVEL, Interval, interval_text
 from mfcli.storage import Section
 
 _BIASES, _MEAN, _POPULAR = "damped biases", "the training mean", "a ranking by popularity"
+_FOR_RANKING = "mfcli init --for ranking"
 _NO_INTERVALS = (
     "There are no confidence intervals, so the comparison with the baselines says little."
 )
@@ -142,6 +143,8 @@ def _mean_text(beats_biases: bool | None, gain: Interval | None) -> str:
 
 
 def _rankings_text(better: bool | None, ends: Interval, whose: str = "Its rankings") -> str:
+    if ends == (0, 0):  # as for users without training ratings, who all get the same list
+        return f"{whose} are the same as {_POPULAR}."
     if better is None:
         size = interval_text(ends, "+.4f")
         return f"{whose} are about as good as {_POPULAR}: NDCG differs by {size}."
@@ -161,9 +164,9 @@ def _advice(better: Mapping[str, bool | None], training: Settings) -> list[str]:
     if all(better.values()):
         return []
     if "biases" not in better:
-        return ["Try the settings that mfcli init recommends for rankings."]
+        return [f"Try the settings of {_FOR_RANKING}, or search with mfcli tune --for ranking."]
+    if better["mean"] and better["biases"]:  # only its rankings are not better
+        return [f"For better rankings, try the settings of {_FOR_RANKING}."]
     if training.get("optimizer") != "gibbs":
         return ["Try the settings of mfcli init."]
-    if not (better["mean"] and better["biases"]):
-        return ["Try more epochs, or search for settings with mfcli tune."]
-    return ["For better recommendations, omit items with few training ratings."]
+    return ["Try more epochs, or search for settings with mfcli tune."]
