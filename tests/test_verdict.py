@@ -88,8 +88,8 @@ INIT = " Try the settings of mfcli init."
             (-0.02, 0.01),
             "adam",
             f"{BEATS} with damped biases (95% interval). Its rankings are about as good as a"
-            " ranking by popularity: NDCG differs by -0.0200 to +0.0100. For better rankings, try the"
-            " settings of mfcli init --for ranking.",
+            " ranking by popularity: NDCG differs by -0.0200 to +0.0100. For better rankings, try"
+            " the settings of mfcli init --for ranking.",
         ),
         (
             None,
