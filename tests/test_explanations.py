@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -244,6 +245,8 @@ def test_scores_are_named_and_not_clipped(trained: Run) -> None:
     done = trained("predict", "--model", "scores", "--user", 1, "--item", 2, "--out", "-")
     assert done.out.startswith("user,item,score\n")
     assert done.err == "note: the model predicts scores, which rank items and are not ratings\n"
+    lost = trained("predict", "--model", "scores", "--user", "new", "--item", 2).err
+    assert lost.endswith("note: 1 of 1 pair has an unknown user; for these, the score is 0\n")
     Path("pairs.csv").write_text("user,item\n1,2\n")
     done = trained("predict", "pairs.csv", "--model", "scores", "-q")
     assert done.out.startswith("user,item,score\n")
@@ -303,13 +306,21 @@ def test_events_of_new_users_are_folded_in_and_explained(run: Run) -> None:
     model = Model.load("model")
     own = [line for line in lines if line.startswith("u3,")]
     Path("new.csv").write_text("user,item\n" + "".join(line.replace("u3", "x") for line in own))
+    measured = run("evaluate", "--resamples", 5, "-q").out
+    assert re.match(r"metrics.json: \d+ test interactions, rankings of ", measured)
+    assert " test interactions │" in run("show", "metrics.json").out
+    assert run("evaluate", "--relevant", 3).err == (
+        "error: --relevant is not used for implicit feedback; omit it\n"
+    )
     done = run("fold-in", "new.csv", "--explain", "--json")
     assert (done.code, done.err) == (0, "")
     row = json.loads(done.out)["recommendations"][0]
     assert row["because_1_rating"] == 1
     assert row["score"] < 1
     assert model.feedback == "implicit"
-    assert "rated" not in run("fold-in", "new.csv", "--explain").out
+    assert "strength" not in run("fold-in", "new.csv", "--explain").out  # all are 1
+    Path("new.csv").write_text("user,item\nx,3\nx,3\n")
+    assert "┃ strength ┃" in run("fold-in", "new.csv", "--explain").out
     Path("explicit.csv").write_text("user,item,rating\ny,3,5\n")
     done = run("fold-in", "explicit.csv", "--feedback", "explicit")
     assert done.err == (

@@ -14,7 +14,7 @@ from planted import planted_split
 
 from mfcli.config import Config
 from mfcli.data import Ratings, Vocabulary, concatenated
-from mfcli.errors import DataError
+from mfcli.errors import DataError, MfcliWarning
 from mfcli.evaluation import ranking
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap
@@ -323,7 +323,8 @@ def test_unknown_users_and_items_count(split: Split, model: Model) -> None:
         Vocabulary(pa.array(["new user"]), np.array([2])),
         Vocabulary(ids, np.array([1, 1])),
     )
-    found = measure(model, split, strange)
+    with pytest.warns(MfcliWarning, match="no ranked user has training ratings, so all get the"):
+        found = measure(model, split, strange)
     assert found.users == 1
     assert found.rankers["model"].values["mrr"] == 1
     assert found.rankers["model"].values["recall"] == 0.5

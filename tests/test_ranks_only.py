@@ -107,14 +107,18 @@ def test_the_verdict_compares_rankings_with_popularity(metrics: Metrics) -> None
     assert (found.better, found.published) == ({"popular": None}, "")
     assert found.text == (
         "The rankings of the model are about as good as a ranking by popularity: NDCG differs by"
-        f" {low:+.4f} to {high:+.4f} (95% interval). Try the settings that mfcli init recommends"
-        " for rankings."
+        f" {low:+.4f} to {high:+.4f} (95% interval). Try the settings of mfcli init --for ranking,"
+        " or search with mfcli tune --for ranking."
     )
     good = verdict.BaselineMetrics({}, {}, ndcg_interval=(0.1, 0.2))
     judged = verdict.verdict_of("test", {}, {"popular": good, "biases": good}, "")
     assert judged.text == (
         "The rankings of the model are better than a ranking by popularity: NDCG is 0.1000 to"
         " 0.2000 higher (95% interval)."
+    )
+    same = verdict.BaselineMetrics({}, {}, ndcg_interval=(0.0, 0.0))
+    assert verdict.verdict_of("test", {}, {"popular": same}, "").text == (
+        "The rankings of the model are the same as a ranking by popularity."
     )
     unknown = verdict.verdict_of("test", {}, {"popular": verdict.BaselineMetrics({}, {})}, "")
     assert unknown.better == {"popular": None}
@@ -295,7 +299,7 @@ def test_the_command_leads_with_rankings(run: Run, folder: Path) -> None:
     first, *_ = done.out.splitlines()
     assert first.startswith("scores/metrics.json: ")
     assert " test ratings, rankings of 5 items for " in first
-    for text in ("NDCG", "model at 20", "most popular at 5", "Gini of exposure", "novelty (bits)"):
+    for text in ("NDCG", "model @20", "most popular @5", "Gini of exposure", "novelty (bits)"):
         assert text in done.out
     assert "RMSE" not in done.out
     shown = run("show", "scores/metrics.json").out

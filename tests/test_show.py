@@ -192,25 +192,25 @@ history.json: lists
 │ seconds         │ 0.5000 │      - │        - │ 0.2500 │
 └─────────────────┴────────┴────────┴──────────┴────────┘
 metrics.json: metrics
-┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-┃                            ┃                        value ┃
-┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
-│ measured on                │      4 test ratings, clipped │
-│ RMSE                       │                       1.6323 │
-│ MAE                        │                       1.4479 │
-│ R2                         │                      -0.2181 │
-│ RMSE of damped biases      │         1.5571 (gain -4.83%) │
-│ RMSE of the training mean  │        1.4814 (gain -10.19%) │
-│ RMSE, warm                 │           1.6323 (4 ratings) │
-│ RMSE, unseen user          │                - (0 ratings) │
-│ RMSE, unseen item          │                - (0 ratings) │
-│ RMSE, unseen user and item │                - (0 ratings) │
-│ split                      │ HASH-OF-IT-- (same as split) │
-│ k                          │               2 (default 10) │
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+┃                            ┃                          value ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+│ measured on                │        4 test ratings, clipped │
+│ RMSE                       │                         1.6323 │
+│ MAE                        │                         1.4479 │
+│ R2                         │                        -0.2181 │
+│ RMSE of damped biases      │           1.5571 (gain -4.83%) │
+│ RMSE of the training mean  │          1.4814 (gain -10.19%) │
+│ RMSE, warm                 │             1.6323 (4 ratings) │
+│ RMSE, unseen user          │                  - (0 ratings) │
+│ RMSE, unseen item          │                  - (0 ratings) │
+│ RMSE, unseen user and item │                  - (0 ratings) │
+│ split                      │   HASH-OF-IT-- (same as split) │
+│ k                          │                 2 (default 10) │
 │ reg                        │ 0.01 (default 0; 0.1 with als) │
-│ epochs                     │               3 (default 15) │
-│ written by                 │                  mfcli V.V.V │
-└────────────────────────────┴──────────────────────────────┘
+│ epochs                     │                 3 (default 15) │
+│ written by                 │                    mfcli V.V.V │
+└────────────────────────────┴────────────────────────────────┘
 """
 
 FOLDS = """\
@@ -284,6 +284,9 @@ def test_a_setting_that_stands_for_a_known_value_is_not_changed() -> None:
     used = Config(optimizer="gibbs", k=3).used("training")
     assert used["average"] == 0.9
     assert changed(used) == ["k", "optimizer"]
+    scores = Config(optimizer="als", target="rated", unrated_weight=0.1).used("training")
+    assert scores["metric"] == "ndcg"
+    assert changed(scores) == ["optimizer", "target", "unrated_weight"]
     assert changed({"optimizer": "of a later version", "k": 10, "new": 1}) == ["optimizer", "new"]
 
 

@@ -13,8 +13,9 @@ from conftest import Run
 from planted import planted_ratings, planted_split
 
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, ConfigError, DataError
+from mfcli.errors import ArtifactError, ConfigError, DataError, MfcliWarning
 from mfcli.rankings import RankedValidation
+from mfcli.show import facts_of, find
 from mfcli.sklearn import Recommender
 from mfcli.splits import Split, write_split
 from mfcli.training import (
@@ -227,6 +228,33 @@ def test_train_shows_the_measure(run: Run, split: Split, tmp_path: Path) -> None
     assert "  train RMSE " in done.err
     assert "  validation recall@10 " in done.err
     assert "val_recall" in json.loads(done.out)
+
+
+def test_show_judges_epochs_by_the_measure_that_is_followed(tmp_path: Path) -> None:
+    epochs = [Epoch(n, 1.0, 1.0, 1.0, 1.0 / n, 0.1, val_ndcg=v) for n, v in ((1, 0.2), (2, 0.1))]
+    History.of(epochs, 7).write(tmp_path / "history.json")
+    facts = facts_of(find(tmp_path / "history.json")[0])
+    curve = facts["curve"]
+    assert (curve["what"], curve["best"], curve["best_epoch"]) == ("validation NDCG", 0.2, 1)
+    assert facts["lists"]["val_ndcg"]["best_epoch"] == 1
+    assert facts["lists"]["val_mse"]["best_epoch"] == 2
+
+
+def test_rankings_of_users_without_training_ratings_compare_no_epochs() -> None:
+    cold = planted_split(Config(strategy="cold-user", test=0.3))
+    with pytest.warns(MfcliWarning, match="no held-out user has training ratings, so all get the"):
+        values = fit(cold, SCORES).history.lists["val_ndcg"]
+    assert len({*values}) == 1
+
+
+def test_a_setting_that_contradicts_an_option_names_its_file(run: Run) -> None:
+    Path("mfcli.toml").write_text('optimizer = "als"\nbiases = false\n')
+    assert run("train", "--optimizer", "sgd").err == (
+        "error: biases in mfcli.toml is not used with --optimizer sgd; omit it, or change"
+        " --optimizer\n"
+    )
+    message = "error: --biases is not used with --optimizer sgd; "
+    assert run("train", "--optimizer", "sgd", "--no-biases").err.startswith(message)
 
 
 def test_train_names_the_epoch_with_the_highest_value(

@@ -80,15 +80,16 @@ INIT = " Try the settings of mfcli init."
             (-0.02, -0.01),
             "gibbs",
             f"{BEATS} with damped biases (95% interval). Its rankings are worse than a ranking by"
-            " popularity: NDCG is 0.0100 to 0.0200 lower. For better recommendations, omit items"
-            " with few training ratings.",
+            " popularity: NDCG is 0.0100 to 0.0200 lower. For better rankings, try the settings of"
+            " mfcli init --for ranking.",
         ),
         (
             BETTER,
             (-0.02, 0.01),
             "adam",
             f"{BEATS} with damped biases (95% interval). Its rankings are about as good as a"
-            f" ranking by popularity: NDCG differs by -0.0200 to +0.0100.{INIT}",
+            " ranking by popularity: NDCG differs by -0.0200 to +0.0100. For better rankings, try"
+            " the settings of mfcli init --for ranking.",
         ),
         (
             None,

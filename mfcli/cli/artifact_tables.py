@@ -189,7 +189,8 @@ def _metrics_tables(facts: Facts) -> list[Table]:
 
 def _metrics_facts(facts: Facts) -> dict[str, str]:
     protocol = facts["protocol"]
-    rows = {"measured on": f"{protocol['ratings']:,} {splits.ratings_of(protocol['on'])}"}
+    ratings = splits.ratings_of(protocol["on"], protocol["feedback"])
+    rows = {"measured on": f"{protocol['ratings']:,} {ratings}"}
     if "clip" in protocol:
         rows["measured on"] += ", clipped" if protocol["clip"] else ", not clipped"
     rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _main(facts)}

@@ -30,7 +30,8 @@ RECOMMENDATIONS = "Recommendations"
 """Panel of what is recommended."""
 
 _REASONS = 3  # rated items that explain a prediction
-_REASON = ("because of", "rated")  # columns of a rated item and its rating
+_REASON = "because of"  # column of a rated item
+_RATED = {"explicit": "rated", "implicit": "strength"}  # column of its rating, by feedback
 
 
 NO_EXCLUSION = "none"
@@ -195,10 +196,11 @@ class Listing:
         encoding: str,
         names: Mapping[str, str],
         facts: dict[str, Any] | None = None,
+        feedback: str = "explicit",
     ) -> None:
         """Print or write a table of items, with their titles.
 
-        The names of columns are those of the ratings.
+        The names of columns are those of the ratings, which are of some kind of feedback.
         """
         if self.titles:
             chosen = {"item": self.title_id_col, "title": self.title_col}
@@ -206,31 +208,31 @@ class Listing:
             table = prediction.with_titles(
                 table, self.titles, encoding, title_columns=columns, names=names
             )
-        print_rows(table, name, self.out, screen, facts, _shown(table) if self.explain else None)
+        shown = _shown(table, _RATED[feedback]) if self.explain else None
+        print_rows(table, name, self.out, screen, facts, shown)
 
 
-def _shown(table: pa.Table) -> pa.Table:
+def _shown(table: pa.Table, rated: str) -> pa.Table:
     """Return a table for people, in which each rated item that explains a row has its own line."""
     names = [name for name in table.column_names if not name.startswith("because_")]
     lines: list[dict[str, Any]] = []
     for row in table.to_pylist():
-        first, *more = _reasons(row) or [{}]
+        first, *more = _reasons(row, rated) or [{}]
         lines += [{name: row[name] for name in names} | first, *more]
-    columns = {name: [line.get(name) for line in lines] for name in (*names, *_REASON)}
-    if {*columns[_REASON[1]]} <= {None, "1"}:  # events that happened once
-        del columns[_REASON[1]]
+    columns = {name: [line.get(name) for line in lines] for name in (*names, _REASON, rated)}
+    if {*columns[rated]} <= {None, "1"}:  # events that happened once
+        del columns[rated]
     return type(table).from_pydict(columns)  # pyarrow is not imported for help
 
 
-def _reasons(row: Mapping[str, Any]) -> list[dict[str, str]]:
+def _reasons(row: Mapping[str, Any], rated: str) -> list[dict[str, str]]:
     """Return the rated items that explain a row of a table, and their ratings."""
     names = [f"because_{number}" for number in range(1, _REASONS + 1)]
-    texts = [
-        (str(row.get(f"{name}_title") or row[name]), f"{row[f'{name}_rating']:g}")
+    return [
+        {_REASON: str(row.get(f"{name}_title") or row[name]), rated: f"{row[f'{name}_rating']:g}"}
         for name in names
         if row[name] is not None
     ]
-    return [dict(zip(_REASON, text, strict=True)) for text in texts]
 
 
 TITLES = ("title_id_col", "title_col")

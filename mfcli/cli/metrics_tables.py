@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfcli import evaluation, splits
+from mfcli import evaluation
 from mfcli.cli.tables import Table, print_paragraph, print_table, table as make_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     # There may be many folds, so they are rows, and a narrow screen has room for few measures.
     names = [name for name in chosen if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
-    title = f"{out}: {len(over.folds)} folds, each on its {splits.ratings_of(over.protocols[0].on)}"
+    title = f"{out}: {len(over.folds)} folds, each on its {over.protocols[0].rows}"
     labels = [measure.label for measure in shown]
     table = make_table(title, "", *labels, f"{main.label} of {whose}")
 
@@ -76,7 +76,7 @@ def _errors_table(metrics: Metrics, out: Path) -> Table:
     settings = protocol.settings
     clipped = "clipped" if settings["clip"] else "not clipped"
     title = (
-        f"{out}: {protocol.ratings:,} {splits.ratings_of(protocol.on)}, predictions {clipped},"
+        f"{out}: {protocol.ratings:,} {protocol.rows}, predictions {clipped},"
         f" damping {settings['damping']:g}"
     )
     table = make_table(title, "", "model", _INTERVAL, "damped biases", "training mean")
@@ -116,8 +116,7 @@ def _ranking_table(metrics: Metrics, out: Path) -> Table:
     protocol = metrics.protocol
     title = f"Rankings of {_items(protocol)}"
     if not metrics.has_errors:  # nothing above has named the file
-        ratings = splits.ratings_of(protocol.on)
-        title = f"{out}: {protocol.ratings:,} {ratings}, rankings of {_items(protocol)}"
+        title = f"{out}: {protocol.ratings:,} {protocol.rows}, rankings of {_items(protocol)}"
     title += f" for {protocol.ranked_users:,} users; relevant: {_relevant(protocol)}"
     table = make_table(title, "", "model", _INTERVAL, *_RANKERS.values())
     _add_measures(table, metrics, evaluation.RANKING, tuple(_RANKERS))
@@ -152,7 +151,7 @@ def _cutoffs_table(metrics: Metrics) -> Table:
         for cutoff in cutoffs:
             names = {name: evaluation.at_cutoff(name, cutoff, main) for name in measures}
             cells = (measures[name].text(values.get(full)) for name, full in names.items())
-            table.add_row(f"{label} at {cutoff}", *cells)
+            table.add_row(f"{label} @{cutoff}", *cells)
         table.add_section()
     return table
 

@@ -14,6 +14,7 @@ from mfcli.cli.screen import Screen
 from mfcli.cli.spelling import training_command
 from mfcli.cli.streams import print_line
 from mfcli.cli.tables import print_table, table as make_table
+from mfcli.config import value_text
 
 if TYPE_CHECKING:
     from mfcli.search import Attempt, Candidate, Search
@@ -101,4 +102,4 @@ def _words(settings: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     # Values are drawn at random, so further digits mean nothing; the settings file has them all.
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else value_text(value)

@@ -21,7 +21,7 @@ from mfcli.config import (
     Config,
     settings_in,
 )
-from mfcli.errors import ConfigError, UsageError
+from mfcli.errors import ConfigError, Param, UsageError
 
 _METAVARS = {int: "INT", float: "FLOAT", str: "NAME", bool: ""}
 _SPECIAL_METAVARS = {"cut": "DATE", "decimal": "CHAR", "at": "INT,..."}
@@ -60,11 +60,14 @@ class Settings:
         Names of the settings that are on the command line.
     file : str or None
         The file that was given in place of a setting.
+    source : Path or None
+        The settings file, if there is one.
     """
 
     values: dict[str, Any]
     options: list[str]
     file: str | None = None
+    source: Path | None = None
 
     @functools.cached_property
     def config(self) -> Config:
@@ -78,7 +81,14 @@ class Settings:
         try:
             return Config(**self.values)
         except ConfigError as error:
-            raise _usage_error(error) from None
+            raise UsageError(error.phrase(self._spelled)) from None
+
+    def _spelled(self, param: Param) -> str:
+        """Spell a parameter as an option, or name the settings file if it comes from there."""
+        in_file = param.name in self.values and param.name not in self.options
+        if in_file and not param.has_value:
+            return f"{param.name} in {self.source}"
+        return spelled(param)
 
     def refuse_unused(self, *stages: str) -> None:
         """Refuse options that have no effect because of the other settings.
@@ -185,7 +195,7 @@ def read_options(
     except ConfigError as error:
         raise _usage_error(error) from None
     # Options override the file.
-    return Settings(base | parsed, list(parsed), file_in_place)
+    return Settings(base | parsed, list(parsed), file_in_place, file)
 
 
 def _parsed(name: str, text: str | bool) -> Any:

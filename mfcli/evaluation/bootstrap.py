@@ -140,6 +140,7 @@ def interval(draws: Doubles) -> Interval | None:
 
 def interval_text(ends: Interval | None, form: str = ".4f") -> str:
     """Format an interval; "-" if there is none."""
+    form = form.replace(".", "z.")  # -0.00001 is 0.0000
     return "-" if ends is None else f"{ends[0]:{form}} to {ends[1]:{form}}"
 
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from mfcli.config import SETTINGS, value_text
 from mfcli.evaluation.bootstrap import LEVEL, interval_text
 from mfcli.evaluation.comparison import Comparison, known_measure
-from mfcli.splits import ratings_of
 
 _DIFFERENCES = ("rmse", "ndcg")  # the main measures of ratings and of rankings
 _HASH = 12  # characters of a hash that are shown
@@ -40,7 +39,7 @@ def comparison_title(comparison: Comparison) -> str:
     protocols = next(iter(comparison.runs.values())).protocols
     folds = f" of {len(protocols)} folds" if len(protocols) > 1 else ""
     ratings = sum(protocol.ratings for protocol in protocols)
-    return f"{runs} on {ratings:,} {ratings_of(protocols[0].on)}{folds}"
+    return f"{runs} on {ratings:,} {protocols[0].rows}{folds}"
 
 
 def comparison_rows(comparison: Comparison) -> dict[str, list[ComparisonRow]]:

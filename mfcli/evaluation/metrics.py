@@ -17,7 +17,7 @@ from mfcli.evaluation.breakdown import Breakdown, GroupError
 from mfcli.evaluation.measures import in_order
 from mfcli.evaluation.ranking_breakdown import RankingBreakdown
 from mfcli.evaluation.verdict import Verdict, fold_verdict
-from mfcli.splits import ScaleSection
+from mfcli.splits import ScaleSection, ratings_of
 from mfcli.storage import Record, Section, Whole, record_values, replacing_file, write_record
 from mfcli.types import Doubles
 
@@ -74,6 +74,11 @@ class Protocol(Section):
     versions: dict[str, str]
     predicts: str = "ratings"
     feedback: str = "explicit"
+
+    @property
+    def rows(self) -> str:
+        """What the ratings are called in a sentence, such as "test interactions"."""
+        return ratings_of(self.on, self.feedback)
 
     @property
     def cutoffs(self) -> list[int]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError, Param, Text, warn
 from mfcli.model import Model, Rated, fold_in
 from mfcli.rankings import RelevantItems
 from mfcli.types import Mask
@@ -70,6 +70,11 @@ def ranking_task(
         Smallest rating of a relevant item; None if every item is relevant. Not used by
         "leave-last-out".
 
+    Warns
+    -----
+    MfcliWarning
+        If no user to rank for has training ratings.
+
     Raises
     ------
     DataError
@@ -81,7 +86,18 @@ def ranking_task(
         return _strong(model, ratings, train, config, relevant)
     known = Rated.of(train.within(model.users, model.items))
     liked = _relevant(model, ratings, known, relevant)
+    _warn_of_new_users(known, liked)
     return RankingTask(model, known, known, liked, _share(ratings, relevant), UNRATED)
+
+
+def _warn_of_new_users(known: Rated, liked: RelevantItems) -> None:
+    """Warn if all users are new, as with a split by users: they get the same ranking."""
+    if not np.diff(known.starts)[liked.users].any():  # row -1 is any unknown user
+        warn(
+            "no ranked user has training ratings, so all get the same ranking",
+            remedy=["fold part of their ratings in with ",
+                    Param("protocol", "strong-generalization")],
+        )  # fmt: skip
 
 
 def _last(model: Model, ratings: Ratings, train: Ratings) -> RankingTask:

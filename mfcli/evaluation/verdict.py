@@ -9,6 +9,8 @@ from mfcli.evaluation.bootstrap import LEVEL, Interval, interval_text
 from mfcli.storage import Section
 
 _BIASES, _MEAN, _POPULAR = "damped biases", "the training mean", "a ranking by popularity"
+_SAME = (0.0, 0.0)  # users without training ratings all get the most popular items
+_FOR_RANKING = "mfcli init --for ranking"
 _NO_INTERVALS = (
     "There are no confidence intervals, so the comparison with the baselines says little."
 )
@@ -52,13 +54,13 @@ def verdict_of(
     ranked = baselines.get("popular")
     if "mean" not in baselines and ranked:
         better, sentences = _judged_rankings(ranked.ndcg_interval)
-        has_intervals = ranked.ndcg_interval is not None
+        is_open = ranked.ndcg_interval not in (None, _SAME)
     else:
         better, sentences = _judged_errors(baselines)
-        has_intervals = baselines["biases"].gain_interval is not None
+        is_open = baselines["biases"].gain_interval is not None
     if on == "train":
         sentences = ["The model was trained on these ratings; evaluate it on others."]
-    elif has_intervals:
+    elif is_open:
         sentences += _advice(better, training)
     return Verdict(better, " ".join(sentences), published if on == "test" else "")
 
@@ -68,6 +70,8 @@ def _judged_rankings(ends: Interval | None) -> tuple[dict[str, bool | None], lis
     better = {"popular": _is_positive(ends)}
     if ends is None:
         return better, [_NO_INTERVALS]
+    if ends == _SAME:
+        return better, [_rankings_text(None, ends, "The rankings of the model")]
     text = _rankings_text(better["popular"], ends, "The rankings of the model")
     return better, [f"{text.removesuffix('.')} ({LEVEL:.0%} interval)."]
 
@@ -142,6 +146,8 @@ def _mean_text(beats_biases: bool | None, gain: Interval | None) -> str:
 
 
 def _rankings_text(better: bool | None, ends: Interval, whose: str = "Its rankings") -> str:
+    if ends == _SAME:
+        return f"{whose} are the same as {_POPULAR}."
     if better is None:
         size = interval_text(ends, "+.4f")
         return f"{whose} are about as good as {_POPULAR}: NDCG differs by {size}."
@@ -161,9 +167,9 @@ def _advice(better: Mapping[str, bool | None], training: Settings) -> list[str]:
     if all(better.values()):
         return []
     if "biases" not in better:
-        return ["Try the settings that mfcli init recommends for rankings."]
+        return [f"Try the settings of {_FOR_RANKING}, or search with mfcli tune --for ranking."]
+    if better["mean"] and better["biases"]:  # only its rankings are not better
+        return [f"For better rankings, try the settings of {_FOR_RANKING}."]
     if training.get("optimizer") != "gibbs":
         return ["Try the settings of mfcli init."]
-    if not (better["mean"] and better["biases"]):
-        return ["Try more epochs, or search for settings with mfcli tune."]
-    return ["For better recommendations, omit items with few training ratings."]
+    return ["Try more epochs, or search for settings with mfcli tune."]

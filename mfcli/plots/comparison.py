@@ -35,7 +35,6 @@ from mfcli.plots.group_errors import (
 )
 from mfcli.plots.legends import add_legend_below, height_below, shortened
 from mfcli.plots.style import color_of, finish, marker_of, set_figure_title, set_title
-from mfcli.splits import ratings_of
 
 _WIDTH, _HEIGHT, _COLUMNS = 11.0, 8.0, 2
 _NAME, _MARGINS = 0.16, 1.0  # inches of a name, and of what is above and below a panel
@@ -112,7 +111,7 @@ def _size(runs: int) -> Size:
 def _title(metrics: Metrics, main: Measure) -> str:
     protocol = metrics.protocol
     what = main.label if main is RMSE else f"Rankings of {protocol.cutoffs[0]} items"
-    return f"{what} with 95% intervals on {protocol.ratings:,} {ratings_of(protocol.on)}"
+    return f"{what} with 95% intervals on {protocol.ratings:,} {protocol.rows}"
 
 
 def _style(number: int) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from mfcli.plots.group_errors import (
 )
 from mfcli.plots.rankings import ranking_panels
 from mfcli.plots.style import MAIN, OTHER, REFERENCE, finish, set_figure_title, set_title
-from mfcli.splits import ratings_of
 
 _SIZE, _COLUMNS = Size(13.0, 7.0), 3
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # of the years 1 and 9999, the only ones with labels
@@ -93,7 +92,7 @@ def _title(metrics: Metrics) -> str:
     measure = RMSE if metrics.has_errors else MEASURES["ndcg"]
     at = "" if metrics.has_errors else f"@{protocol.cutoffs[0]}"
     value = measure.text(value_of(metrics, measure.name))
-    return f"{measure.label}{at} {value} on {protocol.ratings:,} {ratings_of(protocol.on)}"
+    return f"{measure.label}{at} {value} on {protocol.ratings:,} {protocol.rows}"
 
 
 def _panels(metrics: Metrics, found: Breakdown) -> dict[str, Callable[[Axes], None]]:

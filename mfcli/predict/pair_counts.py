@@ -38,7 +38,7 @@ class PairCounts:
         self.unrated_users += _unrated(model.users, user)
         self.unrated_items += _unrated(model.items, item)
 
-    def __str__(self) -> str:
+    def text(self, model: Model) -> str:
         """Describe the pairs with an unknown or unrated id; empty if there are none."""
         counts = {
             "an unknown user": self.unknown_users,
@@ -53,7 +53,9 @@ class PairCounts:
         first, _, words = found[0].partition(" ")
         verb = "has" if first == "1" else "have"
         found[0] = f"{first} of {self.pairs:,} pair{'s' * (self.pairs != 1)} {verb} {words}"
-        return f"{', '.join(found)}; for these, only the mean and known biases count"
+        biases = "only the mean and known biases count"
+        rest = biases if model.config.biases else f"the score is {model.mu:g}"
+        return f"{', '.join(found)}; for these, {rest}"
 
 
 def _unrated(vocabulary: Vocabulary, rows: Rows) -> int:

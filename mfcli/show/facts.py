@@ -11,7 +11,7 @@ import numpy as np
 
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config, read_settings
 from mfcli.errors import ArtifactError, ConfigError, MfcliError, Spell
-from mfcli.evaluation import FoldMetrics, Metrics, read_metrics
+from mfcli.evaluation import RANKING, FoldMetrics, Metrics, measures_of, read_metrics
 from mfcli.model import (
     KERAS_FILE,
     MODEL_FILES,
@@ -189,7 +189,14 @@ def _history(path: Path) -> dict[str, Any]:
 
 
 def _curve(history: History) -> dict[str, Any]:
-    """Choose the list that epochs are judged by: validation over training, RMSE over loss."""
+    """Choose the list that epochs are judged by.
+
+    A ranking measure that validation follows; otherwise validation over training, RMSE over loss.
+    """
+    for name, measure in measures_of(RANKING).items():
+        if ranked := history.series((name,), "val_"):
+            what = f"validation {measure.label}"
+            return {"what": what, **_course(name, ranked), "values": list(map(_finite, ranked))}
     choices = {
         f"{part} {what}": history.series(names, prefix)
         for prefix, part in (("val_", "validation"), ("", "training"))
@@ -203,12 +210,13 @@ def _curve(history: History) -> dict[str, Any]:
 
 
 def _course(name: str, entries: list[float]) -> dict[str, Any]:
-    """Summarize a list; its best entry is known only if the lowest is the best."""
+    """Summarize a list; its best entry is known only if its name says which entries are better."""
     first, last = _finite(entries[0]), _finite(entries[-1])
     course = {"first": first, "best": None, "best_epoch": None, "last": last}
     finite = [n for n, entry in enumerate(entries) if math.isfinite(entry)]
-    if finite and name.rpartition("_")[2] in _LOWER_IS_BETTER:
-        best = min(finite, key=entries.__getitem__)
+    kind = name.rpartition("_")[2]
+    if finite and (kind in _LOWER_IS_BETTER or kind in measures_of(RANKING)):
+        best = (min if kind in _LOWER_IS_BETTER else max)(finite, key=entries.__getitem__)
         course |= {"best": entries[best], "best_epoch": best + 1}
     return course
 
@@ -248,7 +256,12 @@ def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
         },
         "groups": {name: record_values(group) for name, group in metrics.groups.items()},
         "overlap": record_values(metrics.overlap) if metrics.overlap else None,
-        "protocol": {"on": protocol.on, "ratings": protocol.ratings, **protocol.settings},
+        "protocol": {
+            "on": protocol.on,
+            "ratings": protocol.ratings,
+            "feedback": protocol.feedback,
+            **protocol.settings,
+        },
         "config": metrics.training,
         "changed": changed(metrics.training),
         "split": protocol.split,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mfcli.data import (
+    EXPLICIT,
     Ratings,
     RatingsLike,
     Scale,
@@ -25,11 +26,12 @@ from mfcli.types import Mask
 PARTS = ("train", "test", "valid")
 
 
-def ratings_of(part: str) -> str:
+def ratings_of(part: str, feedback: str = EXPLICIT) -> str:
     """Return what the ratings of a part, or of a file, are called in a sentence."""
+    rows = "ratings" if feedback == EXPLICIT else "interactions"
     if part not in PARTS:
-        return f"ratings of {part}"
-    return f"{'validation' if part == 'valid' else part} ratings"
+        return f"{rows} of {part}"
+    return f"{'validation' if part == 'valid' else part} {rows}"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Self
 
 from mfcli.config import Config
 from mfcli.data import IMPLICIT
+from mfcli.errors import Param, warn
 from mfcli.rankings import RankedValidation
 from mfcli.splits import Split
 from mfcli.training.history import Epoch
@@ -84,6 +85,11 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
 
     The same sample of at most `MOST_RANKED` users is measured for all models of a split.
 
+    Warns
+    -----
+    MfcliWarning
+        If no held-out user has training ratings.
+
     Raises
     ------
     DataError
@@ -92,6 +98,12 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
     _, held_out = split.held_out
     if not ValidationMeasure.of(config).is_ranking or held_out is split.train:
         return None  # what was trained on is not ranked
+    if not split.train.users.counts[held_out.user].any():  # a split by users
+        warn(
+            "no held-out user has training ratings, so all get the same ranking, and validation by"
+            " rankings does not compare epochs",
+            remedy=["measure the model with ", Param("protocol", "strong-generalization")],
+        )
     return RankedValidation(
         held_out,
         split.train,

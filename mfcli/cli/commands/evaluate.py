@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import evaluation, model as models, splits, storage
+from mfcli import data, evaluation, model as models, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import Screen, ScreenOptions
@@ -89,6 +89,8 @@ def evaluate(
         if not ranking and not evaluation.ranks_only(model, parts):
             remedy = "omit it, or add --ranking"
             refuse(given, evaluation.RANKING_SETTINGS, "without --ranking", remedy)
+        if parts.feedback == data.IMPLICIT:  # every held-out item is relevant
+            refuse(given, ("relevant",), "for implicit feedback", "omit it")
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read(parts.feedback)
         with screen.stages(fold) as on_progress:

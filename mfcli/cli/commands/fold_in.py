@@ -124,7 +124,7 @@ def fold_in(
         screen,
     )
     facts = {"folded_in": folded.as_dict()}
-    listing.print(table, "recommendations", screen, encoding, names, facts)
+    listing.print(table, "recommendations", screen, encoding, names, facts, trained.feedback)
 
 
 def _check_size(folded: FoldedUsers, listing: Listing, screen: Screen) -> None:

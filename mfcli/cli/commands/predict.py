@@ -143,5 +143,5 @@ def _bar(screen: Screen, pairs: str, target: Path | BinaryIO) -> AbstractContext
 def _note(model: Model, counts: PairCounts, screen: Screen) -> None:
     if model.predicts == "scores":
         screen.note("the model predicts scores, which rank items and are not ratings")
-    if str(counts):
-        screen.note(str(counts))
+    if text := counts.text(model):
+        screen.note(text)

@@ -126,7 +126,7 @@ def recommend(
     table = listing.recommend(
         trained, wanted, omitted, explainer, settings.config, threads, how, screen
     )
-    listing.print(table, "recommendations", screen, encoding, names)
+    listing.print(table, "recommendations", screen, encoding, names, feedback=trained.feedback)
 
 
 def _note_quality(

@@ -11,6 +11,7 @@ import typer
 
 from mfcli import model as models, splits, storage, training
 from mfcli.cli.epoch_lines import Fold, print_network, training_progress
+from mfcli.cli.feedback_words import words_for
 from mfcli.cli.formatting import count, digits, duration
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
@@ -257,7 +258,7 @@ def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
         f"{summary['model']} and {summary['history']}:"
         f" validation {measure.label} {measure.of_losses(fitted.losses):.4f}"
         f" {_measured_on(fitted, parts)} after {epochs} in {duration(summary['seconds'])}"
-        f" ({summary['ratings_per_second']:,.0f} ratings/s)"
+        f" ({summary['ratings_per_second']:,.0f} {words_for(parts.feedback).rows}/s)"
     )
 
 
@@ -266,4 +267,4 @@ def _measured_on(fitted: Fit, parts: Split) -> str:
     if fitted.history.ranked_users is not None:
         return f"for {count(fitted.history.ranked_users, 'user')}"
     name, held_out = parts.held_out
-    return f"on {len(held_out):,} {splits.ratings_of(name)}"
+    return f"on {len(held_out):,} {splits.ratings_of(name, parts.feedback)}"
