@@ -18,6 +18,7 @@ import numpy as np
 
 from mfcli.config import Config
 from mfcli.data import Ratings, Scale
+from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Doubles, Floats
 
 _UNEVEN = 10.0  # steps on a scale without even steps
@@ -32,10 +33,38 @@ def pair_weights(ratings: Ratings, scale: Scale, config: Config) -> Floats | Non
     """Return the weights of rated pairs, float32 of shape (n,); None if all are 1.
 
     They are the weights by rating, times the column of weights if the ratings have one.
+
+    Raises
+    ------
+    DataError
+        If a weight is not above 0 and finite.
     """
-    by_rating = _weights_by_rating(ratings.rating, scale, config)
-    given = [weights for weights in (by_rating, ratings.weight) if weights is not None]
-    return functools.reduce(np.multiply, given) if given else None
+    with np.errstate(all="ignore"):  # invalid weights are refused below
+        by_rating = _weights_by_rating(ratings.rating, scale, config)
+        given = [weights for weights in (by_rating, ratings.weight) if weights is not None]
+        weights = functools.reduce(np.multiply, given) if given else None
+    if weights is not None:
+        _check_weights(weights, ratings.rating, config)
+    return weights
+
+
+def _check_weights(weights: Floats, rating: Floats, config: Config) -> None:
+    is_valid = (weights > 0) & (weights < np.inf)
+    if is_valid.all():
+        return
+    value = float(rating[~is_valid][0])
+    by_rating = Param("rating_weight", config.rating_weight)
+    if value < 0:
+        raise DataError(
+            ["ratings must not be negative with ", by_rating],
+            value=value,
+            remedy=["omit such ratings, or train with ", Param("rating_weight", "linear")],
+        )
+    raise DataError(
+        ["weights of rated pairs must be above 0 and finite with ", by_rating],
+        place=f"rating {value:g}",
+        remedy=["use a smaller ", Param("alpha"), " or weights closer to 1"],
+    )
 
 
 def _weights_by_rating(rating: Floats, scale: Scale, config: Config) -> Floats | None:
@@ -46,9 +75,12 @@ def _weights_by_rating(rating: Floats, scale: Scale, config: Config) -> Floats |
         return 1 + alpha * rating
     if kind == "log":
         return 1 + alpha * np.log1p(rating)
-    # r / max, if the lowest rating is one step: from 0.5 to 5 by 0.5, or from 1 to 5 by 1.
-    step = scale.step or (scale.max - scale.min) / _UNEVEN or 1.0
-    level = (rating - np.float32(scale.min - step)) / np.float32(scale.max - scale.min + step)
+    # r / max, if the lowest rating is one step: from 0.5 to 5 by 0.5, or from 1 to 5 by 1. Ratings
+    # of new users may be lower.
+    width = scale.max - scale.min
+    step = scale.step or width / _UNEVEN or 1.0
+    level = np.maximum(rating - np.float32(scale.min), 0) + np.float32(step)
+    level /= np.float32(width + step)
     return level * level if kind == "squared" else level
 
 

@@ -336,9 +336,7 @@ class _Run:
     def next(self, on_progress: Progress) -> Epoch:
         """Run the next epoch and validate it."""
         begin, number = time.perf_counter(), len(self._epochs) + 1
-        with np.errstate(all="ignore"):  # infinite and undefined losses are handled below
-            losses = self._engine.run_epoch(number, on_progress)
-            validation = self._engine.validate()
+        losses, validation = self._losses(number, on_progress)
         if self._has_diverged(losses, validation):
             raise self._diverged(number)
         rankings = self._rankings()
@@ -346,6 +344,15 @@ class _Run:
         if self._add(epoch):
             self._best = self._engine.model()
         return epoch
+
+    def _losses(self, number: int, on_progress: Progress) -> tuple[Losses, Losses]:
+        """Run an epoch and return its losses, which need not be finite, and those of validation."""
+        with np.errstate(all="ignore"):
+            try:
+                losses = self._engine.run_epoch(number, on_progress)
+                return losses, self._engine.validate()
+            except np.linalg.LinAlgError:  # raised for matrices that are not finite
+                return (Losses(math.nan, math.nan),) * 2
 
     def _rankings(self) -> dict[str, float]:
         """Return the followed measure of rankings by the name of its list."""

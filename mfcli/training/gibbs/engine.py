@@ -84,6 +84,8 @@ class GibbsEngine:
         self._users.draw(others, unrated, self._noise.precisions, turns[2])
         on_progress(self._total // 2, self._total)
         squares = self._users.squares
+        if not np.isfinite(squares).all():
+            return Losses(math.nan, math.nan)  # the noise of such errors cannot be drawn
         self._noise.draw(squares, rng, turns[3])
         roots = np.sqrt(self._noise.precisions)
         others = self._users.packed(roots, self._center)
@@ -94,6 +96,8 @@ class GibbsEngine:
         on_progress(self._total, self._total)
         # Back from units of the standard deviation to rating units.
         mse = float(squares.sum()) * self._unit**2 / self._total
+        if not np.isfinite(self._items.squares).all():
+            mse = math.nan  # also if no held-out rating is of these items
         return Losses(mse, mse)
 
     def _draw_priors(self, turns: list[Turn], rng: np.random.Generator) -> None:
