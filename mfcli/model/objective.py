@@ -79,7 +79,7 @@ def _weights_by_rating(rating: Floats, scale: Scale, config: Config) -> Floats |
     # of new users may be lower.
     width = scale.max - scale.min
     step = scale.step or width / _UNEVEN or 1.0
-    level = np.maximum(rating - np.float32(scale.min), 0) + np.float32(step)
+    level: Floats = np.maximum(rating - np.float32(scale.min), 0) + np.float32(step)
     level /= np.float32(width + step)
     return level * level if kind == "squared" else level
 
