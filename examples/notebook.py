@@ -103,6 +103,17 @@ new: mfcli.FoldedUsers = mfcli.fold_in(model, (["anna", "anna"], ["film 1", "fil
 print(mfcli.recommend(new.model, "anna", n=2, exclude=new.rated).to_pandas())
 print(mfcli.extended(model, new))
 
+# %% Rankings: settings that also learn from unrated pairs, reasons, more diverse lists
+best = mfcli.fit(parts, mfcli.recommended_config(parts, purpose="ranking"))
+print(mfcli.evaluate(best.model, parts).measures["ndcg"], metrics.measures["ndcg"])
+print(mfcli.recommend(best.model, 42, n=2, exclude=parts, diversity=0.3, explain=2).to_pandas())
+
+# %% Events instead of ratings: each row counts, and repeated rows add up
+clicks = mfcli.split(mfcli.ratings_from(frame[["user", "item"]], columns={"rating": ""}))
+clicked = mfcli.fit(clicks, mfcli.recommended_config(clicks))
+visitor = mfcli.fold_in(clicked.model, (["anna", "anna"], ["film 1", "film 2"]))
+print(mfcli.recommend(visitor.model, "anna", n=2, exclude=visitor.rated).to_pandas())
+
 # %% Exports for other programs
 print(mfcli.export(model, "npz"), mfcli.export(model, "parquet", "tables"))
 

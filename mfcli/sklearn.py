@@ -120,6 +120,20 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         check_is_fitted(self, "model_")
         return self.model_.predict(*_pairs(X))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the R2 of the predicted ratings.
+
+        Raises
+        ------
+        UsageError
+            If the model predicts scores, which have no R2.
+        """
+        check_is_fitted(self, "model_")
+        if self.model_.predicts == "scores":
+            remedy = "measure rankings with mfcli.evaluate, or give a scoring function"
+            raise UsageError("the model predicts scores, which have no R2", remedy=remedy)
+        return float(super().score(X, y, sample_weight))
+
     def recommend(self, users: Ids | None = None, n: int = 10, **options: Any) -> Any:
         """Recommend items to users; see `mfcli.recommend`."""
         check_is_fitted(self, "model_")

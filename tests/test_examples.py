@@ -87,6 +87,8 @@ def test_the_notebook_uses_every_name(
     shown = capsys.readouterr().out
     assert shown.startswith(f"mfcli {mfcli.__version__}: Ratings(7,207 ratings by 300 users of 120")
     assert names["metrics"].measures["rmse"] < names["other"].measures["rmse"]
+    assert names["best"].model.predicts == "scores"
+    assert names["clicked"].model.feedback == "implicit"
     assert {"rmse", "too_high"} == {*names["crossed"].intervals}
     assert (tmp_path / "histories.svg").is_file()
     assert "ratings: has no rating column; its columns are user, item" in shown

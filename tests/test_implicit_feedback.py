@@ -28,6 +28,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, concatenated, ratings_from, read_ratings, selections
 from mfcli.data.formats import text
 from mfcli.errors import ArtifactError, ConfigError, DataError, MfcliWarning, UsageError
+from mfcli.model import fold_in
 from mfcli.splits import Split, divide, read_folds, read_split, split, split_given, write_split
 from mfcli.storage import json_text
 from mfcli.training import fit
@@ -463,6 +464,19 @@ def test_a_model_remembers_its_feedback(tmp_path: Path) -> None:
         assert model.feedback == feedback
         model.save(tmp_path / "model")
         assert mfcli.Model.load(tmp_path / "model").feedback == feedback
+
+
+def test_ratings_that_go_with_a_model_of_events_are_events() -> None:
+    model = fit(
+        split(ratings_from(FRAME, columns=EVENTS)),
+        Config(target="rated", unrated_weight=0.1, optimizer="als", epochs=1, k=3),
+    ).model
+    table = pd.DataFrame({"user": ["new", "new"], "item": FRAME["item"][:2].tolist()})
+    expected = fold_in(model, ratings_from(table, columns=EVENTS)).model.user_factors
+    for given in (table, (table["user"], table["item"]), table.assign(rating=1)):
+        np.testing.assert_array_equal(fold_in(model, given).model.user_factors, expected)
+    with pytest.raises(DataError, match="has no rating column"):
+        fold_in(start(split(ratings_from(RATED)), Config(k=2)), table)
 
 
 # ---------------------------------------------------------------------------

@@ -130,6 +130,14 @@ def test_errors_name_the_argument(settings: Any, pairs: Any, ratings: Any, messa
     assert str(caught.value).startswith(message)
 
 
+def test_scores_have_no_r2(frame: pd.DataFrame) -> None:
+    pairs = frame[["user", "item"]]
+    settings = {"target": "rated", "unrated_weight": 0.1, "optimizer": "als", "k": 3, "epochs": 1}
+    found = Recommender(**settings).fit(pairs, frame["rating"])
+    with pytest.raises(mfcli.MfcliError, match="predicts scores, which have no R2; measure rank"):
+        found.score(pairs, frame["rating"])
+
+
 def test_scikit_learn_is_loaded_by_this_module_only() -> None:
     code = (
         "import sys, mfcli\n"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pyarrow as pa
 
+from mfcli.data.feedback import IMPLICIT
+from mfcli.data.formats.columns import NoRatingColumnError
 from mfcli.data.ratings import Ratings, RatingsLike
 from mfcli.errors import DataError, Param, Text
 
+_EVENTS = {"rating": ""}  # the columns of a table of which each row is an event
 
-def as_ratings(value: RatingsLike, param: str) -> Ratings:
+
+def as_ratings(value: RatingsLike, param: str, feedback: str | None = None) -> Ratings:
     """Return ratings as they are, and those in another form as `ratings_from` does.
 
     Parameters
@@ -18,6 +23,9 @@ def as_ratings(value: RatingsLike, param: str) -> Ratings:
     value : Ratings, or what `ratings_from` takes
     param : str
         Name of the argument, for messages.
+    feedback : {"explicit", "implicit"}, optional
+        Of a model or a split that the ratings go with. If it is implicit, ratings are strengths,
+        and without ratings each row is an event.
 
     Raises
     ------
@@ -26,15 +34,26 @@ def as_ratings(value: RatingsLike, param: str) -> Ratings:
     """
     if isinstance(value, Ratings):
         return value
-    # Imported here because it loads pyarrow.compute, which training does not need.
-    from mfcli.data.given_ratings import read_given
-
     try:
-        return read_given(value, param)
+        return _read(value, param, feedback)
     except DataError as error:
         if _names_a_column(error.remedy):  # which is no argument of the caller
             error.remedy = ["make Ratings with ratings_from, and ", error.remedy]
         raise
+
+
+def _read(value: RatingsLike, param: str, feedback: str | None) -> Ratings:
+    # Imported here because it loads pyarrow.compute, which training does not need.
+    from mfcli.data.given_ratings import read_given
+
+    if feedback != IMPLICIT:
+        return read_given(value, param)
+    if isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str | os.PathLike):
+        return read_given(value, param, _EVENTS)
+    try:
+        return read_given(value, param, feedback=feedback)
+    except NoRatingColumnError:
+        return read_given(value, param, _EVENTS)
 
 
 def as_pairs(table: Any, param: str) -> tuple[pa.Array, pa.Array]:

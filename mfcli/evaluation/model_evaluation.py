@@ -99,8 +99,8 @@ def evaluate(
         If an argument has another type, `on` is not one of the above, or rankings are to be
         measured on the training ratings.
     """
-    on = _part_or_ratings(on)
     _check_types(model, split, config)
+    on = _part_or_ratings(on, split.feedback)
     only_ranks = ranks_only(model, split)
     if (ranking or only_ranks) and isinstance(on, str) and on == "train":
         raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
@@ -256,7 +256,7 @@ def ranks_only(model: Model, split: Split) -> bool:
     return model.predicts == "scores" or split.feedback == "implicit"
 
 
-def _part_or_ratings(on: RatingsLike) -> str | Ratings:
+def _part_or_ratings(on: RatingsLike, feedback: str) -> str | Ratings:
     """Return the name of a part as it is, and anything else as ratings."""
     if isinstance(on, str):
         if on in PARTS:
@@ -264,7 +264,7 @@ def _part_or_ratings(on: RatingsLike) -> str | Ratings:
         if not Path(on).exists():
             rule = f"must be one of {', '.join(PARTS)}, or other ratings"
             raise UsageError(rule, param="on", value=on)
-    return as_ratings(on, "on")
+    return as_ratings(on, "on", feedback)
 
 
 def _check_types(model: Model, split: Split, config: Config) -> None:

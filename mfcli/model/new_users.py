@@ -85,7 +85,7 @@ def fold_in(
     model : Model
     ratings : Ratings, or what `ratings_from` takes
         With vocabularies that may differ from those of the model; items are matched by their raw
-        ids. Users without ratings are ignored.
+        ids. Users without ratings are ignored. For a model of events, each row may be an event.
     noise : float, optional
         Variance of a rating around its prediction, in squared rating units; by default the model's
         mean squared error on validation ratings, or on training ratings if it predicts scores. Not
@@ -108,7 +108,7 @@ def fold_in(
         If an argument has another type, or the noise is negative or not used.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
-    ratings = as_ratings(ratings, "ratings").without_empty()
+    ratings = as_ratings(ratings, "ratings", model.feedback).without_empty()
     common_feedback({"the model": model.feedback, "ratings": ratings.feedback})
     _check_noise(noise, model)
     replaced = _count_known(model, ratings.users, replace)

@@ -194,7 +194,10 @@ def _explainer(model: Model, ratings: Split | RatingsLike | None, explain: int) 
     if ratings is None:
         rule, remedy = "is required by explain", "give the split or the users' ratings"
         raise UsageError(rule, param="ratings", remedy=remedy)
-    given = ratings.train if isinstance(ratings, Split) else as_ratings(ratings, "ratings")
+    if isinstance(ratings, Split):
+        given = ratings.train
+    else:
+        given = as_ratings(ratings, "ratings", model.feedback)
     return Explainer(model, given.within(model.users, model.items), explain)
 
 
