@@ -15,7 +15,7 @@ from test_checkpoints import assert_same, stopped_after
 from mfcli.aligned import aligned, as_aligned, lanes_of
 from mfcli.config import Config
 from mfcli.data import Scale
-from mfcli.errors import ConfigError
+from mfcli.errors import ConfigError, DataError
 from mfcli.model import Model, pair_targets, pair_weights, row_penalties
 from mfcli.splits import Split, assembled
 from mfcli.training import fit
@@ -243,6 +243,30 @@ def test_weights_by_rating_grow_with_it() -> None:
     np.testing.assert_allclose(pair_weights(given, scale, config), [0.1, 1, 3], rtol=1e-5)
 
 
+def test_weights_stay_above_zero() -> None:
+    """Also for ratings of new users below the scale, and for ratings that float32 rounds."""
+    config = replace(SCORES, rating_weight="linear")
+    below = make_ratings(np.arange(2), np.arange(2), np.array([-7, 5]), users=2, items=2)
+    np.testing.assert_allclose(pair_weights(below, Scale(1, 5, 1), config), [0.2, 1])
+    large = replace(below, rating=np.array([2e7, 2e7 + 10], np.float32))
+    weights = pair_weights(large, Scale(2e7, 2e7 + 10, None), config)
+    np.testing.assert_allclose(weights, [1 / 11, 1])
+
+
+@pytest.mark.parametrize("kind", ["confidence", "log"])
+@pytest.mark.parametrize("optimizer", ["als", "gibbs"])
+def test_invalid_weights_are_refused(optimizer: str, kind: str) -> None:
+    config = replace(SCORES, optimizer=optimizer, rating_weight=kind, alpha=10.0)
+    split = planted_split(config)
+    negative = replace(split, train=replace(split.train, rating=split.train.rating - 6))
+    with pytest.raises(DataError, match=r"^ratings must not be negative with .*, got -.*linear'"):
+        fit(negative, config)
+    weight = np.full_like(split.train.rating, 3e38)
+    heavy = replace(split, train=replace(split.train, weight=weight))
+    with pytest.raises(DataError, match=r"^rating .*: weights of rated pairs must be above 0 and"):
+        fit(heavy, config)
+
+
 @pytest.mark.parametrize("optimizer", ["als", "gibbs"])
 def test_a_column_of_weights_counts_ratings_several_times(optimizer: str) -> None:
     """With large weights, the ratings of some items are fitted more closely."""
@@ -267,6 +291,10 @@ def test_a_column_of_weights_counts_ratings_several_times(optimizer: str) -> Non
             {"optimizer": "als", "reg": 0.0},
             "reg must be above 0 with optimizer='als', got 0.0; try",
         ),
+        (
+            {"optimizer": "als", "reg_user": 0.0},
+            "reg_user must be above 0 with optimizer='als', got 0.0; try reg_user=0.1",
+        ),
         ({"optimizer": "als", "target": "rated"}, "unrated_weight must be above 0 with target="),
         ({"unrated_weight": 0.1}, "unrated_weight is not used with optimizer='sgd'; omit it"),
         ({"optimizer": "als", "unrated_rating": 1.0}, "unrated_rating is not used with unrated_w"),
@@ -278,6 +306,11 @@ def test_contradictions_are_refused(settings: dict[str, Any], message: str) -> N
     with pytest.raises(ConfigError) as caught:
         Config(**settings)
     assert str(caught.value).startswith(message)
+
+
+def test_penalties_of_biases_are_not_needed_without_biases() -> None:
+    config = Config(optimizer="als", biases=False, reg_user_bias=0.0, reg_item_bias=0.0, epochs=1)
+    assert fit(planted_split(config), config).losses["mse"] > 0
 
 
 def test_models_say_what_they_predict(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from mfcli.config import Config
 from mfcli.errors import ConfigError
 from mfcli.model import Model
 from mfcli.splits import Split, assembled, read_split
-from mfcli.training import fit
+from mfcli.training import Diverged, fit
+from mfcli.training.gibbs.chain import Side
 from mfcli.training.gibbs.engine import GibbsEngine
 from mfcli.training.gibbs.low_rank import truncate
 from mfcli.training.loop import start
@@ -243,6 +244,34 @@ def test_ratings_without_noise_do_not_diverge() -> None:
     )
     config = Config(optimizer="gibbs", k=15, epochs=20, prior="implicit", noise="user")
     assert fit(split, config).losses["val_mse"] < 1e-4
+
+
+@pytest.mark.parametrize(("size", "value"), [(60, np.nan), (40, np.nan), (40, np.inf)])
+def test_rows_that_are_not_finite_stop_training(
+    monkeypatch: pytest.MonkeyPatch, size: int, value: float
+) -> None:
+    """Rows of users or items, also of items without held-out ratings."""
+    whole, draw = planted_split(GIBBS, users=60, items=40), Side.draw
+    none = make_ratings(np.zeros(1), np.zeros(1), np.ones(1), users=60, items=40)
+    split = replace(whole, test=replace(none, users=whole.train.users, items=whole.train.items))
+
+    def spoiled(side: Side, *given: Any) -> None:
+        draw(side, *given)
+        if len(side.rows) == size:
+            side.rows[-1], side.squares[-1] = value, value
+
+    monkeypatch.setattr(Side, "draw", spoiled)
+    with pytest.raises(Diverged, match=r"^training diverged at epoch 1 \(gibbs\)"):
+        fit(split, GIBBS)
+
+
+def test_a_prior_that_cannot_be_drawn_stops_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any) -> None:
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(Side, "draw_prior", fail)
+    with pytest.raises(Diverged, match=r"^training diverged at epoch 1 \(gibbs\)"):
+        fit(planted_split(GIBBS), GIBBS)
 
 
 def test_gibbs_has_one_engine() -> None:

@@ -15,7 +15,7 @@ from planted import planted_split
 
 from mfcli import show
 from mfcli.config import Config
-from mfcli.errors import ArtifactError, UsageError
+from mfcli.errors import ArtifactError, DataError, UsageError
 from mfcli.evaluation import (
     BEYOND,
     RANKING,
@@ -208,6 +208,12 @@ def test_every_held_out_event_is_relevant(split: Split) -> None:
     assert found.protocol.relevant_share == 1
     for name in ("ndcg", "recall@20", "novelty"):
         assert found.measures[name] == everything.measures[name]
+
+
+def test_events_are_not_measured_as_ratings(split: Split) -> None:
+    events = replace(split.test, feedback="implicit")
+    with pytest.raises(DataError, match="is implicit feedback, but the split is explicit; read"):
+        evaluate(model_of(split, **SCORES), split, CONFIG, on=events)
 
 
 def test_training_ratings_cannot_be_ranked(split: Split) -> None:

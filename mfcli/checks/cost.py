@@ -49,7 +49,7 @@ def cost_of(ratings: Ratings, config: Config) -> Cost | None:
     memory = {
         # int32 user and item, float32 rating, and perhaps an int64 timestamp and a float32 weight
         "columns": len(ratings) * sum(kind.itemsize for kind in ratings.types.values()),
-        **training_memory(plan, len(ratings), rows, config),
+        **training_memory(plan, len(ratings), rows, config, weighted=ratings.weight is not None),
         "process": _PROCESS,
     }
     memory["total"] = sum(memory.values())

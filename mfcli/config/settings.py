@@ -417,14 +417,21 @@ class Config:
                 value=self.unrated_weight,
                 remedy=["try ", Param("unrated_weight", 0.1)],
             )
-        if self.optimizer == "als" and not all(self.regs.values()):
-            # Rows with fewer ratings than factors would have no unique solution.
-            raise ConfigError(
-                ["must be above 0 with ", Param("optimizer", "als")],
-                param="reg",
-                value=self.reg,
-                remedy=["try ", Param("reg", _ALS_REG)],
-            )
+        self._check_penalties()
+
+    def _check_penalties(self) -> None:
+        # Rows with fewer ratings than factors would have no unique solution.
+        tables = [name for name in _TABLE_REGS if self.biases or name.endswith("factors")]
+        zero = next((name for name in tables if not self.regs[name]), None)
+        if self.optimizer != "als" or zero is None:
+            return
+        name = "reg" if self.own_regs[zero] is None else _TABLE_REGS[zero]
+        raise ConfigError(
+            ["must be above 0 with ", Param("optimizer", "als")],
+            param=name,
+            value=0.0,
+            remedy=["try ", Param(name, _ALS_REG)],
+        )
 
     def _check_schedules(self) -> None:
         if self.momentum_schedule != "constant" and not self.momentum:

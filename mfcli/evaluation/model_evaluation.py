@@ -12,7 +12,7 @@ import numpy as np
 from mfcli import __version__
 from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
-from mfcli.data import Ratings, RatingsLike, as_ratings
+from mfcli.data import Ratings, RatingsLike, as_ratings, common_feedback
 from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, warn
 from mfcli.evaluation.accumulation import ErrorSums, accumulate
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
@@ -91,8 +91,8 @@ def evaluate(
     Raises
     ------
     DataError
-        If there are no ratings, none is relevant, or the protocol needs times, or new users, that
-        they do not have.
+        If there are no ratings, none is relevant, the protocol needs times, or new users, that they
+        do not have, or these are ratings and the split holds events, or the other way round.
     ArtifactError
         If the split has no such part.
     UsageError
@@ -336,6 +336,7 @@ def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
     """Return the ratings to evaluate on and their name."""
     if isinstance(on, Ratings):
         ratings, name = on, on.source.name if on.source else "other ratings"
+        common_feedback({"the split": split.feedback, name: on.feedback})
     elif on in split.parts:
         ratings, name = split.parts[on], on
     else:

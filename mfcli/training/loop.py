@@ -294,7 +294,8 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     train, rows = split.train, len(split.train.users) + len(split.train.items)
     # float32 values: factors and a bias for each row
     models = _MODELS * 4 * rows * (config.width + 1)
-    need = models + sum(training_memory(plan, len(train), rows, config).values())
+    weighted = train.weight is not None
+    need = models + sum(training_memory(plan, len(train), rows, config, weighted=weighted).values())
     remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
     check_memory(need, f"training with k {config.k}", remedy)
 

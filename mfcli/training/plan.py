@@ -16,7 +16,8 @@ _LEAST_BATCHES = 32  # per block, on average
 
 _GIBBS_KEPT = 6  # rows in each chain for each user and item: the sample, effects and their sums
 _GIBBS_USED = 3  # rows while a chain is drawn: effects in another basis, and packed rows
-_GIBBS_SQUARES = 10  # matrices of products of all factors
+_SQUARES = 10  # matrices of products of all factors (als, gibbs): of threads, and of their sums
+_SUMMED_ROWS = 1 << 13  # rows whose products are summed apart from others (`products.py`)
 _GIBBS_MODELS = 4  # models, of k factors, while one is made from the mean
 _ALS_KEPT = 3  # rows of each user and item: as they are, as the other side reads them, and a model
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
@@ -113,7 +114,9 @@ def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
     return groups
 
 
-def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> dict[str, int]:
+def training_memory(
+    plan: Plan, n_ratings: int, n_rows: int, config: Config, *, weighted: bool = False
+) -> dict[str, int]:
     """Estimate the memory that an engine needs in addition to the split, in bytes.
 
     Parameters
@@ -124,6 +127,8 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
     n_rows : int
         Number of users and items.
     config : Config
+    weighted : bool
+        Whether the ratings have a column of weights.
 
     Returns
     -------
@@ -132,18 +137,20 @@ def training_memory(plan: Plan, n_ratings: int, n_rows: int, config: Config) -> 
         rows of users and items with everything that is stored next to them.
     """
     # Sorted by user and by item; a weight may come with each rating.
-    by_row = 2 * n_ratings * (RATING.itemsize - (4 if config.rating_weight == "none" else 0))
+    weighted = weighted or config.rating_weight != "none"
+    by_row = 2 * n_ratings * (RATING.itemsize - (0 if weighted else 4))
+    # Each thread sums products of rows, in float64 as well.
+    squares = 8 * (_SQUARES + n_rows // _SUMMED_ROWS)
     if config.optimizer == "als":
-        tables = n_rows * (_ALS_KEPT * lanes_of(config.k + 1) * config.ensemble) * 4
-        return {"records": by_row, "shuffle": 0, "tables": tables}
+        width = lanes_of(config.k + 1)
+        tables = n_rows * (_ALS_KEPT * width * config.ensemble) * 4
+        return {"records": by_row, "shuffle": 0, "tables": tables + squares * width**2}
     if config.optimizer == "gibbs":
         mean = lanes_of(2 * config.k) + lanes_of(config.k + 1)
         chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
         used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
         tables = n_rows * (config.ensemble * chain + used) * 4
-        # Each thread sums products of rows, in float64 as well.
-        squares = _GIBBS_SQUARES * mean**2 * 8
-        return {"records": by_row, "shuffle": 0, "tables": tables + squares}
+        return {"records": by_row, "shuffle": 0, "tables": tables + squares * mean**2}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * RATING.itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
