@@ -173,7 +173,7 @@ def solved(matrices: Doubles, right: Doubles) -> Doubles:
     try:
         solutions: Doubles = np.linalg.solve(matrices, right)
     except np.linalg.LinAlgError:
-        solutions = np.full_like(right, np.nan)
+        solutions = np.full(right.shape, np.nan)
     if not np.isfinite(solutions).all():
         raise DataError(
             "the ratings of a user do not determine the user's factors",
