@@ -23,6 +23,7 @@ Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -170,10 +171,9 @@ def solved(matrices: Doubles, right: Doubles) -> Doubles:
     DataError
         If they are singular, or a solution is not finite.
     """
-    try:
-        solutions: Doubles = np.linalg.solve(matrices, right)
-    except np.linalg.LinAlgError:
-        solutions = np.full(right.shape, np.nan)
+    solutions: Doubles = np.full(right.shape, np.nan)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        solutions = np.asarray(np.linalg.solve(matrices, right), np.float64)
     if not np.isfinite(solutions).all():
         raise DataError(
             "the ratings of a user do not determine the user's factors",
