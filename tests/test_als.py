@@ -18,7 +18,7 @@ from mfcli.data import Scale
 from mfcli.errors import ConfigError, DataError
 from mfcli.model import Model, pair_targets, pair_weights, row_penalties
 from mfcli.splits import Split, assembled
-from mfcli.training import fit
+from mfcli.training import Diverged, fit
 from mfcli.training.als.row_solutions import solve_rows
 from mfcli.training.loop import start
 from mfcli.training.normal_equations import products, ratings_by_row
@@ -308,9 +308,10 @@ def test_contradictions_are_refused(settings: dict[str, Any], message: str) -> N
     assert str(caught.value).startswith(message)
 
 
-def test_penalties_of_biases_are_not_needed_without_biases() -> None:
-    config = Config(optimizer="als", biases=False, reg_user_bias=0.0, reg_item_bias=0.0, epochs=1)
-    assert fit(planted_split(config), config).losses["mse"] > 0
+def test_penalties_that_vanish_stop_training() -> None:
+    config = replace(ALS, reg=1e-300)  # 0 in float32
+    with pytest.raises(Diverged, match=r"^training diverged at epoch 1 \(als\).*larger reg"):
+        fit(planted_split(config), config)
 
 
 def test_models_say_what_they_predict(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from planted import make_ratings, planted_split
 from mfcli import recommend
 from mfcli.config import Config
 from mfcli.data import Ratings, Vocabulary
-from mfcli.errors import MfcliWarning, UsageError
+from mfcli.errors import DataError, MfcliWarning, UsageError
 from mfcli.exports import export
 from mfcli.model import Explainer, Model, Rated, fold_in, top_items
 from mfcli.predict import Predictor, predict_named, ranking_quality
@@ -70,6 +70,26 @@ def test_a_new_user_gets_the_row_that_training_gives(
     np.testing.assert_allclose(estimates(found), estimates(model), rtol=1e-4, atol=1e-5)
     with pytest.raises(UsageError, match="noise is not used for models trained with als"):
         fold_in(model, renamed(split.train), 0.5)
+
+
+def test_penalties_of_biases_are_not_needed_without_biases(split: Split) -> None:
+    config = replace(SCORES, reg_user_bias=0.0, reg_item_bias=0.0, epochs=1)
+    model = fit(split, config).model
+    found = fold_in(model, renamed(split.train)).model
+    np.testing.assert_allclose(estimates(found), estimates(model), rtol=1e-4, atol=1e-5)
+
+
+def test_extreme_weights_of_new_users_are_refused(fits: dict[str, Fit]) -> None:
+    """Beside weights of 3e38, penalties vanish in float64, too."""
+    rated = make_ratings(np.zeros(2), np.arange(2), np.array([3, 4]), users=1, items=40)
+    heavy = replace(renamed(rated), weight=np.array([3e38, 1], np.float32))
+    model, rule = fits["ratings"].model, "the ratings of a user do not determine"
+    with pytest.raises(DataError, match=f"^{rule}"):
+        fold_in(model, heavy)
+    own = replace(heavy, users=Vocabulary(pa.array(model.users.ids[:1]), rated.users.counts))
+    ranking = top_items(model, np.zeros(1, np.int32), 3, exclude=Rated.of(rated))
+    with pytest.raises(DataError, match=f"^{rule}"):
+        Explainer(model, own, 1).explain(ranking)
 
 
 def slow_row(model: Model, items: np.ndarray, ratings: np.ndarray, noise: float) -> np.ndarray:

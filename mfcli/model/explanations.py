@@ -24,7 +24,7 @@ from mfcli.data import Ratings, Vocabulary, to_arrow
 from mfcli.errors import warn
 from mfcli.model.folder import StoredModel
 from mfcli.model.ranking import Ranking
-from mfcli.model.user_equations import UserEquations, equal_counts
+from mfcli.model.user_equations import UserEquations, equal_counts, solved
 from mfcli.storage import each, one_blas_thread
 from mfcli.types import Counts, Doubles, Floats, Rows
 
@@ -176,10 +176,10 @@ class _Contributions:
     ) -> _Contributions:
         matrices, rows, pulls = equations.systems(rated, positions)
         # P^-1 d_j for the listed items, shape (b, d, n)
-        solved = np.linalg.solve(matrices, equations.design[listed].transpose(0, 2, 1))
-        parts = solved.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
+        solutions = solved(matrices, equations.design[listed].transpose(0, 2, 1))
+        parts = solutions.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
         parts *= pulls[:, None, :]
-        constant = equations.expected[listed] + equations.shift @ solved
+        constant = equations.expected[listed] + equations.shift @ solutions
         estimates = np.where(listed >= 0, constant + parts.sum(axis=2), np.nan)
         return cls(rated.item[positions], rated.rating[positions], parts, estimates)
 

@@ -100,8 +100,9 @@ def fold_in(
     Raises
     ------
     DataError
-        If the model has training ratings of a user and `replace` is false, or if it was trained on
-        ratings and these are events, or the other way round.
+        If the model has training ratings of a user and `replace` is false, if it was trained on
+        ratings and these are events, or the other way round, or if weights are so extreme that
+        ratings do not determine a user.
     ArtifactError
         If the model has no such error and `noise` is not given.
     UsageError

@@ -23,6 +23,7 @@ Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -30,7 +31,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from mfcli.data import Ratings
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, DataError
 from mfcli.model.folder import StoredModel
 from mfcli.model.objective import pair_targets, pair_weights, row_penalties
 from mfcli.model.user_distribution import UserDistribution
@@ -149,7 +150,7 @@ class UserEquations:
         matrices, rows, pulls = self.systems(rated, positions)
         right = self.shift[:, None] + rows.transpose(0, 2, 1) @ pulls[:, :, None]
         # One product per user, so that an estimate does not depend on the other users.
-        estimates: Doubles = self.mean + (self.root @ np.linalg.solve(matrices, right))[:, :, 0]
+        estimates: Doubles = self.mean + (self.root @ solved(matrices, right))[:, :, 0]
         return estimates
 
     def _penalties(self, count: int) -> Doubles:
@@ -158,7 +159,27 @@ class UserEquations:
             return np.full(len(self.mean), self.noise)
         trained = int(np.count_nonzero(self.model.items.counts))
         bias, factors = row_penalties(np.array([count]), trained, self.model.config, "user")[0]
-        return np.append(np.full(self.model.k, factors), bias)
+        # Without biases, any penalty keeps the bias at 0.
+        return np.append(np.full(self.model.k, factors), bias if self.model.config.biases else 1.0)
+
+
+def solved(matrices: Doubles, right: Doubles) -> Doubles:
+    """Solve the equations of several users.
+
+    Raises
+    ------
+    DataError
+        If they are singular, or a solution is not finite.
+    """
+    solutions: Doubles = np.full(right.shape, np.nan)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        solutions = np.asarray(np.linalg.solve(matrices, right), np.float64)
+    if not np.isfinite(solutions).all():
+        raise DataError(
+            "the ratings of a user do not determine the user's factors",
+            remedy="use weights closer to 1, or train with a larger penalty",
+        )
+    return solutions
 
 
 def are_trained(model: StoredModel) -> bool:

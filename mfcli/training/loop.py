@@ -352,7 +352,8 @@ class _Run:
             try:
                 losses = self._engine.run_epoch(number, on_progress)
                 return losses, self._engine.validate()
-            except np.linalg.LinAlgError:  # raised for matrices that are not finite
+            # Matrices are not finite, or their elements are too small for float32.
+            except (np.linalg.LinAlgError, ZeroDivisionError):
                 return (Losses(math.nan, math.nan),) * 2
 
     def _rankings(self) -> dict[str, float]:
