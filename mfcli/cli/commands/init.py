@@ -20,7 +20,12 @@ def init(
     out: SettingsFile = config.CONFIG_FILE,
     force: Force = False,
 ) -> None:
-    """Write a settings file with recommended settings for a split."""
+    """Write a settings file with recommended settings for a split.
+
+    For ratings: Gibbs sampling, measured by the RMSE. For ranking: alternating least squares that
+    also learns from unrated pairs, measured by NDCG; the scores of such a model rank items and are
+    not ratings. Events and play counts can only be ranked.
+    """
     config.check_settings_file(out, [_WRITER], force)
     # Folds have most of their training ratings in common, so the first one is enough.
     parts = splits.read_split(next(iter(splits.folds_of(split)), split))

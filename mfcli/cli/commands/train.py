@@ -69,6 +69,11 @@ def train(
     """Train a model on a split.
 
     With a k-fold split, one model per fold is trained, in fold-1/, fold-2/, ...
+
+    Which objective: to predict ratings, gibbs (mfcli init) has the lowest errors. To recommend
+    items, als with unrated pairs (mfcli init --for ranking) ranks best; it also trains on events
+    and play counts. als without unrated pairs predicts ratings with few epochs. sgd makes the same
+    updates as Keras.
     """
     if not resume:  # the checkpoint's settings decide which options are used
         settings.refuse_unused(TRAINING)
