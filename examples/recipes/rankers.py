@@ -7,6 +7,7 @@ to the scores of all items, shape (m, n_items). Only their order for a user matt
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from scipy.sparse import csr_array, csr_matrix
 
 from mfcli.config import Config
 from mfcli.data import Ratings
+from mfcli.errors import MfcliWarning
 from mfcli.model import fold_in
 from mfcli.splits import Split
 from mfcli.training import fit
@@ -56,7 +58,10 @@ class Case:
 
 def mfcli(case: Case, config: Config) -> Scores:
     """Train a model of mfcli; new users are folded in."""
-    model = fit(case.split, config).model
+    with warnings.catch_warnings():
+        # Validation does not compare epochs if the held-out users are new, but no epoch is chosen.
+        warnings.simplefilter("ignore", MfcliWarning)
+        model = fit(case.split, config).model
     if case.has_new_users:
         model = fold_in(model, case.given).model
     rows = model.users.rows(case.given.users.ids)
