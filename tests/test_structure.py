@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from conftest import ROOT
 
 LAYERS = [
@@ -214,6 +215,17 @@ def list_interfaces() -> None:
     listed = pprint.pformat(interfaces(), width=98, compact=True).replace("'", '"')
     literal = f"INTERFACES: dict[str, list[str]] = {{\n {listed[1:]}\n"
     path.write_text(f"{before}{start}{literal}{rest[end:]}", encoding="utf-8")
+
+
+def test_the_repository_holds_nothing_else() -> None:
+    """Results of commands that ran in the checkout are easily added to it by mistake."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a checkout of Git")
+    found = {path.partition("/")[0] for path in listed.stdout.splitlines()}
+    assert found == {
+        ".ci", ".gitignore", "LICENSE", "README.md", "examples", "mfcli", "pyproject.toml", "tests"
+    }  # fmt: skip
 
 
 def test_every_package_offers_what_is_listed() -> None:
