@@ -239,6 +239,15 @@ def test_events_are_not_explicit() -> None:
         ratings_from(FRAME, columns=EVENTS, feedback="explicit")
 
 
+def test_ratings_that_are_missing_are_a_data_error(tmp_path: Path) -> None:
+    table = FRAME[["user", "item"]]
+    table.to_csv(tmp_path / "e.csv", index=False)
+    for given in (table, tmp_path / "e.csv"):
+        with pytest.raises(DataError) as caught:
+            ratings_from(given)
+        assert type(caught.value) is DataError
+
+
 # ---------------------------------------------------------------------------
 # Strengths
 
@@ -466,7 +475,7 @@ def test_a_model_remembers_its_feedback(tmp_path: Path) -> None:
         assert mfcli.Model.load(tmp_path / "model").feedback == feedback
 
 
-def test_ratings_that_go_with_a_model_of_events_are_events() -> None:
+def test_ratings_that_go_with_a_model_of_events_are_events(tmp_path: Path) -> None:
     model = fit(
         split(ratings_from(FRAME, columns=EVENTS)),
         Config(target="rated", unrated_weight=0.1, optimizer="als", epochs=1, k=3),
@@ -475,6 +484,10 @@ def test_ratings_that_go_with_a_model_of_events_are_events() -> None:
     expected = fold_in(model, ratings_from(table, columns=EVENTS)).model.user_factors
     for given in (table, (table["user"], table["item"]), table.assign(rating=1)):
         np.testing.assert_array_equal(fold_in(model, given).model.user_factors, expected)
+    table.assign(plays=7).to_csv(tmp_path / "new.csv", index=False)
+    with pytest.warns(MfcliWarning, match="each row is an event; unused columns: plays"):
+        folded = fold_in(model, tmp_path / "new.csv")  # as on the command line
+    np.testing.assert_array_equal(folded.model.user_factors, expected)
     with pytest.raises(DataError, match="has no rating column"):
         fold_in(start(split(ratings_from(RATED)), Config(k=2)), table)
 
