@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ import mfcli
 from mfcli.checks import check, serious_warnings
 from mfcli.cli.reading_options import Reading
 from mfcli.config import Config
-from mfcli.data import Ratings, concatenated, ratings_from, read_ratings, selections
+from mfcli.data import Ratings, Vocabulary, concatenated, ratings_from, read_ratings, selections
+from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.formats import text
 from mfcli.errors import ArtifactError, ConfigError, DataError, MfcliWarning, UsageError
 from mfcli.model import fold_in
@@ -291,6 +292,14 @@ def test_strengths_and_weights_must_be_positive(tmp_path: Path, value: float, ro
         ratings_from(frame, **arguments)
 
 
+def test_texts_that_are_no_numbers_are_not_called_negative(tmp_path: Path) -> None:
+    rows = [{"user": 1, "item": n, "rating": text} for n, text in enumerate(["4", "1_0"])]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for feedback in ("explicit", "implicit"):
+        with pytest.raises(DataError, match="must be a finite number, got '1_0'"):
+            read_ratings(tmp_path / "r.jsonl", feedback=feedback)
+
+
 def test_compiled_code_refuses_strengths_of_zero(tmp_path: Path, compiled: None) -> None:
     (tmp_path / "p.csv").write_text("user,item,n\n" + "1,1,3\n" * 5 + "1,2,0\n")
     arguments: Any = {"columns": {"rating": "n"}}
@@ -391,6 +400,42 @@ def test_weights_and_feedback_stay_with_their_ratings(tmp_path: Path, name: str)
             found = zip(triples(part), weights_of(part).values(), strict=True)
             assert all(expected[row] == weight for row, weight in found)
             assert part.feedback == "implicit"
+
+
+def reversed_ids(vocabulary: Vocabulary) -> Vocabulary:
+    order = np.arange(len(vocabulary))[::-1]
+    return Vocabulary(vocabulary.ids.take(pa.array(order)), vocabulary.counts[order])
+
+
+CHANGES: dict[str, Callable[[Ratings], Ratings]] = {
+    "take": lambda r: r.take(slice(None, None, 2)),
+    "take by mask": lambda r: r.take(r.rating > 2),
+    "without empty": lambda r: r.take(slice(5)).without_empty(),
+    "over": lambda r: r.over(r.users.counting(r.user), r.items),
+    "within the same": lambda r: r.within(r.users, r.items),
+    "within others": lambda r: r.within(reversed_ids(r.users), reversed_ids(r.items)),
+    "concatenated": lambda r: concatenated(r.take(slice(9)), r.take(slice(9, None))),
+    "selected": lambda r: selections.Selection(r, r.rating > 2).taken(),
+    "selected and counted": lambda r: selections.Selection(r, r.rating > 2).counting().taken(),
+    "merged": lambda r: merge_duplicates(concatenated(r, r), "keep-last", str).ratings,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_keep_the_feedback_and_all_columns(name: str) -> None:
+    ratings = strengths()
+    expected = set(rows_with_all_columns(ratings))
+    changed = CHANGES[name](ratings)
+    assert len(changed)
+    assert changed.feedback == "implicit"
+    assert set(rows_with_all_columns(changed)) <= expected
+
+
+def rows_with_all_columns(ratings: Ratings) -> Iterator[tuple[object, ...]]:
+    assert ratings.timestamp is not None
+    assert ratings.weight is not None
+    more = ratings.timestamp.tolist(), ratings.weight.tolist()
+    return zip(triples(ratings), *more, strict=True)
 
 
 def test_files_without_weights_have_the_same_columns_as_before(tmp_path: Path) -> None:
@@ -565,6 +610,15 @@ def test_check_describes_events(run: Run) -> None:
     out = run("check", "ones.csv", "--rating-col", "").out
     assert "all 1" in out
     assert "Histogram" not in out
+
+
+def test_check_counts_warnings_of_reading(run: Run) -> None:
+    write_plays()
+    assert "\nno warnings\n" in run("check", "events.csv").out
+    pd.read_csv("events.csv").assign(device="tv").to_csv("more.csv", index=False)
+    _, out, err = run("check", "more.csv")
+    assert "unused columns: device" in err
+    assert "\nno other warnings\n" in out
 
 
 def test_check_of_ratings_suggests_no_command(run: Run) -> None:
