@@ -240,6 +240,12 @@ def test_events_are_not_explicit() -> None:
         ratings_from(FRAME, columns=EVENTS, feedback="explicit")
 
 
+def test_columns_of_arrays_are_a_mapping() -> None:
+    for given in ((FRAME["user"], FRAME["item"]), ((FRAME["user"], FRAME["item"]),)):
+        with pytest.raises(UsageError, match="columns must be a mapping, got 5"):
+            ratings_from(*given, columns=5)  # type: ignore[arg-type]  # what is tested
+
+
 def test_ratings_that_are_missing_are_a_data_error(tmp_path: Path) -> None:
     table = FRAME[["user", "item"]]
     table.to_csv(tmp_path / "e.csv", index=False)
@@ -533,6 +539,10 @@ def test_ratings_that_go_with_a_model_of_events_are_events(tmp_path: Path) -> No
     with pytest.warns(MfcliWarning, match="each row is an event; unused columns: plays"):
         folded = fold_in(model, tmp_path / "new.csv")  # as on the command line
     np.testing.assert_array_equal(folded.model.user_factors, expected)
+    table.assign(user=0).to_csv(tmp_path / "known.csv", index=False)
+    rest = model.recommend([0], 15, exclude=tmp_path / "known.csv")["item"].to_pylist()
+    assert len(rest) == 15 - table["item"].nunique()
+    assert not {*rest} & {*table["item"]}
     with pytest.raises(DataError, match="has no rating column"):
         fold_in(start(split(ratings_from(RATED)), Config(k=2)), table)
 

@@ -82,6 +82,7 @@ def ratings_from(
     if isinstance(table, Ratings) and columns is None and is_alone:
         return table
     if not is_alone:
+        check_reading(columns)
         arrays = _columns_of_arrays((table, item, rating, timestamp), columns)
         if weight is not None:
             arrays, columns = arrays | {"weight": weight}, {**(columns or {}), "weight": "weight"}
