@@ -17,7 +17,7 @@ A message is one line: place, rule, value, remedy.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -66,6 +66,15 @@ def phrased(text: Text, spell: Spell) -> str:
     if isinstance(text, Param):
         return spell(text)
     return "".join(phrased(piece, spell) for piece in text)
+
+
+def params_in(text: Text) -> Iterator[Param]:
+    """Yield the parameters of a text."""
+    if isinstance(text, Param):
+        yield text
+    elif not isinstance(text, str):
+        for piece in text:
+            yield from params_in(piece)
 
 
 class Message(Exception):

@@ -191,6 +191,14 @@ def test_what_explains_is_needed_and_may_be_given(split: Split, fits: dict[str, 
     assert nothing["because_1"].null_count == nothing["because_1_rating"].null_count == 10
 
 
+def test_events_do_not_explain_ratings(split: Split, fits: dict[str, Fit]) -> None:
+    events = replace(split.train, feedback="implicit")
+    for name, given in {"exclude": {"exclude": events}, "ratings": {"ratings": events}}.items():
+        rule = f"^{name}: is implicit feedback, but the model is explicit; read both with the same"
+        with pytest.raises(DataError, match=rule):
+            recommend(fits["ratings"].model, [1], 2, explain=1, **given)
+
+
 def test_inaccurate_explanations_are_reported(split: Split, fits: dict[str, Fit]) -> None:
     model = fits["ratings"].model
     other = model.with_tables(model.tables | {"user_factors": model.user_factors[::-1].copy()})

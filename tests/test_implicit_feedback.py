@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ import mfcli
 from mfcli.checks import check, serious_warnings
 from mfcli.cli.reading_options import Reading
 from mfcli.config import Config
-from mfcli.data import Ratings, concatenated, ratings_from, read_ratings, selections
+from mfcli.data import Ratings, Vocabulary, concatenated, ratings_from, read_ratings, selections
+from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.formats import text
 from mfcli.errors import ArtifactError, ConfigError, DataError, MfcliWarning, UsageError
 from mfcli.model import fold_in
@@ -239,6 +240,21 @@ def test_events_are_not_explicit() -> None:
         ratings_from(FRAME, columns=EVENTS, feedback="explicit")
 
 
+def test_columns_of_arrays_are_a_mapping() -> None:
+    for given in ((FRAME["user"], FRAME["item"]), ((FRAME["user"], FRAME["item"]),)):
+        with pytest.raises(UsageError, match="columns must be a mapping, got 5"):
+            ratings_from(*given, columns=5)  # type: ignore[arg-type]  # what is tested
+
+
+def test_ratings_that_are_missing_are_a_data_error(tmp_path: Path) -> None:
+    table = FRAME[["user", "item"]]
+    table.to_csv(tmp_path / "e.csv", index=False)
+    for given in (table, tmp_path / "e.csv"):
+        with pytest.raises(DataError) as caught:
+            ratings_from(given)
+        assert type(caught.value) is DataError
+
+
 # ---------------------------------------------------------------------------
 # Strengths
 
@@ -280,6 +296,14 @@ def test_strengths_and_weights_must_be_positive(tmp_path: Path, value: float, ro
         assert read.source.rejected == {role: 1}
     with pytest.raises(DataError, match=f"table: row {rule}"):  # row 2
         ratings_from(frame, **arguments)
+
+
+def test_texts_that_are_no_numbers_are_not_called_negative(tmp_path: Path) -> None:
+    rows = [{"user": 1, "item": n, "rating": text} for n, text in enumerate(["4", "1_0"])]
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for feedback in ("explicit", "implicit"):
+        with pytest.raises(DataError, match="must be a finite number, got '1_0'"):
+            read_ratings(tmp_path / "r.jsonl", feedback=feedback)
 
 
 def test_compiled_code_refuses_strengths_of_zero(tmp_path: Path, compiled: None) -> None:
@@ -384,6 +408,42 @@ def test_weights_and_feedback_stay_with_their_ratings(tmp_path: Path, name: str)
             assert part.feedback == "implicit"
 
 
+def reversed_ids(vocabulary: Vocabulary) -> Vocabulary:
+    order = np.arange(len(vocabulary))[::-1]
+    return Vocabulary(vocabulary.ids.take(pa.array(order)), vocabulary.counts[order])
+
+
+CHANGES: dict[str, Callable[[Ratings], Ratings]] = {
+    "take": lambda r: r.take(slice(None, None, 2)),
+    "take by mask": lambda r: r.take(r.rating > 2),
+    "without empty": lambda r: r.take(slice(5)).without_empty(),
+    "over": lambda r: r.over(r.users.counting(r.user), r.items),
+    "within the same": lambda r: r.within(r.users, r.items),
+    "within others": lambda r: r.within(reversed_ids(r.users), reversed_ids(r.items)),
+    "concatenated": lambda r: concatenated(r.take(slice(9)), r.take(slice(9, None))),
+    "selected": lambda r: selections.Selection(r, r.rating > 2).taken(),
+    "selected and counted": lambda r: selections.Selection(r, r.rating > 2).counting().taken(),
+    "merged": lambda r: merge_duplicates(concatenated(r, r), "keep-last", str).ratings,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changes_keep_the_feedback_and_all_columns(name: str) -> None:
+    ratings = strengths()
+    expected = set(rows_with_all_columns(ratings))
+    changed = CHANGES[name](ratings)
+    assert len(changed)
+    assert changed.feedback == "implicit"
+    assert set(rows_with_all_columns(changed)) <= expected
+
+
+def rows_with_all_columns(ratings: Ratings) -> Iterator[tuple[object, ...]]:
+    assert ratings.timestamp is not None
+    assert ratings.weight is not None
+    more = ratings.timestamp.tolist(), ratings.weight.tolist()
+    return zip(triples(ratings), *more, strict=True)
+
+
 def test_files_without_weights_have_the_same_columns_as_before(tmp_path: Path) -> None:
     write_split(tmp_path / "split", split(ratings_from(RATED)))
     schema = pa.ipc.open_file((tmp_path / "split/train.arrow").read_bytes()).schema
@@ -466,7 +526,7 @@ def test_a_model_remembers_its_feedback(tmp_path: Path) -> None:
         assert mfcli.Model.load(tmp_path / "model").feedback == feedback
 
 
-def test_ratings_that_go_with_a_model_of_events_are_events() -> None:
+def test_ratings_that_go_with_a_model_of_events_are_events(tmp_path: Path) -> None:
     model = fit(
         split(ratings_from(FRAME, columns=EVENTS)),
         Config(target="rated", unrated_weight=0.1, optimizer="als", epochs=1, k=3),
@@ -475,6 +535,14 @@ def test_ratings_that_go_with_a_model_of_events_are_events() -> None:
     expected = fold_in(model, ratings_from(table, columns=EVENTS)).model.user_factors
     for given in (table, (table["user"], table["item"]), table.assign(rating=1)):
         np.testing.assert_array_equal(fold_in(model, given).model.user_factors, expected)
+    table.assign(plays=7).to_csv(tmp_path / "new.csv", index=False)
+    with pytest.warns(MfcliWarning, match="each row is an event; unused columns: plays"):
+        folded = fold_in(model, tmp_path / "new.csv")  # as on the command line
+    np.testing.assert_array_equal(folded.model.user_factors, expected)
+    table.assign(user=0).to_csv(tmp_path / "known.csv", index=False)
+    rest = model.recommend([0], 15, exclude=tmp_path / "known.csv")["item"].to_pylist()
+    assert len(rest) == 15 - table["item"].nunique()
+    assert not {*rest} & {*table["item"]}
     with pytest.raises(DataError, match="has no rating column"):
         fold_in(start(split(ratings_from(RATED)), Config(k=2)), table)
 
@@ -552,6 +620,15 @@ def test_check_describes_events(run: Run) -> None:
     out = run("check", "ones.csv", "--rating-col", "").out
     assert "all 1" in out
     assert "Histogram" not in out
+
+
+def test_check_counts_warnings_of_reading(run: Run) -> None:
+    write_plays()
+    assert "\nno warnings\n" in run("check", "events.csv").out
+    pd.read_csv("events.csv").assign(device="tv").to_csv("more.csv", index=False)
+    _, out, err = run("check", "more.csv")
+    assert "unused columns: device" in err
+    assert "\nno other warnings\n" in out
 
 
 def test_check_of_ratings_suggests_no_command(run: Run) -> None:

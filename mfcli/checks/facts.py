@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mfcli.checks.activity import Activity, activity_of
 from mfcli.checks.rating_values import RatingValues, values_of
 from mfcli.checks.times import Times, times_of
-from mfcli.data import IMPLICIT, Ratings, Source
+from mfcli.data import IMPLICIT, Ratings, Source, rows_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Facts:
     @property
     def noun(self) -> str:
         """What the rows are called after merging, in the plural."""
-        return "interactions" if self.is_implicit else "ratings"
+        return rows_of(self.feedback)
 
 
 def facts_of(ratings: Ratings, now: float) -> Facts:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mfcli import data
 from mfcli.cli.formatting import scale
-
-_IMPLICIT = "implicit"
 
 
 class FeedbackWords(NamedTuple):
@@ -31,14 +30,15 @@ class FeedbackWords(NamedTuple):
 
 def words_for(feedback: str) -> FeedbackWords:
     """Return the words for a kind of feedback."""
-    if feedback != _IMPLICIT:
-        return FeedbackWords("ratings", "rating", "mean", "scale")
-    return FeedbackWords("interactions", "strength", "mean strength", "strengths")
+    rows = data.rows_of(feedback)
+    if feedback != data.IMPLICIT:
+        return FeedbackWords(rows, "rating", "mean", "scale")
+    return FeedbackWords(rows, "strength", "mean strength", "strengths")
 
 
 def merged_label(feedback: str, source: Mapping[str, Any] | None) -> str:
     """Return the label of the number of rows that were merged, given the record of their source."""
-    if feedback != _IMPLICIT:
+    if feedback != data.IMPLICIT:
         return "duplicates merged"
     is_sum = source and source["settings"].get("duplicates") == "sum"
     return "repeated rows added up" if is_sum else "repeated rows merged"
@@ -46,7 +46,7 @@ def merged_label(feedback: str, source: Mapping[str, Any] | None) -> str:
 
 def range_text(feedback: str, low: float, high: float, step: float | None) -> str:
     """Format the range of ratings with their step, or that of strengths."""
-    if feedback != _IMPLICIT:
+    if feedback != data.IMPLICIT:
         return scale(low, high, step)
     return f"all {strength(low)}" if low == high else f"{strength(low)} to {strength(high)}"
 

@@ -15,6 +15,7 @@ from mfcli.cli.progress import counting
 from mfcli.cli.row_output import Out, print_rows
 from mfcli.cli.screen import Screen
 from mfcli.cli.shared_options import fraction
+from mfcli.cli.spelling import option_of
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ RECOMMENDATIONS = "Recommendations"
 _REASONS = 3  # rated items that explain a prediction
 _REASON = "because of"  # column of a rated item
 _RATED = {"explicit": "rated", "implicit": "strength"}  # column of its rating, by feedback
-
 
 NO_EXCLUSION = "none"
 """The value of `--exclude` with which items that a user has rated may be recommended."""
@@ -60,6 +60,17 @@ def exclusion(exclude: str, include_rated: bool, given: Collection[str]) -> str:
     if "exclude" in given and exclude != NO_EXCLUSION:
         raise UsageError(f"--include-rated contradicts --exclude {exclude}", remedy="omit one")
     return NO_EXCLUSION
+
+
+def _fraction(name: str, help: str, default: str) -> Any:
+    return typer.Option(
+        option_of(name),
+        metavar="FLOAT",
+        help=help,
+        show_default=default,
+        callback=fraction(name),
+        rich_help_panel=RECOMMENDATIONS,
+    )
 
 
 def _title_column(option: str, help: str) -> Any:
@@ -104,25 +115,19 @@ class Listing:
     ] = 0
     max_popularity: Annotated[
         float,
-        typer.Option(
-            "--max-popularity",
-            metavar="FLOAT",
-            help="Omit items more popular than this fraction of all items, such as 0.95.",
-            show_default="1, which omits none",
-            callback=fraction("max_popularity"),
-            rich_help_panel=RECOMMENDATIONS,
+        _fraction(
+            "max_popularity",
+            "Omit items more popular than this fraction of all items, such as 0.95.",
+            "1, which omits none",
         ),
     ] = 1.0
     diversity: Annotated[
         float,
-        typer.Option(
-            "--diversity",
-            metavar="FLOAT",
-            help="Diversity of each list, from 0 to 1. Items whose factors differ are chosen from"
+        _fraction(
+            "diversity",
+            "Diversity of each list, from 0 to 1. Items whose factors differ are chosen from"
             " the 10 n with the highest predictions (at least 100).",
-            show_default="0, the highest predictions",
-            callback=fraction("diversity"),
-            rich_help_panel=RECOMMENDATIONS,
+            "0, the highest predictions",
         ),
     ] = 0.0
     explain: Annotated[

@@ -10,6 +10,7 @@ from .feedback import (
     EXPLICIT as EXPLICIT,
     IMPLICIT as IMPLICIT,
     common_feedback as common_feedback,
+    rows_of as rows_of,
 )
 from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout

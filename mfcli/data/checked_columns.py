@@ -216,7 +216,7 @@ def _fault(role: str, what: str, value: Any) -> Fault:
 
 
 def _is_finite(value: Any) -> bool:
-    try:
-        return abs(float(value)) < INFINITE
+    try:  # Python reads 1_000 as a number; other programs do not
+        return "_" not in str(value) and abs(float(value)) < INFINITE
     except (TypeError, ValueError, OverflowError):
         return False

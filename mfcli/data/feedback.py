@@ -10,6 +10,11 @@ from mfcli.errors import DataError, Param, UsageError
 EXPLICIT, IMPLICIT = "explicit", "implicit"
 
 
+def rows_of(feedback: str) -> str:
+    """Return what rows are called after merging, in the plural."""
+    return "interactions" if feedback == IMPLICIT else "ratings"
+
+
 def positive_roles(implicit: bool) -> tuple[str, ...]:
     """Return the roles whose values must be positive: weights, and the strengths of events."""
     return ("weight", "rating") if implicit else ("weight",)

@@ -13,13 +13,20 @@ from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.checked_columns import sound_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import stopping
-from mfcli.data.feedback import Meaning, meaning_of
-from mfcli.data.formats.columns import PAIRS, RATINGS, find_columns, required
+from mfcli.data.feedback import meaning_of
+from mfcli.data.formats.columns import (
+    PAIRS,
+    RATINGS,
+    find_columns,
+    may_be_events,
+    or_events,
+    required,
+)
 from mfcli.data.frames import frame_of
 from mfcli.data.rating_files import read_ratings
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, RatingsLike, Source
-from mfcli.errors import DataError, Param, Text, UsageError
+from mfcli.errors import DataError, MfcliError, Text, UsageError
 
 _ROLES = ("user", "item", "rating", "timestamp")  # in the order of arrays
 _FORMS = "a data frame, an Arrow table, arrays (user, item, rating) or a path"
@@ -75,6 +82,7 @@ def ratings_from(
     if isinstance(table, Ratings) and columns is None and is_alone:
         return table
     if not is_alone:
+        check_reading(columns)
         arrays = _columns_of_arrays((table, item, rating, timestamp), columns)
         if weight is not None:
             arrays, columns = arrays | {"weight": weight}, {**(columns or {}), "weight": "weight"}
@@ -116,16 +124,35 @@ def read_given(
     columns: Mapping[str, str] | None = None,
     duplicates: str | None = None,
     feedback: str | None = None,
+    *,
+    events: bool = False,
 ) -> Ratings:
-    """Read ratings as `ratings_from` does; `place` is the name of the argument, for messages."""
-    if isinstance(table, tuple) and table and not _is_path(table[0]):
-        table = _columns_of_arrays(table, columns)
-    if _is_path(table) or (isinstance(table, list | tuple) and any(map(_is_path, table))):
-        paths = listed_paths(table, place)
-        return read_ratings(paths, columns=columns, duplicates=duplicates, feedback=feedback)
+    """Read ratings as `ratings_from` does.
+
+    `place` is the name of the argument, for messages. With `events`, each row is an event if there
+    are no ratings.
+    """
+    if _are_paths(table):
+        return read_ratings(
+            listed_paths(table, place),
+            columns=columns,
+            duplicates=duplicates,
+            feedback=feedback,
+            events=events,
+        )
     check_reading(columns, duplicates=duplicates, feedback=feedback)
-    meaning = meaning_of("rating" in required(RATINGS, columns), feedback, duplicates)
-    return _from_memory(table, place, columns, meaning)
+    try:
+        return _from_memory(table, place, columns, duplicates, feedback)
+    except MfcliError as error:
+        if not (events and may_be_events(error)):
+            raise
+    return _from_memory(table, place, {**(columns or {}), "rating": ""}, duplicates, feedback)
+
+
+def _are_paths(table: Any) -> bool:
+    # A tuple that does not begin with a path holds arrays.
+    listed = table[:1] if isinstance(table, tuple) else table
+    return _is_path(table) or (isinstance(listed, list | tuple) and any(map(_is_path, listed)))
 
 
 def _is_path(value: Any) -> bool:
@@ -139,8 +166,7 @@ def _columns_of_arrays(arrays: Sequence[Any], columns: Mapping[str, str] | None)
     if missing:
         remedy: Text = "give arrays (user, item, rating)"
         if missing == ["rating"]:
-            events = Param("columns.rating", "")
-            remedy = [remedy, "; or, if each row is an event, use ", events]
+            remedy = or_events(remedy)
         raise UsageError("is missing", param=missing[0], remedy=remedy)
     if len(arrays) > len(_ROLES):
         raise UsageError(f"must have three or four arrays, got {len(arrays)}", param="table")
@@ -183,8 +209,15 @@ def _sound(
 
 
 def _from_memory(
-    table: Any, place: str, columns: Mapping[str, str] | None, meaning: Meaning
+    table: Any,
+    place: str,
+    columns: Mapping[str, str] | None,
+    duplicates: str | None,
+    feedback: str | None,
 ) -> Ratings:
+    meaning = meaning_of("rating" in required(RATINGS, columns), feedback, duplicates)
+    if isinstance(table, tuple) and table:
+        table = _columns_of_arrays(table, columns)
     sound = _sound(table, place, columns, RATINGS, implicit=meaning.implicit)
     collected = Collector(meaning.feedback)
     collected.add(rating_piece(sound.columns))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pyarrow as pa
 
 from mfcli.data.feedback import IMPLICIT
-from mfcli.data.formats.columns import NoRatingColumnError
 from mfcli.data.ratings import Ratings, RatingsLike
-from mfcli.errors import DataError, Param, Text
-
-_EVENTS = {"rating": ""}  # the columns of a table of which each row is an event
+from mfcli.errors import DataError, Text, params_in
 
 
 def as_ratings(value: RatingsLike, param: str, feedback: str | None = None) -> Ratings:
@@ -34,26 +30,15 @@ def as_ratings(value: RatingsLike, param: str, feedback: str | None = None) -> R
     """
     if isinstance(value, Ratings):
         return value
+    # Imported here because it loads pyarrow.compute, which training does not need.
+    from mfcli.data.given_ratings import read_given
+
     try:
-        return _read(value, param, feedback)
+        return read_given(value, param, feedback=feedback, events=feedback == IMPLICIT)
     except DataError as error:
         if _names_a_column(error.remedy):  # which is no argument of the caller
             error.remedy = ["make Ratings with ratings_from, and ", error.remedy]
         raise
-
-
-def _read(value: RatingsLike, param: str, feedback: str | None) -> Ratings:
-    # Imported here because it loads pyarrow.compute, which training does not need.
-    from mfcli.data.given_ratings import read_given
-
-    if feedback != IMPLICIT:
-        return read_given(value, param)
-    if isinstance(value, tuple) and len(value) == 2 and not isinstance(value[0], str | os.PathLike):
-        return read_given(value, param, _EVENTS)
-    try:
-        return read_given(value, param, feedback=feedback)
-    except NoRatingColumnError:
-        return read_given(value, param, _EVENTS)
 
 
 def as_pairs(table: Any, param: str) -> tuple[pa.Array, pa.Array]:
@@ -86,6 +71,4 @@ def as_pairs(table: Any, param: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _names_a_column(text: Text) -> bool:
-    if isinstance(text, Param):
-        return text.name.startswith("columns.")
-    return not isinstance(text, str) and any(map(_names_a_column, text))
+    return any(param.name.startswith("columns.") for param in params_in(text))

@@ -19,7 +19,7 @@ from mfcli.data.checked_columns import table_columns
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import Fault, OnFault, Rejects
 from mfcli.data.feedback import EXPLICIT, IMPLICIT, Meaning, meaning_of, positive_roles
-from mfcli.data.formats.columns import NoRatingColumnError
+from mfcli.data.formats.columns import may_be_events
 from mfcli.data.formats.layout import Layout
 from mfcli.data.formats.parts import find_layouts
 from mfcli.data.formats.strict_text import plain_ratings
@@ -169,8 +169,8 @@ def _layouts(
     """Find the layouts of files; with `events`, also of files without a rating column."""
     try:
         return find_layouts(files, columns, decimal)
-    except NoRatingColumnError:
-        if not events:
+    except DataError as error:
+        if not (events and may_be_events(error)):
             raise
     layouts = find_layouts(files, {**(columns or {}), "rating": ""}, decimal)
     _warn_of_unused(layouts[0])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data.feedback import EXPLICIT, IMPLICIT, common_feedback
+from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.sizes import MANY, MOST_VALUES
 from mfcli.data.vocabulary import Vocabulary, united
 from mfcli.types import Floats, Rows
@@ -126,7 +126,7 @@ class Ratings:
 
     def __repr__(self) -> str:
         users, items = len(self.users), len(self.items)
-        noun = "interactions" if self.feedback == IMPLICIT else "ratings"
+        noun = rows_of(self.feedback)
         return f"Ratings({len(self):,} {noun} by {users:,} users of {items:,} items)"
 
     @property

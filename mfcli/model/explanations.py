@@ -52,8 +52,8 @@ class Explainer:
     def explained(self, table: pa.Table, ranking: Ranking, threads: int = 1) -> pa.Table:
         """Add explanations to the table of a ranking.
 
-        The new columns are `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`,
-        ...         They are null where there is no further item that increases the prediction.
+        The new columns are `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`
+        and so on. They are null where there is no further item that increases the prediction.
 
         Warns
         -----

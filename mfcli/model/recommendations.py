@@ -34,12 +34,12 @@ _BLOCK = 50 * GROUP  # queries ranked by a task
 _SAMPLE = 1024  # queries whose mean length is computed
 
 
-def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated | None:
+def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> Rated | None:
     """Return the pairs that are not recommended, in the rows of a model.
 
     Parameters
     ----------
-    model : Factorization
+    model : StoredModel
     exclude : Split, Ratings or what `ratings_from` takes, optional
         They may have other vocabularies: pairs are matched by their ids. A table needs no ratings.
 
@@ -59,7 +59,7 @@ def excluded(model: Factorization, exclude: Split | RatingsLike | None) -> Rated
         rule, remedy = "must be a split or ratings", "give a Split, or a part, such as split.train"
         raise UsageError(rule, param="exclude", value=exclude, remedy=remedy)
     else:
-        parts = [as_ratings(exclude, "exclude")]
+        parts = [as_ratings(exclude, "exclude", model.feedback)]
     return Rated.of(*(part.within(model.users, model.items) for part in parts))
 
 

@@ -201,7 +201,7 @@ def _noise_of(model: StoredModel) -> float:
 def _unrated(model: StoredModel, design: Doubles, expected: Doubles) -> tuple[Doubles, Doubles]:
     """Return G and g, which are zero if pairs that nobody rated do not count."""
     weight, rating = model.config.unrated_weight, model.config.unrated_rating
-    if model.predicts == "ratings":
+    if not weight:
         return np.zeros((design.shape[1],) * 2), np.zeros(design.shape[1])
     is_trained = model.items.counts > 0
     rows = design[is_trained]

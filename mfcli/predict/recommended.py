@@ -7,7 +7,7 @@ import os
 import pyarrow as pa
 
 from mfcli.arguments import check_count, check_fraction, check_type, path_of
-from mfcli.data import Ids, RatingsLike, as_ratings, find_rows, id_array
+from mfcli.data import Ids, RatingsLike, as_ratings, common_feedback, find_rows, id_array
 from mfcli.errors import UsageError
 from mfcli.model import (
     Explainer,
@@ -111,7 +111,8 @@ def recommend(
     check_count(min_count, "min_count", 0)
     check_count(explain, "explain", 0)
     check_fraction(max_popularity, "max_popularity")
-    explainer = _explainer(model, exclude if ratings is None else ratings, explain)
+    param, given = ("exclude", exclude) if ratings is None else ("ratings", ratings)
+    explainer = _explainer(model, given, param, explain)
     rows = _rows_of(model, users)
     warn_untrained(model, rows)
     table = recommended(
@@ -188,7 +189,10 @@ def _titled(table: pa.Table, model: Model, titles: str | os.PathLike[str] | None
     return with_titles(table, path_of(titles, "titles"), names=model.columns)
 
 
-def _explainer(model: Model, ratings: Split | RatingsLike | None, explain: int) -> Explainer | None:
+def _explainer(
+    model: Model, ratings: Split | RatingsLike | None, param: str, explain: int
+) -> Explainer | None:
+    """Return what explains predictions by ratings, the argument `param`, if requested."""
     if not explain:
         return None
     if ratings is None:
@@ -197,7 +201,8 @@ def _explainer(model: Model, ratings: Split | RatingsLike | None, explain: int) 
     if isinstance(ratings, Split):
         given = ratings.train
     else:
-        given = as_ratings(ratings, "ratings", model.feedback)
+        given = as_ratings(ratings, param, model.feedback)
+    common_feedback({"the model": model.feedback, param: given.feedback})
     return Explainer(model, given.within(model.users, model.items), explain)
 
 

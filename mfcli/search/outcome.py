@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Chosen, Config, settings_in
+from mfcli.data import rows_of
 from mfcli.errors import Param, TrainingError
 from mfcli.search.recommended import advise, init_command, recommended_config
 from mfcli.search.search import Search
 from mfcli.search.spaces import RANKED, RATE, settings_from
-from mfcli.search.trained_ratings import noun_of
 from mfcli.training import Epoch, ValidationMeasure, fit
 
 
@@ -158,7 +158,7 @@ def summary(search: Search, winner: Candidate) -> dict[str, Any]:
 
 def _result(value: float, search: Search) -> str:
     split, label = search.split, search.measure.label
-    return f"validation {label} {value:.4f} on {len(split.test):,} {noun_of(split)}"
+    return f"validation {label} {value:.4f} on {len(split.test):,} {rows_of(split.feedback)}"
 
 
 def _changed(config: Config) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, Chosen, Config
-from mfcli.data import IMPLICIT
+from mfcli.data import IMPLICIT, rows_of
 from mfcli.search.purposes import RANKING, RATINGS, purpose_of
 from mfcli.search.ranking_advice import ranking_advice
-from mfcli.search.trained_ratings import noun_of, relevant_rating, trained_rows
+from mfcli.search.trained_ratings import relevant_rating, trained_rows
 from mfcli.splits import Split
 
 _SMALL, _LARGE = 20_000, 5_000_000  # training ratings, at which recommendations change
@@ -106,11 +106,10 @@ def init_command(purpose: str) -> str:
 def title_of(split: Split, purpose: str = RATINGS) -> str:
     """Describe the split and the purpose that settings are recommended for."""
     train = split.train
-    density = len(train) / (len(train.users) * len(train.items))
     return (
-        f"Recommended by {init_command(purpose)} for {len(train):,} training {noun_of(split)} by"
-        f" {len(train.users):,} users of {len(train.items):,} items ({density:.2%} of all pairs),"
-        f" {_scale_text(split)}."
+        f"Recommended by {init_command(purpose)} for {len(train):,} training"
+        f" {rows_of(split.feedback)} by {len(train.users):,} users of {len(train.items):,} items"
+        f" ({train.density:.2%} of all pairs), {_scale_text(split)}."
     )
 
 

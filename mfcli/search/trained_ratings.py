@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mfcli.config import Chosen
-from mfcli.data import IMPLICIT
 from mfcli.splits import Split
 
 _HALF = 0.5  # at most this fraction of the ratings is relevant
-
-
-def noun_of(split: Split) -> str:
-    """Return the plural of what a split holds: interactions if they are implicit feedback."""
-    return "interactions" if split.feedback == IMPLICIT else "ratings"
 
 
 def trained_rows(split: Split) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from mfcli.data import (
     as_ratings,
     common_feedback,
     concatenated,
+    rows_of,
 )
 from mfcli.errors import DataError, Param
 from mfcli.types import Mask
@@ -28,7 +29,7 @@ PARTS = ("train", "test", "valid")
 
 def ratings_of(part: str, feedback: str = EXPLICIT) -> str:
     """Return what the ratings of a part, or of a file, are called in a sentence."""
-    rows = "ratings" if feedback == EXPLICIT else "interactions"
+    rows = rows_of(feedback)
     if part not in PARTS:
         return f"{rows} of {part}"
     return f"{'validation' if part == 'valid' else part} {rows}"

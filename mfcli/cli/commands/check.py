@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,14 +38,33 @@ def check(
     screen: ScreenOptions,
 ) -> None:
     """Check ratings before training: statistics, warnings and the cost of training."""
-    report = checking.check(replace(reading, events=True).read(ratings, screen), settings.config)
+    with _noticed_warnings() as noticed:
+        read = replace(reading, events=True).read(ratings, screen)
+    report = checking.check(read, settings.config)
     implicit = report.implicit_reading
     command = reading.split_command(ratings, implicit) if implicit else None
     # Remedies name options in JSON too, since the command line is what was used.
-    screen.show(report.as_dict(spelled) | {"next": command}, lambda: _print(report, command))
+    result = report.as_dict(spelled) | {"next": command}
+    screen.show(result, lambda: _print(report, command, other=bool(noticed)))
 
 
-def _print(report: Report, command: str | None) -> None:
+@contextmanager
+def _noticed_warnings() -> Iterator[list[object]]:
+    """Yield a list of the warnings that are shown, as usual, until the end."""
+    noticed: list[object] = []
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, *details: Any, **more: Any) -> None:
+        noticed.append(message)
+        shown(message, *details, **more)
+
+    with warnings.catch_warnings():  # which restores the function at the end
+        warnings.showwarning = show
+        yield noticed
+
+
+def _print(report: Report, command: str | None, *, other: bool) -> None:
+    """Print a report; `other` tells whether reading has given warnings, on stderr."""
     tables = [_facts(report), _activity(report)]
     if not report.is_implicit or report.values.distinct > 1:
         tables.append(_histogram(report))
@@ -51,7 +73,7 @@ def _print(report: Report, command: str | None) -> None:
     for warning in report.warnings:
         print_line(f"warning: {warning.phrase(spelled)}")
     if not report.warnings:
-        print_line("no warnings")
+        print_line("no other warnings" if other else "no warnings")
     if command:
         print_line(_next(report, command))
 

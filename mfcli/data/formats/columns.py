@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from mfcli.errors import DataError, Param, Text
+from mfcli.errors import DataError, Message, Param, Text, params_in
 
 Aliases: TypeAlias = Mapping[str, tuple[str, ...]]
 """Names of the column of each role, as `plain_name` writes them; the first found is used."""
@@ -45,6 +45,9 @@ RATINGS = ("user", "item", "rating")
 
 PAIRS = ("user", "item")
 """The roles that a file of pairs must have."""
+
+_EVENTS = Param("columns.rating", "")
+"""The parameter with which each row is an event."""
 
 MELT = "convert a matrix to one line per rating, as with pandas.melt"
 """The remedy for a matrix with a row for each user and a column for each item."""
@@ -90,12 +93,14 @@ def column_param(role: str, needed: Sequence[str], *value: str) -> Param:
     return Param(f"{'title_columns' if 'title' in needed else 'columns'}.{role}", *value)
 
 
-class NoRatingColumnError(DataError):
-    """A file has users and items, but no ratings."""
+def or_events(remedy: Text) -> Text:
+    """Return the remedy for users and items without ratings, given that for missing ratings."""
+    return [remedy, "; or, if each row is an event, use ", _EVENTS]
 
-    def __init__(self, rule: Text, *, remedy: Text, **parts: Any) -> None:
-        events: Text = ["; or, if each row is an event, use ", Param("columns.rating", "")]
-        super().__init__(rule, remedy=[remedy, events], **parts)
+
+def may_be_events(error: Message) -> bool:
+    """Return whether the remedy for an error is that of `or_events`."""
+    return _EVENTS in params_in(error.remedy)
 
 
 def required(needed: tuple[str, ...], chosen: Mapping[str, str] | None) -> tuple[str, ...]:
@@ -259,5 +264,5 @@ def _missing(
     if matrix:
         rule = f"has no {sought}, and its {len(names)} columns look like a matrix of ratings"
         return DataError(rule, place=place, remedy=[MELT, ", or ", choose])
-    kind = NoRatingColumnError if role == "rating" and not wanted else DataError
-    return kind(f"has no {sought}; its columns are {shown}", place=place, remedy=choose)
+    remedy = or_events(choose) if role == "rating" and not wanted else choose
+    return DataError(f"has no {sought}; its columns are {shown}", place=place, remedy=remedy)

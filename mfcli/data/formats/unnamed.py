@@ -10,9 +10,9 @@ from mfcli.data.formats.columns import (
     PAIRS,
     RATINGS,
     ROLES,
-    NoRatingColumnError,
     column_param,
     find_columns,
+    or_events,
     required,
 )
 from mfcli.data.formats.first_lines import FirstLines
@@ -58,12 +58,12 @@ def find_positions(
             )
     least = required(needed, chosen)
     if count < len(least):
-        kind = NoRatingColumnError if needed == RATINGS and count == len(PAIRS) else DataError
-        raise kind(
+        separate = "separate them with commas, tabs, semicolons or ::"
+        raise DataError(
             f"must have {len(least)} fields ({', '.join(least)})",
             place=first.place,
             value=count,
-            remedy="separate them with commas, tabs, semicolons or ::",
+            remedy=or_events(separate) if needed == RATINGS and count == len(PAIRS) else separate,
         )
     names = [str(position + 1) for position in range(count)]
     # In the ratings of Jester, two tabs separate columns.
