@@ -305,7 +305,7 @@ def test_the_command_leads_with_rankings(run: Run, folder: Path) -> None:
     first, *_ = done.out.splitlines()
     assert first.startswith("scores/metrics.json: ")
     assert " test ratings, rankings of 5 items for " in first
-    for text in ("NDCG", "model @20", "most popular @5", "Gini of exposure", "novelty (bits)"):
+    for text in ("NDCG", "model @20", "most popular @5", "Gini index", "novelty (bits)"):
         assert text in done.out
     assert "RMSE" not in done.out
     shown = run("show", "scores/metrics.json").out
