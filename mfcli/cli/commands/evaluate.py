@@ -89,9 +89,9 @@ def evaluate(
         if not ranking and not evaluation.ranks_only(model, parts):
             remedy = "omit it, or add --ranking"
             refuse(given, evaluation.RANKING_SETTINGS, "without --ranking", remedy)
-        refuse_clip(given, model)
-        if parts.feedback == data.IMPLICIT:  # every held-out item is relevant, and none has errors
+        if parts.feedback == data.IMPLICIT:  # all held-out items are relevant; there are no errors
             refuse(given, ("relevant", "clip"), "for implicit feedback", "omit it")
+        refuse_clip(given, model)
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read(parts.feedback)
         with screen.stages(fold) as on_progress:
