@@ -337,9 +337,10 @@ def test_events_of_new_users_are_folded_in_and_explained(run: Run) -> None:
     measured = run("evaluate", "--resamples", 5, "-q").out
     assert re.match(r"metrics.json: \d+ test interactions, rankings of ", measured)
     assert " test interactions │" in run("show", "metrics.json").out
-    assert run("evaluate", "--relevant", 3).err == (
-        "error: --relevant is not used for implicit feedback; omit it\n"
-    )
+    for option in (["--relevant", 3], ["--clip"]):
+        assert run("evaluate", *option).err == (
+            f"error: {option[0]} is not used for implicit feedback; omit it\n"
+        )
     done = run("fold-in", "new.csv", "--explain", "--json")
     assert (done.code, done.err) == (0, "")
     row = json.loads(done.out)["recommendations"][0]

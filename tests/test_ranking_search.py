@@ -14,6 +14,7 @@ from conftest import Outcome, Run
 from planted import planted_split
 
 import mfcli
+from mfcli.cli.search_lines import print_search
 from mfcli.config import Config, read_config
 from mfcli.errors import ArtifactError, ConfigError, MfcliError, TrainingError, UsageError
 from mfcli.plots import plot_search
@@ -297,7 +298,7 @@ def test_cutoffs_do_not_matter_without_rankings(split: Split, tmp_path: Path) ->
 
 def test_the_rival_is_measured_like_the_trials(split: Split, quick: None) -> None:
     plan = plan_search(split, replace(BASE, relevant=2.5), purpose="ranking", metric="recall")
-    found = Search(split, plan.base, plan.space, first=plan.first, metric=plan.metric)
+    found = plan.search()
     found.run(1)
     rival = recommended_candidate(found)
     assert rival.value == found.attempts[0].value  # the first trial has the same settings
@@ -335,6 +336,16 @@ def test_the_picture_shows_the_direction(
     # The few lowest values are drawn at the edge.
     heights = list(points.get_ydata())
     assert min(heights) == sorted(one.value for one in complete)[len(complete) // 20]
+
+
+def test_better_recommended_settings_are_named(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = found_candidate(search)
+    result = summary(search, found) | {"file": "mfcli.toml", "picture": None}
+    print_search(search, result, found._replace(value=2.0))
+    line = "The settings of mfcli init --for ranking are better (validation NDCG@5 2.0000) and were"
+    assert line in capsys.readouterr().out
 
 
 # The command

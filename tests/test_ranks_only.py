@@ -246,6 +246,15 @@ def test_cross_validation_of_rankings(split: Split) -> None:
             cross_validate(parts, config, measures=name)
 
 
+def test_cross_validation_of_rankings_has_no_errors(split: Split) -> None:
+    config = Config(k=2, epochs=1, resamples=0)
+    train, test = (replace(part, feedback="implicit") for part in (split.train, split.test))
+    events = replace(split, train=train, test=test)
+    for given, part in ((replace(config, **SCORES), split), (config, events)):
+        with pytest.raises(UsageError, match="measures has mae, but only rankings are measured of"):
+            cross_validate([part, part], given, measures=["ndcg", "mae"])
+
+
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are drawn; they are not saved."""
@@ -305,7 +314,7 @@ def test_the_command_leads_with_rankings(run: Run, folder: Path) -> None:
     first, *_ = done.out.splitlines()
     assert first.startswith("scores/metrics.json: ")
     assert " test ratings, rankings of 5 items for " in first
-    for text in ("NDCG", "model @20", "most popular @5", "Gini of exposure", "novelty (bits)"):
+    for text in ("NDCG", "model @20", "most popular @5", "Gini index", "novelty (bits)"):
         assert text in done.out
     assert "RMSE" not in done.out
     shown = run("show", "scores/metrics.json").out
@@ -315,6 +324,11 @@ def test_the_command_leads_with_rankings(run: Run, folder: Path) -> None:
     assert (wrong.code, "--at is not used without --ranking" in wrong.err) == (2, True)
     wrong = run("evaluate", "--model", "scores", "--at", "5,x")
     assert (wrong.code, "--at must be a whole number or a list of them" in wrong.err) == (2, True)
+    for option in ("--clip", "--no-clip"):
+        wrong = run("evaluate", "--model", "scores", option)
+        assert (wrong.code, wrong.err) == (
+            2, "error: --clip is not used for a model that predicts scores; omit it\n",
+        )  # fmt: skip
     wrong = run("evaluate", "--model", "scores", "--fold-in-fraction", "0.5")
     assert (wrong.code, "is not used with --protocol unrated" in wrong.err) == (2, True)
     wrong = run("evaluate", "--model", "scores", "--protocol", "strong-generalization")

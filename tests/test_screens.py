@@ -115,7 +115,9 @@ def settings_file() -> None:
 def search() -> None:
     settings = {"k": 30, "reg_user": 0.203, "lr_schedule": "exponential", "lr": 3.43}
     best = SimpleNamespace(number=12, value=0.8702, settings=settings)
-    found: Any = SimpleNamespace(best=best, base=Config(), measure=ValidationMeasure())
+    found: Any = SimpleNamespace(
+        best=best, base=Config(), measure=ValidationMeasure(), purpose="ratings"
+    )
     result = {"trials": 30, "pruned": 9, "file": "mfcli.toml", "picture": "search.png"}
     rival: Any = SimpleNamespace(value=0.8155, values={"optimizer": "gibbs", "k": 16})
     print_search(found, result | {"importances": {"k": 0.25, "lr": 0.7}}, rival)

@@ -200,7 +200,8 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
 
 def _errors_facts(facts: Facts) -> dict[str, str]:
     rows: dict[str, str] = {}
-    for name, label in {"biases": "damped biases", "mean": "the training mean"}.items():
+    labels = evaluation.BASELINES
+    for name, label in {"biases": labels["biases"], "mean": f"the {labels['mean']}"}.items():
         baseline = facts["baselines"][name]
         rmse = _optional(baseline["measures"]["rmse"])
         rows[f"RMSE of {label}"] = f"{rmse} (gain {baseline['gain']:.2%})"
@@ -218,7 +219,7 @@ def _errors_facts(facts: Facts) -> dict[str, str]:
 def _popular_facts(facts: Facts) -> dict[str, str]:
     ndcg = evaluation.MEASURES["ndcg"]
     value = facts["baselines"]["popular"]["measures"][ndcg.name]
-    return {f"{ndcg.label} of most popular": ndcg.text(value)}
+    return {f"{ndcg.label} of {evaluation.BASELINES['popular']}": ndcg.text(value)}
 
 
 def _folds_metrics(facts: Facts) -> dict[str, str]:
@@ -226,9 +227,8 @@ def _folds_metrics(facts: Facts) -> dict[str, str]:
     main = shown[0]
     rows = {"folds": f"{len(facts['folds'])}"}
     rows |= {one.label: _spread(facts, one) for one in shown if one.name in facts["measures"]}
-    labels = {"biases": "damped biases", "popular": "most popular"}
     rows |= {
-        f"{main.label} of {labels[name]}": _spread(baseline, main)
+        f"{main.label} of {evaluation.BASELINES[name]}": _spread(baseline, main)
         for name, baseline in facts["baselines"].items()
     }
     for number, fold in enumerate(facts["folds"], start=1):

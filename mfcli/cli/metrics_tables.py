@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mfcli.evaluation import FoldMetrics, Metrics, Overlap, Protocol, Verdict
 
 _INTERVAL = "95% interval"
-_RANKERS = {"popular": "most popular", "biases": "damped biases"}
+_RANKERS = ("popular", "biases")  # beside the model
 
 
 def print_metrics(metrics: Metrics, out: Path) -> None:
@@ -41,14 +41,14 @@ def _print_verdict(verdict: Verdict | None) -> None:
 def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
     """Print the metrics of the models of a k-fold split, their mean and standard deviation."""
     chosen = ("rmse", "mae", "ndcg") if over.has_errors else ("ndcg", "recall", "map")
-    other, whose = ("biases", "damped biases") if over.has_errors else ("popular", "most popular")
+    other = "biases" if over.has_errors else "popular"
     main = evaluation.MEASURES[chosen[0]]
     # There may be many folds, so they are rows, and a narrow screen has room for few measures.
     names = [name for name in chosen if name in over.measures]
     shown = [evaluation.MEASURES[name] for name in names]
     title = f"{out}: {len(over.folds)} folds, each on its {over.protocols[0].rows}"
     labels = [measure.label for measure in shown]
-    table = make_table(title, "", *labels, f"{main.label} of {whose}")
+    table = make_table(title, "", *labels, f"{main.label} of {evaluation.BASELINES[other]}")
 
     def add(
         name: str, model: Mapping[str, float | None], other: Mapping[str, float | None]
@@ -79,9 +79,8 @@ def _errors_table(metrics: Metrics, out: Path) -> Table:
         f"{out}: {protocol.ratings:,} {protocol.rows}, predictions {clipped},"
         f" damping {settings['damping']:g}"
     )
-    table = make_table(title, "", "model", _INTERVAL, "damped biases", "training mean")
     names = ("biases", "mean")
-    _add_measures(table, metrics, evaluation.RATING_ERROR, names)
+    table = _measures_table(title, metrics, evaluation.RATING_ERROR, names)
     others = [metrics.baselines[name] for name in names]
     table.add_section()
     table.add_row("model's gain", "", "", *(f"{other.gain:.2%}" for other in others))
@@ -118,9 +117,7 @@ def _ranking_table(metrics: Metrics, out: Path) -> Table:
     if not metrics.has_errors:  # nothing above has named the file
         title = f"{out}: {protocol.ratings:,} {protocol.rows}, rankings of {_items(protocol)}"
     title += f" for {protocol.ranked_users:,} users; relevant: {_relevant(protocol)}"
-    table = make_table(title, "", "model", _INTERVAL, *_RANKERS.values())
-    _add_measures(table, metrics, evaluation.RANKING, tuple(_RANKERS))
-    return table
+    return _measures_table(title, metrics, evaluation.RANKING, _RANKERS)
 
 
 def _items(protocol: Protocol) -> str:
@@ -147,7 +144,8 @@ def _cutoffs_table(metrics: Metrics) -> Table:
     measures = evaluation.measures_of(evaluation.RANKING)
     table = make_table("Rankings by cutoff", "", *(one.label for one in measures.values()))
     popular = metrics.baselines["popular"].measures
-    for label, values in (("model", metrics.measures), ("most popular", popular)):
+    labels = "model", evaluation.BASELINES["popular"]
+    for label, values in zip(labels, (metrics.measures, popular), strict=True):
         for cutoff in cutoffs:
             names = {name: evaluation.at_cutoff(name, cutoff, main) for name in measures}
             cells = (measures[name].text(values.get(full)) for name, full in names.items())
@@ -158,13 +156,13 @@ def _cutoffs_table(metrics: Metrics) -> Table:
 
 def _beyond_table(metrics: Metrics) -> Table:
     title = f"Beyond accuracy, in rankings of {metrics.protocol.cutoffs[0]} items"
-    table = make_table(title, "", "model", _INTERVAL, *_RANKERS.values())
-    _add_measures(table, metrics, evaluation.BEYOND, tuple(_RANKERS))
-    return table
+    return _measures_table(title, metrics, evaluation.BEYOND, _RANKERS)
 
 
-def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[str, ...]) -> None:
-    """Add one row per measure of a kind: the model, its interval, and baselines."""
+def _measures_table(title: str, metrics: Metrics, kind: str, baselines: tuple[str, ...]) -> Table:
+    """Make a table with one row per measure of a kind: the model, its interval, and baselines."""
+    labels = (evaluation.BASELINES[name] for name in baselines)
+    table = make_table(title, "", "model", _INTERVAL, *labels)
     for name, measure in evaluation.measures_of(kind).items():
         others = [metrics.baselines[other].measures[name] for other in baselines]
         model, *rest = map(measure.text, [metrics.measures[name], *others])
@@ -176,3 +174,4 @@ def _add_measures(table: Table, metrics: Metrics, kind: str, baselines: tuple[st
             else measure.label
         )
         table.add_row(label, model, ends, *rest)
+    return table

@@ -82,7 +82,7 @@ def print_search(search: Search, result: dict[str, Any], rival: Candidate | None
     print_table(table)
     if rival and measure.is_better(rival.value, best.value):
         better = f"better (validation {measure.label} {rival.value:.4f}) and were written instead"
-        print_line(f"The settings of mfcli init are {better}:")
+        print_line(f"The settings of {searching.init_command(search.purpose)} are {better}:")
         print_line(_words(rival.values))
     if result["picture"]:
         print_line(f"{result['picture']}: the search")

@@ -1,3 +1,4 @@
+from .baseline_metrics import BASELINES as BASELINES
 from .bootstrap import interval_text as interval_text
 from .breakdown import (
     GROUPS as GROUPS,

@@ -10,6 +10,13 @@ from mfcli.storage import Section
 Settings: TypeAlias = dict[str, bool | int | float | str | list[int]]
 """Values of settings by name."""
 
+BASELINES: dict[str, str] = {
+    "biases": "damped biases",
+    "mean": "training mean",
+    "popular": "most popular",
+}
+"""Labels of the baselines by name."""
+
 
 class BaselineMetrics(Section):
     """The measures of a baseline, and what the model gains over it.

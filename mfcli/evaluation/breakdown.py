@@ -13,6 +13,7 @@ from mfcli.data import Scale
 from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.group_intervals import PRODUCTS, products, rmse_interval
+from mfcli.evaluation.tenths import TENTHS, Tenth, tenth_of
 from mfcli.storage import Section, Whole
 from mfcli.types import Counts, Doubles, Rows
 
@@ -24,7 +25,6 @@ GROUPS = {
 }
 """Groups of ratings by whether the model has training ratings of their user and item: labels."""
 
-_TENTHS = 10
 _CALIBRATION = 20  # bins of the predicted ratings
 _RESIDUALS = 60  # bins of rating minus prediction
 _MOST_VALUES = 20  # distinct ratings that have a bin each
@@ -40,15 +40,13 @@ class GroupError(Section):
     rmse: float | None
 
 
-class ActivityError(Section):
+class ActivityError(Tenth):
     """The error on about a tenth of the ratings, by the activity of users or popularity of items.
 
     Attributes
     ----------
-    low, high : int
-        Smallest and largest number of training ratings of these users (or items).
-    ids : int
-        The number of these users (or items).
+    low, high, ids : int
+        As in `Tenth`.
     ratings : int
     rmse : float
     bias : float
@@ -58,9 +56,6 @@ class ActivityError(Section):
         are fewer than two, or an older mfcli wrote the file.
     """
 
-    low: Whole
-    high: Whole
-    ids: Whole
     ratings: Whole
     rmse: float
     bias: float
@@ -303,7 +298,7 @@ def _value_bins(scale: Scale) -> Bins:
             # one.
             half = scale.step / 2
             return Bins(scale.min - half, scale.max + half, steps + 1)
-    return Bins(scale.min, scale.max, _TENTHS)
+    return Bins(scale.min, scale.max, TENTHS)
 
 
 def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
@@ -329,9 +324,7 @@ def _tenths(amount: Counts, sums: BinnedSums) -> list[ActivityError]:
     by_value.add(
         place, **columns, ratings=present_ratings, **products(present_ratings, columns["squared"])
     )
-    ratings = by_value["ratings"]
-    middle = np.cumsum(ratings) - ratings / 2  # a value belongs to the tenth of its middle rating
-    tenth = (middle * _TENTHS / ratings.sum()).astype(int)
+    tenth = tenth_of(by_value["ratings"])
     return [_tenth(values, by_value, np.flatnonzero(tenth == part)) for part in np.unique(tenth)]
 
 

@@ -17,6 +17,7 @@ from mfcli.evaluation.cross_validation import CrossValidation
 from mfcli.evaluation.measures import RATING_ERROR, Measure, in_order, measure_of
 from mfcli.evaluation.metrics import FoldMetrics, Metrics, Protocol
 from mfcli.evaluation.metrics_files import metrics_file, read_metrics
+from mfcli.evaluation.model_evaluation import RANKING_SETTINGS
 from mfcli.evaluation.names_of_runs import run_names
 
 RunLike: TypeAlias = Metrics | FoldMetrics | CrossValidation | str | os.PathLike[str]
@@ -27,9 +28,7 @@ Value = TypeVar("Value")
 _SAME = ("on", "source", "ratings", "users", "split", "level", "cold_start", "averaging")
 """Parts of the protocol that must be equal for measures to be comparable, apart from the scale."""
 
-_RATING_SETTINGS = ("clip",)
-_RANKING_SETTINGS = ("at", "relevant", "protocol", "fold_in_fraction")
-_SAME_SETTINGS = (*_RATING_SETTINGS, "resamples", "seed", *_RANKING_SETTINGS)
+_SAME_SETTINGS = ("clip", "resamples", "seed", *RANKING_SETTINGS)
 """Settings that must be equal; of rating errors and of rankings only if both runs have them."""
 
 

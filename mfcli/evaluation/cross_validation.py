@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,9 +17,9 @@ from mfcli.errors import Param, Text, UsageError, warn
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.custom_measures import Function, Measures, measured, named_measures
 from mfcli.evaluation.fold_intervals import fold_interval
-from mfcli.evaluation.measures import RATING_ERROR, at_cutoff, measure_of
+from mfcli.evaluation.measures import RATING_ERROR, at_cutoff, measure_of, measures_of
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
-from mfcli.evaluation.model_evaluation import evaluate
+from mfcli.evaluation.model_evaluation import evaluate, ranks_only
 from mfcli.splits import Folds, Split, split
 from mfcli.training import Fit, fit
 from mfcli.types import Floats
@@ -98,9 +98,8 @@ def cross_validate(
         The settings of all stages: folds, training and evaluation.
     measures : names, functions, or a mapping of them by name, optional
         Names are those of `evaluate`, such as "rmse", "ndcg" or, if 20 is among the cutoffs of the
-        config, "ndcg@20". A function takes two float32
-        arrays, the ratings and the predictions, and returns a number, like those in
-        `sklearn.metrics`. By default, all that `evaluate` measures.
+        config, "ndcg@20". A function takes two float32 arrays, the ratings and the predictions, and
+        returns a number, like those in `sklearn.metrics`. By default, all that `evaluate` measures.
     folds : int, optional
         Number of folds, in place of `config.folds`.
     ranking : bool
@@ -117,7 +116,8 @@ def cross_validate(
     Raises
     ------
     UsageError
-        If a measure is unknown or does not return a number, or there are fewer than two folds.
+        If a measure is unknown, is not measured of such models, does not return a number, or
+        there are fewer than two folds.
     ConfigError
         If the config has another strategy than "random" or "k-fold".
     MfcliError
@@ -136,6 +136,7 @@ def cross_validate(
     ranked = ranking or any(_is_of_rankings(one, config) for one in (chosen or {}).values())
     each, rows, shares = list[Metrics](), list[dict[str, float]](), list[float]()
     for number, part in enumerate(parts, 1):
+        _check_has_errors((chosen or {}).values(), config, part)
         fitted = fit(part, config, threads=threads)
         each.append(evaluate(fitted.model, part, config, ranking=ranked, threads=threads))
         rows.append(_values(chosen, each[-1], fitted, part, config))
@@ -158,6 +159,18 @@ def _is_of_rankings(measure: str | Function, config: Config) -> bool:
         remedy: Text = ["add it to the cutoffs: ", Param("at", cutoffs)]
         raise UsageError(f"has {measure}, which is not measured", param="measures", remedy=remedy)
     return known is not None and known.kind != RATING_ERROR
+
+
+def _check_has_errors(chosen: Iterable[str | Function], config: Config, part: Split) -> None:
+    """Refuse names of rating errors if there are only rankings to measure."""
+    errors = [one for one in chosen if isinstance(one, str) and one in measures_of(RATING_ERROR)]
+    if errors and ranks_only(config, part):
+        raise UsageError(
+            f"has {errors[0]}, but only rankings are measured of implicit feedback and of models"
+            " that predict scores",
+            param="measures",
+            remedy="name measures of rankings, such as ndcg",
+        )
 
 
 def _folds_of(

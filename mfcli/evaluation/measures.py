@@ -67,12 +67,12 @@ _TABLE = (
     Measure("mrr", "MRR", RANKING, "higher"),
     Measure("hit_rate", "hit rate", RANKING, "higher"),
     Measure("coverage", "coverage", BEYOND, ""),
-    Measure("gini", "Gini of exposure", BEYOND, ""),
+    Measure("gini", "Gini index", BEYOND, ""),
     Measure("popularity", "popularity", BEYOND, ""),
     Measure("long_tail", "long tail", BEYOND, ""),
     Measure("novelty", "novelty", BEYOND, "", "bits"),
     Measure("diversity", "diversity", BEYOND, ""),
-    Measure("popularity_deviation", "popularity deviation", BEYOND, "lower"),
+    Measure("popularity_deviation", "pop. deviation", BEYOND, "lower"),
     Measure("ndcg_gap", "NDCG gap", BEYOND, ""),
 )
 

@@ -296,7 +296,7 @@ def _verdict_of_folds(folds: list[Metrics]) -> Verdict | None:
     verdicts = [fold.verdict for fold in folds if fold.verdict]
     if len(verdicts) < len(folds):  # files of older versions have none
         return None
-    main = "rmse" if folds[0].has_errors else "ndcg"
+    main = _main_of(folds[0].measures)
     has_intervals = all(fold.intervals.get(main) for fold in folds)
     return fold_verdict(verdicts, folds[0].training, has_intervals=has_intervals)
 

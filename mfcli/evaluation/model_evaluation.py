@@ -251,8 +251,8 @@ class _Measuring:
         }
 
 
-def ranks_only(model: Model, split: Split) -> bool:
-    """Return whether ratings are scores or implicit, so that only rankings can be measured."""
+def ranks_only(model: Model | Config, split: Split) -> bool:
+    """Return whether only rankings can be measured: predictions are scores, or ratings implicit."""
     return model.predicts == "scores" or split.feedback == "implicit"
 
 

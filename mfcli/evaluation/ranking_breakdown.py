@@ -6,30 +6,24 @@ import numpy as np
 
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.group_intervals import ratio_interval
-from mfcli.storage import Section, Whole
+from mfcli.evaluation.tenths import TENTHS, Tenth, tenth_of
+from mfcli.storage import Section
 from mfcli.types import Counts, Doubles
 
-_TENTHS = 10
 
-
-class RankedGroup(Section):
+class RankedGroup(Tenth):
     """The accuracy for a tenth of the users, or of the relevant ratings.
 
     Attributes
     ----------
-    low, high : int
-        Smallest and largest number of training ratings of these users (or items).
-    ids : int
-        The number of these users (or items).
+    low, high, ids : int
+        As in `Tenth`.
     value : float
         The NDCG of these users; of items, the fraction of their relevant ratings that are found.
     interval : tuple or None
         The ends of its confidence interval, over these users (or items); None for fewer than two.
     """
 
-    low: Whole
-    high: Whole
-    ids: Whole
     value: float
     interval: Interval | None
 
@@ -52,8 +46,8 @@ class RankingBreakdown(Section):
     def __post_init__(self) -> None:
         for name, rows in (("user_activity", self.user_activity),
                            ("item_popularity", self.item_popularity)):  # fmt: skip
-            if len(rows) > _TENTHS:
-                raise ValueError(f"ranking_breakdown.{name} must have at most {_TENTHS} entries")
+            if len(rows) > TENTHS:
+                raise ValueError(f"ranking_breakdown.{name} must have at most {TENTHS} entries")
 
 
 def ranking_breakdown(
@@ -83,9 +77,8 @@ def _tenths(amounts: Counts, parts: Doubles, wholes: Doubles) -> list[RankedGrou
     some = wholes > 0
     amounts, parts, wholes = amounts[some], parts[some], wholes[some]
     values, place = np.unique(amounts, return_inverse=True)
-    sums = np.bincount(place, wholes, len(values))
-    middle = np.cumsum(sums) - sums / 2  # an amount belongs to the tenth of its middle
-    tenth = (middle * _TENTHS / sums.sum()).astype(int)[place] if len(values) else place
+    sums = np.bincount(place, wholes, len(values)).astype(np.float64)
+    tenth = tenth_of(sums)[place]
     return [
         _group(amounts[tenth == n], parts[tenth == n], wholes[tenth == n]) for n in np.unique(tenth)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ from mfcli.plots.group_errors import (
     label_ratings,
     of_one_split,
     rating_name,
+    reaches,
     value_of,
 )
 from mfcli.plots.legends import add_legend_below, height_below, shortened
@@ -70,7 +70,7 @@ def plot_comparison(
     -------
     list of str
         The titles of the panels: errors on all ratings, and by item popularity, user activity and
-        rating; or NDCG, recall, NDCG by user activity and recall by item popularity.
+        rating; or NDCG, recall by item popularity, NDCG by user activity and recall.
 
     Warns
     -----
@@ -132,9 +132,8 @@ def _draw_overall(axes: Axes, runs: Mapping[str, Metrics], measure: Measure = RM
     """Draw a measure of each run on all ratings, from top to bottom."""
     for number, metrics in enumerate(runs.values()):
         value = value_of(metrics, measure.name)
-        low, high = metrics.intervals.get(measure.name) or (math.nan, math.nan)  # NaN is not drawn
-        ends = [[value - low], [high - value]]
-        axes.errorbar([value], [number], xerr=ends, capsize=3, **_style(number))
+        reach = reaches([value], [metrics.intervals.get(measure.name)])
+        axes.errorbar([value], [number], xerr=reach, capsize=3, **_style(number))
     axes.set_yticks(range(len(runs)), list(runs), fontsize="small")
     axes.set_ylim(len(runs) - 0.5, -0.5)
     axes.set_xlabel(RMSE_LABEL if measure is RMSE else capitalized(measure.label))

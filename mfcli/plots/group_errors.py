@@ -52,11 +52,19 @@ def value_of(metrics: Metrics, measure: str) -> float:
 
 def draw_groups(axes: Axes, places: Sequence[float], rows: Groups, **style: Any) -> None:
     """Draw the error (or other measure) of each group with its interval, if there is one."""
-    ends = [row.interval or (math.nan, math.nan) for row in rows]  # NaN is not drawn
     heights = [row.value if isinstance(row, RankedGroup) else row.rmse for row in rows]
-    below = [height - low for height, (low, _) in zip(heights, ends, strict=True)]
-    above = [high - height for height, (_, high) in zip(heights, ends, strict=True)]
-    axes.errorbar(places, heights, [below, above], capsize=2, elinewidth=1, **style)
+    reach = reaches(heights, [row.interval for row in rows])
+    axes.errorbar(places, heights, reach, capsize=2, elinewidth=1, **style)
+
+
+def reaches(
+    values: Sequence[float], intervals: Sequence[tuple[float, float] | None]
+) -> tuple[list[float], list[float]]:
+    """Return how far intervals reach below and above values; NaN, which is not drawn, for none."""
+    ends = [interval or (math.nan, math.nan) for interval in intervals]
+    below = [value - low for value, (low, _) in zip(values, ends, strict=True)]
+    above = [high - value for value, (_, high) in zip(values, ends, strict=True)]
+    return below, above
 
 
 def rating_name(row: RatingError) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from mfcli.evaluation import (
+    BASELINES,
     BEYOND,
     MEASURES,
     RANKING,
@@ -18,11 +18,11 @@ from mfcli.evaluation import (
     measures_of,
 )
 from mfcli.plots.drawing import Axes
-from mfcli.plots.group_errors import capitalized, draw_groups, label_activity, value_of
+from mfcli.plots.group_errors import capitalized, draw_groups, label_activity, reaches, value_of
 from mfcli.plots.style import MAIN, REFERENCE, color_of, marker_of
 
 _WIDTH = 0.27  # of a bar; groups of bars are 1 apart
-_RANKERS = {"model": "model", "popular": "most popular", "biases": "damped biases"}
+_RANKERS = {"model": "model", **{name: BASELINES[name] for name in ("popular", "biases")}}
 _UNBOUNDED = {"novelty", "ndcg_gap"}  # not between 0 and 1
 
 
@@ -55,10 +55,8 @@ def _draw_bars(axes: Axes, metrics: Metrics, measures: Sequence[Measure]) -> Non
         places = [n + (number - 1) * _WIDTH for n in range(len(measures))]
         axes.bar(places, heights, _WIDTH, color=color_of(number), label=label)
         if name == "model":
-            ends = [metrics.intervals.get(one.name) or (math.nan, math.nan) for one in measures]
-            below = [h - low for h, (low, _) in zip(heights, ends, strict=True)]
-            above = [high - h for h, (_, high) in zip(heights, ends, strict=True)]
-            axes.errorbar(places, heights, [below, above], fmt="none", ecolor="black", capsize=2)
+            reach = reaches(heights, [metrics.intervals.get(one.name) for one in measures])
+            axes.errorbar(places, heights, reach, fmt="none", ecolor="black", capsize=2)
     labels = [one.label for one in measures]
     axes.set_xticks(range(len(measures)), labels, rotation=45, ha="right", fontsize="small")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mfcli.config import DEFAULTS, Config, checked
 from mfcli.search.default_search import first_settings, space_for
 from mfcli.search.purposes import RANKING, metric_of, purpose_of, without_objective
 from mfcli.search.recommended import advise
+from mfcli.search.search import Search
 from mfcli.search.spaces import Space
 from mfcli.splits import Split
 
@@ -18,6 +20,7 @@ class SearchPlan(NamedTuple):
 
     Attributes
     ----------
+    split : Split
     base : Config
         Settings that are not in the space.
     space : Space
@@ -27,10 +30,23 @@ class SearchPlan(NamedTuple):
         The measure that all trials follow.
     """
 
+    split: Split
     base: Config
     space: Space
     first: dict[str, Any] | None
     metric: str
+
+    def search(self, storage: Path | None = None, threads: int = 1) -> Search:
+        """Return the search; the arguments are those of `Search`."""
+        return Search(
+            self.split,
+            self.base,
+            self.space,
+            storage=storage,
+            threads=threads,
+            first=self.first,
+            metric=self.metric,
+        )
 
 
 def plan_search(
@@ -48,6 +64,7 @@ def plan_search(
     Parameters
     ----------
     split : Split
+        As for `Search`.
     base : Config
     purpose, metric, optimizer : str, optional
         As for `tune`.
@@ -71,7 +88,7 @@ def plan_search(
         advised = {one.name: one.value for one in advise(split, purpose)}
         base = replace(base, relevant=advised.get("relevant", base.relevant))
     if space is not None:
-        return SearchPlan(base, space, None, metric)
+        return SearchPlan(split, base, space, None, metric)
     space = space_for(split, optimizer, purpose)
     first = first_settings(split, space, purpose)
-    return SearchPlan(without_objective(base), space, first, metric)
+    return SearchPlan(split, without_objective(base), space, first, metric)

@@ -134,8 +134,7 @@ def tune(
         optimizer=optimizer,
         space=_space(space, optimizer),
     )
-    tried = plan.base, plan.space, stored, workers, plan.first, plan.metric
-    with Search(parts, *tried) as search:
+    with plan.search(stored, workers) as search:
         rival = None if space is not None else _rival(search, threads, end)
         search.run(trials, end - time.monotonic(), on_trial)
         winner = better_candidate(found_candidate(search), rival, search.measure)

@@ -13,7 +13,7 @@ from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse, refuse_clip
 from mfcli.config import EVALUATION
 from mfcli.errors import Param, UsageError
 
@@ -89,8 +89,9 @@ def evaluate(
         if not ranking and not evaluation.ranks_only(model, parts):
             remedy = "omit it, or add --ranking"
             refuse(given, evaluation.RANKING_SETTINGS, "without --ranking", remedy)
-        if parts.feedback == data.IMPLICIT:  # every held-out item is relevant
-            refuse(given, ("relevant",), "for implicit feedback", "omit it")
+        if parts.feedback == data.IMPLICIT:  # all held-out items are relevant; there are no errors
+            refuse(given, ("relevant", "clip"), "for implicit feedback", "omit it")
+        refuse_clip(given, model)
         # Read after the checks above, because a large file takes long.
         ratings = on if on in splits.PARTS else read(parts.feedback)
         with screen.stages(fold) as on_progress:

@@ -133,8 +133,7 @@ def tune(
     plan = _plan(parts, settings, purpose, space)
     if plan.metric == "rmse":
         refuse(given, ("at", "relevant"), "without rankings", "omit it, or use --for ranking")
-    tried = plan.base, plan.space, store, storage.threads_of(threads), plan.first, plan.metric
-    with searching.Search(parts, *tried) as search:
+    with plan.search(store, storage.threads_of(threads)) as search:
         configs.check_settings_file(out, _REPLACES, force)
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
@@ -213,7 +212,7 @@ def _try_recommended(
     epochs = searching.recommended_config(search.split, purpose=search.purpose).epochs
     init = searching.init_command(search.purpose)
     try:
-        with screen.bar("settings of mfcli init", counting("epochs")) as advance:
+        with screen.bar(f"settings of {init}", counting("epochs")) as advance:
 
             def on_epoch(epoch: Epoch) -> None:
                 advance(epoch.epoch, epochs)
