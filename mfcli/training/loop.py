@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from mfcli.errors import (
     UsageError,
 )
 from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
-from mfcli.rankings import RankedValidation
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
     check_memory,
@@ -43,6 +42,9 @@ from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.stable_rate import stable_rate
 from mfcli.training.validation_measure import ValidationMeasure, ranked_validation
 from mfcli.types import Progress
+
+if TYPE_CHECKING:
+    from mfcli.rankings import RankedValidation
 
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
 _CLOSEST = 1e-14  # difference of the largest and the smallest rating

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from mfcli.config import Config
 from mfcli.data import IMPLICIT
 from mfcli.errors import Param, warn
-from mfcli.rankings import RankedValidation
 from mfcli.splits import Split
 from mfcli.training.history import Epoch
+
+if TYPE_CHECKING:
+    from mfcli.rankings import RankedValidation
 
 MOST_RANKED = 5_000
 """Users, at most, whose rankings validate an epoch: a sample, so that validation costs little."""
@@ -98,6 +100,8 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
     _, held_out = split.held_out
     if not ValidationMeasure.of(config).is_ranking or held_out is split.train:
         return None  # what was trained on is not ranked
+    from mfcli.rankings import RankedValidation  # most trainings do not need it
+
     if not split.train.users.counts[held_out.user].any():  # a split by users
         warn(
             "no held-out user has training ratings, so all get the same ranking, and validation by"
