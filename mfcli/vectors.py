@@ -466,10 +466,8 @@ def _emit_products(height: int, like: Any, change: str) -> Callable[..., Any]:
     kind, name = _llvm(like), f"llvm.fma.v{like.lanes}f32"
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        out, at, out_row, left, left_at, left_row, left_step, right, right_at, right_step = args[
-            :10
-        ]
-        right, right_at, right_step, count = args[7:11]
+        out, at, out_row, left, left_at, left_row, left_step, *rest = args
+        right, right_at, right_step, count = rest[:4]
         rows = [builder.mul(out_row.type(r), left_row) for r in range(height)]
         # LLVM turns these slots into registers.
         sums = [_slot(builder, kind(None)) for _ in range(height)]

@@ -193,6 +193,16 @@ def test_the_loss_is_the_objective() -> None:
     )
 
 
+@pytest.mark.parametrize("ensemble", [1, 2])
+@pytest.mark.parametrize("optimizer", ["als", "gibbs"])
+def test_held_out_pairs_have_the_targets_of_training(optimizer: str, ensemble: int) -> None:
+    config = replace(SCORES, optimizer=optimizer, ensemble=ensemble)
+    split = planted_split(config)
+    fitted, test = fit(split, config), split.test
+    errors = fitted.model.predict_rows(test.user, test.item) - 1
+    assert fitted.losses["val_mse"] == pytest.approx((errors**2).mean(), rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "settings", [{}, {"ensemble": 2}, {"biases": False, "rating_weight": "squared"}], ids=str
 )

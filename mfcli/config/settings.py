@@ -28,7 +28,7 @@ CONFIG_FILE = Path("mfcli.toml")
 
 _SHAPES = ("constant", "exponential", "cosine", "step")
 _GIBBS_AVERAGE = 0.9  # fraction of the samples that are averaged
-_BY_ROWS = ("als", "gibbs")  # optimizers that find each row as a whole, without steps
+_BY_STEPS = ("sgd", "adam")  # optimizers of gradient descent; the others find rows as a whole
 _ALS_REG = 0.1  # per rating, which suits ratings from 1 to 5
 
 
@@ -41,11 +41,11 @@ def _draws_rows(config: Any) -> bool:
 
 
 _SGD = _optimizer_in("sgd")
-_DESCENT = _optimizer_in("sgd", "adam")  # gradient descent, which has a learning rate and penalties
+_DESCENT = _optimizer_in(*_BY_STEPS)
 _GIBBS = _optimizer_in("gibbs")
 _ALS = _optimizer_in("als")
-_ROWS = _optimizer_in(*_BY_ROWS)
-_PENALIZED = _optimizer_in("sgd", "adam", "als")
+_ROWS = _optimizer_in("als", "gibbs")
+_PENALIZED = _optimizer_in(*_BY_STEPS, "als")
 _PATIENCE: Conditions = {"patience": lambda c: c.patience is not None}
 _TEMPORAL: Conditions = {"strategy": lambda c: c.strategy == "temporal"}
 _FOLDS: Conditions = {"strategy": lambda c: c.strategy == "k-fold"}
@@ -267,7 +267,7 @@ class Config:
         None,
         "Average the model over this final fraction of the epochs.",
         unset="0; 0.9 with gibbs",
-        when=_optimizer_in("sgd", "adam", "gibbs"),
+        when=_optimizer_in(*_BY_STEPS, "gibbs"),
         low=0,
         high=1,
     )
@@ -409,7 +409,7 @@ class Config:
                 param="metric",
                 value=self.metric,
             )
-        if self.optimizer in _BY_ROWS and self.target == "rated" and not self.unrated_weight:
+        if not self.by_steps and self.target == "rated" and not self.unrated_weight:
             # Every target would be 1, which a constant predicts.
             raise ConfigError(
                 ["must be above 0 with ", Param("target", "rated")],
@@ -518,13 +518,18 @@ class Config:
         return self.k * self.ensemble
 
     @property
+    def by_steps(self) -> bool:
+        """Whether weights move by steps (sgd, adam); if not, each row is found as a whole."""
+        return self.optimizer in _BY_STEPS
+
+    @property
     def predicts(self) -> str:
         """What the model predicts: "ratings", or "scores" without a unit, which only rank items.
 
         Scores come from an objective with unrated pairs, or one without ratings.
         """
         is_score = self.target == "rated" or self.unrated_weight > 0
-        return "scores" if is_score and self.optimizer in _BY_ROWS else "ratings"
+        return "scores" if is_score and not self.by_steps else "ratings"
 
     @property
     def followed(self) -> str:
@@ -560,8 +565,8 @@ class Config:
     @property
     def table_regs(self) -> dict[str, float]:
         """The penalty of each whole table at every step of descent; 0 if ratings are penalized."""
-        no_steps = self.scope == "rating" or self.optimizer in _BY_ROWS
-        return {table: 0.0 if no_steps else r for table, r in self.regs.items()}
+        is_used = self.by_steps and self.scope == "table"
+        return {table: r if is_used else 0.0 for table, r in self.regs.items()}
 
     @property
     def rating_regs(self) -> dict[str, float]:

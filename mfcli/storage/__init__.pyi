@@ -12,6 +12,7 @@ from .compilation import (
     compiled as compiled,
     inlined as inlined,
     kernel as kernel,
+    tuple_type as tuple_type,
 )
 from .digests import DigestedFile as DigestedFile, sha256 as sha256
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped

@@ -28,6 +28,12 @@ def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) ->
     return types.Array(dtype, dimensions, "C", readonly=readonly)
 
 
+def tuple_type(kind: type[tuple[Any, ...]], *fields: types.Type) -> types.Type:
+    """Return the type of a named tuple with fields of the given types."""
+    made: types.Type = types.NamedTuple(fields, kind)  # type: ignore[no-untyped-call]
+    return made
+
+
 _compiling = threading.Lock()
 
 

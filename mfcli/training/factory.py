@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model, pair_targets, pair_weights
 from mfcli.training.averaging import Averaging
 from mfcli.training.engine import Engine
 from mfcli.training.ensemble import Ensemble
 from mfcli.training.plan import Plan
-from mfcli.types import Floats
 
 
 def make_engine(
@@ -34,10 +34,14 @@ def make_engine(
         Not used by Keras; does not change the result.
     """
     config = starts[0].config
-    builders = {"gibbs": _gibbs_engines, "als": _als_engines}
-    build = builders.get(config.optimizer, _descent_engines)
     # Members of an ensemble are trained at the same time, so each gets one thread.
-    engines = build(plan, starts, train, held_out, threads if len(starts) == 1 else 1)
+    own_threads = threads if len(starts) == 1 else 1
+    if config.by_steps:
+        engines = _step_engines(plan, starts, train, held_out, own_threads)
+    else:
+        # What is predicted is also what is validated, by each engine and by an ensemble of them.
+        held_out = _with_targets(held_out, config)
+        engines = _row_engines(starts, train, held_out, own_threads)
     if len(engines) == 1:
         return engines[0]
     config = dataclasses.replace(config, ensemble=len(engines))
@@ -45,39 +49,30 @@ def make_engine(
     return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
 
 
-def _gibbs_engines(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+def _with_targets(pairs: Ratings, config: Config) -> Ratings:
+    return dataclasses.replace(pairs, rating=pair_targets(pairs.rating, config))
+
+
+def _row_engines(
+    starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> list[Engine]:
+    """Build the engines that find each row as a whole; all read the same sorted ratings."""
+    from mfcli.training.als.engine import AlsEngine
     from mfcli.training.gibbs.engine import GibbsEngine
     from mfcli.training.normal_equations.ratings_by_row import sort_ratings, unit_of
 
-    targets, weights = _objective(starts[0], train)
-    # In units of the standard deviation, one prior suits ratings of any scale. All chains read the
-    # same sorted ratings.
-    unit = unit_of(targets)
-    ratings = sort_ratings(targets, starts[0].k, threads, weights=weights, unit=unit)
-    return [GibbsEngine(start, ratings, held_out) for start in starts]
+    config = starts[0].config
+    is_sampled = config.optimizer == "gibbs"
+    targets = _with_targets(train, config)
+    weights = pair_weights(train, starts[0].scale, config)
+    # In units of the standard deviation, one prior suits ratings of any scale.
+    unit = unit_of(targets) if is_sampled else 1.0
+    ratings = sort_ratings(targets, config.k, threads, weights=weights, unit=unit)
+    make = GibbsEngine if is_sampled else AlsEngine
+    return [make(start, ratings, held_out) for start in starts]
 
 
-def _als_engines(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
-) -> list[Engine]:
-    from mfcli.training.als.engine import AlsEngine
-    from mfcli.training.normal_equations.ratings_by_row import sort_ratings
-
-    targets, weights = _objective(starts[0], train)
-    ratings = sort_ratings(targets, starts[0].k, threads, weights=weights)
-    return [AlsEngine(start, ratings, held_out) for start in starts]
-
-
-def _objective(start: Model, train: Ratings) -> tuple[Ratings, Floats | None]:
-    """Return the rated pairs with their targets, and their weights."""
-    config = start.config
-    targets = dataclasses.replace(train, rating=pair_targets(train.rating, config))
-    return targets, pair_weights(train, start.scale, config)
-
-
-def _descent_engines(
+def _step_engines(
     plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
 ) -> list[Engine]:
     from mfcli.training.sgd.blocks import make_blocks

@@ -46,7 +46,6 @@ from mfcli.types import Progress
 if TYPE_CHECKING:
     from mfcli.rankings import RankedValidation
 
-_UNWEIGHTED = ("sgd", "adam")  # optimizers that do not use weights
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
 _CLOSEST = 1e-14  # difference of the largest and the smallest rating
 _NARROW = 0.1  # difference below which the initial weights of descent may be too large
@@ -270,7 +269,7 @@ def _check_feedback(split: Split, config: Config) -> None:
             remedy=["write settings for them with mfcli init, or use ", Param("target", "rated"),
                     ", ", Param("unrated_weight", 0.1), " and ", Param("optimizer", "als")],
         )  # fmt: skip
-    if split.train.weight is not None and config.optimizer in _UNWEIGHTED:
+    if split.train.weight is not None and config.by_steps:
         raise ConfigError(
             "does not use the weights of the split",
             param=Param("optimizer", config.optimizer),
@@ -398,7 +397,7 @@ class _Run:
         """Return whether the error is not finite, or larger than any error on the rating scale."""
         # If all ratings are equal, the scale sets no bound.
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
-        if self._config.optimizer in ("als", "gibbs"):
+        if not self._config.by_steps:
             # Without steps, nothing grows from epoch to epoch: large errors are those of one sample
             # (gibbs) or of a model with too many factors (als).
             most = math.inf
@@ -412,8 +411,7 @@ class _Run:
             best = Fit(self._best, self._history(self._epochs[:at]), at)
             kept = f"epoch {at}, the best epoch so far, was kept"
         config = self._config
-        by_steps = config.optimizer in ("sgd", "adam")
-        cause = f"lr {config.lr:g}" if by_steps else config.optimizer
+        cause = f"lr {config.lr:g}" if config.by_steps else config.optimizer
         rule = f"training diverged at epoch {number} ({cause}); {kept}"
         return Diverged(rule, remedy=self._remedy(), best=best)
 

@@ -9,13 +9,11 @@ are last, so that each one's row is the solution for the final items, as fold-in
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mfcli.aligned import as_aligned
 from mfcli.data import Ratings
-from mfcli.model import Model, pair_targets, row_penalties
+from mfcli.model import Model, row_penalties
 from mfcli.training.als.row_solutions import solve_rows
 from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.held_out import held_out_mse
@@ -54,9 +52,14 @@ class _Side(SideRows):
 
     def penalty(self) -> float:
         """Return the sum of the penalties of all rows."""
-        squares = np.square(self.rows[:, : self.d], dtype=np.float64)
-        first, others = squares[:, 0], squares[:, 1:].sum(axis=1)
-        penalties = self.penalties[:, 0] * first + self.penalties[:, 1] * others
+        penalties = np.zeros(len(self.rows))
+
+        def task(some: slice) -> None:
+            squares = np.square(self.rows[some, : self.d], dtype=np.float64)
+            first, others = squares[:, 0], squares[:, 1:].sum(axis=1)
+            penalties[some] = self.penalties[some, 0] * first + self.penalties[some, 1] * others
+
+        self.in_pieces(task)
         return float(penalties[self.ratings.rated].sum())
 
 
@@ -70,13 +73,13 @@ class AlsEngine:
     ratings : BothSides
         Targets and weights of the rated pairs.
     held_out : Ratings
-        To validate on.
+        Targets to validate on.
     """
 
     def __init__(self, start: Model, ratings: BothSides, held_out: Ratings) -> None:
         config = self._config = start.config
         self._start, self._threads = start, ratings.users.threads
-        self._held_out = replace(held_out, rating=pair_targets(held_out.rating, config))
+        self._held_out = held_out
         sizes = {"user": ratings.users.rated.sum(), "item": ratings.items.rated.sum()}
         sides = (("user", "item", ratings.users), ("item", "user", ratings.items))
         self._users, self._items = (
@@ -88,11 +91,7 @@ class AlsEngine:
             )
             for name, other, by_row in sides
         )
-        roots = ratings.users.roots
-        self._pairs = len(ratings.users.others)
-        self._weight = (
-            float(np.square(roots, dtype=np.float64).sum()) if len(roots) else self._pairs
-        )
+        self._pairs, self._weight = len(ratings.users.others), ratings.users.weight
         self._penalty = 0.0  # loss - mse of the last epoch
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:

@@ -2,7 +2,7 @@
 
 In the terms of `normal_equations.sums`, where ``c_i = 1``: a row x_u with the penalty D_u, a
 diagonal matrix, minimizes the sum over its ratings and the unrated pairs, which add S and s (see
-`Side.unrated`)::
+`SideRows.unrated`)::
 
     sum_i c_ui (t_ui - x . z_i)^2 + x^T S x - 2 x . s + x^T D_u x
 
@@ -78,19 +78,15 @@ def _make_solve_rows(constant: int, weighted: bool, biased: bool) -> Callable[..
         width = constant if constant else rows.shape[1]
         buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
         scratch = working_memory(size)
-        base, like = pointer(scratch), zeros(LINE)
         for row in range(first, last):
             start, stop = starts[row], starts[row + 1]
             if start == stop:  # the model does not use rows without ratings
                 continue
-            _set_penalty(row, penalties, unrated, scratch, width, shift, gradient)
+            _set_penalty(row, penalties, unrated, scratch, width, shift)
             squares = add_ratings(
                 start, stop, others, ratings, weighted, roots, biased, z, offsets, scratch, width,
-                buffer, gradient, target,
+                buffer, shift, gradient, target,
             )  # fmt: skip
-            for j in range(0, width, LINE):
-                h = add(load(base, shift + j, like), load(base, gradient + j, like))
-                store(base, shift + j, h)
             factor(scratch, width, columns, shift, roots_at, solved)
             solve(row, rows, scratch, width, columns, shift, known, roots_at, solved)
             terms, explained = _square_terms(
@@ -99,35 +95,24 @@ def _make_solve_rows(constant: int, weighted: bool, biased: bool) -> Callable[..
             sums[row, 0], sums[row, 1] = squares + terms, squares - explained
             if sums[row, 0] < CANCELED * (squares + explained):
                 sums[row, 0] = squared_errors(
-                    row,
-                    start,
-                    stop,
-                    others,
-                    ratings,
-                    weighted,
-                    roots,
-                    biased,
-                    z,
-                    offsets,
-                    rows,
+                    row, start, stop, others, ratings, weighted, roots, biased, z, offsets, rows,
                     width,
-                )
+                )  # fmt: skip
 
     return kernel
 
 
 @inlined
 def _set_penalty(
-    row: Any, penalties: Any, unrated: Any, scratch: Any, width: Any, shift: Any, gradient: Any
+    row: Any, penalties: Any, unrated: Any, scratch: Any, width: Any, shift: Any
 ) -> None:
-    """Set P to ``D + S``, h to s and g to zeros."""
+    """Set P to ``D + S``, and h to s."""
     base, extra = pointer(scratch), pointer(unrated)
     like = zeros(LINE)
     for j in range(0, width, LINE):
         for f in range(j + LINE):
             store(base, f * width + j, load(extra, f * width + j, like))
         store(base, shift + j, load(extra, width * width + j, like))
-        store(base, gradient + j, like)
     scratch[0] += penalties[row, 0]
     for f in range(1, width):
         scratch[f * width + f] += penalties[row, 1]

@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from mfcli.data import Ratings
-from mfcli.model import Model, pair_targets
+from mfcli.model import Model
 from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.gibbs.chain import Side
 from mfcli.training.gibbs.effects import draw_blocks
@@ -43,16 +43,16 @@ class GibbsEngine:
     start : Model
         Its weights are the start of the chain.
     ratings : BothSides
-        The training ratings.
+        Targets and weights of the rated pairs.
     held_out : Ratings
-        To validate on.
+        Targets to validate on.
     """
 
     def __init__(self, start: Model, ratings: BothSides, held_out: Ratings) -> None:
         config = start.config
         self._start, self._unit = start, ratings.unit
-        self._held_out = replace(held_out, rating=pair_targets(held_out.rating, config))
-        self._threads, self._total = ratings.users.threads, int(ratings.users.counts.sum())
+        self._held_out, self._threads = held_out, ratings.users.threads
+        self._total = int(ratings.users.counts.sum())
         self._center = start.mu / self._unit
         # Relative to the precision of a rating
         self._unrated = config.unrated_weight, config.unrated_rating / self._unit

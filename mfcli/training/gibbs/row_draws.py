@@ -2,7 +2,7 @@
 
 In the terms of `normal_equations.sums`: the ratings of user u are ``r_ui = mu + b_i + x_u . z_i +
 noise``. Given the other side, noise of precision ``a_u c_ui c_i``, a Gaussian prior of precision L
-and mean m_u, and unrated pairs that add S and s (see `Side.unrated`), x_u is Gaussian with::
+and mean m_u, and unrated pairs that add S and s (see `SideRows.unrated`), x_u is Gaussian with::
 
     precision  a_u P,   where  P = L / a_u + S + G
     mean       P^-1 h,  where  h = L m_u / a_u + s + g
@@ -46,7 +46,7 @@ from mfcli.training.normal_equations.sums import (
     squared_errors,
     working_memory,
 )
-from mfcli.vectors import add, fma, load, mul, pointer, store, total, zeros
+from mfcli.vectors import fma, load, mul, pointer, store, total, zeros
 
 _DRAWN = 16  # rows whose variates are drawn at once
 
@@ -95,7 +95,6 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
         width = constant if constant else rows.shape[1]
         buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
         scratch = working_memory(size)
-        base, like = pointer(scratch), zeros(LINE)
         counters = width // PER_COUNTER  # for the variates of a row
         e = np.empty(_DRAWN * width, np.float32)
         for row in range(first, last):
@@ -106,16 +105,11 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
             if start == stop:  # the model does not use rows without ratings
                 continue
             variance = np.float32(1.0) / alphas[row]
-            _set_prior(
-                row, variance, precision, unrated, mean, sums, scratch, width, shift, gradient
-            )
+            _set_prior(row, variance, precision, unrated, mean, sums, scratch, width, shift)
             squares[row] = add_ratings(
                 start, stop, others, ratings, weighted, roots, True, z, offsets, scratch, width,
-                buffer, gradient, target,
+                buffer, shift, gradient, target,
             )  # fmt: skip
-            for j in range(0, width, LINE):
-                h = add(load(base, shift + j, like), load(base, gradient + j, like))
-                store(base, shift + j, h)
             factor(scratch, width, columns, shift, roots_at, solved)
             deviation = np.float32(math.sqrt(variance))
             for n in range(used):
@@ -129,19 +123,9 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
             squares[row] += terms
             if squares[row] < CANCELED * magnitude:
                 squares[row] = squared_errors(
-                    row,
-                    start,
-                    stop,
-                    others,
-                    ratings,
-                    weighted,
-                    roots,
-                    True,
-                    z,
-                    offsets,
-                    rows,
+                    row, start, stop, others, ratings, weighted, roots, True, z, offsets, rows,
                     width,
-                )
+                )  # fmt: skip
 
     return kernel
 
@@ -149,9 +133,9 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
 @inlined
 def _set_prior(
     row: Any, variance: Any, precision: Any, unrated: Any, mean: Any, sums: Any, scratch: Any,
-    width: Any, shift: Any, gradient: Any,
+    width: Any, shift: Any,
 ) -> None:  # fmt: skip
-    """Set P to ``L / a + S``, h to ``L m_u / a + s`` and g to zeros."""
+    """Set P to ``L / a + S``, and h to ``L m_u / a + s``."""
     base, prior, extra = pointer(scratch), pointer(precision), pointer(unrated)
     like = zeros(LINE)
     for j in range(0, width, LINE):
@@ -164,7 +148,6 @@ def _set_prior(
                 store(base, place, fma(variance, some, load(extra, place, like)))
         h = fma(variance, h, load(extra, width * width + j, like))
         store(base, shift + j, h)
-        store(base, gradient + j, like)
 
 
 @inlined

@@ -38,20 +38,25 @@ def in_pieces(task: Callable[[slice], None], rows: int, threads: int) -> None:
 
 def sum_of_rows(rows: Floats, threads: int) -> Doubles:
     """Return the sum of the rows, float64 of shape (width,)."""
-    # One partial sum per piece; they are added in order.
-    parts = np.zeros((-(-len(rows) // _ROWS), rows.shape[1]))
-
-    def task(some: slice) -> None:
-        rows[some].sum(axis=0, dtype=np.float64, out=parts[some.start // _ROWS])
-
-    in_pieces(task, len(rows), threads)
-    whole: Doubles = parts.sum(axis=0)
-    return whole
+    return _sum(lambda some: rows[some], rows.shape, threads)
 
 
 def sum_of_products(weights: Floats, rows: Floats, threads: int) -> Doubles:
     """Return ``weights @ rows``, float64 of shape (width,)."""
-    return sum_of_rows(weights[:, None] * rows, threads)
+    return _sum(lambda some: weights[some, None] * rows[some], rows.shape, threads)
+
+
+def _sum(rows_in: Callable[[slice], Floats], shape: tuple[int, ...], threads: int) -> Doubles:
+    """Return the sum of the rows that a function returns for each piece."""
+    # One partial sum per piece; they are added in order.
+    parts = np.zeros((-(-shape[0] // _ROWS), shape[1]))
+
+    def task(some: slice) -> None:
+        rows_in(some).sum(axis=0, dtype=np.float64, out=parts[some.start // _ROWS])
+
+    in_pieces(task, shape[0], threads)
+    whole: Doubles = parts.sum(axis=0)
+    return whole
 
 
 def gram(rows: Floats, threads: int) -> Doubles:

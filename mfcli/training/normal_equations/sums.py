@@ -23,6 +23,7 @@ import numpy as np
 from mfcli.aligned import LINE
 from mfcli.storage import inlined
 from mfcli.vectors import (
+    add,
     add_products,
     fma,
     load,
@@ -84,15 +85,18 @@ def working_memory(size: Any) -> Any:
 @inlined
 def add_ratings(
     start: Any, stop: Any, others: Any, ratings: Any, weighted: Any, roots: Any, biased: Any,
-    z: Any, offsets: Any, scratch: Any, width: Any, buffer: Any, gradient: Any, target: Any,
+    z: Any, offsets: Any, scratch: Any, width: Any, buffer: Any, shift: Any, gradient: Any,
+    target: Any,
 ) -> Any:  # fmt: skip
-    """Add G to P and the sum of ``c t z`` to g; return the sum of ``c t^2``.
+    """Form g, and add G to P and g to h; return the sum of ``c t^2``.
 
     If they are `weighted`, `roots` are the ``sqrt(c_ui)``. Without biases, ``c_i = 1``.
     """
     base, source, before = pointer(scratch), pointer(z), pointer(offsets)
     like = zeros(LINE)
     squares = 0.0
+    for j in range(0, width, LINE):
+        store(base, gradient + j, like)
     for some in range(start, stop, _BUFFER):
         size = min(_BUFFER, stop - some)
         for n in range(size):
@@ -116,6 +120,9 @@ def add_ratings(
             scratch[target + n] = t
             squares += np.float64(t) * np.float64(t)
         _add_buffer(scratch, width, buffer, gradient, target, size)
+    for j in range(0, width, LINE):
+        h = add(load(base, shift + j, like), load(base, gradient + j, like))
+        store(base, shift + j, h)
     return squares
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from mfcli.storage import array_type, inlined
+from mfcli.storage import array_type, inlined, tuple_type
 from mfcli.vectors import exchange_shared, load_shared, store_shared
 
 NONE = -1
@@ -56,8 +56,8 @@ class Claims(NamedTuple):
     stop: NDArray[np.int64]
 
 
-CLAIMS = types.NamedTuple(  # type: ignore[no-untyped-call]
-    (types.intp, _INTEGERS, _INTEGERS, _INTEGERS, array_type(types.int64, 2), _INTEGERS), Claims
+CLAIMS = tuple_type(
+    Claims, types.intp, _INTEGERS, _INTEGERS, _INTEGERS, array_type(types.int64, 2), _INTEGERS
 )
 
 

@@ -49,7 +49,7 @@ import numba
 import numpy as np
 from numba import types
 
-from mfcli.storage import array_type, compiled, inlined
+from mfcli.storage import array_type, compiled, inlined, tuple_type
 from mfcli.training.sgd.blocks import Batches
 from mfcli.training.sgd.claims import CLAIMS, NONE, next_block
 from mfcli.training.sgd.generators import POOL
@@ -84,10 +84,9 @@ _STEPS = array_type(types.int32, 1)
 _BOUNDS = array_type(types.int64, 1)
 _DOUBLES = array_type(types.float64, 1)
 _LOSSES = array_type(types.float64, 2)
-_FIELDS = _TABLE, _TABLE, _INT, types.float32
-_REPEATS = types.NamedTuple((_STEPS, _TABLE), Repeats)  # type: ignore[no-untyped-call]
-_BATCHES = types.NamedTuple((_RECORDS, _BOUNDS, _BOUNDS, _STEPS), Batches)  # type: ignore[no-untyped-call]
-_POWERS = types.NamedTuple(_FIELDS, Powers)  # type: ignore[no-untyped-call]
+_REPEATS = tuple_type(Repeats, _STEPS, _TABLE)
+_BATCHES = tuple_type(Batches, _RECORDS, _BOUNDS, _BOUNDS, _STEPS)
+_POWERS = tuple_type(Powers, _TABLE, _TABLE, _INT, types.float32)
 
 
 class Kernels(NamedTuple):
