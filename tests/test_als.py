@@ -308,7 +308,7 @@ def test_a_column_of_weights_counts_ratings_several_times(optimizer: str) -> Non
         ({"optimizer": "als", "target": "rated"}, "unrated_weight must be above 0 with target="),
         ({"unrated_weight": 0.1}, "unrated_weight is not used with optimizer='sgd'; omit it"),
         ({"optimizer": "als", "unrated_rating": 1.0}, "unrated_rating is not used with unrated_w"),
-        ({"optimizer": "gibbs", "biases": False}, "biases=False is not used with optimizer='gibb"),
+        ({"optimizer": "gibbs", "biases": False}, "biases is not used with optimizer='gibbs'"),
         ({"optimizer": "als", "engine": "keras"}, "engine must be fast or auto with optimizer="),
     ],
 )

@@ -374,7 +374,7 @@ UNUSED = [
     (["--optimizer", "gibbs", "--blocks", "2"], "--blocks is not used with --optimizer gibbs"),
     (["--optimizer", "adam", "--noise", "user"], "--noise is not used with --optimizer adam"),
     (["--min-delta", "0.1"], "--min-delta is not used without --patience; omit it, or set"),
-    (["--no-stop-on-test"], "--stop-on-test is not used without --patience"),
+    (["--no-stop-on-test"], "--no-stop-on-test is not used without --patience"),
     (["--lr-every", "epoch"], "--lr-every is not used with --lr-schedule constant"),
 ]
 

@@ -253,7 +253,7 @@ def test_a_setting_that_contradicts_an_option_names_its_file(run: Run) -> None:
         "error: biases in mfcli.toml is not used with --optimizer sgd; omit it, or change"
         " --optimizer\n"
     )
-    message = "error: --biases is not used with --optimizer sgd; "
+    message = "error: --no-biases is not used with --optimizer sgd; "
     assert run("train", "--optimizer", "sgd", "--no-biases").err.startswith(message)
 
 

@@ -33,13 +33,14 @@ def gram_matrices(width: int) -> Callable[..., None]:
         out: Any,
     ) -> None:  # fmt: skip
         width = constant if constant else z.shape[1]
-        buffer, _, _, gradient, _, _, _, target, size = layout(width)
+        buffer, _, shift, gradient, _, _, _, target, size = layout(width)
         scratch = working_memory(size)
         for row in range(first, last):
             scratch[:buffer] = 0.0
+            scratch[shift : shift + width] = 0.0
             squares = add_ratings(
                 starts[row], starts[row + 1], others, ratings, False, ratings, True, z, offsets,
-                scratch, width, buffer, gradient, target,
+                scratch, width, buffer, shift, gradient, target,
             )  # fmt: skip
             out[row] = squares + scratch[0]  # used, so that the compiler omits nothing
 

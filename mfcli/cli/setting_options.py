@@ -88,6 +88,8 @@ class Settings:
         in_file = param.name in self.values and param.name not in self.options
         if in_file and not param.has_value:
             return f"{param.name} in {self.source}"
+        if not param.has_value and self.values.get(param.name) is False:
+            param = Param(param.name, False)  # as it was typed: --no-biases
         return spelled(param)
 
     def refuse_unused(self, *stages: str) -> None:
@@ -106,7 +108,7 @@ class Settings:
             for name in self.options:
                 self.config.refuse_unused(name, *stages)
         except ConfigError as error:
-            raise _usage_error(error) from None
+            raise UsageError(error.phrase(self._spelled)) from None
 
 
 NO_SETTINGS = Settings({}, [])
@@ -193,7 +195,7 @@ def read_options(
     try:
         parsed = {name: _parsed(name, text) for name, text in texts.items()}
     except ConfigError as error:
-        raise _usage_error(error) from None
+        raise UsageError(error.phrase(spelled)) from None
     # Options override the file.
     return Settings(base | parsed, list(parsed), file_in_place, file)
 
@@ -204,7 +206,3 @@ def _parsed(name: str, text: str | bool) -> Any:
 
 def _is_number(text: str | None) -> bool:
     return not text or data.is_number(text, ".")
-
-
-def _usage_error(error: ConfigError) -> UsageError:
-    return UsageError(error.phrase(spelled))

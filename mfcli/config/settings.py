@@ -462,11 +462,9 @@ class Config:
             return
         value = getattr(self, other)
         shown = Param(other) if value is None else Param(other, value)
-        # A flag that is off has a name of its own on the command line.
-        is_off = getattr(self, name) is False
         raise ConfigError(
             [f"is not used with{'out' if value is None else ''} ", shown],
-            param=Param(name, False) if is_off else name,
+            param=name,
             remedy=[f"omit it, or {'set' if value is None else 'change'} ", Param(other)],
         )
 
