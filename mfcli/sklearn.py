@@ -49,7 +49,7 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     ----------
     model_ : Model
     history_ : History
-        Without `valid`, its validation errors are those on the training ratings.
+        With `valid`, also of the validation errors.
     n_features_in_ : int
         2: a column of users and one of items.
 
@@ -174,8 +174,5 @@ def _ratings(X: Any, y: Any) -> Ratings:
 
 def _training_split(ratings: Ratings, config: Config) -> Split:
     """Return a split that trains on all ratings but those to validate on."""
-    if not config.valid:
-        # Validation needs ratings; these cost little time and bias nothing that is used.
-        return Split(ratings, ratings, None, ratings.scale(), {"name": "none"})
-    parts = split(ratings, replace(Config(seed=config.seed), test=config.valid))
-    return replace(parts, valid=parts.test)
+    parts = split(ratings, Config(seed=config.seed, test=config.valid))
+    return replace(parts, test=None, valid=parts.test)

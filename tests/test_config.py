@@ -41,7 +41,7 @@ def test_every_setting_has_help_and_a_default_within_its_rule() -> None:
         ("lr", 0.0, "lr must be above 0 and at most 1e+06, got 0.0"),
         ("momentum", 1.0, "momentum must be at least 0 and below 1, got 1.0"),
         ("reg", float("inf"), "reg must be at least 0 and at most 1e+06, got inf"),
-        ("test", 1.2, "test must be above 0 and below 1, got 1.2"),
+        ("test", 1.2, "test must be at least 0 and below 1, got 1.2"),
         ("clip", 1, "clip must be true or false, got 1"),
         ("optimizer", "rmsprop", "optimizer must be sgd, adam, als or gibbs, got 'rmsprop'"),
         ("seed", "x", "seed must be a whole number, got 'x'"),

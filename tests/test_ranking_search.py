@@ -112,7 +112,7 @@ def test_init_for_ranking_then_train(run: Run, split: Split, tmp_path: Path, qui
 
 
 def test_implicit_feedback_is_for_rankings(split: Split) -> None:
-    train, valid = (replace(part, feedback="implicit") for part in (split.train, split.test))
+    train, valid = (replace(part, feedback="implicit") for part in (split.train, split.valid))
     events = replace(split, train=train, valid=valid, test=valid)
     assert purpose_of(events, Config()) == "ranking"
     config = recommended_config(events)
@@ -133,7 +133,7 @@ def test_implicit_feedback_is_for_rankings(split: Split) -> None:
         config = replace(plan.base, **plan.first)
         assert config == recommended_config(parts)
     ranked = fit(events, replace(config, k=2, epochs=2))
-    assert ranked.history.ranked_users == len(np.unique(split.test.user))  # all are relevant
+    assert ranked.history.ranked_users == len(np.unique(split.valid.user))  # all are relevant
 
 
 # What a search is for

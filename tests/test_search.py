@@ -65,8 +65,8 @@ def test_validation_ratings_are_cut_from_the_training_ratings() -> None:
     assert parts.valid is not None
     assert len(parts.valid) == round(0.1 * len(whole.train))
     assert len(parts.train) + len(parts.valid) == len(whole.train)
-    assert (parts.test.rating == parts.valid.rating).all()
-    assert len(with_validation(whole, Config(valid=0.3)).test) == round(0.3 * len(whole.train))
+    assert parts.test is None
+    assert len(with_validation(whole, Config(valid=0.3)).valid) == round(0.3 * len(whole.train))
 
 
 def test_validation_ratings_of_the_split_are_used() -> None:
@@ -74,6 +74,7 @@ def test_validation_ratings_of_the_split_are_used() -> None:
     parts = with_validation(whole, Config())
     assert parts.train is whole.train
     assert parts.valid is whole.valid
+    assert parts.test is None
 
 
 def test_test_ratings_do_not_matter(search: Search) -> None:

@@ -40,7 +40,12 @@ def print_network(split: Split, config: Config) -> None:
 
 @contextmanager
 def training_progress(
-    screen: Screen, config: Config, fold: Fold, earlier: History | None = None
+    screen: Screen,
+    config: Config,
+    fold: Fold,
+    earlier: History | None = None,
+    *,
+    validated: bool = True,
 ) -> Iterator[TrainingProgress]:
     """Show the progress of a training on stderr: a live bar, or about ten lines.
 
@@ -51,13 +56,15 @@ def training_progress(
     fold : Fold
     earlier : History, optional
         Of the training that is resumed.
+    validated : bool
+        Whether epochs are validated.
 
     Yields
     ------
     TrainingProgress
     """
     with screen.progress() as display:
-        shown = TrainingProgress(display, config, fold)
+        shown = TrainingProgress(display, config, fold, validated=validated)
         for epoch in earlier.epochs() if earlier else ():
             shown.resume(epoch)
         yield shown
@@ -70,10 +77,12 @@ class TrainingProgress:
     Its methods `on_epoch` and `on_progress` are arguments of `mfcli.training.fit`.
     """
 
-    def __init__(self, display: Display, config: Config, fold: Fold) -> None:
+    def __init__(
+        self, display: Display, config: Config, fold: Fold, *, validated: bool = True
+    ) -> None:
         self._display, self._config, self._fold = display, config, fold
         self._best = training.BestEpoch(config)
-        self._events = training.turning_points(config)
+        self._events = training.turning_points(config, validated=validated)
         self._last: Epoch | None = None
         self._unlogged, self._is_first = "", True  # the last line, if it was not printed
         name = "training" if fold.total == 1 else f"fold {fold.number}/{fold.total}"
@@ -95,8 +104,7 @@ class TrainingProgress:
         if event := self._events.get(epoch.epoch):
             self._display.event(f"epoch {epoch.epoch}: {event}")
         self.on_progress(0, 1)
-        best = f"best {digits(self._best.value)} at epoch {self._best.epoch}"
-        self._display.detail(f"{self._shortly(epoch)}, {best}")
+        self._display.detail(self._shortly(epoch))
         self._log(epoch)
 
     def finish(self) -> None:
@@ -125,16 +133,18 @@ class TrainingProgress:
     def _line(self, epoch: Epoch) -> str:
         end = self._config.epochs
         fold = f"fold {self._fold.number}/{self._fold.total} " if self._fold.total > 1 else ""
-        return (
-            f"{fold}epoch {epoch.epoch:>{len(str(end))}}/{end}"
-            f"  {self._trained(epoch)}  {self._validated(epoch)}  {self._work.left}"
-        ).rstrip()
+        number = f"{fold}epoch {epoch.epoch:>{len(str(end))}}/{end}"
+        parts = number, self._trained(epoch), self._validated(epoch), self._work.left
+        return "  ".join(filter(None, parts))
 
     def _shortly(self, epoch: Epoch) -> str:
+        if epoch.val_mse is None:
+            return self._trained(epoch)
+        best = f"best {digits(self._best.value)} at epoch {self._best.epoch}"
         if self._best.measure.is_ranking:
-            return f"{self._trained(epoch)}, {self._validated(epoch)}"
+            return f"{self._trained(epoch)}, {self._validated(epoch)}, {best}"
         errors = map(digits, map(math.sqrt, (epoch.mse, epoch.val_mse)))
-        return "RMSE train {}, validation {}".format(*errors)
+        return "RMSE train {}, validation {}, {}".format(*errors, best)
 
     def _trained(self, epoch: Epoch) -> str:
         if self._config.predicts == "scores":  # which have no unit, so their errors say little
@@ -143,4 +153,6 @@ class TrainingProgress:
 
     def _validated(self, epoch: Epoch) -> str:
         measure = self._best.measure
+        if epoch.val_mse is None:
+            return ""
         return f"validation {measure.label} {digits(measure.of_epoch(epoch))}"

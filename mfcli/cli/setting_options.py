@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -83,13 +83,18 @@ class Settings:
         except ConfigError as error:
             raise UsageError(error.phrase(self._spelled)) from None
 
+    def changed(self, **values: Any) -> Settings:
+        """Return the same settings with values that other options stand for."""
+        return replace(self, values=self.values | values, options=[*self.options, *values])
+
     def _spelled(self, param: Param) -> str:
         """Spell a parameter as an option, or name the settings file if it comes from there."""
         in_file = param.name in self.values and param.name not in self.options
         if in_file and not param.has_value:
             return f"{param.name} in {self.source}"
-        if not param.has_value and self.values.get(param.name) is False:
-            param = Param(param.name, False)  # as it was typed: --no-biases
+        as_typed = spelled(Param(param.name, self.values.get(param.name)))
+        if not param.has_value and as_typed.startswith("--no-"):  # --no-biases
+            return as_typed
         return spelled(param)
 
     def refuse_unused(self, *stages: str) -> None:

@@ -21,6 +21,8 @@ _OPTIONS = {
 }
 """Parameters whose option has another name."""
 
+_NO_TEST = ("test", 0)  # has an option, as the value False of flags has
+
 
 def option_of(name: str) -> str:
     """Return the option of a parameter."""
@@ -32,7 +34,7 @@ def spelled(param: Param) -> str:
     option = option_of(param.name)
     if not param.has_value or param.value is True:  # a flag has no value on the command line
         return option
-    if param.value is False:
+    if param.value is False or (param.name, param.value) == _NO_TEST:
         return f"--no-{option[2:]}"
     value = "none" if param.value is None else str(param.value)
     return f"{option} {shlex.quote(value)}"

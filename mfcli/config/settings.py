@@ -120,7 +120,9 @@ class Config:
         "What to hold out: random, per-user, leave-last-out, temporal, cold-user or k-fold.",
         choices=("random", "per-user", "leave-last-out", "temporal", "cold-user", "k-fold"),
     )
-    test: float = _splitting(0.2, "Fraction held out for testing.", when=_TEST, above=0, below=1)
+    test: float = _splitting(
+        0.2, "Fraction held out for testing; 0 for none.", when=_TEST, low=0, below=1
+    )
     valid: float = _splitting(0.0, "Fraction held out for validation.", low=0, below=1)
     cut: str | None = _splitting(
         None,
@@ -380,6 +382,8 @@ class Config:
         return f"Config({', '.join(changed)})"
 
     def _check_fractions(self) -> None:
+        if not self.test:  # these strategies always hold out test ratings
+            self.refuse_unused("test")
         # Strategies without a test fraction check `valid` when they know the ratings.
         if SETTINGS["test"].is_used(self, SPLIT) and self.test + self.valid >= 1:
             rule = f" must leave ratings to train on: {self.test:g} + {self.valid:g} is not below 1"

@@ -140,7 +140,7 @@ def cross_validate(
         fitted = fit(part, config, threads=threads)
         each.append(evaluate(fitted.model, part, config, ranking=ranked, threads=threads))
         rows.append(_values(chosen, each[-1], fitted, part, config))
-        shares.append(len(part.test) / len(part.train))
+        shares.append(len(part.parts["test"]) / len(part.train))
         on_fold(number, fitted)
     values = _complete(rows, chosen or {})
     share = statistics.fmean(shares)
@@ -194,6 +194,8 @@ def _given(splits: Sequence[Any], folds: int | None) -> Sequence[Split]:
     if not isinstance(splits, Folds):  # whose entries are splits, made when they are asked for
         for number, part in enumerate(splits):
             check_type(part, Split, f"ratings[{number}]")
+            if part.test is None:
+                raise UsageError("has no test ratings", param=f"ratings[{number}]")
     return splits
 
 
@@ -208,7 +210,7 @@ def _values(
     known = {name: value for name, value in metrics.measures.items() if value is not None}
     if chosen is None:
         return known
-    truth, predictions = part.test.rating, _predictions(fitted, part, config)
+    truth, predictions = part.parts["test"].rating, _predictions(fitted, part, config)
     values: dict[str, float] = {}
     for name, one in chosen.items():
         if not isinstance(one, str):
@@ -228,8 +230,8 @@ def _complete(rows: list[dict[str, float]], chosen: Collection[str]) -> dict[str
 
 
 def _predictions(fitted: Fit, part: Split, config: Config) -> Floats:
-    model = fitted.model
-    predicted = model.predict_rows(part.test.user, part.test.item)
+    model, test = fitted.model, part.parts["test"]
+    predicted = model.predict_rows(test.user, test.item)
     if not config.clip or model.predicts == "scores":  # which are on no scale
         return predicted
     return np.clip(predicted, model.scale.min, model.scale.max)

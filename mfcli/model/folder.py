@@ -80,6 +80,8 @@ class ModelRecord(Record):
         As `StoredModel.predicts`; earlier versions did not write it.
     feedback : str
         As `StoredModel.feedback`; earlier versions, which knew only ratings, did not write it.
+    trained_on : tuple of str
+        As `StoredModel.trained_on`; earlier versions, which trained on train, did not write it.
     """
 
     FORMAT = 2
@@ -97,6 +99,7 @@ class ModelRecord(Record):
     columns: dict[str, str] | None = None
     predicts: str = "ratings"
     feedback: str = EXPLICIT
+    trained_on: tuple[str, ...] = ("train",)
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,14 @@ class StoredModel(Factorization):
     folded_in : tuple of (start, end)
         Rows of users that were not trained, but estimated from their ratings by `fold_in`.
     losses : dict of float
-        `loss`, `mse`, `val_loss` and `val_mse` of the model's epoch, if known.
+        `loss`, `mse`, `val_loss` and `val_mse` of the model's epoch, as far as they are known.
     columns : dict of str
         Names of the columns "user" and "item" in the ratings, if known. Other files about the same
         users and items probably use these names too.
     feedback : {"explicit", "implicit"}
         What it was trained on, as in `Ratings`.
+    trained_on : tuple of str
+        The parts of the split that it was trained on.
     """
 
     scale: Scale
@@ -129,6 +134,7 @@ class StoredModel(Factorization):
     losses: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     feedback: str = EXPLICIT
+    trained_on: tuple[str, ...] = ("train",)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -166,6 +172,7 @@ class StoredModel(Factorization):
             losses=record.losses,
             columns=record.columns or {},
             feedback=record.feedback,
+            trained_on=record.trained_on,
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
         # A zip archive has checksums, but they do not tell whether the file belongs to this record.
@@ -208,6 +215,7 @@ class StoredModel(Factorization):
             columns=self.columns,
             predicts=self.predicts,
             feedback=self.feedback,
+            trained_on=self.trained_on,
         )
 
     @property

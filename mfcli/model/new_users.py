@@ -88,8 +88,8 @@ def fold_in(
         ids. Users without ratings are ignored. For a model of events, each row may be an event.
     noise : float, optional
         Variance of a rating around its prediction, in squared rating units; by default the model's
-        mean squared error on validation ratings, or on training ratings if it predicts scores. Not
-        for als.
+        mean squared error on validation ratings, or on training ratings if none were held out or
+        it predicts scores. Not for als.
     replace : bool
         Also estimate users for whom the model has training ratings.
 

@@ -100,7 +100,8 @@ class UserEquations:
             Variance of a rating around its prediction, in squared rating units. Not used if
             training gives the rows (see `are_trained`). By default, the mean squared error on
             validation ratings, because that on training ratings is too small if the model overfits.
-            If it predicts scores, that on training ratings: held-out pairs count as unrated ones.
+            That on training ratings if none were held out, or if the model predicts scores, for
+            which held-out pairs count as unrated ones.
 
         Raises
         ------
@@ -190,12 +191,15 @@ def are_trained(model: StoredModel) -> bool:
 def _noise_of(model: StoredModel) -> float:
     if are_trained(model):
         return 0.0
-    kind, name = {"ratings": ("validation", "val_mse"), "scores": ("training", "mse")}[
-        model.predicts
-    ]
-    if name not in model.losses:
+    # Without held-out ratings, only the error on training ratings is known.
+    kind, names = {
+        "ratings": ("validation", ("val_mse", "mse")),
+        "scores": ("training", ("mse",)),
+    }[model.predicts]
+    known = [model.losses[name] for name in names if name in model.losses]
+    if not known:
         raise ArtifactError(f"the model has no {kind} error", remedy="train again")
-    return model.losses[name]
+    return known[0]
 
 
 def _unrated(model: StoredModel, design: Doubles, expected: Doubles) -> tuple[Doubles, Doubles]:

@@ -13,6 +13,7 @@ from mfcli.splits import Split
 
 _USERS = 1000  # a sample that takes a fraction of a second
 _AT = 10
+_PARTS = ("test", "valid")  # in this order
 
 
 class RankingQuality(NamedTuple):
@@ -23,16 +24,19 @@ class RankingQuality(NamedTuple):
     model : float
     popular : float
         Of the items with most training ratings.
+    part : str
+        The part of the split that they were measured on.
     """
 
     model: float
     popular: float
+    part: str
 
 
 def ranking_quality(
     model: Model, split: Split, relevant: float, threads: int = 1
 ) -> RankingQuality | None:
-    """Compare the rankings of a model with popularity on the test ratings of its split.
+    """Compare the rankings of a model with popularity on ratings of its split that are new to it.
 
     Parameters
     ----------
@@ -47,20 +51,25 @@ def ranking_quality(
     Returns
     -------
     RankingQuality or None
-        None if no test rating of the sample is relevant.
+        None if there are no such ratings, or none of the sample is relevant.
     """
+    names = [name for name in _PARTS if name in split.parts and name not in model.trained_on]
+    if not names:
+        return None
     trained = np.flatnonzero(split.train.users.counts)
     is_drawn = np.zeros(len(split.train.users), np.bool_)
     rng = np.random.default_rng(0)
     is_drawn[rng.choice(trained, min(_USERS, len(trained)), replace=False)] = True
     # Only the ratings of the sample: all of them may be many.
-    test, train = (part.take(is_drawn[part.user]) for part in (split.test, split.train))
+    held_out, train = (
+        part.take(is_drawn[part.user]) for part in (split.parts[names[0]], split.train)
+    )
     try:
-        validation = RankedValidation(test, train, at=_AT, relevant=relevant, threads=threads)
+        validation = RankedValidation(held_out, train, at=_AT, relevant=relevant, threads=threads)
     except DataError:
         return None
-    measured = (validation.measures(one)["ndcg"] for one in (model, _popularity(model)))
-    return RankingQuality(*measured)
+    own, popular = (validation.measures(one)["ndcg"] for one in (model, _popularity(model)))
+    return RankingQuality(own, popular, names[0])
 
 
 def _popularity(model: Model) -> Model:

@@ -158,7 +158,8 @@ def summary(search: Search, winner: Candidate) -> dict[str, Any]:
 
 def _result(value: float, search: Search) -> str:
     split, label = search.split, search.measure.label
-    return f"validation {label} {value:.4f} on {len(split.test):,} {rows_of(split.feedback)}"
+    count = len(split.parts["valid"])
+    return f"validation {label} {value:.4f} on {count:,} {rows_of(split.feedback)}"
 
 
 def _changed(config: Config) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class Search:
         space = {name: asdict(one) for name, one in self.space.items()}
         return SearchRecord(
             split=self.split.hash,
-            valid=len(self.split.test),
+            valid=len(self.split.parts["valid"]),
             space=json.loads(json.dumps(space)),
             base=json.loads(json.dumps(self._unsearched())),
             seed=self.base.seed,

@@ -15,7 +15,7 @@ VALID = 0.1  # fraction of the training ratings to validate on if the split has 
 def with_validation(split: Split, config: Config) -> Split:
     """Return a split with validation ratings, cut from the training ratings if it has none.
 
-    Validation ratings also replace the test ratings, so that no search can see these.
+    It has no test ratings, so that no search can see them.
 
     Raises
     ------
@@ -23,13 +23,11 @@ def with_validation(split: Split, config: Config) -> Split:
         If there are too few training ratings.
     """
     if split.valid is not None:
-        return replace(split, test=split.valid)
+        return replace(split, test=None)
     fraction = config.valid or VALID
     # From the seed: a resumed search must validate on the same ratings.
     held = at_random(split.train, fraction, np.random.default_rng(config.seed))
-    valid = split.train.take(held)
-    parts = {"train": split.train.take(~held), "valid": valid}
+    parts = {"train": split.train.take(~held), "valid": split.train.take(held)}
     check_parts(parts, len(split.train), {"name": "random", "valid": fraction})
-    parts["test"] = valid  # after the check, which counts every rating once
     # The hash of the whole split tells a stored search which split it belongs to.
     return replace(assembled(parts, split.scale, split.strategy), hash=split.hash)

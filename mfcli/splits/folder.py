@@ -180,14 +180,14 @@ def _read_split(folder: Path) -> Split:
     if record.ends is not None:
         remedy = f"name one of them, such as {folder / 'fold-1'}"
         raise ArtifactError("holds folds", place=folder, remedy=remedy)
-    required = [*_VOCABULARIES, "train.arrow", "test.arrow"]
+    required = [*_VOCABULARIES, *(f"{n}.arrow" for n in PARTS if n in {"train", *record.ratings})]
     files = open_files(folder, record.files, required, remedy=_REMEDY)
     vocabularies = _read_vocabularies(files)
     names = [name for name in PARTS if f"{name}.arrow" in files]
     parts = {name: _read_part(folder, record, files, vocabularies, name) for name in names}
     return Split(
         train=parts["train"],
-        test=parts["test"],
+        test=parts.get("test"),
         valid=parts.get("valid"),
         scale=_scale(record),
         strategy=record_values(record.strategy),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -22,9 +22,11 @@ from mfcli.data import (
     rows_of,
 )
 from mfcli.errors import DataError, Param
+from mfcli.storage import check_memory
 from mfcli.types import Mask
 
 PARTS = ("train", "test", "valid")
+_UNION = ("train", "valid", "test")  # the order in which parts are joined
 
 
 def ratings_of(part: str, feedback: str = EXPLICIT) -> str:
@@ -37,14 +39,14 @@ def ratings_of(part: str, feedback: str = EXPLICIT) -> str:
 
 @dataclass(frozen=True)
 class Split:
-    """Ratings to train on, to test on and, optionally, to validate on.
+    """Ratings to train on and, optionally, to test and to validate on.
 
     Attributes
     ----------
-    train, test : Ratings
-        With the same vocabularies, which hold every id of the source and count the training ratings
-        only.
-    valid : Ratings, optional
+    train : Ratings
+    test, valid : Ratings, optional
+        All parts have the same vocabularies, which hold every id of the source and count the
+        training ratings only.
     scale : Scale
         Of all ratings of the source.
     strategy : dict
@@ -53,24 +55,32 @@ class Split:
         Where the ratings came from.
     hash : str
         Digest of the files of the split; empty until it is written.
+    in_train : tuple of str
+        Names of the parts whose ratings `train` holds; several after `union`.
     """
 
     train: Ratings
-    test: Ratings
+    test: Ratings | None
     valid: Ratings | None
     scale: Scale
     strategy: dict[str, Any]
     source: Source | None = None
     hash: str = ""
+    in_train: tuple[str, ...] = ("train",)
 
     @classmethod
-    def of(cls, train: RatingsLike, test: RatingsLike, valid: RatingsLike | None = None) -> Split:
+    def of(
+        cls,
+        train: RatingsLike,
+        test: RatingsLike | None = None,
+        valid: RatingsLike | None = None,
+    ) -> Split:
         """Return the split that given parts form, such as a published one.
 
         Parameters
         ----------
-        train, test : Ratings, or what `ratings_from` takes
-        valid : Ratings, or what `ratings_from` takes, optional
+        train : Ratings, or what `ratings_from` takes
+        test, valid : Ratings, or what `ratings_from` takes, optional
 
         Raises
         ------
@@ -80,9 +90,8 @@ class Split:
         UsageError
             If an argument is none of the above.
         """
-        given = {"train": train, "test": test, "valid": valid}
-        if valid is None:
-            del given["valid"]
+        others = {"test": test, "valid": valid}
+        given = {"train": train} | {n: part for n, part in others.items() if part is not None}
         read = {name: as_ratings(part, name) for name, part in given.items()}
         for name, part in read.items():
             if not len(part):
@@ -105,9 +114,27 @@ class Split:
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
-    def held_out(self) -> tuple[str, Ratings]:
-        """The part on which epochs are validated: valid if it exists, otherwise test."""
-        return ("test", self.test) if self.valid is None else ("valid", self.valid)
+    def held_out(self) -> tuple[str, Ratings] | None:
+        """The part on which epochs are validated: valid, otherwise test, otherwise None."""
+        names = (name for name in ("valid", "test") if name in self.parts)
+        return next(((name, self.parts[name]) for name in names), None)
+
+    def union(self) -> Split:
+        """Return the split that trains on the ratings of all parts, and holds out none.
+
+        The ratings of train come first, then those of valid and of test. Rows and `hash` stay, and
+        the vocabularies count all ratings.
+        """
+        names = [name for name in _UNION if name in self.parts]
+        ratings = sum(map(len, self.parts.values()))
+        need = ratings * sum(column.itemsize for column in self.train.types.values())
+        check_memory(need, "joining the parts of the split", "use fewer ratings")
+        whole = self.parts[names[-1]]
+        for name in reversed(names[:-1]):  # from the end, so that the largest part is copied once
+            whole = concatenated(self.parts[name], whole)
+        joined = assembled({"train": whole}, self.scale, {"name": "union"})
+        in_train = tuple(dict.fromkeys([*self.in_train, *names]))
+        return replace(joined, source=self.source, hash=self.hash, in_train=in_train)
 
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""
@@ -121,8 +148,8 @@ class Division:
     Attributes
     ----------
     parts : dict of Selection
-        "train", "test" and, optionally, "valid", of the same ratings, whose vocabularies count the
-        training ratings only.
+        "train" and, optionally, "test" and "valid", of the same ratings, whose vocabularies count
+        the training ratings only.
     scale, strategy
         As in `Split`.
     """
@@ -150,7 +177,7 @@ class Division:
         taken = {name: part.taken() for name, part in self.parts.items()}
         return Split(
             train=taken["train"],
-            test=taken["test"],
+            test=taken.get("test"),
             valid=taken.get("valid"),
             scale=self.scale,
             strategy=self.strategy,
@@ -167,7 +194,7 @@ def divided(
     ----------
     ratings : Ratings
     masks : mapping of bool arrays
-        Of "train", "test" and, optionally, "valid".
+        Of "train" and, optionally, "test" and "valid".
     scale, strategy
         As in `Split`.
     """
@@ -196,7 +223,7 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
     Parameters
     ----------
     parts : mapping of Ratings
-        "train", "test" and, optionally, "valid".
+        "train" and, optionally, "test" and "valid".
     scale, strategy
         As in `Split`.
     """
@@ -206,7 +233,7 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
     over = {name: part.over(users, items) for name, part in parts.items()}
     return Split(
         train=over["train"],
-        test=over["test"],
+        test=over.get("test"),
         valid=over.get("valid"),
         scale=scale,
         strategy=strategy,
@@ -258,6 +285,8 @@ def _empty(name: str, count: int, strategy: Mapping[str, Any]) -> DataError:
         return DataError(rule, remedy=["choose ", which, Param("cut"), check])
     if name == "train":
         also: list[str | Param] = [" or ", Param("valid")] if strategy["valid"] else []
+        if strategy.get("test") == 0:  # so the validation ratings leave none
+            return DataError(rule, remedy=["lower ", Param("valid")])
         return DataError(rule, remedy=["lower ", Param("test"), *also])
     if name in strategy:
         return DataError(rule, remedy=["raise ", Param(name)])

@@ -86,12 +86,14 @@ def _masks(ratings: Ratings, config: Config) -> dict[str, Mask]:
     """Return which ratings belong to each part."""
     rng = np.random.default_rng(config.seed)
     for_test, for_valid = strategies_of(config)
-    # The test ratings are drawn first, so that they do not depend on `valid`.
-    test = for_test(ratings, config.test, rng)
-    masks = {"train": ~test, "test": test}
+    masks = {"train": np.ones(len(ratings), np.bool_)}
+    if config.test:
+        # The test ratings are drawn first, so that they do not depend on `valid`.
+        test = for_test(ratings, config.test, rng)
+        masks = {"train": ~test, "test": test}
     if config.valid and masks["train"].any():
         held = _held(ratings.take(masks["train"]), len(ratings), config, for_valid, rng)
-        valid = np.zeros_like(test)
+        valid = np.zeros_like(masks["train"])
         valid[masks["train"]] = held
         masks |= {"train": masks["train"] & ~valid, "valid": valid}
     return masks

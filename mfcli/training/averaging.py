@@ -27,13 +27,15 @@ class Averaging:
     engine : Engine
     first : int
         First epoch, counted from 1, that is averaged. Before it, the model is that of the engine.
-    held_out : Ratings
+    held_out : Ratings, optional
         To validate the mean on.
     threads : int
         For validation; does not change the result.
     """
 
-    def __init__(self, engine: Engine, first: int, held_out: Ratings, threads: int = 1) -> None:
+    def __init__(
+        self, engine: Engine, first: int, held_out: Ratings | None, threads: int = 1
+    ) -> None:
         self._engine, self._first = engine, first
         self._held_out, self._threads = held_out, threads
         tables = engine.model().tables
@@ -49,9 +51,9 @@ class Averaging:
                 self._sums[name] += table
         return losses
 
-    def validate(self) -> Losses:
+    def validate(self) -> Losses | None:
         # The engine validates its own weights without a copy of the tables.
-        if not self._count[0]:
+        if self._held_out is None or not self._count[0]:
             return self._engine.validate()
         return held_out_losses(self.model(), self._held_out, self._threads)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mfcli.config import Config
 from mfcli.training.history import Epoch
 from mfcli.training.validation_measure import ValidationMeasure
@@ -15,7 +17,7 @@ class BestEpoch:
     config : Config
         With `patience`, an epoch is better if it improves the measure that the config follows by
         more than `min_delta`. Epochs before the first averaged one are not compared with those
-        after it.
+        after it. Without validation, each epoch is better than all before it.
 
     Attributes
     ----------
@@ -23,7 +25,7 @@ class BestEpoch:
     epoch : int
         Counted from 1; 0 if there is none yet.
     value : float
-        Of the measure on the held-out ratings, after this epoch.
+        Of the measure on the held-out ratings, after this epoch; NaN without them.
     """
 
     def __init__(self, config: Config) -> None:
@@ -37,7 +39,8 @@ class BestEpoch:
         value = self.measure.of_epoch(epoch)
         if epoch.epoch == self._first_averaged:  # earlier models are not averages
             self.epoch, self.value = 0, self.measure.worst
-        better = not self.epoch or self.measure.is_better(value, self.value, self._least_gain)
+        is_better = self.measure.is_better(value, self.value, self._least_gain)
+        better = not self.epoch or math.isnan(value) or is_better
         if better:
             self.epoch, self.value = epoch.epoch, value
         return better

@@ -46,8 +46,8 @@ class Engine(Protocol):
         `on_progress` is called with the number of ratings done in this epoch and of all ratings.
         """
 
-    def validate(self) -> Losses:
-        """Return the losses of the current model on the held-out ratings."""
+    def validate(self) -> Losses | None:
+        """Return the losses of the current model on the held-out ratings; None without them."""
 
     def model(self) -> Model:
         """Return the current model."""

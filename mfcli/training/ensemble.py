@@ -36,14 +36,14 @@ class Ensemble:
     members : sequence of Engine
     config : Config
         Settings of the ensemble.
-    held_out : Ratings
+    held_out : Ratings, optional
         To validate the mean on.
     threads : int
         Number of members trained at the same time; does not change the result.
     """
 
     def __init__(
-        self, members: Sequence[Engine], config: Config, held_out: Ratings, threads: int
+        self, members: Sequence[Engine], config: Config, held_out: Ratings | None, threads: int
     ) -> None:
         self._members, self._config = members, config
         self._held_out, self._threads = held_out, threads
@@ -59,11 +59,13 @@ class Ensemble:
         each(run, len(self._members), self._threads)
         return Losses(*np.mean(losses, axis=0).tolist())
 
-    def validate(self) -> Losses:
+    def validate(self) -> Losses | None:
         """Return the error of the mean of the members, plus the mean of their penalties."""
+        if self._held_out is None:
+            return None
         # The error of the mean is at most the mean of the errors, so it has to be computed.
         mse = held_out_mse(self.model(), self._held_out, self._threads)
-        members = [member.validate() for member in self._members]
+        members = [losses for member in self._members if (losses := member.validate())]
         return Losses(mse + float(np.mean([one.loss - one.mse for one in members])), mse)
 
     def model(self) -> Model:

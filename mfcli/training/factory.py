@@ -19,7 +19,7 @@ from mfcli.training.plan import Plan
 
 
 def make_engine(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
 ) -> Engine:
     """Build the engine of a plan. Several initial models give an ensemble.
 
@@ -28,8 +28,9 @@ def make_engine(
     plan : Plan
     starts : sequence of Model
         Initial models, which differ in their seeds and weights only; not changed.
-    train, held_out : Ratings
-        To train and to validate on.
+    train : Ratings
+    held_out : Ratings or None
+        To validate on.
     threads : int
         Not used by Keras; does not change the result.
     """
@@ -40,7 +41,7 @@ def make_engine(
         engines = _step_engines(plan, starts, train, held_out, own_threads)
     else:
         # What is predicted is also what is validated, by each engine and by an ensemble of them.
-        held_out = _with_targets(held_out, config)
+        held_out = None if held_out is None else _with_targets(held_out, config)
         engines = _row_engines(starts, train, held_out, own_threads)
     if len(engines) == 1:
         return engines[0]
@@ -54,7 +55,7 @@ def _with_targets(pairs: Ratings, config: Config) -> Ratings:
 
 
 def _row_engines(
-    starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+    starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
 ) -> list[Engine]:
     """Build the engines that find each row as a whole; all read the same sorted ratings."""
     from mfcli.training.als.engine import AlsEngine
@@ -73,7 +74,7 @@ def _row_engines(
 
 
 def _step_engines(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings, threads: int
+    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
 ) -> list[Engine]:
     from mfcli.training.sgd.blocks import make_blocks
 

@@ -27,7 +27,8 @@ MSE_NAMES = ("mse", "mean_squared_error")
 
 _UNSEALED = 1  # the format whose digest had other rules
 _RANKINGS = ("val_ndcg", "val_recall", "val_map")
-_LISTS = ("loss", "mse", "val_loss", "val_mse", *_RANKINGS, "seconds")
+_ERRORS = ("val_loss", "val_mse")
+_LISTS = ("loss", "mse", *_ERRORS, *_RANKINGS, "seconds")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class Epoch:
     loss, mse : float
         On the training ratings, each measured before its own step. The loss includes the L2
         penalty.
-    val_loss, val_mse : float
-        On the held-out ratings, after the epoch.
+    val_loss, val_mse : float or None
+        On the held-out ratings, after the epoch; None if there are none.
     seconds : float
         Time for training and validation.
     val_ndcg, val_recall, val_map : float or None
@@ -53,8 +54,8 @@ class Epoch:
     epoch: int
     loss: float
     mse: float
-    val_loss: float
-    val_mse: float
+    val_loss: float | None
+    val_mse: float | None
     seconds: float
     val_ndcg: float | None = None
     val_recall: float | None = None
@@ -92,9 +93,10 @@ class History:
     Attributes
     ----------
     lists : dict of lists of float
-        At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`,
-        `val_loss`, `val_mse` and `seconds`, and `val_ndcg`, `val_recall` or `val_map` if validation
-        follows one of them. Other histories have NaN where an entry is missing or not finite.
+        At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`
+        and `seconds`, with held-out ratings `val_loss` and `val_mse`, and `val_ndcg`, `val_recall`
+        or `val_map` if validation follows one of them. Other histories have NaN where an entry is
+        missing or not finite.
     ranked_users : int or None
         Number of users whose rankings were validated: those with relevant held-out ratings, or a
         sample of them. None if validation follows the RMSE.
@@ -107,8 +109,8 @@ class History:
     def of(cls, epochs: list[Epoch], ranked_users: int | None = None) -> History:
         """Return the history of epochs."""
         lists = {name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS}
-        for name in _RANKINGS:
-            if None in lists[name] or not epochs:  # not followed
+        for name in (*_ERRORS, *_RANKINGS):
+            if None in lists[name] or (name in _RANKINGS and not epochs):  # not measured
                 del lists[name]
         return cls(lists, ranked_users)
 
@@ -116,8 +118,10 @@ class History:
         """Return the epochs of a history of `fit`."""
         lists = {name: self.lists[name] for name in _LISTS if name in self.lists}
         rows = zip(*lists.values(), strict=True)
+        absent: dict[str, Any] = dict.fromkeys(_ERRORS)  # without held-out ratings
         return [
-            Epoch(n, **dict(zip(lists, row, strict=True))) for n, row in enumerate(rows, start=1)
+            Epoch(n, **(absent | dict(zip(lists, row, strict=True))))
+            for n, row in enumerate(rows, start=1)
         ]
 
     def __repr__(self) -> str:

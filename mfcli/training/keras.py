@@ -39,11 +39,11 @@ class KerasEngine:
         Its tables are copied into the Keras model.
     blocks : Blocks
         The training ratings; their batches are used in the order of their steps.
-    held_out : Ratings
+    held_out : Ratings, optional
         To validate on.
     """
 
-    def __init__(self, start: Model, blocks: Blocks, held_out: Ratings) -> None:
+    def __init__(self, start: Model, blocks: Blocks, held_out: Ratings | None) -> None:
         # Otherwise sums over a batch may be added in any order, and two runs may differ.
         tf.config.experimental.enable_op_determinism()
         self._start, self._blocks, self._held_out = start, blocks, held_out
@@ -62,7 +62,9 @@ class KerasEngine:
         )
         return Losses(fitted.history["loss"][0], fitted.history["mse"][0])
 
-    def validate(self) -> Losses:
+    def validate(self) -> Losses | None:
+        if self._held_out is None:
+            return None
         return held_out_losses(self.model(), self._held_out)
 
     def model(self) -> Model:

@@ -130,7 +130,8 @@ def start(split: Split, config: Config) -> Model:
     """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
     columns = split.source.columns if split.source else None
-    return initial_model(split.train, split.scale, config, split.hash, rng, columns)
+    model = initial_model(split.train, split.scale, config, split.hash, rng, columns)
+    return dataclasses.replace(model, trained_on=split.in_train)
 
 
 class Hooks(TypedDict, total=False):
@@ -165,7 +166,9 @@ def fit(
     threads: int | None = None,
     **hooks: Unpack[Hooks],
 ) -> Fit:
-    """Train a model on `split.train`, validated on its `valid` or `test`.
+    """Train a model on `split.train`, validated on its `valid` or `test` if it has one of them.
+
+    ``fit(split.union(), config)`` trains on all ratings.
 
     Parameters
     ----------
@@ -252,13 +255,20 @@ def _check_arguments(split: Split, config: Config) -> None:
     check_type(split, Split, "split", "make one with split(ratings)")
     check_type(config, Config, "config")
     _check_feedback(split, config)
-    if config.patience and split.valid is None and not config.stop_on_test:
-        raise ConfigError(
-            "requires validation ratings",
-            param=Param("patience", config.patience),
-            remedy=["split with ", Param("valid", 0.1), " or allow test ratings with ",
-                    Param("stop_on_test", True)],
-        )  # fmt: skip
+    if config.patience:
+        _check_patience(split, config)
+
+
+def _check_patience(split: Split, config: Config) -> None:
+    """Refuse to stop early by ratings that do not exist, or that the user has not allowed."""
+    if split.valid is not None or (split.test is not None and config.stop_on_test):
+        return
+    remedy: list[str | Param] = ["split with ", Param("valid", 0.1)]
+    if split.test is not None:
+        remedy += [" or allow test ratings with ", Param("stop_on_test", True)]
+    raise ConfigError(
+        "requires validation ratings", param=Param("patience", config.patience), remedy=remedy
+    )
 
 
 def _check_feedback(split: Split, config: Config) -> None:
@@ -325,8 +335,9 @@ class _Run:
         # A restored engine replaces these weights, but needs tables of the same shapes.
         starts = [start(split, member) for member in _members(config)]
         self._start = starts[0]
-        _, held_out = split.held_out
-        self._engine: Engine = make_engine(plan, starts, split.train, held_out, threads)
+        held_out = split.held_out
+        ratings = held_out[1] if held_out else None
+        self._engine: Engine = make_engine(plan, starts, split.train, ratings, threads)
         self._epochs: list[Epoch] = []
         self._best, self._best_epoch = self._start, BestEpoch(config)
         if resume and resume.has_state:
@@ -342,12 +353,14 @@ class _Run:
         if self._has_diverged(losses, validation):
             raise self._diverged(number)
         rankings = self._rankings()
-        epoch = Epoch(number, *losses, *validation, time.perf_counter() - begin, **rankings)
+        val_loss, val_mse = validation or (None, None)
+        seconds = time.perf_counter() - begin
+        epoch = Epoch(number, *losses, val_loss, val_mse, seconds, **rankings)
         if self._add(epoch):
             self._best = self._engine.model()
         return epoch
 
-    def _losses(self, number: int, on_progress: Progress) -> tuple[Losses, Losses]:
+    def _losses(self, number: int, on_progress: Progress) -> tuple[Losses, Losses | None]:
         """Run an epoch and return its losses, which need not be finite, and those of validation."""
         with np.errstate(all="ignore"):
             try:
@@ -393,7 +406,7 @@ class _Run:
     def _history(self, epochs: list[Epoch]) -> History:
         return History.of(epochs, self._ranked.users if self._ranked else None)
 
-    def _has_diverged(self, losses: Losses, validation: Losses) -> bool:
+    def _has_diverged(self, losses: Losses, validation: Losses | None) -> bool:
         """Return whether the error is not finite, or larger than any error on the rating scale."""
         # If all ratings are equal, the scale sets no bound.
         most = (self._split.scale.max - self._split.scale.min) ** 2 or math.inf
@@ -401,15 +414,17 @@ class _Run:
             # Without steps, nothing grows from epoch to epoch: large errors are those of one sample
             # (gibbs) or of a model with too many factors (als).
             most = math.inf
-        is_finite = all(map(math.isfinite, (*losses, *validation)))
-        return not is_finite or max(losses.mse, validation.mse) > most
+        measured = [losses, validation] if validation else [losses]
+        is_finite = all(math.isfinite(value) for one in measured for value in one)
+        return not is_finite or max(one.mse for one in measured) > most
 
     def _diverged(self, number: int) -> Diverged:
         best, kept = None, "no epoch before it can be kept"
         if self._epochs:
             at = self._best_epoch.epoch
             best = Fit(self._best, self._history(self._epochs[:at]), at)
-            kept = f"epoch {at}, the best epoch so far, was kept"
+            which = "best epoch so far" if self._split.held_out else "last epoch before it"
+            kept = f"epoch {at}, the {which}, was kept"
         config = self._config
         cause = f"lr {config.lr:g}" if config.by_steps else config.optimizer
         rule = f"training diverged at epoch {number} ({cause}); {kept}"

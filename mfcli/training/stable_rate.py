@@ -61,7 +61,7 @@ def _is_stable(start: Model, sample: Ratings, threads: int) -> bool:
     epochs = -(-_STEPS * start.config.batch_size // len(sample))
     for epoch in range(1, epochs + 1):
         with np.errstate(all="ignore"):
-            losses = [*engine.run_epoch(epoch, lambda done, total: None), engine.validate().mse]
+            losses = *engine.run_epoch(epoch, lambda done, total: None), *(engine.validate() or ())
         if not all(map(math.isfinite, losses)) or losses[-1] > most:
             return False
     return True

@@ -9,8 +9,14 @@ from mfcli.training.schedules import Rates, changes
 from mfcli.training.validation_measure import ValidationMeasure
 
 
-def turning_points(config: Config) -> dict[int, str]:
+def turning_points(config: Config, *, validated: bool = True) -> dict[int, str]:
     """Describe what changes during a training and makes its errors jump.
+
+    Parameters
+    ----------
+    config : Config
+    validated : bool
+        Whether epochs are validated.
 
     Returns
     -------
@@ -20,7 +26,8 @@ def turning_points(config: Config) -> dict[int, str]:
     found = {epoch: ", ".join(_new_rates(config, new)) for epoch, new in changes(config).items()}
     if config.averaged and config.first_averaged > 1:
         label = ValidationMeasure.of(config).label
-        averaging = f"averaging starts, so validation {label} is now that of the average"
+        jump = f", so validation {label} is now that of the average" if validated else ""
+        averaging = f"averaging starts{jump}"
         changed = found.get(config.first_averaged)
         found[config.first_averaged] = f"{changed}; {averaging}" if changed else averaging
     return found

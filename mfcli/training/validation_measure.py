@@ -83,7 +83,7 @@ class ValidationMeasure:
 
 
 def ranked_validation(split: Split, config: Config, threads: int) -> RankedValidation | None:
-    """Return what measures rankings on the held-out ratings; None if none are followed.
+    """Return what measures rankings on the held-out ratings; None if none are followed or held out.
 
     The same sample of at most `MOST_RANKED` users is measured for all models of a split.
 
@@ -97,9 +97,9 @@ def ranked_validation(split: Split, config: Config, threads: int) -> RankedValid
     DataError
         If no held-out rating is relevant.
     """
+    if not ValidationMeasure.of(config).is_ranking or not split.held_out:
+        return None
     _, held_out = split.held_out
-    if not ValidationMeasure.of(config).is_ranking or held_out is split.train:
-        return None  # what was trained on is not ranked
     from mfcli.rankings import RankedValidation  # loads the kernels of rankings
 
     if not split.train.users.counts[held_out.user].any():  # a split by users

@@ -137,8 +137,9 @@ def _note_quality(
         return
     found = prediction.ranking_quality(model, split, relevant, threads)
     if found and found.model < found.popular:
+        on = splits.ratings_of(found.part)
         screen.note(
-            f"on test ratings, this model ranks worse than popularity (NDCG {found.model:.3f} and"
+            f"on {on}, this model ranks worse than popularity (NDCG {found.model:.3f} and"
             f" {found.popular:.3f}); for better lists: mfcli init --for ranking, then mfcli train"
         )
 

@@ -49,6 +49,14 @@ def split(
             " folders of part files; or - for standard input.",
         ),
     ] = None,
+    no_test: Annotated[
+        bool,
+        typer.Option(
+            "--no-test",
+            help="Hold out no test ratings, as with --test 0.",
+            rich_help_panel="Split",
+        ),
+    ] = False,
     train: Annotated[
         str | None,
         typer.Option(
@@ -69,6 +77,8 @@ def split(
     ] = Path("split"),
 ) -> None:
     """Split ratings into training, test and validation parts."""
+    if no_test:
+        settings = _without_test(settings, given)
     _check_request(settings, given, ratings, train)
     with reading.rejected() as rejected:
         if train is None:
@@ -88,6 +98,11 @@ def split(
     pairs = zip(read, found, strict=True)
     warnings = [w.as_dict(spelled) for part, facts in pairs for w in _warn(part, facts.result())]
     screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
+
+
+def _without_test(settings: Settings, given: Given) -> Settings:
+    refuse(given, ("test", "train"), "with --no-test", "omit one of them")
+    return settings.changed(test=0.0)
 
 
 def _check_request(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import SplitFolder, Threads
+from mfcli.cli.shared_options import SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
 from mfcli.config import SETTINGS, TRAINING, Config
@@ -31,6 +32,9 @@ _ON_TEST = (
     "validation uses the test ratings, because the split has no validation ratings; choosing a"
     " model on them biases the test (split with --valid 0.1)"
 )
+_NOT_VALIDATED = "; not validated, because no ratings are held out"
+_VALIDATION = ("metric", "at", "relevant")
+"""Settings that say how epochs are validated."""
 
 
 def train(
@@ -172,12 +176,15 @@ class _Run:
         keeper = self._keeper(split)
         fold = Fold(list(self.targets).index(split) + 1, len(self.targets))
         earlier = checkpoint.history if checkpoint and checkpoint.has_state else None
+        validated = parts.held_out is not None
+        if not validated:
+            refuse(self.settings.options, _VALIDATION, "without held-out ratings", "omit it")
 
         def on_plan(plan: Plan) -> None:
             self._announce(parts, config, checkpoint, plan)
             shown.on_progress(0, 1)  # shows the bar, now that the table is printed
 
-        with training_progress(self.screen, config, fold, earlier) as shown:
+        with training_progress(self.screen, config, fold, earlier, validated=validated) as shown:
             try:
                 return training.fit(
                     parts,
@@ -217,7 +224,7 @@ class _Run:
         """Print what is about to be trained, and how."""
         if not self.screen.json and not self.screen.quiet:
             print_network(parts, config)
-        if parts.valid is None:
+        if parts.held_out and parts.valid is None:
             self.screen.note(_ON_TEST)
         if checkpoint:
             after = (
@@ -255,21 +262,30 @@ def _summary(fitted: Fit, ratings: int, out: Path) -> dict[str, Any]:
 
 
 def _print_result(fitted: Fit, parts: Split, summary: dict[str, Any]) -> None:
-    measure = training.ValidationMeasure.of(fitted.model.config)
     epochs = count(summary["epochs"], "epoch")
     if 0 < fitted.epoch < summary["epochs"]:  # early stopping
         epochs = f"epoch {fitted.epoch}, the best of {summary['epochs']},"
     print_line(
         f"{summary['model']} and {summary['history']}:"
-        f" validation {measure.label} {measure.of_losses(fitted.losses):.4f}"
-        f" {_measured_on(fitted, parts)} after {epochs} in {duration(summary['seconds'])}"
+        f" {_measured(fitted, parts)} after {epochs} in {duration(summary['seconds'])}"
         f" ({summary['ratings_per_second']:,.0f} {words_for(parts.feedback).rows}/s)"
+        f"{'' if parts.held_out else _NOT_VALIDATED}"
     )
 
 
-def _measured_on(fitted: Fit, parts: Split) -> str:
-    """Say what the validation measure was computed on."""
+def _measured(fitted: Fit, parts: Split) -> str:
+    """Return the validation measure and what it was computed on, or the error on train."""
+    measure = training.ValidationMeasure.of(fitted.model.config)
+    if not parts.held_out:
+        return f"{_trained(fitted)} on {len(parts.train):,} {words_for(parts.feedback).rows}"
+    value = f"validation {measure.label} {measure.of_losses(fitted.losses):.4f}"
     if fitted.history.ranked_users is not None:
-        return f"for {count(fitted.history.ranked_users, 'user')}"
+        return f"{value} for {count(fitted.history.ranked_users, 'user')}"
     name, held_out = parts.held_out
-    return f"on {len(held_out):,} {splits.ratings_of(name, parts.feedback)}"
+    return f"{value} on {len(held_out):,} {splits.ratings_of(name, parts.feedback)}"
+
+
+def _trained(fitted: Fit) -> str:
+    if fitted.model.predicts == "scores":  # which have no unit, so their errors say little
+        return f"train loss {fitted.losses['loss']:.4f}"
+    return f"train RMSE {math.sqrt(fitted.losses['mse']):.4f}"

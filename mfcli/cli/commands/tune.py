@@ -175,8 +175,9 @@ def _with_validation(split: Path, config: Config, given: Given, screen: Screen) 
         refuse(given, ("valid",), f"with {split}, which has validation ratings", "omit it")
     parts = searching.with_validation(whole, config)
     if whole.valid is None:
+        count = len(parts.parts["valid"])
         screen.note(
-            f"validating on {len(parts.test):,} of the training ratings, because the split has no"
+            f"validating on {count:,} of the training ratings, because the split has no"
             " validation ratings"
         )
     return parts

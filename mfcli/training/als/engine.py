@@ -72,11 +72,11 @@ class AlsEngine:
         Its user factors and biases are the start.
     ratings : BothSides
         Targets and weights of the rated pairs.
-    held_out : Ratings
+    held_out : Ratings, optional
         Targets to validate on.
     """
 
-    def __init__(self, start: Model, ratings: BothSides, held_out: Ratings) -> None:
+    def __init__(self, start: Model, ratings: BothSides, held_out: Ratings | None) -> None:
         config = self._config = start.config
         self._start, self._threads = start, ratings.users.threads
         self._held_out = held_out
@@ -118,7 +118,9 @@ class AlsEngine:
         squares = float(np.square(residuals[items.ratings.rated]).sum())
         return config.unrated_weight * int(self._users.ratings.rated.sum()) * squares
 
-    def validate(self) -> Losses:
+    def validate(self) -> Losses | None:
+        if self._held_out is None:
+            return None
         # As in Keras, the validation loss has the same penalties as the training loss.
         mse = held_out_mse(self.model(), self._held_out, self._threads)
         return Losses(mse + self._penalty, mse)

@@ -44,11 +44,11 @@ class GibbsEngine:
         Its weights are the start of the chain.
     ratings : BothSides
         Targets and weights of the rated pairs.
-    held_out : Ratings
+    held_out : Ratings, optional
         Targets to validate on.
     """
 
-    def __init__(self, start: Model, ratings: BothSides, held_out: Ratings) -> None:
+    def __init__(self, start: Model, ratings: BothSides, held_out: Ratings | None) -> None:
         config = start.config
         self._start, self._unit = start, ratings.unit
         self._held_out, self._threads = held_out, ratings.users.threads
@@ -110,7 +110,9 @@ class GibbsEngine:
         for draw in effects:
             draw.finish(rng)
 
-    def validate(self) -> Losses:
+    def validate(self) -> Losses | None:
+        if self._held_out is None:
+            return None
         mse = held_out_mse(self.model(), self._held_out, self._threads)
         return Losses(mse, mse)
 

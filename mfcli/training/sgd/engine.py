@@ -24,6 +24,7 @@ from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
     USER_ONE,
+    Records,
     Sgd,
     change_rates,
     pack,
@@ -46,7 +47,7 @@ class FastEngine:
         Its tables are copied. All tables have the same penalty, except for penalties per rating.
     blocks : Blocks
         The training ratings.
-    held_out : Ratings
+    held_out : Ratings, optional
         To validate on.
     threads : int
         Does not change the result.
@@ -57,7 +58,9 @@ class FastEngine:
         If the kernels cannot train with the config.
     """
 
-    def __init__(self, start: Model, blocks: Blocks, held_out: Ratings, threads: int) -> None:
+    def __init__(
+        self, start: Model, blocks: Blocks, held_out: Ratings | None, threads: int
+    ) -> None:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
         self._variant = variant_of(config)
@@ -71,9 +74,7 @@ class FastEngine:
         self._users = pack(p, b, USER_ONE, self._sgd, self._variant)
         q, b = start.item_factors[blocks.items], start.item_biases[blocks.items]
         self._items = pack(q, b, ITEM_ONE, self._sgd, self._variant)
-        self._held_out = records(held_out)
-        for side, places in zip(("user", "item"), self._places, strict=True):
-            self._held_out[side] = places[self._held_out[side]]
+        self._held_out = None if held_out is None else self._records(held_out)
         # A stratum has one block per group, so more workers would wait.
         self._workers = min(threads, blocks.groups)
         # Each worker shuffles into its own buffer, which is reused for all of its blocks.
@@ -109,20 +110,23 @@ class FastEngine:
         reg = self._sgd.reg or float(self._variant.rating_reg)
         return Losses((squares + reg * (idle + change)) / ratings, squares / ratings)
 
-    def validate(self) -> Losses:
-        chunks = -(-len(self._held_out) // CHUNK)
+    def validate(self) -> Losses | None:
+        if self._held_out is None:
+            return None
+        held_out = self._held_out
+        chunks = -(-len(held_out) // CHUNK)
         sums = np.zeros(chunks)
         mu = np.float32(self._start.mu)
 
         def task(chunk: int) -> None:
             self._kernels.squared_errors(
-                self._held_out, chunk, chunk + 1, self._users, self._items, mu, sums
+                held_out, chunk, chunk + 1, self._users, self._items, mu, sums
             )
 
         each(task, chunks, self._threads)
         # The chunks are added in order, whatever thread ran them.
-        mse = float(sums.sum()) / len(self._held_out)
-        return Losses(mse + self._penalty(), mse)
+        mse = float(sums.sum()) / len(held_out)
+        return Losses(mse + self._penalty(held_out), mse)
 
     def model(self) -> Model:
         user_places, item_places = self._places
@@ -146,6 +150,13 @@ class FastEngine:
         copy_state(state, arrays)
         user_places, item_places = self._places
         self._users[user_places], self._items[item_places] = arrays["users"], arrays["items"]
+
+    def _records(self, ratings: Ratings) -> Records:
+        """Return ratings as records, whose rows are in the order of `Blocks`."""
+        found = records(ratings)
+        for side, places in zip(("user", "item"), self._places, strict=True):
+            found[side] = places[found[side]]
+        return found
 
     def _make_tables(self) -> None:
         self._powers = make_powers(self._sgd, len(self._blocks.sizes))
@@ -176,7 +187,7 @@ class FastEngine:
 
         each(task, -(-len(rows) // _ROWS), self._threads)
 
-    def _penalty(self) -> float:
+    def _penalty(self, held_out: Records) -> float:
         """Return the penalty in the loss of the held-out ratings."""
         if self._sgd.reg:
             return self._sgd.reg * self._quadratic(_SQUARES)
@@ -189,8 +200,8 @@ class FastEngine:
             weights = rows[places, 0]
             # reg w.w of every row; the lane of the constant one has a penalty of zero.
             penalties = np.square(weights, dtype=np.float64) @ regs.astype(np.float64)
-            total += float(penalties[order][self._held_out[name]].sum())
-        return total / len(self._held_out)
+            total += float(penalties[order][held_out[name]].sum())
+        return total / len(held_out)
 
     def _quadratic(self, weights: Doubles) -> float:
         """Return the sum of a quadratic form over the rows of both sides."""
