@@ -114,7 +114,7 @@ def test_the_model_is_the_mean_of_the_samples() -> None:
     """With no more users than factors, the truncation loses nothing."""
     split = planted_split(Config(), users=5, items=40, share=0.7)
     config = replace(GIBBS, k=5)
-    samples = [fit(split, replace(config, epochs=n, average=0)).model for n in (4, 5, 6)]
+    samples = [fit(split, replace(config, epochs=n, average=1 / n)).model for n in (4, 5, 6)]
     mean = fit(split, replace(config, average=0.5)).model
     expected = np.mean([predict(sample) for sample in samples], axis=0)
     np.testing.assert_allclose(predict(mean), expected, atol=1e-5)

@@ -102,6 +102,7 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     z = theirs.copy()
     z[:, 0] = 1
     rows, squares, whole = aligned((n, width)), np.zeros(n), np.eye(width)
+    means = aligned((n, width))
     whole[:d, :d] = precision
     others = np.pad(z * roots[:, None], pad), roots * (mu + theirs[:, 0])
     prior = whole, np.pad(mean, pad[1]), np.pad(sums, pad)
@@ -111,8 +112,14 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     given = [as_aligned(array) for array in (*others, unrated, alphas, *prior)]
     for first, last in ((0, 2), (2, n)):  # any division of the rows draws the same
         draw = draw_rows(width, weighted=bool(len(pair_roots)))
-        draw(first, last, d, *side, pair_roots, *given, KEY, TURN, rows, squares)
+        draw(first, last, d, *side, pair_roots, *given, KEY, TURN, rows, means, squares)
+    without = aligned((n, width))
+    draw_rows(width, weighted=bool(len(pair_roots)))(
+        0, n, d, *side, pair_roots, *given, KEY, TURN, without, aligned((0, width)), squares.copy()
+    )
+    assert (without == rows).all()  # means change nothing
     assert not rows[4].any()
+    assert not means[4].any()
     assert not rows[:, d:].any()
     for u in {*range(n)} - {4}:
         own, c = z[item[user == u]], roots[item[user == u]] ** 2 * weights[user == u]
@@ -121,9 +128,10 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
         h = precision @ (mean + sums[u]) + alphas[u] * (own.T @ (c * targets) + more)
         upper = np.linalg.cholesky(p).T
         e = variates(u * width // 4, width // 4)[:d]
-        expected = np.linalg.solve(p, h) + np.linalg.solve(upper, e)
+        expected, noise = np.linalg.solve(p, h), np.linalg.solve(upper, e)
         deviations = np.sqrt(np.linalg.inv(p).diagonal())
-        assert np.abs((rows[u, :d] - expected) / deviations).max() < 1e-4
+        assert np.abs((rows[u, :d] - expected - noise) / deviations).max() < 1e-4
+        assert np.abs((means[u, :d] - expected) / deviations).max() < 1e-4
         errors = c * (targets - own @ rows[u, :d]) ** 2
         assert squares[u] == pytest.approx(errors.sum(), rel=1e-4, abs=1e-4)
 
@@ -142,7 +150,8 @@ def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[
     given = [as_aligned(array) for array in (*others, unrated, np.full(1, alpha), whole, *none)]
     rows, squares = aligned((1, width)), np.zeros(1)
     no_roots = np.empty(0, np.float32)
-    draw_rows(width)(0, 1, d, *side, no_roots, *given, KEY, TURN, rows, squares)
+    no_means = aligned((0, width))
+    draw_rows(width)(0, 1, d, *side, no_roots, *given, KEY, TURN, rows, no_means, squares)
     return rows[0, :d], float(squares[0]), z
 
 

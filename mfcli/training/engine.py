@@ -37,6 +37,24 @@ class Losses(NamedTuple):
     mse: float
 
 
+class Update(NamedTuple):
+    """How a training goes on when ratings were added to those it was trained on.
+
+    Attributes
+    ----------
+    kept : tuple of float64 arrays, shapes (users,) and (items,)
+        Which fraction of the training ratings of each user and of each item it was trained on.
+    first : int
+        First epoch from which on models are averaged.
+    unit : float, optional
+        By which Gibbs sampling divides ratings.
+    """
+
+    kept: tuple[Doubles, Doubles]
+    first: int
+    unit: float | None = None
+
+
 class Engine(Protocol):
     """Trains a model in place, one epoch at a time."""
 
@@ -54,6 +72,12 @@ class Engine(Protocol):
 
     def state(self) -> State:
         """Return the state; arrays are not always copied."""
+
+    def sides(self) -> dict[str, str]:
+        """Return which arrays of the state have a row for each user, or for each item.
+
+        By name, "users" or "items"; other arrays are left out.
+        """
 
     def restore(self, state: State) -> None:
         """Continue from a state.

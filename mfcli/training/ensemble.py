@@ -78,6 +78,13 @@ class Ensemble:
             for name, array in member.state().items()
         }
 
+    def sides(self) -> dict[str, str]:
+        return {
+            f"{number}.{name}": side
+            for number, member in enumerate(self._members)
+            for name, side in member.sides().items()
+        }
+
     def restore(self, state: State) -> None:
         for number, member in enumerate(self._members):
             # The dot keeps member 1 apart from member 10.

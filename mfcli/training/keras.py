@@ -77,6 +77,16 @@ class KerasEngine:
     def state(self) -> State:
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
+    def sides(self) -> dict[str, str]:
+        # Paths name the table, as in "user_factors/embeddings", also for velocities.
+        sides = {"user_": "users", "item_": "items"}
+        return {
+            name: side
+            for name, variable in self._variables().items()
+            for part, side in sides.items()
+            if part in variable.path
+        }
+
     def restore(self, state: State) -> None:
         # Check names and shapes before any variable changes.
         arrays = {name: array.copy() for name, array in self.state().items()}

@@ -135,5 +135,8 @@ class AlsEngine:
     def state(self) -> State:
         return {"users": self._users.rows, "items": self._items.rows}
 
+    def sides(self) -> dict[str, str]:
+        return {"users": "users", "items": "items"}
+
     def restore(self, state: State) -> None:
         copy_state(state, self.state())

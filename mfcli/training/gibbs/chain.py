@@ -57,8 +57,19 @@ class Side(SideRows):
             return None
         return EffectsDraw(self.effects, self.rows, self.work, self.prior, turn)
 
-    def draw(self, other: Packed, unrated: Floats, alphas: Doubles, turn: Turn) -> None:
-        """Draw all rows that have ratings, given the packed rows of the other side."""
+    def draw(
+        self,
+        other: Packed,
+        unrated: Floats,
+        alphas: Doubles,
+        turn: Turn,
+        expected: Floats | None = None,
+    ) -> None:
+        """Draw all rows that have ratings, given the packed rows of the other side.
+
+        If given, `expected` is set to the means of the distributions that they are drawn from.
+        """
+        expected = aligned((0, self.width)) if expected is None else expected
         prior = map(as_aligned, self.prior)
         given = alphas.astype(np.float32), *prior, self.sums, turn.key, turn.number
         ratings = self.ratings
@@ -66,7 +77,7 @@ class Side(SideRows):
         ratings.each(
             lambda first, last: draw(
                 first, last, self.d, *ratings.arrays, *other, unrated, *given, self.rows,
-                self.squares,
+                expected, self.squares,
             )
         )  # fmt: skip
 
@@ -75,12 +86,12 @@ class Side(SideRows):
         whole: Doubles = sum_of_rows(self.rows, self.ratings.threads) / self.ratings.rated.sum()
         return whole
 
-    def centered(self, own: Doubles, other: Doubles) -> Floats:
-        """Subtract a row from all rows, add products with one of the other side to their biases."""
+    def centered(self, rows: Floats, own: Doubles, other: Doubles) -> Floats:
+        """Subtract a row from rows, add products with one of the other side to their biases."""
         out, row, factors = self.work, own.astype(np.float32), other[1:].astype(np.float32)
 
         def task(some: slice) -> None:
-            np.subtract(self.rows[some], row, out=out[some])
+            np.subtract(rows[some], row, out=out[some])
             out[some, 0] += out[some, 1:] @ factors
             out[some][~self.ratings.rated[some]] = 0.0
 

@@ -18,9 +18,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mfcli.aligned import aligned
 from mfcli.data import Ratings
 from mfcli.model import Model
-from mfcli.training.engine import Losses, State, copy_state
+from mfcli.training.engine import Losses, State, Update, copy_state
 from mfcli.training.gibbs.chain import Side
 from mfcli.training.gibbs.effects import draw_blocks
 from mfcli.training.gibbs.noise import UserNoise
@@ -28,7 +29,7 @@ from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.running_mean import Centered, RunningMean
 from mfcli.training.held_out import held_out_mse
 from mfcli.training.normal_equations.ratings_by_row import BothSides
-from mfcli.types import Progress
+from mfcli.types import Floats, Progress
 
 _SPREAD = 4.0  # times the usual initial weights, from which the first priors would be too narrow
 _SIDES = ("users", "items")
@@ -46,11 +47,19 @@ class GibbsEngine:
         Targets and weights of the rated pairs.
     held_out : Ratings, optional
         Targets to validate on.
+    update : Update, optional
+        The state that `restore` gets is that of an earlier training on some of these ratings.
     """
 
-    def __init__(self, start: Model, ratings: BothSides, held_out: Ratings | None) -> None:
+    def __init__(
+        self,
+        start: Model,
+        ratings: BothSides,
+        held_out: Ratings | None,
+        update: Update | None = None,
+    ) -> None:
         config = start.config
-        self._start, self._unit = start, ratings.unit
+        self._start, self._unit, self._update = start, ratings.unit, update
         self._held_out, self._threads = held_out, ratings.users.threads
         self._total = int(ratings.users.counts.sum())
         self._center = start.mu / self._unit
@@ -66,6 +75,9 @@ class GibbsEngine:
             ratings.users.counts, per_user=config.noise == "user", threads=self._threads
         )
         self._mean = RunningMean(start.k, (len(start.users), len(start.items)), self._users.width)
+        self._older: RunningMean | None = None  # of the training that an update continues
+        self._expected = aligned(self._items.rows.shape)
+        self._first_averaged = update.first if update else config.first_averaged
         # Apart from the generators of the initial weights and of the epochs.
         seeds = np.random.SeedSequence([config.seed, 2])
         self._key = seeds.generate_state(2, np.uint32).astype(np.uint32)
@@ -89,10 +101,12 @@ class GibbsEngine:
         self._noise.draw(squares, rng, turns[3])
         roots = np.sqrt(self._noise.precisions)
         others = self._users.packed(roots, self._center)
-        self._items.draw(others, self._users.unrated(others, *self._unrated), ones, turns[4])
-        config = self._start.config
-        if config.averaged and epoch >= config.first_averaged:
-            self._mean.add(self._centered(), self._threads)
+        unrated = self._users.unrated(others, *self._unrated)
+        self._items.draw(others, unrated, ones, turns[4], self._expected)
+        if self._start.config.averaged and epoch >= self._first_averaged:
+            # Means of items given users vary less than draws, and have the same expectation (A. E.
+            # Gelfand and A. F. M. Smith, JASA 85, 1990, section 2.3).
+            self._mean.add(self._centered(self._expected), self._threads)
         on_progress(self._total, self._total)
         # Back from units of the standard deviation to rating units.
         mse = float(squares.sum()) * self._unit**2 / self._total
@@ -119,7 +133,8 @@ class GibbsEngine:
     def model(self) -> Model:
         """Return the mean of the samples, or the last sample if none is averaged yet."""
         k = self._start.k
-        mu, *rows = self._centered() if self._mean.is_empty else self._mean.best()
+        mean = self._whole_mean()
+        mu, *rows = self._centered(self._items.rows) if mean.is_empty else mean.best()
         # A product of factors has the unit of the ratings.
         unit, root = np.float32(self._unit), np.float32(math.sqrt(self._unit))
         return replace(self._start, mu=mu * self._unit).with_tables(
@@ -142,13 +157,33 @@ class GibbsEngine:
             if side.effects
             for kind, array in side.effects.state().items()
         }
-        means = {"item_mean": self._items.prior.mean}
-        return rows | effects | self._noise.state() | self._mean.state() | means
+        more = {
+            "item_mean": self._items.prior.mean,
+            "origin": np.array([self._start.mu, self._unit]),
+        }
+        return rows | effects | self._noise.state() | self._whole_mean().state() | more
+
+    def sides(self) -> dict[str, str]:
+        names = ("sample", "sums", "mean_biases", "mean", "samples")
+        both = {f"{name}.{side}": side for name in names for side in _SIDES}
+        # What an item adds to the users who have rated it, and the other way round
+        effects = {"effects.users": "items", "effects.items": "users"}
+        return {n: s for n, s in (both | effects | {"weights": "users"}).items() if n in self.state()}
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
+        if self._update:
+            self._older, self._mean = self._mean, self._mean.emptied()
 
-    def _centered(self) -> Centered:
+    def _whole_mean(self) -> RunningMean:
+        """Return the mean of all samples, also of those before an update."""
+        if not self._older or not self._update:
+            return self._mean
+        if self._mean.is_empty:
+            return self._older
+        return self._older.faded(self._mean, self._update.kept, self._threads)
+
+    def _centered(self, item_rows: Floats) -> Centered:
         """Return mu and rows that give the same predictions, where rows without ratings are zero.
 
         A row n of the users and a row m of the items are subtracted from all rows::
@@ -163,4 +198,4 @@ class GibbsEngine:
         n, m = users.mean(), items.prior.mean
         # n.m goes to mu, (p - n).m to the bias of the user, n.(q - m) to that of the item.
         mu = self._center + float(n[0] + m[0] + n[1:] @ m[1:])
-        return Centered(mu, users.centered(n, m), items.centered(m, n))
+        return Centered(mu, users.centered(users.rows, n, m), items.centered(item_rows, m, n))

@@ -63,7 +63,7 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
     It takes ``(first, last, used, starts, others, ratings, roots, z, offsets, unrated, alphas,
-    precision, mean, sums, key, turn, rows, squares)`` and draws the rows `first` to ``last - 1``
+    precision, mean, sums, key, turn, rows, expected, squares)`` and draws the rows `first` to ``last - 1``
     that have ratings.
 
     Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``: `others` gives their rows of the
@@ -71,7 +71,8 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     kernel reads. `z` holds ``sqrt(c_i) z_i`` and `offsets` ``sqrt(c_i) (mu + b_i)``; `unrated` is
     S, with s as one more row; `alphas` are the a_u, `precision` is L, and the prior mean m_u is
     ``mean + sums[u]``. Lanes from `used` on are padding, where L is the identity and all rows are
-    zero. Normal variates belong to `key`, `turn` and the row. ``squares[u]`` is set to the sum of
+    zero. Normal variates belong to `key`, `turn` and the row. If `expected` has rows, they are set to
+    the means of the distributions that rows are drawn from. ``squares[u]`` is set to the sum of
     c times the squared errors of the new row. Tables and `mean` begin with a cache line.
     """
     return _compiled(constant_width(width), weighted)
@@ -82,7 +83,7 @@ def _compiled(constant: int, weighted: bool) -> Callable[..., None]:
     return compiled(
         _make_draw_rows(constant, weighted), _INT, _INT, _INT, _STARTS, _OTHERS, _FLOATS, _FLOATS,
         _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _KEY, types.int64, _TABLE,
-        _DOUBLES,
+        _TABLE, _DOUBLES,
     )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
     def kernel(
         first: Any, last: Any, used: Any, starts: Any, others: Any, ratings: Any, roots: Any,
         z: Any, offsets: Any, unrated: Any, alphas: Any, precision: Any, mean: Any, sums: Any,
-        key: Any, turn: Any, rows: Any, squares: Any,
+        key: Any, turn: Any, rows: Any, expected: Any, squares: Any,
     ) -> None:  # fmt: skip
         width = constant if constant else rows.shape[1]
         buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
@@ -112,10 +113,15 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
             )  # fmt: skip
             factor(scratch, width, columns, shift, roots_at, solved)
             deviation = np.float32(math.sqrt(variance))
-            for n in range(used):
-                place = (n // counters * _DRAWN + ahead) * counters + n % counters
-                scratch[solved + n] += deviation * e[place]
-            solve(row, rows, scratch, width, columns, shift, known, roots_at, solved)
+            for drawing in range(0 if len(expected) else 1, 2):
+                for n in range(used if drawing else 0):
+                    place = (n // counters * _DRAWN + ahead) * counters + n % counters
+                    scratch[solved + n] += deviation * e[place]
+                solve(row, rows, scratch, width, columns, shift, known, roots_at, solved)
+                if not drawing:  # without variates, the solution is the mean
+                    expected[row] = rows[row]
+                    # `solve` has kept what it solved for.
+                    scratch[solved : solved + width] = scratch[shift : shift + width]
             terms, magnitude = _square_terms(
                 row, variance, precision, unrated, rows, scratch, width, shift, gradient
             )

@@ -11,7 +11,7 @@ from mfcli.aligned import aligned, lanes_of
 from mfcli.training.engine import State
 from mfcli.training.gibbs.low_rank import truncate
 from mfcli.training.normal_equations.products import in_pieces
-from mfcli.types import Floats
+from mfcli.types import Doubles, Floats
 
 _KEPT = 2  # times k: factors of the mean, some of which may matter later
 _SIDES = ("users", "items")
@@ -42,15 +42,26 @@ class RunningMean:
         Numbers of users and of items.
     width : int
         Of a row of a sample.
+
+    Attributes
+    ----------
+    samples : list of two float64 arrays, shapes (users,) and (items,)
+        How many samples of each row the mean is worth.
     """
 
     def __init__(self, k: int, rows: tuple[int, int], width: int) -> None:
-        self._k, kept = k, lanes_of(_KEPT * k)
+        self._k, self._width, kept = k, width, lanes_of(_KEPT * k)
         self._mu, self._count = np.zeros(1), np.zeros(1)
+        self.samples = [np.zeros(n) for n in rows]
         self._biases = [np.zeros(n, np.float32) for n in rows]
         # Factors of the mean, and beside them those of the next sample
         self._joined = [aligned((n, kept + width)) for n in rows]
         self._factors = [joined[:, :kept] for joined in self._joined]
+
+    def emptied(self) -> RunningMean:
+        """Return a mean of no samples, of the same shape."""
+        users, items = self._biases
+        return RunningMean(self._k, (len(users), len(items)), self._width)
 
     @property
     def is_empty(self) -> bool:
@@ -68,6 +79,7 @@ class RunningMean:
         # mean += (new - mean) / n, which does not grow as a sum would
         self._mu += weight * (sample.mu - self._mu)
         for number, rows in enumerate((sample.users, sample.items)):
+            self.samples[number] += 1
             in_pieces(partial(self._join, number, rows, weight), len(rows), threads)
         # [p, p'] [q, q']^T is the new mean of the products, of rank 3 k; keep the best 2 k.
         p, q = self._joined
@@ -81,6 +93,43 @@ class RunningMean:
         np.multiply(rows, np.float32(weight**0.5), out=beside)
         beside[:, 0] = 0.0  # the bias of the sample
 
+    def faded(self, newer: RunningMean, kept: tuple[Doubles, Doubles], threads: int) -> RunningMean:
+        """Return the mean of these samples and newer ones, which count more where ratings are new.
+
+        If M and N are the predictions of this mean and of the newer one, those of the result are
+        ``N + a_u c_i (M - N)``. The weights ``a_u = f^2 s / (f^2 s + n)`` fall with the number n of
+        newer samples, and rise with the number s of these, and with the fraction f of the ratings
+        of a row that they were drawn from. Those of the items, c_i, are alike.
+
+        Parameters
+        ----------
+        newer : RunningMean
+            Not empty.
+        kept : tuple of float64 arrays, shapes (users,) and (items,)
+            The fractions f of users and of items.
+        threads : int
+            Does not change the result.
+        """
+        out = self.emptied()
+        shares = []
+        for number, (old, f) in enumerate(zip(self.samples, kept, strict=True)):
+            old = f * f * old
+            out.samples[number] = old + newer.samples[number]
+            shares.append((old / np.maximum(out.samples[number], 1)).astype(np.float32))
+        (a, c), d = shares, np.float32(self._mu[0] - newer._mu[0])
+        (b_u, b_i), (n_u, n_i) = self._biases, newer._biases
+        (p, q), (new_p, new_q) = self._factors, newer._factors
+        # a_u c_i (M - N) = [a p, -a p', a (d + b_u - b'_u), a] . [c q, c q', c, c (b_i - b'_i)]
+        users = [new_p, a[:, None] * p, -a[:, None] * new_p, np.c_[a * (d + b_u - n_u), a]]
+        items = [new_q, c[:, None] * q, c[:, None] * new_q, np.c_[c, c * (b_i - n_i)]]
+        joined = [_joined(users), _joined(items)]
+        truncate(*joined, _KEPT * self._k, p.shape[1], threads)
+        for number, rows in enumerate(joined):
+            out._factors[number][:] = rows[:, : p.shape[1]]
+            out._biases[number][:] = newer._biases[number]
+        out._mu[:], out._count[:] = newer._mu, self._count + newer._count
+        return out
+
     def best(self) -> Centered:
         """Return the best approximation of the mean with k factors."""
         rows = (
@@ -93,4 +142,13 @@ class RunningMean:
         """Return all arrays, by name; not copied."""
         biases = {f"mean_biases.{s}": a for s, a in zip(_SIDES, self._biases, strict=True)}
         factors = {f"mean.{s}": a for s, a in zip(_SIDES, self._factors, strict=True)}
-        return biases | factors | {"mu": self._mu, "count": self._count}
+        samples = {f"samples.{s}": a for s, a in zip(_SIDES, self.samples, strict=True)}
+        return biases | factors | samples | {"mu": self._mu, "count": self._count}
+
+
+def _joined(blocks: list[Floats]) -> Floats:
+    """Return blocks of columns side by side, with padding."""
+    width = sum(block.shape[1] for block in blocks)
+    out = aligned((len(blocks[0]), lanes_of(width)))
+    np.concatenate(blocks, axis=1, out=out[:, :width])
+    return out

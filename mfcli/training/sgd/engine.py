@@ -145,6 +145,9 @@ class FastEngine:
         user_places, item_places = self._places
         return {"users": self._users[user_places], "items": self._items[item_places]}
 
+    def sides(self) -> dict[str, str]:
+        return {"users": "users", "items": "items"}
+
     def restore(self, state: State) -> None:
         arrays = self.state()
         copy_state(state, arrays)
