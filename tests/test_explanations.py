@@ -171,7 +171,7 @@ def test_threads_and_other_users_do_not_change_explanations(
 ) -> None:
     model = fits["scores"].model
     whole = recommend(model, n=5, exclude=split, explain=3, threads=1)
-    monkeypatch.setattr("mfcli.model.user_equations._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.row_equations._BLOCK", 1)
     parts = recommend(model, n=5, exclude=split, explain=3, threads=2)
     assert parts.equals(whole)
     one = recommend(model, [7], 5, exclude=split, explain=3)

@@ -21,7 +21,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Vocabulary, read_ratings
 from mfcli.errors import DataError
 from mfcli.model import Model, extended, fold_in, read_model_record
-from mfcli.model.user_distribution import UserDistribution
+from mfcli.model.row_distribution import RowDistribution
 from mfcli.splits import split as split_ratings, write_split
 from mfcli.training import Fit, fit
 from mfcli.training.loop import Epoch, History, start
@@ -114,7 +114,7 @@ def test_estimates_match_the_formula(noise: float, k: int) -> None:
 def test_estimates_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ratings = random_model(), new_ratings(200, 40)
     whole = fold_in(model, ratings, 0.5).model
-    monkeypatch.setattr("mfcli.model.user_equations._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.row_equations._BLOCK", 1)
     assert (estimates(fold_in(model, ratings, 0.5).model) == estimates(whole)).all()
 
 
@@ -215,7 +215,7 @@ def test_users_may_be_added_at_once_or_one_after_another() -> None:
         rows = steps.users.rows(ratings.users.ids)
         assert (estimates(steps)[rows] == estimates(fold_in(model, ratings, 0.5).model)).all()
     assert steps.folded_in == (*((n, n + 1) for n in range(0, 60, 10)), (60, 73))
-    assert np.allclose(UserDistribution.of(steps).mean, UserDistribution.of(model).mean, rtol=1e-12)
+    assert np.allclose(RowDistribution.of(steps, "user").mean, RowDistribution.of(model, "user").mean, rtol=1e-12)
 
 
 def test_users_of_the_model_are_refused_or_replaced() -> None:

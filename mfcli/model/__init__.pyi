@@ -15,7 +15,12 @@ from .keras_file import (
 )
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
-from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
+from .folded_in import (
+    FoldedIn as FoldedIn,
+    extended as extended,
+    fold_in as fold_in,
+    known_users as known_users,
+)
 from .objective import (
     pair_targets as pair_targets,
     pair_weights as pair_weights,
@@ -32,6 +37,7 @@ from .recommendations import (
     top_of_order as top_of_order,
     warn_untrained as warn_untrained,
 )
+from .row_estimates import with_estimated_rows as with_estimated_rows
 from .run_folders import (
     MODEL_FOLDER as MODEL_FOLDER,
     model_folder as model_folder,
