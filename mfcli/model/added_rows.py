@@ -45,7 +45,9 @@ def enlarged(model: Model, side: str, new: Vocabulary) -> tuple[Model, Rows]:
     return replace(model, **changes), rows
 
 
-def with_folded_in(model: Model, side: str, new: Vocabulary, factors: Floats, biases: Floats) -> Model:
+def with_folded_in(
+    model: Model, side: str, new: Vocabulary, factors: Floats, biases: Floats
+) -> Model:
     """Set rows of a side, append those of ids that it lacks, and mark them as folded in.
 
     Parameters

@@ -33,6 +33,8 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
         If the split has another number of ratings of a user than the model was trained on, or if
         a sum of strengths does not fit in float32.
     """
+    if not len(users):
+        return given
     earlier = _of_users(split, model, given, users)
     counts = np.bincount(earlier.user, minlength=len(model.users))[users]
     _check_counts(model, users, counts)

@@ -133,16 +133,14 @@ def fold_in(
     common_feedback({"the model": model.feedback, "ratings": ratings.feedback})
     _check_noise(noise, model)
     known = known_users(model, ratings)
-    if known.any() and not replace:
+    if not replace:
         _check_known(model, ratings.users, known, split)
     larger, given = _in_larger_rows(model, ratings, known, renew=replace)
     users = larger.users.rows(ratings.users.ids)
     used = given.take(given.item >= 0)
-    if split is not None and known.any():
+    if split is not None:
         used = with_earlier_ratings(used, model, split, users[known])
-    chosen = np.zeros(len(larger.users), np.bool_)
-    chosen[users] = True
-    found = with_estimated_rows(larger, used, chosen, noise)
+    found = with_estimated_rows(larger, used, _mask(users, len(larger.users)), noise)
     items = np.flatnonzero((larger.items.counts == 0) & (found.items.counts > 0)).astype(np.int32)
     basis = with_folded_in(model, "item", *_rows_of(found, "item", items))
     estimated = _with_users(basis, found, ratings.users, users)
@@ -154,7 +152,7 @@ def fold_in(
         items=items,
         unknown_items=len(np.unique(ratings.item[is_unknown])),
         unknown_ratings=int(is_unknown.sum()),
-        replaced=int(np.count_nonzero(known)),
+        replaced=int(known.sum()),
     )
 
 
@@ -213,7 +211,10 @@ def _check_known(model: Model, users: Vocabulary, known: Mask, split: Split | No
     user = users.ids[int(np.argmax(is_lost))].as_py()
     if split is not None:
         rule = f"user {user!r} was folded in, and the split lacks the earlier ratings"
-        whole: Text = ["estimate such users from all of their ratings with ", Param("replace", True)]
+        whole: Text = [
+            "estimate such users from all of their ratings with ",
+            Param("replace", True),
+        ]
         raise DataError(rule, remedy=whole)
     rule = f"user {user!r} is in the model already"
     remedy: Text = [
@@ -240,6 +241,12 @@ def _in_larger_rows(
         counts[again[is_folded_in(model, "item")[again]]] = 0
         larger = dataclasses.replace(larger, items=Vocabulary(larger.items.ids, counts))
     return larger, ratings.within(larger.users, larger.items)
+
+
+def _mask(rows: Rows, size: int) -> Mask:
+    mask = np.zeros(size, np.bool_)
+    mask[rows] = True
+    return mask
 
 
 def _rows_of(model: Model, side: str, rows: Rows) -> tuple[Vocabulary, Floats, Floats]:

@@ -34,10 +34,10 @@ class RowDistribution:
     def of(cls, model: StoredModel, side: str) -> RowDistribution:
         """Estimate the distribution from the trained rows of a side, "user" or "item"."""
         tables, counts = model.tables, model.side(side).counts
-        rows = np.column_stack([tables[f"{side}_factors"], tables[f"{side}_biases"]])
-        rows = rows.astype(np.float64)
+        parts = [tables[f"{side}_factors"], tables[f"{side}_biases"]]
+        rows = np.column_stack(parts).astype(np.float64)
         # Folded-in rows are estimates from this distribution: counting them would narrow it.
-        weights = np.where(is_trained(model, side), np.sqrt(counts), 0.0)
+        weights: Doubles = np.where(is_trained(model, side), np.sqrt(counts), 0.0)
         weights /= weights.sum() or 1.0
         mean = weights @ rows
         centered = rows - mean

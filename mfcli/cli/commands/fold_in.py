@@ -144,7 +144,7 @@ def _read_split(folder: Path, trained: Model, model: Path, given: Given) -> Spli
     if "split" not in given and not folder.exists():
         return None
     found = splits.read_split(folder)
-    remedy = ["use the new ratings alone with ", Param("replace", True)]
+    remedy: list[str | Param] = ["use the new ratings alone with ", Param("replace", True)]
     models.check_same_split(trained, found.hash, model, folder, remedy)
     return found
 
@@ -179,7 +179,7 @@ def _note_omitted(read: Ratings, folded: FoldedIn, screen: Screen) -> None:
             how = "recommending the most popular items"
         screen.note(f"{users} without usable ratings: {how}")
     # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
-    given, known = folded.rated.scale(), folded.model.scale
+    given, known = read.scale(), folded.model.scale
     is_beyond = given.min < known.min or given.max > known.max
     if is_beyond and folded.model.feedback == data.EXPLICIT:  # events may be any number
         screen.note(
