@@ -99,7 +99,7 @@ print(mfcli.recommend(model, [42, 43], n=2, exclude=parts, min_count=20).to_pand
 print(mfcli.similar(model, "film 7", n=3).to_pandas())
 
 # %% New users without training
-new: mfcli.FoldedUsers = mfcli.fold_in(model, (["anna", "anna"], ["film 1", "film 2"], [5, 1]))
+new: mfcli.FoldedIn = mfcli.fold_in(model, (["anna", "anna"], ["film 1", "film 2"], [5, 1]))
 print(mfcli.recommend(new.model, "anna", n=2, exclude=new.rated).to_pandas())
 print(mfcli.extended(model, new))
 

@@ -15,7 +15,7 @@ from .evaluation import (
 from .exports import export as export
 from .fetch import fetch_movielens as fetch_movielens
 from .model import (
-    FoldedUsers as FoldedUsers,
+    FoldedIn as FoldedIn,
     Model as Model,
     extended as extended,
     fold_in as fold_in,

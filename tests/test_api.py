@@ -573,7 +573,7 @@ def calls_of_other_types(split: mfcli.Split, fitted: mfcli.Fit) -> list[tuple[An
         (lambda: mfcli.recommend(model, pd.DataFrame({"user": [3]})), "users: ids must be integer"),
         (lambda: mfcli.fold_in(model, split.train, -1), "noise must be a number of at least 0, go"),
         (lambda: mfcli.fold_in(model, ("u", 1, 5)), "ratings must be a path or several paths, go"),
-        (lambda: mfcli.extended(model, model), "folded must have the type FoldedUsers, got Model"),
+        (lambda: mfcli.extended(model, model), "folded must have the type FoldedIn, got Model"),
         (lambda: mfcli.export(model, ["npz"]), "format must have the type str, got list"),
         (lambda: mfcli.export(model, "npz", 7), "out must be a path, got int"),
         (lambda: mfcli.fetch_movielens(7), "name must have the type str, got int"),

@@ -55,10 +55,11 @@ def estimates(model: Model) -> np.ndarray:
     return np.column_stack([model.user_factors, model.user_biases])
 
 
-def renamed(ratings: Ratings) -> Ratings:
-    """Return the ratings as those of new users."""
-    ids = pa.array([f"new {user}" for user in ratings.users.ids.to_pylist()])
-    return replace(ratings, users=Vocabulary(ids, ratings.users.counts))
+def renamed(ratings: Ratings, side: str = "users") -> Ratings:
+    """Return the ratings as those of new users, or of new items."""
+    old = getattr(ratings, side)
+    ids = pa.array([f"new {name}" for name in old.ids.to_pylist()])
+    return replace(ratings, **{side: Vocabulary(ids, old.counts)})
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -70,6 +71,32 @@ def test_a_new_user_gets_the_row_that_training_gives(
     np.testing.assert_allclose(estimates(found), estimates(model), rtol=1e-4, atol=1e-5)
     with pytest.raises(UsageError, match="noise is not used for models trained with als"):
         fold_in(model, renamed(split.train), 0.5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_new_item_gets_the_row_that_training_gives(
+    split: Split, fits: dict[str, Fit], name: str
+) -> None:
+    """An epoch solves for the items first, given the users of the epoch before."""
+    model = fits[name].model
+    found = fold_in(model, renamed(split.train, "items"), split=split).basis
+    later = fit(split, replace(OBJECTIVES[name], epochs=4), threads=1).model
+    for table in ("item_factors", "item_biases"):
+        new = found.tables[table][len(model.items) :]
+        np.testing.assert_allclose(new, later.tables[table], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_known_user_gets_the_row_that_training_gives(
+    split: Split, fits: dict[str, Fit], name: str
+) -> None:
+    model = fits[name].model
+    again = split.train.take(np.arange(len(split.train)) % 3 == 0)
+    found = fold_in(model, again, split=split)
+    rows = model.users.rows(found.model.users.ids)
+    np.testing.assert_allclose(estimates(found.model), estimates(model)[rows], rtol=1e-4, atol=1e-5)
+    assert found.replaced == len(rows)
+    assert found.model.users.counts.tolist() == model.users.counts[rows].tolist()
 
 
 def test_penalties_of_biases_are_not_needed_without_biases(split: Split) -> None:
@@ -171,7 +198,7 @@ def test_threads_and_other_users_do_not_change_explanations(
 ) -> None:
     model = fits["scores"].model
     whole = recommend(model, n=5, exclude=split, explain=3, threads=1)
-    monkeypatch.setattr("mfcli.model.user_equations._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.row_equations._BLOCK", 1)
     parts = recommend(model, n=5, exclude=split, explain=3, threads=2)
     assert parts.equals(whole)
     one = recommend(model, [7], 5, exclude=split, explain=3)

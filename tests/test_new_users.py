@@ -21,7 +21,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Vocabulary, read_ratings
 from mfcli.errors import DataError
 from mfcli.model import Model, extended, fold_in, read_model_record
-from mfcli.model.user_distribution import UserDistribution
+from mfcli.model.row_distribution import RowDistribution
 from mfcli.splits import split as split_ratings, write_split
 from mfcli.training import Fit, fit
 from mfcli.training.loop import Epoch, History, start
@@ -114,7 +114,7 @@ def test_estimates_match_the_formula(noise: float, k: int) -> None:
 def test_estimates_do_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, ratings = random_model(), new_ratings(200, 40)
     whole = fold_in(model, ratings, 0.5).model
-    monkeypatch.setattr("mfcli.model.user_equations._BLOCK", 1)
+    monkeypatch.setattr("mfcli.model.row_equations._BLOCK", 1)
     assert (estimates(fold_in(model, ratings, 0.5).model) == estimates(whole)).all()
 
 
@@ -169,6 +169,8 @@ def test_users_without_known_items_have_zero_rows() -> None:
         "replaced": 0,
         "without_known_items": 1,
         "ratings": 1,
+        "items": 0,
+        "item_ratings": 0,
         "unknown_ratings": 1,
         "unknown_items": 1,
     }
@@ -215,7 +217,9 @@ def test_users_may_be_added_at_once_or_one_after_another() -> None:
         rows = steps.users.rows(ratings.users.ids)
         assert (estimates(steps)[rows] == estimates(fold_in(model, ratings, 0.5).model)).all()
     assert steps.folded_in == (*((n, n + 1) for n in range(0, 60, 10)), (60, 73))
-    assert np.allclose(UserDistribution.of(steps).mean, UserDistribution.of(model).mean, rtol=1e-12)
+    assert np.allclose(
+        RowDistribution.of(steps, "user").mean, RowDistribution.of(model, "user").mean, rtol=1e-12
+    )
 
 
 def test_users_of_the_model_are_refused_or_replaced() -> None:
@@ -224,8 +228,8 @@ def test_users_of_the_model_are_refused_or_replaced() -> None:
     with pytest.raises(DataError) as caught:
         fold_in(model, ratings, 0.5)
     assert str(caught.value) == (
-        "user 42 is in the model already; estimate such users from these ratings alone with"
-        " replace=True"
+        "user 42 is in the model already; give the split that it was trained on with split, or"
+        " estimate such users from these ratings alone with replace=True"
     )
     found = fold_in(model, ratings, 0.5, replace=True)
     assert found.replaced == 2
@@ -294,7 +298,7 @@ def folder(ready: Path, run: Run, tmp_path: Path) -> Run:
 
 
 NOTES = (
-    "note: ignored 2 ratings of 2 items without training ratings\n"
+    "note: ignored 2 ratings of 2 items that no user of the model has rated\n"
     "note: 1 user without usable ratings: predicting the mean and the items' biases\n"
 )
 
@@ -322,6 +326,8 @@ def test_new_users_are_recommended_to(folder: Run) -> None:
         "replaced": 0,
         "without_known_items": 1,
         "ratings": 3,
+        "items": 0,
+        "item_ratings": 0,
         "unknown_ratings": 2,
         "unknown_items": 2,
     }
@@ -383,7 +389,10 @@ def test_every_command_accepts_an_extended_model(folder: Run) -> None:
     assert json.loads(on.out)["groups"]["warm"]["ratings"] == 2
     refused = folder("fold-in", "later.csv", "--model", "more")
     assert (refused.code, refused.out) == (1, "")
-    assert refused.err.startswith("error: user 'anna' is in the model already; ")
+    assert refused.err == (
+        "error: user 'anna' was folded in, and the split lacks the earlier ratings; estimate such"
+        " users from all of their ratings with --replace\n"
+    )
     done = folder(
         "fold-in", "later.csv", "--model", "more", "--extend", "more", "--replace", "--json"
     )
@@ -442,7 +451,8 @@ FAULTS = [
     (["header.csv"], 1, "header.csv: holds no rating, only a header"),
     (["none.csv"], 1, "none.csv: cannot be read: No such file or directory"),
     (["bad.csv"], 1, "bad.csv:2: rating must be a finite number, got 'good'"),
-    (["known.csv"], 1, "user 3 is in the model already; estimate such users from"),
+    (["known.csv", "--split", "none"], 1, "none: holds no split; make one with: mfcli split"),
+    (["known.csv", "--split", "none", "--replace"], 2, "--split is not used with --replace"),
     (["new.csv", "--model", "none"], 1, "none: holds no model; train one with: mfcli train"),
     (["new.csv", "--extend", "full"], 1, "full: holds files that mfcli did not write"),
     (["new.csv", "--out", "r.txt"], 2, "r.txt: must end in .csv or .parquet"),

@@ -5,6 +5,7 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
+from .duplicates import merge_duplicates as merge_duplicates
 from .faults import SkippedRows as SkippedRows
 from .feedback import (
     EXPLICIT as EXPLICIT,

@@ -1,6 +1,12 @@
 from .earlier_models import models_trained_on as models_trained_on
 from .explanations import Explainer as Explainer
 from .factorization import TABLES as TABLES
+from .folded_in import (
+    FoldedIn as FoldedIn,
+    extended as extended,
+    fold_in as fold_in,
+    known_users as known_users,
+)
 from .folder import (
     KERAS_FILE as KERAS_FILE,
     MODEL_FILES as MODEL_FILES,
@@ -15,7 +21,6 @@ from .keras_file import (
 )
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
-from .new_users import FoldedUsers as FoldedUsers, extended as extended, fold_in as fold_in
 from .objective import (
     pair_targets as pair_targets,
     pair_weights as pair_weights,
@@ -32,6 +37,7 @@ from .recommendations import (
     top_of_order as top_of_order,
     warn_untrained as warn_untrained,
 )
+from .row_estimates import with_estimated_rows as with_estimated_rows
 from .run_folders import (
     MODEL_FOLDER as MODEL_FOLDER,
     model_folder as model_folder,

@@ -1,6 +1,6 @@
 """Explain predictions by what the user has rated (Y. Hu, Y. Koren, C. Volinsky, ICDM 2008, 5).
 
-The equations of a user (see `user_equations.py`) are linear in the ratings: with their matrix P,
+The equations of a user (see `row_equations.py`) are linear in the ratings: with their matrix P,
 
     z = P^-1 (g + sum a_i d_i),    a_i = c_i (t_i - e_i),
 
@@ -24,7 +24,7 @@ from mfcli.data import Ratings, Vocabulary, to_arrow
 from mfcli.errors import warn
 from mfcli.model.folder import StoredModel
 from mfcli.model.ranking import Ranking
-from mfcli.model.user_equations import UserEquations, equal_counts, solved
+from mfcli.model.row_equations import RowEquations, equal_counts
 from mfcli.storage import each, one_blas_thread
 from mfcli.types import Counts, Doubles, Floats, Rows
 
@@ -81,12 +81,12 @@ class Explainer:
         MfcliWarning
             As `explained`.
         """
-        equations = UserEquations.of(self.model)
+        equations = RowEquations.of(self.model, "user")
         # A user may be listed several times.
         users, first, place = np.unique(ranking.of, return_index=True, return_inverse=True)
         listed, rated = ranking.items[first], self._rated_by(users)
         found = Explanations.empty(listed, self.count)
-        blocks = [*equal_counts(rated, len(equations.mean) + listed.shape[1])]
+        blocks = [*equal_counts(rated, len(equations.mean) + listed.shape[1], "user")]
 
         def task(number: int) -> None:
             own, positions = blocks[number]
@@ -172,11 +172,11 @@ class _Contributions:
 
     @classmethod
     def of(
-        cls, equations: UserEquations, listed: Rows, rated: Ratings, positions: Counts
+        cls, equations: RowEquations, listed: Rows, rated: Ratings, positions: Counts
     ) -> _Contributions:
         matrices, rows, pulls = equations.systems(rated, positions)
         # P^-1 d_j for the listed items, shape (b, d, n)
-        solutions = solved(matrices, equations.design[listed].transpose(0, 2, 1))
+        solutions = equations.solved(matrices, equations.design[listed].transpose(0, 2, 1))
         parts = solutions.transpose(0, 2, 1) @ rows.transpose(0, 2, 1)
         parts *= pulls[:, None, :]
         constant = equations.expected[listed] + equations.shift @ solutions

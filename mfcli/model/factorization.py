@@ -57,6 +57,10 @@ class Factorization:
         """The four tables by name."""
         return {name: getattr(self, name) for name in TABLES}
 
+    def side(self, name: str) -> Vocabulary:
+        """Return the users for "user", and the items for "item"."""
+        return {"user": self.users, "item": self.items}[name]
+
     def with_tables(self, tables: Mapping[str, Floats]) -> Self:
         """Return a copy with these tables in place of the present ones."""
         changes: dict[str, Any] = dict(tables)

@@ -42,17 +42,23 @@ _REMEDY = "train again"
 
 
 class FoldedInSection(Section):
-    """The users that were folded in.
+    """The users and items that were folded in.
 
     Attributes
     ----------
     users : int
     rows : tuple of (start, end)
-        Their rows.
+        The users' rows.
+    items : int
+        Earlier versions folded in only users.
+    item_rows : tuple of (start, end)
+        The items' rows.
     """
 
     users: Whole
     rows: tuple[tuple[Whole, Whole], ...]
+    items: Whole = 0
+    item_rows: tuple[tuple[Whole, Whole], ...] = ()
 
 
 class ModelRecord(Record):
@@ -114,8 +120,9 @@ class StoredModel(Factorization):
         The settings it was trained with.
     split_hash : str
         Hash of the split it was trained on.
-    folded_in : tuple of (start, end)
-        Rows of users that were not trained, but estimated from their ratings by `fold_in`.
+    folded_in, folded_in_items : tuple of (start, end)
+        Rows of users, and of items, that were not trained, but estimated from their ratings by
+        `fold_in`.
     losses : dict of float
         `loss`, `mse`, `val_loss` and `val_mse` of the model's epoch, as far as they are known.
     columns : dict of str
@@ -131,6 +138,7 @@ class StoredModel(Factorization):
     config: Config
     split_hash: str
     folded_in: tuple[tuple[int, int], ...] = ()
+    folded_in_items: tuple[tuple[int, int], ...] = ()
     losses: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     feedback: str = EXPLICIT
@@ -169,6 +177,7 @@ class StoredModel(Factorization):
             config=config,
             split_hash=record.split,
             folded_in=record.folded_in.rows,
+            folded_in_items=record.folded_in.item_rows,
             losses=record.losses,
             columns=record.columns or {},
             feedback=record.feedback,
@@ -207,7 +216,10 @@ class StoredModel(Factorization):
             items=len(self.items),
             split=self.split_hash,
             folded_in=FoldedInSection(
-                users=sum(end - start for start, end in self.folded_in), rows=self.folded_in
+                users=_size_of(self.folded_in),
+                rows=self.folded_in,
+                items=_size_of(self.folded_in_items),
+                item_rows=self.folded_in_items,
             ),
             losses=self.losses,
             weights=_digest(self),
@@ -298,6 +310,10 @@ def _config(path: Path, settings: dict[str, Any]) -> Config:
     except (TypeError, ConfigError) as error:
         rule = f"is damaged ({error})"
         raise ArtifactError(rule, place=path, remedy=_REMEDY) from error
+
+
+def _size_of(ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in ranges)
 
 
 def _digest(model: Factorization) -> str:

@@ -7,6 +7,8 @@ from .checkpoints import (
     read_checkpoint as read_checkpoint,
     resumed as resumed,
 )
+from .continuation import continued as continued, update_epochs as update_epochs
+from .fitted import Diverged as Diverged, Fit as Fit
 from .history import (
     HISTORY_FILE as HISTORY_FILE,
     MSE_NAMES as MSE_NAMES,
@@ -15,8 +17,6 @@ from .history import (
 )
 from .keras_history import looks_like_history as looks_like_history
 from .loop import (
-    Diverged as Diverged,
-    Fit as Fit,
     Hooks as Hooks,
     check_writable as check_writable,
     fit as fit,

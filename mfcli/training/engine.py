@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
-from mfcli.types import Progress
+from mfcli.types import Doubles, Progress
 
 State: TypeAlias = dict[str, NDArray[Any]]
 """The arrays that training depends on between two epochs, by name."""

@@ -13,13 +13,18 @@ from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model, pair_targets, pair_weights
 from mfcli.training.averaging import Averaging
-from mfcli.training.engine import Engine
+from mfcli.training.engine import Engine, Update
 from mfcli.training.ensemble import Ensemble
 from mfcli.training.plan import Plan
 
 
 def make_engine(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
+    plan: Plan,
+    starts: Sequence[Model],
+    train: Ratings,
+    held_out: Ratings | None,
+    threads: int,
+    update: Update | None = None,
 ) -> Engine:
     """Build the engine of a plan. Several initial models give an ensemble.
 
@@ -33,16 +38,18 @@ def make_engine(
         To validate on.
     threads : int
         Not used by Keras; does not change the result.
+    update : Update, optional
+        How the engine goes on after it is restored.
     """
     config = starts[0].config
     # Members of an ensemble are trained at the same time, so each gets one thread.
     own_threads = threads if len(starts) == 1 else 1
     if config.by_steps:
-        engines = _step_engines(plan, starts, train, held_out, own_threads)
+        engines = _step_engines(plan, starts, train, held_out, own_threads, update)
     else:
         # What is predicted is also what is validated, by each engine and by an ensemble of them.
         held_out = None if held_out is None else _with_targets(held_out, config)
-        engines = _row_engines(starts, train, held_out, own_threads)
+        engines = _row_engines(starts, train, held_out, own_threads, update)
     if len(engines) == 1:
         return engines[0]
     config = dataclasses.replace(config, ensemble=len(engines))
@@ -55,7 +62,11 @@ def _with_targets(pairs: Ratings, config: Config) -> Ratings:
 
 
 def _row_engines(
-    starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
+    starts: Sequence[Model],
+    train: Ratings,
+    held_out: Ratings | None,
+    threads: int,
+    update: Update | None,
 ) -> list[Engine]:
     """Build the engines that find each row as a whole; all read the same sorted ratings."""
     from mfcli.training.als.engine import AlsEngine
@@ -68,13 +79,21 @@ def _row_engines(
     weights = pair_weights(train, starts[0].scale, config)
     # In units of the standard deviation, one prior suits ratings of any scale.
     unit = unit_of(targets) if is_sampled else 1.0
+    if update and update.unit:
+        unit = update.unit
     ratings = sort_ratings(targets, config.k, threads, weights=weights, unit=unit)
-    make = GibbsEngine if is_sampled else AlsEngine
-    return [make(start, ratings, held_out) for start in starts]
+    if is_sampled:
+        return [GibbsEngine(start, ratings, held_out, update) for start in starts]
+    return [AlsEngine(start, ratings, held_out) for start in starts]
 
 
 def _step_engines(
-    plan: Plan, starts: Sequence[Model], train: Ratings, held_out: Ratings | None, threads: int
+    plan: Plan,
+    starts: Sequence[Model],
+    train: Ratings,
+    held_out: Ratings | None,
+    threads: int,
+    update: Update | None,
 ) -> list[Engine]:
     from mfcli.training.sgd.blocks import make_blocks
 
@@ -92,4 +111,5 @@ def _step_engines(
         engines = [KerasEngine(start, blocks, held_out) for start in starts]
     if not config.averaged:
         return engines
-    return [Averaging(engine, config.first_averaged, held_out, threads) for engine in engines]
+    first = config.first_averaged
+    return [Averaging(engine, first, held_out, threads, update) for engine in engines]

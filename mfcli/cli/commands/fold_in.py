@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfcli import data, model as models, predict as prediction, storage
+from mfcli import data, model as models, predict as prediction, splits, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.item_lists import (
     CLIP,
@@ -25,13 +25,14 @@ from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import ModelFolder, Threads, one_of, refuse, refuse_clip
+from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, one_of, refuse, refuse_clip
 from mfcli.cli.streams import print_line
-from mfcli.errors import UsageError
+from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
-    from mfcli.model import FoldedUsers, Model
+    from mfcli.model import FoldedIn, Model, Rated
+    from mfcli.splits import Split
 
 _SHOWN = 100  # users whose recommendations are shown in a table
 _FILE = "file"
@@ -46,7 +47,7 @@ def fold_in(
     ratings: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE", help="Files of ratings of the new users, as for mfcli split."
+            metavar="FILE", help="Files of ratings by new or known users, as for mfcli split."
         ),
     ],
     given: Given,
@@ -58,7 +59,8 @@ def fold_in(
         typer.Option(
             "--exclude",
             metavar="NAME",
-            help="Omit items rated by the user in the file (file), or none.",
+            help="Omit items rated by the user in the file, and in the split if it is used (file),"
+            " or none.",
             callback=one_of("exclude", _FILE, NO_EXCLUSION),
             rich_help_panel=RECOMMENDATIONS,
         ),
@@ -69,30 +71,37 @@ def fold_in(
         bool,
         typer.Option(
             "--replace",
-            help="Replace users that the model knows; use these ratings alone.",
-            rich_help_panel="New users",
+            help="Estimate users that the model knows from these ratings alone; also items that"
+            " were folded in.",
+            rich_help_panel="Users and items",
         ),
     ] = False,
     threads: Threads = None,
     model: ModelFolder = Path("model"),
+    split: SplitFolder = Path("split"),
     extend: Annotated[
         Path | None,
         typer.Option(
             "--extend",
             metavar="DIR",
-            help="Write a model that includes the new users to this folder; recommend nothing.",
+            help="Write a model that includes these users and items to this folder; recommend"
+            " nothing.",
             rich_help_panel=FILES,
         ),
     ] = None,
 ) -> None:
-    """Add new users to a model without training, and recommend items to them.
+    """Add users and items to a model without training, and recommend items to the users.
 
-    Their factors and biases are estimated from their ratings.
+    Items that the model does not know are estimated from ratings by users that it knows; then, all
+    users in the file are estimated from their ratings. Users that the model knows keep their
+    ratings in the split; of two ratings of an item, the later one counts.
     """
     check_out(listing.out)
     if extend is not None:
         refuse(given, _NOT_WITH_EXTEND, "with --extend", "omit one of them")
         storage.check_replaceable(extend, models.MODEL_FILES)  # before the ratings are read
+    if replace:
+        refuse(given, ["split"], "with --replace", "omit one of them")
     if not listing.items:
         refuse(given, ["strict"], "without --items", "omit it")
     if not listing.titles:
@@ -101,23 +110,26 @@ def fold_in(
     trained = models.Model.load(model)
     refuse_clip(given, trained)
     read = reading.like(trained.feedback).read(ratings, screen)
-    folded = models.fold_in(trained, read, replace=replace)
+    parts = None
+    if not replace and models.known_users(trained, read).any():
+        parts = _read_split(split, trained, model, given)
+    folded = models.fold_in(trained, read, split=parts, replace=replace)
     if extend is None:
         _check_size(folded, listing, screen)
     _note_omitted(read, folded, screen)
+    _note_estimated(folded, split if parts else None, screen)
     if extend is not None:
         _write_extended(trained, folded, extend, screen)
         return
     users = prediction.all_rows(folded.model.users)
-    # New users have no training ratings; what they have rated is in the file.
-    omitted = models.Rated.of(folded.rated) if exclude == _FILE else None
+    omitted = _rated_by(folded, parts) if exclude == _FILE else None
     encoding, names = reading.config.encoding, trained.columns | reading.columns
     how = prediction.ListReading(encoding, names=names, strict=listing.strict)
     table = listing.recommend(
         folded.model,
         users,
         omitted,
-        listing.explainer(trained, folded.rated),
+        listing.explainer(folded.basis, folded.rated),
         settings.config,
         threads,
         how,
@@ -127,7 +139,24 @@ def fold_in(
     listing.print(table, "recommendations", screen, encoding, names, facts, trained.feedback)
 
 
-def _check_size(folded: FoldedUsers, listing: Listing, screen: Screen) -> None:
+def _read_split(folder: Path, trained: Model, model: Path, given: Given) -> Split | None:
+    """Read the split of the model; None if there is none at the default place."""
+    if "split" not in given and not folder.exists():
+        return None
+    found = splits.read_split(folder)
+    remedy: list[str | Param] = ["use the new ratings alone with ", Param("replace", True)]
+    models.check_same_split(trained, found.hash, model, folder, remedy)
+    return found
+
+
+def _rated_by(folded: FoldedIn, split: Split | None) -> Rated:
+    """Return what the users have rated in the file and in all parts of the split."""
+    parts = split.parts.values() if split else ()
+    sides = folded.model.users, folded.model.items
+    return models.Rated.of(folded.rated, *(part.within(*sides) for part in parts))
+
+
+def _check_size(folded: FoldedIn, listing: Listing, screen: Screen) -> None:
     users = len(folded.model.users)
     if listing.out is None and not screen.json and users > _SHOWN:
         raise UsageError(
@@ -136,13 +165,13 @@ def _check_size(folded: FoldedUsers, listing: Listing, screen: Screen) -> None:
         )
 
 
-def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
+def _note_omitted(read: Ratings, folded: FoldedIn, screen: Screen) -> None:
     for kind, rows in (read.source.rejected if read.source else {}).items():
         screen.note(f"skipped {count(rows, 'row')}: invalid {kind}")
     if folded.unknown_ratings:
         ratings = count(folded.unknown_ratings, "rating")
         items = count(folded.unknown_items, "item")
-        screen.note(f"ignored {ratings} of {items} without training ratings")
+        screen.note(f"ignored {ratings} of {items} that no user of the model has rated")
     if folded.empty_users:
         users = count(folded.empty_users, "user")
         how = "predicting the mean and the items' biases"
@@ -150,7 +179,7 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
             how = "recommending the most popular items"
         screen.note(f"{users} without usable ratings: {how}")
     # Ratings in other units, such as 1 to 10 for a model of 1 to 5, would give extreme users.
-    given, known = folded.rated.scale(), folded.model.scale
+    given, known = read.scale(), folded.model.scale
     is_beyond = given.min < known.min or given.max > known.max
     if is_beyond and folded.model.feedback == data.EXPLICIT:  # events may be any number
         screen.note(
@@ -159,13 +188,29 @@ def _note_omitted(read: Ratings, folded: FoldedUsers, screen: Screen) -> None:
         )
 
 
-def _write_extended(trained: Model, folded: FoldedUsers, folder: Path, screen: Screen) -> None:
+def _note_estimated(folded: FoldedIn, split: Path | None, screen: Screen) -> None:
+    facts = folded.as_dict()
+    if facts["items"]:
+        ratings = count(facts["item_ratings"], "rating")
+        items = count(facts["items"], "new item")
+        screen.note(f"estimated {items} from {ratings} by users of the model")
+    if split:
+        users = count(folded.replaced, "user")
+        screen.note(f"for {users} of the model, training ratings in {split} count, too")
+
+
+def _write_extended(trained: Model, folded: FoldedIn, folder: Path, screen: Screen) -> None:
     made = models.extended(trained, folded)
     made.save(folder)
-    if made.users.ids.type != trained.users.ids.type:
-        screen.note(f"{folder}: user ids are text now, because some new ids are")
+    for side in ("user", "item"):
+        if made.side(side).ids.type != trained.side(side).ids.type:
+            screen.note(f"{folder}: {side} ids are text now, because some new ids are")
     facts = folded.as_dict()
     ratings = count(facts["ratings"], "rating")
     line = f"{folder}: {len(made.users):,} users, {facts['users']:,} of them from {ratings}"
-    result = {"folded_in": facts, "model": str(folder), "users": len(made.users)}
+    if facts["items"]:
+        ratings = count(facts["item_ratings"], "rating")
+        line += f"; {len(made.items):,} items, {facts['items']:,} of them from {ratings}"
+    sizes = {"users": len(made.users), "items": len(made.items)}
+    result = {"folded_in": facts, "model": str(folder), **sizes}
     screen.show(result, lambda: print_line(line))

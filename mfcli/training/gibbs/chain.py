@@ -12,7 +12,7 @@ from mfcli.training.gibbs.row_draws import draw_rows
 from mfcli.training.normal_equations.products import sum_of_rows
 from mfcli.training.normal_equations.ratings_by_row import RatingsByRow
 from mfcli.training.normal_equations.side_rows import Packed, SideRows
-from mfcli.types import Doubles, Floats
+from mfcli.types import Doubles, Floats, Mask
 
 
 class Side(SideRows):
@@ -80,6 +80,12 @@ class Side(SideRows):
                 expected, self.squares,
             )
         )  # fmt: skip
+
+    def start_new(self, new: Mask) -> None:
+        """Start some rows, of which nothing is known, at the mean of the others."""
+        others = self.rows[self.ratings.rated & ~new]
+        if len(others):
+            self.rows[self.ratings.rated & new] = others.mean(axis=0)
 
     def mean(self) -> Doubles:
         """Return the mean of the rows that have ratings."""

@@ -168,12 +168,16 @@ class GibbsEngine:
         both = {f"{name}.{side}": side for name in names for side in _SIDES}
         # What an item adds to the users who have rated it, and the other way round
         effects = {"effects.users": "items", "effects.items": "users"}
-        return {n: s for n, s in (both | effects | {"weights": "users"}).items() if n in self.state()}
+        return {
+            n: s for n, s in (both | effects | {"weights": "users"}).items() if n in self.state()
+        }
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
         if self._update:
             self._older, self._mean = self._mean, self._mean.emptied()
+            for side, kept in zip((self._users, self._items), self._update.kept, strict=True):
+                side.start_new(kept == 0)
 
     def _whole_mean(self) -> RunningMean:
         """Return the mean of all samples, also of those before an update."""

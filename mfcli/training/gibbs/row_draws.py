@@ -63,16 +63,16 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
     It takes ``(first, last, used, starts, others, ratings, roots, z, offsets, unrated, alphas,
-    precision, mean, sums, key, turn, rows, expected, squares)`` and draws the rows `first` to ``last - 1``
-    that have ratings.
+    precision, mean, sums, key, turn, rows, expected, squares)`` and draws the rows `first` to
+    ``last - 1`` that have ratings.
 
     Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``: `others` gives their rows of the
     other side, `ratings` their values, and `roots` the ``sqrt(c_ui)``, which only a `weighted`
     kernel reads. `z` holds ``sqrt(c_i) z_i`` and `offsets` ``sqrt(c_i) (mu + b_i)``; `unrated` is
     S, with s as one more row; `alphas` are the a_u, `precision` is L, and the prior mean m_u is
     ``mean + sums[u]``. Lanes from `used` on are padding, where L is the identity and all rows are
-    zero. Normal variates belong to `key`, `turn` and the row. If `expected` has rows, they are set to
-    the means of the distributions that rows are drawn from. ``squares[u]`` is set to the sum of
+    zero. Normal variates belong to `key`, `turn` and the row. If `expected` has rows, they are set
+    to the means of the distributions that rows are drawn from. ``squares[u]`` is set to the sum of
     c times the squared errors of the new row. Tables and `mean` begin with a cache line.
     """
     return _compiled(constant_width(width), weighted)

@@ -122,7 +122,7 @@ class RunningMean:
         # a_u c_i (M - N) = [a p, -a p', a (d + b_u - b'_u), a] . [c q, c q', c, c (b_i - b'_i)]
         users = [new_p, a[:, None] * p, -a[:, None] * new_p, np.c_[a * (d + b_u - n_u), a]]
         items = [new_q, c[:, None] * q, c[:, None] * new_q, np.c_[c, c * (b_i - n_i)]]
-        joined = [_joined(users), _joined(items)]
+        joined = _joined(users), _joined(items)
         truncate(*joined, _KEPT * self._k, p.shape[1], threads)
         for number, rows in enumerate(joined):
             out._factors[number][:] = rows[:, : p.shape[1]]

@@ -1,4 +1,4 @@
-"""The equations of a user's row [p, b], given the items' rows and the user's ratings.
+"""The equations of one row: of a user's [p, b] given the items' rows and the user's ratings.
 
 For one user, let s_i = mu + b_i + [q_i, 1] . x be the prediction for item i from the row x. Then
 
@@ -19,6 +19,9 @@ Let d_i = L' [q_i, 1] and e_i = mu + b_i + [q_i, 1] . m (for als, L = I and m = 
     (G + D + sum c_i d_i d_i') z = g + sum c_i (t_i - e_i) d_i
 
     G = w sum_j d_j d_j',    g = w sum_j (r0 - e_j) d_j,    D: the diagonal of penalties
+
+The model is symmetric, so the row [q, b] of an item solves the same equations with users and items
+exchanged.
 """
 
 from __future__ import annotations
@@ -30,12 +33,12 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from mfcli.data import Ratings
+from mfcli.data import Ratings, counts_of
 from mfcli.errors import ArtifactError, DataError
 from mfcli.model.folder import StoredModel
 from mfcli.model.objective import pair_targets, pair_weights, row_penalties
-from mfcli.model.user_distribution import UserDistribution
-from mfcli.types import Counts, Doubles
+from mfcli.model.row_distribution import RowDistribution, is_trained, other_side
+from mfcli.types import Counts, Doubles, Mask
 
 _BLOCK = 1 << 18  # float64 numbers in the equations that are solved together: 2 MB
 _LEAST_NOISE = 1e-9  # fraction of the prior variance of a rating; keeps the equations regular
@@ -43,13 +46,13 @@ _TINY = np.finfo(np.float64).tiny
 
 
 class Systems(NamedTuple):
-    """The equations of b users with n ratings each.
+    """The equations of b rows with n ratings each.
 
     Attributes
     ----------
     matrices : float64 array, shape (b, d, d)
     rows : float64 array, shape (b, n, d)
-        The d_i of the rated items.
+        The d_i of the ratings.
     pulls : float64 array, shape (b, n)
         c_i (t_i - e_i): how strongly each rating moves z in the direction d_i.
     """
@@ -60,42 +63,49 @@ class Systems(NamedTuple):
 
 
 @dataclass(frozen=True)
-class UserEquations:
-    """The equations of users, up to their ratings.
+class RowEquations:
+    """The equations of the rows of one side, up to their ratings.
 
     Attributes
     ----------
     model : StoredModel
+    side : {"user", "item"}
+        The side of the rows; the design has the rows of the other side.
     mean : float64 array, shape (d,), d = k + 1
         The row m for z = 0.
     root : float64 array, shape (d, d)
         L, so that a row is m + L z.
-    design : float64 array, shape (n_items, d)
+    design : float64 array, shape (n_others, d)
         The rows d_i.
-    expected : float64 array, shape (n_items,)
+    expected : float64 array, shape (n_others,)
         The predictions e_i for z = 0.
     gram, shift : float64 arrays, shapes (d, d) and (d,)
         G and g.
+    others : int
+        Number of trained rows of the other side.
     noise : float
         The penalty s2.
     """
 
     model: StoredModel
+    side: str
     mean: Doubles
     root: Doubles
     design: Doubles
     expected: Doubles
     gram: Doubles
     shift: Doubles
+    others: int
     noise: float
 
     @classmethod
-    def of(cls, model: StoredModel, noise: float | None = None) -> Self:
-        """Make the equations of the users of a model.
+    def of(cls, model: StoredModel, side: str, noise: float | None = None) -> Self:
+        """Make the equations of a side of a model.
 
         Parameters
         ----------
         model : StoredModel
+        side : {"user", "item"}
         noise : float, optional
             Variance of a rating around its prediction, in squared rating units. Not used if
             training gives the rows (see `are_trained`). By default, the mean squared error on
@@ -109,32 +119,36 @@ class UserEquations:
             If the model has no such error, and `noise` is not given.
         """
         noise = _noise_of(model) if noise is None else noise
-        d, one = model.k + 1, float(model.config.biases)
-        rows = np.column_stack([model.item_factors, np.full(len(model.items), one)])  # [q_i, 1]
+        other, d, one = other_side(side), model.k + 1, float(model.config.biases)
+        factors, biases = model.tables[f"{other}_factors"], model.tables[f"{other}_biases"]
+        rows = np.column_stack([factors, np.full(len(factors), one)])  # [q_i, 1]
         mean, root = np.zeros(d), np.eye(d)
         if not are_trained(model):
-            known = UserDistribution.of(model)
-            mean, root = known.mean, known.root
-        expected = model.mu + model.item_biases + rows @ mean
+            rows_of_side = RowDistribution.of(model, side)
+            mean, root = rows_of_side.mean, rows_of_side.root
+        expected = model.mu + biases + rows @ mean
         design = rows @ root
         # A noise of zero would make the equations singular if L is.
         noise = max(noise, _LEAST_NOISE * np.mean(np.sum(np.square(design), axis=1)), _TINY)
-        gram, shift = _unrated(model, design, expected)
-        return cls(model, mean, root, design, expected, gram, shift, noise)
+        known = is_trained(model, other)
+        gram, shift = _unrated(model, known, design, expected)
+        others = int(np.count_nonzero(known))
+        return cls(model, side, mean, root, design, expected, gram, shift, others, noise)
 
     def systems(self, rated: Ratings, positions: Counts) -> Systems:
-        """Return the equations of users with equally many ratings.
+        """Return the equations of rows with equally many ratings.
 
         Parameters
         ----------
         rated : Ratings
-            Of trained items, in the rows of the model.
+            In the rows of the model; those of the other side are known.
         positions : int64 array, shape (b, n)
-            Of each user's ratings, as `equal_counts` yields them.
+            Of the ratings of each row, as `equal_counts` yields them.
         """
         own, config = rated.take(positions), self.model.config
-        pulls = pair_targets(own.rating, config) - self.expected.take(own.item)
-        rows = self.design.take(own.item, axis=0)  # several times as fast as an index
+        others = getattr(own, other_side(self.side))
+        pulls = pair_targets(own.rating, config) - self.expected.take(others)
+        rows = self.design.take(others, axis=0)  # several times as fast as an index
         weighted = rows
         weights = pair_weights(own, self.model.scale, config)
         if weights is not None:
@@ -144,47 +158,47 @@ class UserEquations:
         return Systems(matrices, rows, pulls)
 
     def rows(self, rated: Ratings, positions: Counts) -> Doubles:
-        """Estimate the rows [p, b] of users with equally many ratings, shape (b, d).
+        """Estimate rows with equally many ratings, shape (b, d).
 
         The parameters are those of `systems`.
         """
         matrices, rows, pulls = self.systems(rated, positions)
         right = self.shift[:, None] + rows.transpose(0, 2, 1) @ pulls[:, :, None]
-        # One product per user, so that an estimate does not depend on the other users.
-        estimates: Doubles = self.mean + (self.root @ solved(matrices, right))[:, :, 0]
+        # One product per row, so that an estimate does not depend on the other rows.
+        estimates: Doubles = self.mean + (self.root @ self.solved(matrices, right))[:, :, 0]
         return estimates
 
+    def solved(self, matrices: Doubles, right: Doubles) -> Doubles:
+        """Solve the equations of several rows.
+
+        Raises
+        ------
+        DataError
+            If they are singular, or a solution is not finite.
+        """
+        solutions: Doubles = np.full(right.shape, np.nan)
+        with contextlib.suppress(np.linalg.LinAlgError):
+            solutions = np.asarray(np.linalg.solve(matrices, right), np.float64)
+        if not np.isfinite(solutions).all():
+            article = {"user": "a", "item": "an"}[self.side]
+            raise DataError(
+                f"the ratings of {article} {self.side} do not determine the {self.side}'s factors",
+                remedy="use weights closer to 1, or train with a larger penalty",
+            )
+        return solutions
+
     def _penalties(self, count: int) -> Doubles:
-        """Return the diagonal D for users with a number of ratings, shape (d,)."""
+        """Return the diagonal D for rows with a number of ratings, shape (d,)."""
         if not are_trained(self.model):
             return np.full(len(self.mean), self.noise)
-        trained = int(np.count_nonzero(self.model.items.counts))
-        bias, factors = row_penalties(np.array([count]), trained, self.model.config, "user")[0]
+        counts, config = np.array([count]), self.model.config
+        bias, factors = row_penalties(counts, self.others, config, self.side)[0]
         # Without biases, any penalty keeps the bias at 0.
-        return np.append(np.full(self.model.k, factors), bias if self.model.config.biases else 1.0)
-
-
-def solved(matrices: Doubles, right: Doubles) -> Doubles:
-    """Solve the equations of several users.
-
-    Raises
-    ------
-    DataError
-        If they are singular, or a solution is not finite.
-    """
-    solutions: Doubles = np.full(right.shape, np.nan)
-    with contextlib.suppress(np.linalg.LinAlgError):
-        solutions = np.asarray(np.linalg.solve(matrices, right), np.float64)
-    if not np.isfinite(solutions).all():
-        raise DataError(
-            "the ratings of a user do not determine the user's factors",
-            remedy="use weights closer to 1, or train with a larger penalty",
-        )
-    return solutions
+        return np.append(np.full(self.model.k, factors), bias if config.biases else 1.0)
 
 
 def are_trained(model: StoredModel) -> bool:
-    """Whether the equations are those that training solves for each user."""
+    """Whether the equations are those that training solves for each row."""
     return model.config.optimizer == "als" and model.config.ensemble == 1
 
 
@@ -202,42 +216,44 @@ def _noise_of(model: StoredModel) -> float:
     return known[0]
 
 
-def _unrated(model: StoredModel, design: Doubles, expected: Doubles) -> tuple[Doubles, Doubles]:
+def _unrated(
+    model: StoredModel, known: Mask, design: Doubles, expected: Doubles
+) -> tuple[Doubles, Doubles]:
     """Return G and g, which are zero if pairs that nobody rated do not count."""
     weight, rating = model.config.unrated_weight, model.config.unrated_rating
     if not weight:
         return np.zeros((design.shape[1],) * 2), np.zeros(design.shape[1])
-    is_trained = model.items.counts > 0
-    rows = design[is_trained]
-    return weight * (rows.T @ rows), weight * ((rating - expected[is_trained]) @ rows)
+    rows = design[known]
+    return weight * (rows.T @ rows), weight * ((rating - expected[known]) @ rows)
 
 
-def equal_counts(ratings: Ratings, width: int) -> Iterator[tuple[Counts, Counts]]:
-    """Group users by their number of ratings n, so that NumPy solves many at once.
+def equal_counts(ratings: Ratings, width: int, side: str) -> Iterator[tuple[Counts, Counts]]:
+    """Group the rows of a side by their number of ratings n, so that NumPy solves many at once.
 
     There are few groups: fewer than sqrt(2 N) different counts add up to N ratings.
 
     Parameters
     ----------
     ratings : Ratings
-        With the counts of these very ratings in the vocabulary of users.
     width : int
-        Numbers per rating and per equation of a user; groups are split to bound their memory.
+        Numbers per rating and per equation of a row; groups are split to bound their memory.
+    side : {"user", "item"}
 
     Yields
     ------
-    users : int64 array, shape (b,)
+    rows : int64 array, shape (b,)
     positions : int64 array, shape (b, n)
-        Of their ratings, in the order of the items.
+        Of their ratings, in the order of the other side.
     """
-    # By user, then by item: sums have the same order whatever the order of the file.
-    order = np.lexsort((ratings.item, ratings.user))
-    counts = ratings.users.counts
+    own, others = getattr(ratings, side), getattr(ratings, other_side(side))
+    # By row, then by the other side: sums have the same order whatever the order of the file.
+    order = np.lexsort((others, own))
+    counts = counts_of(own, len(getattr(ratings, f"{side}s")))
     starts = np.cumsum(counts) - counts
     for n in np.unique(counts[counts > 0]).tolist():
-        # Each user needs the rows of the rated items (n x width) and a matrix (width x width).
+        # Each row needs those that it was rated with (n x width) and a matrix (width x width).
         size = max(1, _BLOCK // (width * (n + width)))
-        users = np.flatnonzero(counts == n)
-        for first in range(0, len(users), size):
-            block = users[first : first + size]
+        rows = np.flatnonzero(counts == n)
+        for first in range(0, len(rows), size):
+            block = rows[first : first + size]
             yield block, order[starts[block][:, None] + np.arange(n)]

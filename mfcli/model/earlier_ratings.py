@@ -1,0 +1,65 @@
+"""Ratings that a model was trained on, of users who have new ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mfcli.data import IMPLICIT, Ratings, concatenated, merge_duplicates
+from mfcli.errors import DataError
+from mfcli.model.model import Model
+from mfcli.splits import Split
+from mfcli.types import Counts, Rows
+
+
+def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows) -> Ratings:
+    """Put the training ratings of some users before their new ones; each pair stays once.
+
+    Of two ratings of a pair, the later one stays; the new one if there are no times. Strengths of
+    events are added.
+
+    Parameters
+    ----------
+    given : Ratings
+        New ratings. The vocabularies begin with the rows of the model.
+    model : Model
+    split : Split
+        The split that the model was trained on.
+    users : int32 array, shape (n,)
+        Rows of users of the model.
+
+    Raises
+    ------
+    DataError
+        If the split has another number of ratings of a user than the model was trained on, or if
+        a sum of strengths does not fit in float32.
+    """
+    if not len(users):
+        return given
+    earlier = _of_users(split, model, given, users)
+    counts = np.bincount(earlier.user, minlength=len(model.users))[users]
+    _check_counts(model, users, counts)
+    rule = "sum" if model.feedback == IMPLICIT else "keep-last"
+    both = concatenated(earlier, given)
+    return merge_duplicates(both, rule, lambda row: f"rating {row}").ratings
+
+
+def _of_users(split: Split, model: Model, given: Ratings, users: Rows) -> Ratings:
+    """Return the training ratings of some users of the model, in the rows of `given`."""
+    train = split.train
+    is_one = np.zeros(len(train.users) + 1, np.bool_)  # the last one is that of row -1
+    is_one[train.users.rows(model.users.ids.take(users))] = True
+    is_one[-1] = False
+    return train.take(is_one[train.user]).within(given.users, given.items)
+
+
+def _check_counts(model: Model, users: Rows, counts: Counts) -> None:
+    trained = model.users.counts[users]
+    wrong = np.flatnonzero(counts != trained)
+    if len(wrong):
+        user = model.users.ids[int(users[wrong[0]])].as_py()
+        raise DataError(
+            f"has {counts[wrong[0]]:,} ratings of user {user!r}, but the model was trained on"
+            f" {trained[wrong[0]]:,}",
+            place="split",
+            remedy="give the split that the model was trained on",
+        )
