@@ -166,7 +166,7 @@ def fit(
     threads: int | None = None,
     **hooks: Unpack[Hooks],
 ) -> Fit:
-    """Train a model on `split.train`, validated on its `valid` or `test` if there is one.
+    """Train a model on `split.train`, validated on its `valid` or `test`, if any.
 
     Parameters
     ----------
