@@ -418,9 +418,8 @@ def test_out_of_split(run: Run, real_csv: Path) -> None:
 
 
 USAGE = [
-    (["split", "data.csv", "--test", "0"], "--test must be above 0 and below 1, got 0.0"),
-    (["split", "data.csv", "--test", "1.2"], "--test must be above 0 and below 1, got 1.2"),
-    (["split", "data.csv", "--test", "-1"], "--test must be above 0 and below 1, got -1.0"),
+    (["split", "data.csv", "--test", "1.2"], "--test must be at least 0 and below 1, got 1.2"),
+    (["split", "data.csv", "--test", "-1"], "--test must be at least 0 and below 1, got -1.0"),
     (["split", "data.csv", "--test", "0.5", "--valid", "0.5"], "--test and --valid must leave"),
     (
         ["split", "data.csv", "--duplicates", "first"],

@@ -201,8 +201,8 @@ def test_commands_without_held_out_ratings(run: Run, folder: Path) -> None:
     done = run("evaluate")
     assert (done.code, done.err) == (
         1,
-        "error: the split has no test ratings; name other ratings with --on FILE, or split again"
-        " with --test 0.1\n",
+        "error: the split has no test ratings; split again with --test 0.1, or name other ratings"
+        " with --on FILE\n",
     )
     assert run("evaluate", "--on", "data.csv", "--quiet").code == 0
     assert run("recommend", "--user", 1, "--n", 2).code == 0
@@ -332,6 +332,6 @@ def test_a_part_that_does_not_exist_is_not_evaluated(whole: Split) -> None:
     with pytest.raises(ArtifactError) as caught:
         evaluate(fit(parts, SHORT).model, parts, on="valid")
     assert str(caught.value) == (
-        "the split has no validation ratings; name other ratings with on='FILE', or split again"
-        " with valid=0.1"
+        "the split has no validation ratings; split again with valid=0.1, or name other ratings"
+        " with on='FILE'"
     )

@@ -340,8 +340,8 @@ def _ratings_of(split: Split, on: str | Ratings) -> tuple[Ratings, str]:
     elif on in split.parts:
         ratings, name = split.parts[on], on
     else:
-        again = ", or split again with ", Param(on, 0.1)
-        remedy: Text = ["name other ratings with ", Param("on", "FILE"), *again]
+        other = ", or name other ratings with ", Param("on", "FILE")
+        remedy: Text = ["split again with ", Param(on, 0.1), *other]
         raise ArtifactError(f"the split has no {ratings_of(on)}", remedy=remedy)
     if not len(ratings):
         raise DataError("contains no ratings to evaluate on", place=name)

@@ -90,9 +90,7 @@ def fit(
     threads: int | None = None,
     **hooks: Unpack[Hooks],
 ) -> Fit:
-    """Train a model on `split.train`, validated on its `valid` or `test` if it has one of them.
-
-    ``fit(split.union(), config)`` trains on all ratings.
+    """Train a model on `split.train`, validated on its `valid` or `test`, if any.
 
     Parameters
     ----------
