@@ -17,7 +17,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.training import Checkpoint, Keeper, checkpoints, fit, loop, read_checkpoint
+from mfcli.training import Checkpoint, Keeper, checkpoints, fit, loop, read_checkpoint, run as runs
 
 Train: TypeAlias = Callable[..., Outcome]
 
@@ -48,12 +48,12 @@ def stopped(train: Train, monkeypatch: pytest.MonkeyPatch) -> Train:
             return run_epoch(self, *args)
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop._Run, "next", next_epoch)
+            patch.setattr(runs.Run, "next", next_epoch)
             done = train(*args)
         assert done.code != 0
         return done
 
-    run_epoch = loop._Run.next
+    run_epoch = runs.Run.next
     return stopped
 
 

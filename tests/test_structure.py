@@ -127,9 +127,9 @@ INTERFACES: dict[str, list[str]] = {
              "write_arrays", "write_record"],
  "training": ["BestEpoch", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged", "Epoch", "Fit",
               "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan",
-              "ValidationMeasure", "check_same_run", "check_writable", "fit",
+              "ValidationMeasure", "check_same_run", "check_writable", "continued", "fit",
               "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
-              "training_memory", "turning_points"]}
+              "training_memory", "turning_points", "update_epochs"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 
