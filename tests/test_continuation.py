@@ -217,16 +217,24 @@ def test_a_model_of_an_earlier_epoch_goes_on_from_its_weights(tmp_path: Path) ->
     assert more.losses["val_mse"] == pytest.approx(done.losses["val_mse"], rel=0.3)
 
 
-@pytest.mark.parametrize(
-    ("config", "what"),
-    [(GIBBS, "a model of optimizer gibbs"), (CONFIGS["ensemble"], "an ensemble")],
-)
-def test_samples_and_ensembles_require_a_checkpoint(config: Config, what: str) -> None:
+def test_an_ensemble_requires_a_checkpoint() -> None:
     split = planted_split(Config())
-    model = fit(split, config).model
-    message = f"the checkpoint of its training is missing, which an update of {what} requires"
-    with pytest.raises(ArtifactError, match=message):
+    model = fit(split, CONFIGS["ensemble"]).model
+    with pytest.raises(ArtifactError, match="missing, which an update of an ensemble requires"):
         continued(split, model, None, none_of(split.train), epochs=1)
+
+
+@pytest.mark.parametrize("name", ["sgd", "average", "als", "gibbs", "shared"])
+def test_a_model_without_its_checkpoint_goes_on(name: str) -> None:
+    split, config = planted_split(Config()), replace(CONFIGS[name], epochs=12)
+    done = fit(split, config)
+    same, _ = continued(split, done.model, None, none_of(split.train), epochs=0)
+    for table in TABLES:
+        np.testing.assert_array_equal(same.model.tables[table], done.model.tables[table])
+    more, after = continued(split, done.model, None, none_of(split.train), epochs=2)
+    assert more.losses["val_mse"] < 1.25 * done.losses["val_mse"]
+    again, _ = continued(split, more.model, after, none_of(split.train), epochs=1)
+    assert again.losses["val_mse"] < 1.25 * done.losses["val_mse"]
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def continued(
         May have users and items that the model lacks, and lack some of them.
     model : Model
     checkpoint : Checkpoint or None
-        Of the training of the model. Without it, training starts from the weights of the model.
+        Of the training of the model. Without it, training goes on from its weights alone.
     new : Ratings
         Those of the training ratings that are new or have changed.
     epochs : int, optional
@@ -89,7 +89,7 @@ def continued(
     Raises
     ------
     ArtifactError
-        If the checkpoint does not belong to the model, or an ensemble has none.
+        If the checkpoint does not belong to the model, or there is none and it is an ensemble.
     MfcliError
         As for `fit`.
     """
@@ -237,6 +237,8 @@ class _Continuation:
         engine = make_engine(self.plan, starts, self.split.train, held_out, self.threads, update)
         if self.checkpoint:
             engine.restore(self._state(self.checkpoint.state, engine))
+        elif is_sampled:
+            _adopt(engine, self.model)
         return engine
 
     def _state(self, before: State, engine: Engine) -> State:
@@ -298,15 +300,18 @@ def _usable(checkpoint: Checkpoint | None, model: Model) -> Checkpoint | None:
     if config.optimizer == "als" and config.ensemble == 1:
         return None
     has_state = checkpoint is not None and checkpoint.has_state
-    if config.optimizer == "gibbs" or config.ensemble > 1:
-        if not has_state:
-            what = "an ensemble" if config.ensemble > 1 else "a model of optimizer gibbs"
-            rule = f"the checkpoint of its training is missing, which an update of {what} requires"
-            raise ArtifactError(rule, remedy="train again")
-        return checkpoint
-    if not has_state or not _is_last(checkpoint, model):
-        return None
-    return checkpoint
+    if config.ensemble > 1 and not has_state:
+        rule = "the checkpoint of its training is missing, which an update of an ensemble requires"
+        raise ArtifactError(rule, remedy="train again")
+    is_any = config.ensemble > 1 or config.optimizer == "gibbs"
+    return checkpoint if has_state and (is_any or _is_last(checkpoint, model)) else None
+
+
+def _adopt(engine: Engine, model: Model) -> None:
+    from mfcli.training.gibbs.engine import GibbsEngine
+
+    assert isinstance(engine, GibbsEngine)
+    engine.adopt(model)
 
 
 def _is_last(checkpoint: Checkpoint | None, model: Model) -> bool:

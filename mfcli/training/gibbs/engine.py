@@ -179,6 +179,24 @@ class GibbsEngine:
             for side, kept in zip((self._users, self._items), self._update.kept, strict=True):
                 side.start_new(kept == 0)
 
+    def adopt(self, model: Model) -> None:
+        """Go on from a model whose samples are not known, in place of `restore`.
+
+        It stands for their mean, and for the last one of them.
+        """
+        unit, root = np.float32(self._unit), np.float32(math.sqrt(self._unit))
+        for name, side in (("user", self._users), ("item", self._items)):
+            side.factors[:] = model.tables[f"{name}_factors"] / root
+            side.rows[:, 0] = model.tables[f"{name}_biases"] / unit
+        mse = model.losses.get("mse", 0.0)
+        if mse > 0:
+            self._noise.precision[:] = self._unit**2 / mse
+        config = self._start.config
+        count = config.epochs + 1 - config.first_averaged
+        self._older = self._mean
+        self._older.stand_for(Centered(self._center, self._users.rows, self._items.rows), count)
+        self._mean = self._older.emptied()
+
     def _whole_mean(self) -> RunningMean:
         """Return the mean of all samples, also of those before an update."""
         if not self._older or not self._update:

@@ -85,6 +85,14 @@ class RunningMean:
         p, q = self._joined
         truncate(p, q, _KEPT * self._k, self._factors[0].shape[1], threads)
 
+    def stand_for(self, mean: Centered, samples: int) -> None:
+        """Take a factorization for the mean of some samples."""
+        self._mu[:], self._count[:] = mean.mu, samples
+        for number, rows in enumerate((mean.users, mean.items)):
+            self.samples[number][:] = samples
+            self._biases[number][:] = rows[:, 0]
+            self._factors[number][:, : self._k] = rows[:, 1 : 1 + self._k]
+
     def _join(self, number: int, sample: Floats, weight: float, some: slice) -> None:
         biases, factors = self._biases[number][some], self._factors[number][some]
         rows, beside = sample[some], self._joined[number][some, factors.shape[1] :]
