@@ -1,3 +1,4 @@
+from .changes import Changes as Changes, TakenFile as TakenFile
 from .folder import (
     describe_split as describe_split,
     folds_of as folds_of,
@@ -17,5 +18,7 @@ from .parts import (
     ratings_of as ratings_of,
 )
 from .records import ScaleSection as ScaleSection
+from .revisions import Revision as Revision
 from .splitting import divide as divide, split as split, split_given as split_given
 from .strategies import at_random as at_random
+from .updating import revised as revised

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns, required
+from mfcli.data.formats.columns import (
+    ALIASES,
+    JSON_ALIASES,
+    Aliases,
+    find_columns,
+    preferring,
+    required,
+)
 from mfcli.data.formats.encodings import UTF8
 from mfcli.data.formats.first_lines import WIDE, FirstLines
 from mfcli.data.formats.header import has_header, is_rating, names_columns
@@ -126,9 +133,15 @@ class Outline:
         if first is None:
             columns = find_columns(file, names, chosen, needed, self.aliases, matrix=self.matrix)
             return replace(self.layout, columns=columns), None
-        columns = find_positions(first, chosen, needed)
+        columns = find_positions(first, {**self._positions, **(chosen or {})}, needed)
         # A warning, not yet issued: the parts of a folder need only one.
         return replace(self.layout, columns=columns), doubt_about(first, chosen, columns)
+
+    @property
+    def _positions(self) -> dict[str, str]:
+        """The positions of columns in other files, which come first among the known names."""
+        first = {role: names[0] for role, names in self.aliases.items() if names}
+        return {role: name for role, name in first.items() if name.isdigit()}
 
 
 def outline(
@@ -137,13 +150,14 @@ def outline(
     decimal: str,
     needed: tuple[str, ...],
     aliases: Aliases,
+    names: Mapping[str, str] | None = None,
 ) -> Outline:
     """Find the format, separator, header and column names of a file from its first lines.
 
     Parameters
     ----------
     file : File
-    chosen, decimal, needed, aliases
+    chosen, decimal, needed, aliases, names
         As in `find_layouts`.
 
     Raises
@@ -159,7 +173,9 @@ def outline(
         layout = Layout(file, table, "", ".", True, 0, list(schema.names), {})
         # The names of reviews apply to ratings and pairs, not to lists of ids and titles.
         known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
+        known = preferring(names, known) if names else known
         return Outline(layout, None, known, _is_matrix(schema))
+    aliases = preferring(names, aliases) if names else aliases
     preamble = read_preamble(file, head)
     least = len(required(needed, chosen))
     separator = preamble.separator or find_separator(file, preamble.lines, decimal, least)
@@ -171,10 +187,10 @@ def outline(
         _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
     named = first.fields if header else comment
-    names = named or _positions(len(first.fields))
+    columns = named or _positions(len(first.fields))
     skip = preamble.skip + header
     rows = preamble.entries
-    layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced, rows)
+    layout = Layout(file, "text", separator, decimal, header, skip, columns, {}, spaced, rows)
     matrix = header and first.looks_like_matrix(first.rows[1:])
     return Outline(layout, None if named else first, aliases, matrix)
 
