@@ -71,7 +71,7 @@ def pair_of(part: Ratings, number: int = 0) -> tuple[Any, Any]:
     return rows_of(part)[number][:2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rows=ROWS, timed=st.booleans(), implicit=st.booleans())
 def test_updates_equal_those_of_a_slow_twin(rows: list[Row], timed: bool, implicit: bool) -> None:
     how: dict[str, Any] = {"timed": timed, "feedback": "implicit" if implicit else "explicit"}

@@ -20,8 +20,8 @@ from mfcli.model import (
     read_model_record,
     read_outline,
 )
-from mfcli.show.finding import SPLIT_FOLDER, Artifact, fold_number
-from mfcli.splits import describe_split, split_hash
+from mfcli.show.finding import Artifact, fold_number
+from mfcli.splits import SPLIT_FOLDER, describe_split, split_hash
 from mfcli.storage import record_values, whole
 from mfcli.training import MSE_NAMES, History
 from mfcli.types import Floats

@@ -1,5 +1,7 @@
 from .changes import Changes as Changes, TakenFile as TakenFile
 from .folder import (
+    SPLIT_FILES as SPLIT_FILES,
+    SPLIT_FOLDER as SPLIT_FOLDER,
     describe_split as describe_split,
     folds_of as folds_of,
     read_folds as read_folds,
@@ -17,7 +19,7 @@ from .parts import (
     check_parts as check_parts,
     ratings_of as ratings_of,
 )
-from .records import ScaleSection as ScaleSection
+from .records import REJECTED as REJECTED, ScaleSection as ScaleSection
 from .revisions import Revision as Revision
 from .splitting import divide as divide, split as split, split_given as split_given
 from .strategies import at_random as at_random

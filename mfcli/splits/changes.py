@@ -37,7 +37,9 @@ class Changes:
     omitted : int
         New ratings by removed users, which were not taken in.
     unknown : int
-        Users to remove that the split does not have.
+        Users to remove that the split does not have; not recorded.
+    skipped : tuple of str
+        Files that were taken in before; not recorded.
     """
 
     files: tuple[TakenFile, ...] = ()
@@ -51,6 +53,7 @@ class Changes:
     removed_ratings: int = 0
     omitted: int = 0
     unknown: int = 0
+    skipped: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:

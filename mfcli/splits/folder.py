@@ -50,10 +50,11 @@ from mfcli.storage import (
     write_record,
 )
 
+SPLIT_FOLDER = "split"
 _RECORD = "split.json"
 _RATINGS = "ratings.arrow"  # of all folds of a k-fold split
 _VOCABULARIES = ("users.arrow", "items.arrow")
-_NAMES = (
+SPLIT_FILES = (
     _RECORD,
     REJECTED,
     _RATINGS,
@@ -61,6 +62,8 @@ _NAMES = (
     *(f"{part}.arrow" for part in PARTS),
     *(f"fold-{fold}" for fold in range(1, MOST_FOLDS + 1)),
 )
+"""The files of a split folder."""
+
 _FILES_ONLY = ("format", "files", "ends")  # not part of a description
 _REMEDY = "split again"
 
@@ -94,7 +97,7 @@ def write_split(
     folder = path_of(folder, "folder")
     if not isinstance(split, Folds | Division | Revision):
         check_type(split, Split, "split", "make one with split(ratings)")
-    with replacing_folder(folder, _NAMES) as temporary:
+    with replacing_folder(folder, SPLIT_FILES) as temporary:
         if isinstance(split, Folds):
             parts: dict[str, Columns] = {"ratings": split.ratings}
             _write_folds(temporary, len(split))

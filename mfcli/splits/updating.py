@@ -69,7 +69,9 @@ def revised(
         a sum of strengths does not fit in float32, or no training rating is left.
     """
     _check(split, given)
-    rest, changes = split, Changes(files=tuple(map(_file, filter(_is_file, given))))
+    given, skipped = _untaken(split, given)
+    files = tuple(map(_file, filter(_is_file, given)))
+    rest, changes = split, Changes(files=files, skipped=skipped)
     if removed is not None:
         given, omitted = _omitting(given, removed)
         rest, changes = _without(split, removed, replace(changes, omitted=omitted))
@@ -92,6 +94,21 @@ def _check(split: Split, given: Sequence[Ratings]) -> None:
             rule = "has no timestamps, but the ratings of the split have"
             remedy: Text = ["name their column with ", Param("columns.timestamp")]
             raise DataError(rule, place=name, remedy=remedy)
+
+
+def _untaken(split: Split, given: Sequence[Ratings]) -> tuple[list[Ratings], tuple[str, ...]]:
+    """Leave out files that the split was made from or has taken in, and return their names."""
+    known = {file.sha256 for update in split.updates for file in update.files}
+    known |= {split.source.sha256} if split.source else set()
+    rest, skipped = [], []
+    for ratings in given:
+        source = ratings.source
+        if source and source.sha256 and source.sha256 in known:
+            skipped.append(source.name)
+        else:
+            rest.append(ratings)
+            known |= {source.sha256} if source else set()
+    return rest, tuple(skipped)
 
 
 def _is_file(ratings: Ratings) -> bool:
@@ -253,7 +270,7 @@ def _revision(
         users=len(users) - len(split.train.users),
         items=len(items) - len(split.train.items),
     )
-    updates = (*older.updates, replace(counted, unknown=0))
+    updates = (*older.updates, replace(counted, unknown=0, skipped=()))
     return Revision(parts, older, _scale(parts), updates), counted
 
 

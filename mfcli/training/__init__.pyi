@@ -1,5 +1,6 @@
 from .best_epoch import BestEpoch as BestEpoch
 from .checkpoints import (
+    CHECKPOINT_FILES as CHECKPOINT_FILES,
     CHECKPOINT_FOLDER as CHECKPOINT_FOLDER,
     Checkpoint as Checkpoint,
     Keeper as Keeper,
