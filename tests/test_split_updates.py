@@ -241,6 +241,4 @@ def test_folds_are_refused(tmp_path: Path) -> None:
     write_split(tmp_path / "s", split(ratings(OLD), Config(folds=3), folds=3))
     with pytest.raises(DataError) as caught:
         revised(read_folds(tmp_path / "s")[0], [ratings([(0, 9, 1, 1)])])
-    assert str(caught.value) == (
-        "a fold of a k-fold split cannot be updated; split the old and the new ratings together"
-    )
+    assert str(caught.value) == ("a k-fold split cannot be updated; split all ratings together")

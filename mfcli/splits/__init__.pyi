@@ -8,6 +8,7 @@ from .folder import (
     read_split as read_split,
     split_hash as split_hash,
     split_hashes as split_hashes,
+    split_parent as split_parent,
     write_split as write_split,
 )
 from .folds import Folds as Folds
@@ -23,4 +24,4 @@ from .records import REJECTED as REJECTED, ScaleSection as ScaleSection
 from .revisions import Revision as Revision
 from .splitting import divide as divide, split as split, split_given as split_given
 from .strategies import at_random as at_random
-from .updating import revised as revised
+from .updating import check_updatable as check_updatable, revised as revised

@@ -324,6 +324,17 @@ def split_hash(folder: Path) -> str:
     return fold_hash(record.hash, fold) if fold else record.hash
 
 
+def split_parent(folder: Path) -> str:
+    """Return the hash of the split that was updated to make a split; empty if there is none.
+
+    Raises
+    ------
+    ArtifactError
+        As `split_hash`.
+    """
+    return whole(_records(folder), lambda: _home(folder))[1].parent
+
+
 def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
     """Return the folder that keeps the ratings of a split, its record, and the number of the fold.
 

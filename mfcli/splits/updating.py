@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,12 +82,20 @@ def revised(
     return None if changes.is_empty else revision, changes
 
 
-def _check(split: Split, given: Sequence[Ratings]) -> None:
+def check_updatable(split: Split, place: Path | None = None) -> None:
+    """Refuse a fold of a k-fold split, which shares its ratings with the other folds.
+
+    Raises
+    ------
+    DataError
+    """
     if "fold" in split.strategy:
-        raise DataError(
-            "a fold of a k-fold split cannot be updated",
-            remedy="split the old and the new ratings together",
-        )
+        rule, remedy = "a k-fold split cannot be updated", "split all ratings together"
+        raise DataError(rule, place=place, remedy=remedy)
+
+
+def _check(split: Split, given: Sequence[Ratings]) -> None:
+    check_updatable(split)
     for ratings in given:
         name = ratings.source.name if ratings.source else "ratings"
         common_feedback({"the split": split.feedback, name: ratings.feedback})

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfcli.errors import ArtifactError, Param, UsageError
-from mfcli.model import MODEL_FILES, MODEL_FOLDER, model_folder
-from mfcli.splits import SPLIT_FILES, SPLIT_FOLDER, folds_of
+from mfcli.errors import Param, UsageError
+from mfcli.model import MODEL_FILES, MODEL_FOLDER, model_folder, read_model_record
+from mfcli.splits import SPLIT_FILES, SPLIT_FOLDER, check_updatable, folds_of, read_split
 from mfcli.storage import check_replaceable
 from mfcli.training import CHECKPOINT_FILES, CHECKPOINT_FOLDER, HISTORY_FILE, check_writable
 
@@ -35,8 +35,9 @@ class Places:
     @property
     def checkpoint(self) -> Path | None:
         """The checkpoint of the training of the model, if the model is that of a run."""
-        run = self.model.resolve()
-        return run.parent / CHECKPOINT_FOLDER if run.name == MODEL_FOLDER else None
+        if self.model.resolve().name != MODEL_FOLDER:
+            return None
+        return _parent(self.model) / CHECKPOINT_FOLDER
 
     @property
     def new_model(self) -> Path:
@@ -98,18 +99,21 @@ def places_of(split: Path, model: Path, out: Path | None) -> Places:
     ------
     UsageError
         If a model that is not in the folder of a run would be replaced.
-    ArtifactError
-        If there is no split, or it is a k-fold split.
+    ArtifactError, DataError
+        If there is no split or no model, or a k-fold split.
     """
-    if folds_of(split):
-        rule = "is a k-fold split, which cannot be updated"
-        raise ArtifactError(rule, place=split, remedy="split the old and the new ratings together")
+    if folds := folds_of(split):
+        check_updatable(read_split(folds[0]), split)
     found = model_folder(model)
+    read_model_record(found)  # which says if there is no model
     if out is not None:
         return Places(split, found, out, out / SPLIT_FOLDER)
     if found.resolve().name != MODEL_FOLDER:
         rule = f"is not the model of a run, such as RUN/{MODEL_FOLDER}, so it is not replaced"
         raise UsageError(rule, place=found, remedy=["choose a folder with ", Param("out")])
+    return Places(split, found, _parent(found), split)
+
+
+def _parent(model: Path) -> Path:
     # The parent of the path "." would be "." itself.
-    run = found.parent if found.name == MODEL_FOLDER else found.resolve().parent
-    return Places(split, found, run, split)
+    return model.parent if model.name == MODEL_FOLDER else model.resolve().parent

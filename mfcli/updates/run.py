@@ -16,7 +16,7 @@ from mfcli.config import TRAINING
 from mfcli.data import Ratings
 from mfcli.errors import ArtifactError, Param, warn
 from mfcli.model import Model, check_same_split
-from mfcli.splits import Changes, Revision, Split, read_split, revised, write_split
+from mfcli.splits import Changes, Revision, Split, check_updatable, read_split, revised, write_split
 from mfcli.storage import locked, replacing_folders
 from mfcli.training import (
     Checkpoint,
@@ -105,6 +105,7 @@ class UpdatableRun:
         """
         self.places = places
         self.split: Split = read_split(places.split)
+        check_updatable(self.split, places.split)
         self.model: Model = Model.load(places.model)
         if not (self.is_interrupted and places.in_place):
             either = ("name the split of the model with ", Param("split"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -110,24 +108,25 @@ class _Work:
             first = self._trained(run, [], None, None)
             run = updates.UpdatableRun(self.places)
         reading = self.reading.following(run.split)
-        with self._rejected(reading, remove is None) as rejected:
-            given = [reading.read_listing([name], rejected, self.screen) for name in names]
+        with reading.rejected() as skipped:
+            rejected = self._rejected(skipped, remove)
+            given = [reading.read_listing([name], skipped, self.screen) for name in names]
             removed = _ids(remove, reading, run) if remove else None
             outcome = self._trained(run, given, removed, rejected)
         self._note(outcome, given)
         return first if first and outcome.history is None else outcome
 
-    @contextmanager
-    def _rejected(self, reading: Reading, is_kept: bool) -> Iterator[Path | None]:
-        """Yield the list of skipped rows for the new split: those of the older one, and more.
+    def _rejected(self, skipped: Path | None, remove: Path | None) -> Path | None:
+        """Return the list of skipped rows for the new split: those of the older one, and more.
 
         It is None if users are removed, since their ids may be in any row.
         """
         older = self.places.split / splits.REJECTED
-        with reading.rejected() as listed:
-            if listed and is_kept and older.exists():
-                shutil.copyfile(older, listed)
-            yield (listed or older) if is_kept else None
+        if remove:
+            return None
+        if skipped and older.exists():
+            shutil.copyfile(older, skipped)
+        return skipped or older
 
     def _trained(
         self,
@@ -209,7 +208,7 @@ def _changes_text(outcome: Outcome, separator: str) -> str:
     changes = outcome.changes
     rows = words_for(outcome.feedback).rows
     counts = {
-        f"new {rows}": changes.new,
+        f"new {rows if changes.new != 1 else rows[:-1]}": changes.new,
         "changed": changes.changed,
         "already there": changes.same,
         "older than there": changes.older,

@@ -68,10 +68,10 @@ def preferring(names: Mapping[str, str], aliases: Aliases) -> Aliases:
     Parameters
     ----------
     names : mapping of str
-        Names by role; positions from 1 apply to files whose columns have no names.
+        Names by role; positions are left out.
     aliases : mapping of tuple of str
     """
-    first = {role: (plain_name(name),) for role, name in names.items()}
+    first = {role: (plain_name(name),) for role, name in names.items() if not name.isdigit()}
     return {role: first.get(role, ()) + aliases.get(role, ()) for role in ROLES}
 
 

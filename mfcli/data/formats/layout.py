@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -107,12 +107,15 @@ class Outline:
         Known names of the column of each role.
     matrix : bool
         Whether the file looks like a matrix of ratings.
+    positions : mapping of str
+        Of the columns of other ratings, if those have no names.
     """
 
     layout: Layout
     unnamed: FirstLines | None
     aliases: Aliases
     matrix: bool
+    positions: Mapping[str, str] = field(default_factory=dict)
 
     def completed(
         self, chosen: Mapping[str, str] | None, needed: tuple[str, ...]
@@ -133,15 +136,9 @@ class Outline:
         if first is None:
             columns = find_columns(file, names, chosen, needed, self.aliases, matrix=self.matrix)
             return replace(self.layout, columns=columns), None
-        columns = find_positions(first, {**self._positions, **(chosen or {})}, needed)
+        columns = find_positions(first, {**self.positions, **(chosen or {})}, needed)
         # A warning, not yet issued: the parts of a folder need only one.
         return replace(self.layout, columns=columns), doubt_about(first, chosen, columns)
-
-    @property
-    def _positions(self) -> dict[str, str]:
-        """The positions of columns in other files, which come first among the known names."""
-        first = {role: names[0] for role, names in self.aliases.items() if names}
-        return {role: name for role, name in first.items() if name.isdigit()}
 
 
 def outline(
@@ -182,7 +179,12 @@ def outline(
     spaced = has_spaces_after(preamble.lines, separator)
     first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
     # The sizes of a Matrix Market file are skipped already, and it has no header.
-    header = preamble.entries is None and has_header(first, chosen, needed, aliases)
+    positions = {role: name for role, name in (names or {}).items() if name.isdigit()}
+    wanted = any((chosen or {}).values())
+    # Like the other ratings, the text has no header, unless it has known names.
+    is_alike = bool(positions) and not wanted and not names_columns(first.fields, None, aliases)
+    has_names = preamble.entries is None and not is_alike
+    header = has_names and has_header(first, chosen, needed, aliases)
     if header:
         _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
@@ -192,7 +194,7 @@ def outline(
     rows = preamble.entries
     layout = Layout(file, "text", separator, decimal, header, skip, columns, {}, spaced, rows)
     matrix = header and first.looks_like_matrix(first.rows[1:])
-    return Outline(layout, None if named else first, aliases, matrix)
+    return Outline(layout, None if named else first, aliases, matrix, positions)
 
 
 def _positions(count: int) -> list[str]:
