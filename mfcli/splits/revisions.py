@@ -137,12 +137,21 @@ class Revision:
         """As in `Split`."""
         return self.older.hash
 
+    def given(self, names: Iterable[str]) -> Ratings:
+        """Return the ratings that the revision brings to some parts: replaced and new ones."""
+        ratings = [one for name in names for one in (self.parts[name].again, self.parts[name].new)]
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in ratings])
+            for name in self.train.types
+        }
+        return replace(ratings[0], **columns, users=self.train.users, items=self.train.items)
+
     def split(self) -> Split:
         """Copy the parts."""
         taken = {name: part.taken() for name, part in self.parts.items()}
         return Split(
             train=taken["train"],
-            test=taken["test"],
+            test=taken.get("test"),
             valid=taken.get("valid"),
             scale=self.scale,
             strategy=self.strategy,

@@ -7,6 +7,7 @@ from .checkpoints import (
     check_same_run as check_same_run,
     read_checkpoint as read_checkpoint,
     resumed as resumed,
+    write_checkpoint as write_checkpoint,
 )
 from .continuation import continued as continued, update_epochs as update_epochs
 from .fitted import Diverged as Diverged, Fit as Fit

@@ -1,3 +1,4 @@
+from .continuation import Continuation as Continuation
 from .places import Places as Places, places_of as places_of
 from .run import (
     Outcome as Outcome,

@@ -33,11 +33,12 @@ class Places:
     new_split: Path
 
     @property
-    def checkpoint(self) -> Path | None:
-        """The checkpoint of the training of the model, if the model is that of a run."""
-        if self.model.resolve().name != MODEL_FOLDER:
-            return None
-        return _parent(self.model) / CHECKPOINT_FOLDER
+    def checkpoints(self) -> list[Path]:
+        """Where the checkpoint of the training of the model may be."""
+        if self.model.resolve().name != MODEL_FOLDER:  # not the model of a run
+            return []
+        run = _parent(self.model)
+        return [run / CHECKPOINT_FOLDER, run / self.pending_checkpoint.name]
 
     @property
     def new_model(self) -> Path:
@@ -46,6 +47,11 @@ class Places:
     @property
     def new_checkpoint(self) -> Path:
         return self.out / CHECKPOINT_FOLDER
+
+    @property
+    def pending_checkpoint(self) -> Path:
+        """A second place for the checkpoint, until all folders are replaced."""
+        return self.out / f".{CHECKPOINT_FOLDER}.update"
 
     @property
     def history(self) -> Path:
@@ -60,9 +66,11 @@ class Places:
     def targets(self) -> dict[Path, Sequence[str]]:
         """The folders to write, in the order in which they are replaced, and their files.
 
-        The split comes first: a model of the parent of a split shows that it is to be updated.
+        After a kill, a model of the parent of the split shows that it is to be updated, and the
+        checkpoint of an updated model is in one of the two places.
         """
         return {
+            self.pending_checkpoint: CHECKPOINT_FILES,
             self.new_split: SPLIT_FILES,
             self.new_model: MODEL_FILES,
             self.new_checkpoint: CHECKPOINT_FILES,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +20,16 @@ from mfcli.splits import Changes, Revision, Split, check_updatable, read_split, 
 from mfcli.storage import locked, replacing_folders
 from mfcli.training import (
     Checkpoint,
-    Fit,
+    Epoch,
     History,
-    Hooks,
-    Keeper,
     ValidationMeasure,
     read_checkpoint,
+    write_checkpoint,
 )
-from mfcli.updates.continuing import continued
+from mfcli.updates.continuation import Continuation, last_ratings, new_ratings
 from mfcli.updates.places import Places
+
+DEFAULT = Continuation()
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Outcome:
     ----------
     changes : Changes
     history : History or None
-        Of the epochs of the update; None if nothing was done.
+        Of the training; None if nothing was done.
     measure : ValidationMeasure
     before, after : float
         The measure of the older and of the new model; NaN if it is not known.
     feedback : {"explicit", "implicit"}
+    epochs : tuple of Epoch
+        Of the update, from 1.
     dropped : int
         Users who were folded into the older model and are not in the new one.
     text_sides : tuple of str
@@ -56,13 +59,22 @@ class Outcome:
     before: float
     after: float
     feedback: str
+    epochs: tuple[Epoch, ...] = ()
     dropped: int = 0
     text_sides: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: Model, split: Split, changes: Changes) -> Self:
+        """Return the outcome before anything is done."""
+        measure = ValidationMeasure.of(model.config)
+        value = measure.of_losses(model.losses)
+        return cls(changes, None, measure, value, value, split.feedback)
 
 
 class _Temporary(NamedTuple):
     """Where results are written before they take their places."""
 
+    pending: Path
     split: Path
     model: Path
     checkpoint: Path
@@ -110,7 +122,8 @@ class UpdatableRun:
         if not (self.is_interrupted and places.in_place):
             either = ("name the split of the model with ", Param("split"))
             check_same_split(self.model, self.split, places.model, places.split, either)
-        self.checkpoint = _checkpoint_of(self.model, places.checkpoint)
+        found = (_checkpoint_of(self.model, folder) for folder in places.checkpoints)
+        self.checkpoint = next(filter(None, found), None)
 
     @property
     def is_interrupted(self) -> bool:
@@ -121,11 +134,9 @@ class UpdatableRun:
         self,
         given: Sequence[Ratings] = (),
         removed: pa.Array | None = None,
+        how: Continuation = DEFAULT,
         *,
         rejected: Path | None = None,
-        epochs: int | None = None,
-        threads: int | None = None,
-        **hooks: Unpack[Hooks],
     ) -> Outcome:
         """Take ratings in, remove users, train, and replace the split and the model.
 
@@ -133,25 +144,23 @@ class UpdatableRun:
         ----------
         given, removed
             As for `revised`.
+        how : Continuation
         rejected : Path, optional
             List of the rows that were skipped, for the folder of the split.
-        epochs, threads, **hooks
-            As for `mfcli.update`.
 
         Raises
         ------
         MfcliError
             The split and the model are then unchanged.
         """
-        with replacing_folders(self.places.targets) as folders:
-            temporary = _Temporary(*folders)
-            hooks["keeper"] = Keeper(temporary.checkpoint)
-            train = partial(continued, epochs=epochs, threads=threads, **hooks)
-            outcome = self._updated(temporary, given, removed, rejected, train)
+        places = self.places
+        with replacing_folders(places.targets) as folders:
+            outcome = self._updated(_Temporary(*folders), given, removed, rejected, how)
             # Windows replaces no files that are mapped into memory.
             del self.split, self.model, self.checkpoint
         if outcome.history:
-            outcome.history.write(self.places.history)
+            shutil.rmtree(places.pending_checkpoint, ignore_errors=True)
+            outcome.history.write(places.history)
         return outcome
 
     def _updated(
@@ -160,27 +169,43 @@ class UpdatableRun:
         given: Sequence[Ratings],
         removed: pa.Array | None,
         rejected: Path | None,
-        train: Callable[[Split, Model, Checkpoint | None], Fit],
+        how: Continuation,
     ) -> Outcome:
         """Write the new split, model and checkpoint to temporary folders, if anything changes."""
         revision, changes = revised(self.split, given, removed)
-        measure = ValidationMeasure.of(self.model.config)
-        before = measure.of_losses(self.model.losses)
+        outcome = Outcome.of(self.model, self.split, changes)
         if revision is None and not self.is_interrupted and not self._has(removed):
-            return Outcome(changes, None, measure, before, before, self.split.feedback)
+            return outcome
+        new = self._new_ratings(revision)
+        ratings = len(revision.train if revision else self.split.train)
+        how.on_start(how.epochs_for(self.model, len(new), ratings))
+        done: list[Epoch] = []
+
+        def on_epoch(epoch: Epoch) -> None:
+            done.append(replace(epoch, epoch=len(done) + 1))
+            how.on_epoch(done[-1])
+
         parts = self._written(revision, temporary.split, rejected)
-        fitted = train(parts, self.model, self.checkpoint)
+        counting = replace(how, on_epoch=on_epoch)
+        fitted, checkpoint = counting.train(parts, self.model, self.checkpoint, new)
         fitted.model.save(temporary.model)
-        return Outcome(
-            changes,
-            fitted.history,
-            measure,
-            before,
-            measure.of_losses(fitted.losses),
-            parts.feedback,
-            self._dropped(fitted.model, removed),
-            _text_sides(self.split, parts),
+        for folder in (temporary.pending, temporary.checkpoint):
+            write_checkpoint(folder, checkpoint)
+        return replace(
+            outcome,
+            history=fitted.history,
+            epochs=tuple(done),
+            after=outcome.measure.of_losses(fitted.losses),
+            dropped=self._dropped(fitted.model, removed),
+            text_sides=_text_sides(self.split, parts),
         )
+
+    def _new_ratings(self, revision: Revision | None) -> Ratings:
+        if revision:
+            return new_ratings(revision, self.model)
+        if self.is_interrupted:
+            return last_ratings(self.split)
+        return self.split.train.take(slice(0))  # only users who were folded in are removed
 
     def _has(self, users: pa.Array | None) -> bool:
         """Return whether the model has some of the users; the split may lack those folded in."""
@@ -212,15 +237,15 @@ def _text_sides(older: Split, new: Split) -> tuple[str, ...]:
     return tuple(side for side in before if before[side] != now[side])
 
 
-def _checkpoint_of(model: Model, folder: Path | None) -> Checkpoint | None:
-    """Return the last checkpoint of the training of a model, if there is one."""
-    if folder is None or not folder.is_dir():
+def _checkpoint_of(model: Model, folder: Path) -> Checkpoint | None:
+    """Return the last checkpoint of the training of a model, if a folder holds it."""
+    if not folder.is_dir():
         return None
     try:
         found = read_checkpoint(folder)
     except ArtifactError as error:
         warn(error.rule, place=error.place, remedy="training continues from the model alone")
         return None
-    config = found.config.used(TRAINING) == model.config.used(TRAINING)
-    is_of_model = found.split_hash == model.split_hash and config
+    is_alike = found.config.used(TRAINING) == model.config.used(TRAINING)
+    is_of_model = found.split_hash == model.split_hash and is_alike
     return found if is_of_model and found.has_state else None

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
 
-from mfcli.arguments import check_count, check_type, path_of
+from mfcli.arguments import check_count, check_functions, check_type, path_of
 from mfcli.data import Ids, RatingsLike, as_ratings, id_array
 from mfcli.errors import ArtifactError
 from mfcli.model import MODEL_FOLDER, Model
 from mfcli.splits import SPLIT_FOLDER, Changes, Split, revised, write_split
-from mfcli.training import HISTORY_FILE, Checkpoint, History, Hooks
-from mfcli.updates.continuing import continued
+from mfcli.training import (
+    CHECKPOINT_FOLDER,
+    HISTORY_FILE,
+    Checkpoint,
+    Epoch,
+    History,
+    write_checkpoint,
+)
+from mfcli.types import Progress
+from mfcli.updates.continuation import Continuation, new_ratings
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,16 @@ class Updated:
     changes : Changes
         What changed in the split.
     history : History or None
-        Of the epochs of the update; None if nothing changed.
+        Of the training; None if nothing changed.
+    checkpoint : Checkpoint or None
+        To continue from at the next update.
     """
 
     model: Model
     split: Split
     changes: Changes
     history: History | None
+    checkpoint: Checkpoint | None
 
     def __repr__(self) -> str:
         counts = {"new": self.changes.new, "changed": self.changes.changed}
@@ -41,7 +52,7 @@ class Updated:
         return f"Updated({self.model}; {self.split}; {text})"
 
     def write(self, folder: Path | str) -> None:
-        """Write `split/`, `model/` and `history.json` into a folder.
+        """Write `split/`, `model/`, `checkpoint/` and `history.json` into a folder.
 
         Raises
         ------
@@ -52,6 +63,9 @@ class Updated:
         record = write_split(folder / SPLIT_FOLDER, self.split)
         # The hash is known only now.
         replace(self.model, split_hash=record["hash"]).save(folder / MODEL_FOLDER)
+        if self.checkpoint:
+            checkpoint = replace(self.checkpoint, split_hash=record["hash"])
+            write_checkpoint(folder / CHECKPOINT_FOLDER, checkpoint)
         if self.history:
             self.history.write(folder / HISTORY_FILE)
 
@@ -65,7 +79,8 @@ def update(
     epochs: int | None = None,
     checkpoint: Checkpoint | None = None,
     threads: int | None = None,
-    **hooks: Unpack[Hooks],
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Updated:
     """Take new ratings into a split and its model, without starting over.
 
@@ -87,8 +102,8 @@ def update(
         Of the model's training; without it, training continues from the weights alone.
     threads : int, optional
         One per core by default; the result does not depend on it.
-    **hooks
-        on_epoch, on_progress, ...: see `mfcli.training.Hooks`.
+    on_epoch, on_progress : callable, optional
+        See `mfcli.training.Hooks`.
 
     Returns
     -------
@@ -106,6 +121,7 @@ def update(
         If an argument has another type.
     """
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
+    check_functions(on_epoch=on_epoch, on_progress=on_progress)
     check_type(split, Split, "split", "make one with split(ratings)")
     if epochs is not None:
         check_count(epochs, "epochs", 1)
@@ -116,7 +132,8 @@ def update(
     removed = None if remove is None else id_array(remove, "remove")
     revision, changes = revised(split, given, removed)
     if revision is None:
-        return Updated(model, split, changes, None)
-    parts = revision.split()
-    fitted = continued(parts, model, checkpoint, epochs, threads=threads, **hooks)
-    return Updated(fitted.model, parts, changes, fitted.history)
+        return Updated(model, split, changes, None, checkpoint)
+    parts, new = revision.split(), new_ratings(revision, model)
+    how = Continuation(threads, epochs, on_epoch=on_epoch, on_progress=on_progress)
+    fitted, after = how.train(parts, model, checkpoint, new)
+    return Updated(fitted.model, parts, changes, fitted.history, after)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mfcli.data import Ratings
+    from mfcli.training import Epoch
     from mfcli.updates import Outcome, Places, UpdatableRun
 
 _ERASED = (
@@ -135,17 +137,12 @@ class _Work:
         removed: pa.Array | None,
         rejected: Path | None,
     ) -> Outcome:
-        with training_progress(self.screen, run.model.config, Fold(1, 1)) as shown:
+        with _Progress(self.screen, run) as shown:
+            how = updates.Continuation(
+                self.threads, self.epochs, shown.start, shown.on_epoch, shown.on_progress
+            )
             try:
-                return run.update(
-                    given,
-                    removed,
-                    rejected=rejected,
-                    epochs=self.epochs,
-                    threads=self.threads,
-                    on_epoch=shown.on_epoch,
-                    on_progress=shown.on_progress,
-                )
+                return run.update(given, removed, how, rejected=rejected)
             except KeyboardInterrupt:
                 print_note("stopped; the split and the model were not changed")
                 raise
@@ -168,6 +165,28 @@ class _Work:
             note(_ERASED)
 
 
+class _Progress(ExitStack):
+    """Shows the epochs of an update, whose number is known when it starts."""
+
+    def __init__(self, screen: Screen, run: UpdatableRun) -> None:
+        super().__init__()
+        self._screen, self._config = screen, run.model.config
+        # A model of all parts has no ratings to validate on.
+        self._validated = run.split.held_out is not None and len(run.model.trained_on) == 1
+
+    def start(self, epochs: int) -> None:
+        config = replace(self._config, epochs=epochs)
+        shown = training_progress(self._screen, config, Fold(1, 1), validated=self._validated)
+        self._shown = self.enter_context(shown)
+        self.on_progress(0, 1)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self._shown.on_epoch(epoch)
+
+    def on_progress(self, done: int, total: int) -> None:
+        self._shown.on_progress(done, total)
+
+
 def _ids(path: Path, reading: Reading, run: UpdatableRun) -> pa.Array:
     """Read the users to remove."""
     return data.read_ids(
@@ -188,8 +207,8 @@ def _summary(outcome: Outcome, places: Places) -> dict[str, Any]:
         "model": str(places.new_model if history else places.model),
         **{name: getattr(changes, name) for name in (*_COUNTS, *_REMOVED)},
         "skipped": [*changes.skipped],
-        "epochs": len(history) if history else 0,
-        "seconds": sum(history.lists["seconds"]) if history else 0.0,
+        "epochs": len(outcome.epochs),
+        "seconds": sum(epoch.seconds for epoch in outcome.epochs),
         "measure": outcome.measure.label,
         **{name: None if math.isnan(value) else value for name, value in values.items()},
     }
@@ -225,9 +244,8 @@ def _changes_text(outcome: Outcome, separator: str) -> str:
 
 
 def _training_text(outcome: Outcome) -> str:
-    history = outcome.history
-    assert history  # of an update that did something
-    epochs, seconds = count(len(history), "epoch"), duration(sum(history.lists["seconds"]))
+    epochs = count(len(outcome.epochs), "epoch")
+    seconds = duration(sum(epoch.seconds for epoch in outcome.epochs))
     if math.isnan(outcome.after):
         return f"{epochs} in {seconds}"
     before = "" if math.isnan(outcome.before) else f" (before: {outcome.before:.4f})"
