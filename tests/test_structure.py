@@ -116,9 +116,9 @@ INTERFACES: dict[str, list[str]] = {
  "show": ["Artifact", "changed", "facts_of", "find", "versions"],
  "splits": ["Changes", "Division", "Folds", "PARTS", "REJECTED", "Revision", "SPLIT_FILES",
             "SPLIT_FOLDER", "ScaleSection", "Split", "TakenFile", "assembled", "at_random",
-            "check_parts", "describe_split", "divide", "folds_of", "ratings_of", "read_folds",
-            "read_split", "revised", "split", "split_given", "split_hash", "split_hashes",
-            "write_split"],
+            "check_parts", "check_updatable", "describe_split", "divide", "folds_of",
+            "ratings_of", "read_folds", "read_split", "revised", "split", "split_given",
+            "split_hash", "split_hashes", "split_parent", "write_split"],
  "storage": ["DigestedFile", "Journal", "JournalRecord", "MappedFile", "Record", "Section",
              "Whole", "array_type", "check_memory", "check_replaceable", "check_writable_file",
              "compiled", "cores", "did_you_mean", "each", "exists", "in_order", "inlined",
@@ -132,9 +132,9 @@ INTERFACES: dict[str, list[str]] = {
               "Epoch", "Fit", "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan",
               "ValidationMeasure", "check_same_run", "check_writable", "continued", "fit",
               "looks_like_history", "make_plan", "read_checkpoint", "resumed", "row_size",
-              "training_memory", "turning_points", "update_epochs"],
- "updates": ["Outcome", "Places", "UpdatableRun", "Updated", "locked_places", "places_of",
-             "update"]}
+              "training_memory", "turning_points", "update_epochs", "write_checkpoint"],
+ "updates": ["Continuation", "Outcome", "Places", "UpdatableRun", "Updated", "locked_places",
+             "places_of", "update"]}
 # fmt: on
 """The names that each package offers to other packages and to Python."""
 

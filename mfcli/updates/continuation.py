@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from mfcli.data import Ratings
 from mfcli.model import Model
 from mfcli.splits import Revision, Split
-from mfcli.training import Checkpoint, Epoch, Fit
+from mfcli.training import Checkpoint, Epoch, Fit, continued, update_epochs
 from mfcli.types import Progress
-from mfcli.updates.continuing import continued, update_epochs
 
 
 @dataclass(frozen=True)
