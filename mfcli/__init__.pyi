@@ -32,5 +32,6 @@ from .splits import (
     write_split as write_split,
 )
 from .training import Fit as Fit, History as History, fit as fit
+from .updates import Updated as Updated, update as update
 
 __version__: str

@@ -49,7 +49,7 @@ SETTLED: dict[str, Any] = {
     "bytes": 123_456,
     "hash": HASH,
     "split": HASH,
-    "split_beside": {"path": "split", "same": True, "hash": HASH},
+    "split_beside": {"path": "split", "same": True, "hash": HASH, "parent": ""},
 }
 """Facts that depend on the versions of libraries."""
 

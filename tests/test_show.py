@@ -376,7 +376,8 @@ def test_json_has_the_facts_of_the_page(work: Run) -> None:
     }
     assert model["config"] == record["settings"]
     assert model["changed"] == ["k", "reg", "epochs"]
-    assert model["split_beside"] == {"path": "split", "hash": manifest["hash"], "same": True}
+    beside = {"path": "split", "hash": manifest["hash"], "parent": "", "same": True}
+    assert model["split_beside"] == beside
     assert history["curve"]["values"] == pytest.approx([1.2, 1.0, 1.1])
     written = json.loads(Path("metrics.json").read_text())
     assert all(metrics[name] == written[name] for name in ("measures", "groups"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mfcli import evaluation, splits
-from mfcli.cli.feedback_words import merged_label
+from mfcli.cli.feedback_words import merged_label, words_for
 from mfcli.cli.formatting import (
     LEVELS,
     PLAIN_LEVELS,
@@ -95,8 +95,27 @@ def _split_tables(facts: Facts) -> list[Table]:
         if name not in ("name", "folds", "removed"):  # shown above, and by `split_values`
             rows[name if name in ("seed", "fold") else f"strategy: {name}"] = value_text(value)
     rows |= split_values(facts)
+    rows |= _update_facts(facts, feedback)
     rows |= {"hash": facts["hash"][:_HASH], "written by": _writers(facts)}
     return [value_table(f"{facts['path']}: split", rows)]
+
+
+def _update_facts(facts: Facts, feedback: str) -> dict[str, str]:
+    """Count what all updates changed."""
+    if not facts.get("updates"):
+        return {}
+    rows = words_for(feedback).rows
+    names = {
+        "new": f"new {rows}",
+        "changed": f"changed {rows}",
+        "removed_users": "removed users",
+    }
+    sums = {text: sum(one[name] for one in facts["updates"]) for name, text in names.items()}
+    counts = ", ".join(f"{number:,} {text}" for text, number in sums.items() if number)
+    return {
+        "updates": f"{len(facts['updates']):,} ({counts})",
+        "parent": facts["parent"][:_HASH],
+    }
 
 
 def _source_facts(source: Facts, feedback: str) -> dict[str, str]:
@@ -322,6 +341,8 @@ def _split_text(facts: Facts) -> str:
         return digest
     if beside["same"]:
         return f"{digest} (same as {beside['path']})"
+    if beside["parent"] == facts["split"]:
+        return f"{digest} (the parent of {beside['path']}; run mfcli update)"
     return f"{digest} (not {beside['path']}, which is {beside['hash'][:_HASH]})"
 
 

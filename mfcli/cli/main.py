@@ -32,6 +32,7 @@ from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
 from mfcli.cli.commands.train import train
 from mfcli.cli.commands.tune import tune
+from mfcli.cli.commands.update import update
 from mfcli.cli.help import print_help
 from mfcli.cli.option_hints import hinted_options
 from mfcli.cli.options import FILES, with_options
@@ -45,7 +46,7 @@ for library in ("OPENBLAS", "MKL"):
 
 PANELS = {
     "Prepare": (fetch, check, split, init),
-    "Train": (train, tune),
+    "Train": (train, tune, update),
     "Evaluate": (evaluate, compare, plot),
     "Use": (predict, recommend, similar, fold_in, export),
     "Inspect": (show,),

@@ -12,7 +12,9 @@ from mfcli.cli.screen import Screen
 from mfcli.errors import ArtifactError
 
 
-def note_older_models(hashes: Collection[str], split: Path, screen: Screen) -> None:
+def note_older_models(
+    hashes: Collection[str], split: Path, screen: Screen, remedy: str = "train again"
+) -> None:
     """Name the models that were trained on the splits with some hashes, which are gone.
 
     They are looked for in the working folder and beside the split.
@@ -25,7 +27,7 @@ def note_older_models(hashes: Collection[str], split: Path, screen: Screen) -> N
     found = list({model.resolve(): model for model in found}.values())
     if found:
         were = "was" if len(found) == 1 else "were"
-        screen.note(f"{listed(found)} {were} trained on the split that was replaced; train again")
+        screen.note(f"{listed(found)} {were} trained on the split that was replaced; {remedy}")
 
 
 @contextmanager

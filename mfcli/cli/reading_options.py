@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from mfcli.errors import Param
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
+    from mfcli.splits import Split
 
 _ROLES = {
     "user_col": "user",
@@ -49,6 +50,8 @@ class Reading:
         Has the settings of the data stage.
     events : bool
         Whether each row is an event if the files have no rating column.
+    names : mapping of str
+        Columns of other ratings, by role, which are looked for first.
     """
 
     user_col: Annotated[
@@ -68,6 +71,7 @@ class Reading:
     ] = None
     config: Config = DEFAULTS
     events: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -96,6 +100,25 @@ class Reading:
             return self
         return replace(self, config=replace(self.config, feedback=feedback), events=True)
 
+    def following(self, split: Split) -> Reading:
+        """Return how to read ratings for a split in the same way as those that it was made from.
+
+        Options override it.
+        """
+        how, source = self.like(split.feedback), split.source
+        if source is None:
+            return how
+        # Without such a column, each row was an event, or times were ignored.
+        columns = {"rating": "rating_col", "timestamp": "time_col"}
+        missing = [field for role, field in columns.items() if role not in source.columns]
+        changes: dict[str, Any] = {f: "" for f in missing if getattr(self, f) is None}
+        text = {n: source.settings[n] for n in ("encoding", "decimal") if n in source.settings}
+        same: dict[str, Any] = {
+            n: v for n, v in text.items() if getattr(how.config, n) == getattr(DEFAULTS, n)
+        }
+        changes["config"] = replace(how.config, **same)
+        return replace(how, names=source.columns, **changes)
+
     def split_command(self, names: Sequence[str], params: Sequence[Param]) -> str:
         """Return the command that splits files that are read in this way, with other parameters."""
         columns = [Param(f"columns.{role}", name) for role, name in self.columns.items()]
@@ -115,6 +138,7 @@ class Reading:
             return data.read_ratings(
                 names,
                 columns=self.columns,
+                like=self.names,
                 decimal=self.config.decimal,
                 encoding=self.config.encoding,
                 duplicates=self.config.duplicates,

@@ -1,4 +1,9 @@
-from .arrow_arrays import to_arrow as to_arrow, to_numpy as to_numpy, to_texts as to_texts
+from .arrow_arrays import (
+    to_arrow as to_arrow,
+    to_arrow_mask as to_arrow_mask,
+    to_numpy as to_numpy,
+    to_texts as to_texts,
+)
 from .arrow_files import (
     read_ratings_arrow as read_ratings_arrow,
     read_vocabulary as read_vocabulary,
@@ -30,11 +35,13 @@ from .pair_files import (
 from .rating_arguments import as_pairs as as_pairs, as_ratings as as_ratings
 from .rating_files import read_ratings as read_ratings
 from .ratings import (
+    Columns as Columns,
     Ratings as Ratings,
     RatingsLike as RatingsLike,
     Scale as Scale,
     Source as Source,
     concatenated as concatenated,
+    scale_of as scale_of,
 )
 from .row_places import place_of as place_of
 from .selections import Selection as Selection

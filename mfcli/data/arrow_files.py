@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
 from mfcli.data.feedback import EXPLICIT, IMPLICIT, positive_roles
-from mfcli.data.ratings import Ratings
-from mfcli.data.selections import Selection
+from mfcli.data.ratings import Columns, Ratings
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
 from mfcli.storage import DigestedFile, MappedFile, mapped
@@ -36,7 +35,7 @@ _OPTIONAL = ("timestamp", "weight")
 _REMEDY = "create it again"
 
 
-def write_ratings(path: Path, ratings: Ratings | Selection) -> str:
+def write_ratings(path: Path, ratings: Columns) -> str:
     """Write the columns of ratings as one record batch, and return the SHA-256 of the file."""
     # Arrow is given columns of zeros, for which the system provides no memory unless it is written.
     # It writes everything else, and the sink writes the values.

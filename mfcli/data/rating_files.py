@@ -55,6 +55,7 @@ def read_ratings(
     names: Path | str | Sequence[Path | str],
     *,
     columns: Mapping[str, str] | None = None,
+    like: Mapping[str, str] | None = None,
     decimal: str = ".",
     encoding: str = "utf-8",
     duplicates: str | None = None,
@@ -79,6 +80,9 @@ def read_ratings(
         positions from 1 mean that a file has no header; "" as "timestamp" ignores times. With "" as
         "rating", each row is an event: implicit feedback of strength 1. "weight" names a column of
         positive weights, which is not read by default.
+    like : mapping of str, optional
+        Columns of other ratings, as in `Source.columns`; columns with these names are looked for
+        first, also that of weights.
     decimal : {".", ","}
         Decimal mark of the ratings in a text.
     encoding : str
@@ -127,7 +131,7 @@ def read_ratings(
         ThreadPoolExecutor(1) as pool,
     ):
         sha256 = pool.submit(digest, files)  # hashing releases Python's lock
-        found = _layouts(files, columns, decimal, events=events and feedback != EXPLICIT)
+        found = _layouts(files, columns, like, decimal, events=events and feedback != EXPLICIT)
         meaning = meaning_of("rating" in found[0].columns, feedback, duplicates)
         layouts = [replace(layout, implicit=meaning.implicit) for layout in found]
         _check_memory(layouts)
@@ -164,15 +168,20 @@ def _settings(
 
 
 def _layouts(
-    files: Sequence[File], columns: Mapping[str, str] | None, decimal: str, *, events: bool
+    files: Sequence[File],
+    columns: Mapping[str, str] | None,
+    like: Mapping[str, str] | None,
+    decimal: str,
+    *,
+    events: bool,
 ) -> list[Layout]:
     """Find the layouts of files; with `events`, also of files without a rating column."""
     try:
-        return find_layouts(files, columns, decimal)
+        return find_layouts(files, columns, decimal, names=like)
     except DataError as error:
         if not (events and may_be_events(error)):
             raise
-    layouts = find_layouts(files, {**(columns or {}), "rating": ""}, decimal)
+    layouts = find_layouts(files, {**(columns or {}), "rating": ""}, decimal, names=like)
     _warn_of_unused(layouts[0])
     return layouts
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +90,21 @@ class Source:
         )
 
 
+class Columns(Protocol):
+    """Ratings whose columns are read piece by piece: `Ratings`, or some of them, or more."""
+
+    @property
+    def users(self) -> Vocabulary: ...
+    @property
+    def items(self) -> Vocabulary: ...
+    @property
+    def mean(self) -> float: ...
+    @property
+    def types(self) -> dict[str, np.dtype[Any]]: ...
+    def __len__(self) -> int: ...
+    def pieces(self, name: str) -> Iterator[NDArray[Any]]: ...
+
+
 @dataclass(frozen=True)
 class Ratings:
     """Ratings of items by users, or events between them.
@@ -148,10 +163,7 @@ class Ratings:
 
     def scale(self) -> Scale:
         """Return the smallest and the largest rating, and the step between ratings."""
-        values = _distinct(self.rating)
-        if values is None:
-            return Scale(float(self.rating.min()), float(self.rating.max()), None)
-        return Scale(float(values[0]), float(values[-1]), _step(values))
+        return scale_of(self.rating)
 
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield a column piece by piece."""
@@ -196,6 +208,14 @@ RatingsLike: TypeAlias = (
     Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
 )
 """What `ratings_from` takes, or `Ratings`."""
+
+
+def scale_of(rating: Floats) -> Scale:
+    """Return the smallest and the largest of some ratings, and the step between them."""
+    values = _distinct(rating)
+    if values is None:
+        return Scale(float(rating.min()), float(rating.max()), None)
+    return Scale(float(values[0]), float(values[-1]), _step(values))
 
 
 def concatenated(first: Ratings, second: Ratings) -> Ratings:

@@ -18,7 +18,7 @@ from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
 from mfcli.model.network import Network
 from mfcli.model.run_folders import MODEL_RECORD, missing_model, model_folder
-from mfcli.splits import ScaleSection
+from mfcli.splits import ScaleSection, Split
 from mfcli.storage import (
     Record,
     Section,
@@ -274,18 +274,18 @@ def _read_record(folder: Path) -> ModelRecord:
 
 def check_same_split(
     model: StoredModel,
-    split_hash: str,
+    split: Split,
     folder: Path,
     split_folder: Path,
     remedy: Iterable[str | Param],
 ) -> None:
-    """Refuse a model that was trained on another split.
+    """Refuse a model that was trained on another split, or on the one before its last update.
 
     Parameters
     ----------
     model : StoredModel
-    split_hash : str
-        Hash of the split that the model is to be used with.
+    split : Split
+        That the model is to be used with.
     folder, split_folder : Path
         Where the model and the split were read, for the message.
     remedy : str, or pieces of a text
@@ -295,12 +295,17 @@ def check_same_split(
     ------
     ArtifactError
     """
-    if model.split_hash != split_hash:
-        rule = (
-            f"was trained on split {model.split_hash[:12]}, but {split_folder} is split"
-            f" {split_hash[:12]}"
-        )
-        raise ArtifactError(rule, place=folder, remedy=["train again, or ", *remedy])
+    if model.split_hash == split.hash:
+        return
+    if split.parent and model.split_hash == split.parent:
+        rule = f"was trained on {split_folder} before its last update"
+        places = Param("model", folder), " ", Param("split", split_folder)
+        raise ArtifactError(rule, place=folder, remedy=["run: mfcli update ", *places])
+    rule = (
+        f"was trained on split {model.split_hash[:12]}, but {split_folder} is split"
+        f" {split.hash[:12]}"
+    )
+    raise ArtifactError(rule, place=folder, remedy=["train again, or ", *remedy])
 
 
 def _config(path: Path, settings: dict[str, Any]) -> Config:

@@ -20,8 +20,8 @@ from mfcli.model import (
     read_model_record,
     read_outline,
 )
-from mfcli.show.finding import SPLIT_FOLDER, Artifact, fold_number
-from mfcli.splits import describe_split, split_hash
+from mfcli.show.finding import Artifact, fold_number
+from mfcli.splits import SPLIT_FOLDER, describe_split, split_hash, split_parent
 from mfcli.storage import record_values, whole
 from mfcli.training import MSE_NAMES, History
 from mfcli.types import Floats
@@ -156,9 +156,9 @@ def _split_beside(run: Path, digest: str) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        The `path` and `hash` of a split, and whether the hash is the `same`: a split with the same
-        hash if there is one, otherwise the first that is found. A damaged split counts as missing
-        here; its error is reported where the split is shown.
+        The `path`, `hash` and `parent` of a split, and whether the hash is the `same`: a split with
+        the same hash if there is one, otherwise the first that is found. A damaged split counts as
+        missing here; its error is reported where the split is shown.
     """
     places = [run / SPLIT_FOLDER, Path(SPLIT_FOLDER)]
     if fold_number(run):
@@ -170,11 +170,12 @@ def _split_beside(run: Path, digest: str) -> dict[str, Any] | None:
     return found[0] | {"same": found[0]["hash"] == digest} if found else None
 
 
-def _hash_of(folder: Path) -> dict[str, Any] | None:
+def _hash_of(folder: Path) -> dict[str, str] | None:
     try:
-        return {"path": str(folder), "hash": split_hash(folder)}
+        found = {"path": str(folder), "hash": split_hash(folder), "parent": split_parent(folder)}
     except (ArtifactError, OSError):
         return None
+    return found
 
 
 def _history(path: Path) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from mfcli.config import CONFIG_FILE
 from mfcli.errors import ArtifactError
 from mfcli.evaluation import METRICS_FILE, looks_like_metrics, metrics_in
 from mfcli.model import KERAS_FILE, MODEL_FOLDER
+from mfcli.splits import SPLIT_FOLDER
 from mfcli.storage import read_json
 from mfcli.training import HISTORY_FILE, looks_like_history
-
-SPLIT_FOLDER = "split"
 
 _FOLD = re.compile(r"fold-([1-9]\d{0,2})")
 

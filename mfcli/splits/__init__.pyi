@@ -1,10 +1,14 @@
+from .changes import Changes as Changes, TakenFile as TakenFile
 from .folder import (
+    SPLIT_FILES as SPLIT_FILES,
+    SPLIT_FOLDER as SPLIT_FOLDER,
     describe_split as describe_split,
     folds_of as folds_of,
     read_folds as read_folds,
     read_split as read_split,
     split_hash as split_hash,
     split_hashes as split_hashes,
+    split_parent as split_parent,
     write_split as write_split,
 )
 from .folds import Folds as Folds
@@ -16,6 +20,8 @@ from .parts import (
     check_parts as check_parts,
     ratings_of as ratings_of,
 )
-from .records import ScaleSection as ScaleSection
+from .records import REJECTED as REJECTED, ScaleSection as ScaleSection
+from .revisions import Revision as Revision
 from .splitting import divide as divide, split as split, split_given as split_given
 from .strategies import at_random as at_random
+from .updating import check_updatable as check_updatable, revised as revised

@@ -13,9 +13,9 @@ from typing import Any
 
 from mfcli.arguments import check_type, path_of
 from mfcli.data import (
+    Columns,
     Ratings,
     Scale,
-    Selection,
     Vocabulary,
     read_ratings_arrow,
     read_vocabulary,
@@ -34,6 +34,7 @@ from mfcli.splits.records import (
     hash_of,
     strategy_section,
 )
+from mfcli.splits.revisions import Revision
 from mfcli.storage import (
     MappedFile,
     did_you_mean,
@@ -49,10 +50,11 @@ from mfcli.storage import (
     write_record,
 )
 
+SPLIT_FOLDER = "split"
 _RECORD = "split.json"
 _RATINGS = "ratings.arrow"  # of all folds of a k-fold split
 _VOCABULARIES = ("users.arrow", "items.arrow")
-_NAMES = (
+SPLIT_FILES = (
     _RECORD,
     REJECTED,
     _RATINGS,
@@ -60,19 +62,23 @@ _NAMES = (
     *(f"{part}.arrow" for part in PARTS),
     *(f"fold-{fold}" for fold in range(1, MOST_FOLDS + 1)),
 )
+"""The files of a split folder."""
+
 _FILES_ONLY = ("format", "files", "ends")  # not part of a description
 _REMEDY = "split again"
 
 
 def write_split(
-    folder: Path | str, split: Split | Division | Folds, rejected: Path | None = None
+    folder: Path | str,
+    split: Split | Division | Revision | Folds,
+    rejected: Path | None = None,
 ) -> dict[str, Any]:
     """Write a split folder and replace an older one as a whole.
 
     Parameters
     ----------
     folder : Path
-    split : Split, Division or Folds
+    split : Split, Division, Revision or Folds
     rejected : Path, optional
         List of the rows that were skipped; copied into the folder if it exists.
 
@@ -89,11 +95,11 @@ def write_split(
         If an argument has another type.
     """
     folder = path_of(folder, "folder")
-    if not isinstance(split, Folds | Division):
+    if not isinstance(split, Folds | Division | Revision):
         check_type(split, Split, "split", "make one with split(ratings)")
-    with replacing_folder(folder, _NAMES) as temporary:
+    with replacing_folder(folder, SPLIT_FILES) as temporary:
         if isinstance(split, Folds):
-            parts: dict[str, Ratings | Selection] = {"ratings": split.ratings}
+            parts: dict[str, Columns] = {"ratings": split.ratings}
             _write_folds(temporary, len(split))
         else:
             parts = {**split.parts}
@@ -110,7 +116,7 @@ def write_split(
     return _content(record)
 
 
-def _write_vocabularies(folder: Path, ratings: Ratings | Selection) -> None:
+def _write_vocabularies(folder: Path, ratings: Columns) -> None:
     write_vocabulary(folder / "users.arrow", ratings.users)
     write_vocabulary(folder / "items.arrow", ratings.items)
 
@@ -126,10 +132,10 @@ def _content(record: SplitRecord) -> dict[str, Any]:
     return {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
 
 
-def _record(split: Split | Division | Folds, files: dict[str, str]) -> SplitRecord:
+def _record(split: Split | Division | Revision | Folds, files: dict[str, str]) -> SplitRecord:
     """Describe a split and its files."""
     if isinstance(split, Folds):
-        ratings: Ratings | Selection = split.ratings
+        ratings: Columns = split.ratings
         counts = {"all": len(ratings)}
         extra: dict[str, Any] = {"ends": [*split.ends]}
     else:
@@ -137,6 +143,8 @@ def _record(split: Split | Division | Folds, files: dict[str, str]) -> SplitReco
         counts = {"all": sum(map(len, parts.values()))}
         counts |= {name: len(part) for name, part in parts.items()}
         extra = {"unseen": {n: unseen(ratings, part) for n, part in parts.items() if n != "train"}}
+    if isinstance(split, Split | Revision):
+        extra |= {"parent": split.parent, "updates": split.updates}
     return SplitRecord(
         strategy=strategy_section(split.strategy),
         source=split.source,
@@ -193,6 +201,8 @@ def _read_split(folder: Path) -> Split:
         strategy=record_values(record.strategy),
         source=record.source,
         hash=record.hash,
+        parent=record.parent,
+        updates=record.updates,
     )
 
 
@@ -312,6 +322,17 @@ def split_hash(folder: Path) -> str:
     """
     _, record, fold = whole(_records(folder), lambda: _home(folder))
     return fold_hash(record.hash, fold) if fold else record.hash
+
+
+def split_parent(folder: Path) -> str:
+    """Return the hash of the split that was updated to make a split; empty if there is none.
+
+    Raises
+    ------
+    ArtifactError
+        As `split_hash`.
+    """
+    return whole(_records(folder), lambda: _home(folder))[1].parent
 
 
 def _home(folder: Path) -> tuple[Path, SplitRecord, int]:

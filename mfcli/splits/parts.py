@@ -11,6 +11,7 @@ import numpy as np
 
 from mfcli.data import (
     EXPLICIT,
+    Columns,
     Ratings,
     RatingsLike,
     Scale,
@@ -22,6 +23,7 @@ from mfcli.data import (
     rows_of,
 )
 from mfcli.errors import DataError, Param
+from mfcli.splits.changes import Changes
 from mfcli.storage import check_memory
 from mfcli.types import Mask
 
@@ -57,6 +59,10 @@ class Split:
         Digest of the files of the split; empty until it is written.
     in_train : tuple of str
         Names of the parts whose ratings `train` holds; several after `union`.
+    parent : str
+        Hash of the split that was updated to make this one; empty if there is none.
+    updates : tuple of Changes
+        What all updates changed, the first one first.
     """
 
     train: Ratings
@@ -67,6 +73,8 @@ class Split:
     source: Source | None = None
     hash: str = ""
     in_train: tuple[str, ...] = ("train",)
+    parent: str = ""
+    updates: tuple[Changes, ...] = ()
 
     @classmethod
     def of(
@@ -203,14 +211,14 @@ def divided(
     return Division(parts, scale, strategy)
 
 
-def unseen(train: Ratings | Selection, part: Ratings | Selection) -> int:
+def unseen(train: Columns, part: Columns) -> int:
     """Return the number of ratings whose user or item has no training rating.
 
     Parameters
     ----------
-    train : Ratings or Selection
+    train : Columns
         Its vocabularies count training ratings only, as those of a split do.
-    part : Ratings or Selection
+    part : Columns
     """
     users, items = train.users.counts == 0, train.items.counts == 0
     pieces = zip(part.pieces("user"), part.pieces("item"), strict=True)

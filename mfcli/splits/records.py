@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from mfcli.data import EXPLICIT, IMPLICIT, Source
+from mfcli.splits.changes import Changes
 from mfcli.splits.folds import hash_of_entries, leaves_nothing
 from mfcli.storage import Record, Section, Whole
 
@@ -54,6 +55,8 @@ class SplitRecord(Record, omit_defaults=True):
         Of a k-fold split: 0 and the end of each fold.
     feedback : {"explicit", "implicit"}
         As in `Ratings`; earlier versions, which knew only ratings, did not write it.
+    parent, updates
+        As in `Split`.
     """
 
     FORMAT = 2
@@ -71,6 +74,8 @@ class SplitRecord(Record, omit_defaults=True):
     unseen: dict[str, Whole] | None = None
     ends: list[Whole] | None = None
     feedback: str = EXPLICIT
+    parent: str = ""
+    updates: tuple[Changes, ...] = ()
 
     def __post_init__(self) -> None:
         # Otherwise a model could not be matched with the split that it was trained on.

@@ -4,6 +4,7 @@ from .atomic import (
     check_writable_file as check_writable_file,
     replacing_file as replacing_file,
     replacing_folder as replacing_folder,
+    replacing_folders as replacing_folders,
 )
 from .blas import one_blas_thread as one_blas_thread
 from .byte_order_marks import marked_encoding as marked_encoding

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mfcli.errors import ArtifactError
@@ -69,19 +69,67 @@ def replacing_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     ArtifactError
         If the target must not be replaced or cannot be written.
     """
-    with writing(target):
-        place = _place(target)
-        recover(place)  # first: what is checked must be the old result, not a gap that a crash left
-        _check_folder(target, names)
-        with temporary_beside(place) as folder:
-            folder.mkdir()
-            yield folder
-            copy_permissions(place, folder)
-            for path in (*folder.rglob("*"), folder):
-                _flush(path)
-            with moving:
-                exchange(folder, place, folder.with_name(OLD))
-            _flush(place.parent)
+    with replacing_folders({target: names}) as (folder,):
+        folder.mkdir()
+        yield folder
+
+
+@contextlib.contextmanager
+def replacing_folders(targets: Mapping[Path, Sequence[str]]) -> Iterator[list[Path]]:
+    """Yield a temporary path for each target; what is written there takes their places together.
+
+    The folders are complete on the disk before the first one takes its place, and a signal does not
+    come in between. A kill may: the first ones are then new, and the others old.
+
+    Parameters
+    ----------
+    targets : mapping
+        What each folder may contain, as for `replacing_folder`. In this order they take their
+        places. A target stays if its temporary path does not exist after the block.
+
+    Raises
+    ------
+    ArtifactError
+        If a target must not be replaced or cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        folders: dict[Path, Path] = {}
+        for target, names in targets.items():
+            with writing(target):
+                place = _place(target)
+                # First: what is checked must be the old result, not a gap that a crash left.
+                recover(place)
+                _check_folder(target, names)
+                folders[place] = stack.enter_context(temporary_beside(place))
+        with (
+            writing(next(iter(targets))),
+            _named(dict(zip(folders.values(), targets, strict=True))),
+        ):
+            yield [*folders.values()]
+            _replace_folders({place: new for place, new in folders.items() if new.exists()})
+
+
+@contextlib.contextmanager
+def _named(targets: Mapping[Path, Path]) -> Iterator[None]:
+    """Let errors about temporary folders name the targets."""
+    try:
+        yield
+    except ArtifactError as error:
+        error.place = targets.get(Path(str(error.place)), error.place)
+        raise
+
+
+def _replace_folders(folders: Mapping[Path, Path]) -> None:
+    """Move each new folder to its place; the names are those of the places."""
+    for place, folder in folders.items():
+        copy_permissions(place, folder)
+        for path in (*folder.rglob("*"), folder):
+            _flush(path)
+    with moving:
+        for place, folder in folders.items():
+            exchange(folder, place, folder.with_name(OLD))
+    for parent in {place.parent for place in folders}:
+        _flush(parent)
 
 
 def check_replaceable(target: Path, names: Sequence[str]) -> None:

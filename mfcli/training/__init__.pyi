@@ -1,11 +1,13 @@
 from .best_epoch import BestEpoch as BestEpoch
 from .checkpoints import (
+    CHECKPOINT_FILES as CHECKPOINT_FILES,
     CHECKPOINT_FOLDER as CHECKPOINT_FOLDER,
     Checkpoint as Checkpoint,
     Keeper as Keeper,
     check_same_run as check_same_run,
     read_checkpoint as read_checkpoint,
     resumed as resumed,
+    write_checkpoint as write_checkpoint,
 )
 from .continuation import continued as continued, update_epochs as update_epochs
 from .fitted import Diverged as Diverged, Fit as Fit

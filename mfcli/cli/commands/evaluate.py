@@ -85,7 +85,7 @@ def evaluate(
         parts, model = splits.read_split(split), models.Model.load(folder)
         if not any_split:
             anyway = ("use ", Param("any_split", True), " to evaluate anyway")
-            models.check_same_split(model, parts.hash, folder, split, anyway)
+            models.check_same_split(model, parts, folder, split, anyway)
         if not ranking and not evaluation.ranks_only(model, parts):
             remedy = "omit it, or add --ranking"
             refuse(given, evaluation.RANKING_SETTINGS, "without --ranking", remedy)

@@ -145,7 +145,7 @@ def _read_split(folder: Path, trained: Model, model: Path, given: Given) -> Spli
         return None
     found = splits.read_split(folder)
     remedy: list[str | Param] = ["use the new ratings alone with ", Param("replace", True)]
-    models.check_same_split(trained, found.hash, model, folder, remedy)
+    models.check_same_split(trained, found, model, folder, remedy)
     return found
 
 

@@ -172,7 +172,7 @@ def _read_split(folder: Path, model: Model, model_folder: Path, is_needed: bool)
         # A model is complete without its split, and may be used by somebody who does not have it.
         remedy = (error.remedy, ", or ", *anyway)
         raise ArtifactError(error.rule, place=folder, remedy=remedy) from None
-    models.check_same_split(model, found.hash, model_folder, folder, anyway)
+    models.check_same_split(model, found, model_folder, folder, anyway)
     return found
 
 

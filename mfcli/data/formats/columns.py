@@ -62,6 +62,19 @@ _WIDE = 100  # more columns than this are probably the items of a matrix
 _FEW = 5  # columns; fewer with numbers as names may be those of a list
 
 
+def preferring(names: Mapping[str, str], aliases: Aliases) -> Aliases:
+    """Return known names with some that are looked for first, such as those of other ratings.
+
+    Parameters
+    ----------
+    names : mapping of str
+        Names by role; positions are left out.
+    aliases : mapping of tuple of str
+    """
+    first = {role: (plain_name(name),) for role, name in names.items() if not name.isdigit()}
+    return {role: first.get(role, ()) + aliases.get(role, ()) for role in ROLES}
+
+
 def plain_name(name: str) -> str:
     """Return a name in the spelling of `ALIASES`: "User-ID" is user_id."""
     return re.sub(r"[-\s./]+", "_", _TYPE.sub("", name.strip().lower()))

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from mfcli.data.formats.columns import ALIASES, JSON_ALIASES, Aliases, find_columns, required
+from mfcli.data.formats.columns import (
+    ALIASES,
+    JSON_ALIASES,
+    Aliases,
+    find_columns,
+    preferring,
+    required,
+)
 from mfcli.data.formats.encodings import UTF8
 from mfcli.data.formats.first_lines import WIDE, FirstLines
 from mfcli.data.formats.header import has_header, is_rating, names_columns
@@ -100,12 +107,15 @@ class Outline:
         Known names of the column of each role.
     matrix : bool
         Whether the file looks like a matrix of ratings.
+    positions : mapping of str
+        Of the columns of other ratings, if those have no names.
     """
 
     layout: Layout
     unnamed: FirstLines | None
     aliases: Aliases
     matrix: bool
+    positions: Mapping[str, str] = field(default_factory=dict)
 
     def completed(
         self, chosen: Mapping[str, str] | None, needed: tuple[str, ...]
@@ -126,7 +136,7 @@ class Outline:
         if first is None:
             columns = find_columns(file, names, chosen, needed, self.aliases, matrix=self.matrix)
             return replace(self.layout, columns=columns), None
-        columns = find_positions(first, chosen, needed)
+        columns = find_positions(first, {**self.positions, **(chosen or {})}, needed)
         # A warning, not yet issued: the parts of a folder need only one.
         return replace(self.layout, columns=columns), doubt_about(first, chosen, columns)
 
@@ -137,13 +147,14 @@ def outline(
     decimal: str,
     needed: tuple[str, ...],
     aliases: Aliases,
+    names: Mapping[str, str] | None = None,
 ) -> Outline:
     """Find the format, separator, header and column names of a file from its first lines.
 
     Parameters
     ----------
     file : File
-    chosen, decimal, needed, aliases
+    chosen, decimal, needed, aliases, names
         As in `find_layouts`.
 
     Raises
@@ -159,24 +170,31 @@ def outline(
         layout = Layout(file, table, "", ".", True, 0, list(schema.names), {})
         # The names of reviews apply to ratings and pairs, not to lists of ids and titles.
         known = JSON_ALIASES if table == "json" and aliases is ALIASES else aliases
+        known = preferring(names, known) if names else known
         return Outline(layout, None, known, _is_matrix(schema))
+    aliases = preferring(names, aliases) if names else aliases
     preamble = read_preamble(file, head)
     least = len(required(needed, chosen))
     separator = preamble.separator or find_separator(file, preamble.lines, decimal, least)
     spaced = has_spaces_after(preamble.lines, separator)
     first = FirstLines(file, preamble.skip + 1, preamble.rows, separator, decimal, spaced)
     # The sizes of a Matrix Market file are skipped already, and it has no header.
-    header = preamble.entries is None and has_header(first, chosen, needed, aliases)
+    positions = {role: name for role, name in (names or {}).items() if name.isdigit()}
+    wanted = any((chosen or {}).values())
+    # Like the other ratings, the text has no header, unless it has known names.
+    is_alike = bool(positions) and not wanted and not names_columns(first.fields, None, aliases)
+    has_names = preamble.entries is None and not is_alike
+    header = has_names and has_header(first, chosen, needed, aliases)
     if header:
         _check_widths(first)
     comment = [] if header else _commented_header(file, preamble, separator, chosen, aliases)
     named = first.fields if header else comment
-    names = named or _positions(len(first.fields))
+    columns = named or _positions(len(first.fields))
     skip = preamble.skip + header
     rows = preamble.entries
-    layout = Layout(file, "text", separator, decimal, header, skip, names, {}, spaced, rows)
+    layout = Layout(file, "text", separator, decimal, header, skip, columns, {}, spaced, rows)
     matrix = header and first.looks_like_matrix(first.rows[1:])
-    return Outline(layout, None if named else first, aliases, matrix)
+    return Outline(layout, None if named else first, aliases, matrix, positions)
 
 
 def _positions(count: int) -> list[str]:

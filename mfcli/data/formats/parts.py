@@ -29,6 +29,7 @@ def find_layouts(
     decimal: str = ".",
     needed: tuple[str, ...] = RATINGS,
     aliases: Aliases = ALIASES,
+    names: Mapping[str, str] | None = None,
 ) -> list[Layout]:
     """Find the layouts of files that are read together from their first lines.
 
@@ -49,6 +50,8 @@ def find_layouts(
         `RATINGS`, `PAIRS`, or other roles.
     aliases : mapping of tuple of str
         Known names of the column of each role.
+    names : mapping of str, optional
+        Names, or positions, of the columns of other ratings, which are looked for first.
 
     Returns
     -------
@@ -59,7 +62,7 @@ def find_layouts(
     DataError
         If a file is empty, in another format, or lacks a column, or if files differ.
     """
-    outlines = _outlines(files, chosen, decimal, needed, aliases)
+    outlines = _outlines(files, chosen, decimal, needed, aliases, names)
     for other in outlines[1:]:
         _check_alike(outlines[0], other)
     # After the comparison: a file of another format would otherwise seem to lack a column.
@@ -79,11 +82,12 @@ def _outlines(
     decimal: str,
     needed: tuple[str, ...],
     aliases: Aliases,
+    names: Mapping[str, str] | None,
 ) -> list[Outline]:
     outlines = []
     for file in files:
         try:
-            outlines.append(outline(file, chosen, decimal, needed, aliases))
+            outlines.append(outline(file, chosen, decimal, needed, aliases, names))
         except EmptyFileError:
             # The last file decides, so that a folder of empty files is refused.
             if not file.is_part or (file is files[-1] and not outlines):

@@ -1,0 +1,75 @@
+"""What an update trains on, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mfcli.data import Ratings
+from mfcli.model import Model
+from mfcli.splits import Revision, Split
+from mfcli.training import Checkpoint, Epoch, Fit, continued, update_epochs
+from mfcli.types import Progress
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How the training of a model continues.
+
+    Attributes
+    ----------
+    threads : int or None
+    epochs : int or None
+        None for as few as are needed.
+    on_start : callable
+        Called with the number of epochs before the work begins.
+    on_epoch, on_progress : callable
+        As for `fit`; epochs are numbered from 1.
+    """
+
+    threads: int | None = None
+    epochs: int | None = None
+    on_start: Callable[[int], None] = lambda epochs: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    on_progress: Progress = lambda done, total: None
+
+    def train(
+        self, split: Split, model: Model, checkpoint: Checkpoint | None, new: Ratings
+    ) -> tuple[Fit, Checkpoint]:
+        """Train a model on a split that was updated; one of all parts stays one of all parts.
+
+        Parameters
+        ----------
+        split : Split
+        model : Model
+            Of the split before the update.
+        checkpoint : Checkpoint or None
+        new : Ratings
+            Those that the model was not trained on.
+        """
+        parts = split.union() if len(model.trained_on) > 1 else split
+        return continued(
+            parts,
+            model,
+            checkpoint,
+            new,
+            epochs=self.epochs_for(model, len(new), len(parts.train)),
+            threads=self.threads,
+            on_epoch=self.on_epoch,
+            on_progress=self.on_progress,
+        )
+
+    def epochs_for(self, model: Model, new: int, ratings: int) -> int:
+        """Return the number of epochs, given those of new and of all training ratings."""
+        return self.epochs or update_epochs(model.config.epochs, new, ratings)
+
+
+def new_ratings(revision: Revision, model: Model) -> Ratings:
+    """Return the ratings of a revision that a model was not trained on: new and changed ones."""
+    is_of_all = len(model.trained_on) > 1
+    return revision.given([*revision.parts] if is_of_all else ["train"])
+
+
+def last_ratings(split: Split) -> Ratings:
+    """Return the training ratings that the last update of a split appended."""
+    return split.train.take(slice(len(split.train) - split.updates[-1].new, None))
