@@ -16,6 +16,7 @@ from mfcli.errors import ArtifactError
 from mfcli.model import TABLES, Model
 from mfcli.splits import Split
 from mfcli.training import Checkpoint, Fit, Keeper, continued, fit, read_checkpoint, update_epochs
+from mfcli.training.continuation import with_few_others
 from mfcli.training.gibbs.running_mean import Centered, RunningMean
 
 from .planted import planted_split
@@ -200,6 +201,27 @@ def test_an_update_takes_a_tenth_of_the_epochs_for_5_percent_of_the_ratings() ->
     assert update_epochs(15, 5_000, 100_000) == 1
     assert update_epochs(100, 10_000, 16_000_000) == 1
     assert update_epochs(15, 90_000, 100_000) == 15
+    assert update_epochs(15, 0, 100_000) == 0
+
+
+@pytest.mark.parametrize("epochs", [2, 20, 200])
+def test_an_epoch_of_descent_has_new_ratings_several_times(epochs: int) -> None:
+    split = planted_split(Config(), users=200, items=100)
+    train, config = split.train, Config(epochs=epochs)
+    rows = np.arange(5, 5 + len(train) // 100)
+    found = with_few_others(train, train.take(rows), config)
+    numbers = found.user.astype(np.int64) * 1000 + found.item
+    counts = np.array([np.count_nonzero(numbers == n) for n in pair_numbers(train)])
+    others = np.delete(counts, rows)
+    passes = 2 * epochs / 100
+    assert set(counts[rows]) == {4 if passes < 2 else 1}
+    assert set(others) == {0, 1} if passes < 1 else {1}
+    if passes < 1:
+        assert others.mean() == pytest.approx(passes - 0.01, abs=0.02)
+
+
+def pair_numbers(ratings: Ratings) -> list[int]:
+    return (ratings.user.astype(np.int64) * 1000 + ratings.item).tolist()
 
 
 def test_a_model_of_an_earlier_epoch_goes_on_from_its_weights(tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 Rows that had training ratings before keep their state (weights, velocities, samples, means), and
 new ones start where fold-in puts them. A few epochs over all ratings follow. Averages over epochs
 or samples go on, too; the more of the ratings of a row are new, the less its earlier part counts.
+
+If few ratings are new, an epoch of gradient descent has a sample of the others: many updates with
+an epoch over all of them would fit their noise. It has new ratings several times, because training
+from scratch would see them many times. With a given number of epochs, all are the usual ones.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.arguments import check_type
+from mfcli.config import Config
 from mfcli.data import Ratings, counts_of
 from mfcli.errors import ArtifactError
 from mfcli.model import TABLES, Model, with_estimated_rows
@@ -30,14 +35,17 @@ from mfcli.training.history import Epoch
 from mfcli.training.loop import check_trainable, members, ratings_to_validate, start
 from mfcli.training.plan import Plan, make_plan
 from mfcli.training.run import Run
-from mfcli.types import Doubles, Floats, Mask, Progress, Rows
+from mfcli.types import Counts, Doubles, Floats, Mask, Progress, Rows
 
+_TURNS = 4  # of new ratings in a single epoch of descent
 _EPOCHS = 2.0  # times the share of the training ratings that is new, of the epochs of a training
 _ORIGIN = "origin"  # array of the state of Gibbs sampling: mu, and the unit of ratings
 
 
 def update_epochs(epochs: int, new: int, ratings: int) -> int:
     """Return how many epochs an update takes: a tenth of a training if 5% of the ratings are new.
+
+    At least one, unless none is new.
 
     Parameters
     ----------
@@ -46,7 +54,12 @@ def update_epochs(epochs: int, new: int, ratings: int) -> int:
     new, ratings : int
         Number of training ratings that are new, and of all of them.
     """
-    return min(max(math.floor(_EPOCHS * epochs * new / ratings), 1), epochs)
+    return min(max(math.floor(_passes(epochs, new, ratings)), 1), epochs) if new else 0
+
+
+def _passes(epochs: int, new: int, ratings: int) -> float:
+    """Return how many times an update passes over the ratings; it may be less than once."""
+    return _EPOCHS * epochs * new / ratings
 
 
 @one_blas_thread()
@@ -97,10 +110,51 @@ def continued(
     if checkpoint is not None:
         check_type(checkpoint, Checkpoint, "checkpoint")
         checkpoint.check_split(model.split_hash)
-    training = _Continuation.of(split, model, checkpoint, new, threads_of(threads))
+    config, ratings, train = model.config, len(split.train), split.train
     if epochs is None:
-        epochs = update_epochs(model.config.epochs, len(new), len(split.train))
+        epochs = update_epochs(config.epochs, len(new), ratings)
+        if config.by_steps and epochs:
+            train = with_few_others(split.train, new, config)
+    training = _Continuation.of(split, train, model, checkpoint, new, threads_of(threads))
     return training.run(epochs, on_epoch, on_progress)
+
+
+def with_few_others(train: Ratings, new: Ratings, config: Config) -> Ratings:
+    """Return what an epoch of descent has: new ratings several times, and some of the others."""
+    passes = _passes(config.epochs, len(new), len(train))
+    turns = max(round(_TURNS / max(passes, 1)), 1)
+    kept = np.arange(len(train)) if passes >= 1 else _sample(train, new, passes, config.seed)
+    if turns == 1 and len(kept) == len(train):
+        return train
+    again = np.flatnonzero(_are_in(train, new))
+    return train.take(np.concatenate([kept, *[again] * (turns - 1)]))
+
+
+def _sample(train: Ratings, new: Ratings, share: float, seed: int) -> NDArray[np.int64]:
+    """Choose all new ratings, and as many others as make up a share of all."""
+    others = max(share * len(train) - len(new), 0) / len(train)
+    # The number of ratings keeps the samples of several updates apart.
+    rng = np.random.default_rng([seed, 3, len(train)])
+    chosen = rng.random(len(train), np.float32) < others
+    return np.flatnonzero(chosen | _are_in(train, new))
+
+
+def _are_in(train: Ratings, new: Ratings) -> Mask:
+    """Return which of the ratings are of pairs in `new`."""
+    users, items = (
+        counts_of(getattr(new, side), len(getattr(train, f"{side}s"))) > 0
+        for side in ("user", "item")
+    )
+    # Few ratings are of these users and of these items, so few numbers are compared.
+    found = users.take(train.user) & items.take(train.item)
+    near = np.flatnonzero(found)
+    found[near] = np.isin(_pairs(train.take(near)), _pairs(new))
+    return found
+
+
+def _pairs(ratings: Ratings) -> Counts:
+    """Return one number for each pair of a user and an item."""
+    return ratings.user.astype(np.int64) << 32 | ratings.item
 
 
 class _Rows(NamedTuple):
@@ -144,6 +198,8 @@ class _Continuation:
     Attributes
     ----------
     split : Split
+    train : Ratings
+        What the next epochs have; not always all training ratings.
     threads : int
     plan : Plan
     rows : dict of _Rows
@@ -158,6 +214,7 @@ class _Continuation:
     """
 
     split: Split
+    train: Ratings
     threads: int
     plan: Plan
     rows: dict[str, _Rows]
@@ -170,18 +227,23 @@ class _Continuation:
     def of(
         cls,
         split: Split,
+        train: Ratings,
         model: Model,
         checkpoint: Checkpoint | None,
         new: Ratings,
         threads: int,
     ) -> _Continuation:
         """Match the rows of the model and of the split, and fold in new ones."""
-        plan = make_plan(split.train, model.config)
-        check_trainable(split, model.config, plan)
+        config = model.config
+        if train is not split.train:  # the blocks of all ratings do not suit some of them
+            config = dataclasses.replace(config, blocks=None)
+        plan = make_plan(train, config)
+        check_trainable(split, config, plan)
         rows = {f"{side}s": _Rows.of(side, model, split.train, new) for side in ("user", "item")}
         earlier = checkpoint.history.epochs() if checkpoint else []
         return cls(
             split=split,
+            train=train,
             threads=threads,
             plan=plan,
             rows=rows,
@@ -234,7 +296,7 @@ class _Continuation:
             else None,
         )
         held_out = ratings_to_validate(self.split)
-        engine = make_engine(self.plan, starts, self.split.train, held_out, self.threads, update)
+        engine = make_engine(self.plan, starts, self.train, held_out, self.threads, update)
         if self.checkpoint:
             engine.restore(self._state(self.checkpoint.state, engine))
         elif is_sampled:

@@ -53,7 +53,7 @@ class Continuation:
             model,
             checkpoint,
             new,
-            epochs=self.epochs_for(model, len(new), len(parts.train)),
+            epochs=self.epochs,
             threads=self.threads,
             on_epoch=self.on_epoch,
             on_progress=self.on_progress,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mfcli.arguments import check_count, check_functions, check_type, path_of
-from mfcli.data import Ids, RatingsLike, as_ratings, id_array
+from mfcli.data import Ids, Ratings, RatingsLike, as_ratings, id_array
 from mfcli.errors import ArtifactError
 from mfcli.model import MODEL_FOLDER, Model
 from mfcli.splits import SPLIT_FOLDER, Changes, Split, revised, write_split
@@ -128,7 +128,7 @@ def update(
     if model.split_hash != split.hash:
         rule = "the model was trained on another split"
         raise ArtifactError(rule, remedy="give the split that it was trained on")
-    given = [] if ratings is None else [as_ratings(ratings, "ratings", split.feedback)]
+    given = [] if ratings is None else [_as_given(ratings, split.feedback)]
     removed = None if remove is None else id_array(remove, "remove")
     revision, changes = revised(split, given, removed)
     if revision is None:
@@ -137,3 +137,9 @@ def update(
     how = Continuation(threads, epochs, on_epoch=on_epoch, on_progress=on_progress)
     fitted, after = how.train(parts, model, checkpoint, new)
     return Updated(fitted.model, parts, changes, fitted.history, after)
+
+
+def _as_given(ratings: RatingsLike, feedback: str) -> Ratings:
+    read = as_ratings(ratings, "ratings", feedback)
+    # These may be some of the ratings of a file that was taken in.
+    return replace(read, source=None) if isinstance(ratings, Ratings) else read
