@@ -103,6 +103,11 @@ new: mfcli.FoldedIn = mfcli.fold_in(model, (["anna", "anna"], ["film 1", "film 2
 print(mfcli.recommend(new.model, "anna", n=2, exclude=new.rated).to_pandas())
 print(mfcli.extended(model, new))
 
+# %% New ratings, without starting over
+sgd = mfcli.fit(parts, mfcli.Config(k=4)).model
+updated: mfcli.Updated = mfcli.update(sgd, parts, frame.head(20).assign(user=123_456))
+print(updated, mfcli.update(updated.model, updated.split, remove=[123_456]).changes, sep="\n")
+
 # %% Rankings: settings that also learn from unrated pairs, reasons, more diverse lists
 best = mfcli.fit(parts, mfcli.recommended_config(parts, purpose="ranking"))
 print(mfcli.evaluate(best.model, parts).measures["ndcg"], metrics.measures["ndcg"])

@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from conftest import Outcome, Run
-from contents import names, snapshot
+from contents import names, snapshot, triples
 from test_temporaries import killed_at
 from typer.testing import CliRunner
 
@@ -226,6 +226,22 @@ def test_python_gives_the_same_split_and_model(made: Path) -> None:
     assert again.changes.skipped == ("new.csv",)
     with pytest.raises(mfcli.MfcliError, match="the model was trained on another split; give the"):
         mfcli.update(model, read_split("split"), given)
+
+
+def test_a_model_of_all_parts_stays_one(made: Path) -> None:
+    split = read_split("split")
+    fitted = mfcli.fit(split.union(), Config(k=2, epochs=2))
+    fitted.write("all")
+    test = split.test
+    assert test is not None
+    (user, item, _), *_ = triples(test)
+    Path("new.csv").write_text(csv([f"{user},{item},1,1700000000", *NEW]))
+    done = update("new.csv", "--model", "all", "--out", "next")
+    assert done.out.splitlines()[0].startswith("next/split: 12 new ratings, 1 changed, ")
+    assert done.out.splitlines()[1].startswith("next/model: 1 epoch in ")
+    model, new = Model.load("next"), read_split("next/split")
+    assert model.trained_on == fitted.model.trained_on == ("train", "valid", "test")
+    assert model.users.counts.sum() == sum(map(len, new.parts.values()))
 
 
 # Interruptions

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from mfcli.data import Ratings
 from mfcli.model import Model
@@ -47,9 +47,8 @@ class Continuation:
         new : Ratings
             Those that the model was not trained on.
         """
-        parts = split.union() if len(model.trained_on) > 1 else split
         return continued(
-            parts,
+            split.union() if _is_of_all(model) else split,
             model,
             checkpoint,
             new,
@@ -59,15 +58,31 @@ class Continuation:
             on_progress=self.on_progress,
         )
 
-    def epochs_for(self, model: Model, new: int, ratings: int) -> int:
-        """Return the number of epochs, given those of new and of all training ratings."""
-        return self.epochs or update_epochs(model.config.epochs, new, ratings)
+    def started(self, model: Model, new: int, sizes: Mapping[str, int]) -> Continuation:
+        """Choose the number of epochs, and call `on_start` with it.
+
+        Parameters
+        ----------
+        model : Model
+        new : int
+            Number of ratings that the model was not trained on.
+        sizes : mapping of int
+            Number of ratings of each part.
+        """
+        ratings = sum(sizes.values()) if _is_of_all(model) else sizes["train"]
+        epochs = self.epochs or update_epochs(model.config.epochs, new, ratings)
+        self.on_start(epochs)
+        return replace(self, epochs=epochs)
+
+
+def _is_of_all(model: Model) -> bool:
+    """Return whether a model was trained on all parts."""
+    return len(model.trained_on) > 1
 
 
 def new_ratings(revision: Revision, model: Model) -> Ratings:
     """Return the ratings of a revision that a model was not trained on: new and changed ones."""
-    is_of_all = len(model.trained_on) > 1
-    return revision.given([*revision.parts] if is_of_all else ["train"])
+    return revision.given([*revision.parts] if _is_of_all(model) else ["train"])
 
 
 def last_ratings(split: Split) -> Ratings:

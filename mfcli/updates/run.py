@@ -177,17 +177,11 @@ class UpdatableRun:
         if revision is None and not self.is_interrupted and not self._has(removed):
             return outcome
         new = self._new_ratings(revision)
-        ratings = len(revision.train if revision else self.split.train)
-        how.on_start(how.epochs_for(self.model, len(new), ratings))
         done: list[Epoch] = []
-
-        def on_epoch(epoch: Epoch) -> None:
-            done.append(replace(epoch, epoch=len(done) + 1))
-            how.on_epoch(done[-1])
-
+        sizes = {name: len(part) for name, part in (revision or self.split).parts.items()}
+        how = _recording(how.started(self.model, len(new), sizes), done)
         parts = self._written(revision, temporary.split, rejected)
-        counting = replace(how, on_epoch=on_epoch)
-        fitted, checkpoint = counting.train(parts, self.model, self.checkpoint, new)
+        fitted, checkpoint = how.train(parts, self.model, self.checkpoint, new)
         fitted.model.save(temporary.model)
         for folder in (temporary.pending, temporary.checkpoint):
             write_checkpoint(folder, checkpoint)
@@ -225,6 +219,16 @@ class UpdatableRun:
         rows = users.rows(removed) if removed is not None else np.zeros(0, np.int32)
         is_missing[rows[rows >= 0]] = False
         return int(np.count_nonzero(is_missing))
+
+
+def _recording(how: Continuation, done: list[Epoch]) -> Continuation:
+    """Return a continuation that also appends its epochs to a list, numbered from 1."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        done.append(replace(epoch, epoch=len(done) + 1))
+        how.on_epoch(done[-1])
+
+    return replace(how, on_epoch=on_epoch)
 
 
 def _text_sides(older: Split, new: Split) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def update(
             "--epochs",
             min=1,
             help="Epochs of the training that follows.",
-            show_default="few",
+            show_default="depends on how many ratings are new",
             rich_help_panel="Update",
         ),
     ] = None,
