@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mfcli.data import Ratings
 from mfcli.model import Model
@@ -58,8 +58,8 @@ class Continuation:
             on_progress=self.on_progress,
         )
 
-    def started(self, model: Model, new: int, sizes: Mapping[str, int]) -> Continuation:
-        """Choose the number of epochs, and call `on_start` with it.
+    def start(self, model: Model, new: int, sizes: Mapping[str, int]) -> None:
+        """Call `on_start` with the number of epochs.
 
         Parameters
         ----------
@@ -70,9 +70,8 @@ class Continuation:
             Number of ratings of each part.
         """
         ratings = sum(sizes.values()) if _is_of_all(model) else sizes["train"]
-        epochs = self.epochs or update_epochs(model.config.epochs, new, ratings)
-        self.on_start(epochs)
-        return replace(self, epochs=epochs)
+        chosen = update_epochs(model.config.epochs, new, ratings)
+        self.on_start(chosen if self.epochs is None else self.epochs)
 
 
 def _is_of_all(model: Model) -> bool:

@@ -179,7 +179,8 @@ class UpdatableRun:
         new = self._new_ratings(revision)
         done: list[Epoch] = []
         sizes = {name: len(part) for name, part in (revision or self.split).parts.items()}
-        how = _recording(how.started(self.model, len(new), sizes), done)
+        how.start(self.model, len(new), sizes)
+        how = _recording(how, done)
         parts = self._written(revision, temporary.split, rejected)
         fitted, checkpoint = how.train(parts, self.model, self.checkpoint, new)
         fitted.model.save(temporary.model)

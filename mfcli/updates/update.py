@@ -141,5 +141,7 @@ def update(
 
 def _as_given(ratings: RatingsLike, feedback: str) -> Ratings:
     read = as_ratings(ratings, "ratings", feedback)
-    # These may be some of the ratings of a file that was taken in.
-    return replace(read, source=None) if isinstance(ratings, Ratings) else read
+    source = read.source
+    if source is None or len(read) == source.rows - source.duplicates:
+        return read
+    return replace(read, source=None)  # some of the ratings of a file that may be known

@@ -175,6 +175,8 @@ class _Progress(ExitStack):
         self._validated = run.split.held_out is not None and len(run.model.trained_on) == 1
 
     def start(self, epochs: int) -> None:
+        if not epochs:  # users are removed, and there is nothing to learn
+            return
         config = replace(self._config, epochs=epochs)
         shown = training_progress(self._screen, config, Fold(1, 1), validated=self._validated)
         self._shown = self.enter_context(shown)
