@@ -218,6 +218,16 @@ class Config:
         high=1e6,
     )
 
+    half_life: str | None = setting(
+        None,
+        "Age at which a training rating counts half as much as the latest one, such as 365d"
+        " (units s, h, d, w and y).",
+        TRAINING,
+        "Objective",
+        unset="all ages count equally",
+        duration=True,
+    )
+
     prior: str = _sampling(
         "implicit",
         "Prior of the factors: shared, or implicit (depends on who rated what).",
