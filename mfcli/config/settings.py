@@ -221,10 +221,10 @@ class Config:
     half_life: str | None = setting(
         None,
         "Age at which a training rating counts half as much as the latest one, such as 365d"
-        " (units s, h, d, w and y).",
+        " (s, h, d, w, y).",
         TRAINING,
         "Objective",
-        unset="all ages count equally",
+        unset="no decay",
         duration=True,
     )
 

@@ -60,11 +60,12 @@ def check_weights(train: Ratings, config: Config) -> None:
     weight = train.weight
     if weight is None:
         return
-    low, high = float(weight.min()), float(weight.max())
-    if low < _LEAST or high > _MOST:
+    low, high = weight.min(), weight.max()
+    if low < np.float32(_LEAST) or high > np.float32(_MOST):
+        value = low if low < np.float32(_LEAST) else high
         raise DataError(
             f"weights of training ratings must be from {_LEAST:g} to {_MOST:g}",
-            value=low if low < _LEAST else high,
+            value=float(f"{value:.6g}"),
             remedy="divide all weights by their mean, or omit ratings that hardly count",
         )
 
