@@ -286,3 +286,14 @@ def test_commands_take_weights_and_a_half_life(
         "error: the ratings need timestamps with --half-life 200d; omit --half-life, or split again"
         " with --time-col\n",
     )
+
+
+def test_folds_keep_weights_and_times() -> None:
+    split, config = weighted_split(Config()), Config(k=2, epochs=1, optimizer="als")
+    plain = dataclasses.replace(split.train, weight=None)
+    decayed = dataclasses.replace(config, half_life="90d")
+    rmse = [
+        mfcli.cross_validate(ratings, chosen, measures=["rmse"], folds=2).measures["rmse"]
+        for ratings, chosen in ((plain, config), (split.train, config), (plain, decayed))
+    ]
+    assert len(set(rmse)) == 3
