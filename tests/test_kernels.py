@@ -268,18 +268,16 @@ def test_penalties_per_rating(k, nesterov, regs):
 
 
 @pytest.mark.parametrize(
-    ("k", "momentum", "reg", "nesterov"),
+    ("k", "momentum", "reg", "nesterov", "regs"),
     [
-        (10, 0.9, 0.0, False),
-        (10, 0.9, 0.02, True),
-        (64, 0.9, 0.0, False),
-        (1, 0.9, 0.0, True),
-        (31, 0.0, 0.0, False),
+        (10, 0.9, 0.0, False, (0, 0, 0, 0)),
+        (10, 0.9, 0.02, True, (0, 0, 0, 0)),
+        (64, 0.9, 0.0, False, (0.1, 0.2, 0.3, 0.4)),
+        (31, 0.0, 0.0, False, (0.1, 0.2, 0.3, 0.4)),
     ],
 )
-@pytest.mark.parametrize("regs", [(0, 0, 0, 0), (0.1, 0.2, 0.3, 0.4)])
 def test_weights_multiply_squared_errors(k, momentum, reg, nesterov, regs):
-    d = Sgd(0.01, momentum, 0.0 if any(regs) else reg, nesterov)
+    d = Sgd(0.01, momentum, reg, nesterov)
     case = make_case(k, k, d, 40, 30, groups=3, ratings=900, batch=8, regs=regs, weighted=True)
     check(case, 3)
     one, two = train(case, 2, 1), train(case, 2, 2)
@@ -288,9 +286,10 @@ def test_weights_multiply_squared_errors(k, momentum, reg, nesterov, regs):
         assert a.tobytes() == b.tobytes()
 
 
-@pytest.mark.parametrize(("k", "momentum"), [(10, 0.9), (31, 0.0)])
-def test_weights_of_one_change_no_bit(k, momentum):
-    cases = [make_case(3, k, Sgd(0.01, momentum, 0, False), weighted=w) for w in (False, True)]
+@pytest.mark.parametrize(("k", "momentum", "reg"), [(10, 0.9, 0), (31, 0.0, 0.1)])
+def test_weights_of_one_change_no_bit(k, momentum, reg):
+    d, regs = Sgd(0.01, momentum, 0, False), (reg, reg, reg, reg)
+    cases = [make_case(3, k, d, regs=regs, weighted=w) for w in (False, True)]
     for records, _ in cases[1]["blocks"]:
         records["weight"] = 1
     without, with_ones = (train(case, 2) for case in cases)
