@@ -82,7 +82,7 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         ]
     )
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train on ratings.
 
         Parameters
@@ -92,6 +92,8 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             with the users in its first column and the items in the second one.
         y : array, shape (n,), optional
             The ratings; they may be a column of the table instead.
+        sample_weight : array, shape (n,), optional
+            How much each rating counts, 1 by default. Ratings with the weight 0 are omitted.
 
         Raises
         ------
@@ -99,6 +101,8 @@ class Recommender(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             As `mfcli.ratings_from`, `mfcli.Config` and `mfcli.fit`.
         """
         ratings = as_ratings(X, "X") if y is None and is_table(X) else _ratings(X, y)
+        if sample_weight is not None:
+            ratings = _weighted(ratings, sample_weight)
         config = Config(**self.get_params())
         fitted = fit(_training_split(ratings, config), config)
         self.model_, self.history_ = fitted.model, fitted.history
@@ -157,6 +161,21 @@ def _pairs(X: Any) -> tuple[Any, Any]:
 def _column(ids: Any) -> Any:
     # A column of objects may hold integers or texts; a list keeps the types of its entries.
     return ids.tolist() if ids.dtype == object else ids
+
+
+def _weighted(ratings: Ratings, sample_weight: Any) -> Ratings:
+    """Return the ratings whose weight is above 0, with their weights."""
+    if ratings.source and ratings.source.duplicates:
+        rule = "must not repeat a pair of a user and an item if there are weights"
+        raise UsageError(rule, param="X", remedy="merge the rows of each pair")
+    weight = np.asarray(sample_weight, np.float32)
+    if weight.shape != (len(ratings),):
+        rule = f"must have as many entries as X, {len(ratings)}, got shape {weight.shape}"
+        raise UsageError(rule, param="sample_weight")
+    if not ((weight >= 0) & (weight < np.inf)).all() or not weight.any():
+        rule = "must be finite and not negative, and some must be above 0"
+        raise UsageError(rule, param="sample_weight")
+    return replace(ratings, weight=weight).take(weight > 0).without_empty()
 
 
 def _ratings(X: Any, y: Any) -> Ratings:

@@ -273,8 +273,10 @@ def test_invalid_weights_are_refused(optimizer: str, kind: str) -> None:
         fit(negative, config)
     weight = np.full_like(split.train.rating, 3e38)
     heavy = replace(split, train=replace(split.train, weight=weight))
-    with pytest.raises(DataError, match=r"^rating .*: weights of rated pairs must be above 0 and"):
+    with pytest.raises(DataError, match=r"^weights of training ratings .*, got 3e\+38; div"):
         fit(heavy, config)
+    with pytest.raises(DataError, match=r"^rating .*: weights of rated pairs must be above 0 and"):
+        pair_weights(heavy.train, split.scale, config)
 
 
 @pytest.mark.parametrize("optimizer", ["als", "gibbs"])

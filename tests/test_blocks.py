@@ -21,7 +21,7 @@ from mfcli.training.sgd.blocks import (
     places_of,
     records,
 )
-from mfcli.training.sgd.rows import RATING, Records
+from mfcli.training.sgd.rows import RATING, WEIGHTED, Records
 
 
 class Block(NamedTuple):
@@ -169,8 +169,8 @@ def test_more_steps_than_can_be_numbered_are_refused(monkeypatch: pytest.MonkeyP
         make_blocks(long_tailed(1000, 8, 9), 1, 10)
 
 
-@pytest.mark.parametrize("groups", [1, 3])
-def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int) -> None:
+@pytest.mark.parametrize(("groups", "weighted"), [(1, False), (3, False), (3, True)])
+def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int, weighted: bool) -> None:
     rng = np.random.default_rng(0)
     user, item = rng.integers(0, 20, (2, 500), dtype=np.int32)
     rating = np.arange(500, dtype=np.float32)
@@ -178,10 +178,14 @@ def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int) -> None:
     counts = np.zeros((groups, groups), np.int64)
     count_blocks(user, item, user_group, item_group, counts)
     assert counts.sum() == 500
-    places, out = np.cumsum(counts).reshape(counts.shape) - counts, np.empty(500, RATING)
+    weight = rng.random(500 * weighted).astype(np.float32)
+    places = np.cumsum(counts).reshape(counts.shape) - counts
+    out = np.empty(500, WEIGHTED if weighted else RATING)
     ends = places + counts
     user_place, item_place = rng.permuted(np.tile(np.arange(20, dtype=np.int32), (2, 1)), axis=1)
-    fill_blocks(user, item, rating, user_group, item_group, user_place, item_place, places, out)
+    fill_blocks(weighted)(
+        user, item, rating, weight, user_group, item_group, user_place, item_place, places, out
+    )
     assert (places == ends).all()
     for stratum in range(groups):
         for g in range(groups):
@@ -189,3 +193,5 @@ def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int) -> None:
             part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
             assert part["rating"].tolist() == rating[mine].tolist()
             assert part["user"].tolist() == user_place[user[mine]].tolist()
+            if weighted:
+                assert part["weight"].tolist() == weight[mine].tolist()

@@ -508,16 +508,6 @@ def test_events_are_not_trained_on_as_ratings() -> None:
     assert fit(events, config).model.feedback == "implicit"
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_descent_refuses_weights(optimizer: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        fit(split(weighted()), Config(optimizer=optimizer))
-    assert str(caught.value) == (
-        f"optimizer='{optimizer}' does not use the weights of the split; use optimizer='als' or"
-        " optimizer='gibbs', or split again without columns['weight']"
-    )
-
-
 def test_a_model_remembers_its_feedback(tmp_path: Path) -> None:
     for ratings, feedback in ((ratings_from(RATED), "explicit"), (strengths(), "implicit")):
         model = start(split(ratings), Config(k=2))

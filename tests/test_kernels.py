@@ -14,6 +14,7 @@ from mfcli.training.sgd.rows import (
     ITEM_ONE,
     RATING,
     USER_ONE,
+    WEIGHTED,
     Sgd,
     make_variant,
     pack,
@@ -37,18 +38,20 @@ def dense_twin(case, epochs):
     )
     size = case["batch_size"]
     for _ in range(epochs):
-        errors = penalty = count = 0.0
+        errors = weighted = penalty = count = 0.0
         for _, block, number in order:
             batch = case["blocks"][block][0][number * size : (number + 1) * size]
             u, i, r = batch["user"], batch["item"], batch["rating"].astype(np.float64)
             p, q, bu, bi = tables
             e = mu + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - r
             n = len(batch)
+            weight = batch["weight"] if case["weighted"] else np.ones(n)
             errors += (e**2).sum()
+            weighted += (weight * e**2).sum()
             penalty += n * d.reg * sum((t**2).sum() for t in tables)
             count += n
             grads = [np.zeros_like(t) for t in tables]
-            c = 2.0 / n * e
+            c = 2.0 / n * weight * e
             np.add.at(grads[0], u, c[:, None] * q[i])
             np.add.at(grads[1], i, c[:, None] * p[u])
             np.add.at(grads[2], u, c)
@@ -61,13 +64,13 @@ def dense_twin(case, epochs):
                 v *= d.momentum
                 v -= d.lr * g
                 t += d.momentum * v - d.lr * g if d.nesterov else v
-        history.append((errors, penalty, count))
+        history.append((errors, weighted, penalty, count))
     return tables, history
 
 
 def unshuffled(records, words, number):
     """Return the records in an order that the shuffle of a block turns into the given one."""
-    numbered, order = np.zeros((2, len(records)), RATING)
+    numbered, order = np.zeros((2, len(records)), records.dtype)
     numbered["user"] = np.arange(len(records))
     shuffle(numbered, words, number, order)
     made = np.empty_like(records)
@@ -102,6 +105,7 @@ def train(case, epochs, threads=1, velocity=False):
         table_reg=d.reg > 0,
         nesterov=d.nesterov,
         rating_reg=any(case["regs"]),
+        weighted=case["weighted"],
     )
     kernels = kernels_for(variant)
     names = ("user_factors", "item_factors", "user_biases", "item_biases")
@@ -115,13 +119,13 @@ def train(case, epochs, threads=1, velocity=False):
     sizes[batches.steps] = np.diff(batches.bounds)
     powers = make_powers(d, total)
     costs = make_costs(d, sizes)
-    buffers = np.empty((threads, ratings), RATING)
+    buffers = np.empty((threads, ratings), batches.records.dtype)
     repeats = [
         make_repeats(variant, len(users), len(items), int(sizes.max())) for _ in range(threads)
     ]
     history = []
     for _ in range(epochs):
-        losses = np.zeros((total, 2))
+        losses = np.zeros((total, 3))
         ahead = 0.0
         if d.reg > 0:
             for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
@@ -154,8 +158,8 @@ def train(case, epochs, threads=1, velocity=False):
         for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
             if variant.velocity:
                 kernels.finish_epoch(rows, 0, len(rows), one, total, powers)
-        penalty = (d.reg or 1.0) * (ahead + losses[:, 1].sum())
-        history.append((losses[:, 0].sum(), penalty, sizes.sum()))
+        squares, weighted, change = losses.sum(axis=0)
+        history.append((squares, weighted, (d.reg or 1.0) * (ahead + change), sizes.sum()))
     assert (users[:, 0, USER_ONE] == 1).all()
     assert (items[:, 0, ITEM_ONE] == 1).all()
     pads = slice(k + 2, None)
@@ -167,15 +171,27 @@ def train(case, epochs, threads=1, velocity=False):
 
 
 def make_case(
-    seed, k, sgd, users=12, items=9, groups=1, ratings=150, batch=16, gap=0, regs=(0, 0, 0, 0)
+    seed,
+    k,
+    sgd,
+    users=12,
+    items=9,
+    groups=1,
+    ratings=150,
+    batch=16,
+    gap=0,
+    regs=(0, 0, 0, 0),
+    weighted=False,
 ):
     """Return ratings in groups x groups blocks, with the steps of each stratum interleaved."""
     rng = np.random.default_rng(seed)
-    records = np.zeros(ratings, RATING)
+    records = np.zeros(ratings, WEIGHTED if weighted else RATING)
     # A few rows take most ratings; the last ones none (or few, for long gaps).
     records["user"] = (users * rng.random(ratings) ** 2).astype(int)
     records["item"] = (items * rng.random(ratings) ** 2).astype(int)
     records["rating"] = rng.normal(3.5, 1, ratings)
+    if weighted:  # from another generator: the case is the same with and without
+        records["weight"] = np.random.default_rng(seed).lognormal(0, 1, ratings)
     if gap:  # one user is seen at both ends only
         records["user"][records["user"] == users - 1] = 0
         records["user"][[0, 1, -1]] = users - 1
@@ -212,6 +228,7 @@ def make_case(
         "groups": groups,
         "batch_size": batch,
         "regs": regs,
+        "weighted": weighted,
     }
 
 
@@ -248,6 +265,37 @@ def test_every_momentum(momentum, reg, nesterov):
 def test_penalties_per_rating(k, nesterov, regs):
     d = Sgd(0.01, 0.9, 0.0, nesterov)
     check(make_case(k, k, d, groups=2, regs=regs), 3)
+
+
+@pytest.mark.parametrize(
+    ("k", "momentum", "reg", "nesterov", "regs"),
+    [
+        (10, 0.9, 0.0, False, (0, 0, 0, 0)),
+        (10, 0.9, 0.02, True, (0, 0, 0, 0)),
+        (64, 0.9, 0.0, False, (0.1, 0.2, 0.3, 0.4)),
+        (31, 0.0, 0.0, False, (0.1, 0.2, 0.3, 0.4)),
+    ],
+)
+def test_weights_multiply_squared_errors(k, momentum, reg, nesterov, regs):
+    d = Sgd(0.01, momentum, reg, nesterov)
+    case = make_case(k, k, d, 40, 30, groups=3, ratings=900, batch=8, regs=regs, weighted=True)
+    check(case, 3)
+    one, two = train(case, 2, 1), train(case, 2, 2)
+    assert one[1] == two[1]
+    for a, b in zip(one[0], two[0], strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize(("k", "momentum", "reg"), [(10, 0.9, 0), (31, 0.0, 0.1)])
+def test_weights_of_one_change_no_bit(k, momentum, reg):
+    d, regs = Sgd(0.01, momentum, 0, False), (reg, reg, reg, reg)
+    cases = [make_case(3, k, d, regs=regs, weighted=w) for w in (False, True)]
+    for records, _ in cases[1]["blocks"]:
+        records["weight"] = 1
+    without, with_ones = (train(case, 2) for case in cases)
+    assert without[1] == with_ones[1]
+    for a, b in zip(without[0], with_ones[0], strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9, 0.99])

@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 import mfcli
 from mfcli.config import TRAINING, settings_in
+from mfcli.errors import UsageError
 from mfcli.sklearn import Recommender
 
 
@@ -147,3 +148,42 @@ def test_scikit_learn_is_loaded_by_this_module_only() -> None:
         "assert 'sklearn' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "als"])
+def test_sample_weights_are_weights_of_ratings(frame: pd.DataFrame, optimizer: str) -> None:
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(frame))
+    pairs, settings = frame[["user", "item"]], SETTINGS | {"optimizer": optimizer}
+    ratings = mfcli.ratings_from(frame.assign(w=weight), columns={"weight": "w"})
+    split = mfcli.Split(ratings, ratings, None, ratings.scale(), {"name": "none"})
+    expected = mfcli.fit(split, mfcli.Config(**settings)).model.predict(frame)
+    for given in ((pairs, frame["rating"]), (frame, None)):
+        found = Recommender(**settings).fit(*given, sample_weight=weight)
+        np.testing.assert_array_equal(found.predict(pairs), expected)
+
+
+def test_ratings_with_the_weight_zero_are_omitted(frame: pd.DataFrame) -> None:
+    weight = (frame["user"] > 3).astype(int)
+    model = Recommender(**SETTINGS).fit(frame, sample_weight=weight).model_
+    assert set(model.users.ids.to_pylist()) == {*frame["user"]} - {0, 1, 2, 3}
+    assert model.users.counts.sum() == weight.sum()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ([1.0], "sample_weight must have as many entries as X, "),
+        ([-1.0], "sample_weight must be finite and not negative, and some must be above 0"),
+        ([np.nan], "sample_weight must be finite and not negative, and some must be above 0"),
+        ([0.0], "sample_weight must be finite and not negative, and some must be above 0"),
+    ],
+)
+def test_invalid_sample_weights_are_refused(
+    frame: pd.DataFrame, weight: list[float], message: str
+) -> None:
+    given = weight if weight == [1.0] else weight * len(frame)
+    with pytest.raises(UsageError, match=f"^{message}"):
+        Recommender().fit(frame, sample_weight=given)
+    twice = pd.concat([frame, frame[:1]])
+    with pytest.raises(UsageError, match=r"^X must not repeat a pair"):
+        Recommender().fit(twice, sample_weight=np.ones(len(twice)))

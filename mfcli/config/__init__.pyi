@@ -1,3 +1,4 @@
+from .durations import seconds_in as seconds_in
 from .files import (
     Chosen as Chosen,
     check_settings_file as check_settings_file,

@@ -120,7 +120,8 @@ class Setting:
             value = float(value)
         # `isinstance` would accept true as a whole number.
         if type(value) is not self.type:
-            rule = f"must be {_WORDS[self.type]}{' or a list of them' if self.several else ''}"
+            words = str(self.rule) if self.rule.duration else _WORDS[self.type]
+            rule = f"must be {words}{' or a list of them' if self.several else ''}"
             raise ConfigError(rule, param=self.name, value=value)
         if not self.rule.allows(value):
             raise ConfigError(f"must be {str(self.rule) or 'finite'}", param=self.name, value=value)

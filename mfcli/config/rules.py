@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from mfcli.config.durations import DURATION_RULE, seconds_in
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -21,6 +23,8 @@ class Rule:
         For text, the allowed words; empty if any text is allowed.
     encoding : bool
         Whether a text must be the name of an encoding.
+    duration : bool
+        Whether a text must be a duration.
     """
 
     low: float | None = None
@@ -29,6 +33,7 @@ class Rule:
     below: float | None = None
     choices: tuple[str, ...] = ()
     encoding: bool = False
+    duration: bool = False
 
     def __str__(self) -> str:
         """Describe the rule in words that follow "must be"."""
@@ -38,6 +43,8 @@ class Rule:
             return f"{', '.join(words[:-1])} or {words[-1]}"
         if self.encoding:
             return "an encoding of text, such as utf-8, latin-1 or cp1252"
+        if self.duration:
+            return DURATION_RULE
         bounds = [
             (self.low, "at least"),
             (self.above, "above"),
@@ -49,8 +56,11 @@ class Rule:
     def allows(self, value: Any) -> bool:
         """Return whether a value of the right type follows the rule; NaN and infinity never do."""
         if isinstance(value, str):
-            is_choice = not self.choices or value in self.choices
-            return is_choice and (not self.encoding or _is_text_encoding(value))
+            return (
+                (not self.choices or value in self.choices)
+                and (not self.encoding or _is_text_encoding(value))
+                and (not self.duration or _is_duration(value))
+            )
         return (
             math.isfinite(value)
             and (self.low is None or value >= self.low)
@@ -65,5 +75,13 @@ def _is_text_encoding(name: str) -> bool:
     try:
         "a".encode(name)  # `codecs.lookup` also finds codecs that are not of text, such as base64
     except (LookupError, ValueError):  # unknown, not of text, or not a name
+        return False
+    return True
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        seconds_in(text)
+    except ValueError:
         return False
     return True

@@ -218,6 +218,16 @@ class Config:
         high=1e6,
     )
 
+    half_life: str | None = setting(
+        None,
+        "Age at which a training rating counts half as much as the latest one, such as 365d"
+        " (s, h, d, w, y).",
+        TRAINING,
+        "Objective",
+        unset="no decay",
+        duration=True,
+    )
+
     prior: str = _sampling(
         "implicit",
         "Prior of the factors: shared, or implicit (depends on who rated what).",

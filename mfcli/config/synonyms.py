@@ -19,6 +19,7 @@ _SYNONYMS = {
     "reg_item": "reg_qi item_reg",
     "reg_user_bias": "reg_bu",
     "reg_item_bias": "reg_bi",
+    "half_life": "time_decay decay_time decay_half_life recency",
     "lr_schedule": "scheduler lr_scheduler learning_rate_schedule decay lr_decay",
     "warmup": "warmup_epochs",
     "epochs": "n_epochs num_epochs iterations n_iterations num_iterations iters n_iters n_iter iter"

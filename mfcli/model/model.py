@@ -163,8 +163,8 @@ def initial_model(
     """Draw the weights that training starts from.
 
     All four tables are uniform in -0.05..0.05, Keras's default, but rows without training ratings
-    are zero. They stay zero, since neither gradients nor penalties change them. The columns are
-    those of the ratings, by role.
+    are zero. They stay zero, since neither gradients nor penalties change them. The constant is the
+    mean rating, each rating counted by its weight. The columns are those of the ratings, by role.
     """
     tables: dict[str, Any] = {}
     for name in TABLES:
@@ -176,7 +176,7 @@ def initial_model(
         tables[name] = table
     return Model(
         # Scores of unknown users and items are those of unrated pairs.
-        mu=config.unrated_rating if config.predicts == "scores" else train.mean,
+        mu=config.unrated_rating if config.predicts == "scores" else train.weighted_mean,
         users=train.users,
         items=train.items,
         scale=scale,

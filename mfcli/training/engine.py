@@ -28,7 +28,8 @@ class Losses(NamedTuple):
     Attributes
     ----------
     loss : float
-        Mean squared error plus the L2 penalty.
+        Mean squared error plus the L2 penalty. In gradient descent, squared errors of training are
+        multiplied by the weights of the ratings, if they have any, as in Keras.
     mse : float
         Mean squared error.
     """

@@ -16,6 +16,7 @@ from mfcli.training.averaging import Averaging
 from mfcli.training.engine import Engine, Update
 from mfcli.training.ensemble import Ensemble
 from mfcli.training.plan import Plan
+from mfcli.training.weights import weighted
 
 
 def make_engine(
@@ -34,14 +35,16 @@ def make_engine(
     starts : sequence of Model
         Initial models, which differ in their seeds and weights only; not changed.
     train : Ratings
+        The ratings themselves: their weights are those of `training_weights`.
     held_out : Ratings or None
-        To validate on.
+        To validate on; not weighted.
     threads : int
         Not used by Keras; does not change the result.
     update : Update, optional
         How the engine goes on after it is restored.
     """
     config = starts[0].config
+    train = weighted(train, config)
     # Members of an ensemble are trained at the same time, so each gets one thread.
     own_threads = threads if len(starts) == 1 else 1
     if config.by_steps:

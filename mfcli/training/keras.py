@@ -23,7 +23,7 @@ from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.held_out import held_out_losses
 from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Blocks
-from mfcli.training.sgd.rows import Records
+from mfcli.training.sgd.rows import WEIGHTED, Records
 from mfcli.types import Doubles, Progress
 
 _INTERVAL = 32  # steps between two reports of progress
@@ -129,7 +129,10 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, step: int) -> Any:
         # Keras takes ids of shape (B, 1) for the inputs of the network.
         batch = self._batches[step]
-        return (batch["user"][:, None], batch["item"][:, None]), batch["rating"]
+        inputs = batch["user"][:, None], batch["item"][:, None]
+        if batch.dtype == WEIGHTED:  # the third is `sample_weight`
+            return inputs, batch["rating"], batch["weight"]
+        return inputs, batch["rating"]
 
 
 def build(model: Model) -> Any:

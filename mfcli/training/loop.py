@@ -28,6 +28,7 @@ from mfcli.training.fitted import Fit
 from mfcli.training.history import HISTORY_FILE, Epoch, HistoryRecord
 from mfcli.training.plan import Plan, make_plan, training_memory
 from mfcli.training.run import Run
+from mfcli.training.weights import check_weights, weighted
 from mfcli.types import Progress
 
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
@@ -54,7 +55,8 @@ def start(split: Split, config: Config) -> Model:
     """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
     columns = split.source.columns if split.source else None
-    model = initial_model(split.train, split.scale, config, split.hash, rng, columns)
+    train = weighted(split.train, config)
+    model = initial_model(train, split.scale, config, split.hash, rng, columns)
     return dataclasses.replace(model, trained_on=split.in_train)
 
 
@@ -192,30 +194,24 @@ def _check_patience(split: Split, config: Config) -> None:
 
 
 def _check_feedback(split: Split, config: Config) -> None:
-    """Refuse events as ratings to predict, and weights that an optimizer does not use."""
+    """Refuse events as ratings to predict."""
     if split.feedback == IMPLICIT and config.used(TRAINING).get("target") != "rated":
         raise ConfigError(
             "the split holds events, not ratings to predict",
             remedy=["write settings for them with mfcli init, or use ", Param("target", "rated"),
                     ", ", Param("unrated_weight", 0.1), " and ", Param("optimizer", "als")],
         )  # fmt: skip
-    if split.train.weight is not None and config.by_steps:
-        raise ConfigError(
-            "does not use the weights of the split",
-            param=Param("optimizer", config.optimizer),
-            remedy=["use ", Param("optimizer", "als"), " or ", Param("optimizer", "gibbs"),
-                    ", or split again without ", Param("columns.weight")],
-        )  # fmt: skip
 
 
 def check_trainable(split: Split, config: Config, plan: Plan) -> None:
-    """Refuse ratings that float32 cannot hold, and training that does not fit in memory.
+    """Refuse ratings and weights that float32 cannot hold, and what does not fit in memory.
 
     Raises
     ------
     DataError, LimitError
     """
     _check_scale(split)
+    check_weights(split.train, config)
     _check_memory(split, config, plan)
 
 
@@ -236,8 +232,9 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> None:
     train, rows = split.train, len(split.train.users) + len(split.train.items)
     # float32 values: factors and a bias for each row
     models = _MODELS * 4 * rows * (config.width + 1)
-    weighted = train.weight is not None
-    need = models + sum(training_memory(plan, len(train), rows, config, weighted=weighted).values())
+    has_weights = train.weight is not None
+    training = training_memory(plan, len(train), rows, config, weighted=has_weights)
+    need = models + sum(training.values())
     remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
     check_memory(need, f"training with k {config.k}", remedy)
 

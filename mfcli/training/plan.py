@@ -8,7 +8,7 @@ from mfcli.aligned import lanes_of
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError, Param, Text
-from mfcli.training.sgd.rows import RATING, Variant, make_variant
+from mfcli.training.sgd.rows import RATING, WEIGHTED, Variant, make_variant
 
 _CACHE = 1 << 21  # bytes of rows that a block should touch: a common second-level cache
 _MOST_GROUPS = 64
@@ -72,14 +72,15 @@ def make_plan(train: Ratings, config: Config) -> Plan:
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
 
 
-def variant_of(config: Config) -> Variant:
-    """Return the variant of the SGD kernels for a config."""
+def variant_of(config: Config, *, weighted: bool = False) -> Variant:
+    """Return the variant of the SGD kernels for a config, for ratings with or without weights."""
     return make_variant(
         config.k,
         momentum=config.momentum > 0,
         table_reg=any(config.table_regs.values()),
         nesterov=config.nesterov,
         rating_reg=any(config.rating_regs.values()),
+        weighted=weighted,
     )
 
 
@@ -136,9 +137,10 @@ def training_memory(
         `records` for the ratings, `shuffle` for the ratings in random order, and `tables` for the
         rows of users and items with everything that is stored next to them.
     """
-    # Sorted by user and by item; a weight may come with each rating.
-    weighted = weighted or config.rating_weight != "none"
-    by_row = 2 * n_ratings * (RATING.itemsize - (0 if weighted else 4))
+    weighted = weighted or config.half_life is not None
+    # Sorted by user and by item: the other side's row, the rating, and the weight, if there is one.
+    has_weights = weighted or config.rating_weight != "none"
+    by_row = 2 * n_ratings * 4 * (3 if has_weights else 2)
     # Each thread sums products of rows, in float64 as well.
     squares = 8 * (_SQUARES + n_rows // _SUMMED_ROWS)
     if config.optimizer == "als":
@@ -152,7 +154,7 @@ def training_memory(
         tables = n_rows * (config.ensemble * chain + used) * 4
         return {"records": by_row, "shuffle": 0, "tables": tables + squares * mean**2}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
-    records = n_ratings * RATING.itemsize
+    records = n_ratings * (WEIGHTED if weighted else RATING).itemsize
     shuffle = records // plan.groups if plan.engine == "fast" else records
     tables = n_rows * width * 4 * config.ensemble
     if plan.engine == "fast" and not variant_of(config).velocity:

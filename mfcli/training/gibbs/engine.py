@@ -61,7 +61,7 @@ class GibbsEngine:
         config = start.config
         self._start, self._unit, self._update = start, ratings.unit, update
         self._held_out, self._threads = held_out, ratings.users.threads
-        self._total = int(ratings.users.counts.sum())
+        self._total, self._size = int(ratings.users.counts.sum()), float(ratings.users.sizes.sum())
         self._center = start.mu / self._unit
         # Relative to the precision of a rating
         self._unrated = config.unrated_weight, config.unrated_rating / self._unit
@@ -72,7 +72,7 @@ class GibbsEngine:
             self._users.add_effects(ratings.items)
             self._items.add_effects(ratings.users)
         self._noise = UserNoise(
-            ratings.users.counts, per_user=config.noise == "user", threads=self._threads
+            ratings.users.sizes, per_user=config.noise == "user", threads=self._threads
         )
         self._mean = RunningMean(start.k, (len(start.users), len(start.items)), self._users.width)
         self._older: RunningMean | None = None  # of the training that an update continues
@@ -109,7 +109,7 @@ class GibbsEngine:
             self._mean.add(self._centered(self._expected), self._threads)
         on_progress(self._total, self._total)
         # Back from units of the standard deviation to rating units.
-        mse = float(squares.sum()) * self._unit**2 / self._total
+        mse = float(squares.sum()) * self._unit**2 / self._size
         if not np.isfinite(self._items.squares).all():
             mse = math.nan  # also if no held-out rating is of these items
         return Losses(mse, mse)

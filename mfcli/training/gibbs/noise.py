@@ -17,7 +17,7 @@ from mfcli.storage import array_type, inlined, kernel
 from mfcli.training.engine import State
 from mfcli.training.gibbs.normals import Turn, normal, uniform
 from mfcli.training.normal_equations.products import in_pieces
-from mfcli.types import Counts, Doubles
+from mfcli.types import Doubles
 
 _PRIOR = 1.0  # twice the shape and twice the rate of the prior of the precision
 _GRID = np.geomspace(1.0, 1000.0, 61)  # degrees of freedom to draw from, equally likely a priori
@@ -33,8 +33,8 @@ class UserNoise:
 
     Parameters
     ----------
-    counts : int64 array, shape (n_users,)
-        Number of ratings of each user.
+    sizes : float64 array, shape (n_users,)
+        Number of ratings of each user, each counted by its weight.
     per_user : bool
         Whether users differ; if not, all weights stay 1.
     threads : int
@@ -50,22 +50,22 @@ class UserNoise:
         f
     """
 
-    def __init__(self, counts: Counts, per_user: bool, threads: int = 1) -> None:
-        self._counts, self._per_user, self._threads = counts, per_user, threads
+    def __init__(self, sizes: Doubles, per_user: bool, threads: int = 1) -> None:
+        self._sizes, self._per_user, self._threads = sizes, per_user, threads
         self.precision, self.freedom = np.ones(1), np.full(1, _FREEDOM)
-        self.weights = np.ones(len(counts))
+        self.weights = np.ones(len(sizes))
 
     def draw(self, squares: Doubles, rng: np.random.Generator, turn: Turn) -> None:
         """Draw weights, degrees of freedom and precision, given each user's sum of squared errors.
 
         The posterior of a Gamma prior is Gamma again: half of the number of ratings is added to the
-        shape, half of the weighted sum of squares to the rate. The weight of a user is a function
-        of `turn` and the user's row.
+        shape, half of the weighted sum of squares to the rate. A rating with a weight c counts as c
+        ratings in both. The weight of a user is a function of `turn` and the user's row.
         """
         if self._per_user:
             # w_u ~ Gamma(shape (f + n_u) / 2, rate (f + a sum e^2) / 2), the sum over the user's
             # errors
-            half, shapes = self.precision[0] * squares / 2, (self.freedom[0] + self._counts) / 2
+            half, shapes = self.precision[0] * squares / 2, (self.freedom[0] + self._sizes) / 2
             rates = self.freedom[0] / 2 + half
 
             def task(some: slice) -> None:
@@ -76,9 +76,9 @@ class UserNoise:
             in_pieces(task, len(shapes), self._threads)
             # The weights of users without ratings are draws from the prior, which tell nothing
             # about f.
-            self.freedom[0] = draw_freedom(self.weights[self._counts > 0], rng)
+            self.freedom[0] = draw_freedom(self.weights[self._sizes > 0], rng)
         # a ~ Gamma(shape (1 + n) / 2, rate (1 + sum_u w_u sum e^2) / 2); NumPy takes 1 / rate
-        shape, rate = _PRIOR + self._counts.sum(), _PRIOR + float((self.weights * squares).sum())
+        shape, rate = _PRIOR + self._sizes.sum(), _PRIOR + float((self.weights * squares).sum())
         self.precision[0] = rng.gamma(shape / 2, 2 / rate)
 
     @property

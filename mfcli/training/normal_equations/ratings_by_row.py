@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from numba import types
 
 from mfcli.data import Ratings, counts_of
 from mfcli.storage import array_type, each, kernel
-from mfcli.types import Counts, Floats, Mask, Rows
+from mfcli.types import Counts, Doubles, Floats, Mask, Rows
 
 _TASK = 1 << 15  # cost of one task, in ratings
 
@@ -36,6 +37,9 @@ class RatingsByRow:
     ratings : float32 array, shape (ratings,)
     roots : float32 array, shape (ratings,)
         Square roots of the weights; empty if all are 1.
+    sizes : float64 array, shape (n,)
+        Number of ratings of each row, each counted by its training weight, but not by the weight
+        that depends on its value.
     bounds : list of int
         First row of each task, and the end of the last one.
     threads : int
@@ -46,6 +50,7 @@ class RatingsByRow:
     others: Rows
     ratings: Floats
     roots: Floats
+    sizes: Doubles
     bounds: list[int]
     threads: int
 
@@ -124,16 +129,21 @@ def sort_ratings(
         arrays = sorted_by_row(rows, others, targets, count)
         # The order depends on the rows only, so it is the same for the weights.
         own_roots = sorted_by_row(rows, others, roots, count)[2] if len(roots) else roots
+        own_sizes = _sizes(rows, ratings.weight, count)
         bounds = _task_bounds(arrays[0], k)
-        by_row[side] = RatingsByRow(*arrays, own_roots, bounds, threads)
+        by_row[side] = RatingsByRow(*arrays, own_roots, own_sizes, bounds, threads)
 
     each(sort, len(pairs), threads)
     return BothSides(by_row[0], by_row[1], unit)
 
 
 def unit_of(ratings: Ratings) -> float:
-    """Return the standard deviation of ratings, or 1 if they are all equal."""
-    return float(ratings.rating.std(dtype=np.float64)) or 1.0
+    """Return the standard deviation of ratings, counted by their weights, or 1 if it is 0."""
+    if ratings.weight is None:
+        return float(ratings.rating.std(dtype=np.float64)) or 1.0
+    squares = np.square(ratings.rating.astype(np.float64) - ratings.weighted_mean)
+    variance = (squares * ratings.weight).sum() / ratings.weight.sum(dtype=np.float64)
+    return math.sqrt(variance) or 1.0
 
 
 def sorted_by_row(
@@ -152,6 +162,11 @@ def sorted_by_row(
     sorted_others, sorted_ratings = np.empty(len(rows), np.int32), np.empty(len(rows), np.float32)
     _sort_by_row(rows, others, ratings, starts[:-1].copy(), sorted_others, sorted_ratings)
     return starts, sorted_others, sorted_ratings
+
+
+def _sizes(rows: Rows, weights: Floats | None, count: int) -> Doubles:
+    counts = counts_of(rows, count) if weights is None else np.bincount(rows, weights, count)
+    return counts.astype(np.float64)
 
 
 def _task_bounds(starts: Counts, k: int) -> list[int]:

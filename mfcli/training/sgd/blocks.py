@@ -13,7 +13,8 @@ the ratings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,9 +26,9 @@ from numpy.typing import NDArray
 
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError
-from mfcli.storage import array_type, kernel
+from mfcli.storage import array_type, compiled, kernel
 from mfcli.training.sgd.generators import words_of
-from mfcli.training.sgd.rows import RATING, Records
+from mfcli.training.sgd.rows import RATING, WEIGHTED, Records
 from mfcli.training.sgd.shuffle import shuffle
 from mfcli.types import Counts
 
@@ -42,7 +43,7 @@ class Batches(NamedTuple):
 
     Attributes
     ----------
-    records : array of RATING
+    records : array of RATING or WEIGHTED
         Block after block, in the order of the ratings file. Users and items are places of rows,
         see `Blocks`.
     blocks : int64 array, shape (groups^2 + 1,)
@@ -85,6 +86,11 @@ class Blocks:
     @property
     def ratings(self) -> int:
         return len(self.batches.records)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the ratings have weights."""
+        return self.batches.records.dtype == WEIGHTED
 
     @property
     def longest(self) -> int:
@@ -133,9 +139,10 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
     counts = np.zeros((groups, groups), np.int64)
     count_blocks(train.user, train.item, user_group, item_group, counts)
     ends = np.cumsum(counts).reshape(groups, groups)
-    ordered = np.empty(len(train), RATING)
-    fill_blocks(
-        train.user, train.item, train.rating, user_group, item_group, places_of(users),
+    weight = np.empty(0, np.float32) if train.weight is None else train.weight
+    ordered = np.empty(len(train), RATING if train.weight is None else WEIGHTED)
+    fill_blocks(train.weight is not None)(
+        train.user, train.item, train.rating, weight, user_group, item_group, places_of(users),
         places_of(items), ends - counts, ordered,
     )  # fmt: skip
     return Blocks(groups, users, items, *_numbered(ordered, counts, batch_size))
@@ -177,7 +184,7 @@ def _numbered(
 
     Parameters
     ----------
-    ordered : array of RATING
+    ordered : array of RATING or WEIGHTED
         The ratings block by block.
     counts : int64 array, shape (strata, user groups)
         Number of ratings of each block.
@@ -248,22 +255,35 @@ def count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts:
         counts[(item_group[item[n]] - g) % groups, g] += 1
 
 
-@kernel(
-    _ROWS, _ROWS, _RATINGS, _ROWS, _ROWS, _ROWS, _ROWS, _COUNTS,
-    array_type(numba.from_dtype(RATING), 1),
-)  # fmt: skip
-def fill_blocks(
-    user: Any, item: Any, rating: Any, user_group: Any, item_group: Any, user_place: Any,
-    item_place: Any, starts: Any, out: Any,
-) -> None:  # fmt: skip
-    """Copy the ratings to `out`, block by block, with the places of users and items (int32).
+@functools.cache
+def fill_blocks(weighted: bool) -> Callable[..., None]:
+    """Compile the kernel that copies the ratings to `out`, block by block.
 
-    A block starts at ``starts[stratum, user group]`` (int64), which is moved to its end.
+    ``(user, item, rating, weight, user_group, item_group, user_place, item_place, starts, out)``:
+    `out` gets the places of users and items (int32). A block starts at
+    ``starts[stratum, user group]`` (int64), which is moved to its end. Only a `weighted` kernel
+    reads weights (float32).
     """
-    groups = starts.shape[0]
-    for n in range(len(user)):
-        u, i = user[n], item[n]
-        stratum = (item_group[i] - user_group[u]) % groups
-        to = starts[stratum, user_group[u]]
-        starts[stratum, user_group[u]] = to + 1
-        out[to].user, out[to].item, out[to].rating = user_place[u], item_place[i], rating[n]
+    out = array_type(numba.from_dtype(WEIGHTED if weighted else RATING), 1)
+    return compiled(
+        _make_fill_blocks(weighted), _ROWS, _ROWS, _RATINGS, _RATINGS, _ROWS, _ROWS, _ROWS, _ROWS,
+        _COUNTS, out,
+    )  # fmt: skip
+
+
+def _make_fill_blocks(weighted: bool) -> Callable[..., None]:
+    def fill_blocks(
+        user: Any, item: Any, rating: Any, weight: Any, user_group: Any, item_group: Any,
+        user_place: Any, item_place: Any, starts: Any, out: Any,
+    ) -> None:  # fmt: skip
+        groups = starts.shape[0]
+        for n in range(len(user)):
+            u, i = user[n], item[n]
+            stratum = (item_group[i] - user_group[u]) % groups
+            to = starts[stratum, user_group[u]]
+            starts[stratum, user_group[u]] = to + 1
+            out[to].user, out[to].item, out[to].rating = user_place[u], item_place[i], rating[n]
+            if weighted:
+                out[to].weight = weight[n]
+
+    return fill_blocks

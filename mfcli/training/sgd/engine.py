@@ -22,7 +22,6 @@ from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
 from mfcli.training.sgd.repeats import make_repeats
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
-    RATING,
     USER_ONE,
     Records,
     Sgd,
@@ -63,7 +62,7 @@ class FastEngine:
     ) -> None:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
-        self._variant = variant_of(config)
+        self._variant = variant_of(config, weighted=blocks.is_weighted)
         self._kernels = kernels_for(self._variant)
         self._sgd = _sgd(config, 1)
         self._make_tables()
@@ -78,7 +77,8 @@ class FastEngine:
         # A stratum has one block per group, so more workers would wait.
         self._workers = min(threads, blocks.groups)
         # Each worker shuffles into its own buffer, which is reused for all of its blocks.
-        self._buffers = [np.empty(blocks.longest, RATING) for _ in range(self._workers)]
+        record = blocks.batches.records.dtype
+        self._buffers = [np.empty(blocks.longest, record) for _ in range(self._workers)]
         shape = self._variant, len(start.users), len(start.items), int(blocks.sizes.max())
         self._repeats = [make_repeats(*shape) for _ in range(self._workers)]
 
@@ -87,7 +87,7 @@ class FastEngine:
         steps, ratings = len(self._blocks.sizes), self._blocks.ratings
         # The penalty if all rows were idle depends on the rows before the epoch, so it comes first.
         idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
-        losses = np.zeros((steps, 2))
+        losses = np.zeros((steps, 3))
         rates_of_steps = step_rates(self._start.config, epoch, steps)
         words = words_of(self._start.config.seed, epoch)
         more_users = len(self._start.users) > len(self._start.items)
@@ -105,10 +105,10 @@ class FastEngine:
             self._finish(self._users, USER_ONE)
             self._finish(self._items, ITEM_ONE)
         # Steps are added in their order, whatever thread ran them, so the sum has the same bits.
-        squares, change = map(float, losses.sum(axis=0))
+        squares, weighted, change = map(float, losses.sum(axis=0))
         # the change of the penalty of tables lacks the factor reg, that of ratings contains it
         reg = self._sgd.reg or float(self._variant.rating_reg)
-        return Losses((squares + reg * (idle + change)) / ratings, squares / ratings)
+        return Losses((weighted + reg * (idle + change)) / ratings, squares / ratings)
 
     def validate(self) -> Losses | None:
         if self._held_out is None:

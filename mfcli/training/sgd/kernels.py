@@ -28,7 +28,9 @@ hence ``w' = (x' + s') / (1 - a)``. With ``x = w`` and ``d = 1`` for plain momen
 
     (x', s') = C (x, s),        C = [[1, 1], [-a, b - a d]],        w' = x + d s
 
-A rating with error e in a batch of B adds ``-2 lr e / B`` times the other side's weights to s.
+A rating with error e and weight c in a batch of B adds ``-2 lr c e / B`` times the other side's
+weights to s; c is 1 unless ratings have weights. Like Keras with `sample_weight`, a step divides by
+the number of its ratings, not by the sum of their weights.
 
 With momentum 0 and no penalty on whole tables, idle rows do not move. Long rows then have no
 velocity, and `repeats.py` has the kernel.
@@ -36,7 +38,8 @@ velocity, and `repeats.py` has the kernel.
 Penalty per rating
 ------------------
 A penalty per rating, instead of one on whole tables, leaves idle rows alone. Each rating adds
-``reg w^2 / B`` to the loss for the rows that it updates, and so ``-2 lr reg w / B`` to their s.
+``reg w^2 / B`` to the loss for the rows that it updates, and so ``-2 lr reg w / B`` to their s,
+whatever its weight.
 """
 
 from __future__ import annotations
@@ -53,10 +56,10 @@ from mfcli.storage import array_type, compiled, inlined, tuple_type
 from mfcli.training.sgd.blocks import Batches
 from mfcli.training.sgd.claims import CLAIMS, NONE, next_block
 from mfcli.training.sgd.generators import POOL
-from mfcli.training.sgd.places import lookahead, places, prefetch_rows
+from mfcli.training.sgd.places import lookahead, places, prefetch_rows, rating_of, weight_of
 from mfcli.training.sgd.powers import Powers, power
 from mfcli.training.sgd.repeats import Repeats, repeats_batch
-from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, RATING, USER_ONE, Variant
+from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, RATING, USER_ONE, WEIGHTED, Variant
 from mfcli.training.sgd.shuffle import shuffle_part
 from mfcli.vectors import (
     add,
@@ -77,7 +80,6 @@ from mfcli.vectors import (
 CHUNK = 65536  # ratings in one partial sum of `squared_errors`
 
 _INT = types.intp
-_RECORDS = array_type(numba.from_dtype(RATING), 1)
 _ROWS = array_type(types.float32, 3)
 _TABLE = array_type(types.float32, 2)
 _STEPS = array_type(types.int32, 1)
@@ -85,7 +87,6 @@ _BOUNDS = array_type(types.int64, 1)
 _DOUBLES = array_type(types.float64, 1)
 _LOSSES = array_type(types.float64, 2)
 _REPEATS = tuple_type(Repeats, _STEPS, _TABLE)
-_BATCHES = tuple_type(Batches, _RECORDS, _BOUNDS, _BOUNDS, _STEPS)
 _POWERS = tuple_type(Powers, _TABLE, _TABLE, _INT, types.float32)
 
 
@@ -104,16 +105,16 @@ class Kernels(NamedTuple):
         `generators.py`) and its number. The batch of step t has the learning rate ``rates[t]``
         (float64). If tables have a penalty, all rates must be the one that `powers` and `slopes`
         were made for. Each thread needs its own `out`, which is as long as the longest block, and
-        its own `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 2)) is
-        set to the sum of the squared errors before the step, and to the change of the penalty not
-        yet multiplied by reg.
+        its own `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 3)) is
+        set to the sum of the squared errors before the step, to their weighted sum, and to the
+        change of the penalty not yet multiplied by reg.
     finish_epoch : callable
         ``(rows, first, last, one, steps, powers)``: move the rows ``first`` to ``last - 1`` to the
         end of an epoch of `steps` steps, which is step zero of the next epoch.
     squared_errors : callable
         ``(records, first, last, user_rows, item_rows, mu, sums)``: for the chunks ``first`` to
         ``last - 1`` of `CHUNK` records each, set ``sums[chunk]`` (float64) to the sum of the
-        squared errors.
+        squared errors. The records have no weights.
     """
 
     train: Callable[..., None]
@@ -124,14 +125,18 @@ class Kernels(NamedTuple):
 @functools.cache
 def kernels_for(variant: Variant) -> Kernels:
     """Compile the kernels for one variant of rows, or load them from the cache."""
+    plain = array_type(numba.from_dtype(RATING), 1)
+    records = plain if variant.values == 3 else array_type(numba.from_dtype(WEIGHTED), 1)
+    batches = tuple_type(Batches, records, _BOUNDS, _BOUNDS, _STEPS)
     train = compiled(
-        _make_train(variant), _BATCHES, CLAIMS, _INT, array_type(types.uint64, 1), _RECORDS, _ROWS,
+        _make_train(variant), batches, CLAIMS, _INT, array_type(types.uint64, 1), records, _ROWS,
         _ROWS, _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _REPEATS, _LOSSES,
     )  # fmt: skip
     finish_epoch = compiled(_make_finish_epoch(variant), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = compiled(
-        _make_squared_errors(variant), _RECORDS, _INT, _INT, _ROWS, _ROWS, types.float32, _DOUBLES
-    )
+        _make_squared_errors(variant._replace(values=3)), plain, _INT, _INT, _ROWS, _ROWS,
+        types.float32, _DOUBLES,
+    )  # fmt: skip
     return Kernels(train, finish_epoch, squared_errors)
 
 
@@ -156,7 +161,7 @@ def _make_train(variant: Variant) -> Callable[..., None]:
         while block != NONE:
             first, last = batches.blocks[block], batches.blocks[block + 1]
             begin, end = batches.bounds[first], batches.bounds[last]
-            shuffle_part(batches.records, begin, end, words, block, pool, out)
+            shuffle_part(batches.records, begin, end, words, block, pool, out, variant.values)
             for batch in range(first, last):
                 if load_shared(claims.stop, 0):
                     return
@@ -165,19 +170,20 @@ def _make_train(variant: Variant) -> Callable[..., None]:
                 part = start - begin, stop - begin, end - begin
                 scale = np.float32(-2.0 * rates[step] / (stop - start))  # -2 lr / B
                 if velocity:
-                    squares, change = _learn_batch(
+                    squares, weighted, change = _learn_batch(
                         data, part, users, items, powers, slopes, scale, mu, step, user_regs,
                         item_regs, none, variant,
                     )  # fmt: skip
                 else:
-                    squares, change = repeats_batch(
+                    squares, weighted, change = repeats_batch(
                         data, part, users, items, repeats, scale, mu, user_regs, item_regs, none,
                         variant,
                     )  # fmt: skip
                 # No two batches write to the same step: threads need no lock, and the caller adds
                 # up the steps in order, so that the sum has the same bits for any number of
                 # threads.
-                losses[step, 0], losses[step, 1] = squares, np.float64(total(change))
+                losses[step, 0], losses[step, 1] = squares, weighted
+                losses[step, 2] = np.float64(total(change))
                 claims.ratings[worker, 0] += stop - start
             block = next_block(claims, block)
 
@@ -216,7 +222,7 @@ def _make_squared_errors(variant: Variant) -> Callable[..., None]:
             squares = 0.0
             for at in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(records))):
                 product = _dot(data, at, users, items, none, variant)
-                error = np.float64(product + (mu - data[3 * at + 2]))
+                error = np.float64(product + (mu - rating_of(data, at, variant)))
                 squares += error * error
             sums[chunk] = squares
 
@@ -236,13 +242,14 @@ def _learn_batch(
     data: Any, part: Any, users: Any, items: Any, powers: Any, slopes: Any, scale: Any, mu: Any,
     step: Any, user_regs: Any, item_regs: Any, none: Any, variant: Any,
 ) -> Any:  # fmt: skip
-    """Learn from the records of a batch; return the sum of squared errors and the penalty's change.
+    """Learn from the records of a batch; return both sums of squares and the penalty's change.
 
-    `part` holds the first record, the end of the batch and the end of the block.
+    The second sum of squared errors is weighted. `part` holds the first record, the end of the
+    batch and the end of the block.
     """
     start, stop, end = part
     slope, ahead = (slopes[step, 0], slopes[step, 1]), lookahead(variant.stride)
-    squares, change = 0.0, none
+    squares, weighted, change = 0.0, 0.0, none
     # Weights stay those before the step while s collects the gradient, so the order of the ratings
     # of a batch matters only for rounding.
     for at in range(start, stop):
@@ -253,7 +260,8 @@ def _learn_batch(
             none, variant,
         )  # fmt: skip
         squares += error * error
-    return squares, change
+        weighted += weight_of(data, at, variant) * (error * error)
+    return squares, weighted, change
 
 
 @inlined
@@ -282,8 +290,9 @@ def _learn(
         wi, _, _ = _current(items, item + i, NOWHERE, item_move, none, variant)
         products = fma(wu, wi, products)
     # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
-    error = total(products) + (mu - data[3 * at + 2])
-    rates = scale * error, scale, slope, step  # -2 lr e / B and -2 lr / B
+    error = total(products) + (mu - rating_of(data, at, variant))
+    # -2 lr c e / B and -2 lr / B
+    rates = scale * error * weight_of(data, at, variant), scale, slope, step
     ru, ri = load(user_regs, 0, none), load(item_regs, 0, none)
     change = _add_gradients(
         users, user, USER_ONE, user_move, ru, items, item, ITEM_ONE, item_move, ri, rates,
@@ -306,7 +315,7 @@ def _add_gradients(
     """Make a vector of both rows current, add the gradient to ``s``, and store them."""
     wu, su, xu = _current(users, user, user_one, user_move, none, variant)
     wi, si, xi = _current(items, item, item_one, item_move, none, variant)
-    # s_u += -2 lr e / B w_i and s_i += -2 lr e / B w_u, both with the weights before the step
+    # s_u += -2 lr c e / B w_i and s_i += -2 lr c e / B w_u, both with the weights before the step
     change = _add_gradient(
         users, user, user_one, wi, wu, su, xu, user_regs, rates, change, variant
     )  # fmt: skip
@@ -346,7 +355,7 @@ def _add_gradient(
     `powers.py`), or the penalty of this rating.
     """
     factor, scale, slope, step = rates
-    # s += -2 lr e / B times the other side's weights
+    # s += -2 lr c e / B times the other side's weights
     moved = fma(factor, other, s)
     if variant.rating_reg:
         part = mul(regs, w)

@@ -1,4 +1,4 @@
-"""Where the rows of a record are, as offsets inside compiled code."""
+"""The values of a record, and where its rows are, inside compiled code."""
 
 from __future__ import annotations
 
@@ -25,9 +25,22 @@ def lookahead(stride: Any) -> Any:
 @inlined
 def places(data: Any, at: Any, variant: Any) -> Any:
     """Return the offsets of the user's and the item's row of record number `at`."""
-    user, item = load_int(data, 3 * at), load_int(data, 3 * at + 1)
+    first = variant.values * at
+    user, item = load_int(data, first), load_int(data, first + 1)
     # In int32, the offset would overflow: tables may have more than 2^31 values.
     return np.intp(user) * variant.stride, np.intp(item) * variant.stride
+
+
+@inlined
+def rating_of(data: Any, at: Any, variant: Any) -> Any:
+    """Return the rating of record number `at`."""
+    return data[variant.values * at + 2]
+
+
+@inlined
+def weight_of(data: Any, at: Any, variant: Any) -> Any:
+    """Return the weight of record number `at`."""
+    return data[variant.values * at + 3] if variant.values > 3 else np.float32(1.0)
 
 
 @inlined

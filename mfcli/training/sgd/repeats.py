@@ -6,7 +6,7 @@ the repeated rows, the changes of a batch are added up in a slot, a vector apart
 is added to the row at the end of the batch. Both are the same sums as the pending velocities of
 `kernels.py`, in the same order::
 
-    w' = w + (g_1 + ... + g_n),        g = -2 lr (e other + reg w) / B
+    w' = w + (g_1 + ... + g_n),        g = -2 lr (c e other + reg w) / B
 
 Before a batch, each of its rows gets a state, `ONCE` or the number of its slot, in place of the
 constant one. A row that is stored gets its one back. Slot 0 is always zero. With
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mfcli.aligned import LINE, aligned
 from mfcli.storage import inlined
-from mfcli.training.sgd.places import lookahead, places, prefetch_rows
+from mfcli.training.sgd.places import lookahead, places, prefetch_rows, rating_of, weight_of
 from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, USER_ONE, Variant
 from mfcli.types import Floats
 from mfcli.vectors import (
@@ -77,16 +77,17 @@ def repeats_batch(
     data: Any, part: Any, users: Any, items: Any, repeats: Any, scale: Any, mu: Any,
     user_regs: Any, item_regs: Any, none: Any, variant: Any,
 ) -> Any:  # fmt: skip
-    """Learn from the records of a batch; return the sum of squared errors and the penalty.
+    """Learn from the records of a batch; return the sums of squared errors and the penalty.
 
-    `part` holds the first record, the end of the batch and the end of the block.
+    The second sum is weighted. `part` holds the first record, the end of the batch and the end of
+    the block.
     """
     start, stop, end = part
     slots, sums, ahead = pointer(repeats.rows), pointer(repeats.sums), lookahead(variant.stride)
     far = min(stop - start, _FAR) + ahead
     middle = _find_repeats(data, start, stop, 0, users, USER_ONE, slots, 1, variant)
     free = _find_repeats(data, start, stop, 1, items, ITEM_ONE, slots, middle, variant)
-    squares, change = 0.0, none
+    squares, weighted, change = 0.0, 0.0, none
     for at in range(start, stop):
         # Near the end, the last record is prefetched again, so that no read is out of bounds. The
         # states, in the first lines, are needed before the next batch.
@@ -96,9 +97,10 @@ def repeats_batch(
             data, at, users, items, sums, scale, mu, user_regs, item_regs, change, none, variant
         )
         squares += error * error
+        weighted += weight_of(data, at, variant) * (error * error)
     _add_sums(1, middle, slots, users, USER_ONE, sums, none, variant)
     _add_sums(middle, free, slots, items, ITEM_ONE, sums, none, variant)
-    return squares, change
+    return squares, weighted, change
 
 
 @inlined
@@ -108,7 +110,7 @@ def _find_repeats(
 ) -> Any:  # fmt: skip
     """Set the states of the rows of one side; number slots from `slot`, and return the next one."""
     for at in range(start, stop):
-        row = load_int(data, 3 * at + column)
+        row = load_int(data, variant.values * at + column)
         place = np.intp(row) * variant.stride + one
         state = load_int(rows, place)
         store_int(slots, slot, row)  # the next row overwrites it if this one gets no slot
@@ -131,8 +133,9 @@ def _learn(
     for i in range(lanes, width, lanes):
         products = fma(load(users, user + i, none), load(items, item + i, none), products)
     # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
-    error = total(products) + (mu - data[3 * at + 2])
-    rates = scale * error, scale  # -2 lr e / B and -2 lr / B
+    error = total(products) + (mu - rating_of(data, at, variant))
+    # -2 lr c e / B and -2 lr / B: a weight multiplies the error, not the penalty
+    rates = scale * error * weight_of(data, at, variant), scale
     user_slot = max(load_int(users, user + USER_ONE), np.int32(0))
     item_slot = max(load_int(items, item + ITEM_ONE), np.int32(0))
     user_move = _move(users, user, user_slot, sums, width)
@@ -170,7 +173,7 @@ def _change(
     """Add a gradient to a vector of a row or of its slot; return the penalty so far."""
     base, x_at, sums, y_at, to = move
     factor, scale = rates
-    moved = fma(factor, other, load(sums, y_at + i, w))  # y - 2 lr e / B other
+    moved = fma(factor, other, load(sums, y_at + i, w))  # y - 2 lr c e / B other
     if variant.rating_reg:
         part = mul(regs, w)
         moved = fma(scale, part, moved)  # -2 lr reg w / B

@@ -29,9 +29,10 @@ from mfcli.aligned import LINE, aligned
 from mfcli.types import Floats
 
 Records: TypeAlias = NDArray[np.void]
-"""An array of `RATING`."""
+"""An array of `RATING` or `WEIGHTED`."""
 
 RATING = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4")])
+WEIGHTED = np.dtype([*RATING.descr, ("weight", "<f4")])
 USER_ONE = 0  # the lane of a user's row that is always one
 ITEM_ONE = 1  # the lane of an item's row that is always one
 NOWHERE = -1  # in place of a lane: the constant one is in another vector of the row
@@ -86,6 +87,8 @@ class Variant(NamedTuple):
         Whether the momentum is Nesterov's.
     rating_reg : bool
         Whether each rating penalizes the rows that it updates.
+    values : int
+        Values of 4 bytes in a record: 3, or 4 if ratings have weights.
     """
 
     width: int
@@ -95,6 +98,7 @@ class Variant(NamedTuple):
     table_reg: bool
     nesterov: bool
     rating_reg: bool
+    values: int
 
 
 def make_variant(
@@ -104,6 +108,7 @@ def make_variant(
     table_reg: bool = False,
     nesterov: bool = False,
     rating_reg: bool = False,
+    weighted: bool = False,
 ) -> Variant:
     """Choose the layout of rows with `k` factors.
 
@@ -120,7 +125,8 @@ def make_variant(
     velocity = momentum or table_reg or used <= _SHORT
     nesterov = nesterov and velocity
     planes = 1 + velocity + nesterov
-    return Variant(width, lanes, planes * width, velocity, table_reg, nesterov, rating_reg)
+    values = (WEIGHTED if weighted else RATING).itemsize // 4
+    return Variant(width, lanes, planes * width, velocity, table_reg, nesterov, rating_reg, values)
 
 
 def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd, variant: Variant) -> Floats:
