@@ -108,6 +108,9 @@ def test_users_whose_earlier_ratings_are_missing_are_refused(split: Split, model
         f"split: has {own - 1} ratings of user {user}, but the model was trained on {own}; give the"
         " split that the model was trained on"
     )
+    other = Vocabulary(pa.array(np.arange(100, 140)), split.train.items.counts)
+    with pytest.raises(DataError, match=f"split: has 0 ratings of user {user}, but"):
+        fold_in(model, new, split=replace(split, train=replace(split.train, items=other)))
     made = extended(model, fold_in(model, new, split=split))
     with pytest.raises(DataError, match=f"user {user} was folded in, and the split lacks the"):
         fold_in(made, new, split=split)
@@ -158,6 +161,16 @@ def test_known_users_get_recommendations_without_what_they_have_rated(
     )
     alone = folder("fold-in", "new.csv", "--n", 40, "--replace", "--out", "-")
     assert (len(rows_of(alone.out)), alone.err) == (39, "")
+
+
+def test_ids_of_an_extended_model_may_be_text_and_those_of_the_split_integers(folder: Run) -> None:
+    Path("anna.csv").write_text("user,item,rating\nanna,2,4\n5,new,3\n")
+    assert folder("fold-in", "anna.csv", "--extend", "more", "-q").code == 0
+    own = ["fold-in", "new.csv", "--n", 40, "--out", "-", "-q"]
+    expected = [row for row in rows_of(folder(*own).out)]
+    found = rows_of(folder(*own, "--model", "more").out)
+    assert [row for row in found if row["item"] != "new"] == expected
+    assert len(found) == len(expected) + 1
 
 
 def test_another_split_is_refused_unless_it_is_not_needed(folder: Run) -> None:

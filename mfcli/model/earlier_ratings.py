@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
-from mfcli.data import IMPLICIT, Ratings, concatenated, merge_duplicates
+from mfcli.data import IMPLICIT, Ratings, concatenated, merge_duplicates, to_arrow
 from mfcli.errors import DataError
 from mfcli.model.model import Model
 from mfcli.splits import Split
@@ -35,7 +36,9 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
     """
     if not len(users):
         return given
-    earlier = _of_users(split, model, given, users)
+    ids = model.users.ids.take(to_arrow(users))
+    earlier = _of_users(split.train, ids).within(given.users, given.items)
+    earlier = earlier.take(earlier.item >= 0)  # another split may have other items
     counts = np.bincount(earlier.user, minlength=len(model.users))[users]
     _check_counts(model, users, counts)
     rule = "sum" if model.feedback == IMPLICIT else "keep-last"
@@ -43,13 +46,12 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
     return merge_duplicates(both, rule, lambda row: f"rating {row}").ratings
 
 
-def _of_users(split: Split, model: Model, given: Ratings, users: Rows) -> Ratings:
-    """Return the training ratings of some users of the model, in the rows of `given`."""
-    train = split.train
-    is_one = np.zeros(len(train.users) + 1, np.bool_)  # the last one is that of row -1
-    is_one[train.users.rows(model.users.ids.take(users))] = True
-    is_one[-1] = False
-    return train.take(is_one[train.user]).within(given.users, given.items)
+def _of_users(ratings: Ratings, ids: pa.Array) -> Ratings:
+    """Return the ratings by some users."""
+    chosen = np.zeros(len(ratings.users) + 1, np.bool_)  # the last one is that of unknown users
+    chosen[ratings.users.rows(ids)] = True
+    chosen[-1] = False
+    return ratings.take(chosen[ratings.user])
 
 
 def _check_counts(model: Model, users: Rows, counts: Counts) -> None:
