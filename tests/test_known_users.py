@@ -121,6 +121,19 @@ def test_users_whose_earlier_ratings_are_missing_are_refused(split: Split, model
         fold_in(model, new, split=split.train)  # type: ignore[arg-type]
 
 
+def test_ratings_of_all_parts_count_if_the_model_was_trained_on_them(split: Split) -> None:
+    model = fit(split.union(), ALS, threads=1).model
+    assert model.trained_on == ("train", "valid", "test")
+    again = one_rating(split, 7, float(split.train.rating[7]), None)
+    for given in (split, split.union()):
+        found = fold_in(model, again, split=given).model
+        row = model.users.rows(found.users.ids)
+        np.testing.assert_allclose(
+            found.user_factors, model.user_factors[row], rtol=1e-4, atol=1e-5
+        )
+        assert found.users.counts.tolist() == model.users.counts[row].tolist()
+
+
 def test_new_users_need_no_split(split: Split, model: Model) -> None:
     ratings = rerated(split, 7, 2)
     found = fold_in(model, ratings, split=split).model

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pyarrow as pa
 
@@ -13,7 +15,7 @@ from mfcli.types import Counts, Rows
 
 
 def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows) -> Ratings:
-    """Put the training ratings of some users before their new ones; each pair stays once.
+    """Put what some users were trained on before their new ratings; each pair stays once.
 
     Of two ratings of a pair, the later one stays; the new one if there are no times. Strengths of
     events are added.
@@ -37,7 +39,10 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
     if not len(users):
         return given
     ids = model.users.ids.take(to_arrow(users))
-    earlier = _of_users(split.train, ids).within(given.users, given.items)
+    # A union of parts has only one.
+    parts = [split.parts[name] for name in model.trained_on if name in split.parts]
+    whole = functools.reduce(concatenated, (_of_users(part, ids) for part in parts))
+    earlier = whole.within(given.users, given.items)
     earlier = earlier.take(earlier.item >= 0)  # another split may have other items
     counts = np.bincount(earlier.user, minlength=len(model.users))[users]
     _check_counts(model, users, counts)

@@ -104,8 +104,9 @@ def fold_in(
         it predicts scores. Not for als.
     split : Split, optional
         The split that the model was trained on. Users with training ratings are estimated from
-        these and from `ratings`. Of two ratings of a pair, the later one counts; that in `ratings`
-        if there are no times. Strengths of events are added.
+        these (of all parts if the model was trained on all) and from `ratings`. Of two ratings of a
+        pair, the later one counts; that in `ratings` if there are no times. Strengths of events are
+        added.
     replace : bool
         Estimate users with training ratings, and items that were folded in before, from `ratings`
         alone.
