@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -26,6 +27,7 @@ from mfcli.model import (
     with_estimated_rows,
 )
 from mfcli.model.added_rows import enlarged
+from mfcli.model.folder import FoldedInSection
 from mfcli.splits import Split, split as split_ratings, write_split
 from mfcli.training import fit
 
@@ -175,6 +177,8 @@ def test_item_ids_that_are_text_and_records(tmp_path: Path) -> None:
     assert (rows_of_items(read) == rows_of_items(made)).all()
     record = read_model_record(tmp_path / "m").folded_in
     assert (record.users, record.items, record.item_rows) == (2, 1, ((40, 41),))
+    earlier = msgspec.convert({"users": 1, "rows": [[0, 1]]}, FoldedInSection)
+    assert (earlier.items, earlier.item_rows) == (0, ())  # as earlier versions wrote it
 
 
 def test_weights_of_ratings_count_for_new_items() -> None:
