@@ -98,10 +98,11 @@ print(model.predict(frame.head(3)), model.predict(42, ["film 1", "film 2"]))
 print(mfcli.recommend(model, [42, 43], n=2, exclude=parts, min_count=20).to_pandas())
 print(mfcli.similar(model, "film 7", n=3).to_pandas())
 
-# %% New users without training
+# %% New users and items without training; known users, with their training ratings
 new: mfcli.FoldedIn = mfcli.fold_in(model, (["anna", "anna"], ["film 1", "film 2"], [5, 1]))
 print(mfcli.recommend(new.model, "anna", n=2, exclude=new.rated).to_pandas())
-print(mfcli.extended(model, new))
+more = mfcli.fold_in(model, ([42, 43], ["film new", "film new"], [5, 4]), split=parts)
+print(mfcli.extended(model, new), mfcli.extended(model, more).items.to_pandas().tail(1))
 
 # %% New ratings, without starting over
 sgd = mfcli.fit(parts, mfcli.Config(k=4)).model

@@ -23,8 +23,8 @@ from mfcli.errors import DataError
 from mfcli.model import Model, extended, fold_in, read_model_record
 from mfcli.model.row_distribution import RowDistribution
 from mfcli.splits import split as split_ratings, write_split
-from mfcli.training import Fit, fit
-from mfcli.training.loop import Epoch, History, start
+from mfcli.training import Epoch, Fit, History, fit
+from mfcli.training.loop import start
 
 
 def rmse_of(predicted: np.ndarray, ratings: Ratings) -> float:

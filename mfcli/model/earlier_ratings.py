@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
 
-from mfcli.data import IMPLICIT, Ratings, concatenated, merge_duplicates
+import numpy as np
+import pyarrow as pa
+
+from mfcli.data import IMPLICIT, Ratings, concatenated, merge_duplicates, to_arrow
 from mfcli.errors import DataError
 from mfcli.model.model import Model
 from mfcli.splits import Split
@@ -12,7 +15,7 @@ from mfcli.types import Counts, Rows
 
 
 def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows) -> Ratings:
-    """Put the training ratings of some users before their new ones; each pair stays once.
+    """Put what some users were trained on before their new ratings; each pair stays once.
 
     Of two ratings of a pair, the later one stays; the new one if there are no times. Strengths of
     events are added.
@@ -35,7 +38,12 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
     """
     if not len(users):
         return given
-    earlier = _of_users(split, model, given, users)
+    ids = model.users.ids.take(to_arrow(users))
+    # A union of parts has only one.
+    parts = [split.parts[name] for name in model.trained_on if name in split.parts]
+    whole = functools.reduce(concatenated, (_of_users(part, ids) for part in parts))
+    earlier = whole.within(given.users, given.items)
+    earlier = earlier.take(earlier.item >= 0)  # another split may have other items
     counts = np.bincount(earlier.user, minlength=len(model.users))[users]
     _check_counts(model, users, counts)
     rule = "sum" if model.feedback == IMPLICIT else "keep-last"
@@ -43,13 +51,12 @@ def with_earlier_ratings(given: Ratings, model: Model, split: Split, users: Rows
     return merge_duplicates(both, rule, lambda row: f"rating {row}").ratings
 
 
-def _of_users(split: Split, model: Model, given: Ratings, users: Rows) -> Ratings:
-    """Return the training ratings of some users of the model, in the rows of `given`."""
-    train = split.train
-    is_one = np.zeros(len(train.users) + 1, np.bool_)  # the last one is that of row -1
-    is_one[train.users.rows(model.users.ids.take(users))] = True
-    is_one[-1] = False
-    return train.take(is_one[train.user]).within(given.users, given.items)
+def _of_users(ratings: Ratings, ids: pa.Array) -> Ratings:
+    """Return the ratings by some users."""
+    chosen = np.zeros(len(ratings.users) + 1, np.bool_)  # the last one is that of unknown users
+    chosen[ratings.users.rows(ids)] = True
+    chosen[-1] = False
+    return ratings.take(chosen[ratings.user])
 
 
 def _check_counts(model: Model, users: Rows, counts: Counts) -> None:

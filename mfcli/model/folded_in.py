@@ -104,8 +104,9 @@ def fold_in(
         it predicts scores. Not for als.
     split : Split, optional
         The split that the model was trained on. Users with training ratings are estimated from
-        these and from `ratings`. Of two ratings of a pair, the later one counts; that in `ratings`
-        if there are no times. Strengths of events are added.
+        these (of all parts if the model was trained on all) and from `ratings`. Of two ratings of a
+        pair, the later one counts; that in `ratings` if there are no times. Strengths of events are
+        added.
     replace : bool
         Estimate users with training ratings, and items that were folded in before, from `ratings`
         alone.
@@ -135,8 +136,7 @@ def fold_in(
     known = known_users(model, ratings)
     if not replace:
         _check_known(model, ratings.users, known, split)
-    larger, given = _in_larger_rows(model, ratings, known, renew=replace)
-    users = larger.users.rows(ratings.users.ids)
+    larger, users, given = _in_larger_rows(model, ratings, known, renew=replace)
     used = given.take(given.item >= 0)
     if split is not None:
         used = with_earlier_ratings(used, model, split, users[known])
@@ -226,21 +226,29 @@ def _check_known(model: Model, users: Vocabulary, known: Mask, split: Split | No
 
 def _in_larger_rows(
     model: Model, ratings: Ratings, known: Mask, *, renew: bool
-) -> tuple[Model, Ratings]:
-    """Add rows of zeros for new ids, and return the ratings in these rows.
+) -> tuple[Model, Rows, Ratings]:
+    """Add rows of zeros for new ids, and return the users' rows and the ratings in these rows.
 
-    Items that no known user has rated have no row (-1).
+    New items that no known user has rated have no row (-1).
     """
     rows = model.items.rows(ratings.items.ids)
     rated = ratings.items.counting(ratings.item[known[ratings.user]]).counts > 0
-    new = Vocabulary(ratings.items.ids, np.where(rows < 0, rated, 0))
-    larger, _ = enlarged(model, "user", ratings.users)
-    larger, _ = enlarged(larger, "item", new.without_empty(ratings.item)[0])
+    new = np.flatnonzero((rows < 0) & rated)
+    ids = ratings.items.ids.take(to_arrow(new))
+    larger, users = enlarged(model, "user", ratings.users)
+    larger, _ = enlarged(larger, "item", Vocabulary(ids, np.zeros(len(new), np.int64)))
     if renew:  # items that were folded in are new again
         counts, again = larger.items.counts.copy(), rows[rated & (rows >= 0)]
         counts[again[is_folded_in(model, "item")[again]]] = 0
         larger = dataclasses.replace(larger, items=Vocabulary(larger.items.ids, counts))
-    return larger, ratings.within(larger.users, larger.items)
+    given = dataclasses.replace(
+        ratings,
+        user=users[ratings.user],
+        item=larger.items.rows(ratings.items.ids)[ratings.item],
+        users=larger.users,
+        items=larger.items,
+    )
+    return larger, users, given
 
 
 def _mask(rows: Rows, size: int) -> Mask:

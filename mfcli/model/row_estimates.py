@@ -1,8 +1,8 @@
 """Rows of users and items that are estimated from ratings; see `row_equations.py`.
 
-Items are first: their rows follow from those of the users that the model knows. Users are second,
-given all items. One more pass, in which new users change the rows of new items, does not improve
-predictions for new users; ratings of an item by new users alone therefore do not give it a row.
+Items are first, given the users that the model knows. Users are second, given all items. One more
+pass, in which new users change the rows of new items, made predictions for new users worse (see
+`examples/new_items.py`), so ratings of an item by new users alone do not give it a row.
 """
 
 from __future__ import annotations
