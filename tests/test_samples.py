@@ -16,12 +16,12 @@ from planted import make_ratings, planted_split
 from test_checkpoints import stopped_after
 
 from mfcli.config import Config
-from mfcli.data import Scale, Vocabulary
+from mfcli.data import Ratings, Scale, Vocabulary
 from mfcli.errors import ArtifactError, ConfigError, UsageError
 from mfcli.model import SAMPLE_FILES, Model, Posterior, RatingDistribution, Samples
 from mfcli.splits import Split, split as split_ratings
 from mfcli.storage import MappedFile, mapped_array, read_arrays
-from mfcli.training import fit
+from mfcli.training import Keeper, continued, fit, read_checkpoint
 from mfcli.training.factory import make_engine
 from mfcli.training.gibbs.engine import GibbsEngine
 from mfcli.training.loop import start
@@ -127,10 +127,52 @@ def test_a_resumed_training_keeps_the_same_samples(
     assert_same_samples(samples_of(whole), samples_of(resumed))
 
 
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_an_update_replaces_the_oldest_samples(tmp_path: Path, ensemble: int) -> None:
+    config = dataclasses.replace(CONFIG, ensemble=ensemble, keep_samples=4)
+    whole = planted_split(Config(), users=30, items=20)
+    # The last user and the last items are new in the update.
+    is_old = (whole.train.user < 29) & (whole.train.item < 18)
+    before = split_of(whole, whole.train.take(is_old), users=29, items=18)
+    old = fit(before, config, keeper=Keeper(tmp_path / "checkpoint"))
+    checkpoint, new = read_checkpoint(tmp_path / "checkpoint"), whole.train.take(~is_old)
+    done, _ = continued(whole, old.model, checkpoint, new, epochs=2)
+    made, earlier = samples_of(done.model), samples_of(old.model)
+    assert len(made) == 4
+    assert made.are_of(whole.train.users, whole.train.items)
+    # The first epoch is not averaged; the second gives a sample of each chain.
+    for chain in range(ensemble):
+        first = chain * (4 // ensemble)
+        rest = slice(first + 1, first + 4 // ensemble)
+        np.testing.assert_array_equal(made.users[:29, :, rest], earlier.users[:, :, rest])
+        assert (made.users[:29, :, first] != earlier.users[:, :, first]).any()
+    # New rows have no earlier samples: these are draws of unknown rows.
+    assert made.users[29].all()
+    assert made.items[18:].all()
+    np.testing.assert_allclose(made.noise[29, rest], made.unknown_noise[rest], rtol=1e-6)
+    done.model.save(tmp_path / "model")
+    assert_same_samples(made, samples_of(Model.load(tmp_path / "model")))
+
+
+def split_of(whole: Split, train: Ratings, *, users: int, items: int) -> Split:
+    """Return a split with the first users and items alone."""
+    kept = (
+        Vocabulary(ids.slice(0, size), np.bincount(rows, minlength=size))
+        for ids, size, rows in (
+            (whole.train.users.ids, users, train.user),
+            (whole.train.items.ids, items, train.item),
+        )
+    )
+    own = dict(zip(("users", "items"), kept, strict=True))
+    train = dataclasses.replace(train, **own)
+    return dataclasses.replace(whole, train=train, test=train, hash="before")
+
+
 def test_an_ensemble_divides_the_samples_among_its_members(cold: Split) -> None:
     config = dataclasses.replace(CONFIG, ensemble=2)
-    made = samples_of(fit(cold, config).model)
-    assert len(made) == 3
+    whole = fit(cold, config).model
+    made = samples_of(whole)
+    assert (len(made), whole.config.keep_samples) == (3, 3)
     assert made.k == CONFIG.k
     second = fit(cold, dataclasses.replace(CONFIG, seed=1, keep_samples=2)).model
     np.testing.assert_array_equal(made.users[:, :, 1:], samples_of(second).users)
