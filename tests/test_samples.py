@@ -18,7 +18,15 @@ from test_checkpoints import stopped_after
 from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Vocabulary
 from mfcli.errors import ArtifactError, ConfigError, UsageError
-from mfcli.model import SAMPLE_FILES, Model, Posterior, RatingDistribution, Samples
+from mfcli.model import (
+    SAMPLE_FILES,
+    Model,
+    Posterior,
+    RatingDistribution,
+    Samples,
+    extended,
+    fold_in,
+)
 from mfcli.splits import Split, split as split_ratings
 from mfcli.storage import MappedFile, mapped_array, read_arrays
 from mfcli.training import Keeper, continued, fit, read_checkpoint
@@ -166,6 +174,43 @@ def split_of(whole: Split, train: Ratings, *, users: int, items: int) -> Split:
     own = dict(zip(("users", "items"), kept, strict=True))
     train = dataclasses.replace(train, **own)
     return dataclasses.replace(whole, train=train, test=train, hash="before")
+
+
+def test_folded_in_users_are_drawn_given_their_ratings(model: Model) -> None:
+    made = samples_of(model)
+    many = Samples(
+        made.user_ids, made.item_ids, values=made.values, thresholds=made.thresholds,
+        **{n: np.repeat(getattr(made, n)[..., :1], 2000, axis=-1)
+           for n in ("users", "items", "noise", "mu", "unknown_noise")},
+        **{n: np.repeat(getattr(made, n)[:1], 2000, axis=0)
+           for n in ("user_covariance", "item_covariance")},
+    )  # fmt: skip
+    known = dataclasses.replace(model, samples=many, losses={"val_mse": 0.6})
+    rows = {"user": [900, 900, 900, 901], "item": [1, 2, 3, 1], "rating": [5, 4, 5, 2]}
+    larger = extended(known, fold_in(known, rows))
+    drawn = samples_of(larger)
+    assert drawn.are_of(larger.users, larger.items)
+    np.testing.assert_array_equal(drawn.users[:30], many.users)
+    x = drawn.users[larger.users.ids.to_pylist().index(900)].astype(np.float64)
+    z = np.column_stack([np.ones(3), made.items[[1, 2, 3], 1:, 0]]).astype(np.float64)
+    noise = made.unknown_noise[0]
+    precision = np.linalg.inv(made.user_covariance[0]) + z.T @ z / noise
+    errors = np.array([5, 4, 5]) - made.mu[0] - made.items[[1, 2, 3], 0, 0]
+    mean = np.linalg.solve(precision, z.T @ errors / noise)
+    scale = np.sqrt(np.diag(np.linalg.inv(precision)))
+    np.testing.assert_allclose(x.mean(axis=1), mean, atol=0.1 * scale.max())
+    np.testing.assert_allclose(np.cov(x), np.linalg.inv(precision), atol=0.1 * scale.max() ** 2)
+    # The draws of a user do not depend on the other users.
+    alone = extended(known, fold_in(known, {name: column[:3] for name, column in rows.items()}))
+    np.testing.assert_array_equal(samples_of(alone).users[30], drawn.users[30])
+
+
+def test_folded_in_items_are_drawn_as_unknown_ones(model: Model) -> None:
+    known = dataclasses.replace(model, losses={"val_mse": 0.6})
+    rows = {"user": [900, 900], "item": [700, 1], "rating": [5, 4]}
+    larger = extended(known, fold_in(known, rows))
+    assert samples_of(larger).are_of(larger.users, larger.items)
+    assert Posterior(larger).ratings(*(np.array([n], np.int32) for n in (30, 1))).sd[0] > 0
 
 
 def test_an_ensemble_divides_the_samples_among_its_members(cold: Split) -> None:
