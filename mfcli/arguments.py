@@ -47,6 +47,17 @@ def check_fraction(value: Any, param: str) -> None:
         raise UsageError("must be a number from 0 to 1", param=param, value=value)
 
 
+def check_probability(value: Any, param: str) -> None:
+    """Check that an argument is a number above 0 and below 1, of Python or NumPy.
+
+    Raises
+    ------
+    UsageError
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < 1:
+        raise UsageError("must be above 0 and below 1", param=param, value=value)
+
+
 def check_functions(**functions: Any) -> None:
     """Check that arguments can be called, such as `on_epoch`.
 

@@ -51,6 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metrics.write(folder / "metrics.json")
     FoldMetrics.of([metrics, metrics]).write(folder / "folds.json")
     write_split(folder / "folds", split_ratings(made.train, Config(strategy="k-fold", folds=2)))
+    sampled = Config(k=2, epochs=3, optimizer="gibbs", keep_samples=2)
+    fit(split, sampled).model.save(folder / "sampled")
     return folder
 
 
@@ -65,6 +67,8 @@ ARTIFACTS: dict[str, Callable[[Path], Any]] = {
     "model/model.json": lambda folder: Model.load(folder / "model"),
     "model/model.keras": lambda folder: Model.load(folder / "model"),
     "model/items.arrow": lambda folder: Model.load(folder / "model"),
+    "sampled/user_samples.npy": lambda folder: Model.load(folder / "sampled"),
+    "sampled/samples.npz": lambda folder: Model.load(folder / "sampled"),
     "checkpoint/checkpoint.json": lambda folder: read_checkpoint(folder / "checkpoint"),
     "checkpoint/state.npz": lambda folder: read_checkpoint(folder / "checkpoint"),
     "history.json": lambda folder: History.read(folder / "history.json"),

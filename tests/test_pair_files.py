@@ -501,5 +501,6 @@ def test_every_line_gets_one_value(letters: list[str], separator: str) -> None:
     except text_reader.Refused:
         return
     values = pa.array(range(1000, 1000 + len(pairs.user)))
-    made = b"".join(bytes(part) for part in pairs.as_text(values))
-    assert re.findall(rb"\d+", made) == [b"%d" % value for value in values.to_pylist()]
+    made = b"".join(bytes(part) for part in pairs.as_text({"one": values, "two": values}))
+    twice = [value for value in values.to_pylist() for _ in range(2)]
+    assert re.findall(rb"\d+", made) == [b"%d" % value for value in twice]

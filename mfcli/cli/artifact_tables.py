@@ -139,6 +139,8 @@ def _model_tables(facts: Facts) -> list[Table]:
     rows["predicts"] = _PREDICTS[facts["predicts"]]
     rows["mu"] = f"{facts['mu']:.4f}"
     rows["scale"] = scale(*(facts["scale"][end] for end in ("min", "max", "step")))
+    if facts["samples"]:
+        rows["samples"] = str(facts["samples"])
     rows |= _size_facts(facts)
     rows["split"] = _split_text(facts)
     rows |= {f"last {name}": digits(loss) for name, loss in facts["losses"].items()}

@@ -238,6 +238,13 @@ class Config:
         "Noise level of the ratings: shared, or one per user (user).",
         choices=("user", "shared"),
     )
+    keep_samples: int = _sampling(
+        0,
+        "Samples to keep in the model, for prediction intervals (20 suffice); 0 for none.",
+        contradicts="optimizer",
+        low=0,
+        high=1000,
+    )
 
     lr_schedule: str = _schedule(
         "constant",
@@ -504,7 +511,13 @@ class Config:
         if name == "average" and self.average is None:
             return self.averaged or None
         followed = self.followed if self.predicts == "scores" else self.metric
-        known = {"reg": self.common_reg, "reg_scope": self.scope, "metric": followed}
+        known = {
+            "reg": self.common_reg,
+            "reg_scope": self.scope,
+            "metric": followed,
+            # Earlier versions read the records of models without samples.
+            "keep_samples": self.keep_samples or None,
+        }
         return known[name] if name in known else getattr(self, name)
 
     @property
@@ -523,8 +536,12 @@ class Config:
     @property
     def first_averaged(self) -> int:
         """First epoch, counted from 1, that is averaged; 1 if none is."""
-        count = math.ceil(round(self.averaged * self.epochs, 9))  # 0.28 x 25 is 7.000000000000001
-        return self.epochs + 1 - count if count else 1
+        return self.epochs + 1 - self.averaged_epochs if self.averaged_epochs else 1
+
+    @property
+    def averaged_epochs(self) -> int:
+        """Number of epochs that are averaged."""
+        return math.ceil(round(self.averaged * self.epochs, 9))  # 0.28 x 25 is 7.000000000000001
 
     @property
     def width(self) -> int:

@@ -1,16 +1,16 @@
-"""Read files of user-item pairs in pieces that can be written with another column.
+"""Read files of user-item pairs in pieces that can be written with more columns.
 
-The columns of the file stay as they are: users and items are parsed from the lines of a text, and a
-field is appended to each line without splitting it.
+The columns of the file stay as they are: users and items are parsed from the lines of a text, and
+fields are appended to each line without splitting it.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,9 @@ from mfcli.storage import in_order
 
 _LINE_FEED, _RETURN = b"\n\r"
 
+Columns: TypeAlias = Mapping[str, pa.Array]
+"""New columns by name, at least one."""
+
 
 class PairPiece(Protocol):
     """Rows of a file of pairs.
@@ -46,11 +49,11 @@ class PairPiece(Protocol):
     user: pa.Array
     item: pa.Array
 
-    def as_text(self, column: pa.Array) -> list[Any]:
-        """Return the bytes of the rows, in parts, with a value appended to each row."""
+    def as_text(self, columns: Columns) -> list[Any]:
+        """Return the bytes of the rows, in parts, with values appended to each row."""
 
-    def as_table(self, name: str, column: pa.Array) -> pa.Table:
-        """Return the rows with a column appended."""
+    def as_table(self, columns: Columns) -> pa.Table:
+        """Return the rows with columns appended."""
 
 
 Result = TypeVar("Result", bound=Sized)
@@ -127,13 +130,13 @@ class _TextPairs:
         if empty_ids(self.user).any() or empty_ids(self.item).any():
             raise Refused  # the strict reader names the line
 
-    def as_text(self, column: pa.Array) -> list[Any]:
-        """Return the lines as they are, each with a field appended.
+    def as_text(self, columns: Columns) -> list[Any]:
+        """Return the lines as they are, each with fields appended.
 
         A line is taken together with the line break before it, so that all lines are adjacent in
         one buffer and Arrow can join them with the values without splitting them.
         """
-        if not len(column):
+        if not len(self.user):
             return []
         # Line i is bytes ends[i - 1] to ends[i]; int32 is enough for a piece.
         offsets = to_arrow(np.concatenate([[0], self._ends]).astype(np.int32))
@@ -143,17 +146,18 @@ class _TextPairs:
         if not self._filled.all():
             lines = lines.filter(to_arrow_mask(self._filled))
         # Binary, because columns other than the ids need not be UTF-8.
-        values = column.cast(pa.string()).cast(pa.binary())
+        values = [column.cast(pa.string()).cast(pa.binary()) for column in columns.values()]
         separator = to_texts([self._layout.separator]).cast(pa.binary())[0]
-        joined = pc.binary_join_element_wise(lines, values, separator)
+        joined = pc.binary_join_element_wise(lines, *values, separator)
         # The first line must not start with the line break of a blank line before it.
         first = 0 if self._filled[0] else len(_line_break(lines[0].as_py()))
         last = slice(self._ends[-1], self._line_feeds[-1] + 1)  # the line break after the last line
         return [_content(joined)[first:], self._data[last]]
 
-    def as_table(self, name: str, column: pa.Array) -> pa.Table:
-        """Return all fields as text, with a column appended."""
-        return pa.table([*self._columns.values(), column], [*self._layout.names, name])
+    def as_table(self, columns: Columns) -> pa.Table:
+        """Return all fields as text, with columns appended."""
+        arrays = [*self._columns.values(), *columns.values()]
+        return pa.table(arrays, [*self._layout.names, *columns])
 
 
 def _row_ends(data: bytes, separator: str | None) -> NDArray[np.intp]:
@@ -194,18 +198,21 @@ class _TablePairs:
         ids = sound_columns(layout.file, layout.roles, columns, on_fault, before, invalid)
         self.user, self.item = ids["user"], ids["item"]
 
-    def as_text(self, column: pa.Array) -> list[Any]:
-        """Return the rows as lines of CSV, with a field appended.
+    def as_text(self, columns: Columns) -> list[Any]:
+        """Return the rows as lines of CSV, with fields appended.
 
         Raises
         ------
         DataError
             If there is a column that CSV cannot hold.
         """
-        return [_csv(self._layout, self._table.append_column("", column))]
+        return [_csv(self._layout, self.as_table(columns))]
 
-    def as_table(self, name: str, column: pa.Array) -> pa.Table:
-        return self._table.append_column(name, column)
+    def as_table(self, columns: Columns) -> pa.Table:
+        table = self._table
+        for name, column in columns.items():
+            table = table.append_column(name, column)
+        return table
 
 
 def _csv(layout: Layout, table: pa.Table) -> bytes:
@@ -219,8 +226,8 @@ def _csv(layout: Layout, table: pa.Table) -> bytes:
         ) from error
 
 
-def header_with(layout: Layout, name: str) -> bytes:
-    """Return the header of a text of the same rows with another column; empty if there is none.
+def header_with(layout: Layout, new: Sequence[str]) -> bytes:
+    """Return the header of a text of the same rows with new columns; empty if there is none.
 
     Raises
     ------
@@ -228,17 +235,18 @@ def header_with(layout: Layout, name: str) -> bytes:
         If there is a column that CSV cannot hold.
     """
     if layout.format != "text":
-        _csv(layout, schema_with(layout, name).empty_table())  # fails before anything is written
+        _csv(layout, schema_with(layout, new).empty_table())  # fails before anything is written
     elif not layout.header:
         return b""
     else:
         line = _header_line(layout)
-        if not has_lone_return(line):  # the header as it is, with a name appended
+        if not has_lone_return(line):  # the header as it is, with names appended
             names = line.rstrip(b"\r\n")
-            return names + f"{layout.separator}{name}".encode() + (line[len(names) :] or b"\n")
+            added = "".join(f"{layout.separator}{name}" for name in new)
+            return names + added.encode() + (line[len(names) :] or b"\n")
     out = io.StringIO()
     separator = layout.separator or ","
-    csv.writer(out, delimiter=separator, lineterminator="\n").writerow([*layout.names, name])
+    csv.writer(out, delimiter=separator, lineterminator="\n").writerow([*layout.names, *new])
     return out.getvalue().encode()
 
 
@@ -249,10 +257,12 @@ def _header_line(layout: Layout) -> bytes:
         return [file.readline(LONGEST) for _ in range(layout.skip)][-1]
 
 
-def schema_with(layout: Layout, name: str) -> pa.Schema:
-    """Return the schema of a table of the same rows with another column, of float32."""
+def schema_with(layout: Layout, new: Sequence[str]) -> pa.Schema:
+    """Return the schema of a table of the same rows with new columns of float32."""
     if layout.format != "text":
         schema = table_schema(layout.file, layout.format)
     else:
         schema = pa.schema([(column, pa.string()) for column in layout.names])
-    return schema.append(pa.field(name, pa.float32()))
+    for name in new:
+        schema = schema.append(pa.field(name, pa.float32()))
+    return schema

@@ -10,6 +10,7 @@ from .folded_in import (
 from .folder import (
     KERAS_FILE as KERAS_FILE,
     MODEL_FILES as MODEL_FILES,
+    StoredModel as StoredModel,
     check_same_split as check_same_split,
     read_model_record as read_model_record,
 )
@@ -28,7 +29,9 @@ from .objective import (
 )
 from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
 from .popularity import fractions_below as fractions_below
+from .posterior import Posterior as Posterior
 from .rated import Rated as Rated
+from .rating_distribution import RatingDistribution as RatingDistribution
 from .recommendations import (
     excluded as excluded,
     recommended as recommended,
@@ -43,3 +46,4 @@ from .run_folders import (
     model_folder as model_folder,
     models_of_run as models_of_run,
 )
+from .samples import SAMPLE_FILES as SAMPLE_FILES, Samples as Samples, pooled as pooled

@@ -17,6 +17,7 @@ import numpy as np
 from mfcli.arguments import check_type
 from mfcli.data import Ratings, RatingsLike, Vocabulary, as_ratings, common_feedback, to_arrow
 from mfcli.errors import DataError, Param, Text, UsageError
+from mfcli.model import folded_samples
 from mfcli.model.added_rows import enlarged, with_folded_in
 from mfcli.model.earlier_ratings import with_earlier_ratings
 from mfcli.model.model import Model
@@ -171,8 +172,13 @@ def extended(model: Model, folded: FoldedIn) -> Model:
     check_type(model, Model, "model", "load one with Model.load, or train one with fit")
     check_type(folded, FoldedIn, "folded", "make it with fold_in")
     users = np.arange(len(folded.model.users), dtype=np.int32)
+    samples = model.samples
     for side, rows in (("user", users), ("item", folded.items)):
         model = with_folded_in(model, side, *_rows_of(folded.model, side, rows))
+    if samples:
+        rated = folded.rated.within(model.users, model.items)
+        made = folded_samples.with_folded_in(samples, model, rated)
+        model = dataclasses.replace(model, samples=made)
     return model
 
 

@@ -18,6 +18,7 @@ from mfcli.model.factorization import Factorization
 from mfcli.model.keras_file import read_keras_file, write_keras_file
 from mfcli.model.network import Network
 from mfcli.model.run_folders import MODEL_RECORD, missing_model, model_folder
+from mfcli.model.samples import SAMPLE_FILES, Samples
 from mfcli.splits import ScaleSection, Split
 from mfcli.storage import (
     Record,
@@ -35,8 +36,8 @@ from mfcli.types import Floats
 
 KERAS_FILE = "model.keras"
 _VOCABULARIES = ("users.arrow", "items.arrow")
-MODEL_FILES = (MODEL_RECORD, KERAS_FILE, *_VOCABULARIES)
-"""The files of a model folder."""
+MODEL_FILES = (MODEL_RECORD, KERAS_FILE, *_VOCABULARIES, *SAMPLE_FILES)
+"""The files of a model folder, those of samples included, which most models do not have."""
 
 _REMEDY = "train again"
 
@@ -79,7 +80,7 @@ class ModelRecord(Record):
     weights : str
         Digest of the four tables.
     files : dict of str
-        Digests of the vocabulary files by name.
+        Digests of the vocabulary files, and of those of samples, by name.
     columns : dict of str
         As `StoredModel.columns`; earlier versions did not write it.
     predicts : str
@@ -132,6 +133,9 @@ class StoredModel(Factorization):
         What it was trained on, as in `Ratings`.
     trained_on : tuple of str
         The parts of the split that it was trained on.
+    samples : Samples, optional
+        Samples from the posterior, if training kept some. Copies with other users or items have
+        none.
     """
 
     scale: Scale
@@ -143,6 +147,13 @@ class StoredModel(Factorization):
     columns: dict[str, str] = field(default_factory=dict)
     feedback: str = EXPLICIT
     trained_on: tuple[str, ...] = ("train",)
+    samples: Samples | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples and not self.samples.are_of(self.users, self.items):
+            # A frozen class has no other way to set an attribute.
+            object.__setattr__(self, "samples", None)
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
@@ -182,6 +193,7 @@ class StoredModel(Factorization):
             columns=record.columns or {},
             feedback=record.feedback,
             trained_on=record.trained_on,
+            samples=Samples.read(files, users, items),
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
         # A zip archive has checksums, but they do not tell whether the file belongs to this record.
@@ -202,9 +214,12 @@ class StoredModel(Factorization):
             write_keras_file(temporary / KERAS_FILE, self.network(), self.tables)
             write_vocabulary(temporary / "users.arrow", self.users)
             write_vocabulary(temporary / "items.arrow", self.items)
+            if self.samples:
+                self.samples.write(temporary)
             # `model.keras` contains the time, so the digest of its tables stands for it; see
             # `_digest`.
-            digests = {name: sha256(temporary / name) for name in _VOCABULARIES}
+            names = (*_VOCABULARIES, *(SAMPLE_FILES if self.samples else ()))
+            digests = {name: sha256(temporary / name) for name in names}
             write_record(temporary / MODEL_RECORD, self._record(digests))
 
     def _record(self, digests: dict[str, str]) -> ModelRecord:

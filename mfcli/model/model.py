@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,11 @@ from mfcli.errors import DataError, UsageError
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
 from mfcli.splits import Split
-from mfcli.types import Floats
+from mfcli.storage import threads_of
+from mfcli.types import Floats, Rows
+
+if TYPE_CHECKING:
+    from mfcli.model.rating_distribution import RatingDistribution
 
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
@@ -65,6 +69,54 @@ class Model(StoredModel):
         UsageError
             If `users` is neither ids nor a table.
         """
+        user, item = self._rows_of(users, items, columns)
+        predicted = self.predict_rows(user, item)
+        return self.clipped(predicted) if clip else predicted
+
+    def predict_distribution(
+        self,
+        users: Ids,
+        items: Ids | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        threads: int | None = None,
+    ) -> RatingDistribution:
+        """Return the distributions of ratings, of a model with samples (`keep_samples`).
+
+        The parameters `users`, `items` and `columns` are those of `predict`.
+
+        Parameters
+        ----------
+        threads : int, optional
+            All cores by default. The result does not depend on it.
+
+        Returns
+        -------
+        RatingDistribution
+            With `interval`, `at_least`, `quantile` and `cdf`, as in
+            ``low, high = model.predict_distribution("7", items).interval(0.9)``.
+
+        Raises
+        ------
+        ArtifactError
+            If the model has no samples, or only one.
+        UsageError
+            If the model predicts scores.
+        DataError, UsageError
+            As `predict`.
+        """
+        # Imported here because it loads the compiler, which predictions do not need.
+        from mfcli.model.posterior import Posterior
+
+        if self.predicts == "scores":
+            raise UsageError("the model predicts scores, which have no distribution of ratings")
+        user, item = self._rows_of(users, items, columns)
+        return Posterior(self).ratings(user, item, threads=threads_of(threads))
+
+    def _rows_of(
+        self, users: Ids, items: Ids | None, columns: Mapping[str, str] | None
+    ) -> tuple[Rows, Rows]:
+        """Return the rows of pairs of raw ids; -1 for unknown ids."""
         if items is None:
             if not is_table(users):
                 remedy = "give the items, or a table of users and items"
@@ -84,8 +136,7 @@ class Model(StoredModel):
                 f" {len(user)} and {len(item)}"
             )
         user, item = np.broadcast_arrays(user, item)
-        predicted = self.predict_rows(user, item)
-        return self.clipped(predicted) if clip else predicted
+        return user, item
 
     def recommend(
         self,

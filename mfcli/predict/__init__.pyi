@@ -13,3 +13,4 @@ from .selected_rows import (
     trained_row as trained_row,
     with_titles as with_titles,
 )
+from .uncertainty import Uncertainty as Uncertainty

@@ -26,8 +26,8 @@ def predict_named(
     Returns
     -------
     table : Arrow table
-        Columns user, item and prediction (or score), user by user. Ids have the type of the model's
-        ids if all of the column are known, otherwise they are text.
+        Columns user, item and those of the predictor, user by user. Ids have the type of the
+        model's ids if all of the column are known, otherwise they are text.
     counts : PairCounts
 
     Raises
@@ -51,7 +51,7 @@ def predict_named(
     columns = {
         "user": _known_ids(model.users, predicted.user, user),
         "item": _known_ids(model.items, predicted.item, item),
-        model.prediction_name: predicted.column,
+        **predicted.columns,
     }
     return pa.table(columns), counts
 

@@ -5,7 +5,7 @@ Pieces of the file are predicted in parallel and written in the order of the fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def predict_file(
 ) -> PairCounts:
     """Predict the rating of each pair in a file and write it after the columns of the file.
 
-    The new column is called `prediction`, or `score` if the model predicts scores.
+    The names of the new columns are those of the predictor.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def predict_file(
         for standard input.
     out : Path or binary file
         CSV or Parquet file to replace, by its suffix; or a stream for text. A text stays as it is,
-        with a field appended to each line. Parquet becomes CSV if text is written.
+        with fields appended to each line. Parquet becomes CSV if text is written.
     columns : mapping of str, optional
         Names of the columns "user" and "item"; positions from 1 if a text has no header.
     encoding : str
@@ -83,7 +83,7 @@ def predict_file(
     Raises
     ------
     DataError
-        For the first row that is not a pair, or if there is a column of that name already.
+        For the first row that is not a pair, or if there is a column of such a name already.
     UnknownIdError
         If `strict`, for the first unknown id, with its place.
     ArtifactError
@@ -95,11 +95,11 @@ def predict_file(
             raise DataError(rule, place=name, remedy="predict one file at a time")
         names = side_names(predict.model.columns)
         layout = find_layout(files[0], columns, needed=PAIRS, aliases=names)
-        column = predict.model.prediction_name
-        if column in layout.names:  # two columns of one name could not be distinguished
-            rule = f"has a column {column!r} already"
-            raise DataError(rule, place=layout.file, remedy="rename or remove it")
-        with _opened(out, layout, column) as sink:
+        for column in predict.names:
+            if column in layout.names:  # two columns of one name could not be distinguished
+                rule = f"has a column {column!r} already"
+                raise DataError(rule, place=layout.file, remedy="rename or remove it")
+        with _opened(out, layout, predict.names) as sink:
             return _predict(predict, layout, sink, strict, not columns, threads, on_progress)
 
 
@@ -112,7 +112,7 @@ class _Done:
     formatted: Any
 
     def __len__(self) -> int:
-        return len(self.predicted.ratings)
+        return len(self.predicted.user)
 
 
 def _predict(
@@ -130,7 +130,7 @@ def _predict(
     def work(piece: PairPiece) -> _Done:
         # Formatting takes time, too, so the threads do it.
         predicted = predict(piece.user, piece.item)
-        return _Done(piece, predicted, sink.format(piece, predicted.column))
+        return _Done(piece, predicted, sink.format(piece, predicted.columns))
 
     for done, position in read_pairs(layout, work, whole=sink.whole, threads=threads):
         # Only the first line can be a header, and only if no columns were chosen.
@@ -188,7 +188,7 @@ class _Sink(Protocol):
 
     whole: bool
 
-    def format(self, piece: PairPiece, column: pa.Array) -> Any:
+    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> Any:
         """Return a piece in the form that is written; called on any thread."""
 
     def write(self, formatted: Any) -> None:
@@ -196,20 +196,20 @@ class _Sink(Protocol):
 
 
 @contextmanager
-def _opened(out: Path | BinaryIO, layout: Layout, column: str) -> Iterator[_Sink]:
-    """Open the target; `column` is the name of the new column."""
+def _opened(out: Path | BinaryIO, layout: Layout, names: Sequence[str]) -> Iterator[_Sink]:
+    """Open the target; `names` are those of the new columns."""
     if not isinstance(out, Path):
-        yield _TextSink(out, layout, column)
+        yield _TextSink(out, layout, names)
         return
     check_table_suffix(out)
     # Nothing replaces the file if a piece of the input is faulty.
     with replacing_file(out) as temporary:
         if out.suffix.lower() == ".parquet":
-            with _ParquetSink(temporary, layout, column) as sink:
+            with _ParquetSink(temporary, layout, names) as sink:
                 yield sink
         else:
             with temporary.open("wb") as file:
-                yield _TextSink(file, layout, column)
+                yield _TextSink(file, layout, names)
 
 
 class _TextSink:
@@ -217,12 +217,12 @@ class _TextSink:
 
     whole = False
 
-    def __init__(self, file: BinaryIO, layout: Layout, column: str) -> None:
+    def __init__(self, file: BinaryIO, layout: Layout, names: Sequence[str]) -> None:
         self._file = file
-        file.write(header_with(layout, column))
+        file.write(header_with(layout, names))
 
-    def format(self, piece: PairPiece, column: pa.Array) -> list[Any]:
-        return piece.as_text(column)
+    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> list[Any]:
+        return piece.as_text(columns)
 
     def write(self, formatted: list[Any]) -> None:
         self._file.writelines(formatted)
@@ -233,9 +233,9 @@ class _ParquetSink:
 
     whole = True
 
-    def __init__(self, path: Path, layout: Layout, column: str) -> None:
+    def __init__(self, path: Path, layout: Layout, names: Sequence[str]) -> None:
         _check_distinct(layout)
-        self._column, self._schema = column, schema_with(layout, column)
+        self._schema = schema_with(layout, names)
         self._writer = pq.ParquetWriter(path, self._schema)
         self._group: list[pa.Table] = []
 
@@ -250,8 +250,8 @@ class _ParquetSink:
         finally:
             self._writer.close()
 
-    def format(self, piece: PairPiece, column: pa.Array) -> pa.Table:
-        return piece.as_table(self._column, column).cast(self._schema)
+    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> pa.Table:
+        return piece.as_table(columns).cast(self._schema)
 
     def write(self, formatted: pa.Table) -> None:
         # Pieces are small, so that memory is bounded; a row group collects several of them.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,11 @@ from mfcli.data import (
     to_numpy,
 )
 from mfcli.model import Model
+from mfcli.predict.uncertainty import NOTHING, Uncertainty
 from mfcli.types import Floats, Rows
+
+if TYPE_CHECKING:
+    from mfcli.model import Posterior
 
 _LARGE = 1 << 19  # a vocabulary of more ids is hashed only once
 _SPARSE = 16  # most integers for each id of a vocabulary that are looked up in an array
@@ -28,18 +33,15 @@ class Predicted(NamedTuple):
 
     Attributes
     ----------
-    ratings : float32 array, shape (n,)
+    columns : mapping of Arrow arrays of float32, length n
+        By the names in `Predictor.names`.
     user, item : int32 arrays, shape (n,)
         Rows of the model; -1 for unknown ids.
     """
 
-    ratings: Floats
+    columns: Mapping[str, pa.Array]
     user: Rows
     item: Rows
-
-    @property
-    def column(self) -> pa.Array:
-        return to_arrow(self.ratings)
 
 
 class Predictor:
@@ -49,11 +51,26 @@ class Predictor:
     ----------
     model : Model
     clip : bool
-        Whether to clip ratings to the rating scale.
+        Whether to clip ratings, and ends of intervals, to the rating scale.
+    uncertainty : Uncertainty
+        What to add to the ratings; nothing by default.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the columns: `prediction`, or `score`, and those of the uncertainty.
+
+    Raises
+    ------
+    UsageError, ArtifactError
+        If the model predicts scores, or has no samples, and uncertainty is asked for.
     """
 
-    def __init__(self, model: Model, *, clip: bool) -> None:
-        self.model, self._clip = model, clip
+    def __init__(self, model: Model, *, clip: bool, uncertainty: Uncertainty = NOTHING) -> None:
+        self.model, self._clip, self._uncertainty = model, clip, uncertainty
+        self.names = [model.prediction_name, *uncertainty.names]
+        uncertainty.check(model)
+        self._posterior = _posterior_of(model) if uncertainty.names else None
         # Built once, for all pieces of a file.
         self._users, self._items = _Finder(model.users), _Finder(model.items)
 
@@ -65,8 +82,22 @@ class Predictor:
         user, item : Arrow arrays of int64 or string, length n
         """
         rows = self._users(user), self._items(item)
-        ratings = self.model.predict_rows(*rows)
-        return Predicted(self.model.clipped(ratings) if self._clip else ratings, *rows)
+        if self._posterior is None:
+            return Predicted(self._column(self.model.predict_rows(*rows)), *rows)
+        found = self._posterior.ratings(*rows)
+        added = self._uncertainty.columns(found, clip=self._clip)
+        return Predicted(self._column(found.mean) | added, *rows)
+
+    def _column(self, ratings: Floats) -> dict[str, pa.Array]:
+        clipped = self.model.clipped(ratings) if self._clip else ratings
+        return {self.model.prediction_name: to_arrow(clipped)}
+
+
+def _posterior_of(model: Model) -> Posterior:
+    # Imported here because it loads the compiler, which predictions alone do not need.
+    from mfcli.model import Posterior
+
+    return Posterior(model)
 
 
 class _Finder:

@@ -22,7 +22,7 @@ from mfcli.model import (
 )
 from mfcli.show.finding import Artifact, fold_number
 from mfcli.splits import SPLIT_FOLDER, describe_split, split_hash, split_parent
-from mfcli.storage import record_values, whole
+from mfcli.storage import exists, record_values, whole
 from mfcli.training import MSE_NAMES, History
 from mfcli.types import Floats
 
@@ -104,7 +104,8 @@ def _model_now(folder: Path) -> dict[str, Any]:
         "mu": model.mu,
         "scale": model.scale._asdict(),
         **_tables(model.tables),
-        "bytes": _size(folder / name for name in MODEL_FILES),
+        "samples": len(model.samples) if model.samples else 0,
+        "bytes": _size(path for name in MODEL_FILES if exists(path := folder / name)),
         "split": model.split_hash,
         "split_beside": _split_beside(folder.parent, model.split_hash),
         "losses": record.losses,

@@ -1,4 +1,9 @@
-from .arrays import write_arrays as write_arrays
+from .arrays import (
+    mapped_array as mapped_array,
+    read_arrays as read_arrays,
+    write_array as write_array,
+    write_arrays as write_arrays,
+)
 from .atomic import (
     check_replaceable as check_replaceable,
     check_writable_file as check_writable_file,

@@ -1,13 +1,20 @@
-"""NumPy arrays in one `.npz` file."""
+"""NumPy arrays in `.npy` and `.npz` files."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import tokenize
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.errors import ArtifactError, Text
+from mfcli.storage.files import MappedFile
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -21,3 +28,51 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
             # The size is not known in advance, and without zip64 it may not exceed 2 GB.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array to a `.npy` file, which `numpy.load` can map into memory."""
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_arrays(file: MappedFile, remedy: Text) -> dict[str, NDArray[Any]]:
+    """Read the arrays of `write_arrays`.
+
+    Raises
+    ------
+    ArtifactError
+        If they are damaged.
+    """
+    with _reading(file, remedy), np.load(file.stream(), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def mapped_array(file: MappedFile, remedy: Text) -> NDArray[Any]:
+    """Return the array of `write_array`, which stays mapped and is read-only.
+
+    Raises
+    ------
+    ArtifactError
+        If it is damaged.
+    """
+    with _reading(file, remedy):
+        stream = file.stream()
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise ValueError("of another version")
+        shape, _, kind = np.lib.format.read_array_header_1_0(stream)
+        array = np.frombuffer(file.content, kind, math.prod(shape), stream.tell())
+        return array.reshape(shape)
+
+
+@contextlib.contextmanager
+def _reading(file: MappedFile, remedy: Text) -> Iterator[None]:
+    """Convert what NumPy raises for other bytes to an `ArtifactError`."""
+    try:
+        yield
+    except (
+        OSError, EOFError, KeyError, TypeError, ValueError, MemoryError, SyntaxError,
+        tokenize.TokenError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        rule = f"is damaged ({error!r})"
+        raise ArtifactError(rule, place=file.path, remedy=remedy) from error

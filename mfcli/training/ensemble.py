@@ -18,7 +18,7 @@ import numpy as np
 
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.model import Model
+from mfcli.model import Model, pooled
 from mfcli.storage import each
 from mfcli.training.engine import Engine, Losses, State
 from mfcli.training.held_out import held_out_mse
@@ -64,11 +64,17 @@ class Ensemble:
         if self._held_out is None:
             return None
         # The error of the mean is at most the mean of the errors, so it has to be computed.
-        mse = held_out_mse(self.model(), self._held_out, self._threads)
+        mse = held_out_mse(self._mean(), self._held_out, self._threads)
         members = [losses for member in self._members if (losses := member.validate())]
         return Losses(mse + float(np.mean([one.loss - one.mse for one in members])), mse)
 
     def model(self) -> Model:
+        models = [member.model() for member in self._members]
+        samples = pooled([model.samples for model in models if model.samples])
+        return replace(mean_of(models, self._config), samples=samples)
+
+    def _mean(self) -> Model:
+        """Return the model without a copy of the samples."""
         return mean_of([member.model() for member in self._members], self._config)
 
     def state(self) -> State:
@@ -107,7 +113,7 @@ def mean_of(models: Sequence[Model], config: Config) -> Model:
     }
     biases = {name: _mean([model.tables[name] for model in models]) for name in _BIASES}
     mu = float(np.mean([model.mu for model in models]))
-    return replace(models[0].with_tables(factors | biases), mu=mu, config=config)
+    return replace(models[0], mu=mu, config=config, samples=None).with_tables(factors | biases)
 
 
 def _mean(tables: list[Floats]) -> Floats:

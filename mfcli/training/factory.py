@@ -55,7 +55,8 @@ def make_engine(
         engines = _row_engines(starts, train, held_out, own_threads, update)
     if len(engines) == 1:
         return engines[0]
-    config = dataclasses.replace(config, ensemble=len(engines))
+    kept = sum(start.config.keep_samples for start in starts)
+    config = dataclasses.replace(config, ensemble=len(engines), keep_samples=kept)
     # Keras uses all cores for one model.
     return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
 

@@ -177,6 +177,7 @@ def _check_arguments(split: Split, config: Config) -> None:
     check_type(split, Split, "split", "make one with split(ratings)")
     check_type(config, Config, "config")
     _check_feedback(split, config)
+    _check_samples(config)
     if config.patience:
         _check_patience(split, config)
 
@@ -191,6 +192,17 @@ def _check_patience(split: Split, config: Config) -> None:
     raise ConfigError(
         "requires validation ratings", param=Param("patience", config.patience), remedy=remedy
     )
+
+
+def _check_samples(config: Config) -> None:
+    averaged = config.averaged_epochs
+    if config.keep_samples > averaged:
+        raise ConfigError(
+            f"must be at most {averaged}, the number of averaged epochs",
+            param="keep_samples",
+            value=config.keep_samples,
+            remedy=["use more ", Param("epochs"), " or keep fewer samples"],
+        )
 
 
 def _check_feedback(split: Split, config: Config) -> None:
@@ -258,8 +270,17 @@ def ratings_to_validate(split: Split) -> Ratings | None:
 
 
 def members(config: Config) -> list[Config]:
-    """Return the config of each member of an ensemble; they differ in their seeds."""
+    """Return the config of each member of an ensemble; they differ in their seeds.
+
+    The samples to keep are divided among them.
+    """
+    size, n = config.keep_samples, config.ensemble
     return [
-        dataclasses.replace(config, seed=config.seed + number, ensemble=1)
-        for number in range(config.ensemble)
+        dataclasses.replace(
+            config,
+            seed=config.seed + number,
+            ensemble=1,
+            keep_samples=size * (number + 1) // n - size * number // n,
+        )
+        for number in range(n)
     ]

@@ -151,7 +151,9 @@ def training_memory(
         mean = lanes_of(2 * config.k) + lanes_of(config.k + 1)
         chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
         used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
-        tables = n_rows * (config.ensemble * chain + used) * 4
+        # The bias, the factors and the noise; copied once if an ensemble joins its samples.
+        kept = config.keep_samples * (config.k + 2) * (2 if config.ensemble > 1 else 1)
+        tables = n_rows * (config.ensemble * chain + used + kept) * 4
         return {"records": by_row, "shuffle": 0, "tables": tables + squares * mean**2}
     width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
     records = n_ratings * (WEIGHTED if weighted else RATING).itemsize

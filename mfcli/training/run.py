@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Sequence
@@ -114,9 +115,11 @@ class Run:
 
     def result(self) -> Fit:
         """Return the last model, or with patience the best one."""
-        if self._config.patience:
-            return Fit(self._best, self._history(self._epochs), self._best_epoch.epoch)
-        return self.last()
+        if not self._config.patience:
+            return self.last()
+        # Every sample is one of the same distribution, those after the best epoch, too.
+        best = dataclasses.replace(self._best, samples=self._engine.model().samples)
+        return Fit(best, self._history(self._epochs), self._best_epoch.epoch)
 
     def last(self) -> Fit:
         """Return the last model."""

@@ -64,6 +64,10 @@ def export(
     if exporting.FORMATS[format].write_for_ids and not raw_ids:
         ids = f"{models.model_folder(model)}/users.arrow and items.arrow"
         screen.note(f"the model takes row numbers, the positions of ids in {ids}; see --raw-ids")
+    if trained.samples:
+        folder = models.model_folder(model)
+        lost = f"the export has no samples for intervals; they are in {folder}/*_samples.npy"
+        screen.note(lost)
     line = (
         f"{target}: {count(users, 'user')}, {count(items, 'item')}, k {trained.k}, {size:,} bytes"
     )

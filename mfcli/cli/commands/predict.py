@@ -56,6 +56,26 @@ def predict(
             rich_help_panel=_PANEL,
         ),
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FLOAT",
+            help="Add the columns low and high, between which the rating is with this probability,"
+            " such as 0.9 (a model with samples).",
+            show_default="no columns",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    probability: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATING",
+            help="Add the column probability: that of this rating or a higher one (a model with"
+            " samples).",
+            show_default="no column",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
     settings: Annotated[Settings, SettingsGroup("clip", panel=_PANEL)],
     given: Given,
     screen: ScreenOptions,
@@ -69,9 +89,11 @@ def predict(
     The pairs are the rows of a file, or all combinations of --user and --item.
     """
     _check_request(given, pairs, out, screen)
+    uncertainty = prediction.Uncertainty(interval, probability)
     trained = models.Model.load(model)
     refuse_clip(given, trained)
-    predictor = prediction.Predictor(trained, clip=settings.config.clip)
+    clip = settings.config.clip
+    predictor = prediction.Predictor(trained, clip=clip, uncertainty=uncertainty)
     if pairs is None:
         table, counts = prediction.predict_named(predictor, user or [], item or [], strict=strict)
         _note(trained, counts, screen)

@@ -24,6 +24,7 @@ from mfcli.model import Model
 from mfcli.training.engine import Losses, State, Update, copy_state
 from mfcli.training.gibbs.chain import Side
 from mfcli.training.gibbs.effects import draw_blocks
+from mfcli.training.gibbs.kept_samples import KeptSamples
 from mfcli.training.gibbs.noise import UserNoise
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.running_mean import Centered, RunningMean
@@ -77,6 +78,7 @@ class GibbsEngine:
         self._mean = RunningMean(start.k, (len(start.users), len(start.items)), self._users.width)
         self._older: RunningMean | None = None  # of the training that an update continues
         self._expected = aligned(self._items.rows.shape)
+        self._kept = KeptSamples(start, ratings)
         self._first_averaged = update.first if update else config.first_averaged
         # Apart from the generators of the initial weights and of the epochs.
         seeds = np.random.SeedSequence([config.seed, 2])
@@ -107,12 +109,18 @@ class GibbsEngine:
             # Means of items given users vary less than draws, and have the same expectation (A. E.
             # Gelfand and A. F. M. Smith, JASA 85, 1990, section 2.3).
             self._mean.add(self._centered(self._expected), self._threads)
+            self._keep_sample()
         on_progress(self._total, self._total)
         # Back from units of the standard deviation to rating units.
         mse = float(squares.sum()) * self._unit**2 / self._size
         if not np.isfinite(self._items.squares).all():
             mse = math.nan  # also if no held-out rating is of these items
         return Losses(mse, mse)
+
+    def _keep_sample(self) -> None:
+        """Keep the current sample if it is due; in an update, every one is."""
+        if len(self._kept) and (self._update or self._kept.is_due(self._mean.count)):
+            self._kept.add(self._centered(self._items.rows), 1 / self._noise.precisions)
 
     def _draw_priors(self, turns: list[Turn], rng: np.random.Generator) -> None:
         sides = self._users, self._items
@@ -134,10 +142,11 @@ class GibbsEngine:
         """Return the mean of the samples, or the last sample if none is averaged yet."""
         k = self._start.k
         mean = self._whole_mean()
-        mu, *rows = self._centered(self._items.rows) if mean.is_empty else mean.best()
+        mu, *rows = mean.best() if mean.count else self._centered(self._items.rows)
         # A product of factors has the unit of the ratings.
         unit, root = np.float32(self._unit), np.float32(math.sqrt(self._unit))
-        return replace(self._start, mu=mu * self._unit).with_tables(
+        whole = replace(self._start, mu=mu * self._unit, samples=self._kept.samples())
+        return whole.with_tables(
             {
                 f"{name}_factors": np.ascontiguousarray(side[:, 1 : 1 + k]) * root
                 for name, side in zip(("user", "item"), rows, strict=True)
@@ -161,16 +170,16 @@ class GibbsEngine:
             "item_mean": self._items.prior.mean,
             "origin": np.array([self._start.mu, self._unit]),
         }
-        return rows | effects | self._noise.state() | self._whole_mean().state() | more
+        chain = rows | effects | self._noise.state() | more
+        return chain | self._whole_mean().state() | self._kept.state()
 
     def sides(self) -> dict[str, str]:
-        names = ("sample", "sums", "mean_biases", "mean", "samples")
+        names = ("sample", "sums", "mean_biases", "mean", "samples", "kept")
         both = {f"{name}.{side}": side for name in names for side in _SIDES}
         # What an item adds to the users who have rated it, and the other way round
         effects = {"effects.users": "items", "effects.items": "users"}
-        return {
-            n: s for n, s in (both | effects | {"weights": "users"}).items() if n in self.state()
-        }
+        noise = {"weights": "users", "kept.noise": "users"}
+        return {n: s for n, s in (both | effects | noise).items() if n in self.state()}
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
@@ -178,6 +187,9 @@ class GibbsEngine:
             self._older, self._mean = self._mean, self._mean.emptied()
             for side, kept in zip((self._users, self._items), self._update.kept, strict=True):
                 side.start_new(kept == 0)
+            if len(self._kept):
+                users, items = (kept == 0 for kept in self._update.kept)
+                self._kept.start_new(users, items)
 
     def adopt(self, model: Model) -> None:
         """Go on from a model whose samples are not known, in place of `restore`.
@@ -201,7 +213,7 @@ class GibbsEngine:
         """Return the mean of all samples, also of those before an update."""
         if not self._older or not self._update:
             return self._mean
-        if self._mean.is_empty:
+        if not self._mean.count:
             return self._older
         return self._older.faded(self._mean, self._update.kept, self._threads)
 

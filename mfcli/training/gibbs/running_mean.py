@@ -64,8 +64,9 @@ class RunningMean:
         return RunningMean(self._k, (len(users), len(items)), self._width)
 
     @property
-    def is_empty(self) -> bool:
-        return not self._count[0]
+    def count(self) -> int:
+        """Number of samples."""
+        return int(self._count[0])
 
     def add(self, sample: Centered, threads: int) -> None:
         """Add a sample: the n-th one has the weight 1/n.
