@@ -186,7 +186,7 @@ def test_the_mean_of_old_and_new_samples_weighs_them_by_their_ratings() -> None:
     expected = predicted(newer) + np.outer(a, c) * (predicted(older) - predicted(newer))
     # Of rank 6 k + 2, of which 2 k are kept: what is left out is not larger than the rest.
     left = predicted(found) - expected
-    values = np.linalg.svd(expected - bias_part(newer), compute_uv=False)
+    values = np.linalg.svd(expected - bias_part(found), compute_uv=False)
     np.testing.assert_allclose(np.linalg.norm(left), np.linalg.norm(values[2 * k :]), atol=1e-4)
     np.testing.assert_allclose(found.samples[0], kept[0] ** 2 * 2 + 1)
 

@@ -38,6 +38,7 @@ from mfcli.training.run import Run
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress, Rows
 
 _TURNS = 4  # of new ratings in a single epoch of descent
+_SHARE = 0.05  # of the training ratings
 _EPOCHS = 2.0  # times the share of the training ratings that is new, of the epochs of a training
 _ORIGIN = "origin"  # array of the state of Gibbs sampling: mu, and the unit of ratings
 
@@ -164,13 +165,17 @@ class _Rows(NamedTuple):
     ----------
     old : int32 array, shape (n,)
         The row of each id in the model; -1 if it is not there.
+    goes_on : bool array, shape (n,)
+        Whether its state does: it has training ratings as before, or none as before.
     known : bool array, shape (n,)
         Whether it has training ratings now and had some before.
     kept : float64 array, shape (n,)
-        The fraction of its training ratings that it had before.
+        How much of what was learned about it before still counts: the fraction of its training
+        ratings that it had then. Without ratings, it falls to zero when `_SHARE` of all are new.
     """
 
     old: Rows
+    goes_on: Mask
     known: Mask
     kept: Doubles
 
@@ -179,15 +184,19 @@ class _Rows(NamedTuple):
         """Match the ids of one side, "user" or "item"."""
         before, now = model.side(side), {"user": train.users, "item": train.items}[side]
         old = before.rows(now.ids)
-        known = (old >= 0) & (before.counts[old] > 0) & (now.counts > 0)
+        had, has = before.counts[old] > 0, now.counts > 0
+        goes_on = (old >= 0) & (had == has)
+        known = goes_on & has
         added = counts_of(getattr(new, side), len(now))
         kept = np.where(known, 1 - added / np.maximum(now.counts, 1), 0.0)
-        return cls(old, known, kept)
+        # What is predicted for rows without ratings follows from all ratings.
+        kept[now.counts == 0] = max(1 - len(new) / len(train) / _SHARE, 0.0)
+        return cls(old, goes_on, known, kept)
 
     def moved(self, before: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:
-        """Return the rows of an array, with those that were known in their new places."""
+        """Return the rows of an array, with those that go on in their new places."""
         moved = now.copy()
-        moved[self.known] = before[self.old[self.known]]
+        moved[self.goes_on] = before[self.old[self.goes_on]]
         return moved
 
 

@@ -119,24 +119,31 @@ class RunningMean:
         threads : int
             Does not change the result.
         """
-        out = self.emptied()
-        shares = []
+        out, shares = self.emptied(), []
         for number, (old, f) in enumerate(zip(self.samples, kept, strict=True)):
             old = f * f * old
             out.samples[number] = old + newer.samples[number]
             shares.append((old / np.maximum(out.samples[number], 1)).astype(np.float32))
         (a, c), d = shares, np.float32(self._mu[0] - newer._mu[0])
-        (b_u, b_i), (n_u, n_i) = self._biases, newer._biases
+        # Most rows have the largest weights, A and C. With them, biases are mixed exactly:
+        # a c (d + d_u + d_i) = A C d + a C d_u + A c d_i
+        #                       + (a d_u + A d) (c - C) + (a - A) (c d_i + c d)
+        (most_a, most_c) = a.max(initial=0), c.max(initial=0)
+        d_u, d_i = (old - new for old, new in zip(self._biases, newer._biases, strict=True))
+        out._mu[0] = newer._mu[0] + float(most_a * most_c) * d
+        out._biases[0][:] = newer._biases[0] + most_c * a * d_u
+        out._biases[1][:] = newer._biases[1] + most_a * c * d_i
+        # a c p.q + (1 - a c) p'.q', where 1 - a c = (1 - a) + a (1 - c)
         (p, q), (new_p, new_q) = self._factors, newer._factors
-        # a_u c_i (M - N) = [a p, -a p', a (d + b_u - b'_u), a] . [c q, c q', c, c (b_i - b'_i)]
-        users = [new_p, a[:, None] * p, -a[:, None] * new_p, np.c_[a * (d + b_u - n_u), a]]
-        items = [new_q, c[:, None] * q, c[:, None] * new_q, np.c_[c, c * (b_i - n_i)]]
+        a, c = a[:, None], c[:, None]
+        d_u, d_i = d_u[:, None], d_i[:, None]
+        users = [a * p, (1 - a) * new_p, a * new_p, a * d_u + most_a * d, a - most_a]
+        items = [c * q, new_q, (1 - c) * new_q, c - most_c, c * (d_i + d)]
         joined = _joined(users), _joined(items)
         truncate(*joined, _KEPT * self._k, p.shape[1], threads)
-        for number, rows in enumerate(joined):
-            out._factors[number][:] = rows[:, : p.shape[1]]
-            out._biases[number][:] = newer._biases[number]
-        out._mu[:], out._count[:] = newer._mu, self._count + newer._count
+        for factors, rows in zip(out._factors, joined, strict=True):
+            factors[:] = rows[:, : p.shape[1]]
+        out._count[:] = self._count + newer._count
         return out
 
     def best(self) -> Centered:
