@@ -46,4 +46,9 @@ from .run_folders import (
     model_folder as model_folder,
     models_of_run as models_of_run,
 )
-from .samples import SAMPLE_FILES as SAMPLE_FILES, Samples as Samples, pooled as pooled
+from .samples import (
+    LEAST_SAMPLES as LEAST_SAMPLES,
+    SAMPLE_FILES as SAMPLE_FILES,
+    Samples as Samples,
+    pooled as pooled,
+)

@@ -27,12 +27,11 @@ from numba import types
 from mfcli.errors import ArtifactError, Param
 from mfcli.model.folder import StoredModel
 from mfcli.model.rating_distribution import RatingDistribution
-from mfcli.model.samples import Samples
+from mfcli.model.samples import LEAST_SAMPLES, Samples
 from mfcli.storage import array_type, each, kernel
 from mfcli.types import Doubles, Floats, Rows
 
 _PIECE = 1 << 13  # pairs, or rows, in one task
-_LEAST = 2  # samples; one has no variance
 
 _ROWS = array_type(types.int32, 1, readonly=True)
 _MU = array_type(types.float64, 1, readonly=True)
@@ -129,7 +128,7 @@ class Posterior:
 
 
 def _samples_of(model: StoredModel) -> Samples:
-    if model.samples is not None and len(model.samples) >= _LEAST:
+    if model.samples is not None and len(model.samples) >= LEAST_SAMPLES:
         return model.samples
     found = "no samples" if model.samples is None else "only one sample"
     raise ArtifactError(
