@@ -185,7 +185,8 @@ class Model(StoredModel):
             If `exclude` is neither a split nor ratings, or another argument breaks its rule.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import excluded, recommended, warn_untrained
+        from mfcli.model.recommendation_tables import recommended
+        from mfcli.model.recommendations import excluded, warn_untrained
 
         rated = excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")

@@ -46,6 +46,12 @@ class Posterior:
     ----------
     model : StoredModel
 
+    Attributes
+    ----------
+    samples : Samples
+    user_rows, item_rows : float32 arrays, shapes (n_users, 1 + k, S) and (n_items, 1 + k, S)
+        `Samples.users` and `Samples.items`, contiguous.
+
     Raises
     ------
     ArtifactError
@@ -56,7 +62,7 @@ class Posterior:
         self._model, self.samples = model, _samples_of(model)
         samples = self.samples
         # Not contiguous if training stopped before all samples were kept.
-        self._users, self._items = (
+        self.user_rows, self.item_rows = (
             np.ascontiguousarray(rows) for rows in (samples.users, samples.items)
         )
         # The last entry is for the row -1.
@@ -94,12 +100,27 @@ class Posterior:
         values, thresholds = self.samples.values, self.samples.thresholds
         return RatingDistribution(mean, variance, noise, self._model.scale, values, thresholds)
 
+    @property
+    def unknown_variances(self) -> tuple[Floats, Floats, float]:
+        """What unknown rows add to the variance of a prediction.
+
+        Returns
+        -------
+        float32 array, shape (n_items,)
+            For an unknown user and each item.
+        float32 array, shape (n_users,)
+            For an unknown item and each user.
+        float
+            For an unknown user and an unknown item.
+        """
+        return self._of_unknown_users, self._of_unknown_items, self._of_unknown_pairs
+
     def _variance(self, user: Rows, item: Rows) -> Floats:
         """Return the variance of the predictions of pairs."""
         variance = np.empty(len(user), np.float32)
         # The kernel takes contiguous arrays; broadcast ones are not.
         rows = np.ascontiguousarray(user), np.ascontiguousarray(item)
-        sample_variances(*rows, self.samples.mu, self._users, self._items, variance)
+        sample_variances(*rows, self.samples.mu, self.user_rows, self.item_rows, variance)
         new_user = (user < 0) | (self._model.users.counts.take(user) == 0)
         new_item = (item < 0) | (self._model.items.counts.take(item) == 0)
         if new_user.any() or new_item.any():
@@ -112,12 +133,12 @@ class Posterior:
     @functools.cached_property
     def _of_unknown_users(self) -> Floats:
         """Variance of the prediction of each item for a user without ratings."""
-        return _mean_forms(self._items, self.samples.user_covariance)
+        return _mean_forms(self.item_rows, self.samples.user_covariance)
 
     @functools.cached_property
     def _of_unknown_items(self) -> Floats:
         """Variance of the prediction of an item without ratings for each user."""
-        return _mean_forms(self._users, self.samples.item_covariance)
+        return _mean_forms(self.user_rows, self.samples.item_covariance)
 
     @functools.cached_property
     def _of_unknown_pairs(self) -> float:
