@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from mfcli.arguments import check_count, check_probability
 from mfcli.errors import UsageError
@@ -59,6 +58,8 @@ class Order:
         """Standard deviations from an expected rating to what items are sorted by."""
         if self.sort not in ("low", "high"):
             return 0.0
+        from statistics import NormalDist  # help of the command line does not need it
+
         half = NormalDist().inv_cdf((1 + (self.coverage or _COVERAGE)) / 2)
         return -half if self.sort == "low" else half
 

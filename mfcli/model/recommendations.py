@@ -20,6 +20,7 @@ from mfcli.errors import UsageError, warn
 from mfcli.model.diversity import Diversity
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
+from mfcli.model.orders import BY_MEAN, Order
 from mfcli.model.panels import directions_of, lengths_of, make_panels
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
@@ -141,14 +142,15 @@ def _have_equal_scores(model: Factorization, users: Rows) -> Mask:
     return (users < 0) | ~np.asarray(model.user_factors[users].any(axis=1))
 
 
-def warn_untrained(model: Factorization, users: Rows) -> None:
-    """Warn about users without training ratings, who all get the same recommendations."""
+def warn_untrained(model: Factorization, users: Rows, order: Order = BY_MEAN) -> None:
+    """Warn about users without training ratings, whose recommendations are not personal."""
     untrained = int(np.count_nonzero(model.users.counts[users] == 0))
     if untrained:
         by = "the items' biases" if model.item_biases.any() else "popularity"
+        how = "with tastes drawn at random" if order.sort == "sample" else f"by {by} alone"
         warn(
             f"{untrained:,} of {len(users):,} users have no training ratings; items are recommended"
-            f" to them by {by} alone"
+            f" to them {how}"
         )
 
 
