@@ -111,12 +111,12 @@ def test_rows_without_ratings_are_drawn_from_their_distribution(model: Model) ->
     users = np.arange(NEW_USERS, 70, dtype=np.int32)
     new = np.array([1], np.int32)
     drawn = [
-        top_of_draws(model, users, 1, seed=seed, candidates=new).scores[:, 0] for seed in range(150)
+        top_of_draws(model, users, 1, seed=seed, candidates=new).scores[:, 0] for seed in range(60)
     ]
     found = Posterior(model).ratings(users, np.full(len(users), 1, np.int32))
     mean, variance = np.mean(drawn, axis=0), np.var(drawn, axis=0)
-    assert np.abs(mean - found.mean).max() < 0.2
-    assert np.mean(variance) == pytest.approx(float(np.mean(found.posterior)), rel=0.25)
+    assert np.abs(mean - found.mean).max() < 0.3
+    assert np.mean(variance) == pytest.approx(float(np.mean(found.posterior)), rel=0.3)
     strangers = np.arange(NEW_USERS, dtype=np.int32)
     lists = top_of_draws(model, strangers, 5, seed=0).items
     assert len({tuple(row) for row in lists.tolist()}) > 1  # each has a taste
@@ -234,9 +234,7 @@ def test_other_options_of_lists_work_with_all_orders(
     assert max(table["item"].to_pylist()) < 30
     assert min(model.items.counts[table["item"].to_numpy()]) >= 2
     assert table["title"].to_pylist() == [f"T{n}" for n in table["item"].to_pylist()]
-    rated = {
-        (u, i) for u, i in zip(split.train.user.tolist(), split.train.item.tolist(), strict=False)
-    }
+    rated = {*zip(split.train.user.tolist(), split.train.item.tolist(), strict=True)}
     pairs = {*zip(table["user"].to_pylist(), table["item"].to_pylist(), strict=True)}
     assert not pairs & rated
     because = [*zip(table["user"].to_pylist(), table["because_1"].to_pylist(), strict=True)]
