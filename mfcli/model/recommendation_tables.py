@@ -88,17 +88,23 @@ def recommended(
         on_progress=on_progress,
     )
     _warn_empty(ranking)
-    shown, columns = model.clipped if clip else _as_it_is, dict[str, Floats]()
-    if order.sort == "sample":
-        columns["sample"] = ranking.scores[ranking.items >= 0]
+    columns = _columns(model, ranking, order, workers)
     if order.sort != "mean":
         ranking = _with_predictions(model, ranking)
-    if order.coverage is not None:
-        columns = _intervals(model, ranking, order.coverage, workers) | columns
+    shown = model.clipped if clip else None
     table = ranking.table(model.users, model.items, "user", model.prediction_name, shown)
     for name, values in columns.items():
-        table = table.append_column(name, to_arrow(shown(values)))
+        table = table.append_column(name, to_arrow(shown(values) if shown else values))
     return explainer.explained(table, ranking, workers) if explainer else table
+
+
+def _columns(model: StoredModel, ranking: Ranking, order: Order, threads: int) -> dict[str, Floats]:
+    """Return what an order adds to a table: for all pairs of its ranking, not clipped."""
+    ends = order.coverage
+    columns = {} if ends is None else _intervals(model, ranking, ends, threads)
+    if order.sort == "sample":
+        columns["sample"] = ranking.scores[ranking.items >= 0]
+    return columns
 
 
 def _top(order: Order) -> Callable[..., Ranking]:
@@ -112,10 +118,6 @@ def _top(order: Order) -> Callable[..., Ranking]:
     if order.sort == "sample":
         return partial(top_of_draws, seed=order.seed)
     return partial(top_of_bounds, deviations=order.deviations)
-
-
-def _as_it_is(values: Floats) -> Floats:
-    return values
 
 
 def _with_predictions(model: StoredModel, ranking: Ranking) -> Ranking:
