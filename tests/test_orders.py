@@ -70,6 +70,17 @@ def test_bounds_are_those_of_a_slow_sort(
         np.testing.assert_allclose(bounds[places], scores[:count], rtol=1e-5)
 
 
+def test_bounds_of_an_ensemble_use_the_samples_of_all_members(split: Split) -> None:
+    """A sample has the factors of one member, the predictions those of all."""
+    pooled = fit(split, replace(CONFIG, ensemble=2, keep_samples=4)).model
+    assert pooled.k > CONFIG.k
+    found = top_of_bounds(pooled, USERS, 5, deviations=1.0)
+    user = np.repeat(USERS, 5)
+    ratings = Posterior(pooled).ratings(user, found.items.ravel())
+    bounds = ratings.mean + np.sqrt(ratings.posterior)
+    np.testing.assert_allclose(found.scores.ravel(), bounds, rtol=1e-5)
+
+
 @pytest.mark.parametrize("top", [top_of_bounds, top_of_draws])
 def test_a_list_does_not_depend_on_the_other_users_or_threads(model: Model, top: Any) -> None:
     how = {"deviations": -1.0} if top is top_of_bounds else {"seed": 3}
@@ -249,6 +260,20 @@ def test_options_that_do_nothing_are_refused(trained: Run) -> None:
     assert err == "error: --sort must be mean, low, high or sample, got 'median'\n"
     code, _, err = trained("recommend", "--user", 9, "--interval", 90, "--exclude", "none")
     assert (code, err) == (2, "error: --interval must be above 0 and below 1, got 90.0\n")
+
+
+def test_folded_in_users_are_sorted_by_recommend(trained: Run) -> None:
+    """Users of a model that fold-in writes have samples, too."""
+    Path("new.csv").write_text("user,item,rating\n" + "".join(f"900,{n},5\n" for n in range(8, 30)))
+    code, _, err = trained("fold-in", "new.csv", "--sort", "low")
+    assert code == 2
+    assert "No such option: --sort; write a model with --extend, and use it with" in err
+    assert trained("fold-in", "new.csv", "--extend", "more").code == 0
+    args = ("--model", "more", "--user", 900, "--exclude", "none", "--json", "-q")
+    lists = [trained("recommend", *args, "--sort", sort) for sort in ("low", "high", "sample")]
+    assert [made.code for made in lists] == [0, 0, 0]
+    low = json.loads(lists[0].out)["recommendations"]
+    assert all(row["low"] <= row["prediction"] <= row["high"] for row in low)
 
 
 def test_users_without_ratings_are_reported(trained: Run) -> None:
