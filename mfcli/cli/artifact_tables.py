@@ -227,9 +227,11 @@ def _errors_facts(facts: Facts) -> dict[str, str]:
         rmse = _optional(baseline["measures"]["rmse"])
         rows[f"RMSE of {label}"] = f"{rmse} (gain {baseline['gain']:.2%})"
     for name, group in facts["groups"].items():
-        rows[f"RMSE, {evaluation.GROUPS.get(name, name)}"] = (
-            f"{_optional(group['rmse'])} ({group['ratings']:,} ratings)"
-        )
+        label, coverage = evaluation.GROUPS.get(name, name), group.get("coverage")
+        rows[f"RMSE, {label}"] = f"{_optional(group['rmse'])} ({group['ratings']:,} ratings)"
+        if coverage is not None:
+            level = facts["protocol"]["interval_level"] or 0.0
+            rows[f"coverage of {level:.0%} intervals, {label}"] = f"{coverage:.2%}"
     for name, part in (facts["overlap"] or {}).items():
         rows[f"RMSE, {name.replace('_', ' ')}"] = (
             f"{_optional(part['rmse'])} ({part['ratings']:,} ratings)"
@@ -261,7 +263,9 @@ def _folds_metrics(facts: Facts) -> dict[str, str]:
 def _main(facts: Facts) -> list[Measure]:
     """Return the measures that are shown, the main one first."""
     names = _SHOWN if "rmse" in facts["measures"] else _RANKED
-    return [evaluation.MEASURES[name] for name in names]
+    uncertainty = evaluation.measures_of(evaluation.UNCERTAINTY)
+    measured = (name for name in uncertainty if name in facts["measures"])
+    return [evaluation.MEASURES[name] for name in (*names, *measured)]
 
 
 def _spread(facts: Facts, measure: Measure) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mfcli.config import Config
     from mfcli.data import Ratings
-    from mfcli.model import Explainer, Model, Rated
+    from mfcli.model import Explainer, Model, Order, Rated
     from mfcli.predict import ListReading
     from mfcli.types import Rows
 
@@ -169,8 +169,9 @@ class Listing:
         threads: int | None,
         reading: ListReading,
         screen: Screen,
+        order: Order | None = None,
     ) -> pa.Table:
-        """Return the items with the highest predicted ratings for some users.
+        """Return the best items for some users, by default those with the highest predictions.
 
         Of the config, `clip` is used.
         """
@@ -188,6 +189,7 @@ class Listing:
                 ),
                 diversity=self.diversity,
                 explainer=explainer,
+                order=order or models.Order(),
                 clip=config.clip,
                 threads=threads,
                 on_progress=on_progress,

@@ -23,6 +23,8 @@ def print_metrics(metrics: Metrics, out: Path) -> None:
         # Usually none of the ratings was trained on, and the table would say nothing.
         if metrics.overlap and metrics.overlap.trained_on.ratings:
             print_table(_overlap_table(metrics.overlap))
+        if metrics.protocol.samples is not None:
+            print_table(_uncertainty_table(metrics))
         print_table(_groups_table(metrics))
     if metrics.protocol.ranked_users is not None:
         print_table(_ranking_table(metrics, out))
@@ -68,7 +70,25 @@ def print_fold_metrics(over: FoldMetrics, out: Path) -> None:
         texts = (measure.text(value) for measure, value in zip(shown, values, strict=True))
         table.add_row(f"{_INTERVAL}, {side}", *texts, "-")
     print_table(table)
+    if "log_score" in over.measures:
+        print_table(_fold_uncertainty_table(over))
     _print_verdict(over.verdict)
+
+
+def _fold_uncertainty_table(over: FoldMetrics) -> Table:
+    """Make a table of how well the distributions that each fold predicts describe its ratings."""
+    shown = evaluation.measures_of(evaluation.UNCERTAINTY).values()
+    level = over.protocols[0].interval_level or 0.0
+    title = f"Predicted distributions: {level:.0%} intervals"
+    table = make_table(title, "", *(measure.label for measure in shown))
+    rows: dict[str, Mapping[str, float | None]] = {
+        **{f"fold {number}": fold.measures for number, fold in enumerate(over.folds, start=1)},
+        "mean": over.measures,
+        "standard deviation": over.standard_deviations,
+    }
+    for name, values in rows.items():
+        table.add_row(name, *(measure.text(values.get(measure.name)) for measure in shown))
+    return table
 
 
 def _errors_table(metrics: Metrics, out: Path) -> Table:
@@ -103,11 +123,28 @@ def _overlap_table(overlap: Overlap) -> Table:
 
 def _groups_table(metrics: Metrics) -> Table:
     rmse = evaluation.MEASURES["rmse"]
-    title = f"{rmse.label} for known and unseen users and items"
-    table = make_table(title, "", "ratings", rmse.label)
+    has_intervals = metrics.protocol.samples is not None
+    what, columns = rmse.label, ["ratings", rmse.label]
+    if has_intervals:
+        what, columns = f"{what} and intervals", [*columns, "coverage", "width", "log score"]
+    table = make_table(f"{what} for known and unseen users and items", "", *columns)
     for name, group in metrics.groups.items():
-        label = evaluation.GROUPS.get(name, name)
-        table.add_row(label, f"{group.ratings:,}", rmse.text(group.rmse))
+        values = [group.rmse, group.coverage, group.width, group.log_score]
+        cells = map(rmse.text, values[: len(columns) - 1])
+        table.add_row(evaluation.GROUPS.get(name, name), f"{group.ratings:,}", *cells)
+    return table
+
+
+def _uncertainty_table(metrics: Metrics) -> Table:
+    """Make a table of how well predicted distributions describe the ratings."""
+    protocol, measures = metrics.protocol, metrics.measures
+    level = protocol.interval_level or 0.0
+    title = f"Predicted distributions: {level:.0%} intervals, {protocol.samples} samples"
+    table = make_table(title, "", "model", _INTERVAL, "constant variance")
+    for name, measure in evaluation.measures_of(evaluation.UNCERTAINTY).items():
+        ends = evaluation.interval_text(metrics.intervals.get(name))
+        other = measure.text(metrics.constant_log_score) if name == "log_score" else ""
+        table.add_row(measure.label, measure.text(measures[name]), ends, other)
     return table
 
 

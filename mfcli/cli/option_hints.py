@@ -46,6 +46,8 @@ _SYNONYMS = {
     "--config": "config_file settings settings_file params c",
     "--out": "output output_dir output_file output_path out_dir outfile save save_dir save_path o",
     "--quiet": "silent no_progress no_verbose",
+    "--sort": "order sort_by order_by",
+    "--interval": "confidence coverage credible_interval",
     "--titles": "names item_names item_titles movies",
     "--replace": "update",
     "--extend": "append",
@@ -72,6 +74,7 @@ _ADVICE = {
 _SILENT = {"this command shows no progress": "quiet q silent no_progress no_verbose"}
 
 _OF_COMMAND = {
+    "fold-in": {"write a model with --extend, and use it with mfcli recommend": "sort interval"},
     **dict.fromkeys(("init", "compare", "plot", "show"), _SILENT),
     "similar": {
         **_SILENT,

@@ -25,6 +25,7 @@ from .measures import (
     MEASURES as MEASURES,
     RANKING as RANKING,
     RATING_ERROR as RATING_ERROR,
+    UNCERTAINTY as UNCERTAINTY,
     Measure as Measure,
     at_cutoff as at_cutoff,
     measure_of as measure_of,

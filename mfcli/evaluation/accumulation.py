@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +23,14 @@ from mfcli.evaluation.rating_errors import (
     measured_errors,
     rating_columns,
 )
+from mfcli.evaluation.uncertainty import USER_SUMS, distribution_columns
 from mfcli.model import Model
 from mfcli.splits import Split
 from mfcli.storage import each
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress
+
+if TYPE_CHECKING:
+    from mfcli.model import Posterior, RatingDistribution
 
 PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
 """The predictors, and the prefixes of their columns."""
@@ -42,11 +46,14 @@ class ErrorSums:
     Attributes
     ----------
     users : BinnedSums
-        By user: the columns of all predictors, and `error`, the sum of the model's errors.
+        By user: the columns of all predictors, and `error`, the sum of the model's errors; of
+        models with a posterior also `USER_SUMS`.
     breakdown : BreakdownSums
         Of the model.
     overlap : BinnedSums
         Of the model, on the ratings that it was not trained on and on those that it was.
+    has_uncertainty : bool
+        Whether the model predicts distributions.
     clipped, raw : float
         Sums of the model's squared errors, with predictions clipped to the rating scale or not.
     """
@@ -54,6 +61,7 @@ class ErrorSums:
     users: BinnedSums
     breakdown: BreakdownSums
     overlap: BinnedSums
+    has_uncertainty: bool
     clipped: float = 0.0
     raw: float = 0.0
 
@@ -67,7 +75,7 @@ class ErrorSums:
 
     def measured(self, bootstrap: Bootstrap) -> dict[str, Measured]:
         """Return the rating errors of each predictor in `PREFIXES`."""
-        return measured_errors(self.users, PREFIXES, bootstrap)
+        return measured_errors(self.users, PREFIXES, bootstrap, uncertainty=self.has_uncertainty)
 
     def rmse(self, squared: float) -> float:
         """Return the RMSE for a sum of squared errors over all ratings."""
@@ -83,6 +91,7 @@ def accumulate(
     threads: int,
     on_progress: Progress,
     trained_on: Mask | None = None,
+    posterior: Posterior | None = None,
 ) -> ErrorSums:
     """Sum the errors over ratings.
 
@@ -104,8 +113,10 @@ def accumulate(
         Called with the number of ratings processed and the total.
     trained_on : bool array, shape (n,), optional
         The ratings that the model was trained on; by default none.
+    posterior : Posterior, optional
+        Of the model, to measure its distributions too.
     """
-    predictors = _Predictors(model, split, ratings, baseline, clip, trained_on)
+    predictors = _Predictors(model, split, ratings, baseline, clip, trained_on, posterior)
     chunks = list(_chunks(len(ratings)))
     lanes = [predictors.no_sums() for _ in range(min(_LANES, len(chunks)))]
     done = [0] * len(lanes)
@@ -138,9 +149,10 @@ class _Predictors:
         baseline: Baseline,
         clip: bool,
         trained_on: Mask | None,
+        posterior: Posterior | None,
     ) -> None:
         self._model, self._baseline, self._clip = model, baseline, clip
-        self._own, self._trained_on = ratings, trained_on
+        self._own, self._trained_on, self._posterior = ratings, trained_on, posterior
         self._known = ratings.within(model.users, model.items)
         self._trained = ratings.within(split.train.users, split.train.items)
         self._months = months_of(ratings.timestamp)
@@ -150,16 +162,18 @@ class _Predictors:
     def no_sums(self) -> ErrorSums:
         """Return sums that are all 0."""
         columns = [prefix + name for prefix in PREFIXES.values() for name in ERROR_TERMS]
+        columns += USER_SUMS if self._posterior is not None else ()
         return ErrorSums(
             BinnedSums(len(self._own.users), *RATING_TERMS, "error", *columns),
             BreakdownSums(self._activity, self._popularity, self._model.scale, self._months),
             BinnedSums(2, *ERROR_TERMS),  # not trained on, and trained on
+            has_uncertainty=self._posterior is not None,
         )
 
     def add(self, sums: ErrorSums, part: slice) -> None:
         """Add the errors on a part of the ratings to `sums`."""
         own, rating = self._own.take(part), self._own.rating[part].astype(np.float64)
-        raw, clipped, fitted = self._predict(part)
+        raw, clipped, fitted, found = self._predict(part)
         predicted = (clipped if self._clip else raw).astype(np.float64)
         # One value, which broadcasts; rounded as the predictions are.
         mean = np.full(1, self._baseline.mu, np.float32)
@@ -169,20 +183,27 @@ class _Predictors:
         columns = rating_columns(rating - mean) | {"error": errors[""]}
         for prefix, error in errors.items():
             columns |= error_columns(error, prefix)
-        sums.users.add(own.user, **columns)
-        sums.breakdown.add(own.user, own.item, rating, predicted, own.timestamp)
+        uncertain = {}
+        if found is not None:
+            uncertain = distribution_columns(found, rating, clip=self._clip)
+        sums.users.add(own.user, **columns, **uncertain)
+        sums.breakdown.add(own.user, own.item, rating, predicted, own.timestamp, uncertain)
         if self._trained_on is not None:
             sums.overlap.add(self._trained_on[part], **error_columns(errors[""]))
         sums.clipped += _squared(clipped, rating)
         sums.raw += _squared(raw, rating)
 
-    def _predict(self, part: slice) -> tuple[Floats, Floats, Floats]:
-        """Predict with the model, raw and clipped, and with the damped biases."""
+    def _predict(self, part: slice) -> tuple[Floats, Floats, Floats, RatingDistribution | None]:
+        """Predict with the model, raw and clipped, with the damped biases, and distributions."""
         known, trained = self._known.take(part), self._trained.take(part)
-        raw = self._model.predict_rows(known.user, known.item)
+        pairs, found = (known.user, known.item), None
+        if self._posterior is not None:
+            found = self._posterior.ratings(*pairs)
+        raw = self._model.predict_rows(*pairs) if found is None else found.mean
         fitted = self._baseline.predict(trained.user, trained.item)
         scale = self._model.scale
-        return raw, _clipped(raw, scale), _clipped(fitted, scale) if self._clip else fitted
+        fitted = _clipped(fitted, scale) if self._clip else fitted
+        return raw, _clipped(raw, scale), fitted, found
 
 
 def _squared(predicted: Floats, rating: Doubles) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.group_intervals import PRODUCTS, products, rmse_interval
 from mfcli.evaluation.tenths import TENTHS, Tenth, tenth_of
+from mfcli.evaluation.uncertainty import GROUP_SUMS
 from mfcli.storage import Section, Whole
 from mfcli.types import Counts, Doubles, Rows
 
@@ -33,11 +34,24 @@ _MOST_ROWS = 1200  # rows of a list; timestamps that span more months are not in
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
 
-class GroupError(Section):
-    """The error on a group of ratings; `rmse` is None if the group is empty."""
+class GroupError(Section, omit_defaults=True):
+    """The error on a group of ratings.
+
+    Attributes
+    ----------
+    ratings : int
+    rmse : float or None
+        None if the group is empty.
+    coverage, width, log_score : float or None
+        Fraction of the ratings in their intervals, mean width of the intervals, and mean logarithm
+        of the density at the ratings; None if the group is empty, or the model has no samples.
+    """
 
     ratings: Whole
     rmse: float | None
+    coverage: float | None = None
+    width: float | None = None
+    log_score: float | None = None
 
 
 class ActivityError(Tenth):
@@ -160,6 +174,7 @@ class BreakdownSums:
         self._activity, self._popularity = activity, popularity
         self._items = BinnedSums(len(popularity), "squared", "error")
         self._groups = BinnedSums(len(GROUPS), "squared")
+        self._uncertain = BinnedSums(len(GROUPS), *GROUP_SUMS)
         self._value_bins = _value_bins(scale)
         self._values = BinnedSums(
             self._value_bins.count, "squared", "fourth", "rating", "predicted"
@@ -181,13 +196,16 @@ class BreakdownSums:
         rating: Doubles,
         predicted: Doubles,
         seconds: NDArray[np.int64] | None,
+        uncertain: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        """Add ratings; all arrays have shape (n,)."""
+        """Add ratings, with columns for `GROUP_SUMS` if there are any; arrays of shape (n,)."""
         error = predicted - rating
         squared = np.square(error)
         self._items.add(item, squared=squared, error=error)
         group = (self._activity[user] == 0) + 2 * (self._popularity[item] == 0)  # index in GROUPS
         self._groups.add(group, squared=squared)
+        if uncertain:
+            self._uncertain.add(group, **uncertain)
         pair = {"rating": rating, "predicted": predicted}
         powers = {"squared": squared, "fourth": np.square(squared)}
         self._values.add(self._value_bins.of(rating), **powers, **pair)
@@ -228,9 +246,10 @@ class BreakdownSums:
     def groups(self) -> dict[str, GroupError]:
         """Return the error on each of `GROUPS`."""
         rmse = np.sqrt(self._groups.mean("squared"))
+        parts = [rmse, *(self._uncertain.mean(name) for name in ("covered", "width", "density"))]
         return {
-            name: GroupError(ratings=int(count), rmse=float(value) if count else None)
-            for name, count, value in zip(GROUPS, self._groups.counts, rmse, strict=True)
+            name: GroupError(int(count), *map(_defined, row))
+            for name, count, *row in zip(GROUPS, self._groups.counts, *parts, strict=True)
         }
 
     def _by_value(self) -> list[RatingError]:
@@ -266,6 +285,11 @@ class BreakdownSums:
             )
             for month in np.flatnonzero(sums.counts)
         ]
+
+
+def _defined(mean: float) -> float | None:
+    """Return a mean; None for NaN, the mean over no ratings."""
+    return None if np.isnan(mean) else float(mean)
 
 
 def month_of(seconds: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from mfcli.errors import ArtifactError, Param, UsageError
 from mfcli.evaluation.bootstrap import Interval, interval
 from mfcli.evaluation.cross_validation import CrossValidation
-from mfcli.evaluation.measures import RATING_ERROR, Measure, in_order, measure_of
+from mfcli.evaluation.measures import RATING_ERROR, UNCERTAINTY, Measure, in_order, measure_of
 from mfcli.evaluation.metrics import FoldMetrics, Metrics, Protocol
 from mfcli.evaluation.metrics_files import metrics_file, read_metrics
 from mfcli.evaluation.model_evaluation import RANKING_SETTINGS
@@ -95,7 +95,7 @@ class Comparison:
         found = {
             name: [run.measures.get(name) for run in runs]
             for name, measure in known.items()
-            if self._has_errors or measure.kind != RATING_ERROR
+            if self._has_errors or measure.kind not in (RATING_ERROR, UNCERTAINTY)
         }
         return {
             name: row

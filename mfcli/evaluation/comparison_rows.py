@@ -8,7 +8,7 @@ from mfcli.config import SETTINGS, value_text
 from mfcli.evaluation.bootstrap import LEVEL, interval_text
 from mfcli.evaluation.comparison import Comparison, known_measure
 
-_DIFFERENCES = ("rmse", "ndcg")  # the main measures of ratings and of rankings
+_DIFFERENCES = ("rmse", "log_score", "ndcg")  # the main measure of each kind
 _HASH = 12  # characters of a hash that are shown
 _HASHES = ("split", "source")
 

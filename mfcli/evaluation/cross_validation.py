@@ -17,9 +17,18 @@ from mfcli.errors import Param, Text, UsageError, warn
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.custom_measures import Function, Measures, measured, named_measures
 from mfcli.evaluation.fold_intervals import fold_interval
-from mfcli.evaluation.measures import RATING_ERROR, at_cutoff, measure_of, measures_of
+from mfcli.evaluation.measures import (
+    BEYOND,
+    RANKING,
+    RATING_ERROR,
+    UNCERTAINTY,
+    at_cutoff,
+    measure_of,
+    measures_of,
+)
 from mfcli.evaluation.metrics import FoldMetrics, Metrics
 from mfcli.evaluation.model_evaluation import evaluate, ranks_only
+from mfcli.model import LEAST_SAMPLES
 from mfcli.splits import Folds, Split, split
 from mfcli.training import Fit, fit
 from mfcli.types import Floats
@@ -136,7 +145,7 @@ def cross_validate(
     ranked = ranking or any(_is_of_rankings(one, config) for one in (chosen or {}).values())
     each, rows, shares = list[Metrics](), list[dict[str, float]](), list[float]()
     for number, part in enumerate(parts, 1):
-        _check_has_errors((chosen or {}).values(), config, part)
+        _check_measured((chosen or {}).values(), config, part)
         fitted = fit(part, config, threads=threads)
         each.append(evaluate(fitted.model, part, config, ranking=ranked, threads=threads))
         rows.append(_values(chosen, each[-1], fitted, part, config))
@@ -158,12 +167,13 @@ def _is_of_rankings(measure: str | Function, config: Config) -> bool:
         cutoffs = (*config.cutoffs, int(cutoff))
         remedy: Text = ["add it to the cutoffs: ", Param("at", cutoffs)]
         raise UsageError(f"has {measure}, which is not measured", param="measures", remedy=remedy)
-    return known is not None and known.kind != RATING_ERROR
+    return known is not None and known.kind in (RANKING, BEYOND)
 
 
-def _check_has_errors(chosen: Iterable[str | Function], config: Config, part: Split) -> None:
-    """Refuse names of rating errors if there are only rankings to measure."""
-    errors = [one for one in chosen if isinstance(one, str) and one in measures_of(RATING_ERROR)]
+def _check_measured(chosen: Iterable[str | Function], config: Config, part: Split) -> None:
+    """Refuse names of measures that the models do not have."""
+    named, uncertainty = [one for one in chosen if isinstance(one, str)], measures_of(UNCERTAINTY)
+    errors = [one for one in named if one in measures_of(RATING_ERROR) | uncertainty]
     if errors and ranks_only(config, part):
         raise UsageError(
             f"has {errors[0]}, but only rankings are measured of implicit feedback and of models"
@@ -171,6 +181,11 @@ def _check_has_errors(chosen: Iterable[str | Function], config: Config, part: Sp
             param="measures",
             remedy="name measures of rankings, such as ndcg",
         )
+    distributed = [one for one in named if one in uncertainty]
+    if distributed and config.keep_samples < LEAST_SAMPLES:
+        rule = f"has {distributed[0]}, which is measured only of models with samples"
+        remedy: Text = ["use ", Param("optimizer", "gibbs"), " and ", Param("keep_samples", 20)]
+        raise UsageError(rule, param="measures", remedy=remedy)
 
 
 def _folds_of(

@@ -1,8 +1,8 @@
 """The table of measures: how each is called and shown, and which values are better.
 
 To add a measure, add an entry to the table and its formula to `rating_errors.py`,
-`mfcli/rankings/formulas.py` or `mfcli/rankings/beyond_accuracy.py`. Evaluation, saved metrics,
-comparisons, commands and pictures use the table.
+`uncertainty.py`, `mfcli/rankings/formulas.py` or `mfcli/rankings/beyond_accuracy.py`. Evaluation,
+saved metrics, comparisons, commands and pictures use the table.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-RATING_ERROR, RANKING, BEYOND = "rating error", "ranking", "beyond accuracy"
-"""The kinds of measures; the last one is also of rankings."""
+RATING_ERROR, UNCERTAINTY = "rating error", "uncertainty"
+RANKING, BEYOND = "ranking", "beyond accuracy"
+"""The kinds of measures: two of ratings and two of rankings."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Measure:
     label : str
         As in tables and pictures.
     kind : str
-        `RATING_ERROR`, `RANKING` or `BEYOND`.
+        `RATING_ERROR`, `UNCERTAINTY`, `RANKING` or `BEYOND`.
     better : str
         "lower" or "higher" values are better; empty if neither is.
     unit : str
@@ -60,6 +61,9 @@ _TABLE = (
     Measure("mae", "MAE", RATING_ERROR, "lower", "rating units"),
     Measure("r2", "R2", RATING_ERROR, "higher"),
     Measure("user_rmse", "RMSE by user", RATING_ERROR, "lower", "rating units"),
+    Measure("log_score", "log score", UNCERTAINTY, "higher", "nats"),
+    Measure("log_score_gain", "log score gain", UNCERTAINTY, "higher", "nats"),
+    Measure("interval_coverage", "interval coverage", UNCERTAINTY, ""),
     Measure("ndcg", "NDCG", RANKING, "higher"),
     Measure("recall", "recall", RANKING, "higher"),
     Measure("precision", "precision", RANKING, "higher"),

@@ -54,6 +54,11 @@ class Protocol(Section):
     feedback : str
         "explicit" or "implicit", as `Split.feedback`. Ratings that are scores or implicit have no
         meaningful errors, and only rankings are measured.
+    samples : int or None
+        Samples of the posterior, from which the distributions of ratings were predicted; None if
+        the model has none.
+    interval_level : float or None
+        Probability with which a rating is in its interval; None without samples.
     """
 
     on: str
@@ -74,6 +79,8 @@ class Protocol(Section):
     versions: dict[str, str]
     predicts: str = "ratings"
     feedback: str = "explicit"
+    samples: Whole | None = None
+    interval_level: float | None = None
 
     @property
     def rows(self) -> str:
@@ -132,7 +139,10 @@ class Metrics(_MetricsRecord):
         The settings that the model's training used.
     measures : dict of float or None
         Of the model, by the names in `MEASURES`, at other cutoffs than the main one like "ndcg@20";
-        None if undefined. There are rating errors, rankings or both.
+        None if undefined. There are rating errors, rankings or both, and with samples of the
+        posterior measures of uncertainty: `log_score` (mean logarithm of the predicted density at
+        the ratings), `log_score_gain` (over normal distributions around the same predictions whose
+        variance is the mean squared error on these ratings) and `interval_coverage`.
     intervals : dict
         The ends of the confidence interval of each measure, or None.
     rmse_clipped, rmse_raw : float or None
@@ -143,7 +153,8 @@ class Metrics(_MetricsRecord):
         most `popular` items.
     groups : dict of GroupError
         Of `warm`, `unseen_user`, `unseen_item` and `unseen_both`: the error of the model by whether
-        it has training ratings of the user and the item; empty without rating errors.
+        it has training ratings of the user and the item, and with samples its intervals; empty
+        without rating errors.
     breakdown : Breakdown or None
         Of the rating errors.
     draws : dict of list of float
@@ -187,6 +198,12 @@ class Metrics(_MetricsRecord):
     def has_errors(self) -> bool:
         """Whether rating errors were measured; otherwise only rankings."""
         return has_errors(self.measures)
+
+    @property
+    def constant_log_score(self) -> float | None:
+        """The log score of constant variance; None if it is undefined or was not measured."""
+        own, gain = self.measures.get("log_score"), self.measures.get("log_score_gain")
+        return None if own is None or gain is None else own - gain
 
     def __repr__(self) -> str:
         return f"Metrics({_shown(self.measures)})"

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,11 +36,15 @@ from mfcli.evaluation.metrics import (
 )
 from mfcli.evaluation.published import published_on
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
+from mfcli.evaluation.uncertainty import INTERVAL_LEVEL
 from mfcli.evaluation.verdict import verdict_of
-from mfcli.model import Model
+from mfcli.model import LEAST_SAMPLES, Model
 from mfcli.splits import PARTS, ScaleSection, Split, ratings_of
 from mfcli.storage import threads_of
 from mfcli.types import Mask, StageProgress
+
+if TYPE_CHECKING:
+    from mfcli.model import Posterior
 
 COLD_START = "an unknown id adds nothing: the prediction is mu plus the bias of the other side"
 AVERAGING = "over ratings; user_rmse and ranking measures over users; intervals resample the users"
@@ -115,7 +120,10 @@ def evaluate(
     _warn_of_doubts(model, split, on, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
-    measuring = _Measuring(model, split, config, ratings, name, baseline, bootstrap, on_progress)
+    posterior = None if only_ranks else _posterior_of(model)
+    measuring = _Measuring(
+        model, posterior, split, config, ratings, name, baseline, bootstrap, on_progress
+    )
     sums = None if only_ranks else measuring.errors(trained_on)
     errors = measuring.resampled(sums) if sums else {}
     rankings = measuring.rankings() if has_rankings else None
@@ -125,9 +133,10 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Measuring:
-    """A model, and what it is measured on and compared with."""
+    """A model, its posterior if known, and what it is measured on and compared with."""
 
     model: Model
+    posterior: Posterior | None
     split: Split
     config: Config
     ratings: Ratings
@@ -147,6 +156,7 @@ class _Measuring:
             self.bootstrap.threads,
             partial(self.on_progress, "measuring errors"),
             trained_on,
+            self.posterior,
         )
 
     def resampled(self, sums: ErrorSums) -> dict[str, Measured]:
@@ -231,6 +241,8 @@ class _Measuring:
             },
             predicts=self.model.predicts,
             feedback=self.split.feedback,
+            samples=len(self.posterior) if self.posterior else None,
+            interval_level=INTERVAL_LEVEL if self.posterior else None,
         )
 
     def _settings(self, has_rankings: bool, has_errors: bool) -> Settings:
@@ -254,6 +266,15 @@ class _Measuring:
 def ranks_only(model: Model | Config, split: Split) -> bool:
     """Return whether only rankings can be measured: predictions are scores, or ratings implicit."""
     return model.predicts == "scores" or split.feedback == "implicit"
+
+
+def _posterior_of(model: Model) -> Posterior | None:
+    """Return the posterior of a model with enough samples; None for all others."""
+    if model.samples is None or len(model.samples) < LEAST_SAMPLES:
+        return None
+    from mfcli.model import Posterior  # loads the compiler
+
+    return Posterior(model)
 
 
 def _part_or_ratings(on: RatingsLike, feedback: str) -> str | Ratings:

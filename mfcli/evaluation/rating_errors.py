@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
+from mfcli.evaluation.uncertainty import UNCERTAINTY_FORMULAS, USER_SUMS
 from mfcli.types import Doubles
 
 Term: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
@@ -65,7 +66,11 @@ def error_columns(error: NDArray[Any], prefix: str = "") -> dict[str, NDArray[An
 
 
 def measured_errors(
-    users: BinnedSums, prefixes: Mapping[str, str], bootstrap: Bootstrap
+    users: BinnedSums,
+    prefixes: Mapping[str, str],
+    bootstrap: Bootstrap,
+    *,
+    uncertainty: bool = False,
 ) -> dict[str, Measured]:
     """Compute the rating errors of several predictors on the same resamples.
 
@@ -75,15 +80,18 @@ def measured_errors(
         By user, with the columns `RATING_TERMS` and, for each predictor, `ERROR_TERMS` with its
         prefix.
     prefixes : mapping of str
-        By predictor.
+        By predictor; that of the model is empty.
     bootstrap : Bootstrap
+    uncertainty : bool
+        Also compute the measures of uncertainty of the model, from the columns `USER_SUMS`.
     """
     # Users without ratings would divide 0 by 0, and must not be drawn.
     active = users.counts > 0
     ratings = users.counts[active]
     # One row of sums for each term, so that one resample serves all measures and predictors.
     rows = {"ratings": ratings, "users": np.ones_like(ratings)}
-    rows |= {name: users[name][active] for name in RATING_TERMS}
+    shared = (*RATING_TERMS, *(USER_SUMS if uncertainty else ()))
+    rows |= {name: users[name][active] for name in shared}
     for prefix in prefixes.values():
         own = {name: users[prefix + name][active] for name in ERROR_TERMS}
         own |= {name: term(rows | own) for name, term in USER_TERMS.items()}
@@ -103,9 +111,11 @@ def measured_errors(
 
 def _computed(sums: Sums, prefix: str) -> dict[str, Doubles]:
     """Compute the measures of the predictor with a prefix."""
+    has_distributions = not prefix and {*USER_SUMS} <= {*sums}
+    formulas = FORMULAS | (UNCERTAINTY_FORMULAS if has_distributions else {})
     own = {name: sums[prefix + name] for name in (*ERROR_TERMS, *USER_TERMS)}
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may lack any variance
-        return {name: formula({**sums, **own}) for name, formula in FORMULAS.items()}
+        return {name: formula({**sums, **own}) for name, formula in formulas.items()}
 
 
 def _defined(value: Doubles) -> float | None:

@@ -27,14 +27,15 @@ from .objective import (
     pair_weights as pair_weights,
     row_penalties as row_penalties,
 )
+from .orders import SORTS as SORTS, Order as Order
 from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
 from .popularity import fractions_below as fractions_below
 from .posterior import Posterior as Posterior
 from .rated import Rated as Rated
 from .rating_distribution import RatingDistribution as RatingDistribution
+from .recommendation_tables import recommended as recommended
 from .recommendations import (
     excluded as excluded,
-    recommended as recommended,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,
@@ -46,4 +47,9 @@ from .run_folders import (
     model_folder as model_folder,
     models_of_run as models_of_run,
 )
-from .samples import SAMPLE_FILES as SAMPLE_FILES, Samples as Samples, pooled as pooled
+from .samples import (
+    LEAST_SAMPLES as LEAST_SAMPLES,
+    SAMPLE_FILES as SAMPLE_FILES,
+    Samples as Samples,
+    pooled as pooled,
+)

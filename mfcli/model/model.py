@@ -14,6 +14,7 @@ from mfcli.data import PAIRS, Ids, Ratings, RatingsLike, Scale, find_rows, id_ar
 from mfcli.errors import DataError, UsageError
 from mfcli.model.factorization import TABLES
 from mfcli.model.folder import StoredModel
+from mfcli.model.orders import Order
 from mfcli.splits import Split
 from mfcli.storage import threads_of
 from mfcli.types import Floats, Rows
@@ -145,6 +146,9 @@ class Model(StoredModel):
         *,
         exclude: Split | RatingsLike | None = None,
         diversity: float = 0,
+        sort: str = "mean",
+        interval: float | None = None,
+        seed: int = 0,
         clip: bool = True,
         threads: int | None = None,
     ) -> pa.Table:
@@ -161,6 +165,10 @@ class Model(StoredModel):
         diversity : float
             From 0, for the items with the highest predictions, to 1, for items with factors that
             differ; as in `mfcli.recommend`.
+        sort : {"mean", "low", "high", "sample"}
+        interval : float, optional
+        seed : int
+            By what items are sorted, and with which intervals; as in `mfcli.recommend`.
         clip : bool
             Clip ratings in the table to the rating scale. The order does not depend on it.
         threads : int, optional
@@ -170,7 +178,7 @@ class Model(StoredModel):
         -------
         Arrow table
             Columns `user`, `rank` (from 1), `item` and `prediction`, or `score` if the model
-            predicts scores.
+            predicts scores, and `low`, `high` and `sample` where they are used.
 
         Warns
         -----
@@ -181,17 +189,27 @@ class Model(StoredModel):
         ------
         UnknownIdError
             If the model does not know a user.
+        ArtifactError
+            If samples are needed, and the model has none.
         DataError, UsageError
             If `exclude` is neither a split nor ratings, or another argument breaks its rule.
         """
         # Imported here because it loads the compiler, which predictions do not need.
-        from mfcli.model.recommendations import excluded, recommended, warn_untrained
+        from mfcli.model.recommendation_tables import recommended
+        from mfcli.model.recommendations import excluded, warn_untrained
 
-        rated = excluded(self, exclude)
+        order, rated = Order(sort, interval, seed), excluded(self, exclude)
         rows = find_rows(self.users, id_array(users, "users"), "user")
-        warn_untrained(self, rows)
+        warn_untrained(self, rows, order)
         return recommended(
-            self, rows, n, exclude=rated, diversity=diversity, clip=clip, threads=threads
+            self,
+            rows,
+            n,
+            exclude=rated,
+            diversity=diversity,
+            order=order,
+            clip=clip,
+            threads=threads,
         )
 
 

@@ -27,12 +27,11 @@ from numba import types
 from mfcli.errors import ArtifactError, Param
 from mfcli.model.folder import StoredModel
 from mfcli.model.rating_distribution import RatingDistribution
-from mfcli.model.samples import Samples
+from mfcli.model.samples import LEAST_SAMPLES, Samples
 from mfcli.storage import array_type, each, kernel
 from mfcli.types import Doubles, Floats, Rows
 
 _PIECE = 1 << 13  # pairs, or rows, in one task
-_LEAST = 2  # samples; one has no variance
 
 _ROWS = array_type(types.int32, 1, readonly=True)
 _MU = array_type(types.float64, 1, readonly=True)
@@ -47,6 +46,12 @@ class Posterior:
     ----------
     model : StoredModel
 
+    Attributes
+    ----------
+    samples : Samples
+    user_rows, item_rows : float32 arrays, shapes (n_users, 1 + k, S) and (n_items, 1 + k, S)
+        `Samples.users` and `Samples.items`, contiguous.
+
     Raises
     ------
     ArtifactError
@@ -57,7 +62,7 @@ class Posterior:
         self._model, self.samples = model, _samples_of(model)
         samples = self.samples
         # Not contiguous if training stopped before all samples were kept.
-        self._users, self._items = (
+        self.user_rows, self.item_rows = (
             np.ascontiguousarray(rows) for rows in (samples.users, samples.items)
         )
         # The last entry is for the row -1.
@@ -95,12 +100,27 @@ class Posterior:
         values, thresholds = self.samples.values, self.samples.thresholds
         return RatingDistribution(mean, variance, noise, self._model.scale, values, thresholds)
 
+    @property
+    def unknown_variances(self) -> tuple[Floats, Floats, float]:
+        """What unknown rows add to the variance of a prediction.
+
+        Returns
+        -------
+        float32 array, shape (n_items,)
+            For an unknown user and each item.
+        float32 array, shape (n_users,)
+            For an unknown item and each user.
+        float
+            For an unknown user and an unknown item.
+        """
+        return self._of_unknown_users, self._of_unknown_items, self._of_unknown_pairs
+
     def _variance(self, user: Rows, item: Rows) -> Floats:
         """Return the variance of the predictions of pairs."""
         variance = np.empty(len(user), np.float32)
         # The kernel takes contiguous arrays; broadcast ones are not.
         rows = np.ascontiguousarray(user), np.ascontiguousarray(item)
-        sample_variances(*rows, self.samples.mu, self._users, self._items, variance)
+        sample_variances(*rows, self.samples.mu, self.user_rows, self.item_rows, variance)
         new_user = (user < 0) | (self._model.users.counts.take(user) == 0)
         new_item = (item < 0) | (self._model.items.counts.take(item) == 0)
         if new_user.any() or new_item.any():
@@ -113,12 +133,12 @@ class Posterior:
     @functools.cached_property
     def _of_unknown_users(self) -> Floats:
         """Variance of the prediction of each item for a user without ratings."""
-        return _mean_forms(self._items, self.samples.user_covariance)
+        return _mean_forms(self.item_rows, self.samples.user_covariance)
 
     @functools.cached_property
     def _of_unknown_items(self) -> Floats:
         """Variance of the prediction of an item without ratings for each user."""
-        return _mean_forms(self._users, self.samples.item_covariance)
+        return _mean_forms(self.user_rows, self.samples.item_covariance)
 
     @functools.cached_property
     def _of_unknown_pairs(self) -> float:
@@ -129,7 +149,7 @@ class Posterior:
 
 
 def _samples_of(model: StoredModel) -> Samples:
-    if model.samples is not None and len(model.samples) >= _LEAST:
+    if model.samples is not None and len(model.samples) >= LEAST_SAMPLES:
         return model.samples
     found = "no samples" if model.samples is None else "only one sample"
     raise ArtifactError(

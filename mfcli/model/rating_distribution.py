@@ -90,6 +90,24 @@ class RatingDistribution:
             low, high = (end.clip(self.scale.min, self.scale.max) for end in (low, high))
         return low, high
 
+    def expected(self, coverage: float = 0.9) -> tuple[Floats, Floats]:
+        """Return the intervals that contain the expected ratings with this probability.
+
+        They are those of the predictions, without the noise of single ratings, and not clipped.
+
+        Returns
+        -------
+        low, high : float32 arrays, shape (n,)
+
+        Raises
+        ------
+        UsageError
+            If the coverage is not above 0 and below 1.
+        """
+        check_probability(coverage, "coverage")
+        width = np.float32(NormalDist().inv_cdf((1 + coverage) / 2)) * np.sqrt(self.posterior)
+        return self.mean - width, self.mean + width
+
     def cdf(self, values: Floats | float) -> Doubles:
         """Return the probability that the normal variate is below a value.
 

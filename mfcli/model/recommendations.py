@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
-from mfcli.arguments import check_count, check_fraction
 from mfcli.data import (
     Ratings,
     RatingsLike,
@@ -19,19 +18,22 @@ from mfcli.data import (
 )
 from mfcli.errors import UsageError, warn
 from mfcli.model.diversity import Diversity
-from mfcli.model.explanations import Explainer
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
+from mfcli.model.orders import BY_MEAN, Order
 from mfcli.model.panels import directions_of, lengths_of, make_panels
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
-from mfcli.storage import each, threads_of
+from mfcli.storage import each
 from mfcli.types import Floats, Mask, Progress, Rows
 
 _BLOCK = 50 * GROUP  # queries ranked by a task
 _SAMPLE = 1024  # queries whose mean length is computed
+
+Select: TypeAlias = Callable[[Rows, Rows, Floats], None]
+"""Takes queries, and lists of items and scores that it sets, as `select_best` does."""
 
 
 def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> Rated | None:
@@ -68,70 +70,6 @@ def _pairs_in(model: Factorization, table: Any) -> Ratings:
     users, items = as_pairs(table, "exclude")
     user, item = model.users.rows(users), model.items.rows(items)
     return Ratings(user, item, np.zeros(len(user), np.float32), None, model.users, model.items)
-
-
-def recommended(
-    model: StoredModel,
-    users: Rows,
-    n: int,
-    *,
-    exclude: Rated | None = None,
-    candidates: Rows | None = None,
-    diversity: float = 0,
-    explainer: Explainer | None = None,
-    clip: bool = True,
-    threads: int | None = None,
-    on_progress: Progress = lambda done, total: None,
-) -> pa.Table:
-    """Return a table of the items with the highest predicted ratings for some users.
-
-    Parameters
-    ----------
-    model, users, n, exclude, candidates, diversity
-        As for `top_items`.
-    explainer : Explainer, optional
-        Explains the predictions by ratings in the rows of `model`.
-    clip : bool
-        Clip ratings to the rating scale; the order is that of the predictions before.
-    threads : int, optional
-        All cores by default; the result does not depend on it.
-    on_progress : callable, optional
-        Called with the number of users ranked and the total.
-
-    Returns
-    -------
-    Arrow table
-        Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`) and, if explained,
-        `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`, ...: the rated items
-        that increase the prediction most, their ratings, and by how much they increase it.
-
-    Warns
-    -----
-    MfcliWarning
-        If no item is left for a user, or explanations are inaccurate.
-
-    Raises
-    ------
-    UsageError
-        If `n` or `threads` is not a whole number above 0, or `diversity` is not from 0 to 1.
-    """
-    check_count(n, "n", 1)
-    check_fraction(diversity, "diversity")
-    workers = threads_of(threads)
-    ranking = top_items(
-        model,
-        users,
-        n,
-        exclude=exclude,
-        candidates=candidates,
-        diversity=diversity,
-        threads=workers,
-        on_progress=on_progress,
-    )
-    _warn_empty(ranking)
-    score, shown = model.prediction_name, model.clipped if clip else None
-    table = ranking.table(model.users, model.items, "user", score, shown)
-    return explainer.explained(table, ranking, workers) if explainer else table
 
 
 def top_items(
@@ -204,22 +142,16 @@ def _have_equal_scores(model: Factorization, users: Rows) -> Mask:
     return (users < 0) | ~np.asarray(model.user_factors[users].any(axis=1))
 
 
-def warn_untrained(model: Factorization, users: Rows) -> None:
-    """Warn about users without training ratings, who all get the same recommendations."""
+def warn_untrained(model: Factorization, users: Rows, order: Order = BY_MEAN) -> None:
+    """Warn about users without training ratings, whose recommendations are not personal."""
     untrained = int(np.count_nonzero(model.users.counts[users] == 0))
     if untrained:
         by = "the items' biases" if model.item_biases.any() else "popularity"
+        how = "with tastes drawn at random" if order.sort == "sample" else f"by {by} alone"
         warn(
             f"{untrained:,} of {len(users):,} users have no training ratings; items are recommended"
-            f" to them by {by} alone"
+            f" to them {how}"
         )
-
-
-def _warn_empty(ranking: Ranking) -> None:
-    """Warn about users for whom no item is left."""
-    empty = int(np.count_nonzero((ranking.items < 0).all(axis=1)))
-    if empty:
-        warn(f"no item is left to recommend to {empty:,} of {len(ranking.of):,} users")
 
 
 def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 1) -> Rows:
@@ -301,7 +233,28 @@ def _ranked(
     sample = queries[:: 1 + len(queries) // _SAMPLE]
     usual = float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
     panels = make_panels(*table, candidates, usual)
-    items, best = _lists(len(queries), min(n, len(candidates)))
+
+    def select(users: Rows, items: Rows, best: Floats) -> None:
+        scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
+        select_best(
+            factors, users, panels.usual, panels.values, panels.rows, panels.bounds,
+            exclude.starts, exclude.items, scratch, marks, items, best,
+        )  # fmt: skip
+
+    return ranked_by(select, queries, n, len(candidates), threads, on_progress, diversity)
+
+
+def ranked_by(
+    select: Select,
+    queries: Rows,
+    n: int,
+    count: int,
+    threads: int,
+    on_progress: Progress,
+    diversity: Diversity | None,
+) -> Ranking:
+    """Rank with a function that finds the best of `count` rows for a block of queries."""
+    items, best = empty_lists(len(queries), min(n, count))
     finished = itertools.count(1)  # `next` is atomic
 
     def task(number: int) -> None:
@@ -309,12 +262,8 @@ def _ranked(
         chosen = items[part], best[part]
         found = chosen
         if diversity:
-            found = _lists(len(chosen[0]), min(diversity.pool(n), len(candidates)))
-        scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
-        select_best(
-            factors, queries[part], panels.usual, panels.values, panels.rows, panels.bounds,
-            exclude.starts, exclude.items, scratch, marks, *found,
-        )  # fmt: skip
+            found = empty_lists(len(chosen[0]), min(diversity.pool(n), count))
+        select(queries[part], *found)
         if diversity:
             diversity.choose(*found, *chosen)
         on_progress(min(_BLOCK * next(finished), len(queries)), len(queries))
@@ -323,6 +272,6 @@ def _ranked(
     return Ranking(queries, items, best)
 
 
-def _lists(count: int, n: int) -> tuple[Rows, Floats]:
+def empty_lists(count: int, n: int) -> tuple[Rows, Floats]:
     """Return the items and scores of empty lists."""
     return np.full((count, n), -1, np.int32), np.full((count, n), -np.inf, np.float32)

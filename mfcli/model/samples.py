@@ -24,6 +24,9 @@ _RATINGS = ("values", "thresholds")
 SAMPLE_FILES = (*_LARGE.values(), _SMALL)
 """The files of samples in a model folder."""
 
+LEAST_SAMPLES = 2
+"""Number of samples from which a variance follows."""
+
 _REMEDY = "train again"
 
 

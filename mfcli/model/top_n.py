@@ -62,7 +62,7 @@ def select_best(
     for first in range(0, len(queries) if last >= 0 else 0, GROUP):
         count = min(GROUP, len(queries) - first)
         _gather(factors, queries, first, count, scratch, lengths)
-        _mark(queries, first, count, starts, rated, marks, True)
+        mark(queries, first, count, starts, rated, marks, True)
         for tile in range(TILES):
             active[tile] = tile * HEIGHT
         unfinished = 1
@@ -92,8 +92,8 @@ def select_best(
                         for lane in range(LINE):
                             row = rows[panel * LINE + lane]
                             if row >= 0 and not (marks[row] >> query) & 1:
-                                _insert(scratch[place + lane], row, kept, found)
-        _mark(queries, first, count, starts, rated, marks, False)
+                                insert(scratch[place + lane], row, kept, found)
+        mark(queries, first, count, starts, rated, marks, False)
 
 
 @inlined
@@ -113,7 +113,7 @@ def _gather(factors: Any, queries: Any, first: Any, count: Any, scratch: Any, le
 
 
 @inlined
-def _mark(
+def mark(
     queries: Any, first: Any, count: Any, starts: Any, rated: Any, marks: Any, set_bits: Any
 ) -> None:
     """Set the bit of each query of a group in the marks of the rows it has rated, or clear all."""
@@ -133,7 +133,7 @@ def _is_beyond(bounds: Any, panel: Any, excess: Any, lowest: Any) -> Any:
 
 
 @inlined
-def _insert(score: Any, row: Any, best: Any, items: Any) -> None:
+def insert(score: Any, row: Any, best: Any, items: Any) -> None:
     """Insert a score into a sorted list if it is among the highest."""
     place = len(best)
     # Move lower scores down by one until the place of this score is free.

@@ -12,6 +12,7 @@ from mfcli.errors import UsageError
 from mfcli.model import (
     Explainer,
     Model,
+    Order,
     excluded,
     recommended,
     similar as similar_rows,
@@ -43,6 +44,9 @@ def recommend(
     explain: int = 0,
     ratings: Split | RatingsLike | None = None,
     titles: str | os.PathLike[str] | None = None,
+    sort: str = "mean",
+    interval: float | None = None,
+    seed: int = 0,
     clip: bool = True,
     threads: int | None = None,
 ) -> pa.Table:
@@ -78,6 +82,16 @@ def recommend(
         The users' ratings, for `explain`; of a split, those for training. By default `exclude`.
     titles : path, optional
         File with an item and a title column.
+    sort : {"mean", "low", "high", "sample"}
+        Sort by the expected rating, by the low end of its interval (caution) or the high end
+        (exploration), or by the rating in one sample of the posterior for each user (Thompson
+        sampling). All but "mean" need a model that keeps samples.
+    interval : float, optional
+        Add `low` and `high`, between which the expected rating is with this probability; unlike in
+        `Model.predict_distribution`, without the noise of single ratings. By default 0.9 if sorted
+        by one of them; otherwise they are omitted.
+    seed : int
+        For `sort` "sample". What is drawn for a user does not depend on the other users.
     clip : bool
         Clip ratings to the rating scale; the order is that of the predictions before.
     threads : int, optional
@@ -87,11 +101,11 @@ def recommend(
     -------
     Arrow table
         Columns `user`, `rank` (from 1), `item`, `prediction` (or `score`, if the model predicts
-        scores, which only rank) and, with titles, `title`. With
-        `explain` also `because_1` (an item), with titles `because_1_title`, `because_1_rating` (by
-        the user), `because_1_contribution` (to the prediction), `because_2`, ...; null where there
-        are fewer items. Contributions are exact for models trained with als, and approximate for
-        others.
+        scores, which only rank) and, where they are used, `low`, `high` and `sample` (the rating in
+        the sample). With titles also `title`. With `explain` also `because_1` (an item), with
+        titles `because_1_title`, `because_1_rating` (by the user), `because_1_contribution` (to the
+        prediction), `because_2`, ...; null where there are fewer items. Contributions are exact for
+        models trained with als, and approximate for others.
 
     Warns
     -----
@@ -103,6 +117,8 @@ def recommend(
     ------
     UnknownIdError
         If the model does not know a user, or none of `items`.
+    ArtifactError
+        If samples are needed, and the model has none.
     DataError, UsageError
         If an argument breaks its rule.
     """
@@ -111,10 +127,11 @@ def recommend(
     check_count(min_count, "min_count", 0)
     check_count(explain, "explain", 0)
     check_fraction(max_popularity, "max_popularity")
+    order = Order(sort, interval, seed)
     param, given = ("exclude", exclude) if ratings is None else ("ratings", ratings)
     explainer = _explainer(model, given, param, explain)
     rows = _rows_of(model, users)
-    warn_untrained(model, rows)
+    warn_untrained(model, rows, order)
     table = recommended(
         model,
         rows,
@@ -123,6 +140,7 @@ def recommend(
         candidates=candidates(model.items, _listed(model, items), min_count, max_popularity),
         diversity=diversity,
         explainer=explainer,
+        order=order,
         clip=clip,
         threads=threads,
     )

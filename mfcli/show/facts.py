@@ -262,6 +262,8 @@ def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
             "on": protocol.on,
             "ratings": protocol.ratings,
             "feedback": protocol.feedback,
+            "samples": protocol.samples,
+            "interval_level": protocol.interval_level,
             **protocol.settings,
         },
         "config": metrics.training,

@@ -10,7 +10,6 @@ import typer
 
 from mfcli import model as models, predict as prediction, splits, storage
 from mfcli.cli.item_lists import (
-    CLIP,
     NO_EXCLUSION,
     RECOMMENDATIONS,
     TITLES,
@@ -18,7 +17,7 @@ from mfcli.cli.item_lists import (
     ListingOptions,
     exclusion,
 )
-from mfcli.cli.options import Given
+from mfcli.cli.options import Given, SettingsGroup
 from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 _PANEL = "Users"
 _TRAIN, _SPLIT = "train", "split"
 _READING = ReadingGroup(*OF_RATINGS)
+_SEED = {"help": "Random seed of --sort sample; another one draws other lists."}
+_SETTINGS = SettingsGroup("clip", "seed", panel=RECOMMENDATIONS, changes={"seed": _SEED})
 
 
 def recommend(
@@ -70,6 +71,31 @@ def recommend(
         ),
     ] = _SPLIT,
     include_rated: IncludeRated = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            "--sort",
+            metavar="NAME",
+            help="Sort by the expected rating (mean), by the low end of its interval (caution) or"
+            " the high end (exploration), or by one sample of the model for each user (Thompson"
+            " sampling; see --seed). All but mean need a model with samples (see mfcli train"
+            " --keep-samples).",
+            callback=one_of("sort", *models.SORTS),
+            autocompletion=lambda: list(models.SORTS),
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = "mean",
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            "--interval",
+            metavar="FLOAT",
+            help="Add the columns low and high, between which the expected rating is with this"
+            " probability; unlike in mfcli predict, without the noise of single ratings.",
+            show_default="0.9 with --sort low or high, otherwise no columns",
+            rich_help_panel=RECOMMENDATIONS,
+        ),
+    ] = None,
     rated: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,7 +105,7 @@ def recommend(
             rich_help_panel=RECOMMENDATIONS,
         ),
     ] = None,
-    settings: Annotated[Settings, CLIP],
+    settings: Annotated[Settings, _SETTINGS],
     threads: Threads = None,
     model: ModelFolder = Path("model"),
     split: SplitFolder = Path("split"),
@@ -96,6 +122,9 @@ def recommend(
         raise UsageError("--all requires --out FILE, or --out - for CSV on stdout")
     check_out(listing.out)
     _check_files(given)
+    if sort != "sample":
+        refuse(given, ["seed"], "without --sort sample", "omit it")
+    order = models.Order(sort, interval, settings.config.seed)
     exclude = exclusion(exclude, include_rated, given)
     trained = models.Model.load(model)
     refuse_clip(given, trained)
@@ -116,16 +145,16 @@ def recommend(
         if everyone
         else prediction.listed_rows(trained.users, "user", user or [], users, how)
     )
-    models.warn_untrained(trained, wanted)  # they all get the same list
+    models.warn_untrained(trained, wanted, order)  # they all get the same list
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    if parts:
-        _note_quality(trained, parts, settings.config.relevant, storage.threads_of(threads), screen)
     explainer = listing.explainer(trained, parts.train) if parts else None
     table = listing.recommend(
-        trained, wanted, omitted, explainer, settings.config, threads, how, screen
+        trained, wanted, omitted, explainer, settings.config, threads, how, screen, order
     )
+    if parts:  # after everything that may be refused
+        _note_quality(trained, parts, settings.config.relevant, storage.threads_of(threads), screen)
     listing.print(table, "recommendations", screen, encoding, names, feedback=trained.feedback)
 
 
