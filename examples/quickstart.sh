@@ -43,6 +43,13 @@ run mfcli train --quiet
 run mfcli evaluate
 run mfcli plot metrics.json
 
+printf '\n== A new day: a new user and a new item, then a model of all ratings\n'
+printf '%s\n' userId,movieId,rating,timestamp 1000,364,5,1500000000 1000,595,4.5,1500000060 \
+    1000,900000,4,1500000120 99,900000,5,1500000180 > today.csv
+run mfcli update today.csv --quiet
+run mfcli train --refit --keep-samples 20 --quiet --out whole
+run mfcli predict --model whole --user 1000 --item 364 --item 900000 --interval 0.9 --probability 4
+
 printf '\n== Settings for recommendations (trains for 10 to 20 seconds)\n'
 run mfcli init --for ranking
 run mfcli train --quiet --out ranking
@@ -56,6 +63,7 @@ cat <<END
   metrics.json   its errors on ratings it has not seen, beside two baselines
   metrics.png    where these errors are
   history.png    the training curves of the first model
+  whole/         the model of ratings, trained on all of them, with samples for intervals
   ranking/       the model of recommendations
 
 == Next: source $venv/bin/activate, then in a folder with your own data.csv
