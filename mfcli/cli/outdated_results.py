@@ -32,7 +32,7 @@ def note_older_models(
 
 @contextmanager
 def older_metrics_noted(
-    run: Path, folders: Collection[Path], screen: Screen, *, refit: bool
+    run: Path, folders: Collection[Path], screen: Screen, *, refit: bool = False
 ) -> Iterator[None]:
     """Name the metrics of a run if the block replaces a model that they may be measured with.
 

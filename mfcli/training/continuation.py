@@ -111,6 +111,7 @@ def continued(
     if checkpoint is not None:
         check_type(checkpoint, Checkpoint, "checkpoint")
         checkpoint.check_split(model.split_hash)
+        checkpoint.check_parts(model.trained_on)
     config, ratings, train = model.config, len(split.train), split.train
     if epochs is None:
         epochs = update_epochs(config.epochs, len(new), ratings)

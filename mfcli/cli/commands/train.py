@@ -55,8 +55,8 @@ def train(
         bool,
         typer.Option(
             "--refit",
-            help="Train on all parts, test ratings included, for the epochs that were best in the"
-            " training before (in --out).",
+            help="Train on all parts of the split, test ratings included, for the best number of"
+            " epochs in history.json.",
             rich_help_panel="Run",
         ),
     ] = False,
