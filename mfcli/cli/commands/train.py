@@ -264,7 +264,8 @@ class _Run:
             after = (
                 f"after epoch {len(checkpoint.history)}" if checkpoint.has_state else "at epoch 1"
             )
-            self.screen.note(f"resuming {after}, with the settings of the checkpoint")
+            of = " of a refit" if self.refit else ""
+            self.screen.note(f"resuming {after}{of}, with the settings of the checkpoint")
         self.screen.note(plan.reason)
 
     def _stopped(self, split: Path, kept: int | None) -> str:
