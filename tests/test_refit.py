@@ -377,3 +377,15 @@ def test_trained_items_are_those_of_all_parts(run: Run, folder: Split) -> None:
         for what in ("train", "split", "none")
     ]
     assert listed[0] == listed[1] != listed[2]
+
+
+def test_an_update_does_not_start_from_an_interrupted_refit(
+    run: Run, stopped: Callable[..., Outcome], folder: Split
+) -> None:
+    """The checkpoint is that of the refit, but the model is of the training before."""
+    run("train", *OPTIONS, "--epochs", 5)
+    stopped("train", *OPTIONS, "--refit", "--epochs", 5, "--checkpoint-every", 1)
+    Path("new.csv").write_text("user,item,rating\n0,100,4\n")
+    assert run("update", "new.csv").code == 0
+    assert Model.load("model").trained_on == ("train",)
+    assert read_checkpoint(Path("checkpoint")).trained_on == ("train",)
