@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -185,6 +186,26 @@ def test_epochs_stay_if_the_training_before_is_another(whole: Split, tmp_path: P
     assert why(whole, CONFIG) == f"{history} is not of {model}"
     history.unlink()
     assert why(whole, CONFIG).startswith(f"{history} cannot be read")
+
+
+def test_epochs_of_updates_do_not_count(run: Run, folder: Split) -> None:
+    """They continue a training, so their number says nothing about one from the start."""
+    run("train", *OPTIONS, "--epochs", 5)
+    best = best_epoch(History.read("history.json"))
+    Path("new.csv").write_text("user,item,rating\n0,100,4\n")
+    run("update", "new.csv", "--epochs", 3)
+    assert len(History.read("history.json")) == 8
+    assert note_of(run("train", *OPTIONS, "--refit")) == (
+        f"note: refit with {best} epochs, the best of 5 in history.json by validation RMSE"
+    )
+    run("train", *OPTIONS, "--epochs", 5)
+    shutil.rmtree("checkpoint")  # so that an update does not know the epochs before
+    Path("new.csv").write_text("user,item,rating\n0,101,4\n")
+    run("update", "new.csv", "--epochs", 3)
+    done = run("train", *OPTIONS, "--refit")
+    assert note_of(done) == (
+        "note: refit with 15 epochs, as set, because history.json lacks epochs of the training"
+    )
 
 
 def test_a_split_of_training_ratings_may_be_refitted(run: Run) -> None:

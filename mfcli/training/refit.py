@@ -13,7 +13,7 @@ from mfcli.errors import ArtifactError, phrased
 from mfcli.model import MODEL_FOLDER, read_model_record
 from mfcli.splits import Split
 from mfcli.training.best_epoch import BestEpoch
-from mfcli.training.history import HISTORY_FILE, History
+from mfcli.training.history import HISTORY_FILE, Epoch, History
 
 _VALIDATION = ("metric", "at", "relevant")
 # Settings that may differ between a training and its refit: they only choose the epochs.
@@ -71,9 +71,14 @@ def _best_epoch(config: Config, history: History) -> int:
     if config.needs_length and config.patience is None:
         return config.epochs
     best = BestEpoch(config)
-    for epoch in history.epochs():
+    for epoch in _own_epochs(config, history):
         best.offer(epoch)
     return best.epoch
+
+
+def _own_epochs(config: Config, history: History) -> list[Epoch]:
+    """Return the epochs of a training, without those that updates have appended."""
+    return history.epochs()[: config.epochs]
 
 
 def plan_refit(split: Split, config: Config, run: Path) -> Refit:
@@ -110,6 +115,8 @@ def _after(split: Split, config: Config, run: Path) -> Refit:
     history = History.read(run / HISTORY_FILE)
     if not _is_of(history, record.losses):
         raise ArtifactError(f"{run / HISTORY_FILE} is not of {folder}")
+    if len(history) < min(trained.epochs, 1 + (trained.patience or trained.epochs)):
+        raise ArtifactError(f"{run / HISTORY_FILE} lacks epochs of the training")
     epochs = refit_config(trained, history).epochs
     made = refit_config(dataclasses.replace(config, epochs=epochs))
     return Refit(made, _reason(trained, history, epochs, run / HISTORY_FILE))
@@ -135,7 +142,8 @@ def _is_of(history: History, losses: Mapping[str, float]) -> bool:
 
 def _reason(trained: Config, history: History, epochs: int, file: Path) -> str:
     best = BestEpoch(trained)
-    found = f"the best of {len(history)} in {file} by validation {best.measure.label}"
+    count = len(_own_epochs(trained, history))
+    found = f"the best of {count} in {file} by validation {best.measure.label}"
     if trained.needs_length and trained.patience is None:
         return f"all {epochs} epochs, on whose number schedules and averages depend"
     if epochs != _best_epoch(trained, history):
