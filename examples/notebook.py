@@ -71,6 +71,11 @@ comparison: mfcli.Comparison = mfcli.compare({"gibbs": "runs/gibbs", "sgd": othe
 print(comparison.settings["optimizer"], comparison.difference("rmse", "sgd"))
 
 
+# %% A model of all ratings, for as many epochs as were best; no ratings are left to measure it
+final = mfcli.fit(parts.union(), mfcli.refit_config(config, history))
+print(final, final.model.trained_on)
+
+
 # %% Cross-validation, with measures of your own and intervals over the folds
 def too_high(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Return the fraction of predictions that are more than a star too high."""

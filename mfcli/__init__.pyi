@@ -31,7 +31,12 @@ from .splits import (
     split as split,
     write_split as write_split,
 )
-from .training import Fit as Fit, History as History, fit as fit
+from .training import (
+    Fit as Fit,
+    History as History,
+    fit as fit,
+    refit_config as refit_config,
+)
 from .updates import Updated as Updated, update as update
 
 __version__: str

@@ -152,6 +152,7 @@ model: model
 │ scale         │                                    1 to 5, step 1 │
 │ parameters    │                                                27 │
 │ size on disk  │                                           SIZE-IT │
+│ trained on    │                                             train │
 │ split         │                      HASH-OF-IT-- (same as split) │
 │ last loss     │                                            1.7100 │
 │ last mse      │                                            1.4100 │

@@ -142,6 +142,7 @@ def _model_tables(facts: Facts) -> list[Table]:
     if facts["samples"]:
         rows["samples"] = str(facts["samples"])
     rows |= _size_facts(facts)
+    rows["trained on"] = ", ".join(facts["trained_on"])
     rows["split"] = _split_text(facts)
     rows |= {f"last {name}": digits(loss) for name, loss in facts["losses"].items()}
     rows["written by"] = _writers(facts)

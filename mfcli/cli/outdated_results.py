@@ -31,7 +31,9 @@ def note_older_models(
 
 
 @contextmanager
-def older_metrics_noted(run: Path, folders: Collection[Path], screen: Screen) -> Iterator[None]:
+def older_metrics_noted(
+    run: Path, folders: Collection[Path], screen: Screen, *, refit: bool = False
+) -> Iterator[None]:
     """Name the metrics of a run if the block replaces a model that they may be measured with.
 
     Parameters
@@ -40,6 +42,8 @@ def older_metrics_noted(run: Path, folders: Collection[Path], screen: Screen) ->
     folders : collection of Path
         The run, or its folds.
     screen : Screen
+    refit : bool
+        Whether the new model cannot be measured on the parts of the split.
     """
     before = _weights(folders)
     try:
@@ -48,7 +52,8 @@ def older_metrics_noted(run: Path, folders: Collection[Path], screen: Screen) ->
         found = evaluation.metrics_in(run)
         if found and before and before != _weights(folders):
             were = "was" if len(found) == 1 else "were"
-            screen.note(f"{listed(found)} {were} measured with another model; evaluate again")
+            other = "the model before the refit" if refit else "another model; evaluate again"
+            screen.note(f"{listed(found)} {were} measured with {other}")
 
 
 def _weights(folders: Collection[Path]) -> list[str]:

@@ -64,8 +64,11 @@ class Comparison:
 
     @property
     def settings(self) -> dict[str, list[Any]]:
-        """The training settings that differ, with a value for each run; None if it is not used."""
-        columns = [run.training for run in self.runs.values()]
+        """The training settings that differ, with a value for each run; None if it is not used.
+
+        Also the parts of the split that were trained on (`trained_on`).
+        """
+        columns = [_trained_with(run) for run in self.runs.values()]
         names = dict.fromkeys(name for column in columns for name in column)
         values = {name: [column.get(name) for column in columns] for name in names}
         return _different(values)
@@ -180,6 +183,10 @@ class Comparison:
     def _plain_difference(self, measure: str, run: str) -> dict[str, Any] | None:
         difference = self.difference(measure, run)
         return vars(difference).copy() if difference else None
+
+
+def _trained_with(run: Metrics | FoldMetrics) -> dict[str, Any]:
+    return run.training | {"trained_on": ", ".join(run.protocols[0].trained_parts)}
 
 
 def known_measure(name: str) -> Measure:

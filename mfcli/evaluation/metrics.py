@@ -59,6 +59,8 @@ class Protocol(Section):
         the model has none.
     interval_level : float or None
         Probability with which a rating is in its interval; None without samples.
+    trained_parts : tuple of str
+        The parts of the split that the model was trained on.
     """
 
     on: str
@@ -81,6 +83,7 @@ class Protocol(Section):
     feedback: str = "explicit"
     samples: Whole | None = None
     interval_level: float | None = None
+    trained_parts: tuple[str, ...] = ("train",)
 
     @property
     def rows(self) -> str:

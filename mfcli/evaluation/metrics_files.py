@@ -82,8 +82,8 @@ def read_metrics(path: Path | str) -> Metrics | FoldMetrics:
     Warns
     -----
     MfcliWarning
-        If the model of the run was trained with other settings or on another split than the model
-        that was measured.
+        If the model of the run was trained with other settings, on another split or on other parts
+        of it than the model that was measured.
 
     Raises
     ------
@@ -108,7 +108,11 @@ def _warn_of_other_model(path: Path, metrics: Metrics) -> None:
     folder = path.parent / MODEL_FOLDER
     with suppress(ArtifactError):  # metrics are complete without a model
         record = read_model_record(folder)
-        if (record.settings, record.split) != (metrics.training, metrics.protocol.trained_on):
+        protocol = metrics.protocol
+        measured = metrics.training, protocol.trained_on, protocol.trained_parts
+        if protocol.on in record.trained_on[1:]:
+            warn(f"was measured before {folder} was trained on all parts", place=path)
+        elif measured != (record.settings, record.split, record.trained_on):
             warn(f"was measured with another model than {folder}", place=path, remedy=_REMEDY)
 
 

@@ -72,8 +72,9 @@ def evaluate(
     ----------
     model : Model
     split : Split
-        The baselines are fitted to its training ratings, and rankings omit these. Ids are
-        matched, not rows, so it may differ from the split that the model was trained on.
+        The baselines are fitted to its training ratings, and rankings omit these; to those of all
+        parts that the model was trained on. Ids are matched, not rows, so it may differ from the
+        split that the model was trained on.
     config : Config
         Its `clip`, `damping`, `seed` and `resamples` are used, and for rankings `at`, `relevant`,
         `protocol` and `fold_in_fraction`.
@@ -99,7 +100,7 @@ def evaluate(
         If there are no ratings, none is relevant, the protocol needs times, or new users, that they
         do not have, or these are ratings and the split holds events, or the other way round.
     ArtifactError
-        If the split has no such part.
+        If the split has no such part, or the model was trained on it.
     UsageError
         If an argument has another type, `on` is not one of the above, or rankings are to be
         measured on the training ratings.
@@ -111,6 +112,7 @@ def evaluate(
         raise UsageError("rankings exclude the training ratings", remedy="use test or valid")
     check_functions(on_progress=on_progress)
     ratings, name = _ratings_of(split, on)
+    split = _as_trained(model, split, on)
     # Rankings load the compiler in any case.
     has_rankings = ranking or only_ranks
     bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), has_rankings)
@@ -225,6 +227,7 @@ class _Measuring:
             users=int(np.count_nonzero(np.bincount(ratings.user))),
             split=self.split.hash,
             trained_on=self.model.split_hash,
+            trained_parts=self.model.trained_on,
             strategy=self.split.strategy,
             settings=self._settings(rankings is not None, has_errors),
             scale=ScaleSection(*self.model.scale),
@@ -293,6 +296,20 @@ def _check_types(model: Model, split: Split, config: Config) -> None:
     remedy: Text = ["give a split, and these ratings as ", Param("on")]
     check_type(split, Split, "split", remedy if isinstance(split, Ratings) else "")
     check_type(config, Config, "config")
+
+
+def _as_trained(model: Model, split: Split, on: str | Ratings) -> Split:
+    """Return the split that trains on what the model was trained on; refuse to measure on that."""
+    if model.split_hash != split.hash:
+        return split
+    if isinstance(on, str) and on != "train" and on in model.trained_on:
+        which = ratings_of(on, split.feedback)
+        remedy: list[str | Param] = ["name other ratings with ", Param("on", "FILE")]
+        raise ArtifactError(
+            f"the model was trained on the {which}, so they cannot measure it",
+            remedy=[*remedy, ", or evaluate a model that was trained without them"],
+        )
+    return replace(split.union(*model.trained_on), strategy=split.strategy)
 
 
 def _warn_of_doubts(model: Model, split: Split, on: str | Ratings, name: str) -> None:

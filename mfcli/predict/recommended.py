@@ -217,7 +217,7 @@ def _explainer(
         rule, remedy = "is required by explain", "give the split or the users' ratings"
         raise UsageError(rule, param="ratings", remedy=remedy)
     if isinstance(ratings, Split):
-        given = ratings.train
+        given = ratings.union(*model.trained_on).train
     else:
         given = as_ratings(ratings, param, model.feedback)
     common_feedback({"the model": model.feedback, param: given.feedback})

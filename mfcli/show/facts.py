@@ -106,6 +106,7 @@ def _model_now(folder: Path) -> dict[str, Any]:
         **_tables(model.tables),
         "samples": len(model.samples) if model.samples else 0,
         "bytes": _size(path for name in MODEL_FILES if exists(path := folder / name)),
+        "trained_on": [*model.trained_on],
         "split": model.split_hash,
         "split_beside": _split_beside(folder.parent, model.split_hash),
         "losses": record.losses,

@@ -127,22 +127,32 @@ class Split:
         names = (name for name in ("valid", "test") if name in self.parts)
         return next(((name, self.parts[name]) for name in names), None)
 
-    def union(self) -> Split:
-        """Return the split that trains on the ratings of all parts, and holds out none.
+    def union(self, *names: str) -> Split:
+        """Return the split that trains on the ratings of several parts, and holds out the others.
 
         The ratings of train come first, then those of valid and of test. Rows and `hash` stay, and
-        the vocabularies count all ratings.
+        the vocabularies count the ratings to train on.
+
+        Parameters
+        ----------
+        *names : str
+            Of the parts; train is always one of them. By default all parts. Those that do not exist
+            are ignored.
         """
-        names = [name for name in _UNION if name in self.parts]
-        ratings = sum(map(len, self.parts.values()))
+        chosen = {"train", *(names or PARTS)}
+        joined = [name for name in _UNION if name in self.parts and name in chosen]
+        if joined == ["train"]:
+            return self
+        ratings = sum(len(self.parts[name]) for name in joined)
         need = ratings * sum(column.itemsize for column in self.train.types.values())
         check_memory(need, "joining the parts of the split", "use fewer ratings")
-        whole = self.parts[names[-1]]
-        for name in reversed(names[:-1]):  # from the end, so that the largest part is copied once
+        whole = self.parts[joined[-1]]
+        for name in reversed(joined[:-1]):  # from the end, so that the largest part is copied once
             whole = concatenated(self.parts[name], whole)
-        joined = assembled({"train": whole}, self.scale, {"name": "union"})
-        in_train = tuple(dict.fromkeys([*self.in_train, *names]))
-        return replace(joined, source=self.source, hash=self.hash, in_train=in_train)
+        rest = {name: part for name, part in self.parts.items() if name not in joined}
+        made = assembled({"train": whole, **rest}, self.scale, {"name": "union"})
+        in_train = tuple(dict.fromkeys([*self.in_train, *joined]))
+        return replace(made, source=self.source, hash=self.hash, in_train=in_train)
 
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""

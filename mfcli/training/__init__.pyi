@@ -29,5 +29,6 @@ from .plan import (
     row_size as row_size,
     training_memory as training_memory,
 )
+from .refit import plan_refit as plan_refit, refit_config as refit_config
 from .turning_points import turning_points as turning_points
 from .validation_measure import ValidationMeasure as ValidationMeasure

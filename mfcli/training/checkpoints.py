@@ -62,6 +62,8 @@ class CheckpointRecord(Record):
         As `History.lists`; empty lists before the first epoch.
     files : dict of str
         Digest of the state by file name; empty before the first epoch.
+    trained_on : tuple of str
+        As `Checkpoint.trained_on`; earlier versions, which trained on train, did not write it.
     """
 
     FORMAT = 2
@@ -70,6 +72,7 @@ class CheckpointRecord(Record):
     split: str
     history: dict[str, list[float]]
     files: dict[str, str]
+    trained_on: tuple[str, ...] = ("train",)
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Checkpoint:
         What the engine needs to continue; see `Engine.state`.
     best : dict of float32 arrays
         The model's tables after the best epoch so far.
+    trained_on : tuple of str
+        The parts of the split that are trained on, as `Split.in_train`.
     """
 
     config: Config
@@ -94,19 +99,24 @@ class Checkpoint:
     history: History
     state: State
     best: dict[str, Floats]
+    trained_on: tuple[str, ...] = ("train",)
 
     @classmethod
-    def begin(cls, config: Config, split_hash: str) -> Checkpoint:
+    def begin(
+        cls, config: Config, split_hash: str, trained_on: tuple[str, ...] = ("train",)
+    ) -> Checkpoint:
         """Return the checkpoint before the first epoch, which has no state."""
-        return cls(config, split_hash, History.of([]), {}, {})
+        return cls(config, split_hash, History.of([]), {}, {}, trained_on)
 
     @property
     def has_state(self) -> bool:
         """Whether an epoch is done, so that training does not start again."""
         return len(self.history) > 0
 
-    def check(self, config: Config, split_hash: str) -> None:
-        """Refuse to continue with another split or other settings.
+    def check(
+        self, config: Config, split_hash: str, trained_on: tuple[str, ...] = ("train",)
+    ) -> None:
+        """Refuse to continue with another split, other parts of it, or other settings.
 
         Settings that only say when training ends may differ.
 
@@ -115,6 +125,7 @@ class Checkpoint:
         ArtifactError
         """
         self.check_split(split_hash)
+        self.check_parts(trained_on)
         self._check_settings(config)
         self._check_epochs(config)
 
@@ -131,6 +142,18 @@ class Checkpoint:
                 f" {split_hash[:12]}"
             )
             raise ArtifactError(rule, remedy=_without_resume("use that split, or "))
+
+    def check_parts(self, trained_on: tuple[str, ...]) -> None:
+        """Refuse to continue with other parts of the split.
+
+        Raises
+        ------
+        ArtifactError
+        """
+        if trained_on != self.trained_on:
+            before, now = (", ".join(parts) for parts in (self.trained_on, trained_on))
+            rule = f"the checkpoint is of a training on {before}, not on {now}"
+            raise ArtifactError(rule, remedy=_without_resume())
 
     def _check_settings(self, config: Config) -> None:
         before, now = self.config.used("training"), config.used("training")
@@ -180,6 +203,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             split=checkpoint.split_hash,
             history=checkpoint.history.lists,
             files=files,
+            trained_on=checkpoint.trained_on,
         )
         write_record(temporary / _RECORD, record)
 
@@ -201,7 +225,7 @@ def _read(folder: Path) -> Checkpoint:
         raise ArtifactError("holds no checkpoint", place=folder, remedy=_without_resume())
     record = read_record(path, CheckpointRecord, remedy=_REMEDY)
     if not record.files and not any(record.history.values()):
-        return Checkpoint.begin(_config(path, record), record.split)
+        return Checkpoint.begin(_config(path, record), record.split, record.trained_on)
     files = open_files(folder, record.files, [_STATE], remedy=_REMEDY)
     history = History.checked(path, record.history)
     try:
@@ -222,6 +246,7 @@ def _read(folder: Path) -> Checkpoint:
             for name, array in arrays.items()
             if name.startswith(_BEST)
         },
+        trained_on=record.trained_on,
     )
 
 

@@ -111,6 +111,7 @@ def continued(
     if checkpoint is not None:
         check_type(checkpoint, Checkpoint, "checkpoint")
         checkpoint.check_split(model.split_hash)
+        checkpoint.check_parts(model.trained_on)
     config, ratings, train = model.config, len(split.train), split.train
     if epochs is None:
         epochs = update_epochs(config.epochs, len(new), ratings)
@@ -279,7 +280,8 @@ class _Continuation:
             fit = dataclasses.replace(fit, model=engine.model().with_tables(self.model.tables))
         state = {name: array.copy() for name, array in engine.state().items()}
         tables = fit.model.tables
-        return fit, Checkpoint(config, self.split.hash, fit.history, state, tables)
+        split = self.split
+        return fit, Checkpoint(config, split.hash, fit.history, state, tables, split.in_train)
 
     def _starts(self) -> list[Model]:
         """Return the initial model of each member, of which only the new rows matter."""

@@ -142,10 +142,11 @@ def _fit(
     if keeper is not None:
         check_type(keeper, Keeper, "keeper")
     check_functions(on_plan=on_plan, on_epoch=on_epoch, on_progress=on_progress)
-    plan, begin = make_plan(split.train, config), Checkpoint.begin(config, split.hash)
+    plan = make_plan(split.train, config)
+    begin = Checkpoint.begin(config, split.hash, split.in_train)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
-        resume.check(config if resume.has_state else begin.config, split.hash)
+        resume.check(config if resume.has_state else begin.config, split.hash, split.in_train)
     check_trainable(split, config, plan)
     try:
         if keeper and not (resume and resume.has_state):

@@ -129,7 +129,8 @@ class Run:
     def checkpoint(self) -> Checkpoint:
         history = self._history(self._epochs)
         state, best = self._engine.state(), self._best.tables
-        return Checkpoint(self._config, self._split.hash, history, state, best)
+        split = self._split
+        return Checkpoint(self._config, split.hash, history, state, best, split.in_train)
 
     def _history(self, epochs: list[Epoch]) -> History:
         return History.of(epochs, self._ranked.users if self._ranked else None)

@@ -252,5 +252,5 @@ def _checkpoint_of(model: Model, folder: Path) -> Checkpoint | None:
         warn(error.rule, place=error.place, remedy="training continues from the model alone")
         return None
     is_alike = found.config.used(TRAINING) == model.config.used(TRAINING)
-    is_of_model = found.split_hash == model.split_hash and is_alike
-    return found if is_of_model and found.has_state else None
+    is_of_parts = (found.split_hash, found.trained_on) == (model.split_hash, model.trained_on)
+    return found if is_of_parts and is_alike and found.has_state else None

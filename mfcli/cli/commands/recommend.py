@@ -131,7 +131,7 @@ def recommend(
     parts = None
     if exclude != NO_EXCLUSION or listing.explain:
         parts = _read_split(split, trained, model, listing.explain)
-    known = _rated_in(parts, exclude) if parts else []
+    known = _rated_in(parts, exclude, trained) if parts else []
     encoding, columns, names = reading.config.encoding, reading.columns, trained.columns
     skip = reading.config.on_bad_row == "skip"
     how = prediction.ListReading(encoding, columns, names, listing.strict, skip)
@@ -149,7 +149,9 @@ def recommend(
     # In the rows of the model; ids that it does not know become -1 and exclude nothing.
     own = [part.within(trained.users, trained.items) for part in known]
     omitted = models.Rated.of(*own) if own else None
-    explainer = listing.explainer(trained, parts.train) if parts else None
+    explainer = None
+    if parts and listing.explain:
+        explainer = listing.explainer(trained, parts.union(*trained.trained_on).train)
     table = listing.recommend(
         trained, wanted, omitted, explainer, settings.config, threads, how, screen, order
     )
@@ -205,6 +207,7 @@ def _read_split(folder: Path, model: Model, model_folder: Path, is_needed: bool)
     return found
 
 
-def _rated_in(split: Split, what: str) -> list[Ratings]:
+def _rated_in(split: Split, what: str, model: Model) -> list[Ratings]:
     """Return the ratings of items that are not recommended."""
-    return {_TRAIN: [split.train], _SPLIT: [*split.parts.values()], NO_EXCLUSION: []}[what]
+    names = {_TRAIN: model.trained_on, _SPLIT: [*split.parts], NO_EXCLUSION: []}[what]
+    return [part for name, part in split.parts.items() if name in names]

@@ -13,7 +13,7 @@ import typer
 from mfcli import model as models, splits, storage, training
 from mfcli.cli.epoch_lines import Fold, print_network, training_progress
 from mfcli.cli.feedback_words import words_for
-from mfcli.cli.formatting import count, digits, duration
+from mfcli.cli.formatting import count, digits, duration, listed
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
@@ -35,6 +35,8 @@ _ON_TEST = (
 _NOT_VALIDATED = "; not validated, because no ratings are held out"
 _VALIDATION = ("metric", "at", "relevant")
 """Settings that say how epochs are validated."""
+_TRAIN = ("train",)
+_NOT_WITH_REFIT = (*_VALIDATION, "patience", "min_delta", "stop_on_test")
 
 
 def train(
@@ -46,6 +48,15 @@ def train(
         typer.Option(
             "--resume",
             help="Continue from the checkpoint, with its settings.",
+            rich_help_panel="Run",
+        ),
+    ] = False,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Train on all parts of the split, test ratings included, for the best number of"
+            " epochs in history.json.",
             rich_help_panel="Run",
         ),
     ] = False,
@@ -85,6 +96,11 @@ def train(
     if out.resolve() == split.resolve():
         raise UsageError(f"--out {out} is the split folder; choose another")
     folds = splits.folds_of(split)
+    if refit and folds:
+        raise UsageError(
+            f"--refit is not used with a k-fold split, got {split}",
+            remedy="to train on all ratings, split again with --no-test",
+        )
     targets = {fold: out / fold.name for fold in folds} or {split: out}
     with ExitStack() as stack:
         # All folds before any work: the last fold must not fail after hours.
@@ -92,9 +108,14 @@ def train(
             stack.enter_context(storage.locked(target))
             training.check_writable(target)
         starts = _checkpoints(targets, settings) if resume else {}
+        refit = refit or any(start.trained_on != _TRAIN for start in starts.values())
+        if refit:
+            refuse(settings.options, _NOT_WITH_REFIT, "with --refit", "omit it")
         command = _resume_command(split, out, settings if resume else None)
-        run = _Run(settings, threads, checkpoint_every or 0, targets, starts, command, screen)
-        stack.enter_context(older_metrics_noted(out, targets.values(), screen))
+        run = _Run(
+            settings, threads, checkpoint_every or 0, targets, starts, command, screen, refit
+        )
+        stack.enter_context(older_metrics_noted(out, targets.values(), screen, refit=refit))
         results = [run.train(part) for part in targets]
     # Without --json, each fold has printed its result when it was done.
     if screen.json:
@@ -140,11 +161,15 @@ class _Run:
     starts: dict[Path, Checkpoint]
     resume_command: str
     screen: Screen
+    refit: bool
 
     def train(self, split: Path) -> dict[str, Any]:
         """Train on a split folder, write the results, and return a summary."""
         parts, out = splits.read_split(split), self.targets[split]
-        fitted = self._fit(split, parts)
+        config = self._config(split, parts)
+        if self.refit:
+            parts = parts.union()
+        fitted = self._fit(split, parts, config)
         fitted.write(out)
         summary = _summary(fitted, len(parts.train), out)
         if not self.screen.json:
@@ -164,15 +189,24 @@ class _Run:
                 f" {digits(best.value)}"
             )
 
-    def _config(self, split: Path) -> Config:
+    def _config(self, split: Path, parts: Split) -> Config:
         """Return the settings for a split; a fold without a checkpoint has those of the others."""
         if not self.starts:
-            return self.settings.config
+            return self._refit_config(split, parts) if self.refit else self.settings.config
         checkpoint = self.starts.get(split) or next(iter(self.starts.values()))
         return training.resumed(checkpoint, self.settings.values)
 
-    def _fit(self, split: Path, parts: Split) -> Fit:
-        out, config, checkpoint = self.targets[split], self._config(split), self.starts.get(split)
+    def _refit_config(self, split: Path, parts: Split) -> Config:
+        """Return the settings of a refit, and say where its epochs come from."""
+        config = self.settings.config
+        if "epochs" in self.settings.options:
+            return training.refit_config(config)
+        plan = training.plan_refit(parts, config, self.targets[split])
+        self.screen.note(f"refit with {plan.reason}")
+        return plan.config
+
+    def _fit(self, split: Path, parts: Split, config: Config) -> Fit:
+        out, checkpoint = self.targets[split], self.starts.get(split)
         keeper = self._keeper(split)
         fold = Fold(list(self.targets).index(split) + 1, len(self.targets))
         earlier = checkpoint.history if checkpoint and checkpoint.has_state else None
@@ -230,7 +264,8 @@ class _Run:
             after = (
                 f"after epoch {len(checkpoint.history)}" if checkpoint.has_state else "at epoch 1"
             )
-            self.screen.note(f"resuming {after}, with the settings of the checkpoint")
+            of = " of a refit" if self.refit else ""
+            self.screen.note(f"resuming {after}{of}, with the settings of the checkpoint")
         self.screen.note(plan.reason)
 
     def _stopped(self, split: Path, kept: int | None) -> str:
@@ -257,6 +292,7 @@ def _summary(fitted: Fit, ratings: int, out: Path) -> dict[str, Any]:
         "seconds": seconds,
         "ratings_per_second": epochs * ratings / seconds,
         "epoch": fitted.epoch,
+        "trained_on": [*fitted.model.trained_on],
         **fitted.losses,
     }
 
@@ -277,7 +313,9 @@ def _measured(fitted: Fit, parts: Split) -> str:
     """Return the validation measure and what it was computed on, or the error on train."""
     measure = training.ValidationMeasure.of(fitted.model.config)
     if not parts.held_out:
-        return f"{_trained(fitted)} on {len(parts.train):,} {words_for(parts.feedback).rows}"
+        of = f" of {listed(parts.in_train)}" if len(parts.in_train) > 1 else ""
+        rows = words_for(parts.feedback).rows
+        return f"{_trained(fitted)} on {len(parts.train):,} {rows}{of}"
     value = f"validation {measure.label} {measure.of_losses(fitted.losses):.4f}"
     if fitted.history.ranked_users is not None:
         return f"{value} for {count(fitted.history.ranked_users, 'user')}"
