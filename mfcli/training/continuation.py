@@ -134,11 +134,13 @@ def with_few_others(train: Ratings, new: Ratings, config: Config) -> Ratings:
 
 def _sample(train: Ratings, new: Ratings, share: float, seed: int) -> NDArray[np.int64]:
     """Choose all new ratings, and as many others as make up a share of all."""
-    others = max(share * len(train) - len(new), 0) / len(train)
+    chosen = _are_in(train, new)
     # The number of ratings keeps the samples of several updates apart.
     rng = np.random.default_rng([seed, 3, len(train)])
-    chosen = rng.random(len(train), np.float32) < others
-    return np.flatnonzero(chosen | _are_in(train, new))
+    # Some are drawn twice, and count once.
+    others = max(round(share * len(train)) - len(new), 0)
+    chosen[rng.integers(len(train), size=others)] = True
+    return np.flatnonzero(chosen)
 
 
 def _are_in(train: Ratings, new: Ratings) -> Mask:
