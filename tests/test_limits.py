@@ -16,7 +16,7 @@ from mfcli.config import SETTINGS, TRAINING, Config, settings_in
 from mfcli.errors import ConfigError, DataError, LimitError, MfcliError
 from mfcli.model import Model
 from mfcli.splits import Split, split as split_ratings
-from mfcli.training import Diverged, Fit, History, fit, loop
+from mfcli.training import Diverged, Fit, History, fit, run as runs
 
 SLOW = {"epochs", "ensemble"}  # correct, but each costs time in proportion to its value
 
@@ -74,7 +74,7 @@ def outcome(split: Split, settings: dict[str, Any], folder: Path) -> Fit | None:
 
 
 def test_extreme_settings(split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "stable_rate", lambda *_: None)  # slow, and tested elsewhere
+    monkeypatch.setattr(runs, "stable_rate", lambda *_: None)  # slow, and tested elsewhere
     trained = 0
     for optimizer, name, value in cases():
         if name in SLOW and isinstance(value, int) and 10 < value <= 10**6:

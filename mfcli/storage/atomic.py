@@ -72,6 +72,7 @@ def replacing_folder(target: Path, names: Sequence[str]) -> Iterator[Path]:
     with replacing_folders({target: names}) as (folder,):
         folder.mkdir()
         yield folder
+        folder.stat()  # raises if it is gone
 
 
 @contextlib.contextmanager

@@ -76,10 +76,8 @@ def recommend(
         typer.Option(
             "--sort",
             metavar="NAME",
-            help="Sort by the expected rating (mean), by the low end of its interval (caution) or"
-            " the high end (exploration), or by one sample of the model for each user (Thompson"
-            " sampling; see --seed). All but mean need a model with samples (see mfcli train"
-            " --keep-samples).",
+            help="Sort by the expected rating (mean), the low or high end of its interval, or a"
+            " sample for each user; all but mean need mfcli train --keep-samples.",
             callback=one_of("sort", *models.SORTS),
             autocompletion=lambda: list(models.SORTS),
             rich_help_panel=RECOMMENDATIONS,
