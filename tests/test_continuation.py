@@ -196,11 +196,12 @@ def bias_part(mean: RunningMean) -> Any:
 
 
 def test_an_update_takes_a_tenth_of_the_epochs_for_5_percent_of_the_ratings() -> None:
-    assert update_epochs(200, 5_000, 100_000) == 20
-    assert update_epochs(15, 5_000, 100_000) == 1
-    assert update_epochs(100, 10_000, 16_000_000) == 1
-    assert update_epochs(15, 90_000, 100_000) == 15
-    assert update_epochs(15, 0, 100_000) == 0
+    gibbs, sgd = replace(GIBBS, epochs=200), Config(epochs=15)
+    assert update_epochs(gibbs, 5_000, 100_000) == 20
+    assert update_epochs(gibbs, 10, 100_000) == 2
+    assert update_epochs(sgd, 5_000, 100_000) == 1
+    assert update_epochs(sgd, 90_000, 100_000) == 15
+    assert update_epochs(sgd, 0, 100_000) == 0
 
 
 @pytest.mark.parametrize("epochs", [2, 20, 200])

@@ -2,7 +2,8 @@
 
 Rows that had training ratings before keep their state (weights, velocities, samples, means), and
 new ones start where fold-in puts them. A few epochs over all ratings follow. Averages over epochs
-or samples go on, too; the more of the ratings of a row are new, the less its earlier part counts.
+or samples go on, too; the more ratings are new, of a row and of all rows, the less their earlier
+part counts.
 
 If few ratings are new, an epoch of gradient descent has a sample of the others: many updates with
 an epoch over all of them would fit their noise. It has new ratings several times, because training
@@ -43,19 +44,23 @@ _EPOCHS = 2.0  # times the share of the training ratings that is new, of the epo
 _ORIGIN = "origin"  # array of the state of Gibbs sampling: mu, and the unit of ratings
 
 
-def update_epochs(epochs: int, new: int, ratings: int) -> int:
+def update_epochs(config: Config, new: int, ratings: int) -> int:
     """Return how many epochs an update takes: a tenth of a training if 5% of the ratings are new.
 
-    At least one, unless none is new.
+    At least one, or two with Gibbs sampling, unless none is new.
 
     Parameters
     ----------
-    epochs : int
-        Of a training.
+    config : Config
+        Of the training.
     new, ratings : int
         Number of training ratings that are new, and of all of them.
     """
-    return min(max(math.floor(_passes(epochs, new, ratings)), 1), epochs) if new else 0
+    if not new:
+        return 0
+    # The first draws of new rows depend on their start.
+    least = 2 if config.optimizer == "gibbs" else 1
+    return min(max(math.floor(_passes(config.epochs, new, ratings)), least), config.epochs)
 
 
 def _passes(epochs: int, new: int, ratings: int) -> float:
@@ -114,7 +119,7 @@ def continued(
         checkpoint.check_parts(model.trained_on)
     config, ratings, train = model.config, len(split.train), split.train
     if epochs is None:
-        epochs = update_epochs(config.epochs, len(new), ratings)
+        epochs = update_epochs(config, len(new), ratings)
         if config.by_steps and epochs:
             train = with_few_others(split.train, new, config)
     training = _Continuation.of(split, train, model, checkpoint, new, threads_of(threads))
@@ -173,8 +178,9 @@ class _Rows(NamedTuple):
     known : bool array, shape (n,)
         Whether it has training ratings now and had some before.
     kept : float64 array, shape (n,)
-        How much of what was learned about it before still counts: the fraction of its training
-        ratings that it had then. Without ratings, it falls to zero when `_SHARE` of all are new.
+        How much of what was learned about it before still counts in averages: the fraction of its
+        training ratings that it had then, times a factor that falls to zero when `_SHARE` of all
+        ratings are new, because the rows that it is multiplied with have changed, too.
     """
 
     old: Rows
@@ -191,9 +197,8 @@ class _Rows(NamedTuple):
         goes_on = (old >= 0) & (had == has)
         known = goes_on & has
         added = counts_of(getattr(new, side), len(now))
-        kept = np.where(known, 1 - added / np.maximum(now.counts, 1), 0.0)
-        # What is predicted for rows without ratings follows from all ratings.
-        kept[now.counts == 0] = max(1 - len(new) / len(train) / _SHARE, 0.0)
+        kept = np.where(goes_on, 1 - added / np.maximum(now.counts, 1), 0.0)
+        kept *= max(1 - len(new) / len(train) / _SHARE, 0.0)
         return cls(old, goes_on, known, kept)
 
     def moved(self, before: NDArray[Any], now: NDArray[Any]) -> NDArray[Any]:
@@ -299,9 +304,10 @@ class _Continuation:
 
     def _engine(self, starts: list[Model], epochs: int) -> Engine:
         is_sampled = self.model.config.optimizer == "gibbs"
-        # The first sample after a change is not from the posterior yet.
-        skipped = int(is_sampled and epochs > 1)
+        # The first sample after a change is not from the posterior yet. Of two, both count.
+        skipped = int(is_sampled and epochs > 2)
         update = Update(
+            known=(self.rows["users"].known, self.rows["items"].known),
             kept=(self.rows["users"].kept, self.rows["items"].kept),
             first=self.after + len(self.earlier) + 1 + skipped,
             unit=float(_origin(self.checkpoint.state)[1])

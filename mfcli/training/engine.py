@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
-from mfcli.types import Doubles, Progress
+from mfcli.types import Doubles, Mask, Progress
 
 State: TypeAlias = dict[str, NDArray[Any]]
 """The arrays that training depends on between two epochs, by name."""
@@ -43,14 +43,17 @@ class Update(NamedTuple):
 
     Attributes
     ----------
+    known : tuple of bool arrays, shapes (users,) and (items,)
+        Which users and items it was trained on.
     kept : tuple of float64 arrays, shapes (users,) and (items,)
-        Which fraction of the training ratings of each user and of each item it was trained on.
+        How much of what was learned about them still counts in averages: 1 if nothing is new.
     first : int
         First epoch from which on models are averaged.
     unit : float, optional
         By which Gibbs sampling divides ratings.
     """
 
+    known: tuple[Mask, Mask]
     kept: tuple[Doubles, Doubles]
     first: int
     unit: float | None = None

@@ -70,7 +70,7 @@ class Continuation:
             Number of ratings of each part.
         """
         ratings = sum(sizes.values()) if _is_of_all(model) else sizes["train"]
-        chosen = update_epochs(model.config.epochs, new, ratings)
+        chosen = update_epochs(model.config, new, ratings)
         self.on_start(chosen if self.epochs is None else self.epochs)
 
 

@@ -185,11 +185,10 @@ class GibbsEngine:
         copy_state(state, self.state())
         if self._update:
             self._older, self._mean = self._mean, self._mean.emptied()
-            for side, kept in zip((self._users, self._items), self._update.kept, strict=True):
-                side.start_new(kept == 0)
+            for side, known in zip((self._users, self._items), self._update.known, strict=True):
+                side.start_new(~known)
             if len(self._kept):
-                users, items = (kept == 0 for kept in self._update.kept)
-                self._kept.start_new(users, items)
+                self._kept.start_new(*(~known for known in self._update.known))
 
     def adopt(self, model: Model) -> None:
         """Go on from a model whose samples are not known, in place of `restore`.
