@@ -77,6 +77,7 @@ class GibbsEngine:
         )
         self._mean = RunningMean(start.k, (len(start.users), len(start.items)), self._users.width)
         self._older: RunningMean | None = None  # of the training that an update continues
+        self._faded: tuple[int, RunningMean] | None = None  # of both, and the new samples in it
         self._expected = aligned(self._items.rows.shape)
         self._kept = KeptSamples(start, ratings)
         self._first_averaged = update.first if update else config.first_averaged
@@ -179,7 +180,8 @@ class GibbsEngine:
         # What an item adds to the users who have rated it, and the other way round
         effects = {"effects.users": "items", "effects.items": "users"}
         noise = {"weights": "users", "kept.noise": "users"}
-        return {n: s for n, s in (both | effects | noise).items() if n in self.state()}
+        sides, names = both | effects | noise, self.state().keys()
+        return {name: side for name, side in sides.items() if name in names}
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
@@ -214,7 +216,11 @@ class GibbsEngine:
             return self._mean
         if not self._mean.count:
             return self._older
-        return self._older.faded(self._mean, self._update.kept, self._threads)
+        count, faded = self._faded or (0, None)
+        if not faded or count != self._mean.count:  # takes almost as long as an epoch
+            faded = self._older.faded(self._mean, self._update.kept, self._threads)
+            self._faded = self._mean.count, faded
+        return faded
 
     def _centered(self, item_rows: Floats) -> Centered:
         """Return mu and rows that give the same predictions, where rows without ratings are zero.
