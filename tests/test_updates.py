@@ -376,6 +376,16 @@ def test_a_completed_update_has_learned_changed_ratings(made: Path) -> None:
     assert not np.array_equal(Model.load("model").user_factors, before.user_factors)
 
 
+def test_a_completed_removal_says_what_remains(made: Path) -> None:
+    Path("gone.txt").write_text(f"{USERS[3]}\n")
+    update("--remove", "gone.txt", "--out", "next")
+    shutil.rmtree("split")
+    shutil.copytree("next/split", "split")
+    done = call("update")
+    assert "1 user with " in done.out
+    assert "the factors of items still contain what was learned from removed users" in done.err
+
+
 def rated_again(part: Ratings) -> str:
     """Return a row with another rating of the first pair of a part."""
     assert part.users is not None

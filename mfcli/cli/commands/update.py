@@ -112,6 +112,7 @@ class _Work:
         if run.is_interrupted:
             self.screen.note("completing the update that was interrupted")
             first = self._trained(run, [], None, None)
+            self._note(first, [])
             run = updates.UpdatableRun(self.places)
         reading = self.reading.following(run.split)
         with reading.rejected() as skipped:
