@@ -128,8 +128,8 @@ def test_times_are_needed_if_the_split_has_them_and_ignored_otherwise() -> None:
     with pytest.raises(DataError) as caught:
         revised(divided(OLD), [ratings([(0, 9, 1, 1)], timed=False)])
     assert str(caught.value) == (
-        "table: has no timestamps, but the ratings of the split have; name their column with"
-        " columns['timestamp']"
+        "table: has no timestamps, but the ratings of the split have; add a column of"
+        " times, or name it with columns['timestamp']"
     )
     new, _ = update(divided(OLD, timed=False), ratings([(0, 9, 1, 1)]))
     assert new.train.timestamp is None

@@ -343,7 +343,7 @@ def test_commands_name_an_interrupted_update(interrupted: Path, words: str) -> N
 def test_an_interrupted_update_is_completed(interrupted: Path, words: str) -> None:
     done = call("update", *words.split(), "--epochs", 1)
     assert "note: completing the update that was interrupted\n" in done.err
-    assert done.out.startswith("split\nmodel: validation RMSE ") or done.out.startswith("split")
+    assert done.out.startswith("split: 12 new ratings, 1 new user, 1 new item\nmodel: ")
     assert split_and_model() == split_and_model(interrupted / "next")
 
 
@@ -362,6 +362,83 @@ def test_an_interrupted_update_is_completed_in_place_first(interrupted: Path) ->
         "model: was trained on split before its last update; run: mfcli update --model model"
         " --split split"
     )
+
+
+def test_a_completed_update_has_learned_changed_ratings(made: Path) -> None:
+    """Which ratings were changed is not known after a kill, so that epochs have all of them."""
+    Path("new.csv").write_text(csv([rated_again(read_split("split").train)]))
+    update("new.csv", "--out", "next")
+    shutil.rmtree("split")
+    shutil.copytree("next/split", "split")
+    before = Model.load("model")
+    done = call("update", "--json")
+    assert [json.loads(done.out)[name] for name in ("new", "changed", "epochs")] == [0, 1, 1]
+    assert not np.array_equal(Model.load("model").user_factors, before.user_factors)
+
+
+def test_a_completed_removal_says_what_remains(made: Path) -> None:
+    Path("gone.txt").write_text(f"{USERS[3]}\n")
+    update("--remove", "gone.txt", "--out", "next")
+    shutil.rmtree("split")
+    shutil.copytree("next/split", "split")
+    done = call("update")
+    assert "1 user with " in done.out
+    assert "the factors of items still contain what was learned from removed users" in done.err
+
+
+def rated_again(part: Ratings) -> str:
+    """Return a row with another rating of the first pair of a part."""
+    assert part.users is not None
+    pair = part.users.ids[part.user[0]], part.items.ids[part.item[0]]
+    return f"{pair[0]},{pair[1]},{6 - part.rating[0]:g},1700000000"
+
+
+@pytest.mark.parametrize("words", ["", "new.csv"])
+def test_a_kill_before_the_checkpoint_is_replaced_is_completed(made: Path, words: str) -> None:
+    update("new.csv", "--out", "next")
+    for part in ("split", "model"):
+        shutil.rmtree(part)
+        shutil.copytree(f"next/{part}", part)
+    shutil.copytree("next/checkpoint", ".checkpoint.update")
+    assert call("update", *words.split()).out == "split: nothing to do\n"
+    assert not Path(".checkpoint.update").exists()
+    made_of, expected = (read_checkpoint(Path(f)) for f in ("checkpoint", "next/checkpoint"))
+    assert made_of.split_hash == expected.split_hash == read_split("split").hash
+    assert all(np.array_equal(made_of.state[name], array) for name, array in expected.state.items())
+    assert Path("history.json").read_bytes() == Path("next/history.json").read_bytes()
+
+
+def test_a_checkpoint_of_an_update_that_was_killed_earlier_is_removed(made: Path) -> None:
+    update("new.csv", "--out", "next")
+    before = snapshot()
+    shutil.copytree("next/checkpoint", ".checkpoint.update")
+    assert call("update").out == "split: nothing to do\n"
+    assert snapshot() == before
+
+
+def test_standard_input_is_one_file(made: Path) -> None:
+    done = call("update", "-", "--remove", "-")
+    assert done.code == 2
+    assert done.err == (
+        "error: standard input cannot be both new ratings and users to remove; provide one of them"
+        " as a file\n"
+    )
+
+
+def test_ratings_outside_the_scale_are_noted(made: Path) -> None:
+    Path("new.csv").write_text(csv([f"{USERS[0]},1,50,1700000000"]))
+    done = call("update", "new.csv", "--epochs", 1)
+    assert "note: ratings are from 1 to 50 now; before: 1 to 5\n" in done.err
+    Path("new.csv").write_text(csv([f"{USERS[1]},1,3,1700000000"]))
+    assert "before" not in call("update", "new.csv", "--epochs", 1).err
+
+
+def test_metrics_from_before_an_update_are_to_be_measured_again(made: Path) -> None:
+    assert call("evaluate", "-q").code == 0
+    update("new.csv")
+    text = " ".join(call("show").out.replace("│", " ").split())
+    assert "(the parent of split; evaluate again)" in text
+    assert "run mfcli update" not in text
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])

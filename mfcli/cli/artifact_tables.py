@@ -217,7 +217,7 @@ def _metrics_facts(facts: Facts) -> dict[str, str]:
         rows["measured on"] += ", clipped" if protocol["clip"] else ", not clipped"
     rows |= {one.label: one.text(facts["measures"].get(one.name)) for one in _main(facts)}
     rows |= _errors_facts(facts) if "rmse" in facts["measures"] else _popular_facts(facts)
-    return rows | {"split": _split_text(facts)} | _changed_facts(facts)
+    return rows | {"split": _split_text(facts, "evaluate again")} | _changed_facts(facts)
 
 
 def _errors_facts(facts: Facts) -> dict[str, str]:
@@ -341,7 +341,7 @@ def _changed_facts(facts: Facts) -> dict[str, str]:
     return {n: f"{value_text(config[n])} (default {_default(n)})" for n in facts["changed"]}
 
 
-def _split_text(facts: Facts) -> str:
+def _split_text(facts: Facts, remedy: str = "run mfcli update") -> str:
     """Return the hash of the split that a run belongs to, compared with the nearest split."""
     digest, beside = str(facts["split"])[:_HASH], facts["split_beside"]
     if beside is None:
@@ -349,7 +349,7 @@ def _split_text(facts: Facts) -> str:
     if beside["same"]:
         return f"{digest} (same as {beside['path']})"
     if beside["parent"] == facts["split"]:
-        return f"{digest} (the parent of {beside['path']}; run mfcli update)"
+        return f"{digest} (the parent of {beside['path']}; {remedy})"
     return f"{digest} (not {beside['path']}, which is {beside['hash'][:_HASH]})"
 
 

@@ -101,7 +101,7 @@ def _check(split: Split, given: Sequence[Ratings]) -> None:
         common_feedback({"the split": split.feedback, name: ratings.feedback})
         if split.train.timestamp is not None and ratings.timestamp is None:
             rule = "has no timestamps, but the ratings of the split have"
-            remedy: Text = ["name their column with ", Param("columns.timestamp")]
+            remedy: Text = ["add a column of times, or name it with ", Param("columns.timestamp")]
             raise DataError(rule, place=name, remedy=remedy)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from mfcli.data import Ratings
 from mfcli.model import Model
@@ -69,9 +70,23 @@ class Continuation:
         sizes : mapping of int
             Number of ratings of each part.
         """
+        self.on_start(self._epochs(model, new, sizes))
+
+    def covering(self, model: Model, new: int, sizes: Mapping[str, int]) -> Self:
+        """Return a continuation whose epochs have all ratings, if it is not known which are new.
+
+        Parameters
+        ----------
+        model, new, sizes
+            As for `start`.
+        """
+        return replace(self, epochs=self._epochs(model, new, sizes))
+
+    def _epochs(self, model: Model, new: int, sizes: Mapping[str, int]) -> int:
+        if self.epochs is not None:
+            return self.epochs
         ratings = sum(sizes.values()) if _is_of_all(model) else sizes["train"]
-        chosen = update_epochs(model.config, new, ratings)
-        self.on_start(chosen if self.epochs is None else self.epochs)
+        return update_epochs(model.config, new, ratings)
 
 
 def _is_of_all(model: Model) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.config import TRAINING
-from mfcli.data import Ratings
+from mfcli.data import EXPLICIT, Ratings, Scale
 from mfcli.errors import ArtifactError, Param, warn
 from mfcli.model import Model, check_same_split
 from mfcli.splits import Changes, Revision, Split, check_updatable, read_split, revised, write_split
@@ -51,6 +51,8 @@ class Outcome:
         Users who were folded into the older model and are not in the new one.
     text_sides : tuple of str
         "user" or "item" if their ids became text.
+    scales : tuple of Scale
+        The older and the new scale if ratings are outside the older one; otherwise empty.
     """
 
     changes: Changes
@@ -62,6 +64,7 @@ class Outcome:
     epochs: tuple[Epoch, ...] = ()
     dropped: int = 0
     text_sides: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
     @classmethod
     def of(cls, model: Model, split: Split, changes: Changes) -> Self:
@@ -122,8 +125,9 @@ class UpdatableRun:
         if not (self.is_interrupted and places.in_place):
             either = ("name the split of the model with ", Param("split"))
             check_same_split(self.model, self.split, places.model, places.split, either)
-        found = (_checkpoint_of(self.model, folder) for folder in places.checkpoints)
-        self.checkpoint = next(filter(None, found), None)
+        found = ((_checkpoint_of(self.model, folder), folder) for folder in places.checkpoints)
+        none = None, places.new_checkpoint
+        self.checkpoint, self._found_in = next((one for one in found if one[0]), none)
 
     @property
     def is_interrupted(self) -> bool:
@@ -154,6 +158,7 @@ class UpdatableRun:
             The split and the model are then unchanged.
         """
         places = self.places
+        self._finish()
         with replacing_folders(places.targets) as folders:
             outcome = self._updated(_Temporary(*folders), given, removed, rejected, how)
             # Windows replaces no files that are mapped into memory.
@@ -162,6 +167,19 @@ class UpdatableRun:
             shutil.rmtree(places.pending_checkpoint, ignore_errors=True)
             outcome.history.write(places.history)
         return outcome
+
+    def _finish(self) -> None:
+        """Complete an update that was killed after it had replaced the model."""
+        places = self.places
+        pending = places.pending_checkpoint
+        if not pending.is_dir() or places.new_model.resolve() != places.model.resolve():
+            return
+        if self.checkpoint and self._found_in == pending:
+            write_checkpoint(places.new_checkpoint, self.checkpoint)
+            self.checkpoint = _checkpoint_of(self.model, places.new_checkpoint)
+        if self.checkpoint:
+            self.checkpoint.history.write(places.history)
+        shutil.rmtree(pending, ignore_errors=True)
 
     def _updated(
         self,
@@ -179,6 +197,11 @@ class UpdatableRun:
         new = self._new_ratings(revision)
         done: list[Epoch] = []
         sizes = {name: len(part) for name, part in (revision or self.split).parts.items()}
+        if revision is None and self.is_interrupted:
+            last = self.split.updates[-1]
+            outcome = replace(outcome, changes=replace(last, skipped=changes.skipped))
+            if last.changed:  # which ones is not known
+                how = how.covering(self.model, len(new) + last.changed, sizes)
         how.start(self.model, len(new), sizes)
         how = _recording(how, done)
         parts = self._written(revision, temporary.split, rejected)
@@ -193,6 +216,7 @@ class UpdatableRun:
             after=outcome.measure.of_losses(fitted.losses),
             dropped=self._dropped(fitted.model, removed),
             text_sides=_text_sides(self.split, parts),
+            scales=_scales(self.split, parts),
         )
 
     def _new_ratings(self, revision: Revision | None) -> Ratings:
@@ -240,6 +264,13 @@ def _text_sides(older: Split, new: Split) -> tuple[str, ...]:
     )
     before, now = types
     return tuple(side for side in before if before[side] != now[side])
+
+
+def _scales(older: Split, new: Split) -> tuple[Scale, ...]:
+    """Return both scales if the new one is wider, as with a rating in percent among stars."""
+    (low, high, _), (lowest, highest, _) = older.scale, new.scale
+    is_wider = new.feedback == EXPLICIT and (lowest < low or highest > high)
+    return (older.scale, new.scale) if is_wider else ()
 
 
 def _checkpoint_of(model: Model, folder: Path) -> Checkpoint | None:

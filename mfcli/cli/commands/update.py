@@ -21,6 +21,7 @@ from mfcli.cli.reading_options import Reading, WeightedReadingOptions
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads
 from mfcli.cli.streams import print_line
+from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,6 +84,9 @@ def update(
     later rating counts; all other new ratings are trained on. Files that were taken in before are
     skipped. After an interruption, run the command again.
     """
+    if str(remove) == "-" and "-" in (ratings or []):
+        rule = "standard input cannot be both new ratings and users to remove"
+        raise UsageError(rule, remedy="provide one of them as a file")
     places = updates.places_of(split, model, out)
     work = _Work(places, reading, screen, epochs, threads)
     with updates.locked_places(places), older_metrics_noted(places.out, [places.out], screen):
@@ -108,6 +112,7 @@ class _Work:
         if run.is_interrupted:
             self.screen.note("completing the update that was interrupted")
             first = self._trained(run, [], None, None)
+            self._note(first, [])
             run = updates.UpdatableRun(self.places)
         reading = self.reading.following(run.split)
         with reading.rejected() as skipped:
@@ -158,6 +163,9 @@ class _Work:
             note(f"{count(changes.unknown, 'user')} to remove: not in the split")
         for side in outcome.text_sides:
             note(f"{side} ids are text now, because some new ids are")
+        if outcome.scales:
+            before, now = (f"{one.min:g} to {one.max:g}" for one in outcome.scales)
+            note(f"ratings are from {now} now; before: {before}")
         if outcome.dropped:
             note(f"{count(outcome.dropped, 'user')} of the older model: not in the new one, because"
                  " they were folded in")  # fmt: skip
