@@ -180,8 +180,8 @@ class GibbsEngine:
         # What an item adds to the users who have rated it, and the other way round
         effects = {"effects.users": "items", "effects.items": "users"}
         noise = {"weights": "users", "kept.noise": "users"}
-        sides, names = both | effects | noise, self.state().keys()
-        return {name: side for name, side in sides.items() if name in names}
+        sides, own = both | effects | noise, self.state().keys()
+        return {name: side for name, side in sides.items() if name in own}
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
