@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from benchmarks.new_ratings import write_new_ratings
 from benchmarks.orders import write_shuffled
 from benchmarks.processes import Usage, usage
 from benchmarks.records import Found, Record, compared
@@ -64,7 +65,7 @@ def records(setup: Setup, found: Found) -> list[Record]:
     for name, words in stages.items():
         runs: Runs = {one.version.name: partial(one.stage, *words) for one in programs}
         made.append(record(name, medians_of(name, runs, setup.rounds)))
-    return [*made, _pandas(setup)]
+    return [*made, *_updates(setup, programs[0]), _pandas(setup)]
 
 
 def _training(setup: Setup, programs: Sequence[Commands]) -> list[Record]:
@@ -72,6 +73,21 @@ def _training(setup: Setup, programs: Sequence[Commands]) -> list[Record]:
     medians = medians_of("train", runs, setup.rounds)
     outside = {"command": "of which outside the epochs"} | compared(medians, "outside")
     return [record("train, 15 epochs", medians), outside]
+
+
+def _updates(setup: Setup, program: Commands) -> list[Record]:
+    """Measure updates of the default model, and of a model of samples."""
+    new = setup.folder / "new.csv"
+    write_new_ratings(setup.split, new)
+    sampled = ["--optimizer", "gibbs", "--k", "31", "--epochs", "2", "--out", "sampled"]
+    program.run("train", "--split", setup.split, *sampled, "--quiet")
+    made = []
+    for name, model in (("k 10", "run"), ("Gibbs sampling, k 31", "sampled")):
+        words = "update", new, "--split", setup.split, "--model", model, "--out", "updated"
+        title = f"update with 10,000 ratings, {name}"
+        runs: Runs = {program.version.name: partial(program.stage, *words)}
+        made.append(record(title, medians_of(title, runs, setup.rounds)))
+    return made
 
 
 def _pandas(setup: Setup) -> Record:
