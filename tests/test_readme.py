@@ -76,7 +76,7 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def comparable(output: str) -> list[str]:
     """Drop blank lines and what depends on the machine: seconds, progress."""
     kept = [
-        re.sub(r" in (\d+ min )?[\d.]+ s( \([\d,]+ ratings/s\))?$", "", line.rstrip())
+        re.sub(r" in (\d+ min )?[\d.]+ s( \([\d,]+ ratings/s\))?(?=;|$)", "", line.rstrip())
         for line in output.splitlines()
     ]
     return [line for line in kept if line and not line.startswith(("note: ", "epoch "))]
