@@ -410,3 +410,13 @@ def test_an_update_does_not_start_from_an_interrupted_refit(
     assert run("update", "new.csv").code == 0
     assert Model.load("model").trained_on == ("train",)
     assert read_checkpoint(Path("checkpoint")).trained_on == ("train",)
+
+
+def test_a_model_with_other_settings_is_not_replaced_silently(run: Run, folder: Split) -> None:
+    assert run("train", "--k", 3, "--epochs", 2, "--quiet").code == 0
+    done = run("train", "--refit", "--quiet")
+    assert done.code == 0
+    assert done.err == (
+        "warning: refit with 15 epochs, as set, because model was trained with other settings (k);"
+        " give its settings again, or choose another --out\n"
+    )

@@ -29,10 +29,17 @@ class Refit(NamedTuple):
         With the epochs of the refit, and without early stopping.
     reason : str
         The number of epochs and where it comes from, in words.
+    is_other : bool
+        Whether the model of the run, which is replaced, was trained with other settings.
     """
 
     config: Config
     reason: str
+    is_other: bool = False
+
+
+class _OtherSettings(ArtifactError):
+    """The model of a run was trained with other settings."""
 
 
 def refit_config(config: Config, history: History | None = None) -> Config:
@@ -97,7 +104,8 @@ def plan_refit(split: Split, config: Config, run: Path) -> Refit:
     except ArtifactError as error:
         made, place = refit_config(config), f"{error.place} " if error.place else ""
         why = f"{place}{phrased(error.rule, str)}"
-        return Refit(made, f"{made.epochs} epochs, as set, because {why}")
+        reason = f"{made.epochs} epochs, as set, because {why}"
+        return Refit(made, reason, isinstance(error, _OtherSettings))
 
 
 def _after(split: Split, config: Config, run: Path) -> Refit:
@@ -107,7 +115,7 @@ def _after(split: Split, config: Config, run: Path) -> Refit:
     if record.split != split.hash:
         raise ArtifactError(f"{folder} was trained on another split")
     if others := _differences(config, record.settings):
-        raise ArtifactError(f"{folder} was trained with other settings ({', '.join(others)})")
+        raise _OtherSettings(f"{folder} was trained with other settings ({', '.join(others)})")
     trained = dataclasses.replace(config, **_choice_of(record.settings))
     if record.trained_on != ("train",):
         made = refit_config(dataclasses.replace(config, epochs=trained.epochs))

@@ -22,7 +22,7 @@ from mfcli.cli.shared_options import SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
 from mfcli.config import SETTINGS, TRAINING, Config
-from mfcli.errors import Param, UsageError
+from mfcli.errors import Param, UsageError, warn
 
 if TYPE_CHECKING:
     from mfcli.splits import Split
@@ -202,7 +202,11 @@ class _Run:
         if "epochs" in self.settings.options:
             return training.refit_config(config)
         plan = training.plan_refit(parts, config, self.targets[split])
-        self.screen.note(f"refit with {plan.reason}")
+        text = f"refit with {plan.reason}"
+        if plan.is_other:  # perhaps they were options, which were forgotten here
+            warn(text, remedy=["give its settings again, or choose another ", Param("out")])
+        else:
+            self.screen.note(text)
         return plan.config
 
     def _fit(self, split: Path, parts: Split, config: Config) -> Fit:
