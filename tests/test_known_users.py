@@ -118,7 +118,7 @@ def test_users_whose_earlier_ratings_are_missing_are_refused(split: Split, model
     with pytest.raises(UsageError, match=r"^split is not used with replace"):
         fold_in(model, new, split=split, replace=True)
     with pytest.raises(UsageError, match="split must have the type Split, got Ratings"):
-        fold_in(model, new, split=split.train)  # type: ignore[arg-type]
+        fold_in(model, new, split=split.train)  # type: ignore[arg-type]  # what is tested
 
 
 def test_ratings_of_all_parts_count_if_the_model_was_trained_on_them(split: Split) -> None:

@@ -215,10 +215,10 @@ def test_the_command_does_what_python_does(trained: Run, model: Model, sort: str
     seed = ("--seed", 7) if sort == "sample" else ()
     code, out, _ = trained(*args, *seed, "--json")
     assert code == 0
-    seeds = {"seed": 7} if sort == "sample" else {}
-    expected = recommend(model, 9, 3, sort=sort, **seeds)  # type: ignore[arg-type]
+    seeds: dict[str, Any] = {"seed": 7} if sort == "sample" else {}
+    expected = recommend(model, 9, 3, sort=sort, **seeds)
     assert json.loads(out)["recommendations"] == expected.to_pylist()
-    assert model.recommend(9, 3, sort=sort, **seeds) == expected  # type: ignore[arg-type]
+    assert model.recommend(9, 3, sort=sort, **seeds) == expected
     assert trained(*args, *seed, "--out", "some.csv").code == 0
     assert trained(*args, *seed, "--out", "some.parquet").code == 0
     assert pyarrow.csv.read_csv("some.csv").column_names == expected.column_names

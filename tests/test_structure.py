@@ -135,9 +135,9 @@ INTERFACES: dict[str, list[str]] = {
  "training": ["BestEpoch", "CHECKPOINT_FILES", "CHECKPOINT_FOLDER", "Checkpoint", "Diverged",
               "Epoch", "Fit", "HISTORY_FILE", "History", "Hooks", "Keeper", "MSE_NAMES", "Plan",
               "ValidationMeasure", "check_same_run", "check_writable", "continued", "fit",
-              "looks_like_history", "make_plan", "plan_refit", "read_checkpoint", "refit_config",
-              "resumed", "row_size", "training_memory", "turning_points", "update_epochs",
-              "write_checkpoint"],
+              "link_checkpoint", "looks_like_history", "make_plan", "plan_refit",
+              "read_checkpoint", "refit_config", "resumed", "row_size", "training_memory",
+              "turning_points", "update_epochs", "write_checkpoint"],
  "updates": ["Continuation", "Outcome", "Places", "UpdatableRun", "Updated", "locked_places",
              "places_of", "update"]}
 # fmt: on

@@ -39,7 +39,7 @@ def top_of_draws(
         If the model does not have enough samples.
     """
     posterior = Posterior(model)
-    # The same numbers whoever is asked for; more users do not change those of the first ones.
+    # Drawn for all rows, so that the sample of a user does not depend on the other users.
     drawn = np.random.default_rng([seed, 0]).integers(0, len(posterior), len(model.users) + 1)
     number = drawn[users]
     size = len(model.items) if candidates is None else len(candidates)

@@ -5,6 +5,7 @@ from .checkpoints import (
     Checkpoint as Checkpoint,
     Keeper as Keeper,
     check_same_run as check_same_run,
+    link_checkpoint as link_checkpoint,
     read_checkpoint as read_checkpoint,
     resumed as resumed,
     write_checkpoint as write_checkpoint,

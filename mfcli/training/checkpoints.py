@@ -208,6 +208,14 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         write_record(temporary / _RECORD, record)
 
 
+def link_checkpoint(folder: Path, other: Path) -> None:
+    """Give a checkpoint folder a second place, without a copy where the file system has links."""
+    other.mkdir()
+    for name in CHECKPOINT_FILES:
+        if (folder / name).exists():
+            _link(folder / name, other / name)
+
+
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint folder.
 

@@ -380,12 +380,13 @@ def _usable(checkpoint: Checkpoint | None, model: Model) -> Checkpoint | None:
     config = model.config
     if config.optimizer == "als" and config.ensemble == 1:
         return None
-    has_state = checkpoint is not None and checkpoint.has_state
-    if config.ensemble > 1 and not has_state:
+    if checkpoint is None or not checkpoint.has_state:
+        if config.ensemble == 1:
+            return None
         rule = "the checkpoint of its training is missing, which an update of an ensemble requires"
         raise ArtifactError(rule, remedy="train again")
     is_any = config.ensemble > 1 or config.optimizer == "gibbs"
-    return checkpoint if has_state and (is_any or _is_last(checkpoint, model)) else None
+    return checkpoint if is_any or _is_last(checkpoint, model) else None
 
 
 def _adopt(engine: Engine, model: Model) -> None:
@@ -395,10 +396,8 @@ def _adopt(engine: Engine, model: Model) -> None:
     engine.adopt(model)
 
 
-def _is_last(checkpoint: Checkpoint | None, model: Model) -> bool:
+def _is_last(checkpoint: Checkpoint, model: Model) -> bool:
     """Return whether a model is that of the last epoch."""
-    if checkpoint is None:
-        return False
     last = {name: values[-1] for name, values in checkpoint.history.lists.items()}
     return all(last.get(name) == value for name, value in model.losses.items())
 

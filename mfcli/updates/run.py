@@ -23,6 +23,7 @@ from mfcli.training import (
     Epoch,
     History,
     ValidationMeasure,
+    link_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
@@ -207,8 +208,8 @@ class UpdatableRun:
         parts = self._written(revision, temporary.split, rejected)
         fitted, checkpoint = how.train(parts, self.model, self.checkpoint, new)
         fitted.model.save(temporary.model)
-        for folder in (temporary.pending, temporary.checkpoint):
-            write_checkpoint(folder, checkpoint)
+        write_checkpoint(temporary.pending, checkpoint)
+        link_checkpoint(temporary.pending, temporary.checkpoint)
         return replace(
             outcome,
             history=fitted.history,
