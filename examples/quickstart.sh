@@ -54,7 +54,7 @@ printf '\n== Settings for recommendations (trains for 10 to 20 seconds)\n'
 run mfcli init --for ranking
 run mfcli train --quiet --out ranking
 run mfcli evaluate --model ranking
-run mfcli recommend --model ranking --user 99 --n 2 --titles movies.csv --explain
+run mfcli recommend --model ranking --user 99 --n 1 --titles movies.csv --explain
 
 cat <<END
 

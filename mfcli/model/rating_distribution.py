@@ -83,9 +83,7 @@ class RatingDistribution:
         UsageError
             If the coverage is not above 0 and below 1.
         """
-        check_probability(coverage, "coverage")
-        width = np.float32(NormalDist().inv_cdf((1 + coverage) / 2)) * self.sd
-        low, high = self.mean - width, self.mean + width
+        low, high = self._central(coverage, self.sd)
         if clip:
             low, high = (end.clip(self.scale.min, self.scale.max) for end in (low, high))
         return low, high
@@ -104,8 +102,11 @@ class RatingDistribution:
         UsageError
             If the coverage is not above 0 and below 1.
         """
+        return self._central(coverage, np.sqrt(self.posterior))
+
+    def _central(self, coverage: float, sd: Floats) -> tuple[Floats, Floats]:
         check_probability(coverage, "coverage")
-        width = np.float32(NormalDist().inv_cdf((1 + coverage) / 2)) * np.sqrt(self.posterior)
+        width = np.float32(NormalDist().inv_cdf((1 + coverage) / 2)) * sd
         return self.mean - width, self.mean + width
 
     def cdf(self, values: Floats | float) -> Doubles:
