@@ -31,6 +31,7 @@ from .splits import (
     split as split,
     write_split as write_split,
 )
+from .storage import resources as resources
 from .training import (
     Fit as Fit,
     History as History,

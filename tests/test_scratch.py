@@ -14,7 +14,7 @@ from contents import names
 
 from mfcli.data import read_ratings
 from mfcli.errors import ArtifactError, DataError
-from mfcli.storage import scratch, scratch_file, scratch_folder
+from mfcli.storage import scratch_file, scratch_files, scratch_folder
 from mfcli.storage.temporaries import temporary_paths
 
 
@@ -35,8 +35,8 @@ def test_files_are_opened_again_and_leave_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, has_open_files: bool
 ) -> None:
     if not has_open_files:
-        monkeypatch.setattr(scratch, "_OPEN_FILES", folder / "none")
-    elif not scratch._OPEN_FILES.is_dir():
+        monkeypatch.setattr(scratch_files, "_OPEN_FILES", folder / "none")
+    elif not scratch_files._OPEN_FILES.is_dir():
         pytest.skip("this system does not list the open files of a process")
     with scratch_file() as (file, path):
         file.write(b"text")
@@ -65,7 +65,7 @@ def test_a_full_temporary_folder_is_named(folder: Path, monkeypatch: pytest.Monk
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("needs a device that is always full")
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: full.open("r+b", buffering=0))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: full.open("r+b", buffering=0))
     name = "TEMP" if os.name == "nt" else "TMPDIR"
     message = (
         f"{folder}: temporary files cannot be written: {os.strerror(errno.ENOSPC)}; set {name} to"

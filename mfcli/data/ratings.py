@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.sizes import MANY, MOST_VALUES
 from mfcli.data.vocabulary import Vocabulary, united
+from mfcli.storage import release
 from mfcli.types import Floats, Rows
 
 _CHUNK = 1 << 16  # ratings examined at a time
+_PIECE = 1 << 20  # ratings that are in memory at a time, if they are mapped
 _COLUMNS = ("user", "item", "rating", "timestamp", "weight")
 
 
@@ -153,8 +155,12 @@ class Ratings:
     @property
     def mean(self) -> float:
         """Mean rating."""
-        # float32 would lose digits over millions of ratings.
-        return float(self.rating.mean(dtype=np.float64))
+        # float32 would lose digits over millions of ratings. NumPy adds up parts of 8,192 values,
+        # so the sum has the same bits in pieces.
+        total = np.float64(0)
+        for piece in self.pieces("rating"):
+            total = np.add.reduce(piece, dtype=np.float64, initial=total)
+        return float(total / len(self))
 
     @property
     def weighted_mean(self) -> float:
@@ -174,8 +180,12 @@ class Ratings:
         return scale_of(self.rating)
 
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
-        """Yield a column piece by piece."""
-        yield np.ascontiguousarray(getattr(self, name))
+        """Yield a column in pieces of 2^20 values; mapped ones are released behind the last one."""
+        column = getattr(self, name)
+        for start in range(0, len(column), _PIECE):
+            piece = np.ascontiguousarray(column[start : start + _PIECE])
+            yield piece
+            release(piece)
 
     def take(self, rows: NDArray[Any] | slice) -> Ratings:
         """Select ratings by position, mask or slice, in that order; the vocabularies stay."""

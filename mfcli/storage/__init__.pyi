@@ -13,6 +13,7 @@ from .atomic import (
 )
 from .blas import one_blas_thread as one_blas_thread
 from .byte_order_marks import marked_encoding as marked_encoding
+from .byte_sizes import BYTES_RULE as BYTES_RULE, bytes_of as bytes_of, bytes_text as bytes_text
 from .compilation import (
     array_type as array_type,
     compiled as compiled,
@@ -22,6 +23,7 @@ from .compilation import (
 )
 from .digests import DigestedFile as DigestedFile, sha256 as sha256
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
+from .items_ahead import read_ahead as read_ahead
 from .journal import (
     Journal as Journal,
     JournalRecord as JournalRecord,
@@ -29,8 +31,14 @@ from .journal import (
 )
 from .locks import locked as locked
 from .lost_mappings import on_lost_mapping as on_lost_mapping
-from .memory import check_memory as check_memory
+from .mapped_pages import release as release
+from .memory import check_memory as check_memory, room as room
 from .near_misses import did_you_mean as did_you_mean, near_misses as near_misses
+from .process_resources import (
+    Resources as Resources,
+    is_limited as is_limited,
+    resources as resources,
+)
 from .records import (
     Record as Record,
     Section as Section,
@@ -44,11 +52,13 @@ from .records import (
     to_section as to_section,
     write_record as write_record,
 )
-from .scratch import (
+from .scratch_files import (
     scratch_errors as scratch_errors,
     scratch_file as scratch_file,
     scratch_folder as scratch_folder,
 )
+from .scratch_space import Scratch as Scratch, scratch as scratch
+from .segments import Segments as Segments
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
 from .temporaries import remove_temporaries as remove_temporaries

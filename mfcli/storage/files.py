@@ -20,8 +20,10 @@ from typing import Any, BinaryIO
 from mfcli.errors import ArtifactError, Text
 from mfcli.storage import lost_mappings
 from mfcli.storage.limits import remedy_for
+from mfcli.storage.mapped_pages import release_part
 
 _REMEDY = "create it again"
+_HASHED = 1 << 26  # bytes that are hashed before their memory is given back
 
 
 class MappedFile:
@@ -45,16 +47,22 @@ class MappedFile:
         """
         self.path = path
         self.content = memoryview(b"")
+        self._mapping: mmap.mmap | None = None
         with open_regular(path, remedy) as file, reading(path):
             if os.fstat(file.fileno()).st_size:  # an empty file cannot be mapped
                 mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
                 lost_mappings.watch(path, mapping)  # before the first page is read
-                self.content = memoryview(mapping)
+                self.content, self._mapping = memoryview(mapping), mapping
 
     def sha256(self) -> str:
         """Return the SHA-256 of the content as 64 hexadecimal digits."""
         # Reading the mapping, not the file: what is hashed is what will be used.
-        return hashlib.sha256(self.content).hexdigest()
+        found = hashlib.sha256()
+        for start in range(0, len(self.content), _HASHED):
+            found.update(self.content[start : start + _HASHED])
+            if self._mapping is not None:
+                release_part(self._mapping, start, _HASHED)
+        return found.hexdigest()
 
     def stream(self) -> BinaryIO:
         """Return a file object that reads the mapped content."""

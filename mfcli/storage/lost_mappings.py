@@ -35,6 +35,11 @@ def on_lost_mapping(handler: Callable[[ArtifactError], object]) -> None:
     _handlers[:] = [handler]
 
 
+def mappings() -> list[mmap.mmap]:
+    """Return the mappings in use."""
+    return list(_mappings)
+
+
 def watch(path: Path, mapping: mmap.mmap) -> None:
     """Remember a mapping, so that an error can name its file."""
     _mappings[mapping] = path

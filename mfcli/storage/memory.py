@@ -7,17 +7,21 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mfcli.errors import LimitError, Text
+from mfcli.errors import LimitError, Param, Text
 from mfcli.storage import cgroups
+from mfcli.storage.process_resources import current
 
 ROOT = Path("/")
+_MAPPED = 160 << 20  # bytes of files in memory: libraries, and mapped pieces that are in use
+_UNLIMITED = 1 << 62
 
 
 def available_memory(root: Path = ROOT) -> int | None:
     """Return the bytes that this process may still allocate.
 
-    This is the smallest of three amounts: what the machine has free, including swap; what the
-    control groups of the process allow; and what the limit on its address space allows.
+    This is the smallest of four amounts: what the machine has free, including swap; what the
+    control groups of the process allow; what the limit on its address space allows; and what is
+    left of the limit that `resources` has set.
 
     Parameters
     ----------
@@ -29,8 +33,20 @@ def available_memory(root: Path = ROOT) -> int | None:
     int or None
         None if the system does not report any of them.
     """
-    found = [*_machine(root), *cgroups.free_memory(root), *_process()]
+    found = [*_machine(root), *cgroups.free_memory(root), *_process(), *_limit(root)]
     return max(min(found), 0) if found else None
+
+
+def room(fixed: float = 0.0) -> int:
+    """Return the bytes that may hold ratings at a time, if `fixed` bytes are needed in any case.
+
+    What does not fit goes through temporary files. See `resources` for a value to test with.
+    """
+    chosen = current().room
+    if chosen is not None:
+        return chosen
+    available = available_memory()
+    return _UNLIMITED if available is None else max(int(available - fixed), 0)
 
 
 def check_memory(need: float, what: str, remedy: Text) -> None:
@@ -49,11 +65,12 @@ def check_memory(need: float, what: str, remedy: Text) -> None:
     LimitError
     """
     available = available_memory()
-    if available is not None and need > available:
-        raise LimitError(
-            f"{what} needs about {need / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are free",
-            remedy=remedy,
-        )
+    if available is None or need <= available:
+        return
+    rule = f"{what} needs about {need / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are free"
+    if current().memory is not None:
+        remedy = [remedy, ", or raise ", Param("memory")]
+    raise LimitError(rule, remedy=remedy)
 
 
 def _machine(root: Path) -> Iterator[int]:
@@ -76,3 +93,15 @@ def _process() -> Iterator[int]:
             yield most - pages * os.sysconf("SC_PAGE_SIZE")
     except (ImportError, IndexError, ValueError):
         return
+
+
+def _limit(root: Path) -> Iterator[int]:
+    """Yield what this process may still use of the limit that `resources` has set."""
+    most = current().memory
+    if most is None:
+        return
+    # Pages of files that are mapped can be dropped, apart from those in use. Systems without this
+    # file do not say how much memory of a process is its own; then the limit leaves out libraries.
+    lines = cgroups.text(root / "proc/self/status")
+    kilobytes = re.findall(r"^Rss(?:Anon|Shmem):\s+(\d+) kB$", lines, re.MULTILINE)
+    yield most - _MAPPED - 1024 * sum(map(int, kilobytes))

@@ -1,4 +1,4 @@
-"""Temporary files that do not become results, in the temporary folder of the system."""
+"""Temporary files that do not become results."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, Param, Text
 from mfcli.storage.limits import remedy_for
+from mfcli.storage.process_resources import current, temporary_folder
 from mfcli.storage.temporaries import registered, remove_tree
 
 _OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file again
@@ -26,7 +27,7 @@ def scratch_folder() -> Iterator[Path]:
         If it cannot be created.
     """
     with scratch_errors():
-        folder = Path(tempfile.mkdtemp(prefix="mfcli-"))
+        folder = Path(tempfile.mkdtemp(prefix="mfcli-", dir=temporary_folder()))
     with registered(folder, lambda: remove_tree(folder)):
         yield folder
 
@@ -45,7 +46,7 @@ def scratch_file() -> Iterator[tuple[BinaryIO, Path]]:
     with contextlib.ExitStack() as stack:
         if _OPEN_FILES.is_dir():
             with scratch_errors():
-                file = stack.enter_context(tempfile.TemporaryFile())
+                file = stack.enter_context(tempfile.TemporaryFile(dir=temporary_folder()))
             path = _OPEN_FILES / str(file.fileno())
         else:
             path = stack.enter_context(scratch_folder()) / "file"
@@ -60,13 +61,22 @@ def scratch_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        usual = f"set {'TEMP' if os.name == 'nt' else 'TMPDIR'} to a folder with free space"
         rule = f"temporary files cannot be written: {error.strerror}"
-        raise ArtifactError(rule, place=_place(), remedy=remedy_for(error, usual)) from error
+        raise ArtifactError(rule, place=_place(), remedy=_remedy(error)) from error
+
+
+def _remedy(error: OSError) -> Text:
+    variable = "TEMP" if os.name == "nt" else "TMPDIR"
+    other: Text = (
+        ["choose another folder with ", Param("temp")]
+        if current().temp
+        else f"set {variable} to a folder with free space"
+    )
+    return remedy_for(error) or other
 
 
 def _place() -> str | None:
     try:
-        return tempfile.gettempdir()
+        return str(temporary_folder())
     except OSError:  # the message of the error lists the folders that were tried
         return None

@@ -1,0 +1,37 @@
+"""Items that a thread prepares while earlier ones are used."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+_END = object()
+
+
+def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
+    """Yield items in order, while a thread gets the next ones.
+
+    Parameters
+    ----------
+    items : iterable
+        Used by the thread alone. Its errors are raised at the turn of the item.
+    depth : int
+        How many items may be ready before they are asked for.
+    """
+    source, pending = iter(items), deque[Future[object]]()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            for _ in range(depth):
+                pending.append(pool.submit(next, source, _END))
+            while True:
+                pending.append(pool.submit(next, source, _END))
+                item = pending.popleft().result()
+                if item is _END:
+                    return
+                yield item  # type: ignore[misc]  # only the end is of another type
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,110 @@
+"""Space for data that do not fit in memory, in an unnamed temporary file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from mfcli.errors import LimitError, Param, Text
+from mfcli.storage.byte_sizes import bytes_text
+from mfcli.storage.process_resources import current, temporary_folder
+from mfcli.storage.scratch_files import scratch_errors, scratch_file
+
+
+class Scratch:
+    """A temporary file that is written and read at any place, by any number of threads.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading and writing, without a buffer in use.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._end, self._lock = file, 0, threading.Lock()
+
+    def reserve(self, size: int) -> int:
+        """Return the offset of `size` bytes that nobody else has reserved."""
+        with self._lock:
+            self._end += size
+            return self._end - size
+
+    def write(self, offset: int, data: Any) -> None:
+        """Write the bytes of an array.
+
+        Raises
+        ------
+        ArtifactError
+            If the system cannot write them, as on a full disk.
+        """
+        left = memoryview(data).cast("B")
+        with scratch_errors():
+            while len(left):
+                written = self._write(offset, left)
+                offset, left = offset + written, left[written:]
+
+    def read(self, offset: int, out: Any) -> None:
+        """Fill an array with bytes that were written.
+
+        Raises
+        ------
+        ArtifactError
+            If the system cannot read them.
+        """
+        left = memoryview(out).cast("B")
+        with scratch_errors():
+            while len(left):
+                count = self._read(offset, left)
+                if not count:
+                    raise EOFError("a temporary file is shorter than what was written")
+                offset, left = offset + count, left[count:]
+
+    def _write(self, offset: int, data: memoryview) -> int:
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._file.fileno(), data, offset)
+        with self._lock:  # Windows has one position per file
+            self._file.seek(offset)
+            return self._file.write(data)
+
+    def _read(self, offset: int, out: memoryview) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [out], offset)
+        with self._lock:
+            self._file.seek(offset)
+            data = self._file.read(len(out))
+            out[: len(data)] = data
+            return len(data)
+
+
+@contextlib.contextmanager
+def scratch(need: int, what: str) -> Iterator[Scratch]:
+    """Yield temporary space, which exists within the block and does not outlive the process.
+
+    Parameters
+    ----------
+    need : int
+        About how many bytes will be written.
+    what : str
+        The work, such as "splitting ratings.csv".
+
+    Raises
+    ------
+    LimitError
+        If the folder of temporary files has less space.
+    ArtifactError
+        If the file cannot be created.
+    """
+    with scratch_errors():
+        folder = temporary_folder()
+        free = shutil.disk_usage(folder).free
+    if need > free:
+        rule = f"{what} needs about {bytes_text(need)} of temporary space, {bytes_text(free)}"
+        remedy: Text = ["name a folder with more space with ", Param("temp")]
+        raise LimitError(f"{rule} are free", place=folder, remedy=remedy)
+    current().on_space(need, folder)
+    with scratch_file() as (file, _):
+        yield Scratch(file)

@@ -1,0 +1,79 @@
+"""Lists of values that grow, in temporary space."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.storage.scratch_space import Scratch
+
+
+class Segments:
+    """Lists of values, each appended piece by piece and read as a whole or in pieces.
+
+    Parameters
+    ----------
+    space : Scratch
+    """
+
+    def __init__(self, space: Scratch) -> None:
+        self._space = space
+        # Of each list, the offset and the size of each segment, in bytes
+        self._segments: dict[Hashable, list[tuple[int, int]]] = defaultdict(list)
+
+    def append(self, key: Hashable, values: NDArray[Any]) -> None:
+        """Append values to a list.
+
+        Raises
+        ------
+        ArtifactError
+            If they cannot be written.
+        """
+        size = values.nbytes
+        if not size:
+            return
+        offset = self._space.reserve(size)
+        self._space.write(offset, np.ascontiguousarray(values))
+        segments = self._segments[key]
+        if segments and sum(segments[-1]) == offset:  # they follow each other on disk
+            offset, size = segments[-1][0], segments[-1][1] + size
+            segments.pop()
+        segments.append((offset, size))
+
+    def length(self, key: Hashable) -> int:
+        """Return the bytes of a list."""
+        return sum(size for _, size in self._segments.get(key, ()))
+
+    def read(self, key: Hashable, dtype: Any) -> NDArray[Any]:
+        """Return all values of a list."""
+        values = np.empty(self.length(key) // np.dtype(dtype).itemsize, dtype)
+        self._fill(key, 0, values)
+        return values
+
+    def pieces(self, key: Hashable, dtype: Any, count: int) -> Iterator[NDArray[Any]]:
+        """Yield the values of a list in arrays of `count` values; the last one may be shorter."""
+        size = np.dtype(dtype).itemsize
+        left, position = self.length(key) // size, 0
+        while left:
+            piece = np.empty(min(count, left), dtype)
+            self._fill(key, position, piece)
+            yield piece
+            left, position = left - len(piece), position + piece.nbytes
+
+    def drop(self, key: Hashable) -> None:
+        """Forget a list; its space is not used again."""
+        self._segments.pop(key, None)
+
+    def _fill(self, key: Hashable, position: int, out: NDArray[Any]) -> None:
+        """Read the bytes of a list from a position on."""
+        left = out.view(np.uint8)
+        for offset, size in self._segments.get(key, ()):
+            if position < size and len(left):
+                count = min(size - position, len(left))
+                self._space.read(offset + position, left[:count])
+                left, position = left[count:], position + count
+            position -= size
