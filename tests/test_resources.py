@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Run
 
-from mfcli.data import Ratings, Vocabulary, to_arrow
+from mfcli.cli.resource_options import within_limits
+from mfcli.cli.screen import Screen
+from mfcli.data import Ratings, Vocabulary, read_ratings, to_arrow
 from mfcli.errors import ArtifactError, LimitError, UsageError
 from mfcli.storage import (
     MappedFile,
@@ -29,6 +32,7 @@ from mfcli.storage import (
     scratch,
 )
 from mfcli.storage.memory import available_memory
+from mfcli.storage.process_resources import current
 
 GB = 10**9
 
@@ -236,3 +240,59 @@ def resident(path: Path) -> int:
     """Return the bytes of a mapped file that are in memory."""
     text = Path("/proc/self/smaps").read_text().split(str(path))[1]
     return 1024 * int(text.split("Rss:")[1].split()[0])
+
+
+def test_commands_limit_memory_while_they_run(
+    run: Run, real_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def read(*args: object, **settings: object) -> Ratings:
+        found.append(current())
+        return read_ratings(*args, **settings)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr("mfcli.data.read_ratings", read)
+    assert run("check", real_csv, "--memory", "2GB").code == 0
+    assert (found[0].memory, found[0].temp) == (2 * GB, None)
+    assert not is_limited()
+
+
+def test_temporary_files_go_next_to_the_result(tmp_path: Path) -> None:
+    asked: list[Path | None] = []
+
+    def work(*, out: Path | None = None, screen: Screen) -> None:
+        asked.append(current().temp)
+
+    for inside in (False, True):
+        limited = within_limits(inside=inside)(work)
+        for out in (tmp_path / "new" / "split", tmp_path, Path("-"), None):
+            limited(memory=None, temp=None, out=out, screen=Screen())
+    limited(memory=None, temp=tmp_path, out=tmp_path / "split", screen=Screen())
+    assert asked[:4] == [tmp_path, tmp_path.parent, None, None]
+    assert asked[4:] == [tmp_path, tmp_path, None, None, tmp_path]
+
+
+def test_temporary_space_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def work(*, screen: Screen) -> None:
+        with scratch(2_500_000, "this"):
+            pass
+
+    for quiet in (False, True):
+        screen = Screen(quiet=quiet)
+        within_limits()(work)(memory=None, temp=tmp_path, screen=screen)
+    assert capsys.readouterr().err == f"note: using about 2.5 MB of temporary space in {tmp_path}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "much"], "--memory must be a size above 0 such as 4GB or 500MB, got 'much'"),
+        (["--temp", "/missing"], "--temp must be an existing folder, got '/missing'"),
+    ],
+)
+def test_wrong_limits_are_wrong_usage(
+    run: Run, real_csv: Path, options: list[str], message: str
+) -> None:
+    done = run("check", real_csv, *options)
+    assert done.code == 2
+    assert done.err == f"error: {message}\n"

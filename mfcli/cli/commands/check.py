@@ -16,6 +16,7 @@ from mfcli.cli.feedback_words import merged_label, range_text, strength, words_f
 from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, size
 from mfcli.cli.options import SettingsGroup
 from mfcli.cli.reading_options import WeightedReadingOptions
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.spelling import spelled
@@ -29,6 +30,7 @@ _QUANTILES = {"0": "smallest", "50": "median", "100": "largest"}
 _BAR = 40  # characters of the longest bar of a histogram
 
 
+@within_limits()
 def check(
     ratings: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Files of ratings, as for mfcli split.")

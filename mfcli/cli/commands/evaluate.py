@@ -11,6 +11,7 @@ import typer
 from mfcli import data, evaluation, model as models, splits, storage
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.reading_options import ReadingOptions
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads, refuse, refuse_clip
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PANEL = "Evaluation"
 
 
+@within_limits()
 def evaluate(
     *,
     on: Annotated[

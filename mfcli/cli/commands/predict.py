@@ -16,6 +16,7 @@ from mfcli import model as models, predict as prediction, storage
 from mfcli.cli.formatting import count
 from mfcli.cli.options import Given, SettingsGroup
 from mfcli.cli.reading_options import PAIR_READING, PairReadingOptions
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.row_output import PairsOut, check_out, print_rows
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _PANEL = "Predictions"
 
 
+@within_limits()
 def predict(
     *,
     pairs: Annotated[

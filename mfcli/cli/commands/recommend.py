@@ -19,6 +19,7 @@ from mfcli.cli.item_lists import (
 )
 from mfcli.cli.options import Given, SettingsGroup
 from mfcli.cli.reading_options import OF_RATINGS, Reading, ReadingGroup
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.row_output import check_out
 from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
@@ -37,6 +38,7 @@ _SEED = {"help": "Random seed of --sort sample; another one draws other lists."}
 _SETTINGS = SettingsGroup("clip", "seed", panel=RECOMMENDATIONS, changes={"seed": _SEED})
 
 
+@within_limits()
 def recommend(
     *,
     user: Annotated[

@@ -14,6 +14,7 @@ from mfcli import checks as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.reading_options import WeightedReadingOptions
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import refuse
@@ -34,6 +35,7 @@ _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
 
 
+@within_limits()
 def split(
     settings: Annotated[
         Settings, SettingsGroup(SPLIT, changes={"test": _TEST}, may_be_unused=True)

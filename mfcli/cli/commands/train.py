@@ -16,6 +16,7 @@ from mfcli.cli.feedback_words import words_for
 from mfcli.cli.formatting import count, digits, duration, listed
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
+from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads, refuse
@@ -39,6 +40,7 @@ _TRAIN = ("train",)
 _NOT_WITH_REFIT = (*_VALIDATION, "patience", "min_delta", "stop_on_test")
 
 
+@within_limits(inside=True)
 def train(
     settings: Annotated[Settings, SettingsGroup(TRAINING, may_be_unused=True)],
     screen: ScreenOptions,
