@@ -2,6 +2,10 @@
 
     python examples/make_ratings.py ratings.csv            # 20,000,263 ratings, 500 MB
     python examples/make_ratings.py ratings.parquet --share 0.1 --seed 7
+    python examples/make_ratings.py large.csv --share 10 --items 100000
+
+More ratings than those of MovieLens-20M are made in pieces of that size, of other users and the
+same items, so that memory does not grow.
 
 Users and items have long tails: each user rates at least 20 items, half of the users at most 68,
 and the most popular item has 67,310 ratings. Ratings are drawn from random biases and factors, with
@@ -10,9 +14,11 @@ noise, and rounded to half stars. Generated data says nothing about accuracy on 
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numba
 import numpy as np
@@ -26,38 +32,75 @@ USERS, ITEMS, RATINGS = 138_493, 26_744, 20_000_263
 LEAST, MEDIAN, MOST = 20, 68, 67_310  # ratings of a user, ratings of a user, ratings of an item
 FACTORS = 8
 MEAN, USER_SPREAD, ITEM_SPREAD, FACTOR_SPREAD, NOISE = 3.3, 0.4, 0.5, 0.35, 0.75
+SCHEMA = pa.schema(
+    [
+        ("userId", pa.int32()),
+        ("movieId", pa.int32()),
+        ("rating", pa.float32()),
+        ("timestamp", pa.int64()),
+    ]
+)
 FIRST_SECOND, LAST_SECOND = 789_652_009, 1_427_784_002  # 1995 to 2015
+
+
+class Planted(NamedTuple):
+    """What the ratings of an item depend on.
+
+    Attributes
+    ----------
+    names : int32 array, shape (items,)
+        Raw ids.
+    factors : float32 array, shape (items, FACTORS)
+    biases : float32 array, shape (items,)
+    """
+
+    names: NDArray[np.int32]
+    factors: NDArray[np.float32]
+    biases: NDArray[np.float32]
 
 
 def main(
     out: Annotated[Path, typer.Argument(help="CSV or Parquet file to write.")],
-    share: Annotated[float, typer.Option(min=0.02, help="Fraction of MovieLens-20M.")] = 1.0,
+    share: Annotated[float, typer.Option(min=0.02, help="Multiple of MovieLens-20M.")] = 1.0,
+    items: Annotated[
+        int | None, typer.Option(min=500, help="Number of items; by default, also a multiple.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Generate ratings in the shape of MovieLens-20M."""
     begin = time.perf_counter()
-    rng = np.random.default_rng(seed)
-    activity, popularity = user_counts(rng, share), item_counts(share)
-    weights = item_weights(activity, popularity)
-    user = np.repeat(np.arange(len(activity), dtype=np.int32), activity)
-    item = draw_items(rng, activity, weights)
-    fix_counts(rng, user, item, int(popularity[0]), len(popularity))
-    names = 1 + rng.permutation(len(popularity)).astype(np.int32)
-    write(out, user + 1, names[item], ratings(rng, user, item), times(rng, activity))
-    counts = np.bincount(item, minlength=len(popularity))
+    pieces = math.ceil(share)
+    size = share / pieces
+    popularity = item_counts(size, items or round(ITEMS * share))
+    counts, first, planted = np.zeros(len(popularity), np.int64), 1, None
+    activities = []
+    with closing(writer(out)) as table:
+        for number in range(pieces):
+            rng = np.random.default_rng([seed, number] if number else seed)
+            activity = user_counts(rng, size, len(popularity))
+            user = np.repeat(np.arange(len(activity), dtype=np.int32), activity)
+            item = draw_items(rng, activity, item_weights(activity, popularity))
+            fix_counts(rng, user, item, int(popularity[0]), len(popularity))
+            names = 1 + rng.permutation(len(popularity)).astype(np.int32)
+            rating, planted = ratings(rng, user, item, names, planted)
+            table.write_table(rows(user + first, planted.names[item], rating, times(rng, activity)))
+            counts += np.bincount(item, minlength=len(popularity))
+            activities.append(activity)
+            first += len(activity)
+    activity = np.concatenate(activities)
     print(
-        f"{out}: {len(user):,} ratings of {np.count_nonzero(counts):,} items by"
+        f"{out}: {activity.sum():,} ratings of {np.count_nonzero(counts):,} items by"
         f" {len(activity):,} users (at least {activity.min()}, median {np.median(activity):g}"
         f" each; most popular item {counts.max():,}) in {time.perf_counter() - begin:.1f} s"
     )
 
 
-def user_counts(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
+def user_counts(rng: np.random.Generator, share: float, items: int) -> NDArray[np.int64]:
     """Draw the number of items of each user, LEAST plus a log-normal number, with the right sum."""
     users, total = round(USERS * share), round(RATINGS * share)
     middle, mean = MEDIAN - LEAST, total / users - LEAST
     spread = np.sqrt(2 * np.log(mean / middle))
-    most = round(ITEMS * share) // 3
+    most = items // 3
     more = np.minimum(rng.lognormal(np.log(middle), spread, users), most - LEAST)
     upper = more > 2 * middle  # the others determine the median, so they are not changed
     upper_sum = total - users * LEAST - np.rint(more[~upper]).sum()
@@ -71,12 +114,12 @@ def user_counts(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
     return counts
 
 
-def item_counts(share: float) -> NDArray[np.float64]:
+def item_counts(share: float, items: int) -> NDArray[np.float64]:
     """Return the expected number of ratings of each item, in decreasing order.
 
     A stretched exponential of the rank, as in MovieLens-20M, with a decay that gives the right sum.
     """
-    rank = np.arange(round(ITEMS * share)) / round(ITEMS * share)
+    rank = np.arange(items) / items
     low, high = 1.0, 40.0
     for _ in range(60):
         decay = (low + high) / 2
@@ -178,19 +221,27 @@ def _of_user(user: NDArray[np.int32], row: int) -> slice:
 
 
 def ratings(
-    rng: np.random.Generator, user: NDArray[np.int32], item: NDArray[np.int32]
-) -> NDArray[np.float32]:
-    """Draw ratings from random biases and factors, with noise, rounded to half stars."""
-    users, items = int(user.max()) + 1, int(item.max()) + 1
+    rng: np.random.Generator,
+    user: NDArray[np.int32],
+    item: NDArray[np.int32],
+    names: NDArray[np.int32],
+    planted: Planted | None,
+) -> tuple[NDArray[np.float32], Planted]:
+    """Draw ratings from random biases and factors, with noise, rounded to half stars.
+
+    Return also what items are like: as given, or new items with `names`.
+    """
+    sizes = int(user.max()) + 1, len(names)
     spread = np.sqrt(FACTOR_SPREAD / np.sqrt(FACTORS))
-    factors = [rng.normal(0, spread, (n, FACTORS)).astype(np.float32) for n in (users, items)]
+    factors = [rng.normal(0, spread, (n, FACTORS)).astype(np.float32) for n in sizes]
     biases = [
         rng.normal(0, deviation, n).astype(np.float32)
-        for deviation, n in ((USER_SPREAD, users), (ITEM_SPREAD, items))
+        for deviation, n in zip((USER_SPREAD, ITEM_SPREAD), sizes, strict=True)
     ]
+    planted = planted or Planted(names, factors[1], biases[1])
     rating = rng.standard_normal(len(user), dtype=np.float32)
-    _plant(user, item, *factors, *biases, rating)
-    return rating
+    _plant(user, item, factors[0], planted.factors, biases[0], planted.biases, rating)
+    return rating, planted
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
@@ -214,19 +265,21 @@ def times(rng: np.random.Generator, activity: NDArray[np.int64]) -> NDArray[np.i
     return np.repeat(first - elapsed[begin], activity) + elapsed
 
 
-def write(
-    out: Path,
+def rows(
     user: NDArray[np.int32],
     item: NDArray[np.int32],
     rating: NDArray[np.float32],
     timestamp: NDArray[np.int64],
-) -> None:
-    table = pa.table({"userId": user, "movieId": item, "rating": rating, "timestamp": timestamp})
+) -> pa.Table:
+    columns = {"userId": user, "movieId": item, "rating": rating, "timestamp": timestamp}
+    return pa.table(columns, SCHEMA)
+
+
+def writer(out: Path) -> Any:
     if out.suffix == ".parquet":
-        pyarrow.parquet.write_table(table, out)
-    else:
-        options = pyarrow.csv.WriteOptions(quoting_style="none")
-        pyarrow.csv.write_csv(table, out, options)
+        return pyarrow.parquet.ParquetWriter(out, SCHEMA)
+    options = pyarrow.csv.WriteOptions(quoting_style="none")
+    return pyarrow.csv.CSVWriter(out, SCHEMA, write_options=options)
 
 
 if __name__ == "__main__":
