@@ -54,6 +54,10 @@ fitted.write("runs/gibbs")
 model: mfcli.Model = mfcli.Model.load("runs/gibbs/model")
 print(f"{model}, {len(history)} epochs")
 
+# %% The same within a limit of memory: what does not fit goes through temporary files
+with mfcli.resources(memory="2GB"):
+    assert mfcli.fit(parts, config).losses == fitted.losses
+
 # %% Users and items are tables: id, count, bias, factors
 items = model.items.to_pandas()
 print(items.sort_values("bias").tail(3))
