@@ -46,7 +46,7 @@ CHANGED = (
     "mfcli.checks.rating_values.MANY",
     "mfcli.data.duplicates.MANY",
     "mfcli.data.numbering.MANY",
-    "mfcli.data.ratings.MANY",
+    "mfcli.data.scales.MANY",
     "mfcli.data.selections.MANY",
     "mfcli.splits.strategies.MANY",
     "mfcli.data.rating_files.LARGE",

@@ -10,6 +10,7 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
+from .buckets import Buckets as Buckets
 from .duplicates import merge_duplicates as merge_duplicates
 from .faults import SkippedRows as SkippedRows
 from .feedback import (
@@ -38,12 +39,11 @@ from .ratings import (
     Columns as Columns,
     Ratings as Ratings,
     RatingsLike as RatingsLike,
-    Scale as Scale,
     Source as Source,
     concatenated as concatenated,
-    scale_of as scale_of,
 )
 from .row_places import place_of as place_of
+from .scales import Scale as Scale, scale_of as scale_of
 from .selections import Selection as Selection
 from .side_tables import side_names as side_names
 from .sizes import MANY as MANY
