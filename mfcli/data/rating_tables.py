@@ -45,9 +45,9 @@ class TableInMemory:
 
     def column(self, name: str) -> NDArray[Any]:
         if name == POSITION and name not in self._columns:
-            self._columns[name] = np.arange(len(self), dtype=TYPES[name])
+            self._columns[name] = np.arange(len(self), dtype=np.uint32)
         if name == PART and name not in self._columns:
-            self._columns[name] = np.zeros(len(self), TYPES[name])
+            self._columns[name] = np.zeros(len(self), np.uint8)
         return self._columns[name]
 
     def pieces(self, name: str, count: int) -> Iterator[NDArray[Any]]:
