@@ -34,7 +34,7 @@ from .pair_files import (
     schema_with as schema_with,
 )
 from .rating_arguments import as_pairs as as_pairs, as_ratings as as_ratings
-from .rating_files import read_ratings as read_ratings
+from .rating_files import read_buckets as read_buckets, read_ratings as read_ratings
 from .ratings import (
     Columns as Columns,
     Ratings as Ratings,
@@ -55,7 +55,8 @@ from .table_files import (
     guarded_text as guarded_text,
     write_table as write_table,
 )
-from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of
+from .time_units import UNITS as UNITS, unit_of as unit_of
+from .times import PLAUSIBLE as PLAUSIBLE
 from .titles import read_titles as read_titles
 from .value_counts import value_counts as value_counts
 from .vocabulary import (

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.data.bucket_files import bucket_numbers
 from mfcli.data.rating_tables import PART, POSITION, RatingTable, TableInMemory
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.selections import selected
 from mfcli.data.vocabulary import Vocabulary
-from mfcli.types import Rows
 
 _WINDOW = 1 << 20  # rows whose ratings are brought into the order of the files together
 _LEAST = 1 << 12  # values of a bucket that are read together
@@ -55,6 +55,10 @@ class Buckets:
             taken = {name: column[rows] for name, column in columns.items()}
             tables.append(TableInMemory(taken | {POSITION: rows.astype(np.uint32)}))
         return cls(ratings.take(slice(0, 0)), tables, len(ratings))
+
+    def of_source(self, source: Source) -> Buckets:
+        """Return the same ratings with a description of their source."""
+        return Buckets(replace(self._like, source=source), self._tables, self._rows)
 
     def __len__(self) -> int:
         """Return the number of buckets."""
@@ -167,12 +171,3 @@ class _Column:
                 return
             yield self._rest
             self._rest = next(self._pieces, None)
-
-
-def bucket_numbers(user: Rows, count: int) -> Rows:
-    """Return the bucket of each rating, given the row of its user.
-
-    Rows are numbers in the order of first appearance, so that they are spread evenly. A bucket `b`
-    of `count` consists of the buckets `b`, `b + count`, ... of any multiple of `count`.
-    """
-    return user % np.int32(count)

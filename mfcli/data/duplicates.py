@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -29,11 +29,34 @@ class Merged(NamedTuple):
     conflicts : int
         How many of them differ in value from the rating that was kept, without a time that tells
         which one is the latest.
+    kept : int64 array, shape (n,), optional
+        The positions of the ratings that were kept; None if all were.
     """
 
     ratings: Ratings
     duplicates: int
     conflicts: int
+    kept: Counts | None = None
+
+
+class InvalidDuplicate(Exception):
+    """A rating of a pair that is rated several times breaks a rule.
+
+    Attributes
+    ----------
+    row : int
+        Its position.
+    error : DataError
+        Without a place.
+    """
+
+    def __init__(self, row: int, error: DataError) -> None:
+        self.row, self.error = row, error
+
+    def error_at(self, place: str) -> DataError:
+        """Return the error with the place of the rating."""
+        self.error.place = place
+        return self.error
 
 
 def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -> Merged:
@@ -58,48 +81,68 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     DataError
         If the rule is "error" and a pair is rated twice, or if a sum does not fit in float32.
     """
+    try:
+        merged = merged_pairs(ratings, rule)
+    except InvalidDuplicate as invalid:
+        raise invalid.error_at(place(invalid.row)) from None
+    kept = merged.ratings
+    if not merged.duplicates:
+        return merged
+    counted = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
+    return merged._replace(ratings=counted)
+
+
+def merged_pairs(ratings: Ratings, rule: str) -> Merged:
+    """As `merge_duplicates`, but the vocabularies stay as they are.
+
+    Raises
+    ------
+    InvalidDuplicate
+        For the first rating that breaks a rule.
+    """
     buckets = _buckets(ratings)
     if not buckets:
         return Merged(ratings, 0, 0)
     found = [_repeated(ratings, rows) for rows in buckets]
     if rule == "error":
-        raise _error(ratings, min(int(each.later.min()) for each in found), place)
+        raise _repeats_another(ratings, min(int(each.later.min()) for each in found))
     stay = np.ones(len(ratings), np.bool_)
     for each in found:
         stay[each.rows], stay[each.last] = False, True
     if rule in ("mean", "sum"):
-        ratings = replace(
-            ratings,
-            rating=_combined(ratings, "rating", found, rule, place),
-            weight=_combined(ratings, "weight", found, rule, place),
-        )
-    kept = ratings.take(stay)
-    kept = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
+        _check_sums(found, rule)
+        combined = {name: _combined(ratings, name, found, rule) for name in found[0].sums}
+        ratings = replace(ratings, **combined)
+    kept = np.flatnonzero(stay)
     conflicts = 0 if rule == "sum" else sum(each.conflicts for each in found)
-    return Merged(kept, len(ratings) - len(kept), conflicts)
+    return Merged(ratings.take(stay), len(ratings) - len(kept), conflicts, kept)
 
 
-def _combined(
-    ratings: Ratings, name: str, found: list[_Repeated], rule: str, place: Callable[[int], str]
-) -> Any:
+def _combined(ratings: Ratings, name: str, found: list[_Repeated], rule: str) -> Any:
     """Return a column in which the rating of each pair that is kept has the mean or the sum."""
-    column = getattr(ratings, name)
-    if column is None:
-        return None
-    column = column.copy()
+    column = getattr(ratings, name).copy()
     for each in found:
-        values = each.sums[name] / each.sizes if rule == "mean" else each.sums[name]
-        large = values >= INFINITE
-        if large.any():
-            first = int(large.argmax())
-            raise DataError(
-                f"the {name}s of a user and an item add up to more than float32 can hold",
-                place=place(int(each.last[first])),
-                value=float(values[first]),
-                remedy=["divide them by a constant, or choose another rule with ", _RULE],
-            )
-        column[each.last] = values
+        column[each.last] = each.combined(name, rule)
     return column
+
+
+def _check_sums(found: list[_Repeated], rule: str) -> None:
+    """Refuse the first rating whose sum is too large, of the rating or of the weight."""
+    large = [
+        (int(row), name, float(value))
+        for each in found
+        for name in each.sums
+        for row, value in each.large(name, rule)
+    ]
+    if not large:
+        return
+    row, name, value = min(large)
+    error = DataError(
+        f"the {name}s of a user and an item add up to more than float32 can hold",
+        value=value,
+        remedy=["divide them by a constant, or choose another rule with ", _RULE],
+    )
+    raise InvalidDuplicate(row, error)
 
 
 def _buckets(ratings: Ratings) -> list[Counts]:
@@ -162,6 +205,16 @@ class _Repeated(NamedTuple):
     sizes: Counts
     conflicts: int
 
+    def combined(self, name: str, rule: str) -> Doubles:
+        """Return the mean or the sum of a column of each pair."""
+        return self.sums[name] / self.sizes if rule == "mean" else self.sums[name]
+
+    def large(self, name: str, rule: str) -> Iterator[tuple[Any, Any]]:
+        """Yield the positions and values of the results that do not fit in float32."""
+        values = self.combined(name, rule)
+        rows = values >= INFINITE
+        return zip(self.last[rows], values[rows], strict=True)
+
 
 def _repeated(everything: Ratings, rows: Counts) -> _Repeated:
     ratings = everything.take(rows)
@@ -210,11 +263,8 @@ def _conflicts(ratings: Ratings, order: Counts, kept: Counts) -> int:
     return int(np.count_nonzero(differ))
 
 
-def _error(ratings: Ratings, row: int, place: Callable[[int], str]) -> DataError:
+def _repeats_another(ratings: Ratings, row: int) -> InvalidDuplicate:
     user = ratings.users.ids[ratings.user[row]].as_py()
     item = ratings.items.ids[ratings.item[row]].as_py()
-    return DataError(
-        f"user {user!r} has rated item {item!r} before",
-        place=place(row),
-        remedy=["choose with ", _RULE],
-    )
+    rule = f"user {user!r} has rated item {item!r} before"
+    return InvalidDuplicate(row, DataError(rule, remedy=["choose with ", _RULE]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 POSITION, PART = "position", "part"
 """Columns besides those of the ratings: the row among all rows read, and the part of the split."""
 
-TYPES = {POSITION: np.dtype(np.uint32), PART: np.dtype(np.uint8)}
+MOST_ROWS = 1 << 32
+"""Number of positions."""
+
+TYPES: dict[str, np.dtype[Any]] = {POSITION: np.dtype(np.uint32), PART: np.dtype(np.uint8)}
 
 
 class RatingTable(Protocol):
     """The columns of a bucket, in memory or on disk."""
+
+    @property
+    def types(self) -> Mapping[str, np.dtype[Any]]:
+        """The types of the columns of the ratings, by name."""
 
     def __len__(self) -> int: ...
     def column(self, name: str) -> NDArray[Any]:
@@ -25,7 +32,19 @@ class RatingTable(Protocol):
         """Yield a column in pieces of at most `count` values."""
 
     def replace(self, name: str, values: NDArray[Any]) -> None:
-        """Replace a column by one of the same length."""
+        """Replace a column by one of the same length, or all columns by shorter ones."""
+
+    def divided(self, most: int, users: int) -> Iterator[RatingTable]:
+        """Yield tables of whole users with at most `most` ratings, if one user has no more.
+
+        They take the place of this one.
+
+        Parameters
+        ----------
+        most : int
+        users : int
+            Number of all users.
+        """
 
 
 class TableInMemory:
@@ -39,6 +58,10 @@ class TableInMemory:
 
     def __init__(self, columns: dict[str, NDArray[Any]]) -> None:
         self._columns = columns
+
+    @property
+    def types(self) -> Mapping[str, np.dtype[Any]]:
+        return {name: c.dtype for name, c in self._columns.items() if name not in TYPES}
 
     def __len__(self) -> int:
         return len(self._columns["user"])
@@ -57,3 +80,6 @@ class TableInMemory:
 
     def replace(self, name: str, values: NDArray[Any]) -> None:
         self._columns[name] = values
+
+    def divided(self, most: int, users: int) -> Iterator[RatingTable]:
+        yield self  # it is in memory already

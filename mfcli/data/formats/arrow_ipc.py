@@ -11,6 +11,8 @@ import pyarrow as pa
 from mfcli.data.formats.columnar import TablePiece, reading_columns
 from mfcli.data.sources import File
 
+_ROWS = 1 << 18  # rows of a piece
+
 
 def arrow_schema(file: File) -> pa.Schema:
     """Return the names and types of the columns.

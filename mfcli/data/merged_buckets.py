@@ -1,0 +1,130 @@
+"""Buckets of the ratings that were read: times become seconds, and duplicates are merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.data.buckets import Buckets
+from mfcli.data.duplicates import InvalidDuplicate, merged_pairs
+from mfcli.data.overflow import BYTES
+from mfcli.data.rating_pieces import Collected
+from mfcli.data.rating_tables import POSITION, RatingTable
+from mfcli.data.ratings import Ratings
+from mfcli.data.vocabulary import Vocabulary, counts_of
+from mfcli.storage import room
+from mfcli.types import Counts, Progress, Rows
+
+
+class MergedBuckets(NamedTuple):
+    """Ratings without duplicates, and the numbers in `Source`."""
+
+    buckets: Buckets
+    duplicates: int
+    conflicts: int
+
+
+def merged_buckets(
+    collected: Collected,
+    rule: str,
+    feedback: str,
+    place: Callable[[int], str],
+    on_progress: Progress = lambda done, total: None,
+) -> MergedBuckets:
+    """Merge the ratings of the same user and item, bucket by bucket.
+
+    Parameters
+    ----------
+    collected : Collected
+        Its tables are changed.
+    rule : {"keep-last", "mean", "sum", "error"}
+        As in `merge_duplicates`.
+    feedback : {"explicit", "implicit"}
+    place : callable
+        As in `merge_duplicates`.
+    on_progress : callable
+        Called with the number of ratings merged and of all ratings.
+
+    Raises
+    ------
+    DataError
+        For the first rating in the files that breaks a rule.
+    """
+    merging = _Merging(collected, rule, feedback)
+    tables: list[RatingTable] = []
+    done = 0
+    for table in collected.tables:
+        for part in table.divided(room() // BYTES, len(collected.users)):
+            done += len(part)
+            merging.merge(part)
+            tables.append(part)
+            on_progress(done, collected.rows)
+    if merging.invalid:
+        raise merging.invalid.error_at(place(merging.invalid.row))
+    empty = {name: np.empty(0, kind) for name, kind in tables[0].types.items()}
+    buckets = Buckets(merging.over(empty), tables, collected.rows)
+    return MergedBuckets(buckets, merging.duplicates, merging.conflicts)
+
+
+class _Merging:
+    """Merges the ratings of one table after the other, and counts what is left."""
+
+    def __init__(self, collected: Collected, rule: str, feedback: str) -> None:
+        self._times, self._rule, self._feedback = collected.times, rule, feedback
+        self._users, self._items = (
+            Vocabulary(ids, np.zeros(len(ids), np.int64))
+            for ids in (collected.users, collected.items)
+        )
+        self.duplicates = self.conflicts = 0
+        self.invalid: InvalidDuplicate | None = None
+
+    def merge(self, table: RatingTable) -> None:
+        try:
+            merged = merged_pairs(self._in_seconds(table), self._rule)
+        except InvalidDuplicate as invalid:
+            # The first one in the files counts, whatever its bucket.
+            row = int(table.column(POSITION)[invalid.row])
+            if self.invalid is None or row < self.invalid.row:
+                self.invalid = InvalidDuplicate(row, invalid.error)
+            return
+        if merged.kept is not None:
+            _replace(table, merged.ratings, merged.kept)
+        self.duplicates += merged.duplicates
+        self.conflicts += merged.conflicts
+        _count(self._users, merged.ratings.user)
+        _count(self._items, merged.ratings.item)
+
+    def _in_seconds(self, table: RatingTable) -> Ratings:
+        columns = {name: table.column(name) for name in table.types}
+        if "timestamp" in columns and self._times.is_needed:
+            times = self._times.seconds(columns["timestamp"], table.column(POSITION))
+            columns["timestamp"] = times
+            table.replace("timestamp", times)
+        return self.over(columns)
+
+    def over(self, columns: dict[str, NDArray[Any]]) -> Ratings:
+        """Return columns as ratings."""
+        return Ratings(
+            columns["user"],
+            columns["item"],
+            columns["rating"],
+            columns.get("timestamp"),
+            self._users,
+            self._items,
+            weight=columns.get("weight"),
+            feedback=self._feedback,
+        )
+
+
+def _replace(table: RatingTable, ratings: Ratings, kept: Counts) -> None:
+    table.replace(POSITION, table.column(POSITION)[kept])
+    for name in table.types:
+        table.replace(name, getattr(ratings, name))
+
+
+def _count(vocabulary: Vocabulary, rows: Rows) -> None:
+    counts = counts_of(rows, len(vocabulary))
+    np.add(vocabulary.counts, counts, out=vocabulary.counts)
