@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from planted import long_tailed
 
-from mfcli.data import Buckets, Ratings, buckets as buckets_module, scale_of
+from mfcli.data import Buckets, Ratings, buckets as buckets_module, scale_of, selections
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,18 @@ def ratings() -> Ratings:
     return replace(ratings, timestamp=np.arange(3000)[::-1])
 
 
-@pytest.fixture(params=[1, 2, 7, 100])
+@pytest.fixture(params=[(1, False), (2, False), (7, False), (7, True), (100, True)])
 def buckets(
     request: pytest.FixtureRequest, ratings: Ratings, monkeypatch: pytest.MonkeyPatch
 ) -> Buckets:
+    """Buckets of the ratings: some number, used by compiled code or not."""
+    count, compiled = request.param
+    if compiled:
+        monkeypatch.setattr(buckets_module, "MANY", 1)
+        monkeypatch.setattr(selections, "MANY", 1)
     monkeypatch.setattr(buckets_module, "_WINDOW", 128)
     monkeypatch.setattr(buckets_module, "_LEAST", 3)
-    return Buckets.of(ratings, request.param)
+    return Buckets.of(ratings, count)
 
 
 def columns_of(buckets: Buckets, part: int) -> dict[str, np.ndarray]:

@@ -20,6 +20,7 @@ from mfcli.data import (
     Ratings,
     bucket_files,
     buckets,
+    merged_buckets,
     overflow,
     rating_pieces,
     read_buckets,
@@ -100,6 +101,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overflow, "_CHECKED", 20)
     monkeypatch.setattr(overflow, "_MOVED", 64)
     monkeypatch.setattr(bucket_files, "_DIVIDED", 50)
+    monkeypatch.setattr(merged_buckets, "_LEAST", 1)
     monkeypatch.setattr(buckets, "_WINDOW", 100)
     monkeypatch.setattr(buckets, "_LEAST", 2)
 
@@ -256,7 +258,7 @@ def test_thousands_are_checked(tmp_path: Path) -> None:
 
 
 def test_space_is_announced_and_disappears(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "ratings", rows_of(700))
+    path = write_parquet(tmp_path / "ratings", rows_of(700))
     temp = tmp_path / "temp"
     temp.mkdir()
     told: list[tuple[int, Path]] = []

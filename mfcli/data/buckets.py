@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,10 @@ from mfcli.data.bucket_files import bucket_numbers
 from mfcli.data.rating_tables import PART, POSITION, RatingTable, TableInMemory
 from mfcli.data.ratings import Ratings, Source
 from mfcli.data.selections import selected
+from mfcli.data.sizes import MANY
 from mfcli.data.vocabulary import Vocabulary
+from mfcli.storage import read_ahead
+from mfcli.types import Mask
 
 _WINDOW = 1 << 20  # rows whose ratings are brought into the order of the files together
 _LEAST = 1 << 12  # values of a bucket that are read together
@@ -132,25 +136,32 @@ class Buckets:
 
         The memory of a piece may be used again for the next one.
         """
-        if len(self) > 1:
-            yield from self._merged(name, part)
-            return
-        table = self._tables[0]
-        parts = (numbers == part for numbers in table.pieces(PART, _WINDOW))
-        yield from selected(zip(table.pieces(name, _WINDOW), parts, strict=True), len(table))
+        # One bucket is in order already. Others are read while earlier pieces are used.
+        whole = (
+            self._in_order(name, part) if len(self) == 1 else read_ahead(self._merged(name, part))
+        )
+        with contextlib.closing(whole):
+            yield from selected(whole, self.rows)
 
-    def _merged(self, name: str, part: int) -> Iterator[NDArray[Any]]:
-        count = max(_WINDOW // len(self), _LEAST)
+    def _in_order(self, name: str, part: int) -> Iterator[tuple[NDArray[Any], Mask]]:
+        """Yield the values of the only bucket, and which of them are in a part."""
+        table = self._tables[0]
+        for values, parts in zip(
+            table.pieces(name, _WINDOW), table.pieces(PART, _WINDOW), strict=True
+        ):
+            yield values, parts == part
+
+    def _merged(self, name: str, part: int) -> Iterator[tuple[NDArray[Any], Mask]]:
+        """Yield values in the order of the files, and which of them are ratings of a part."""
+        count, place = max(_WINDOW // len(self), _LEAST), _placing(self.rows)
         columns = [_Column(table, name, count) for table in self._tables]
-        values = np.empty(min(_WINDOW, max(self.rows, 1)), self.types[name])
-        chosen = np.empty(len(values), np.bool_)
-        for start in range(0, self.rows, len(values)):
-            chosen[:] = False
+        for start in range(0, self.rows, _WINDOW):
+            size = min(_WINDOW, self.rows - start)
+            values, chosen = np.empty(size, self.types[name]), np.zeros(size, np.bool_)
             for column in columns:
-                for positions, parts, piece in column.until(start + len(values)):
-                    rows = positions - np.uint32(start)
-                    values[rows], chosen[rows] = piece, parts == part
-            yield values[chosen]
+                for positions, parts, piece in column.until(start + size):
+                    place(positions, start, piece, parts, part, values, chosen)
+            yield values, chosen
 
 
 class _Column:
@@ -171,3 +182,27 @@ class _Column:
                 return
             yield self._rest
             self._rest = next(self._pieces, None)
+
+
+def _placing(rows: int) -> Callable[..., None]:
+    """Return the function `place`, compiled if there are many rows."""
+    if rows <= MANY:
+        return _place
+    # Imported here because it loads Numba, which takes longer than to place few values.
+    from mfcli.data.placement import place
+
+    return place
+
+
+def _place(
+    positions: NDArray[np.uint32],
+    start: int,
+    values: NDArray[Any],
+    parts: NDArray[np.uint8],
+    part: int,
+    out: NDArray[Any],
+    chosen: Mask,
+) -> None:
+    """Put values at their positions, and mark those of one part."""
+    at = positions - np.uint32(start)
+    out[at], chosen[at] = values, parts == part

@@ -18,6 +18,8 @@ from mfcli.data.vocabulary import Vocabulary, counts_of
 from mfcli.storage import room
 from mfcli.types import Counts, Progress, Rows
 
+_LEAST = 1 << 16  # ratings of a bucket that is not divided, since that would not save memory
+
 
 class MergedBuckets(NamedTuple):
     """Ratings without duplicates, and the numbers in `Source`."""
@@ -57,7 +59,8 @@ def merged_buckets(
     tables: list[RatingTable] = []
     done = 0
     for table in collected.tables:
-        for part in table.divided(room() // BYTES, len(collected.users)):
+        most = max(room() // BYTES, _LEAST)
+        for part in table.divided(most, len(collected.users)):
             done += len(part)
             merging.merge(part)
             tables.append(part)
