@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -137,11 +136,11 @@ class Buckets:
         The memory of a piece may be used again for the next one.
         """
         # One bucket is in order already. Others are read while earlier pieces are used.
-        whole = (
-            self._in_order(name, part) if len(self) == 1 else read_ahead(self._merged(name, part))
-        )
-        with contextlib.closing(whole):
-            yield from selected(whole, self.rows)
+        if len(self) == 1:
+            found = self._in_order(name, part)
+        else:
+            found = read_ahead(self._merged(name, part))
+        yield from selected(found, self.rows)
 
     def _in_order(self, name: str, part: int) -> Iterator[tuple[NDArray[Any], Mask]]:
         """Yield the values of the only bucket, and which of them are in a part."""
