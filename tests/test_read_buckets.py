@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import itertools
 import json
+import os
 import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +29,17 @@ from mfcli.data import (
     bucket_files,
     buckets,
     merged_buckets,
+    numbering,
     overflow,
     rating_pieces,
     read_buckets,
     read_ratings,
 )
 from mfcli.data.formats import arrow_ipc, parquet, strict_text, text
+from mfcli.data.sizes import BUCKET_BYTES
 from mfcli.errors import MfcliError
-from mfcli.storage import resources
+from mfcli.storage import memory, resources
+from mfcli.storage.scratch_space import Scratch
 
 Rows = list[tuple[Any, ...]]
 NAMES = ("user", "item", "rating", "timestamp", "weight")
@@ -156,7 +167,7 @@ def test_fewer_bytes_of_memory_make_more_buckets(tmp_path: Path) -> None:
             counts.append(len(found))
             sizes = [len(found.positions(n)) for n in range(len(found))]
             several = [n for n in range(len(found)) if len(set(found.columns(n, "user")[0])) > 1]
-            assert all(sizes[n] * overflow.BYTES <= room for n in several)
+            assert all(sizes[n] * BUCKET_BYTES <= room for n in several)
     assert counts[0] == 1
     assert counts[1] < counts[2] < counts[3]
 
@@ -181,9 +192,13 @@ def outcome(read: Callable[[], Any]) -> str:
     return str(error.value)
 
 
-def read_all(path: Any, room: int, **how: Any) -> None:
-    with in_buckets(path, room, **how):
+def enter(context: AbstractContextManager[Any]) -> None:
+    with context:
         pass
+
+
+def read_all(path: Any, room: int, **how: Any) -> None:
+    enter(in_buckets(path, room, **how))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -274,6 +289,70 @@ def test_space_is_announced_and_disappears(tmp_path: Path) -> None:
     assert merged[-1] == (700, 700)
     assert len(merged) == len(found)
     assert not list(temp.iterdir())
+
+
+def test_too_little_space_is_refused_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_parquet(tmp_path / "ratings", rows_of(700))
+    usage = shutil.disk_usage(tmp_path)._replace(free=5000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert outcome(lambda: read_all(path, 1000)) == (
+        f"{tempfile.gettempdir()}: reading {path} needs about 17.5 kB of temporary space, 5.0 kB are"
+        " free; name a folder with more space with temp"
+    )
+
+
+@pytest.mark.parametrize("writes", [0, 3, 60, 130])
+def test_a_disk_that_becomes_full_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    path = write_csv(tmp_path / "ratings", rows_of(700))
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    write, done = Scratch._write, itertools.count()
+
+    def fail(self: Scratch, offset: int, data: memoryview) -> int:
+        if next(done) >= writes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, offset, data)
+
+    monkeypatch.setattr(Scratch, "_write", fail)
+    with resources(room=1000, temp=temp):
+        found = outcome(lambda: enter(read_buckets(path, duplicates="mean")))
+    assert found.startswith(f"{temp}: temporary files cannot be written: No space left on device;")
+    assert not list(temp.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files without names need Linux")
+def test_a_kill_leaves_nothing(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "ratings", rows_of(700))
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    code = f"""
+import os, signal
+from mfcli.data import read_buckets
+from mfcli.storage import memory, resources
+from mfcli.storage.scratch_space import Scratch
+def kill(done, total): os.kill(os.getpid(), signal.SIGKILL)
+with resources(room=1000, temp={str(temp)!r}), read_buckets({str(path)!r}, on_merging=kill): pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert not list(temp.iterdir())
+
+
+def test_ids_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numbering, "MANY", 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: 100_000)
+    rows = [(f"u{n}", n, 1, 1, 1) for n in range(3000)]
+    path = write_csv(tmp_path / "ratings", rows)
+    with resources(memory="1GB"):
+        found = outcome(lambda: enter(read_buckets(path)))
+    assert found == (
+        "numbering 2,048 ids needs about 0.00 GB of memory, 0.00 GB are free;"
+        " read fewer ratings, or raise memory"
+    )
 
 
 def test_nothing_goes_to_disk_if_all_fit(tmp_path: Path) -> None:

@@ -100,15 +100,14 @@ def merged_pairs(ratings: Ratings, rule: str) -> Merged:
     InvalidDuplicate
         For the first rating that breaks a rule.
     """
-    buckets = _buckets(ratings)
-    if not buckets:
+    found = [_repeated(ratings, rows) for rows in _buckets(ratings)]
+    if not found:
         return Merged(ratings, 0, 0)
-    found = [_repeated(ratings, rows) for rows in buckets]
     if rule == "error":
-        raise _repeats_another(ratings, min(int(each.later.min()) for each in found))
+        raise _repeats_another(ratings, min(each.first for each in found))
     stay = np.ones(len(ratings), np.bool_)
     for each in found:
-        stay[each.rows], stay[each.last] = False, True
+        stay[each.removed] = False
     if rule in ("mean", "sum"):
         _check_sums(found, rule)
         combined = {name: _combined(ratings, name, found, rule) for name in found[0].sums}
@@ -145,25 +144,27 @@ def _check_sums(found: list[_Repeated], rule: str) -> None:
     raise InvalidDuplicate(row, error)
 
 
-def _buckets(ratings: Ratings) -> list[Counts]:
-    """Return positions of ratings that contain all repeated pairs, in buckets of whole users.
+def _buckets(ratings: Ratings) -> Iterator[Counts]:
+    """Yield positions of ratings that contain all repeated pairs, in buckets of whole users.
 
     All ratings of a user are in one bucket, so each bucket can be searched alone.
     """
     if len(ratings) <= MANY:
-        return [np.arange(len(ratings))] if _repeats(_pairs(ratings)) else []
+        if _repeats(_pairs(ratings)):
+            yield np.arange(len(ratings))
+        return
     # Imported here because it loads Numba, which takes longer than to sort few ratings.
     from mfcli.data.repeated_pairs import repeating_users
 
     repeating = repeating_users(ratings)
     if not repeating.any():
-        return []
+        return
     counts = counts_of(ratings.user, len(ratings.users))
     ends = np.cumsum(np.where(repeating, counts, 0))
     # Buckets of about equal size; ratings of other users are in none.
     bucket = np.where(repeating, (ends - 1) // MANY, -1)
-    numbers = np.unique(bucket[repeating])
-    return [np.flatnonzero(bucket[ratings.user] == number) for number in numbers]
+    for number in np.unique(bucket[repeating]):
+        yield np.flatnonzero(bucket[ratings.user] == number)
 
 
 def _pairs(ratings: Ratings) -> Counts:
@@ -181,15 +182,16 @@ def _repeats(pair: Counts) -> bool:
 
 
 class _Repeated(NamedTuple):
-    """Ratings with repeated pairs among them, by position in all ratings.
+    """Pairs that are rated several times, by the positions of their ratings among all ratings.
 
     Attributes
     ----------
-    rows : int64 array, shape (n,)
+    first : int
+        The first rating that repeats an earlier one.
+    removed : int64 array, shape (n,)
+        The ratings that are not kept.
     last : int64 array, shape (pairs,)
         The rating of each pair that is kept.
-    later : int64 array, shape (n - pairs,)
-        The ratings that repeat an earlier one.
     sums : dict of float64 array, shape (pairs,)
         The sums of the ratings, and of the weights if there are any, of each pair.
     sizes : int64 array, shape (pairs,)
@@ -198,9 +200,9 @@ class _Repeated(NamedTuple):
         As in `Merged`.
     """
 
-    rows: Counts
+    first: int
+    removed: Counts
     last: Counts
-    later: Counts
     sums: dict[str, Doubles]
     sizes: Counts
     conflicts: int
@@ -223,20 +225,24 @@ def _repeated(everything: Ratings, rows: Counts) -> _Repeated:
     ordered = pair[order]
     # Equal pairs are neighbors now; each run begins where the pair changes.
     begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    later = order[~begins]
+    first = int(order[~begins].min())
     _sort_by_time(ratings, order, begins)
     starts = np.flatnonzero(begins)
     ends = np.append(starts[1:], len(order))
-    last = order[ends - 1]
+    sizes, last = ends - starts, order[ends - 1]
+    conflicts = _conflicts(ratings, order, np.repeat(last, sizes))
+    several = sizes > 1
     columns = {"rating": ratings.rating, "weight": ratings.weight}
     # The sum of each run of equal pairs
     sums = {
-        name: np.add.reduceat(column[order], starts, dtype=np.float64)
+        name: np.add.reduceat(column[order], starts, dtype=np.float64)[several]
         for name, column in columns.items()
         if column is not None
     }
-    conflicts = _conflicts(ratings, order, np.repeat(last, ends - starts))
-    return _Repeated(rows, rows[last], rows[later], sums, ends - starts, conflicts)
+    removed = np.delete(order, ends - 1)
+    return _Repeated(
+        int(rows[first]), rows[removed], rows[last[several]], sums, sizes[several], conflicts
+    )
 
 
 def _sort_by_time(ratings: Ratings, order: Counts, begins: Mask) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from mfcli.data.buckets import Buckets
 from mfcli.data.duplicates import InvalidDuplicate, merged_pairs
-from mfcli.data.overflow import BYTES
 from mfcli.data.rating_pieces import Collected
 from mfcli.data.rating_tables import POSITION, RatingTable
 from mfcli.data.ratings import Ratings
+from mfcli.data.sizes import BUCKET_BYTES, BUCKET_MEMORY
 from mfcli.data.vocabulary import Vocabulary, counts_of
 from mfcli.storage import room
 from mfcli.types import Counts, Progress, Rows
@@ -59,7 +59,7 @@ def merged_buckets(
     tables: list[RatingTable] = []
     done = 0
     for table in collected.tables:
-        most = max(room() // BYTES, _LEAST)
+        most = max(room(BUCKET_MEMORY) // BUCKET_BYTES, _LEAST)
         for part in table.divided(most, len(collected.users)):
             done += len(part)
             merging.merge(part)

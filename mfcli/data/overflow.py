@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from mfcli.data.bucket_files import BucketFiles
 from mfcli.data.rating_tables import POSITION, TYPES, RatingTable
+from mfcli.data.sizes import BUCKET_BYTES, BUCKET_MEMORY
 from mfcli.storage import Segments, room, scratch
-
-BYTES = 64
-"""Memory per rating of a bucket while it is merged and divided."""
 
 _MARGIN = 2  # buckets are smaller by this factor than what fits, since their sizes differ
 _MOVED = 1 << 20  # ratings that are brought into the order of the buckets together
@@ -70,14 +68,14 @@ class Overflow:
             return False
         self._checked = waiting
         held = sum(column.nbytes for column in columns.values())
-        expected, available = waiting / (share or 1), room() + held
-        if expected * BYTES <= available:
+        expected, available = waiting / (share or 1), room(BUCKET_MEMORY) + held
+        if expected * BUCKET_BYTES <= available:
             return False
         size = sum(column.itemsize for column in columns.values())
         size += sum(kind.itemsize for kind in TYPES.values())
         space = self._stack.enter_context(scratch(int(expected * size), self._what))
         self._pool = self._stack.enter_context(ThreadPoolExecutor(1))
-        count = max(int(_MARGIN * expected * BYTES / max(available, 1)), 1) + 1
+        count = max(int(_MARGIN * expected * BUCKET_BYTES / max(available, 1)), 1) + 1
         self._files = BucketFiles(Segments(space), count)
         self._move(columns)
         self._wait()  # so that the memory of the many that were held is free

@@ -8,3 +8,9 @@ LARGE = 1 << 26
 
 MOST_VALUES = 1000
 """A scale with more distinct values than this has no steps."""
+
+BUCKET_BYTES = 64
+"""Memory per rating of a bucket while duplicates are merged and parts are chosen."""
+
+BUCKET_MEMORY = 1 << 27
+"""Memory for the same work, whatever the number of ratings."""
