@@ -298,8 +298,8 @@ def test_too_little_space_is_refused_before_it_is_used(
     usage = shutil.disk_usage(tmp_path)._replace(free=5000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     assert outcome(lambda: read_all(path, 1000)) == (
-        f"{tempfile.gettempdir()}: reading {path} needs about 17.5 kB of temporary space, 5.0 kB are"
-        " free; name a folder with more space with temp"
+        f"{tempfile.gettempdir()}: reading {path} needs about 17.5 kB of temporary space,"
+        " 5.0 kB are free; name a folder with more space with temp"
     )
 
 

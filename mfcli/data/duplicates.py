@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mfcli.data.formats.numbers import INFINITE
+from mfcli.data.pairs import Pairs, pairs_of
 from mfcli.data.ratings import Ratings
 from mfcli.data.sizes import MANY
 from mfcli.data.vocabulary import counts_of
@@ -81,28 +83,34 @@ def merge_duplicates(ratings: Ratings, rule: str, place: Callable[[int], str]) -
     DataError
         If the rule is "error" and a pair is rated twice, or if a sum does not fit in float32.
     """
+    rows = repeated_rows(pairs_of(ratings))
+    if rows is None:
+        return Merged(ratings, 0, 0)
     try:
-        merged = merged_pairs(ratings, rule)
+        merged = merged_pairs(ratings, rows, rule)
     except InvalidDuplicate as invalid:
         raise invalid.error_at(place(invalid.row)) from None
     kept = merged.ratings
-    if not merged.duplicates:
-        return merged
     counted = kept.over(kept.users.counting(kept.user), kept.items.counting(kept.item))
     return merged._replace(ratings=counted)
 
 
-def merged_pairs(ratings: Ratings, rule: str) -> Merged:
+def merged_pairs(ratings: Ratings, rows: Iterable[Counts], rule: str) -> Merged:
     """As `merge_duplicates`, but the vocabularies stay as they are.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    rows : iterable of int64 array
+        The `repeated_rows` of all its pairs.
+    rule : str
 
     Raises
     ------
     InvalidDuplicate
         For the first rating that breaks a rule.
     """
-    found = [_repeated(ratings, rows) for rows in _buckets(ratings)]
-    if not found:
-        return Merged(ratings, 0, 0)
+    found = [_repeated(ratings, some) for some in rows]
     if rule == "error":
         raise _repeats_another(ratings, min(each.first for each in found))
     stay = np.ones(len(ratings), np.bool_)
@@ -144,35 +152,40 @@ def _check_sums(found: list[_Repeated], rule: str) -> None:
     raise InvalidDuplicate(row, error)
 
 
-def _buckets(ratings: Ratings) -> Iterator[Counts]:
+def repeated_rows(pairs: Pairs) -> Iterator[Counts] | None:
+    """Return positions that contain all repeated pairs, in parts of whole users, if there are any.
+
+    Returns
+    -------
+    iterator of int64 array, or None
+        None if no pair occurs twice.
+    """
+    buckets = _buckets(pairs)
+    first = next(buckets, None)
+    return None if first is None else chain([first], buckets)
+
+
+def _buckets(pairs: Pairs) -> Iterator[Counts]:
     """Yield positions of ratings that contain all repeated pairs, in buckets of whole users.
 
     All ratings of a user are in one bucket, so each bucket can be searched alone.
     """
-    if len(ratings) <= MANY:
-        if _repeats(_pairs(ratings)):
-            yield np.arange(len(ratings))
+    if len(pairs.user) <= MANY:
+        if _repeats(pairs.numbers()):
+            yield np.arange(len(pairs.user))
         return
     # Imported here because it loads Numba, which takes longer than to sort few ratings.
     from mfcli.data.repeated_pairs import repeating_users
 
-    repeating = repeating_users(ratings)
+    repeating = repeating_users(pairs)
     if not repeating.any():
         return
-    counts = counts_of(ratings.user, len(ratings.users))
+    counts = counts_of(pairs.user, pairs.users)
     ends = np.cumsum(np.where(repeating, counts, 0))
     # Buckets of about equal size; ratings of other users are in none.
     bucket = np.where(repeating, (ends - 1) // MANY, -1)
     for number in np.unique(bucket[repeating]):
-        yield np.flatnonzero(bucket[ratings.user] == number)
-
-
-def _pairs(ratings: Ratings) -> Counts:
-    """Return a number for each pair of a user and an item."""
-    pair = ratings.user.astype(np.int64)
-    pair *= len(ratings.items)  # in place, since memory is short here
-    pair += ratings.item
-    return pair
+        yield np.flatnonzero(bucket[pairs.user] == number)
 
 
 def _repeats(pair: Counts) -> bool:
@@ -220,7 +233,7 @@ class _Repeated(NamedTuple):
 
 def _repeated(everything: Ratings, rows: Counts) -> _Repeated:
     ratings = everything.take(rows)
-    pair = _pairs(ratings)
+    pair = pairs_of(ratings).numbers()
     order = np.argsort(pair, kind="stable")  # the ratings of a pair stay in their order
     ordered = pair[order]
     # Equal pairs are neighbors now; each run begins where the pair changes.

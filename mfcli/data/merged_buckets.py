@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.data.buckets import Buckets
-from mfcli.data.duplicates import InvalidDuplicate, merged_pairs
+from mfcli.data.duplicates import InvalidDuplicate, merged_pairs, repeated_rows
+from mfcli.data.pairs import Pairs
 from mfcli.data.rating_pieces import Collected
 from mfcli.data.rating_tables import POSITION, RatingTable
 from mfcli.data.ratings import Ratings
@@ -85,28 +86,40 @@ class _Merging:
         self.invalid: InvalidDuplicate | None = None
 
     def merge(self, table: RatingTable) -> None:
+        self._to_seconds(table)
+        user, item = table.column("user"), table.column("item")
+        # Most buckets have no duplicates, and then the other columns are not read.
+        rows = repeated_rows(Pairs(user, item, len(self._users), len(self._items)))
+        if rows is not None:
+            merged = self._merged(table, rows)
+            if merged is None:
+                return
+            user, item = merged.user, merged.item
+        _count(self._users, user)
+        _count(self._items, item)
+
+    def _merged(self, table: RatingTable, rows: Iterator[Counts]) -> Ratings | None:
+        """Merge the ratings of a table; None if some break a rule."""
+        ratings = self.over({name: table.column(name) for name in table.types})
         try:
-            merged = merged_pairs(self._in_seconds(table), self._rule)
+            merged = merged_pairs(ratings, rows, self._rule)
         except InvalidDuplicate as invalid:
             # The first one in the files counts, whatever its bucket.
             row = int(table.column(POSITION)[invalid.row])
             if self.invalid is None or row < self.invalid.row:
                 self.invalid = InvalidDuplicate(row, invalid.error)
-            return
-        if merged.kept is not None:
-            _replace(table, merged.ratings, merged.kept)
+            return None
+        table.replace(POSITION, table.column(POSITION)[merged.kept])
+        for name in table.types:
+            table.replace(name, getattr(merged.ratings, name))
         self.duplicates += merged.duplicates
         self.conflicts += merged.conflicts
-        _count(self._users, merged.ratings.user)
-        _count(self._items, merged.ratings.item)
+        return merged.ratings
 
-    def _in_seconds(self, table: RatingTable) -> Ratings:
-        columns = {name: table.column(name) for name in table.types}
-        if "timestamp" in columns and self._times.is_needed:
-            times = self._times.seconds(columns["timestamp"], table.column(POSITION))
-            columns["timestamp"] = times
+    def _to_seconds(self, table: RatingTable) -> None:
+        if "timestamp" in table.types and self._times.is_needed:
+            times = self._times.seconds(table.column("timestamp"), table.column(POSITION))
             table.replace("timestamp", times)
-        return self.over(columns)
 
     def over(self, columns: dict[str, NDArray[Any]]) -> Ratings:
         """Return columns as ratings."""
@@ -120,12 +133,6 @@ class _Merging:
             weight=columns.get("weight"),
             feedback=self._feedback,
         )
-
-
-def _replace(table: RatingTable, ratings: Ratings, kept: Counts) -> None:
-    table.replace(POSITION, table.column(POSITION)[kept])
-    for name in table.types:
-        table.replace(name, getattr(ratings, name))
 
 
 def _count(vocabulary: Vocabulary, rows: Rows) -> None:

@@ -37,7 +37,7 @@ class Overflow:
         self._stack, self._what = stack, what
         self._files: BucketFiles | None = None
         self._writing: Future[None] | None = None
-        self._checked = self._moved = 0  # ratings
+        self._checked, self._moved = -_CHECKED, 0  # ratings
 
     @property
     def is_in_use(self) -> bool:

@@ -89,25 +89,29 @@ class Collector:
         self.rows += len(piece)
         if self.rows > MOST_ROWS:
             raise LimitError(f"more than {MOST_ROWS:,} ratings cannot be read together")
-        self._append("user", self._users.numbers(piece.user, share), share)
-        self._append("item", self._items.numbers(piece.item, share), share)
-        self._append("rating", piece.rating, share)
+        columns: dict[str, NDArray[Any]] = {
+            "user": self._users.numbers(piece.user, share),
+            "item": self._items.numbers(piece.item, share),
+            "rating": piece.rating,
+        }
         if piece.timestamp is not None:
             dates = piece.timestamp.dtype.kind != "i"
             times = piece.timestamp.view(np.int64)
             self._times.add(times, dates=dates)
-            self._append("timestamp", times, share)
+            columns["timestamp"] = times
         if piece.weight is not None:
-            self._append("weight", piece.weight, share)
+            columns["weight"] = piece.weight
+        self._append(columns, share)
         if self._overflow and self._overflow.offer(self._values(), share):
             self._columns = {}
 
-    def _append(self, name: str, values: NDArray[Any], share: float) -> None:
-        if name not in self._columns:
-            self._columns[name] = GrowingArray(values.dtype)
-        # What is moved soon needs no room for all.
-        share = 1 if self._overflow and self._overflow.is_in_use else share
-        self._columns[name].append(values, share)
+    def _append(self, columns: Mapping[str, NDArray[Any]], share: float) -> None:
+        # Room for all ratings is reserved only after the first were not moved.
+        reserves = not self._overflow or (self._columns and not self._overflow.is_in_use)
+        for name, values in columns.items():
+            if name not in self._columns:
+                self._columns[name] = GrowingArray(values.dtype)
+            self._columns[name].append(values, share if reserves else 1)
 
     def _values(self) -> dict[str, NDArray[Any]]:
         return {name: column.values() for name, column in self._columns.items()}
