@@ -36,7 +36,7 @@ from mfcli.data import (
     read_ratings,
 )
 from mfcli.data.formats import arrow_ipc, parquet, strict_text, text
-from mfcli.data.sizes import BUCKET_BYTES
+from mfcli.data.sizes import ratings_within
 from mfcli.errors import MfcliError
 from mfcli.storage import memory, resources
 from mfcli.storage.scratch_space import Scratch
@@ -162,12 +162,12 @@ def test_one_bucket_if_all_fit(tmp_path: Path) -> None:
 def test_fewer_bytes_of_memory_make_more_buckets(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "ratings", rows_of(2000, users=300))
     counts = []
-    for room in (200_000, 50_000, 10_000, 1):
+    for room in (250_000, 50_000, 10_000, 1):
         with in_buckets(path, room) as found:
             counts.append(len(found))
             sizes = [len(found.positions(n)) for n in range(len(found))]
             several = [n for n in range(len(found)) if len(set(found.columns(n, "user")[0])) > 1]
-            assert all(sizes[n] * BUCKET_BYTES <= room for n in several)
+            assert all(sizes[n] <= ratings_within(room) for n in several)
     assert counts[0] == 1
     assert counts[1] < counts[2] < counts[3]
 

@@ -23,10 +23,9 @@ class BucketFiles:
     ----------
     segments : Segments
     count : int
-        Number of buckets; there are at most 512.
+        Number of buckets; 512 if it is larger.
     step : int
-        Every `step`-th row can occur: buckets that are divided again have users in common residue
-        classes.
+        The rows of all users are equal modulo this number, as in a bucket that is divided again.
     """
 
     def __init__(self, segments: Segments, count: int, step: int = 1) -> None:

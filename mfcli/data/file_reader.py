@@ -18,6 +18,7 @@ from mfcli.data.row_places import place_of
 from mfcli.data.suspicious_ids import warn_of_ids
 from mfcli.data.thousands import Thousands
 from mfcli.errors import DataError, Param, Text
+from mfcli.storage import trim_memory
 from mfcli.types import Progress
 
 
@@ -62,6 +63,7 @@ class FileReader:
             raise DataError(rule, place=self.layouts[0].file)
         # Arrow keeps the memory of its pieces, which merging would need.
         pa.default_memory_pool().release_unused()
+        trim_memory()
         collected = collector.collected(self.layouts[0].file, self.place)
         for each in thousands:
             each.check()

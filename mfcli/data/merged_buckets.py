@@ -14,9 +14,9 @@ from mfcli.data.pairs import Pairs
 from mfcli.data.rating_pieces import Collected
 from mfcli.data.rating_tables import POSITION, RatingTable
 from mfcli.data.ratings import Ratings
-from mfcli.data.sizes import BUCKET_BYTES, BUCKET_MEMORY
+from mfcli.data.sizes import ratings_within
 from mfcli.data.vocabulary import Vocabulary, counts_of
-from mfcli.storage import room
+from mfcli.storage import room, trim_memory
 from mfcli.types import Counts, Progress, Rows
 
 _LEAST = 1 << 16  # ratings of a bucket that is not divided, since that would not save memory
@@ -60,7 +60,8 @@ def merged_buckets(
     tables: list[RatingTable] = []
     done = 0
     for table in collected.tables:
-        most = max(room(BUCKET_MEMORY) // BUCKET_BYTES, _LEAST)
+        trim_memory()
+        most = max(ratings_within(room()), _LEAST)
         for part in table.divided(most, len(collected.users)):
             done += len(part)
             merging.merge(part)

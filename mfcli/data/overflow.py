@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mfcli.data.bucket_files import BucketFiles
 from mfcli.data.rating_tables import POSITION, TYPES, RatingTable
-from mfcli.data.sizes import BUCKET_BYTES, BUCKET_MEMORY
+from mfcli.data.sizes import ratings_within
 from mfcli.storage import Segments, room, scratch
 
 _MARGIN = 2  # buckets are smaller by this factor than what fits, since their sizes differ
-_MOVED = 1 << 20  # ratings that are brought into the order of the buckets together
+_MOVED = 1 << 19  # ratings that are brought into the order of the buckets together
 _CHECKED = 1 << 18  # ratings after which the memory is checked again
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
@@ -68,15 +68,15 @@ class Overflow:
             return False
         self._checked = waiting
         held = sum(column.nbytes for column in columns.values())
-        expected, available = waiting / (share or 1), room(BUCKET_MEMORY) + held
-        if expected * BUCKET_BYTES <= available:
+        expected, most = int(waiting / (share or 1)), ratings_within(room() + held)
+        if expected <= most:
             return False
         size = sum(column.itemsize for column in columns.values())
         size += sum(kind.itemsize for kind in TYPES.values())
-        space = self._stack.enter_context(scratch(int(expected * size), self._what))
+        space = self._stack.enter_context(scratch(expected * size, self._what))
         self._pool = self._stack.enter_context(ThreadPoolExecutor(1))
-        count = max(int(_MARGIN * expected * BUCKET_BYTES / max(available, 1)), 1) + 1
-        self._files = BucketFiles(Segments(space), count)
+        count = _MARGIN * expected // max(most, 1)
+        self._files = BucketFiles(Segments(space), max(count, 2))
         self._move(columns)
         self._wait()  # so that the memory of the many that were held is free
         return True
