@@ -296,3 +296,16 @@ def test_wrong_limits_are_wrong_usage(
     done = run("check", real_csv, *options)
     assert done.code == 2
     assert done.err == f"error: {message}\n"
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 9, 20])
+def test_lists_are_replaced_in_their_space(count: int) -> None:
+    with scratch(100, "testing") as space:
+        segments = Segments(space)
+        for n in range(3):
+            segments.append("one", np.arange(3) + n)
+            segments.append("other", np.arange(2) + n)
+        segments.replace("one", np.arange(count) * 7)
+        assert segments.read("one", np.int64).tolist() == list(range(0, 7 * count, 7))
+        assert segments.read("other", np.int64).tolist() == [0, 1, 1, 2, 2, 3]
+        assert space.reserve(0) == 8 * (15 + max(count - 9, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ import pytest
 from conftest import Run
 
 from mfcli.data import ratings_from, read_ratings
-from mfcli.data.times import in_seconds, time_column
+from mfcli.data.time_units import TimeUnit
+from mfcli.data.times import time_column
 from mfcli.errors import DataError, MfcliWarning
 
 SECONDS = [1_200_000_001, 1_200_000_000, 1_700_000_000, 978_300_760]
@@ -45,6 +47,29 @@ def from_frame(folder: Path, times: Any) -> list[int]:
 def timestamps(ratings: Any) -> list[int]:
     assert ratings.timestamp.dtype == np.int64
     return list(ratings.timestamp.tolist())
+
+
+InSeconds = Callable[..., "np.ndarray[Any, Any]"]
+
+
+@pytest.fixture(params=[1, 2, 1000])
+def in_seconds(request: pytest.FixtureRequest) -> InSeconds:
+    """Convert times that are added in pieces of some size, and in another order."""
+
+    def convert(times: np.ndarray, dates: np.ndarray | None = None) -> np.ndarray:
+        dates = np.zeros(len(times), np.bool_) if dates is None else dates
+        unit, size = TimeUnit(), request.param
+        for is_date, group in itertools.groupby(range(len(times)), lambda n: dates[n]):
+            rows = list(group)
+            for start in range(0, len(rows), size):
+                unit.add(times[rows[start : start + size]], dates=bool(is_date))
+        conversion = unit.conversion("x", lambda row: f"x:{row + 1}")
+        whole = conversion.seconds(times.copy())
+        positions = np.flatnonzero(np.arange(len(times)) % 2).astype(np.uint32)
+        assert np.array_equal(conversion.seconds(times[positions], positions), whole[positions])
+        return whole
+
+    return convert
 
 
 Read = Callable[[Path, Any], list[int]]
@@ -135,17 +160,17 @@ def test_dates_written_as_numbers(
     [[20150132, 20150101], [20151301, 20150101], [20150229, 20150101], [20150131, 5], [1899, 2000],
      [2015, 2101], [1, 2, 3], [0, 20150131], [20150100, 20150101], [2015013112, 2015013113]],
 )  # fmt: skip
-def test_other_numbers_are_seconds(numbers: list[int]) -> None:
-    assert in_seconds(np.array(numbers), False, "x", str).tolist() == numbers
+def test_other_numbers_are_seconds(in_seconds: InSeconds, numbers: list[int]) -> None:
+    assert in_seconds(np.array(numbers)).tolist() == numbers
 
 
-def test_the_unit_is_that_of_most_times() -> None:
+def test_the_unit_is_that_of_most_times(in_seconds: InSeconds) -> None:
     milliseconds = np.array(SECONDS) * 1000
     with pytest.warns(MfcliWarning, match="read as milliseconds"):
-        found = in_seconds(np.append(milliseconds, 0), False, "x", str)
+        found = in_seconds(np.append(milliseconds, 0))
     assert found.tolist() == [*SECONDS, 0]
     far = np.array([*SECONDS, 10**14])
-    assert in_seconds(far.copy(), False, "x", str).tolist() == far.tolist()
+    assert in_seconds(far).tolist() == far.tolist()
 
 
 @pytest.mark.parametrize(
@@ -159,13 +184,40 @@ def test_the_unit_is_that_of_most_times() -> None:
         ([10**18, 10**18, 10**15, 10**18], ":3: timestamp is in microseconds, but most .* nano"),
     ],
 )
-def test_a_column_has_one_unit(numbers: list[int], message: str) -> None:
+def test_a_column_has_one_unit(in_seconds: InSeconds, numbers: list[int], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        in_seconds(np.array(numbers), False, "x", lambda row: f"x:{row + 1}")
+        in_seconds(np.array(numbers))
     times = np.array([SECONDS[0], 10**12, 10**12, 10**9])
     dates = np.array([True, False, False, False])
     with pytest.raises(DataError, match="x:4"):
-        in_seconds(times, dates, "x", lambda row: f"x:{row + 1}")
+        in_seconds(times, dates)
+
+
+def test_dates_among_numbers_stay(in_seconds: InSeconds) -> None:
+    times = np.array([*SECONDS, SECONDS[0] * 1000, SECONDS[1], SECONDS[2] * 1000])
+    dates = np.array([True] * 4 + [False, True, False])
+    with pytest.warns(MfcliWarning, match="read as milliseconds, from 2008-01-10 to 2023-11-14"):
+        assert in_seconds(times, dates).tolist() == [*SECONDS, *SECONDS[:3]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_unit_does_not_depend_on_pieces(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scales = rng.choice([10**2, 10**8, 10**9, 10**11, 10**12, 10**14, 10**17], 9)
+    times = scales * rng.integers(-9, 9, 9)
+
+    def outcome(size: int) -> object:
+        unit = TimeUnit()
+        for start in range(0, len(times), size):
+            unit.add(times[start : start + size], dates=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                return unit.conversion("x", str).seconds(times.copy()).tolist()
+            except DataError as error:
+                return str(error)
+
+    assert outcome(1) == outcome(2) == outcome(4) == outcome(9)
 
 
 def test_the_place_of_another_unit_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
+from .buckets import Buckets as Buckets
 from .duplicates import merge_duplicates as merge_duplicates
 from .faults import SkippedRows as SkippedRows
 from .feedback import (
@@ -33,17 +34,16 @@ from .pair_files import (
     schema_with as schema_with,
 )
 from .rating_arguments import as_pairs as as_pairs, as_ratings as as_ratings
-from .rating_files import read_ratings as read_ratings
+from .rating_files import read_buckets as read_buckets, read_ratings as read_ratings
 from .ratings import (
     Columns as Columns,
     Ratings as Ratings,
     RatingsLike as RatingsLike,
-    Scale as Scale,
     Source as Source,
     concatenated as concatenated,
-    scale_of as scale_of,
 )
 from .row_places import place_of as place_of
+from .scales import Scale as Scale, scale_of as scale_of
 from .selections import Selection as Selection
 from .side_tables import side_names as side_names
 from .sizes import MANY as MANY
@@ -55,7 +55,8 @@ from .table_files import (
     guarded_text as guarded_text,
     write_table as write_table,
 )
-from .times import PLAUSIBLE as PLAUSIBLE, UNITS as UNITS, unit_of as unit_of
+from .time_units import UNITS as UNITS, unit_of as unit_of
+from .times import PLAUSIBLE as PLAUSIBLE
 from .titles import read_titles as read_titles
 from .value_counts import value_counts as value_counts
 from .vocabulary import (

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from mfcli.data.arguments import check_reading, listed_paths
 from mfcli.data.checked_columns import sound_columns
-from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.faults import stopping
 from mfcli.data.feedback import meaning_of
 from mfcli.data.formats.columns import (
@@ -23,6 +22,7 @@ from mfcli.data.formats.columns import (
     required,
 )
 from mfcli.data.frames import frame_of
+from mfcli.data.merged_buckets import merged_buckets
 from mfcli.data.rating_files import read_ratings
 from mfcli.data.rating_pieces import Collector, rating_piece
 from mfcli.data.ratings import Ratings, RatingsLike, Source
@@ -219,13 +219,14 @@ def _from_memory(
     if isinstance(table, tuple) and table:
         table = _columns_of_arrays(table, columns)
     sound = _sound(table, place, columns, RATINGS, implicit=meaning.implicit)
-    collected = Collector(meaning.feedback)
-    collected.add(rating_piece(sound.columns))
+    collector = Collector()
+    collector.add(rating_piece(sound.columns))
 
     def place_of(row: int) -> str:  # given its position from 0
         return f"{place}: row {row + 1}"
 
-    merged = merge_duplicates(collected.ratings(place, place_of), meaning.duplicates, place_of)
+    collected = collector.collected(place, place_of)
+    merged = merged_buckets(collected, meaning.duplicates, meaning.feedback, place_of)
     source = Source(
         name="table",  # a table in memory has no name
         files=0,
@@ -239,4 +240,4 @@ def _from_memory(
         rejected={},
         settings={"duplicates": meaning.duplicates},
     )
-    return replace(merged.ratings, source=source)
+    return replace(merged.buckets.ratings(0), source=source)

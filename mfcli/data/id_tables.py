@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import text_bounds, to_arrow, to_numpy
 from mfcli.data.words import first_bytes, word_at
-from mfcli.storage import array_type, inlined, kernel
+from mfcli.storage import array_type, check_memory, inlined, kernel
 from mfcli.types import Rows
 from mfcli.vectors import prefetch_value
 
@@ -60,7 +60,13 @@ class IdTable(ABC):
         self.numbers(ids)
 
     def numbers(self, ids: pa.Array) -> Rows:
-        """Return the number of each id; new ids get the next numbers."""
+        """Return the number of each id; new ids get the next numbers.
+
+        Raises
+        ------
+        LimitError
+            If there is not enough memory for more ids.
+        """
         rows = np.empty(len(ids), np.int32)
         self._done[0] = 0
         while self._done[0] < len(ids):
@@ -79,9 +85,19 @@ class IdTable(ABC):
 
     @abstractmethod
     def _grow(self) -> None:
-        """Make room for more ids."""
+        """Make room for more ids.
+
+        Raises
+        ------
+        LimitError
+            If there is not enough memory.
+        """
+
+    def _check_memory(self, need: int) -> None:
+        check_memory(need, f"numbering {self._done[1]:,} ids", "read fewer ratings")
 
     def _grow_slots(self) -> None:
+        self._check_memory(3 * self._slots.nbytes)  # new ones, and what else grows with them
         old, self._slots = self._slots, np.zeros(2 * len(self._slots), np.int64)
         _move(old, self._seed, self._slots)
 
@@ -131,6 +147,7 @@ class TextTable(IdTable):
 
     def _grow(self) -> None:
         if self._done[1] < len(self._slots) // _PER_ID:  # so there are too few letters
+            self._check_memory(2 * self._letters.nbytes)
             self._letters = _longer(self._letters, 2 * len(self._letters))
             return
         self._grow_slots()

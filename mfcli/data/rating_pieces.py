@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +14,11 @@ from mfcli.data.arrow_arrays import to_numpy
 from mfcli.data.growing_arrays import GrowingArray
 from mfcli.data.ids import integers_if_exact
 from mfcli.data.numbering import Numbering
-from mfcli.data.ratings import Ratings
-from mfcli.data.times import in_seconds
-from mfcli.data.vocabulary import Vocabulary, counts_of
-from mfcli.types import Floats, Mask, Rows
+from mfcli.data.overflow import Overflow
+from mfcli.data.rating_tables import MOST_ROWS, RatingTable, TableInMemory
+from mfcli.data.time_units import Conversion, TimeUnit
+from mfcli.errors import LimitError
+from mfcli.types import Floats
 
 _NUMBERS = ("rating", "timestamp", "weight")
 
@@ -57,21 +58,19 @@ def rating_piece(columns: Mapping[str, pa.Array]) -> RatingPiece:
 
 
 class Collector:
-    """Collects pieces of ratings into `Ratings`.
+    """Collects pieces of ratings: their ids are numbered, and their columns joined.
 
     Parameters
     ----------
-    feedback : {"explicit", "implicit"}
+    overflow : Overflow, optional
+        Takes ratings that do not fit in memory; without it, all stay in memory.
     """
 
-    def __init__(self, feedback: str) -> None:
-        self._feedback = feedback
+    def __init__(self, overflow: Overflow | None = None) -> None:
         self._users, self._items = Numbering(), Numbering()
-        self._user, self._item = GrowingArray(np.int32), GrowingArray(np.int32)
-        self._rating, self._time = GrowingArray(np.float32), GrowingArray(np.int64)
-        self._weight: GrowingArray | None = None
-        # For each piece with times, how many, and whether they are dates.
-        self._dates: list[tuple[int, bool]] = []
+        self._columns: dict[str, GrowingArray] = {}
+        self._overflow, self._times = overflow, TimeUnit()
+        self.rows = 0
 
     def add(self, piece: RatingPiece, share: float = 1.0) -> None:
         """Add a piece.
@@ -81,18 +80,43 @@ class Collector:
         piece : RatingPiece
         share : float
             About which fraction of all ratings has been added, this piece included.
-        """
-        self._user.append(self._users.numbers(piece.user, share), share)
-        self._item.append(self._items.numbers(piece.item, share), share)
-        self._rating.append(piece.rating, share)
-        if piece.timestamp is not None:
-            self._dates.append((len(piece), piece.timestamp.dtype.kind != "i"))
-            self._time.append(piece.timestamp.view(np.int64), share)
-        if piece.weight is not None:
-            self._weight = self._weight or GrowingArray(np.float32)
-            self._weight.append(piece.weight, share)
 
-    def ratings(self, source: object, place: Callable[[int], str]) -> Ratings:
+        Raises
+        ------
+        LimitError, ArtifactError
+            If there is neither memory nor temporary space for it.
+        """
+        self.rows += len(piece)
+        if self.rows > MOST_ROWS:
+            raise LimitError(f"more than {MOST_ROWS:,} ratings cannot be read together")
+        columns: dict[str, NDArray[Any]] = {
+            "user": self._users.numbers(piece.user, share),
+            "item": self._items.numbers(piece.item, share),
+            "rating": piece.rating,
+        }
+        if piece.timestamp is not None:
+            dates = piece.timestamp.dtype.kind != "i"
+            times = piece.timestamp.view(np.int64)
+            self._times.add(times, dates=dates)
+            columns["timestamp"] = times
+        if piece.weight is not None:
+            columns["weight"] = piece.weight
+        self._append(columns, share)
+        if self._overflow and self._overflow.offer(self._values(), share):
+            self._columns = {}
+
+    def _append(self, columns: Mapping[str, NDArray[Any]], share: float) -> None:
+        # Room for all ratings is reserved only after the first were not moved.
+        reserves = not self._overflow or (self._columns and not self._overflow.is_in_use)
+        for name, values in columns.items():
+            if name not in self._columns:
+                self._columns[name] = GrowingArray(values.dtype)
+            self._columns[name].append(values, share if reserves else 1)
+
+    def _values(self) -> dict[str, NDArray[Any]]:
+        return {name: column.values() for name, column in self._columns.items()}
+
+    def collected(self, source: object, place: Callable[[int], str]) -> Collected:
         """Return all ratings; nothing can be added any more.
 
         Parameters
@@ -107,27 +131,36 @@ class Collector:
         DataError
             If times are in several units.
         """
-        user, item = self._user.values(), self._item.values()
-        return Ratings(
-            user=user,
-            item=item,
-            rating=self._rating.values(),
-            timestamp=self._times(source, place) if self._dates else None,
-            users=_vocabulary(self._users, user),
-            items=_vocabulary(self._items, item),
-            weight=self._weight.values() if self._weight else None,
-            feedback=self._feedback,
-        )
+        # Only now all ids are known, and with them whether all are written as integers.
+        users, items = (integers_if_exact(n.ids()) for n in (self._users, self._items))
+        del self._users, self._items  # their tables take more memory than the ids
+        conversion = self._times.conversion(source, place)
+        return Collected(self._tables(), self.rows, users, items, conversion)
 
-    def _times(self, source: object, place: Callable[[int], str]) -> NDArray[np.int64]:
-        if len({is_date for _, is_date in self._dates}) == 1:
-            dates: Mask | bool = self._dates[0][1]
-        else:
-            dates = np.concatenate([np.full(n, is_date) for n, is_date in self._dates])
-        return in_seconds(self._time.values(), dates, source, place)
+    def _tables(self) -> list[RatingTable]:
+        if self._overflow and self._columns and self._overflow.offer(self._values(), 1.0):
+            self._columns = {}
+        if self._overflow and self._overflow.is_in_use:
+            return self._overflow.tables(self._values())
+        return [TableInMemory(self._values())]
 
 
-def _vocabulary(numbering: Numbering, rows: Rows) -> Vocabulary:
-    # Only now all ids are known, and with them whether all are written as integers.
-    ids = integers_if_exact(numbering.ids())
-    return Vocabulary(ids, counts_of(rows, len(ids)))
+class Collected(NamedTuple):
+    """Ratings as they were read, duplicates included.
+
+    Attributes
+    ----------
+    tables : list of RatingTable
+        Each has all ratings of its users, in the order in which they were read.
+    rows : int
+    users, items : Arrow array of int64 or string
+        Ids in the order of their rows.
+    times : Conversion
+        Turns times into seconds.
+    """
+
+    tables: list[RatingTable]
+    rows: int
+    users: pa.Array
+    items: pa.Array
+    times: Conversion

@@ -1,4 +1,4 @@
-"""Ratings in memory, the scale of their values, and a description of their source."""
+"""Ratings in memory, and a description of their source."""
 
 from __future__ import annotations
 
@@ -6,28 +6,19 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
-from mfcli.data.sizes import MANY, MOST_VALUES
+from mfcli.data.scales import Scale, scale_of
 from mfcli.data.vocabulary import Vocabulary, united
 from mfcli.storage import release
 from mfcli.types import Floats, Rows
 
-_CHUNK = 1 << 16  # ratings examined at a time
 _PIECE = 1 << 20  # ratings that are in memory at a time, if they are mapped
 _COLUMNS = ("user", "item", "rating", "timestamp", "weight")
-
-
-class Scale(NamedTuple):
-    """The values of ratings: from `min` to `max`, in steps of `step`, which is None if uneven."""
-
-    min: float
-    max: float
-    step: float | None
 
 
 @dataclass(frozen=True)
@@ -177,7 +168,7 @@ class Ratings:
 
     def scale(self) -> Scale:
         """Return the smallest and the largest rating, and the step between ratings."""
-        return scale_of(self.rating)
+        return scale_of(self.pieces("rating"))
 
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield a column in pieces of 2^20 values; mapped ones are released behind the last one."""
@@ -228,14 +219,6 @@ RatingsLike: TypeAlias = (
 """What `ratings_from` takes, or `Ratings`."""
 
 
-def scale_of(rating: Floats) -> Scale:
-    """Return the smallest and the largest of some ratings, and the step between them."""
-    values = _distinct(rating)
-    if values is None:
-        return Scale(float(rating.min()), float(rating.max()), None)
-    return Scale(float(values[0]), float(values[-1]), _step(values))
-
-
 def concatenated(first: Ratings, second: Ratings) -> Ratings:
     """Append ratings to others, with vocabularies that hold the ids of both.
 
@@ -274,33 +257,3 @@ def _joined_weights(first: Ratings, second: Ratings) -> Floats | None:
         for ratings in (first, second)
     ]
     return np.concatenate(weights)
-
-
-def _distinct(rating: Floats) -> Floats | None:
-    """Return the distinct values in ascending order, or None if there are very many."""
-    if len(rating) > MANY:
-        # Imported here because it loads Numba, which takes longer than to look at few ratings.
-        from mfcli.data.value_counts import value_counts
-
-        if counted := value_counts(rating):
-            return counted[0]
-    found = rating[:0]
-    for start in range(0, len(rating), _CHUNK):
-        # In chunks, so that ratings with very many values are noticed early.
-        chunk = np.unique(rating[start : start + _CHUNK])
-        if len(chunk) > MOST_VALUES or len(found := np.union1d(found, chunk)) > MOST_VALUES:
-            return None
-    return found
-
-
-def _step(values: Floats) -> float | None:
-    """Return the smallest gap between values if all gaps are multiples of it."""
-    if len(values) < 2:
-        return None
-    # In float64, so that the differences add no error to that of the values.
-    gaps = np.diff(values.astype(np.float64))
-    step = gaps.min()
-    multiples = gaps / step
-    # Only values on a grid have a step: 1, 2, 4 has the step 1, and 1, 2, 3.5 has none.
-    even = np.allclose(multiples, np.round(multiples), atol=1e-3, rtol=0)
-    return round(float(step), 6) if even else None

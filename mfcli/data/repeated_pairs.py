@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from mfcli.data.ratings import Ratings
+from mfcli.data.pairs import Pairs
 from mfcli.storage import array_type, cores, each, kernel
 from mfcli.types import Mask
 from mfcli.vectors import prefetch_value
@@ -27,28 +27,27 @@ _GIVEN_COUNTS = array_type(types.int64, 1, readonly=True)
 _MASK = array_type(types.boolean, 1)
 
 
-def repeating_users(ratings: Ratings) -> Mask:
+def repeating_users(pairs: Pairs) -> Mask:
     """Mark the users who have rated an item more than once.
 
     Parameters
     ----------
-    ratings : Ratings
-        Of known users and items.
+    pairs : Pairs
 
     Returns
     -------
     bool array, shape (users,)
     """
-    n, users, threads = len(ratings), len(ratings.users), min(cores(), _MOST_THREADS)
+    n, users, threads = len(pairs.user), pairs.users, min(cores(), _MOST_THREADS)
     parts = [slice(*ends) for ends in pairwise(np.linspace(0, n, threads + 1, dtype=np.int64))]
     # (threads, users): where the next item of each user in each part of the ratings goes.
     places = np.zeros((threads, users), np.int64)
-    each(lambda t: _count(ratings.user[parts[t]], places[t]), threads, threads)
+    each(lambda t: _count(pairs.user[parts[t]], places[t]), threads, threads)
     ends = _to_places(places)
     grouped = np.empty(n, np.int32)
 
     def group(t: int) -> None:
-        _group(ratings.user[parts[t]], ratings.item[parts[t]], places[t], grouped)
+        _group(pairs.user[parts[t]], pairs.item[parts[t]], places[t], grouped)
 
     each(group, threads, threads)
     repeating = np.zeros(users, np.bool_)
@@ -57,7 +56,7 @@ def repeating_users(ratings: Ratings) -> Mask:
     first = [0, *bounds.tolist(), users]
 
     def mark(t: int) -> None:
-        marks = np.full(len(ratings.items), -1, np.int32)
+        marks = np.full(pairs.items, -1, np.int32)
         _mark(grouped, ends, first[t], first[t + 1], marks, repeating)
 
     each(mark, threads, threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -84,14 +84,7 @@ class Selection:
         """Yield a column piece by piece; the memory of a piece is used again for the next one."""
         column = getattr(self.ratings, name)
         parts = [slice(n, n + _PIECE) for n in range(0, len(column), _PIECE)]
-        if len(column) <= MANY:
-            yield from (column[part][self.mask[part]] for part in parts)
-            return
-        # Imported here because it loads Numba, which takes longer than to select few values.
-        from mfcli.data.compression import compressed
-
-        memory = np.empty(_PIECE + 1, column.dtype)
-        yield from (compressed(column[part], self.mask[part], memory) for part in parts)
+        yield from selected(((column[part], self.mask[part]) for part in parts), len(column))
 
     def counting(self) -> Selection:
         """Return the same ratings with vocabularies that count them."""
@@ -110,3 +103,25 @@ class Selection:
     def taken(self) -> Ratings:
         """Copy the ratings."""
         return self.ratings.take(self.mask)
+
+
+def selected(pieces: Iterable[tuple[NDArray[Any], Mask]], total: int) -> Iterator[NDArray[Any]]:
+    """Yield the values that masks select; the memory of a piece is used again for the next one.
+
+    Parameters
+    ----------
+    pieces : iterable of (array, bool array), shapes (n,)
+        Values of 4 or 8 bytes; no piece is longer than the first.
+    total : int
+        Number of values in all pieces.
+    """
+    if total <= MANY:
+        yield from (values[mask] for values, mask in pieces)
+        return
+    # Imported here because it loads Numba, which takes longer than to select few values.
+    from mfcli.data.compression import compressed
+
+    memory = None
+    for values, mask in pieces:
+        memory = np.empty(len(values) + 1, values.dtype) if memory is None else memory
+        yield compressed(values, mask, memory)

@@ -20,27 +20,55 @@ _SLICE = 1 << 16  # ratings
 _NAMES = {",": "comma", ".": "point"}
 
 
-def check_thousands(layout: Layout, ratings: Floats) -> None:
-    """Check that the decimal marks of a text do not separate thousands.
+class Thousands:
+    """Checks that the decimal marks of a text do not separate thousands.
 
     They may do so if three digits follow each mark, and some ratings have no mark.
 
     Parameters
     ----------
     layout : Layout
-    ratings : float32 array, shape (n,)
-        As read with the decimal mark of the layout.
-
-    Raises
-    ------
-    DataError
-        If the mark is a comma, which spreadsheets use for both.
     """
-    if layout.format != "text" or not _may_be_thousands(ratings):
-        return
-    example = _example(layout)
-    if example is None:
-        return
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        # Whether all fractions have at most three digits and belong to numbers above 1
+        self._possible = layout.format == "text"
+        self._has_fraction = self._has_whole = False
+
+    def add(self, ratings: Floats) -> None:
+        """Add ratings, as read with the decimal mark of the layout.
+
+        Parameters
+        ----------
+        ratings : float32 array, shape (n,)
+        """
+        for start in range(0, len(ratings), _SLICE):  # the first ratings usually decide
+            if not self._possible:
+                return
+            part = ratings[start : start + _SLICE]
+            values = np.abs(part[part != np.floor(part)]).astype(np.float64)
+            thousands = values * 1000
+            is_exact = np.abs(thousands - np.rint(thousands)) <= thousands * _TOLERANCE
+            self._possible = bool((is_exact & (values > 1)).all())
+            self._has_fraction |= len(values) > 0
+            self._has_whole |= len(values) < len(part)
+
+    def check(self) -> None:
+        """Check all ratings.
+
+        Raises
+        ------
+        DataError
+            If the mark is a comma, which spreadsheets use for both.
+        """
+        if self._possible and self._has_fraction and self._has_whole:
+            example = _example(self._layout)
+            if example is not None:
+                _report(self._layout, example)
+
+
+def _report(layout: Layout, example: str) -> None:
     mark = _NAMES[layout.decimal]
     rule = f"has three digits after every {mark} in the ratings, which may separate thousands"
     if layout.decimal == ",":
@@ -62,21 +90,6 @@ def check_thousands(layout: Layout, ratings: Floats) -> None:
 def _sed(layout: Layout, mark: str) -> str:
     """Return a command that replaces all commas, unless they also separate fields."""
     return "" if layout.separator == "," else f" (sed 's/,/{mark}/g')"
-
-
-def _may_be_thousands(ratings: Floats) -> bool:
-    """Return whether all fractions have at most three digits and belong to numbers above 1."""
-    has_fraction = has_whole = False
-    for start in range(0, len(ratings), _SLICE):  # the first ratings usually decide
-        part = ratings[start : start + _SLICE]
-        values = np.abs(part[part != np.floor(part)]).astype(np.float64)
-        thousands = values * 1000
-        is_exact = np.abs(thousands - np.rint(thousands)) <= thousands * _TOLERANCE
-        if not (is_exact & (values > 1)).all():
-            return False
-        has_fraction |= len(values) > 0
-        has_whole |= len(values) < len(part)
-    return has_fraction and has_whole
 
 
 def _example(layout: Layout) -> str | None:

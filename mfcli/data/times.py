@@ -1,39 +1,28 @@
-"""Times of ratings: numbers, dates and texts of many forms, which become seconds since 1970.
+"""Times of ratings: numbers, dates and texts of many forms.
 
-A column of times is read in two steps. First each value becomes a number or a date: numbers are
-int64, dates are seconds with the type of a date (`timestamp[s]` in Arrow, `datetime64[s]` in
-NumPy). What the numbers mean is decided at the end, for the whole column: seconds, milliseconds,
-microseconds or nanoseconds since 1970, or dates written as numbers, such as 20150131. Anything
-other than seconds is reported.
+Each value becomes a number or a date: numbers are int64, dates are seconds with the type of a date
+(`timestamp[s]` in Arrow, `datetime64[s]` in NumPy). What the numbers mean is decided at the end, in
+`time_units.py`.
 """
 
 from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import to_arrow, to_arrow_mask, to_mask, to_numpy
 from mfcli.data.ids import is_text
-from mfcli.errors import DataError, Param, Text, warn
-from mfcli.types import Mask
-
-UNITS = {"nanoseconds": 10**9, "microseconds": 10**6, "milliseconds": 10**3}
-"""Units other than seconds, and how many make a second."""
+from mfcli.errors import Param, Text
 
 PLAUSIBLE = 10**8
 """Smallest plausible time, in seconds since 1970: in March 1973."""
 
-_FORMS = {4: "years", 6: "YYYYMM", 8: "YYYYMMDD", 12: "YYYYMMDDhhmm", 14: "YYYYMMDDhhmmss"}
-"""Dates written as whole numbers, by their number of digits. Ten digits are seconds."""
-_YEARS = range(1900, 2101)  # of dates written as whole numbers
-_FIRST, _END = 631_152_000, 4_102_444_800  # 1990 and 2100: certainly times of ratings
 _MOST = float(2**63)  # numbers of 64 bits are below this
 
 TEXTS = (
@@ -167,110 +156,3 @@ def _moment_or_none(text: str | None) -> Moment | None:
         return None if text is None else moment_of(text)
     except (ValueError, OverflowError):
         return None
-
-
-def in_seconds(
-    times: NDArray[np.int64], dates: Mask | bool, source: object, place: Callable[[int], str]
-) -> NDArray[np.int64]:
-    """Convert times to seconds since 1970.
-
-    Parameters
-    ----------
-    times : int64 array, shape (n,)
-        Numbers are all in one unit, which is found from their size; dates are in seconds. May be
-        changed in place.
-    dates : bool, or bool array, shape (n,)
-        Which of the times are dates.
-    source : object
-        The file or table, for the report on a unit other than seconds.
-    place : callable
-        Returns the file and line of a time, given its position from 0.
-
-    Returns
-    -------
-    int64 array, shape (n,)
-
-    Raises
-    ------
-    DataError
-        If some numbers are in another unit than the others.
-    """
-    if isinstance(dates, bool):
-        return times if dates else _converted(times, source, place)
-    rows = np.flatnonzero(~dates)
-    if len(rows):
-        times[rows] = _converted(times[rows], source, lambda row: place(int(rows[row])))
-    return times
-
-
-def _converted(
-    numbers: NDArray[np.int64], source: object, place: Callable[[int], str]
-) -> NDArray[np.int64]:
-    low, high = int(numbers.min()), int(numbers.max())
-    # Calendar forms come first: 20150131 would also be seconds, of August 1970.
-    digits = len(str(high))
-    seconds = _calendar_seconds(numbers, digits) if len(str(low)) == digits else None
-    if seconds is not None:
-        _report(_FORMS[digits], seconds, source)
-        return seconds
-    unit = unit_of(high)
-    if unit != unit_of(low):  # the median tells the unit of most
-        unit = unit_of(int(np.partition(numbers, len(numbers) // 2)[len(numbers) // 2]))
-        _check_unit(numbers, unit, place)
-    if unit == "seconds":
-        return numbers
-    numbers //= UNITS[unit]
-    _report(unit, numbers, source)
-    return numbers
-
-
-def unit_of(number: int) -> str:
-    """Return the unit in which a time is a plausible date."""
-    units = UNITS.items()
-    return next((name for name, n in units if abs(number) >= n * PLAUSIBLE), "seconds")
-
-
-def _check_unit(numbers: NDArray[np.int64], unit: str, place: Callable[[int], str]) -> None:
-    """Refuse times that are plausible, but only in another unit than the others."""
-    for other, second in {**UNITS, "seconds": 1}.items():
-        strange = (numbers >= _FIRST * second) & (numbers < _END * second)
-        if other != unit and strange.any():
-            row = int(np.argmax(strange))
-            raise DataError(
-                f"timestamp is in {other}, but most others are in {unit}",
-                place=place(row),
-                value=int(numbers[row]),
-                remedy=["write all of them in one unit, or ", *IGNORE],
-            )
-
-
-def _calendar_seconds(numbers: NDArray[np.int64], digits: int) -> NDArray[np.int64] | None:
-    """Read whole numbers such as 20150131 as dates; None if one of them is not a date."""
-    if digits not in _FORMS:
-        return None
-    fields: list[NDArray[np.int64]] = []
-    while digits > 4:  # two digits each of second, minute, hour, day and month; the year remains
-        numbers, field = np.divmod(numbers, 100)
-        fields.insert(0, field)
-        digits -= 2
-    if numbers.min() not in _YEARS or numbers.max() not in _YEARS:
-        return None
-    missing = [np.ones_like(numbers)] * 2 + [np.zeros_like(numbers)] * 3
-    month, day, *clock = fields + missing[len(fields) :]
-    months = (12 * (numbers - 1970) + month - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]") + (day - 1)
-    # February 30 would be a day of March.
-    is_date = (month >= 1) & (month <= 12) & (day >= 1) & (days.astype("datetime64[M]") == months)
-    is_date &= (clock[0] < 24) & (clock[1] < 60) & (clock[2] < 60)
-    seconds = days.astype("datetime64[s]").view(np.int64)
-    seconds += 3600 * clock[0] + 60 * clock[1] + clock[2]
-    return seconds if is_date.all() else None
-
-
-def _report(read_as: str, seconds: NDArray[np.int64], source: object) -> None:
-    first, last = (str(np.datetime64(int(end), "s"))[:10] for end in (seconds.min(), seconds.max()))
-    warn(
-        f"times are read as {read_as}, from {first} to {last}",
-        place=source,
-        remedy=["if they are something else, ", *IGNORE],
-    )

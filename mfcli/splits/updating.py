@@ -33,7 +33,7 @@ from mfcli.data import (
 from mfcli.errors import DataError, Param, Text
 from mfcli.splits.changes import Changes, TakenFile
 from mfcli.splits.parts import Split
-from mfcli.splits.revisions import VALUES, RevisedPart, Revision, filled
+from mfcli.splits.revisions import VALUES, RevisedPart, Revision
 from mfcli.types import Counts, Mask, Rows
 
 _PIECE = 1 << 20  # ratings that are compared at a time
@@ -289,8 +289,7 @@ def _counting(vocabulary: Vocabulary, more: Rows) -> Vocabulary:
 
 
 def _scale(parts: Mapping[str, RevisedPart]) -> Scale:
-    pieces = chain.from_iterable(part.pieces("rating") for part in parts.values())
-    return scale_of(filled(sum(map(len, parts.values())), np.float32, pieces))
+    return scale_of(chain.from_iterable(part.pieces("rating") for part in parts.values()))
 
 
 class _Pairs(NamedTuple):

@@ -23,6 +23,7 @@ from .compilation import (
 )
 from .digests import DigestedFile as DigestedFile, sha256 as sha256
 from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
+from .freed_memory import trim_memory as trim_memory
 from .items_ahead import read_ahead as read_ahead
 from .journal import (
     Journal as Journal,

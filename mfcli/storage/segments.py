@@ -64,6 +64,16 @@ class Segments:
             yield piece
             left, position = left - len(piece), position + piece.nbytes
 
+    def replace(self, key: Hashable, values: NDArray[Any]) -> None:
+        """Replace the values of a list in their space, as far as it suffices."""
+        left, segments = np.ascontiguousarray(values).view(np.uint8), self._segments.pop(key, [])
+        for offset, size in segments:
+            piece, left = left[:size], left[size:]
+            if len(piece):
+                self._space.write(offset, piece)
+                self._segments[key].append((offset, len(piece)))
+        self.append(key, left)
+
     def drop(self, key: Hashable) -> None:
         """Forget a list; its space is not used again."""
         self._segments.pop(key, None)

@@ -13,6 +13,7 @@ from mfcli.data.formats.columnar import TablePiece, reading_columns
 from mfcli.data.sources import File
 
 _ROWS = 1 << 18  # rows of a piece
+_BUFFER = 1 << 20  # bytes of a column that are read at a time
 
 
 def parquet_schema(file: File) -> pa.Schema:
@@ -69,7 +70,8 @@ def parquet_pieces(
 
     size, before = file.bytes, 0
     with reading_columns(file, "Parquet"):
-        opened = pq.ParquetFile(file.path)
+        # With a buffer, so that pages are read, not columns of row groups, which may be large.
+        opened = pq.ParquetFile(file.path, buffer_size=_BUFFER, pre_buffer=False)
         total = max(opened.metadata.num_rows, 1)
         # In batches, because a row group may be larger than memory.
         for batch in opened.iter_batches(_ROWS, columns=columns):
