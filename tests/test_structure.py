@@ -74,7 +74,7 @@ INTERFACES: dict[str, list[str]] = {
             "write_settings"],
  "data": ["Buckets", "Columns", "EXPLICIT", "EmptyFileError", "IMPLICIT", "Ids", "Layout", "MANY",
           "PAIRS", "PLAUSIBLE", "PairPiece", "Ratings", "RatingsLike", "Scale", "Selection",
-          "SkippedRows", "Source", "UNITS", "Vocabulary", "as_pairs", "as_ratings",
+          "SkippedRows", "Source", "TextTable", "UNITS", "Vocabulary", "as_pairs", "as_ratings",
           "check_table_suffix", "common_feedback", "concatenated", "counts_of", "csv_bytes",
           "find_layout", "find_rows", "found_as_text", "guarded", "guarded_text", "header_with",
           "id_array", "is_number", "is_table", "merge_duplicates", "open_sources", "pairs_from",

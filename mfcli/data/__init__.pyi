@@ -26,6 +26,7 @@ from .formats.parts import find_layout as find_layout
 from .frames import is_table as is_table
 from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .id_lists import read_ids as read_ids
+from .id_tables import TextTable as TextTable
 from .ids import Ids as Ids, id_array as id_array, plain_integers as plain_integers
 from .pair_files import (
     PairPiece as PairPiece,
