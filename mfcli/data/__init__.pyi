@@ -52,9 +52,11 @@ from .sources import EmptyFileError as EmptyFileError, open_sources as open_sour
 from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
+    csv_parts as csv_parts,
     guarded as guarded,
     guarded_text as guarded_text,
-    write_table as write_table,
+    joined_tables as joined_tables,
+    write_tables as write_tables,
 )
 from .time_units import UNITS as UNITS, unit_of as unit_of
 from .times import PLAUSIBLE as PLAUSIBLE

@@ -33,10 +33,12 @@ def top_of_bounds(
     diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
+    posterior: Posterior | None = None,
 ) -> Ranking:
     """Rank items for users by their predictions plus a number of standard deviations.
 
-    The other parameters and the result are those of `top_items`; the scores are the bounds.
+    The other parameters and the result are those of `top_items`; the scores are the bounds. The
+    posterior of the model is made if it is not given.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def top_of_bounds(
     exclude = exclude or Rated.nothing(len(model.users))
     if candidates is None:
         candidates = np.arange(len(model.items), dtype=np.int32)
-    posterior = Posterior(model)
+    posterior = posterior or Posterior(model)
     weights, panels = _weights(model, posterior), _panels(model, posterior, candidates)
     mu = (posterior.samples.mu - posterior.samples.mu[0]).astype(np.float32)
     factors, samples = np.ascontiguousarray(model.user_factors), posterior.user_rows
