@@ -43,7 +43,7 @@ from mfcli.splits import divide, split, write_split
 from mfcli.splits.samples import sample
 
 CHANGED = (
-    "mfcli.checks.rating_values.MANY",
+    "mfcli.checks.distinct_values.MANY",
     "mfcli.data.duplicates.MANY",
     "mfcli.data.numbering.MANY",
     "mfcli.data.scales.MANY",
