@@ -18,7 +18,14 @@ from planted import split_with_new_rows
 from mfcli.config import Config
 from mfcli.data import Vocabulary
 from mfcli.errors import LimitError
-from mfcli.model import Explainer, Model, RatedParts, recommended, recommended_tables
+from mfcli.model import (
+    Explainer,
+    Model,
+    RatedParts,
+    posterior,
+    recommended,
+    recommended_tables,
+)
 from mfcli.model.user_ranges import user_ranges
 from mfcli.predict import recommend
 from mfcli.splits import Split, write_split
@@ -169,9 +176,11 @@ def test_progress_counts_all_users(split: Split, model: Model) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:explanations are inaccurate")
-@pytest.mark.parametrize("out", ["all.csv", "all.parquet", "-"])
-def test_files_are_the_same_with_any_memory(trained: Run, out: str) -> None:
-    args = ("recommend", "--all", "--n", 3, "--explain", "--out", out)
+@pytest.mark.parametrize(
+    ("out", "sort"), [("all.csv", "mean"), ("all.parquet", "low"), ("-", "sample")]
+)
+def test_files_are_the_same_with_any_memory(trained: Run, out: str, sort: str) -> None:
+    args = ("recommend", "--all", "--n", 3, "--explain", "--sort", sort, "--out", out)
 
     def content(**limits: Any) -> bytes | str:
         with resources(**limits):
@@ -181,6 +190,19 @@ def test_files_are_the_same_with_any_memory(trained: Run, out: str) -> None:
         return (Path(out).read_bytes() if out != "-" else b"") + repr(shown).encode()
 
     assert content(room=2000) == content()
+
+
+def test_predictions_are_the_same_with_any_memory(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posterior, "_RELEASED", 7)
+    pairs = "".join(f"{user},{item}\n" for user in range(75) for item in range(0, 55, 9))
+    Path("pairs.csv").write_text("user,item\n" + pairs)
+    args = ("predict", "pairs.csv", "--interval", 0.8, "--probability", 4)
+    expected = trained(*args)
+    assert expected.code == 0
+    with resources(room=0):
+        assert trained(*args) == expected
 
 
 def test_temporary_space_ends_with_the_tables(split: Split, model: Model) -> None:

@@ -15,7 +15,7 @@ from mfcli.aligned import LINE, aligned
 from mfcli.model.bound_kernel import bound_scratch, select_bounds
 from mfcli.model.diversity import Diversity
 from mfcli.model.folder import StoredModel
-from mfcli.model.posterior import Posterior
+from mfcli.model.posterior import Posterior, release_rows
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.recommendations import ranked_by
@@ -60,6 +60,7 @@ def top_of_bounds(
             panels.rows, deviations, exclude.starts, exclude.items, scratch,
             np.zeros(len(model.items), np.uint32), items, best,
         )  # fmt: skip
+        release_rows(samples, some)
 
     varied = Diversity(diversity, model.item_factors) if diversity else None
     ranking = ranked_by(select, users, n, len(candidates), threads, on_progress, varied)
