@@ -32,7 +32,7 @@ from mfcli.storage import array_type, each, is_limited, kernel, release
 from mfcli.types import Doubles, Floats, Rows
 
 _PIECE = 1 << 13  # pairs, or rows, in one task
-_RELEASED = 1 << 10  # pairs whose mapped rows are in memory at a time: each may be on 16 pages
+_RELEASED = 1 << 9  # pairs whose mapped rows are in memory at a time
 
 _ROWS = array_type(types.int32, 1, readonly=True)
 _MU = array_type(types.float64, 1, readonly=True)
@@ -90,6 +90,16 @@ class Posterior:
         threads : int
             Does not change the result.
         """
+        if is_limited():
+            # In the order of the users, so that few of their mapped rows are in memory at a time.
+            order = np.argsort(user, kind="stable")
+            found = self._ratings(user[order], item[order], threads)
+            place = np.argsort(order, kind="stable")
+            columns = {name: getattr(found, name)[place] for name in ("mean", "posterior", "noise")}
+            return dataclasses.replace(found, **columns)
+        return self._ratings(user, item, threads)
+
+    def _ratings(self, user: Rows, item: Rows, threads: int) -> RatingDistribution:
         mean, variance = (np.empty(len(user), np.float32) for _ in range(2))
 
         def task(number: int) -> None:
@@ -166,9 +176,10 @@ def _samples_of(model: StoredModel) -> Samples:
 
 
 def release_rows(table: Floats, rows: Rows) -> None:
-    """Give back the memory of rows of a mapped table, and of those between them."""
+    """Give back the memory of a mapped table up to the last of some rows."""
     if is_limited() and len(rows):
-        release(table[max(int(rows.min()), 0) : int(rows.max()) + 1])
+        # From the start, because the system also maps pages before those that are read.
+        release(table[: int(rows.max()) + 1])
 
 
 def _mean_forms(rows: Floats, covariances: Doubles) -> Floats:
