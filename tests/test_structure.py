@@ -107,7 +107,7 @@ INTERFACES: dict[str, list[str]] = {
            "plot_metrics", "plot_search"],
  "predict": ["ListReading", "ListedTitles", "PairCounts", "Predictor", "Uncertainty", "all_rows",
              "candidates", "listed_rows", "predict_file", "predict_named", "ranking_quality",
-             "rated_pairs", "recommend", "similar", "trained_row"],
+             "rated_pairs", "recommend", "similar", "trained_row", "with_titles"],
  "rankings": ["EXPOSURE_FORMULAS", "GAP_TERMS", "ItemProperties", "LIST_TERMS", "RankedHits",
               "RankedValidation", "RelevantItems", "SUM_FORMULAS", "USER_FORMULAS",
               "VALIDATION_MEASURES"],

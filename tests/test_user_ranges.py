@@ -33,6 +33,7 @@ from mfcli.storage import resources
 from mfcli.training import fit
 
 CONFIG = Config(k=3, epochs=6, optimizer="gibbs", average=1.0, keep_samples=5)
+READING = "error: reading model needs about 0.00 GB of memory, 0.00 GB are free"
 KNOWN = np.array([0, 69, 3, *range(5, 45)], np.int32)  # users
 
 
@@ -162,6 +163,7 @@ def test_weights_explain_with_any_memory(split: Split, model: Model) -> None:
 
 def test_progress_counts_all_users(split: Split, model: Model) -> None:
     calls: list[tuple[float, float]] = []
+    sorted_: list[tuple[float, float]] = []
     with resources(room=3000):
         tables = recommended_tables(
             model,
@@ -169,9 +171,12 @@ def test_progress_counts_all_users(split: Split, model: Model) -> None:
             3,
             exclude=RatedParts.of(split.train),
             on_progress=lambda *c: calls.append(c),
+            on_sorting=lambda *c: sorted_.append(c),
         )
         assert sum(len(table) for table in tables) == 3 * len(KNOWN)
     assert calls[-1] == (len(KNOWN), len(KNOWN))
+    rated = int(np.isin(split.train.user, KNOWN).sum())
+    assert sorted_[-1] == (rated, rated)
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
@@ -217,7 +222,13 @@ def test_temporary_space_ends_with_the_tables(split: Split, model: Model) -> Non
         assert len(set(Path("/proc/self/fd").iterdir())) <= len(opened)
 
 
-def test_too_little_memory_is_refused(model: Model) -> None:
+def test_too_little_memory_is_refused(trained: Run, model: Model) -> None:
+    Path("pairs.csv").write_text("user,item\n1,2\n")
+    for args in (("recommend", "--user", 9), ("predict", "pairs.csv")):
+        with resources(memory="1MB"):
+            code, _, err = trained(*args, "--model", "model")
+        assert (code, err[: len(READING)]) == (1, READING)
+        assert err.endswith("; use a machine with more memory, or raise --memory\n")
     rule = "^recommending items needs about 0.10 GB of memory, 0.00 GB are free"
     with resources(memory="1MB"), pytest.raises(LimitError, match=rule):
         recommended(model, KNOWN, 3)

@@ -180,7 +180,9 @@ class Listing:
         if self.items:
             listed = prediction.listed_rows(model.items, "item", (), self.items, reading)
         allowed = prediction.candidates(model.items, listed, self.min_count, self.max_popularity)
-        with self._screen(screen).bar("ranking items", counting("users")) as on_progress:
+        with self._screen(screen).progress() as shown:
+            ranking = shown.work("ranking items", counting("users"))
+            ranking.update(0, 0)
             yield from models.recommended_tables(
                 model,
                 users,
@@ -192,7 +194,8 @@ class Listing:
                 order=order or models.Order(),
                 clip=config.clip,
                 threads=threads,
-                on_progress=on_progress,
+                on_progress=ranking.update,
+                on_sorting=shown.work("sorting ratings by user").update,
             )
 
     def _screen(self, screen: Screen) -> Screen:

@@ -46,6 +46,7 @@ def recommended_tables(
     clip: bool = True,
     threads: int | None = None,
     on_progress: Progress = lambda done, total: None,
+    on_sorting: Progress = lambda done, total: None,
 ) -> Iterator[pa.Table]:
     """Yield tables of the best items for some users, which follow each other.
 
@@ -67,6 +68,9 @@ def recommended_tables(
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
         Called with the number of users ranked and the total.
+    on_sorting : callable, optional
+        Called before, with the number of ratings that were sorted by user and the total, if they do
+        not fit in memory.
 
     Yields
     ------
@@ -103,7 +107,7 @@ def recommended_tables(
     fixed, each = _memory(model, n, explainer)
     check_memory(fixed + each, "recommending items", "recommend fewer items")
     done = 0
-    for part in user_ranges(users, known, fixed=fixed, each=each):
+    for part in user_ranges(users, known, fixed=fixed, each=each, on_progress=on_sorting):
         ranking = top(part, on_progress=_shifted(on_progress, done, len(users)))
         yield lists.table(part, ranking)
         done += len(part.users)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mfcli.model.grouping import count_values
 from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
 from mfcli.storage import Segments, room, scratch
-from mfcli.types import Counts, Rows
+from mfcli.types import Counts, Progress, Rows
 
 _COLUMNS = {"excluded": ("user", "item")}  # what is needed; otherwise all columns
 _MEMORY = {"excluded": 4, "explaining": 64}
@@ -41,7 +41,12 @@ class UserRange:
 
 
 def user_ranges(
-    users: Rows, known: Mapping[str, RatingPieces], *, fixed: float, each: float
+    users: Rows,
+    known: Mapping[str, RatingPieces],
+    *,
+    fixed: float,
+    each: float,
+    on_progress: Progress = lambda done, total: None,
 ) -> Iterator[UserRange]:
     """Yield ranges of users, at least one.
 
@@ -52,6 +57,8 @@ def user_ranges(
         What is excluded ("excluded") and what explains predictions ("explaining").
     fixed, each : float
         Bytes of memory that are needed in any case, and for each user.
+    on_progress : callable, optional
+        Called with the number of ratings that are in temporary space, and of all that will be.
 
     Raises
     ------
@@ -62,7 +69,7 @@ def user_ranges(
     ends = _ends(users, counts, room(fixed), each)
     # Of a user who is listed twice, only one range could hold the ratings.
     if known and len(ends) > 1 and len(np.unique(users)) == len(users):
-        yield from _stored_ranges(users, ends, known, counts)
+        yield from _stored_ranges(users, ends, known, counts, on_progress)
         return
     for start, end in _bounds([len(users)] if known else ends):
         yield UserRange(users[start:end], {**known})
@@ -73,21 +80,27 @@ def _bounds(ends: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _stored_ranges(
-    users: Rows, ends: list[int], known: Mapping[str, RatingPieces], counts: Mapping[str, Counts]
+    users: Rows,
+    ends: list[int],
+    known: Mapping[str, RatingPieces],
+    counts: Mapping[str, Counts],
+    on_progress: Progress,
 ) -> Iterator[UserRange]:
     """Yield ranges whose ratings are in temporary space."""
     size = max(ratings.size for ratings in known.values())
     numbers = np.full(size, -1, np.int16 if len(ends) < 1 << 15 else np.int32)  # sorted faster
     numbers[users] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     names = {what: _COLUMNS.get(what, ratings.names) for what, ratings in known.items()}
+    sizes = {what: int(count[users].sum()) for what, count in counts.items()}
     need = sum(
-        int(count[users].sum()) * sum(TYPES[name].itemsize for name in names[what])
-        for what, count in counts.items()
+        size * sum(TYPES[name].itemsize for name in names[what]) for what, size in sizes.items()
     )
     with scratch(need, "recommending items") as space:
-        segments = Segments(space)
+        segments, done = Segments(space), 0
         for what, ratings in known.items():
-            _append(segments, what, ratings, names[what], numbers)
+            for appended in _append(segments, what, ratings, names[what], numbers):
+                done += appended
+                on_progress(done, sum(sizes.values()))
         for number, (start, end) in enumerate(_bounds(ends)):
             own: dict[str, RatingPieces] = {
                 what: _Stored(segments, (what, number), names[what], size) for what in known
@@ -122,8 +135,11 @@ def _append(
     ratings: RatingPieces,
     names: tuple[str, ...],
     numbers: NDArray[Any],
-) -> None:
-    """Append each rating to the range of its user, of which `numbers` has the number."""
+) -> Iterator[int]:
+    """Append each rating to the range of its user, of which `numbers` has the number.
+
+    Yield how many ratings of a piece were appended.
+    """
     numbers = np.append(numbers, numbers.dtype.type(-1))  # the last one is that of the row -1
     for columns in ratings.pieces(*names):
         number = numbers[columns[0]]
@@ -135,6 +151,7 @@ def _append(
             rows = order[start:end]
             for name, column in zip(names, columns, strict=True):
                 segments.append((what, int(ordered[start]), name), column[rows])
+        yield len(order) - int(starts[0]) if len(starts) else 0
 
 
 @dataclass(frozen=True)

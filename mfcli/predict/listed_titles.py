@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -84,6 +85,14 @@ class ListedTitles:
                 if len(missing) == len(listed)
                 else "",
             )
+
+
+def with_titles(table: pa.Table, file: Path, encoding: str = "utf-8", **how: Any) -> pa.Table:
+    """Add titles to a table of items; the parameters are those of `ListedTitles`."""
+    titles = ListedTitles(file, encoding, **how)
+    titled = titles.added(table)
+    titles.warn()
+    return titled
 
 
 def _extend(items: dict[str, pa.Array], name: str, others: pa.Array) -> None:

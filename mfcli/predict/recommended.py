@@ -20,7 +20,7 @@ from mfcli.model import (
     trained_parts,
     warn_untrained,
 )
-from mfcli.predict.listed_titles import ListedTitles
+from mfcli.predict.listed_titles import with_titles
 from mfcli.predict.selected_rows import (
     all_rows,
     candidates,
@@ -206,10 +206,7 @@ def similar(
 def _titled(table: pa.Table, model: Model, titles: str | os.PathLike[str] | None) -> pa.Table:
     if titles is None:
         return table
-    listed = ListedTitles(path_of(titles, "titles"), names=model.columns)
-    titled = listed.added(table)
-    listed.warn()
-    return titled
+    return with_titles(table, path_of(titles, "titles"), names=model.columns)
 
 
 def _explainer(
