@@ -1,8 +1,14 @@
-"""Copies of the folders in which Linux reports its memory and processors."""
+"""Copies of the folders in which Linux reports its memory and processors; limits of memory."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
+
+from mfcli.storage import memory
+from mfcli.storage.process_resources import current
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
@@ -12,3 +18,8 @@ def machine(root: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return root
+
+
+def limit_room(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """Limit the ratings in memory also in commands, which choose their resources themselves."""
+    monkeypatch.setattr(memory, "current", lambda: replace(current(), room=room))

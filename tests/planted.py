@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -49,3 +51,14 @@ def planted_split(config: Config, **shape: float) -> Split:
     """Split the ratings of a known model; see `planted_ratings`."""
     ratings, _ = planted_ratings(**shape)  # type: ignore[arg-type]
     return split(ratings, config)
+
+
+def split_with_new_rows(config: Config, users: int = 5, items: int = 4) -> Split:
+    """Return a split of 70 users and 50 items, of which the first ones have no training ratings."""
+    rng = np.random.default_rng(4)
+    user, item = np.nonzero(rng.random((70, 50)) < 0.4)
+    rating = np.clip(np.round(3 + 0.3 * (user % 5) - 0.2 * (item % 4) + rng.normal(0, 0.7)), 1, 5)
+    made = split(make_ratings(user, item, rating, users=70, items=50), config)
+    train = made.train.take((made.train.user >= users) & (made.train.item >= items))
+    counted = train.users.counting(train.user), train.items.counting(train.item)
+    return replace(made, train=train.over(*counted))

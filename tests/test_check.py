@@ -11,14 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import Run
+from machines import limit_room
 from planted import make_ratings, planted_ratings
 
-from mfcli.checks import Report, check, serious_warnings
+from mfcli.checks import Report, check, distinct_values, serious_warnings
 from mfcli.checks.activity import IdExamples
 from mfcli.checks.rating_values import ValueBin
 from mfcli.config import Config
-from mfcli.data import Ratings, Source, Vocabulary, read_ratings
-from mfcli.errors import Param
+from mfcli.data import Buckets, Ratings, Source, Vocabulary, read_ratings
+from mfcli.errors import LimitError, Param
+from mfcli.storage import resources
 from mfcli.training.sgd.rows import make_variant
 
 NOW = 1_700_000_000.0  # 2023-11-14
@@ -430,13 +432,13 @@ SERIOUS = {
 @pytest.mark.parametrize("what", CASES)
 def test_some_warnings_are_serious(what: str) -> None:
     ratings, _ = CASES[what]()
-    found = {warning.what for warning in serious_warnings(ratings, now=NOW)}
+    found = {warning.what for warning in serious_warnings(Buckets.of(ratings), now=NOW)}
     assert (what in found) == (what in SERIOUS)
     assert found <= set(warned(ratings))
 
 
 def test_real_ratings_have_no_serious_warning(real_csv: Path) -> None:
-    assert serious_warnings(read_ratings(real_csv)) == []
+    assert serious_warnings(Buckets.of(read_ratings(real_csv))) == []
 
 
 def test_split_shows_serious_warnings(run: Run) -> None:
@@ -495,3 +497,62 @@ def test_every_warning_is_one_line_that_names_a_remedy(real_csv: Path) -> None:
             assert "--" not in str(warning)
             spelled = warning.phrase(lambda param: f"--{param.name}")
             assert all(f"--{param.name}" in spelled for param in named)
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_facts_do_not_depend_on_buckets(what: str) -> None:
+    ratings, _ = CASES[what]()
+    expected = check(ratings, SOUND, now=NOW)
+    for count in (2, 7):
+        buckets = Buckets.of(ratings, count)
+        assert check(buckets, SOUND, now=NOW) == expected
+        parts = np.full(len(buckets.positions(0)), 255, np.uint8)
+        buckets.assign(0, parts)  # as a split does in the meantime
+        serious = [warning for warning in expected.warnings if warning.serious]
+        assert serious_warnings(buckets, now=NOW) == serious
+
+
+def test_weights_and_times_of_all_buckets_count() -> None:
+    ratings = replace(
+        with_times([*range(1_000_000_000, 1_000_000_040), 5, int(NOW) + 10**6]),
+        weight=np.linspace(0.5, 7, 2000, dtype=np.float32),
+    )
+    for count in (1, 3):
+        report = check(Buckets.of(ratings, count), SOUND, now=NOW)
+        assert report.weights == [0.5, 7]
+        assert report.times
+        assert (report.times.early, report.times.future) == (47, 47)
+
+
+@pytest.mark.parametrize("least", [1, 1 << 20])
+def test_distinct_values_are_counted_in_pieces(least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distinct_values, "_PIECE", 100)
+    monkeypatch.setattr(distinct_values, "_LEAST", least)
+    rng = np.random.default_rng(1)
+    columns = [rng.normal(size=n).round(2).astype(np.float32) for n in (1500, 0, 700)]
+    whole = np.concatenate(columns)
+    for many in (0, 10**6):  # compiled code, NumPy
+        monkeypatch.setattr(distinct_values, "MANY", many)
+        values, counts = distinct_values.distinct_values(columns, len(whole))
+        expected = np.unique(whole, return_counts=True)
+        assert values.tolist() == expected[0].tolist()
+        assert counts.tolist() == expected[1].tolist()
+        zeros, _ = distinct_values.distinct_values([np.array([-0.0, 1, 0], np.float32)], 3)
+        assert [str(value) for value in zeros.tolist()] == ["0.0", "1.0"]
+
+
+def test_too_many_distinct_values_are_refused() -> None:
+    values = np.arange(10_000, dtype=np.float32)
+    rule = "^counting distinct ratings needs about"
+    with resources(memory="1MB"), pytest.raises(LimitError, match=rule):
+        check(plain(values))
+
+
+def test_the_command_gives_the_same_report_with_any_memory(
+    run: Run, real_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ("check", real_csv, "--json", "--memory", "64GB")
+    expected = run(*args, "-q")
+    limit_room(monkeypatch, 200_000)
+    assert run(*args, "-q") == expected
+    assert "of temporary space in" in run(*args).err

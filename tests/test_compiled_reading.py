@@ -43,7 +43,7 @@ from mfcli.splits import divide, split, write_split
 from mfcli.splits.samples import sample
 
 CHANGED = (
-    "mfcli.checks.rating_values.MANY",
+    "mfcli.checks.distinct_values.MANY",
     "mfcli.data.duplicates.MANY",
     "mfcli.data.numbering.MANY",
     "mfcli.data.scales.MANY",
@@ -227,6 +227,20 @@ def test_texts_with_equal_hashes_stay_apart(monkeypatch: pytest.MonkeyPatch) -> 
     texts = ["a", "b", "ab", "a", "ba", "abcdefgh", "abcdefghi", "abcdefgh", "b"]
     table = table_of(pa.array([], pa.string()))
     assert (table.numbers(pa.array(texts)).tolist(), table.ids().to_pylist()) == numbered(texts)
+    monkeypatch.setattr(id_tables, "_find_texts", inspect.unwrap(id_tables._find_texts))
+    others = ["abcdefghj", "b", "c", "abcdefghi", "", "a"]
+    assert table.found(pa.array(others)).tolist() == [-1, 1, -1, 5, -1, 0]
+
+
+def test_texts_are_found_without_being_added() -> None:
+    known = [f"{n * 7919 % 5003:x}" for n in range(3000)]
+    table = id_tables.TextTable(pa.array(known))
+    asked = [f"{n:x}" for n in range(5003)] + ["", "a much longer text than the others", known[0]]
+    rows = {text: row for row, text in enumerate(known)}
+    for ids in (pa.array(asked), pa.array(asked)[2500:], pa.array([], pa.string())):
+        expected = [rows.get(text, -1) for text in ids.to_pylist()]
+        assert table.found(ids).tolist() == expected
+    assert table.ids().to_pylist() == known
 
 
 @pytest.mark.parametrize("many", [0, 4, 100])

@@ -20,7 +20,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Vocabulary
 from mfcli.errors import DataError, MfcliWarning, UsageError
 from mfcli.exports import export
-from mfcli.model import Explainer, Model, Rated, fold_in, top_items
+from mfcli.model import Explainer, Model, Rated, RatedParts, fold_in, top_items
 from mfcli.predict import Predictor, predict_named, ranking_quality
 from mfcli.show import facts_of, find
 from mfcli.splits import Split, write_split
@@ -116,7 +116,7 @@ def test_extreme_weights_of_new_users_are_refused(fits: dict[str, Fit]) -> None:
     own = replace(heavy, users=Vocabulary(pa.array(model.users.ids[:1]), rated.users.counts))
     ranking = top_items(model, np.zeros(1, np.int32), 3, exclude=Rated.of(rated))
     with pytest.raises(DataError, match=f"^{rule}"):
-        Explainer(model, own, 1).explain(ranking)
+        Explainer(model, RatedParts.of(own), 1).explain(ranking)
 
 
 def slow_row(model: Model, items: np.ndarray, ratings: np.ndarray, noise: float) -> np.ndarray:
@@ -157,7 +157,7 @@ def test_contributions_add_up_to_the_prediction(
     folded = fold_in(model, renamed(split.train))
     users = np.array([5, 2, 5], np.int32)
     ranking = top_items(folded.model, users, 4, exclude=Rated.of(folded.rated))
-    found = Explainer(model, folded.rated, 100).explain(ranking)
+    found = Explainer(model, RatedParts.of(folded.rated), 100).explain(ranking)
     np.testing.assert_allclose(found.estimates, ranking.scores, rtol=1e-4, atol=1e-4)
     for n, user in enumerate(users.tolist()):
         own = folded.rated.user == user
@@ -181,7 +181,7 @@ def test_a_contribution_is_the_change_of_the_prediction(split: Split, fits: dict
     def prediction(ratings: Ratings) -> tuple[float, float]:
         folded = fold_in(model, ratings)
         ranking = top_items(folded.model, np.zeros(1, np.int32), 1, candidates=np.array([9], "i4"))
-        found = Explainer(model, folded.rated, 40).explain(ranking)
+        found = Explainer(model, RatedParts.of(folded.rated), 40).explain(ranking)
         place = found.items[0, 0].tolist().index(4)
         return float(ranking.scores[0, 0]), float(found.contributions[0, 0, place])
 

@@ -25,7 +25,15 @@ import mfcli
 from mfcli.checks import check, serious_warnings
 from mfcli.cli.reading_options import Reading
 from mfcli.config import Config
-from mfcli.data import Ratings, Vocabulary, concatenated, ratings_from, read_ratings, selections
+from mfcli.data import (
+    Buckets,
+    Ratings,
+    Vocabulary,
+    concatenated,
+    ratings_from,
+    read_ratings,
+    selections,
+)
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.formats import text
 from mfcli.errors import ArtifactError, ConfigError, DataError, MfcliWarning, UsageError
@@ -641,9 +649,11 @@ def test_warnings_about_ratings_are_not_given_for_events() -> None:
     values = np.floor(rng.pareto(0.7, 3000)) + 1
     rows = np.arange(3000)
     ratings = make_ratings(rows % 100, rows // 100, values, users=100, items=30)
-    assert [w.what for w in serious_warnings(ratings)] == ["ratings look like numbers of events"]
+    assert [w.what for w in serious_warnings(Buckets.of(ratings))] == [
+        "ratings look like numbers of events"
+    ]
     implicit = Ratings(**vars(ratings) | {"feedback": "implicit"})
-    assert not serious_warnings(implicit)
+    assert not serious_warnings(Buckets.of(implicit))
     report = check(implicit)
     assert not report.warnings
     assert report.cost is None

@@ -20,6 +20,7 @@ from mfcli.data import Ratings, Vocabulary, read_ratings
 from mfcli.model import (
     Explainer,
     Model,
+    RatedParts,
     extended,
     fold_in,
     read_model_record,
@@ -208,7 +209,7 @@ def test_contributions_add_up_with_new_items(split: Split) -> None:
     rows = folded.model.users.rows(pa.array(users))
     ranking = top_items(folded.model, rows, 45)
     assert (ranking.items >= 40).any()
-    found = Explainer(folded.basis, folded.rated, 100).explain(ranking)
+    found = Explainer(folded.basis, RatedParts.of(folded.rated), 100).explain(ranking)
     np.testing.assert_allclose(found.estimates, ranking.scores, rtol=1e-4, atol=1e-4)
     assert (found.items >= 40).any()
 

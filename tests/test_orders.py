@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from conftest import Run
-from planted import make_ratings
+from planted import split_with_new_rows
 
 from mfcli.config import Config
 from mfcli.errors import ArtifactError, UsageError
@@ -20,7 +20,7 @@ from mfcli.model import Model, Order, Posterior, Rated, recommended
 from mfcli.model.top_of_bounds import top_of_bounds
 from mfcli.model.top_of_draws import top_of_draws
 from mfcli.predict import recommend
-from mfcli.splits import Split, split as split_ratings, write_split
+from mfcli.splits import Split, write_split
 from mfcli.training import fit
 from mfcli.types import Rows
 
@@ -30,13 +30,7 @@ NEW_USERS, NEW_ITEMS = 5, 4  # the first ones, without training ratings
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    rng = np.random.default_rng(4)
-    user, item = np.nonzero(rng.random((70, 50)) < 0.4)
-    rating = np.clip(np.round(3 + 0.3 * (user % 5) - 0.2 * (item % 4) + rng.normal(0, 0.7)), 1, 5)
-    made = split_ratings(make_ratings(user, item, rating, users=70, items=50), CONFIG)
-    train = made.train.take((made.train.user >= NEW_USERS) & (made.train.item >= NEW_ITEMS))
-    users, items = train.users.counting(train.user), train.items.counting(train.item)
-    return replace(made, train=replace(train, users=users, items=items))
+    return split_with_new_rows(CONFIG, NEW_USERS, NEW_ITEMS)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from conftest import Run
 
 from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import Screen
-from mfcli.data import Ratings, Vocabulary, read_ratings, to_arrow
+from mfcli.data import Ratings, Vocabulary, read_buckets, to_arrow
 from mfcli.errors import ArtifactError, LimitError, UsageError
 from mfcli.storage import (
     MappedFile,
@@ -247,11 +247,11 @@ def test_commands_limit_memory_while_they_run(
 ) -> None:
     found = []
 
-    def read(*args: object, **settings: object) -> Ratings:
+    def read(*args: object, **settings: object) -> object:
         found.append(current())
-        return read_ratings(*args, **settings)  # type: ignore[arg-type]  # passed on
+        return read_buckets(*args, **settings)  # type: ignore[arg-type]  # passed on
 
-    monkeypatch.setattr("mfcli.data.read_ratings", read)
+    monkeypatch.setattr("mfcli.data.read_buckets", read)
     assert run("check", real_csv, "--memory", "2GB").code == 0
     assert (found[0].memory, found[0].temp) == (2 * GB, None)
     assert not is_limited()

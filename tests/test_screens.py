@@ -137,7 +137,7 @@ def recommendations() -> None:
             ],
         }
     )
-    print_rows(table, "recommendations", None, Screen())
+    print_rows([table], "recommendations", None, Screen())
 
 
 def explained() -> None:
@@ -149,7 +149,7 @@ def explained() -> None:
         table = table.append_column(f"because_{number}", [items])
         table = table.append_column(f"because_{number}_title", [titles[::-1]])
         table = table.append_column(f"because_{number}_rating", [[5.0, 3.5]])
-    Listing(explain=True).print(table, "recommendations", Screen(), "utf-8", {})
+    Listing(explain=True).print([table], "recommendations", Screen(), "utf-8", {})
 
 
 def metrics(path: str) -> None:

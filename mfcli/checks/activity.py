@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mfcli.data import Vocabulary, to_numpy, to_texts
-from mfcli.types import Counts, Rows
+from mfcli.types import Counts
 
 QUANTILES = (0, 25, 50, 75, 90, 99, 100)
 
@@ -102,7 +102,7 @@ class Activity:
     most_share: float
 
 
-def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
+def activity_of(name: str, vocabulary: Vocabulary, total: int) -> Activity:
     """Return the facts about users or items.
 
     Parameters
@@ -110,10 +110,11 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
     name : str
         "users" or "items".
     vocabulary : Vocabulary
-    rows : int32 array, shape (n,)
-        The user, or item, of each rating.
+        Counts all ratings.
+    total : int
+        Number of all ratings.
     """
-    counts = vocabulary.counting(rows).counts
+    counts = vocabulary.counts
     top = -(-len(counts) // 100)  # 1%, rounded up
     single = int(np.count_nonzero(counts == 1))
     # This method returns numbers that occur, so that "the median user has 3.5" cannot happen.
@@ -126,9 +127,9 @@ def activity_of(name: str, vocabulary: Vocabulary, rows: Rows) -> Activity:
         single=single,
         single_share=single / len(counts),
         # A partition instead of a sort: the order within the top does not matter.
-        top_share=int(np.partition(counts, -top)[-top:].sum()) / len(rows),
+        top_share=int(np.partition(counts, -top)[-top:].sum()) / total,
         most=str(vocabulary.ids[int(counts.argmax())].as_py()),
-        most_share=int(counts.max()) / len(rows),
+        most_share=int(counts.max()) / total,
     )
 
 

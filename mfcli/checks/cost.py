@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mfcli.checks.facts import Facts
 from mfcli.config import Config
-from mfcli.data import IMPLICIT, Ratings
+from mfcli.data import Buckets, Vocabulary
 from mfcli.training import make_plan, row_size, training_memory
 
 _PROCESS = 200_000_000  # bytes of the interpreter and the compiled kernels
@@ -37,25 +38,38 @@ class Cost:
     assumed: str
 
 
-def cost_of(ratings: Ratings, config: Config) -> Cost | None:
+def cost_of(facts: Facts, buckets: Buckets, config: Config) -> Cost | None:
     """Estimate what training needs; None if it would use the Keras engine, or for events."""
-    if ratings.feedback == IMPLICIT:  # the estimate is of gradient descent, which needs ratings
+    if facts.is_implicit:  # the estimate is of gradient descent, which needs ratings
         return None
+    ratings = _Sizes(buckets.users, buckets.items, facts.ratings)
     plan = make_plan(ratings, config)
     if plan.engine != "fast":
         return None
-    rows = len(ratings.users) + len(ratings.items)
+    rows, weighted = len(buckets.users) + len(buckets.items), "weight" in buckets.types
     stride = row_size(config)
     memory = {
         # int32 user and item, float32 rating, and perhaps an int64 timestamp and a float32 weight
-        "columns": len(ratings) * sum(kind.itemsize for kind in ratings.types.values()),
-        **training_memory(plan, len(ratings), rows, config, weighted=ratings.weight is not None),
+        "columns": len(ratings) * sum(kind.itemsize for kind in buckets.types.values()),
+        **training_memory(plan, len(ratings), rows, config, weighted=weighted),
         "process": _PROCESS,
     }
     memory["total"] = sum(memory.values())
     ns = _nanoseconds(stride)
     assumed = _ASSUMED.format(ns=ns, stride=stride)
     return Cost(config.k, memory, len(ratings) * ns / 1e9, assumed)
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What the plan of a training depends on."""
+
+    users: Vocabulary
+    items: Vocabulary
+    ratings: int
+
+    def __len__(self) -> int:
+        return self.ratings
 
 
 def _nanoseconds(stride: int) -> float:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
 
 from mfcli.checks.activity import Activity, activity_of
 from mfcli.checks.rating_values import RatingValues, values_of
 from mfcli.checks.times import Times, times_of
-from mfcli.data import IMPLICIT, Ratings, Source, rows_of
+from mfcli.data import IMPLICIT, Buckets, Source, rows_of
 
 
 @dataclass(frozen=True)
@@ -64,30 +69,52 @@ class Facts:
         return rows_of(self.feedback)
 
 
-def facts_of(ratings: Ratings, now: float) -> Facts:
+def facts_of(buckets: Buckets, now: float) -> Facts:
     """Return the facts about ratings, at least one.
+
+    The parts of the ratings do not matter, and may be assigned in the meantime.
 
     Parameters
     ----------
-    ratings : Ratings
+    buckets : Buckets
     now : float
         Seconds since 1970.
     """
-    source, weight = ratings.source, ratings.weight
+    source, feedback = buckets.source, buckets.feedback
+    total = int(buckets.users.counts.sum())
     # Ratings that were made in memory have no source, and were not merged.
-    rows, duplicates = (source.rows, source.duplicates) if source else (len(ratings), 0)
+    rows, duplicates = (source.rows, source.duplicates) if source else (total, 0)
     return Facts(
         source=source,
         rows=rows,
-        ratings=len(ratings),
+        ratings=total,
         duplicates=duplicates,
         duplicate_share=duplicates / rows,
-        users=activity_of("users", ratings.users, ratings.user),
-        items=activity_of("items", ratings.items, ratings.item),
-        density=ratings.density,
-        values=values_of(ratings),
-        times=times_of(ratings.timestamp, now),
+        users=activity_of("users", buckets.users, total),
+        items=activity_of("items", buckets.items, total),
+        density=total / (len(buckets.users) * len(buckets.items)),
+        values=values_of(_columns(buckets, "rating"), total, implicit=feedback == IMPLICIT),
+        times=_times(buckets, now),
         conflicts=source.conflicts if source else 0,
-        feedback=ratings.feedback,
-        weights=None if weight is None else [float(weight.min()), float(weight.max())],
+        feedback=feedback,
+        weights=_weights(buckets),
     )
+
+
+def _columns(buckets: Buckets, name: str) -> Iterator[NDArray[Any]]:
+    """Yield a column of one bucket after the other."""
+    for bucket in range(len(buckets)):
+        yield buckets.columns(bucket, name)[0]
+
+
+def _times(buckets: Buckets, now: float) -> Times | None:
+    if "timestamp" not in buckets.types:
+        return None
+    return times_of(partial(_columns, buckets, "timestamp"), now)
+
+
+def _weights(buckets: Buckets) -> list[float] | None:
+    if "weight" not in buckets.types:
+        return None
+    ends = [(w.min(), w.max()) for w in _columns(buckets, "weight") if len(w)]
+    return [float(min(low for low, _ in ends)), float(max(high for _, high in ends))]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mfcli.data import IMPLICIT, MANY, Ratings
+from mfcli.checks.distinct_values import distinct_values
+from mfcli.data import scale_of
 from mfcli.types import Counts, Doubles, Floats, Mask
 
 _BINS = 20
@@ -75,14 +77,25 @@ class RatingValues:
     negative: int
 
 
-def values_of(ratings: Ratings) -> RatingValues:
-    """Return the facts about the values of ratings, at least one."""
-    values, counts = _counted(ratings.rating)
-    scale, most = ratings.scale(), int(counts.argmax())
+def values_of(columns: Iterable[Floats], total: int, *, implicit: bool) -> RatingValues:
+    """Return the facts about the values of ratings.
+
+    Parameters
+    ----------
+    columns : iterable of float32 array
+        The values.
+    total : int
+        Their number, at least one.
+    implicit : bool
+        Whether they are strengths of events.
+    """
+    values, counts = distinct_values(columns, total)
+    # The distinct values have the same scale; as float32, they are the ratings themselves.
+    scale, most = scale_of([values.astype(np.float32)]), int(counts.argmax())
     # From the distinct values, which are few, in float64.
-    mean = float((counts * values).sum()) / len(ratings)
-    variance = float((counts * np.square(values - mean)).sum()) / len(ratings)
-    far = _far(values, counts) if len(ratings) >= _LEAST else np.zeros(len(values), np.bool_)
+    mean = float((counts * values).sum()) / total
+    variance = float((counts * np.square(values - mean)).sum()) / total
+    far = _far(values, counts) if total >= _LEAST else np.zeros(len(values), np.bool_)
     return RatingValues(
         min=_plain(scale.min),
         max=_plain(scale.max),
@@ -93,24 +106,12 @@ def values_of(ratings: Ratings) -> RatingValues:
         median=_plain(_quantile(values, counts, 0.5)),
         whole=bool((values == np.floor(values)).all()),
         counts=_are_counts(values, counts),
-        histogram=_histogram(values, counts, ratings.feedback == IMPLICIT),
+        histogram=_histogram(values, counts, implicit),
         most=_bins(values[most : most + 1], counts[most : most + 1])[0],
         far=_bins(values[far], counts[far]),
         not_rated=_not_rated(values, counts),
         negative=_negative(values, counts),
     )
-
-
-def _counted(rating: Floats) -> tuple[Doubles, Counts]:
-    """Return the distinct values in ascending order, and how often each occurs."""
-    if len(rating) > MANY:
-        from mfcli.data import value_counts  # loads Numba, which few ratings are not worth
-
-        if counted := value_counts(rating):
-            return counted[0].astype(np.float64), counted[1]
-    ordered = np.sort(rating)
-    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return ordered[first].astype(np.float64), np.diff(first, append=len(ordered))
 
 
 def _plain(value: float) -> float:

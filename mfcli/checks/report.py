@@ -13,7 +13,7 @@ from mfcli.checks.cost import Cost, cost_of
 from mfcli.checks.facts import Facts, facts_of
 from mfcli.checks.warnings import DataWarning, warnings_about_k, warnings_of
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import IMPLICIT, Ratings, RatingsLike, as_ratings
+from mfcli.data import IMPLICIT, Buckets, Ratings, RatingsLike, as_ratings
 from mfcli.errors import Param, Spell
 
 _FORMAT = 1
@@ -63,7 +63,9 @@ class Report(Facts):
         return {"format": _FORMAT, "mfcli": __version__, **facts, "warnings": warnings}
 
 
-def check(ratings: RatingsLike, config: Config = DEFAULTS, *, now: float | None = None) -> Report:
+def check(
+    ratings: RatingsLike | Buckets, config: Config = DEFAULTS, *, now: float | None = None
+) -> Report:
     """Describe ratings, and point out problems before training.
 
     Parameters
@@ -78,22 +80,32 @@ def check(ratings: RatingsLike, config: Config = DEFAULTS, *, now: float | None 
     ------
     DataError, UsageError
         As `ratings_from`, or if an argument has another type.
+    LimitError
+        If there are so many distinct ratings that they do not fit in memory.
     """
-    ratings = as_ratings(ratings, "ratings")
+    buckets = ratings if isinstance(ratings, Buckets) else _counted(as_ratings(ratings, "ratings"))
     check_type(config, Config, "config")
     # `now` is an argument, so that a report can be reproduced.
-    facts = facts_of(ratings, time.time() if now is None else now)
+    facts = facts_of(buckets, time.time() if now is None else now)
     warnings = [*warnings_of(facts), *warnings_about_k(facts, config)]
-    return Report(**vars(facts), cost=cost_of(ratings, config), warnings=warnings)
+    return Report(**vars(facts), cost=cost_of(facts, buckets, config), warnings=warnings)
 
 
-def serious_warnings(ratings: Ratings, *, now: float | None = None) -> list[DataWarning]:
+def _counted(ratings: Ratings) -> Buckets:
+    """Return ratings with vocabularies that count them: those of a part of a split may not."""
+    users, items = ratings.users.counting(ratings.user), ratings.items.counting(ratings.item)
+    return Buckets.of(ratings.over(users, items))
+
+
+def serious_warnings(buckets: Buckets, *, now: float | None = None) -> list[DataWarning]:
     """Return the warnings of `check` that suggest that a file was misread or has faults.
 
     Parameters
     ----------
-    ratings, now
+    buckets : Buckets
+        The parts of the ratings may be assigned in the meantime.
+    now : float, optional
         As for `check`.
     """
-    facts = facts_of(ratings, time.time() if now is None else now)
+    facts = facts_of(buckets, time.time() if now is None else now)
     return [warning for warning in warnings_of(facts) if warning.serious]

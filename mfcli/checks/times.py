@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.data import PLAUSIBLE, UNITS, unit_of
+from mfcli.types import Mask
 
 _EARLIEST = 631_152_000  # 1990-01-01, in seconds since 1970
 _DAY = 86_400
@@ -41,31 +43,38 @@ class Times:
     small: list[int] | None
 
 
-def times_of(timestamp: NDArray[np.int64] | None, now: float) -> Times | None:
-    """Return the facts about times; None if there are none.
+def times_of(columns: Callable[[], Iterable[NDArray[np.int64]]], now: float) -> Times:
+    """Return the facts about times.
 
     Parameters
     ----------
-    timestamp : int64 array, shape (n,), optional
+    columns : callable
+        Returns the times, at least one, in seconds since 1970.
     now : float
         Seconds since 1970.
     """
-    if timestamp is None:
-        return None
-    first, last = int(timestamp.min()), int(timestamp.max())
+    ends = [(int(times.min()), int(times.max())) for times in columns() if len(times)]
+    first, last = min(low for low, _ in ends), max(high for _, high in ends)
     # Readers convert times to seconds; this is for ratings made in Python.
     unit = unit_of(last)
     second = UNITS.get(unit, 1)
+    # A day more, because times may be local and clocks wrong.
+    earliest, latest = _EARLIEST * second, (int(now) + _DAY) * second
+    has_odd = first < earliest or last > latest
+    odd = [(_count(t < earliest), _count(t > latest)) for t in columns()] if has_odd else []
     return Times(
         first=_date(first // second),
         last=_date(last // second),
         unit=unit,
-        early=int(np.count_nonzero(timestamp < _EARLIEST * second)),
-        # A day more, because times may be local and clocks wrong.
-        future=int(np.count_nonzero(timestamp > (int(now) + _DAY) * second)),
-        same=first == last and len(timestamp) > 1,
+        early=sum(early for early, _ in odd),
+        future=sum(future for _, future in odd),
+        same=first == last and sum(map(len, columns())) > 1,
         small=[first, last] if first >= 0 and last < PLAUSIBLE else None,
     )
+
+
+def _count(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))
 
 
 def _date(seconds: int) -> str:

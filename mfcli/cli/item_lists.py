@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mfcli.config import Config
-    from mfcli.data import Ratings
-    from mfcli.model import Explainer, Model, Order, Rated
+    from mfcli.model import Explainer, Model, Order, RatedParts
     from mfcli.predict import ListReading
     from mfcli.types import Rows
 
@@ -155,7 +156,7 @@ class Listing:
     )
     out: Out = None
 
-    def explainer(self, model: Model, ratings: Ratings) -> Explainer | None:
+    def explainer(self, model: Model, ratings: RatedParts) -> Explainer | None:
         """Return what explains predictions, if requested; see `Explainer`."""
         return models.Explainer(model, ratings, _REASONS) if self.explain else None
 
@@ -163,41 +164,48 @@ class Listing:
         self,
         model: Model,
         users: Rows,
-        exclude: Rated | None,
+        exclude: RatedParts | None,
         explainer: Explainer | None,
         config: Config,
         threads: int | None,
         reading: ListReading,
         screen: Screen,
         order: Order | None = None,
-    ) -> pa.Table:
-        """Return the best items for some users, by default those with the highest predictions.
+    ) -> Iterator[pa.Table]:
+        """Yield tables of the best items for some users, as `recommended_tables` does.
 
-        Of the config, `clip` is used.
+        By default, these are the items with the highest predictions. Of the config, `clip` is used.
         """
         listed = None
         if self.items:
             listed = prediction.listed_rows(model.items, "item", (), self.items, reading)
-        with screen.bar("ranking items", counting("users")) as on_progress:
-            return models.recommended(
+        allowed = prediction.candidates(model.items, listed, self.min_count, self.max_popularity)
+        with self._screen(screen).progress() as shown:
+            ranking = shown.work("ranking items", counting("users"))
+            ranking.update(0, 0)
+            yield from models.recommended_tables(
                 model,
                 users,
                 self.n,
                 exclude=exclude,
-                candidates=prediction.candidates(
-                    model.items, listed, self.min_count, self.max_popularity
-                ),
+                candidates=allowed,
                 diversity=self.diversity,
                 explainer=explainer,
                 order=order or models.Order(),
                 clip=config.clip,
                 threads=threads,
-                on_progress=on_progress,
+                on_progress=ranking.update,
+                on_sorting=shown.work("sorting ratings by user").update,
             )
+
+    def _screen(self, screen: Screen) -> Screen:
+        # Rows are written while the bar is shown, which would erase them on the same terminal.
+        mixed = str(self.out) == "-" and sys.stdout.isatty()
+        return replace(screen, quiet=True) if mixed else screen
 
     def print(
         self,
-        table: pa.Table,
+        tables: Iterable[pa.Table],
         name: str,
         screen: Screen,
         encoding: str,
@@ -205,18 +213,22 @@ class Listing:
         facts: dict[str, Any] | None = None,
         feedback: str = "explicit",
     ) -> None:
-        """Print or write a table of items, with their titles.
+        """Print or write tables of items, with their titles.
 
         The names of columns are those of the ratings, which are of some kind of feedback.
         """
+        titles = None
         if self.titles:
             chosen = {"item": self.title_id_col, "title": self.title_col}
             columns = {role: column for role, column in chosen.items() if column is not None}
-            table = prediction.with_titles(
-                table, self.titles, encoding, title_columns=columns, names=names
+            titles = prediction.ListedTitles(
+                self.titles, encoding, title_columns=columns, names=names
             )
-        shown = _shown(table, _RATED[feedback]) if self.explain else None
-        print_rows(table, name, self.out, screen, facts, shown)
+            tables = map(titles.added, tables)
+        shown = partial(_shown, rated=_RATED[feedback]) if self.explain else lambda table: table
+        print_rows(tables, name, self.out, screen, facts, shown)
+        if titles:
+            titles.warn()
 
 
 def _shown(table: pa.Table, rated: str) -> pa.Table:

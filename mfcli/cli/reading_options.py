@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ import typer
 
 from mfcli import data, storage
 from mfcli.cli.options import Call, FieldsGroup
+from mfcli.cli.progress import byte_count
 from mfcli.cli.screen import Screen
 from mfcli.cli.setting_options import setting_options
 from mfcli.cli.spelling import spelled
@@ -20,7 +21,7 @@ from mfcli.config import DATA, DEFAULTS, Config, settings_in
 from mfcli.errors import Param
 
 if TYPE_CHECKING:
-    from mfcli.data import Ratings
+    from mfcli.data import Buckets, Ratings
     from mfcli.splits import Split
 
 _ROLES = {
@@ -135,18 +136,38 @@ class Reading:
     def read_listing(self, names: Sequence[str], rejected: Path | None, screen: Screen) -> Ratings:
         """Read files with a progress bar, and list invalid rows in a file."""
         with screen.byte_bar(f"reading {Path(names[0]).name}") as on_progress:
-            return data.read_ratings(
-                names,
-                columns=self.columns,
-                like=self.names,
-                decimal=self.config.decimal,
-                encoding=self.config.encoding,
-                duplicates=self.config.duplicates,
-                feedback=self.config.feedback,
-                rejected=rejected,
-                events=self.events,
-                on_progress=on_progress,
-            )
+            return data.read_ratings(names, **self._how(rejected), on_progress=on_progress)
+
+    @contextmanager
+    def read_buckets(
+        self, names: Sequence[str], rejected: Path | None, screen: Screen
+    ) -> Iterator[Buckets]:
+        """As `read_listing`; within the block, what does not fit in memory is on disk."""
+        with ExitStack() as stack:
+            with screen.progress() as shown:
+                reading = shown.work(f"reading {Path(names[0]).name}", byte_count)
+                reading.update(0, 0)
+                buckets = data.read_buckets(
+                    names,
+                    **self._how(rejected),
+                    on_progress=reading.update,
+                    on_merging=shown.work("merging duplicates").update,
+                )
+                read = stack.enter_context(buckets)
+            yield read
+
+    def _how(self, rejected: Path | None) -> dict[str, Any]:
+        """Return how to read files, as arguments."""
+        return {
+            "columns": self.columns,
+            "like": self.names,
+            "decimal": self.config.decimal,
+            "encoding": self.config.encoding,
+            "duplicates": self.config.duplicates,
+            "feedback": self.config.feedback,
+            "rejected": rejected,
+            "events": self.events,
+        }
 
 
 class ReadingGroup(FieldsGroup):

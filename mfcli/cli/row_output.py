@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,40 +40,39 @@ def check_out(out: Path | None) -> None:
 
 
 def print_rows(
-    table: pa.Table,
+    tables: Iterable[pa.Table],
     name: str,
     out: Path | None,
     screen: Screen,
     facts: dict[str, Any] | None = None,
-    shown: pa.Table | None = None,
+    shown: Callable[[pa.Table], pa.Table] = lambda table: table,
 ) -> None:
-    """Write a table to a file or to stdout, or print it.
+    """Write tables that follow each other to a file or to stdout, or print them as one table.
 
     Parameters
     ----------
-    table : Table
+    tables : iterable of Table
+        At least one.
     name : str
-        Its key in JSON.
+        Their key in JSON.
     out : Path, optional
     screen : Screen
     facts : dict, optional
         Other values for JSON.
-    shown : Table, optional
-        What to print in place of the table.
+    shown : callable, optional
+        Returns what to print in place of the table.
     """
     if out is not None and str(out) == "-":
         # Guarded, because the output may be opened in a spreadsheet, which runs formulas.
-        data_output().write(data.csv_bytes(data.guarded(table)))
-        return
-    if out is not None:
-        data.write_table(out, table)
-    if screen.json:
-        result = {"out": str(out), "rows": len(table)} if out else {name: table.to_pylist()}
-        screen.show((facts or {}) | result, lambda: None)
+        data_output().writelines(data.csv_parts(map(data.guarded, tables)))
     elif out is not None:
-        print_line(f"{out}: {count(len(table), 'row')}")
+        rows = data.write_tables(out, tables)
+        result = {**(facts or {}), "out": str(out), "rows": rows}
+        screen.show(result, lambda: print_line(f"{out}: {count(rows, 'row')}"))
     else:
-        _print_table(table if shown is None else shown)
+        table = data.joined_tables(tables)
+        result = {**(facts or {}), name: table.to_pylist()} if screen.json else {}
+        screen.show(result, lambda: _print_table(shown(table)))
 
 
 def _print_table(rows: pa.Table) -> None:

@@ -26,6 +26,7 @@ from .formats.parts import find_layout as find_layout
 from .frames import is_table as is_table
 from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .id_lists import read_ids as read_ids
+from .id_tables import TextTable as TextTable
 from .ids import Ids as Ids, id_array as id_array, plain_integers as plain_integers
 from .pair_files import (
     PairPiece as PairPiece,
@@ -51,9 +52,11 @@ from .sources import EmptyFileError as EmptyFileError, open_sources as open_sour
 from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,
+    csv_parts as csv_parts,
     guarded as guarded,
     guarded_text as guarded_text,
-    write_table as write_table,
+    joined_tables as joined_tables,
+    write_tables as write_tables,
 )
 from .time_units import UNITS as UNITS, unit_of as unit_of
 from .times import PLAUSIBLE as PLAUSIBLE

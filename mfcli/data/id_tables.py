@@ -138,6 +138,17 @@ class TextTable(IdTable):
         large = pa.Array.from_buffers(pa.large_string(), count, buffers)
         return large.cast(pa.string())  # which checks that 32 bits are enough for the bounds
 
+    def found(self, ids: pa.Array) -> Rows:
+        """Return the number of each id; -1 for unknown ones, which stay so.
+
+        It can be called from several threads at once.
+        """
+        rows = np.full(len(ids), -1, np.int32)
+        if len(ids):
+            text, bounds = np.frombuffer(ids.buffers()[2], np.uint8), text_bounds(ids)
+            _find_texts(text, bounds, self._seed, self._slots, self._letters, self._ends, rows)
+        return rows
+
     def _number(self, ids: pa.Array, rows: Rows) -> None:
         text = np.frombuffer(ids.buffers()[2], np.uint8)
         bounds = text_bounds(ids)
@@ -317,3 +328,29 @@ def _number_texts(
             rows[at + n] = row - 1
         at += group
     done[0], done[1], done[2] = at, count, size
+
+
+@kernel(_GIVEN_TEXT, _BOUNDS, types.uint64, _INTEGERS, _TEXT, _INTEGERS, _ROWS)
+def _find_texts(
+    text: Any, bounds: Any, seed: Any, slots: Any, letters: Any, ends: Any, rows: Any
+) -> None:
+    """Set the rows of the texts that are known."""
+    keys, places = np.empty(_GROUP, np.int64), np.empty(_GROUP, np.uint64)
+    for at in range(0, len(rows), _GROUP):
+        group = min(_GROUP, len(rows) - at)
+        for n in range(group):
+            start = np.int64(bounds[at + n])
+            keys[n] = _hash(text, start, bounds[at + n + 1] - start, seed)
+            places[n] = _first_place(keys[n], seed, slots)
+            prefetch_value(slots, places[n])
+        for n in range(group):
+            start, key, place = np.int64(bounds[at + n]), keys[n], places[n]
+            length = bounds[at + n + 1] - start
+            row = slots[place + _1]
+            while row != 0:
+                same = slots[place] == key and ends[row] - ends[row - 1] == length
+                if same and _equal(text, start, letters, ends[row - 1], length):
+                    rows[at + n] = row - 1
+                    break
+                place = _next_place(place, slots)
+                row = slots[place + _1]

@@ -6,7 +6,8 @@ Injection").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from mfcli.storage import cores, in_order, replacing_file
 
 _SUFFIXES = (".csv", ".parquet")
 _ROWS = 1 << 16  # rows that a thread formats at a time
+_GROUP = 1 << 17  # rows of a row group of Parquet
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _FORMULA_PATTERN = r"^[=+\-@\t\r]"
 
@@ -35,8 +37,21 @@ def check_table_suffix(path: Path) -> None:
         raise UsageError("must end in .csv or .parquet, or be - for CSV on stdout", place=path)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as CSV or Parquet, by its suffix, and replace an older file atomically.
+def write_tables(path: Path, tables: Iterable[pa.Table]) -> int:
+    """Write tables that follow each other as CSV or Parquet, by the suffix of the file.
+
+    An older file is replaced atomically. One table is in memory at a time.
+
+    Parameters
+    ----------
+    path : Path
+    tables : iterable of Arrow tables
+        At least one; all have the same columns.
+
+    Returns
+    -------
+    int
+        Number of rows.
 
     Raises
     ------
@@ -46,27 +61,65 @@ def write_table(path: Path, table: pa.Table) -> None:
         If the file cannot be written.
     """
     check_table_suffix(path)
+    write = _write_parquet if path.suffix.lower() == ".parquet" else _write_csv
+    rows = [0]
     with replacing_file(path) as temporary:
-        if path.suffix.lower() == ".parquet":
-            import pyarrow.parquet as pq  # takes long, and most commands write no Parquet
+        write(temporary, _counted(tables, rows))
+    return rows[0]
 
-            pq.write_table(table, temporary)
-        else:
-            with temporary.open("wb") as file:
-                file.writelines(_csv_parts(guarded(table)))
+
+def _counted(tables: Iterable[pa.Table], rows: list[int]) -> Iterator[pa.Table]:
+    """Yield tables, and add their numbers of rows."""
+    for table in tables:
+        rows[0] += len(table)
+        yield table
+
+
+def _write_csv(path: Path, tables: Iterable[pa.Table]) -> None:
+    with path.open("wb") as file:
+        file.writelines(csv_parts(map(guarded, tables)))
+
+
+def _write_parquet(path: Path, tables: Iterable[pa.Table]) -> None:
+    import pyarrow.parquet as pq  # takes long, and most commands write no Parquet
+
+    groups = _groups(tables)
+    first = next(groups)
+    with pq.ParquetWriter(path, first.schema) as writer:
+        for group in chain([first], groups):
+            writer.write_table(group, _GROUP)
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows of tables in groups of one size, so that files do not depend on the tables."""
+    rest = None
+    for table in tables:
+        rest = table if rest is None else pa.concat_tables([rest, table])
+        while len(rest) > _GROUP:
+            yield rest.slice(0, _GROUP).combine_chunks()
+            rest = rest.slice(_GROUP)
+    if rest is not None:
+        yield rest.combine_chunks()
+
+
+def joined_tables(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return tables that follow each other as one."""
+    return pa.concat_tables(tables)
 
 
 def csv_bytes(table: pa.Table) -> bytes:
     """Format a table as CSV, quoted where needed."""
-    return b"".join(_csv_parts(table))
+    return b"".join(csv_parts([table]))
 
 
-def _csv_parts(table: pa.Table) -> Iterator[bytes]:
-    """Yield the header and then the rows of a table as CSV, which threads format in parts."""
-    yield (",".join(table.column_names) + "\n").encode()
-    parts = ((table.slice(start, _ROWS), start) for start in range(0, len(table), _ROWS))
-    for rows, _ in in_order(parts, csv_rows, cores()):
-        yield rows
+def csv_parts(tables: Iterable[pa.Table]) -> Iterator[bytes]:
+    """Yield the header and then the rows of tables as CSV, which threads format in parts."""
+    for number, table in enumerate(tables):
+        if not number:
+            yield (",".join(table.column_names) + "\n").encode()
+        parts = ((table.slice(start, _ROWS), start) for start in range(0, len(table), _ROWS))
+        for rows, _ in in_order(parts, csv_rows, cores()):
+            yield rows
 
 
 def csv_rows(table: pa.Table) -> bytes:

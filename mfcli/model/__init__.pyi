@@ -32,13 +32,18 @@ from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
 from .popularity import fractions_below as fractions_below
 from .posterior import Posterior as Posterior
 from .rated import Rated as Rated
+from .rated_parts import RatedParts as RatedParts, of_users as of_users
 from .rating_distribution import RatingDistribution as RatingDistribution
-from .recommendation_tables import recommended as recommended
+from .recommendation_tables import (
+    recommended as recommended,
+    recommended_tables as recommended_tables,
+)
 from .recommendations import (
     excluded as excluded,
     similar as similar,
     top_items as top_items,
     top_of_order as top_of_order,
+    trained_parts as trained_parts,
     warn_untrained as warn_untrained,
 )
 from .row_estimates import with_estimated_rows as with_estimated_rows

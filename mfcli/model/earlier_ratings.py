@@ -56,7 +56,11 @@ def _of_users(ratings: Ratings, ids: pa.Array) -> Ratings:
     chosen = np.zeros(len(ratings.users) + 1, np.bool_)  # the last one is that of unknown users
     chosen[ratings.users.rows(ids)] = True
     chosen[-1] = False
-    return ratings.take(chosen[ratings.user])
+    rows, start = [np.empty(0, np.int64)], 0
+    for piece in ratings.pieces("user"):
+        rows.append(np.flatnonzero(chosen[piece]) + start)
+        start += len(piece)
+    return ratings.take(np.concatenate(rows))
 
 
 def _check_counts(model: Model, users: Rows, counts: Counts) -> None:

@@ -15,7 +15,10 @@ the prediction, and a warning says so if the estimate is far off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import functools
+import itertools
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +27,7 @@ from mfcli.data import Ratings, Vocabulary, to_arrow
 from mfcli.errors import warn
 from mfcli.model.folder import StoredModel
 from mfcli.model.ranking import Ranking
+from mfcli.model.rated_parts import RatingPieces, of_users
 from mfcli.model.row_equations import RowEquations, equal_counts
 from mfcli.storage import each, one_blas_thread
 from mfcli.types import Counts, Doubles, Floats, Rows
@@ -39,29 +43,22 @@ class Explainer:
     ----------
     model : StoredModel
         The trained model, without folded-in users.
-    ratings : Ratings
-        What users have rated, in the rows of the model that ranks; -1 for unknown ids.
+    ratings : RatingPieces
+        What users have rated, in the rows of the model that ranks.
     count : int
         Number of rated items for each prediction.
     """
 
     model: StoredModel
-    ratings: Ratings
+    ratings: RatingPieces
     count: int
 
-    def explained(self, table: pa.Table, ranking: Ranking, threads: int = 1) -> pa.Table:
+    def explained(self, table: pa.Table, ranking: Ranking, found: Explanations) -> pa.Table:
         """Add explanations to the table of a ranking.
 
         The new columns are `because_1`, `because_1_rating`, `because_1_contribution`, `because_2`
         and so on. They are null where there is no further item that increases the prediction.
-
-        Warns
-        -----
-        MfcliWarning
-            If a user has no ratings, or if the contributions do not add up to the predictions, not
-            even roughly.
         """
-        found = self.explain(ranking, threads)
         listed, ids = ranking.items >= 0, self.model.items.ids
         for place in range(self.count):
             rows = found.items[listed, place]
@@ -73,18 +70,28 @@ class Explainer:
         return table
 
     @one_blas_thread()
-    def explain(self, ranking: Ranking, threads: int = 1) -> Explanations:
+    def explain(
+        self,
+        ranking: Ranking,
+        ratings: RatingPieces | None = None,
+        checks: ExplanationChecks | None = None,
+        threads: int = 1,
+    ) -> Explanations:
         """Explain the predictions of a ranking; the number of threads does not change the result.
 
-        Warns
-        -----
-        MfcliWarning
-            As `explained`.
+        Parameters
+        ----------
+        ranking : Ranking
+        ratings : RatingPieces, optional
+            All ratings of these users, and perhaps of others; by default those of the explainer.
+        checks : ExplanationChecks, optional
+            Counts what the explanations miss.
+        threads : int
         """
-        equations = RowEquations.of(self.model, "user")
+        equations = self._equations
         # A user may be listed several times.
         users, first, place = np.unique(ranking.of, return_index=True, return_inverse=True)
-        listed, rated = ranking.items[first], self._rated_by(users)
+        listed, rated = ranking.items[first], self._rated_by(users, ratings or self.ratings)
         found = Explanations.empty(listed, self.count)
         blocks = [*equal_counts(rated, len(equations.mean) + listed.shape[1], "user")]
 
@@ -93,21 +100,23 @@ class Explainer:
             found.set(own, _Contributions.of(equations, listed[own], rated, positions))
 
         each(task, len(blocks), threads)
-        _warn_of_missing(rated)
-        _warn_if_far(found, ranking.scores[first], equations.expected[listed])
+        if checks:
+            checks.add(found, rated, ranking.scores[first], equations.expected[listed])
         return found.take(place)
 
-    def _rated_by(self, users: Rows) -> Ratings:
+    @functools.cached_property
+    def _equations(self) -> RowEquations:
+        return RowEquations.of(self.model, "user")
+
+    def _rated_by(self, users: Rows, ratings: RatingPieces) -> Ratings:
         """Return the ratings of trained items by some users; the rows are positions in `users`."""
-        own, items = self.ratings, self.model.items
-        position = np.full(len(own.users) + 1, -1, np.int32)  # the last one is that of row -1
+        items = self.model.items
+        position = np.full(ratings.size, -1, np.int32)
         position[users] = np.arange(len(users))
-        position[-1] = -1
-        user = position[own.user]
-        kept = own.take((user >= 0) & (own.item >= 0) & (items.counts[own.item] > 0))
+        columns = of_users(ratings, position, items.counts > 0)
         known = Vocabulary(to_arrow(np.arange(len(users))), np.zeros(len(users), np.int64))
-        user = position[kept.user]
-        return replace(kept, user=user, users=known.counting(user), items=items)
+        known = known.counting(columns["user"])
+        return Ratings(timestamp=None, users=known, items=items, **columns)
 
 
 @dataclass(frozen=True)
@@ -196,25 +205,51 @@ class _Contributions:
         return np.where(shown, items, -1), np.where(shown, ratings, 0), np.where(shown, parts, 0)
 
 
-def _warn_of_missing(rated: Ratings) -> None:
-    """Warn about users without ratings, which may not be in the split."""
-    missing = int(np.count_nonzero(rated.users.counts == 0))
-    if missing:
-        warn(f"no ratings explain the recommendations to {missing:,} of {len(rated.users):,} users")
+class ExplanationChecks:
+    """Counts what explanations miss, for several rankings of different users."""
 
+    def __init__(self) -> None:
+        self._users, self._missing, self._predictions = 0, 0, 0
+        self._missed: list[Doubles] = []
+        self._personal: list[Doubles] = []
 
-def _warn_if_far(found: Explanations, scores: Floats, expected: Doubles) -> None:
-    """Warn if the estimates miss much of what makes predictions differ between users."""
-    known = np.isfinite(found.estimates)
-    missed = _size((scores - found.estimates)[known])
-    personal = _size((scores - expected)[known])
-    if missed > _FAR * personal:
-        warn(
-            "explanations are inaccurate: they are those of estimated predictions, which differ by"
-            f" {missed:.3g} from the model's (root mean square)",
-            remedy="models trained with als have exact ones",
-        )
+    def add(self, found: Explanations, rated: Ratings, scores: Floats, expected: Doubles) -> None:
+        """Add the explanations of a ranking by some ratings.
 
+        Parameters
+        ----------
+        found : Explanations
+        rated : Ratings
+        scores : float32 array, shape (m, n)
+            The predictions.
+        expected : float64 array, shape (m, n)
+            Without what the ratings say about the users.
+        """
+        self._users += len(rated.users)
+        self._missing += int(np.count_nonzero(rated.users.counts == 0))
+        known = np.isfinite(found.estimates)
+        self._predictions += int(np.count_nonzero(known))
+        for sums, other in ((self._missed, found.estimates), (self._personal, expected)):
+            difference = np.subtract(scores, other, out=np.zeros(known.shape), where=known)
+            sums.append(np.square(difference).sum(axis=1))
 
-def _size(values: Doubles) -> float:
-    return float(np.sqrt(np.mean(np.square(values)))) if len(values) else 0.0
+    def warn(self) -> None:
+        """Warn about users without ratings, and if the estimates miss much of the predictions.
+
+        The latter means: much of what makes the predictions differ between users.
+        """
+        if self._missing:  # they may not be in the split
+            users = f"{self._missing:,} of {self._users:,} users"
+            warn(f"no ratings explain the recommendations to {users}")
+        missed, personal = self._size(self._missed), self._size(self._personal)
+        if missed > _FAR * personal:
+            warn(
+                "explanations are inaccurate: they are those of estimated predictions, which differ"
+                f" by {missed:.3g} from the model's (root mean square)",
+                remedy="models trained with als have exact ones",
+            )
+
+    def _size(self, squares: list[Doubles]) -> float:
+        # The sum is exact, so that it does not depend on the order of the users.
+        total = math.fsum(itertools.chain.from_iterable(array.tolist() for array in squares))
+        return math.sqrt(total / self._predictions) if self._predictions else 0.0

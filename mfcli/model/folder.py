@@ -24,6 +24,7 @@ from mfcli.storage import (
     Record,
     Section,
     Whole,
+    check_memory,
     exists,
     open_files,
     read_record,
@@ -40,6 +41,7 @@ MODEL_FILES = (MODEL_RECORD, KERAS_FILE, *_VOCABULARIES, *SAMPLE_FILES)
 """The files of a model folder, those of samples included, which most models do not have."""
 
 _REMEDY = "train again"
+_COPIES = 3  # of the tables, while they are read
 
 
 class FoldedInSection(Section):
@@ -177,6 +179,7 @@ class StoredModel(Factorization):
     @classmethod
     def _load(cls, folder: Path) -> Self:
         record = _read_record(folder)
+        _check_memory(folder, record)
         files = open_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
         users, items = (read_vocabulary(files[name]) for name in _VOCABULARIES)
         config = _config(folder / MODEL_RECORD, record.settings)
@@ -285,6 +288,13 @@ def _read_record(folder: Path) -> ModelRecord:
     if not exists(path):
         raise missing_model(folder)
     return read_record(path, ModelRecord, remedy=_REMEDY)
+
+
+def _check_memory(folder: Path, record: ModelRecord) -> None:
+    """Refuse a model whose tables do not fit in memory, before they are read."""
+    width = record.settings.get("k", 0) + 1
+    need = _COPIES * 4 * (record.users + record.items) * width
+    check_memory(need, f"reading {folder}", "use a machine with more memory")
 
 
 def check_same_split(

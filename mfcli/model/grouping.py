@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from mfcli.types import Counts, Rows
 _READ_ROWS = array_type(types.int32, 1, readonly=True)
 
 
-def grouped(parts: Sequence[tuple[Rows, Rows]], count: int) -> tuple[Counts, Rows]:
+def grouped(parts: Iterable[tuple[Rows, Rows]], count: int) -> tuple[Counts, Rows]:
     """Group the values of each row, in their order.
 
     Parameters
     ----------
-    parts : sequence of (rows, values)
-        int32 arrays of the same shape (n,); a pair with a negative number is skipped.
+    parts : iterable of (rows, values)
+        int32 arrays of the same shape (n,), which are asked for twice. A pair with a negative
+        number is skipped.
     count : int
         Number of rows.
 

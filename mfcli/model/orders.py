@@ -54,6 +54,11 @@ class Order:
         return self.interval
 
     @property
+    def needs_samples(self) -> bool:
+        """Whether the order or the intervals need a model with samples."""
+        return self.sort != "mean" or self.interval is not None
+
+    @property
     def deviations(self) -> float:
         """Standard deviations from an expected rating to what items are sorted by."""
         if self.sort not in ("low", "high"):

@@ -28,10 +28,11 @@ from mfcli.errors import ArtifactError, Param
 from mfcli.model.folder import StoredModel
 from mfcli.model.rating_distribution import RatingDistribution
 from mfcli.model.samples import LEAST_SAMPLES, Samples
-from mfcli.storage import array_type, each, kernel
+from mfcli.storage import array_type, each, is_limited, kernel, release
 from mfcli.types import Doubles, Floats, Rows
 
 _PIECE = 1 << 13  # pairs, or rows, in one task
+_RELEASED = 1 << 9  # pairs whose mapped rows are in memory at a time
 
 _ROWS = array_type(types.int32, 1, readonly=True)
 _MU = array_type(types.float64, 1, readonly=True)
@@ -68,6 +69,7 @@ class Posterior:
         # The last entry is for the row -1.
         unknown = np.mean(samples.unknown_noise)
         self._noise = np.append(samples.noise.mean(axis=1, dtype=np.float64), unknown)
+        release(samples.noise)
         self._noise[:-1][model.users.counts == 0] = unknown
 
     def __len__(self) -> int:
@@ -88,6 +90,16 @@ class Posterior:
         threads : int
             Does not change the result.
         """
+        if is_limited():
+            # In the order of the users, so that few of their mapped rows are in memory at a time.
+            order = np.argsort(user, kind="stable")
+            found = self._ratings(user[order], item[order], threads)
+            place = np.argsort(order, kind="stable")
+            columns = {name: getattr(found, name)[place] for name in ("mean", "posterior", "noise")}
+            return dataclasses.replace(found, **columns)
+        return self._ratings(user, item, threads)
+
+    def _ratings(self, user: Rows, item: Rows, threads: int) -> RatingDistribution:
         mean, variance = (np.empty(len(user), np.float32) for _ in range(2))
 
         def task(number: int) -> None:
@@ -96,7 +108,7 @@ class Posterior:
             variance[some] = self._variance(user[some], item[some])
 
         each(task, -(-len(user) // _PIECE), threads)
-        noise = self._noise.astype(np.float32).take(user)
+        noise = self._noise.take(user).astype(np.float32)
         values, thresholds = self.samples.values, self.samples.thresholds
         return RatingDistribution(mean, variance, noise, self._model.scale, values, thresholds)
 
@@ -119,8 +131,13 @@ class Posterior:
         """Return the variance of the predictions of pairs."""
         variance = np.empty(len(user), np.float32)
         # The kernel takes contiguous arrays; broadcast ones are not.
-        rows = np.ascontiguousarray(user), np.ascontiguousarray(item)
-        sample_variances(*rows, self.samples.mu, self.user_rows, self.item_rows, variance)
+        user, item = np.ascontiguousarray(user), np.ascontiguousarray(item)
+        step = _RELEASED if is_limited() else max(len(user), 1)
+        for start in range(0, len(user), step):
+            some = slice(start, start + step)
+            rows = user[some], item[some]
+            sample_variances(*rows, self.samples.mu, self.user_rows, self.item_rows, variance[some])
+            release_rows(self.user_rows, rows[0])
         new_user = (user < 0) | (self._model.users.counts.take(user) == 0)
         new_item = (item < 0) | (self._model.items.counts.take(item) == 0)
         if new_user.any() or new_item.any():
@@ -158,12 +175,22 @@ def _samples_of(model: StoredModel) -> Samples:
     )
 
 
+def release_rows(table: Floats, rows: Rows) -> None:
+    """Give back the memory of a mapped table up to the last of some rows."""
+    if is_limited() and len(rows):
+        # From the start, because the system also maps pages before those that are read.
+        release(table[: int(rows.max()) + 1])
+
+
 def _mean_forms(rows: Floats, covariances: Doubles) -> Floats:
     """Return the mean over the samples of Z^T C Z for each row, shape (n,)."""
     forms = np.empty(len(rows), np.float32)
     # As the rows, with the samples last
     covariance = np.ascontiguousarray(covariances.transpose(1, 2, 0), np.float32)
-    mean_forms(rows, covariance, forms)
+    for start in range(0, len(rows), _PIECE):
+        some = rows[start : start + _PIECE]
+        mean_forms(some, covariance, forms[start : start + _PIECE])
+        release(some)
     return forms
 
 

@@ -24,6 +24,7 @@ from mfcli.model.orders import BY_MEAN, Order
 from mfcli.model.panels import directions_of, lengths_of, make_panels
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
+from mfcli.model.rated_parts import RatedParts
 from mfcli.model.top_n import GROUP, first_unrated, scratch_for, select_best
 from mfcli.splits import PARTS, Split
 from mfcli.storage import each
@@ -36,7 +37,7 @@ Select: TypeAlias = Callable[[Rows, Rows, Floats], None]
 """Takes queries, and lists of items and scores that it sets, as `select_best` does."""
 
 
-def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> Rated | None:
+def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> RatedParts | None:
     """Return the pairs that are not recommended, in the rows of a model.
 
     Parameters
@@ -53,7 +54,7 @@ def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> Rated |
     if exclude is None:
         return None
     if is_table(exclude) and not isinstance(exclude, Ratings):
-        return Rated.of(_pairs_in(model, exclude))
+        return RatedParts([_pairs_in(model, exclude)], model.users, model.items)
     if isinstance(exclude, Split):
         parts = [*exclude.parts.values()]
     elif isinstance(exclude, str) and exclude in ("split", *PARTS, "none"):
@@ -62,7 +63,13 @@ def excluded(model: StoredModel, exclude: Split | RatingsLike | None) -> Rated |
         raise UsageError(rule, param="exclude", value=exclude, remedy=remedy)
     else:
         parts = [as_ratings(exclude, "exclude", model.feedback)]
-    return Rated.of(*(part.within(model.users, model.items) for part in parts))
+    return RatedParts(parts, model.users, model.items)
+
+
+def trained_parts(model: StoredModel, split: Split) -> RatedParts:
+    """Return the ratings that a model was trained on."""
+    parts = [part for name, part in split.parts.items() if name in ("train", *model.trained_on)]
+    return RatedParts(parts, model.users, model.items)
 
 
 def _pairs_in(model: Factorization, table: Any) -> Ratings:

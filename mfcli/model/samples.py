@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from mfcli.data import Vocabulary
 from mfcli.errors import ArtifactError
 from mfcli.model.factorization import TABLES
-from mfcli.storage import MappedFile, mapped_array, read_arrays, write_array, write_arrays
+from mfcli.storage import (
+    MappedFile,
+    mapped_array,
+    read_arrays,
+    release,
+    write_array,
+    write_arrays,
+)
 from mfcli.types import Doubles, Floats
 
 _LARGE = {name: f"{name}_samples.npy" for name in ("user", "item", "noise")}
@@ -28,6 +35,7 @@ LEAST_SAMPLES = 2
 """Number of samples from which a variance follows."""
 
 _REMEDY = "train again"
+_PIECE = 1 << 13  # rows of a sample that are copied together
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +96,7 @@ class Samples:
 
     def tables(self, number: int) -> dict[str, Floats]:
         """Return the tables of a sample by their names in `Factorization`, to which mu belongs."""
-        users, items = self.users[:, :, number], self.items[:, :, number]
+        users, items = (_sample_of(rows, number) for rows in (self.users, self.items))
         tables = users[:, 1:], items[:, 1:], users[:, 0], items[:, 0]
         return dict(zip(TABLES, map(np.ascontiguousarray, tables), strict=True))
 
@@ -129,6 +137,16 @@ class Samples:
         user, item, noise = (mapped_array(files[file], _REMEDY) for file in _LARGE.values())
         _check(files[_SMALL].path, small, user, item, noise, (len(users), len(items)))
         return cls(users.ids, items.ids, users=user, items=item, noise=noise, **small)
+
+
+def _sample_of(rows: Floats, number: int) -> Floats:
+    """Copy the rows of one sample."""
+    found = np.empty(rows.shape[:2], np.float32)
+    for start in range(0, len(rows), _PIECE):
+        some = rows[start : start + _PIECE]
+        found[start : start + _PIECE] = some[:, :, number]
+        release(some)
+    return found
 
 
 def pooled(parts: Sequence[Samples]) -> Samples | None:

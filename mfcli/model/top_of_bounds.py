@@ -15,7 +15,7 @@ from mfcli.aligned import LINE, aligned
 from mfcli.model.bound_kernel import bound_scratch, select_bounds
 from mfcli.model.diversity import Diversity
 from mfcli.model.folder import StoredModel
-from mfcli.model.posterior import Posterior
+from mfcli.model.posterior import Posterior, release_rows
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.recommendations import ranked_by
@@ -33,10 +33,12 @@ def top_of_bounds(
     diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
+    posterior: Posterior | None = None,
 ) -> Ranking:
     """Rank items for users by their predictions plus a number of standard deviations.
 
-    The other parameters and the result are those of `top_items`; the scores are the bounds.
+    The other parameters and the result are those of `top_items`; the scores are the bounds. The
+    posterior of the model is made if it is not given.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def top_of_bounds(
     exclude = exclude or Rated.nothing(len(model.users))
     if candidates is None:
         candidates = np.arange(len(model.items), dtype=np.int32)
-    posterior = Posterior(model)
+    posterior = posterior or Posterior(model)
     weights, panels = _weights(model, posterior), _panels(model, posterior, candidates)
     mu = (posterior.samples.mu - posterior.samples.mu[0]).astype(np.float32)
     factors, samples = np.ascontiguousarray(model.user_factors), posterior.user_rows
@@ -58,6 +60,7 @@ def top_of_bounds(
             panels.rows, deviations, exclude.starts, exclude.items, scratch,
             np.zeros(len(model.items), np.uint32), items, best,
         )  # fmt: skip
+        release_rows(samples, some)
 
     varied = Diversity(diversity, model.item_factors) if diversity else None
     ranking = ranked_by(select, users, n, len(candidates), threads, on_progress, varied)

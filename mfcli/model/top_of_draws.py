@@ -27,18 +27,20 @@ def top_of_draws(
     diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
+    posterior: Posterior | None = None,
 ) -> Ranking:
     """Rank items for users by their ratings in samples.
 
     What is drawn for a user depends on the seed and the row of the user, not on the other users.
     The other parameters and the result are those of `top_items`; the scores are ratings in samples.
+    The posterior of the model is made if it is not given.
 
     Raises
     ------
     ArtifactError
         If the model does not have enough samples.
     """
-    posterior = Posterior(model)
+    posterior = posterior or Posterior(model)
     # Drawn for all rows, so that the sample of a user does not depend on the other users.
     drawn = np.random.default_rng([seed, 0]).integers(0, len(posterior), len(model.users) + 1)
     number = drawn[users]

@@ -1,4 +1,5 @@
 from .list_reading import ListReading as ListReading
+from .listed_titles import ListedTitles as ListedTitles, with_titles as with_titles
 from .named_pairs import predict_named as predict_named
 from .pair_counts import PairCounts as PairCounts
 from .predicted_files import predict_file as predict_file
@@ -11,6 +12,5 @@ from .selected_rows import (
     candidates as candidates,
     listed_rows as listed_rows,
     trained_row as trained_row,
-    with_titles as with_titles,
 )
 from .uncertainty import Uncertainty as Uncertainty

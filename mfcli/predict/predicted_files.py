@@ -34,11 +34,12 @@ from mfcli.errors import DataError, Param
 from mfcli.model import Model
 from mfcli.predict.pair_counts import PairCounts
 from mfcli.predict.predictor import Predicted, Predictor
-from mfcli.storage import replacing_file
+from mfcli.storage import check_memory, replacing_file
 from mfcli.types import Progress
 
 _GROUP_ROWS = 1 << 20  # rows of a row group of Parquet, at most
 _GROUP_BYTES = 1 << 26  # bytes of a row group, about
+_PIECE_BYTES = 40 << 20  # memory for a piece of the file and its predictions, about
 
 
 def predict_file(
@@ -126,6 +127,8 @@ def _predict(
 ) -> PairCounts:
     """Predict all pieces; `guessed` is whether no column was chosen."""
     counts, total = PairCounts(), layout.file.bytes
+    need = (threads + 2) * _PIECE_BYTES  # as many pieces are in memory
+    check_memory(need, f"predicting {layout.file}", "use fewer threads")
 
     def work(piece: PairPiece) -> _Done:
         # Formatting takes time, too, so the threads do it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from mfcli.predict.uncertainty import NOTHING, Uncertainty
 from mfcli.types import Floats, Rows
 
 if TYPE_CHECKING:
+    from mfcli.data import TextTable
     from mfcli.model import Posterior
 
 _LARGE = 1 << 19  # a vocabulary of more ids is hashed only once
@@ -105,38 +108,42 @@ class _Finder:
 
     Integers that are close together are looked up in an array. For other ids, Arrow hashes the
     vocabulary in every call, without Python's lock. That is cheap compared to the other work on a
-    piece of a file, unless the vocabulary is large. Then a dictionary is built once.
+    piece of a file, unless the vocabulary is large. Then it is hashed once, by compiled code.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary, self._texts = vocabulary, vocabulary.ids.cast(pa.string())
-        self._places = _places(vocabulary)
-        self._rows: dict[str, int] = {}
-        if len(vocabulary) > _LARGE:
-            # As text, so that 42 finds "42", as in `Vocabulary.rows`.
-            self._rows = {text: row for row, text in enumerate(self._texts.to_pylist())}
+        self._vocabulary, self._places = vocabulary, _places(vocabulary)
+        self._lock = Lock()
 
     def __call__(self, ids: pa.Array) -> Rows:
         numbers = None if self._places is None else _integers(ids)
         if self._places is not None and numbers is not None:
             # Places before the first and beyond the last number are the last entry, -1.
             return self._places[np.where(numbers < len(self._places), numbers, -1)]
-        if not self._rows:
-            return self._found(ids)
-        # Python looks up each distinct id once per piece.
-        numbered = ids.dictionary_encode()
-        found: Rows = self._found(numbered.dictionary)[to_numpy(numbered.indices)]
-        return found
-
-    def _found(self, ids: pa.Array) -> Rows:
-        if ids.type == self._vocabulary.ids.type and not self._rows:
+        is_large = len(self._vocabulary) > _LARGE
+        if ids.type == self._vocabulary.ids.type and not is_large:
             return positions(ids, self._vocabulary.ids)
-        return found_as_text(ids.cast(pa.string()), self._find, self._vocabulary)
+        # As text, so that 42 finds "42", as in `Vocabulary.rows`.
+        find = self._find_in_table if is_large else self._find
+        return found_as_text(ids.cast(pa.string()), find, self._vocabulary)
 
     def _find(self, texts: pa.Array) -> Rows:
-        if not self._rows:
-            return positions(texts, self._texts)
-        return np.array([self._rows.get(text, -1) for text in texts.to_pylist()], np.int32)
+        return positions(texts, self._texts)
+
+    def _find_in_table(self, texts: pa.Array) -> Rows:
+        with self._lock:  # of the threads that need it first, one makes it
+            table = self._table
+        return table.found(texts)
+
+    @functools.cached_property
+    def _texts(self) -> pa.Array:
+        return self._vocabulary.ids.cast(pa.string())
+
+    @functools.cached_property
+    def _table(self) -> TextTable:
+        from mfcli.data import TextTable  # loads Numba, which few ids are not worth
+
+        return TextTable(self._texts)
 
 
 def _integers(ids: pa.Array) -> NDArray[np.int64] | None:

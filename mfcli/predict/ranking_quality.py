@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from mfcli.data import Ratings
 from mfcli.errors import DataError
-from mfcli.model import Model
+from mfcli.model import Model, RatedParts, of_users
 from mfcli.rankings import RankedValidation
 from mfcli.splits import Split
+from mfcli.types import Mask
 
 _USERS = 1000  # a sample that takes a fraction of a second
 _AT = 10
@@ -61,15 +64,21 @@ def ranking_quality(
     rng = np.random.default_rng(0)
     is_drawn[rng.choice(trained, min(_USERS, len(trained)), replace=False)] = True
     # Only the ratings of the sample: all of them may be many.
-    held_out, train = (
-        part.take(is_drawn[part.user]) for part in (split.parts[names[0]], split.train)
-    )
+    held_out, train = (_of_users(part, is_drawn) for part in (split.parts[names[0]], split.train))
     try:
         validation = RankedValidation(held_out, train, at=_AT, relevant=relevant, threads=threads)
     except DataError:
         return None
     own, popular = (validation.measures(one)["ndcg"] for one in (model, _popularity(model)))
     return RankingQuality(own, popular, names[0])
+
+
+def _of_users(ratings: Ratings, chosen: Mask) -> Ratings:
+    """Copy the ratings of some users, without times and weights."""
+    rows = np.where(chosen, np.arange(len(chosen), dtype=np.int32), np.int32(-1))
+    found = of_users(RatedParts.of(ratings), rows)
+    columns = {name: found[name] for name in ("user", "item", "rating")}
+    return replace(ratings, timestamp=None, weight=None, **columns)
 
 
 def _popularity(model: Model) -> Model:

@@ -27,7 +27,10 @@ from mfcli.data import (
 from mfcli.errors import warn
 from mfcli.model import Model
 from mfcli.predict.list_reading import DEFAULT, ListReading
+from mfcli.storage import check_memory
 from mfcli.types import Progress
+
+_BYTES = 16  # memory for each pair that is still needed: copies, while columns are made
 
 _Pairs = NDArray[np.int32]  # rows of the model, shape (n, 2); -1 for an unknown id
 
@@ -104,10 +107,16 @@ def _known_pairs(
     known = [np.empty((0, len(PAIRS)), np.int32)]
     for found, position in pairs:
         known.append(unknown.omitted(found, reading.strict))
+        _check_memory(layout, unknown.read)
         on_progress(min(position, total), total)
     invalid.warn()
     unknown.warn()
     return np.concatenate(known)
+
+
+def _check_memory(layout: Layout, pairs: int) -> None:
+    """Refuse a file whose pairs do not fit in memory: unlike a split, they are not on disk."""
+    check_memory(pairs * _BYTES, f"reading {layout.file}", "put its ratings into the split")
 
 
 class _Found:

@@ -13,17 +13,19 @@ from mfcli.model import (
     Explainer,
     Model,
     Order,
+    RatedParts,
     excluded,
     recommended,
     similar as similar_rows,
+    trained_parts,
     warn_untrained,
 )
+from mfcli.predict.listed_titles import with_titles
 from mfcli.predict.selected_rows import (
     all_rows,
     candidates,
     known_rows,
     trained_row,
-    with_titles,
 )
 from mfcli.splits import Split
 from mfcli.types import Rows
@@ -217,11 +219,12 @@ def _explainer(
         rule, remedy = "is required by explain", "give the split or the users' ratings"
         raise UsageError(rule, param="ratings", remedy=remedy)
     if isinstance(ratings, Split):
-        given = ratings.union(*model.trained_on).train
+        given = trained_parts(model, ratings)
     else:
-        given = as_ratings(ratings, param, model.feedback)
-    common_feedback({"the model": model.feedback, param: given.feedback})
-    return Explainer(model, given.within(model.users, model.items), explain)
+        read = as_ratings(ratings, param, model.feedback)
+        given = RatedParts([read], model.users, model.items)
+    common_feedback({"the model": model.feedback, param: given.parts[0].feedback})
+    return Explainer(model, given, explain)
 
 
 def _rows_of(model: Model, users: Ids | None) -> Rows:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from mfcli.data import (
     Vocabulary,
     find_rows,
     id_array,
-    positions,
     read_ids,
-    read_titles,
-    to_arrow,
     to_texts,
     unknown_id,
 )
@@ -201,63 +195,3 @@ def candidates(
         mask[listed] = True
         allowed &= mask
     return np.flatnonzero(allowed).astype(np.int32)
-
-
-def with_titles(
-    table: pa.Table,
-    file: Path,
-    encoding: str = "utf-8",
-    *,
-    title_columns: Mapping[str, str] | None = None,
-    names: Mapping[str, str] | None = None,
-) -> pa.Table:
-    """Add titles to a table of items; empty where there is none.
-
-    The column `title` is at the end, but before explanations: `because_1`, `because_1_title`, ...
-    Items without a title are reported by an `MfcliWarning`.
-    The other parameters are those of `read_titles`.
-
-    Raises
-    ------
-    DataError
-        If the file of titles cannot be read.
-    """
-    known = read_titles(file, encoding, title_columns=title_columns, names=names)
-    reasons = [name for name in table.column_names if re.fullmatch("because_[0-9]+", name)]
-    items = [table[name].combine_chunks() for name in ("item", *reasons)]
-    titles = _titles_of(items, known, file)
-    place = table.column_names.index(reasons[0]) if reasons else len(table.column_names)
-    table = table.add_column(place, "title", titles[0])
-    for name, column in zip(reasons, titles[1:], strict=True):
-        table = table.add_column(table.column_names.index(name) + 1, f"{name}_title", column)
-    return table
-
-
-def _titles_of(columns: Sequence[pa.Array], known: pa.Table, file: Path) -> list[pa.Array]:
-    """Return a column of titles for each column of items."""
-    distinct = pa.concat_arrays(columns).unique().drop_null()
-    listed = Vocabulary(distinct, np.zeros(len(distinct), np.int64))
-    rows = listed.rows(known["id"].combine_chunks())
-    position = np.full(len(distinct) + 1, -1)  # of the title of each item; the last is for none
-    # Only items of the table: the file may hold the titles of a whole catalog.
-    position[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-    missing = position[:-1] < 0
-    if missing.any():
-        example = distinct[int(np.argmax(missing))].as_py()
-        _warn_of_missing(file, int(np.count_nonzero(missing)), example, len(distinct))
-    titles = known["title"].combine_chunks()
-    return [_taken(titles, position[positions(items, distinct)]) for items in columns]
-
-
-def _taken(titles: pa.Array, position: NDArray[np.int64]) -> pa.Array:
-    """Return the titles at some positions, and an empty text for -1."""
-    taken = titles.take(to_arrow(position, position >= 0))
-    return pc.if_else(pc.is_valid(taken), taken, "")
-
-
-def _warn_of_missing(file: Path, missing: int, example: int | str, items: int) -> None:
-    warn(
-        f"has no title for {missing:,} of {items:,} listed items, such as {example!r}",
-        place=file,
-        remedy="check that its ids are those of the ratings" if missing == items else "",
-    )

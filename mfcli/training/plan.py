@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sized
+from typing import NamedTuple, Protocol
 
 from mfcli.aligned import lanes_of
 from mfcli.config import Config
-from mfcli.data import Ratings
 from mfcli.errors import ConfigError, Param, Text
 from mfcli.training.sgd.rows import RATING, WEIGHTED, Variant, make_variant
 
@@ -41,7 +41,17 @@ class Plan(NamedTuple):
     reason: str
 
 
-def make_plan(train: Ratings, config: Config) -> Plan:
+class Sizes(Protocol):
+    """The numbers of ratings, users and items."""
+
+    @property
+    def users(self) -> Sized: ...
+    @property
+    def items(self) -> Sized: ...
+    def __len__(self) -> int: ...
+
+
+def make_plan(train: Sizes, config: Config) -> Plan:
     """Choose the engine and the blocks.
 
     Raises
@@ -89,7 +99,7 @@ def row_size(config: Config) -> int:
     return variant_of(config).stride
 
 
-def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
+def default_groups(train: Sizes, row_bytes: int, batch_size: int) -> int:
     """Choose the number of groups from the data alone.
 
     It is the least power of two with which the rows of a block fit in the cache. A block should
@@ -97,7 +107,7 @@ def default_groups(train: Ratings, row_bytes: int, batch_size: int) -> int:
 
     Parameters
     ----------
-    train : Ratings
+    train : Sizes
     row_bytes : int
         Size of a row with everything that the engine stores next to the weights.
     batch_size : int

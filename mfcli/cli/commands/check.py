@@ -15,9 +15,9 @@ from mfcli import checks as checking
 from mfcli.cli.feedback_words import merged_label, range_text, strength, words_for
 from mfcli.cli.formatting import LEVELS, PLAIN_LEVELS, duration, size
 from mfcli.cli.options import SettingsGroup
-from mfcli.cli.reading_options import WeightedReadingOptions
+from mfcli.cli.reading_options import Reading, WeightedReadingOptions
 from mfcli.cli.resource_options import within_limits
-from mfcli.cli.screen import ScreenOptions
+from mfcli.cli.screen import Screen, ScreenOptions
 from mfcli.cli.setting_options import Settings
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
@@ -25,6 +25,7 @@ from mfcli.cli.tables import Drawing, Table, print_table, table as make_table, v
 
 if TYPE_CHECKING:
     from mfcli.checks import Report, ValueBin
+    from mfcli.config import Config
 
 _QUANTILES = {"0": "smallest", "50": "median", "100": "largest"}
 _BAR = 40  # characters of the longest bar of a histogram
@@ -41,13 +42,21 @@ def check(
 ) -> None:
     """Check ratings before training: statistics, warnings and the cost of training."""
     with _noticed_warnings() as noticed:
-        read = replace(reading, events=True).read(ratings, screen)
-    report = checking.check(read, settings.config)
+        report = _report(ratings, settings.config, replace(reading, events=True), screen)
     implicit = report.implicit_reading
     command = reading.split_command(ratings, implicit) if implicit else None
     # Remedies name options in JSON too, since the command line is what was used.
     result = report.as_dict(spelled) | {"next": command}
     screen.show(result, lambda: _print(report, command, other=bool(noticed)))
+
+
+def _report(names: list[str], config: Config, reading: Reading, screen: Screen) -> Report:
+    with (
+        reading.rejected() as rejected,
+        reading.read_buckets(names, rejected, screen) as read,
+        screen.bar("checking ratings"),
+    ):
+        return checking.check(read, config)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from mfcli.errors import Param, UsageError
 
 if TYPE_CHECKING:
     from mfcli.data import Ratings
-    from mfcli.model import FoldedIn, Model, Rated
+    from mfcli.model import FoldedIn, Model, RatedParts
     from mfcli.splits import Split
 
 _SHOWN = 100  # users whose recommendations are shown in a table
@@ -125,18 +125,18 @@ def fold_in(
     omitted = _rated_by(folded, parts) if exclude == _FILE else None
     encoding, names = reading.config.encoding, trained.columns | reading.columns
     how = prediction.ListReading(encoding, names=names, strict=listing.strict)
-    table = listing.recommend(
+    tables = listing.recommend(
         folded.model,
         users,
         omitted,
-        listing.explainer(folded.basis, folded.rated),
+        listing.explainer(folded.basis, models.RatedParts.of(folded.rated)),
         settings.config,
         threads,
         how,
         screen,
     )
     facts = {"folded_in": folded.as_dict()}
-    listing.print(table, "recommendations", screen, encoding, names, facts, trained.feedback)
+    listing.print(tables, "recommendations", screen, encoding, names, facts, trained.feedback)
 
 
 def _read_split(folder: Path, trained: Model, model: Path, given: Given) -> Split | None:
@@ -149,11 +149,10 @@ def _read_split(folder: Path, trained: Model, model: Path, given: Given) -> Spli
     return found
 
 
-def _rated_by(folded: FoldedIn, split: Split | None) -> Rated:
+def _rated_by(folded: FoldedIn, split: Split | None) -> RatedParts:
     """Return what the users have rated in the file and in all parts of the split."""
     parts = split.parts.values() if split else ()
-    sides = folded.model.users, folded.model.items
-    return models.Rated.of(folded.rated, *(part.within(*sides) for part in parts))
+    return models.RatedParts([folded.rated, *parts], folded.model.users, folded.model.items)
 
 
 def _check_size(folded: FoldedIn, listing: Listing, screen: Screen) -> None:

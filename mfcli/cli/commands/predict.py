@@ -99,7 +99,7 @@ def predict(
     if pairs is None:
         table, counts = prediction.predict_named(predictor, user or [], item or [], strict=strict)
         _note(trained, counts, screen)
-        print_rows(table, "predictions", out, screen, vars(counts))
+        print_rows([table], "predictions", out, screen, vars(counts))
         return
     with (
         _target(out, strict) as target,

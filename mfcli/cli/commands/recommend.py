@@ -146,18 +146,17 @@ def recommend(
         else prediction.listed_rows(trained.users, "user", user or [], users, how)
     )
     models.warn_untrained(trained, wanted, order)  # they all get the same list
-    # In the rows of the model; ids that it does not know become -1 and exclude nothing.
-    own = [part.within(trained.users, trained.items) for part in known]
-    omitted = models.Rated.of(*own) if own else None
+    # Ids that the model does not know exclude nothing.
+    omitted = models.RatedParts(known, trained.users, trained.items) if known else None
     explainer = None
     if parts and listing.explain:
-        explainer = listing.explainer(trained, parts.union(*trained.trained_on).train)
-    table = listing.recommend(
+        explainer = listing.explainer(trained, models.trained_parts(trained, parts))
+    tables = listing.recommend(
         trained, wanted, omitted, explainer, settings.config, threads, how, screen, order
     )
-    if parts:  # after everything that may be refused
+    listing.print(tables, "recommendations", screen, encoding, names, feedback=trained.feedback)
+    if parts:
         _note_quality(trained, parts, settings.config.relevant, storage.threads_of(threads), screen)
-    listing.print(table, "recommendations", screen, encoding, names, feedback=trained.feedback)
 
 
 def _note_quality(

@@ -34,4 +34,4 @@ def similar(
         refuse(given, ["encoding", *TITLES], "without --titles", "omit it")
     trained = models.Model.load(model)
     table = prediction.similar(trained, name, listing.n, users=users, min_count=listing.min_count)
-    listing.print(table, "similar", screen, settings.config.encoding, trained.columns)
+    listing.print([table], "similar", screen, settings.config.encoding, trained.columns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from mfcli import checks as checking, errors, splits
+from mfcli import checks as checking, data, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.reading_options import WeightedReadingOptions
@@ -93,7 +93,7 @@ def split(
         replaced = splits.split_hashes(out)
         # Facts are found in the meantime, by code that leaves this thread time to work.
         with screen.bar(f"writing {out.name}"), ThreadPoolExecutor(1) as pool:
-            found = [pool.submit(checking.serious_warnings, part) for part in read]
+            found = [pool.submit(checking.serious_warnings, data.Buckets.of(part)) for part in read]
             manifest = splits.write_split(out, cut(), rejected)
     note_older_models(replaced - splits.split_hashes(out), out, screen)
     # After the split is written: a warning does not stop the work, and the file may be right.

@@ -1,0 +1,170 @@
+"""Ranges of users, so that what they have rated and their lists fit in memory.
+
+What users have rated is read as it is if it all fits. Otherwise, one pass appends each rating to
+the range of its user in temporary space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfcli.model.grouping import count_values
+from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
+from mfcli.storage import Segments, room, scratch
+from mfcli.types import Counts, Progress, Rows
+
+_COLUMNS = {"excluded": ("user", "item")}  # what is needed; otherwise all columns
+_MEMORY = {"excluded": 4, "explaining": 64}
+"""Bytes for each rating: grouped items, and columns, their order and the equations' positions."""
+_PIECE = 1 << 20  # ratings that are read together
+
+
+@dataclass(frozen=True)
+class UserRange:
+    """Some users, and what they have rated.
+
+    Attributes
+    ----------
+    users : int32 array, shape (m,)
+        In the order of all users.
+    known : dict of RatingPieces
+        Ratings of these users, and perhaps of others, by what they are used for.
+    """
+
+    users: Rows
+    known: dict[str, RatingPieces]
+
+
+def user_ranges(
+    users: Rows,
+    known: Mapping[str, RatingPieces],
+    *,
+    fixed: float,
+    each: float,
+    on_progress: Progress = lambda done, total: None,
+) -> Iterator[UserRange]:
+    """Yield ranges of users, at least one.
+
+    Parameters
+    ----------
+    users : int32 array, shape (m,)
+    known : mapping of RatingPieces
+        What is excluded ("excluded") and what explains predictions ("explaining").
+    fixed, each : float
+        Bytes of memory that are needed in any case, and for each user.
+    on_progress : callable, optional
+        Called with the number of ratings that are in temporary space, and of all that will be.
+
+    Raises
+    ------
+    LimitError, ArtifactError
+        If there is too little temporary space.
+    """
+    counts = {what: _counts(ratings) for what, ratings in known.items()}
+    ends = _ends(users, counts, room(fixed), each)
+    # Of a user who is listed twice, only one range could hold the ratings.
+    if known and len(ends) > 1 and len(np.unique(users)) == len(users):
+        yield from _stored_ranges(users, ends, known, counts, on_progress)
+        return
+    for start, end in _bounds([len(users)] if known else ends):
+        yield UserRange(users[start:end], {**known})
+
+
+def _bounds(ends: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return zip([0, *ends], ends, strict=False)
+
+
+def _stored_ranges(
+    users: Rows,
+    ends: list[int],
+    known: Mapping[str, RatingPieces],
+    counts: Mapping[str, Counts],
+    on_progress: Progress,
+) -> Iterator[UserRange]:
+    """Yield ranges whose ratings are in temporary space."""
+    size = max(ratings.size for ratings in known.values())
+    numbers = np.full(size, -1, np.int16 if len(ends) < 1 << 15 else np.int32)  # sorted faster
+    numbers[users] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    names = {what: _COLUMNS.get(what, ratings.names) for what, ratings in known.items()}
+    sizes = {what: int(count[users].sum()) for what, count in counts.items()}
+    need = sum(
+        size * sum(TYPES[name].itemsize for name in names[what]) for what, size in sizes.items()
+    )
+    with scratch(need, "recommending items") as space:
+        segments, done = Segments(space), 0
+        for what, ratings in known.items():
+            for appended in _append(segments, what, ratings, names[what], numbers):
+                done += appended
+                on_progress(done, sum(sizes.values()))
+        for number, (start, end) in enumerate(_bounds(ends)):
+            own: dict[str, RatingPieces] = {
+                what: _Stored(segments, (what, number), names[what], size) for what in known
+            }
+            yield UserRange(users[start:end], own)
+
+
+def _counts(ratings: RatingPieces) -> Counts:
+    """Return how many known items each user has rated."""
+    counts = np.zeros(ratings.size, np.int64)
+    for piece in ratings.pieces("user", "item"):
+        count_values(*piece, counts)
+    return counts
+
+
+def _ends(users: Rows, counts: Mapping[str, Counts], most: int, each: float) -> list[int]:
+    """Cut users into ranges of consecutive ones that need at most so many bytes, or of one user."""
+    need = np.full(len(users), each)
+    for what, count in counts.items():
+        need += _MEMORY[what] * count[users]
+    total, ends, start = np.cumsum(need), [], 0
+    while start < len(users):
+        before = total[start - 1] if start else 0.0
+        start = max(int(np.searchsorted(total, before + most, side="right")), start + 1)
+        ends.append(start)
+    return ends or [0]
+
+
+def _append(
+    segments: Segments,
+    what: str,
+    ratings: RatingPieces,
+    names: tuple[str, ...],
+    numbers: NDArray[Any],
+) -> Iterator[int]:
+    """Append each rating to the range of its user, of which `numbers` has the number.
+
+    Yield how many ratings of a piece were appended.
+    """
+    numbers = np.append(numbers, numbers.dtype.type(-1))  # the last one is that of the row -1
+    for columns in ratings.pieces(*names):
+        number = numbers[columns[0]]
+        number[columns[1] < 0] = -1
+        order = np.argsort(number, kind="stable")
+        ordered = number[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))  # of each range but -1
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            rows = order[start:end]
+            for name, column in zip(names, columns, strict=True):
+                segments.append((what, int(ordered[start]), name), column[rows])
+        yield len(order) - int(starts[0]) if len(starts) else 0
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Ratings of a range in temporary space; the names of its columns follow `key`."""
+
+    segments: Segments
+    key: tuple[str, int]
+    names: tuple[str, ...]
+    size: int
+
+    def pieces(self, *names: str) -> Pieces:
+        yield from zip(*map(self._column, names), strict=True)
+
+    def _column(self, name: str) -> Iterator[NDArray[Any]]:
+        return self.segments.pieces((*self.key, name), TYPES[name], _PIECE)
