@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.scales import Scale, scale_of
-from mfcli.data.vocabulary import Vocabulary, united
+from mfcli.data.vocabulary import Translation, Vocabulary, united
 from mfcli.storage import release
 from mfcli.types import Floats, Rows
 
@@ -172,11 +172,7 @@ class Ratings:
 
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield a column in pieces of 2^20 values; mapped ones are released behind the last one."""
-        column = getattr(self, name)
-        for start in range(0, len(column), _PIECE):
-            piece = np.ascontiguousarray(column[start : start + _PIECE])
-            yield piece
-            release(piece)
+        yield from pieces_of(getattr(self, name))
 
     def take(self, rows: NDArray[Any] | slice) -> Ratings:
         """Select ratings by position, mask or slice, in that order; the vocabularies stay."""
@@ -201,15 +197,9 @@ class Ratings:
 
     def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same ratings as rows of other vocabularies; -1 for ids that they lack."""
-        # The usual case, and much cheaper than to look every id up.
-        if users.ids.equals(self.users.ids) and items.ids.equals(self.items.ids):
-            return self.over(users, items)
+        user, item = Translation(self.users, users), Translation(self.items, items)
         return replace(
-            self,
-            user=users.rows(self.users.ids)[self.user],
-            item=items.rows(self.items.ids)[self.item],
-            users=users,
-            items=items,
+            self, user=user(self.user), item=item(self.item), users=users, items=items
         )
 
 
@@ -217,6 +207,14 @@ RatingsLike: TypeAlias = (
     Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
 )
 """What `ratings_from` takes, or `Ratings`."""
+
+
+def pieces_of(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield a column in pieces, as `Ratings.pieces`."""
+    for start in range(0, len(column), _PIECE):
+        piece = np.ascontiguousarray(column[start : start + _PIECE])
+        yield piece
+        release(piece)
 
 
 def concatenated(first: Ratings, second: Ratings) -> Ratings:

@@ -151,6 +151,23 @@ def found_as_text(ids: pa.Array, find: Callable[[pa.Array], Rows], vocabulary: V
     return rows
 
 
+class Translation:
+    """Turns rows of one vocabulary into rows of another; -1 for ids that the other one lacks.
+
+    Parameters
+    ----------
+    source, target : Vocabulary
+    """
+
+    def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
+        # The usual case, and much cheaper than to look every id up.
+        same = target.ids.equals(source.ids)
+        self._rows = None if same else target.rows(source.ids)
+
+    def __call__(self, rows: Rows) -> Rows:
+        return rows if self._rows is None else self._rows[rows]
+
+
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:
     """Append the ids that only `second` has, and also return the new rows of all its ids.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings, Scale, Vocabulary
+from mfcli.data import Ratings, Scale, Translation, Vocabulary
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
@@ -26,7 +26,7 @@ from mfcli.evaluation.rating_errors import (
 from mfcli.evaluation.uncertainty import USER_SUMS, distribution_columns
 from mfcli.model import Model
 from mfcli.splits import Split
-from mfcli.storage import each
+from mfcli.storage import each, release, room
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ class ErrorSums:
     has_uncertainty: bool
     clipped: float = 0.0
     raw: float = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, apart from what does not grow with users and items."""
+        return self.users.nbytes + self.breakdown.nbytes
 
     def merge(self, other: ErrorSums) -> None:
         """Add the sums of another object over the same users and items."""
@@ -118,20 +123,43 @@ def accumulate(
     """
     predictors = _Predictors(model, split, ratings, baseline, clip, trained_on, posterior)
     chunks = list(_chunks(len(ratings)))
-    lanes = [predictors.no_sums() for _ in range(min(_LANES, len(chunks)))]
-    done = [0] * len(lanes)
+    lanes = min(_LANES, len(chunks))
+    done = [0] * lanes
 
-    def add(lane: int) -> None:
-        for part in chunks[lane :: len(lanes)]:
-            predictors.add(lanes[lane], part)
+    def summed(lane: int) -> ErrorSums:
+        sums = predictors.no_sums()
+        for part in chunks[lane::lanes]:
+            predictors.add(sums, part)
             # Each lane counts for itself, so that no lock is needed.
             done[lane] += part.stop - part.start
             on_progress(sum(done), len(ratings))
+        return sums
 
-    each(add, len(lanes), threads)
-    for lane in lanes[1:]:
-        lanes[0].merge(lane)
-    return lanes[0]
+    return _merged(summed, lanes, predictors.no_sums().nbytes, threads)
+
+
+def _merged(
+    summed: Callable[[int], ErrorSums], lanes: int, size: int, threads: int
+) -> ErrorSums:
+    """Merge the sums of the lanes in their order; as many as fit in memory are made at once."""
+    found = dict[int, ErrorSums]()
+
+    def task(lane: int) -> None:
+        found[lane] = summed(lane)
+
+    at_once = _at_once(lanes, size)
+    for first in range(0, lanes, at_once):
+        group = range(first, min(first + at_once, lanes))
+        each(lambda number, group=group: task(group[number]), len(group), threads)
+        for lane in group[first == 0 :]:
+            found[0].merge(found.pop(lane))
+    return found[0]
+
+
+def _at_once(lanes: int, size: int) -> int:
+    """Return for how many lanes there is memory, beside that for the sums of earlier ones."""
+    fitting = room() // size
+    return lanes if fitting >= lanes else max(fitting - 1, 1)
 
 
 def _chunks(n: int) -> Iterator[slice]:
@@ -153,8 +181,11 @@ class _Predictors:
     ) -> None:
         self._model, self._baseline, self._clip = model, baseline, clip
         self._own, self._trained_on, self._posterior = ratings, trained_on, posterior
-        self._known = ratings.within(model.users, model.items)
-        self._trained = ratings.within(split.train.users, split.train.items)
+        # Not `Ratings.within`, which may copy whole columns.
+        train = split.train
+        users, items = ratings.users, ratings.items
+        self._known = Translation(users, model.users), Translation(items, model.items)
+        self._trained = Translation(users, train.users), Translation(items, train.items)
         self._months = months_of(ratings.timestamp)
         self._activity = _training_counts(model.users, ratings.users.ids)
         self._popularity = _training_counts(model.items, ratings.items.ids)
@@ -172,8 +203,9 @@ class _Predictors:
 
     def add(self, sums: ErrorSums, part: slice) -> None:
         """Add the errors on a part of the ratings to `sums`."""
-        own, rating = self._own.take(part), self._own.rating[part].astype(np.float64)
-        raw, clipped, fitted, found = self._predict(part)
+        own = self._own.take(part)
+        rating = own.rating.astype(np.float64)
+        raw, clipped, fitted, found = self._predict(own)
         predicted = (clipped if self._clip else raw).astype(np.float64)
         # One value, which broadcasts; rounded as the predictions are.
         mean = np.full(1, self._baseline.mu, np.float32)
@@ -192,15 +224,23 @@ class _Predictors:
             sums.overlap.add(self._trained_on[part], **error_columns(errors[""]))
         sums.clipped += _squared(clipped, rating)
         sums.raw += _squared(raw, rating)
+        self._release(own)
 
-    def _predict(self, part: slice) -> tuple[Floats, Floats, Floats, RatingDistribution | None]:
+    def _release(self, own: Ratings) -> None:
+        """Give back the memory of ratings, and of the samples of their users."""
+        for name in own.types:
+            release(getattr(own, name))
+        if self._posterior is not None:
+            release(self._posterior.user_rows)
+
+    def _predict(self, own: Ratings) -> tuple[Floats, Floats, Floats, RatingDistribution | None]:
         """Predict with the model, raw and clipped, with the damped biases, and distributions."""
-        known, trained = self._known.take(part), self._trained.take(part)
-        pairs, found = (known.user, known.item), None
+        known, trained = self._known, self._trained
+        pairs, found = (known[0](own.user), known[1](own.item)), None
         if self._posterior is not None:
             found = self._posterior.ratings(*pairs)
         raw = self._model.predict_rows(*pairs) if found is None else found.mean
-        fitted = self._baseline.predict(trained.user, trained.item)
+        fitted = self._baseline.predict(trained[0](own.user), trained[1](own.item))
         scale = self._model.scale
         fitted = _clipped(fitted, scale) if self._clip else fitted
         return raw, _clipped(raw, scale), fitted, found

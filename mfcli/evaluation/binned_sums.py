@@ -55,6 +55,11 @@ class BinnedSums:
         self.counts += other.counts
         self._sums += other._sums
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.counts.nbytes + self._sums.nbytes
+
     def mean(self, column: str) -> Doubles:
         """Return the mean of a column in each bin; NaN for an empty bin."""
         means: Doubles = np.full(len(self.counts), np.nan)

@@ -254,7 +254,11 @@ def _finite(value: float) -> float | None:
 
 def _measured(found: dict[str, _RankingSums], bootstrap: Bootstrap) -> dict[str, Measured]:
     """Return the measures of each ranker on the same resamples, which are drawn once."""
-    draws = bootstrap.totals(np.vstack([sums.rows for sums in found.values()]))
+    from mfcli.evaluation.user_sums import UserSums
+    rows=np.vstack([sums.rows for sums in found.values()])
+    us=UserSums([str(i) for i in range(len(rows))], rows.shape[1])
+    for i,r in enumerate(rows): us.set(str(i), r)
+    draws = bootstrap.totals(us)
     parts = np.split(draws, len(found))
     return {
         name: sums.measured(part) for (name, sums), part in zip(found.items(), parts, strict=True)
