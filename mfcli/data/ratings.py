@@ -166,6 +166,14 @@ class Ratings:
         """Fraction of all pairs of a user and an item that are rated."""
         return len(self) / (len(self.users) * len(self.items))
 
+    @property
+    def active_users(self) -> int:
+        """Number of users with ratings."""
+        active = np.zeros(len(self.users), np.bool_)
+        for user in self.pieces("user"):
+            active[user] = True
+        return int(np.count_nonzero(active))
+
     def scale(self) -> Scale:
         """Return the smallest and the largest rating, and the step between ratings."""
         return scale_of(self.pieces("rating"))

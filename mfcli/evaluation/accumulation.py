@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.data import Ratings, Scale, Translation, Vocabulary
+from mfcli.errors import Param, Text
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
@@ -26,7 +27,7 @@ from mfcli.evaluation.rating_errors import (
 from mfcli.evaluation.uncertainty import USER_SUMS, distribution_columns
 from mfcli.model import Model
 from mfcli.splits import Split
-from mfcli.storage import each, release, room
+from mfcli.storage import check_memory, each, release, room
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def accumulate(
     chunks = list(_chunks(len(ratings)))
     lanes = min(_LANES, len(chunks))
     done = [0] * lanes
+    on_progress(0, len(ratings))
 
     def summed(lane: int) -> ErrorSums:
         sums = predictors.no_sums()
@@ -135,7 +137,10 @@ def accumulate(
             on_progress(sum(done), len(ratings))
         return sums
 
-    return _merged(summed, lanes, predictors.no_sums().nbytes, threads)
+    size = predictors.no_sums().nbytes
+    remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
+    check_memory(min(lanes, 2) * size, "measuring errors", remedy)
+    return _merged(summed, lanes, size, threads)
 
 
 def _merged(

@@ -44,6 +44,11 @@ class UserSums:
     def is_stored(self) -> bool:
         return self._space is not None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all sums."""
+        return 8 * len(self.names) * self.users
+
     def set(self, name: str, values: Doubles, start: int = 0) -> None:
         """Set a sum of the users from `start` on; different users may be set by several threads."""
         if self._space is None:

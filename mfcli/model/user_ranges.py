@@ -18,8 +18,8 @@ from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
 from mfcli.storage import Segments, room, scratch
 from mfcli.types import Counts, Progress, Rows
 
-_COLUMNS = {"excluded": ("user", "item")}  # what is needed; otherwise all columns
-_MEMORY = {"excluded": 4, "explaining": 64}
+_COLUMNS = {what: ("user", "item") for what in ("excluded", "profile")}  # otherwise all columns
+_MEMORY = {"excluded": 4, "profile": 4, "explaining": 64}
 """Bytes for each rating: grouped items, and columns, their order and the equations' positions."""
 _PIECE = 1 << 20  # ratings that are read together
 
@@ -54,7 +54,8 @@ def user_ranges(
     ----------
     users : int32 array, shape (m,)
     known : mapping of RatingPieces
-        What is excluded ("excluded") and what explains predictions ("explaining").
+        What is excluded ("excluded"), what explains predictions ("explaining"), and what tells the
+        profiles of users ("profile").
     fixed, each : float
         Bytes of memory that are needed in any case, and for each user.
     on_progress : callable, optional
@@ -68,7 +69,8 @@ def user_ranges(
     counts = {what: _counts(ratings) for what, ratings in known.items()}
     ends = _ends(users, counts, room(fixed), each)
     # Of a user who is listed twice, only one range could hold the ratings.
-    if known and len(ends) > 1 and len(np.unique(users)) == len(users):
+    listed = users[users >= 0]
+    if known and len(ends) > 1 and len(np.unique(listed)) == len(listed):
         yield from _stored_ranges(users, ends, known, counts, on_progress)
         return
     for start, end in _bounds([len(users)] if known else ends):
@@ -89,7 +91,8 @@ def _stored_ranges(
     """Yield ranges whose ratings are in temporary space."""
     size = max(ratings.size for ratings in known.values())
     numbers = np.full(size, -1, np.int16 if len(ends) < 1 << 15 else np.int32)  # sorted faster
-    numbers[users] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    listed = users >= 0  # unknown users have rated nothing
+    numbers[users[listed]] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))[listed]
     names = {what: _COLUMNS.get(what, ratings.names) for what, ratings in known.items()}
     sizes = {what: int(count[users].sum()) for what, count in counts.items()}
     need = sum(
