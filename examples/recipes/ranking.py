@@ -127,7 +127,7 @@ def measures(scores: Scores, case: Case, relevant: float) -> tuple[float, float]
     rated = Rated.of(given)
     liked = RelevantItems.of(
         case.held_out,
-        RatedParts((given,), given.users, given.items),
+        RatedParts.of(given),
         relevant=relevant,
         remedy="",
     )

@@ -206,9 +206,7 @@ class Ratings:
     def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same ratings as rows of other vocabularies; -1 for ids that they lack."""
         user, item = Translation(self.users, users), Translation(self.items, items)
-        return replace(
-            self, user=user(self.user), item=item(self.item), users=users, items=items
-        )
+        return replace(self, user=user(self.user), item=item(self.item), users=users, items=items)
 
 
 RatingsLike: TypeAlias = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -128,43 +128,34 @@ def accumulate(
     done = [0] * lanes
     on_progress(0, len(ratings))
 
-    def summed(lane: int) -> ErrorSums:
-        sums = predictors.no_sums()
+    def add(lane: int) -> None:
+        sums = found[lane] = predictors.no_sums()
         for part in chunks[lane::lanes]:
             predictors.add(sums, part)
             # Each lane counts for itself, so that no lock is needed.
             done[lane] += part.stop - part.start
             on_progress(sum(done), len(ratings))
-        return sums
 
-    size = predictors.no_sums().nbytes
-    remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
-    check_memory(min(lanes, 2) * size, "measuring errors", remedy)
-    return _merged(summed, lanes, size, threads)
-
-
-def _merged(
-    summed: Callable[[int], ErrorSums], lanes: int, size: int, threads: int
-) -> ErrorSums:
-    """Merge the sums of the lanes in their order; as many as fit in memory are made at once."""
-    found = dict[int, ErrorSums]()
-
-    def task(lane: int) -> None:
-        found[lane] = summed(lane)
-
-    at_once = _at_once(lanes, size)
+    whole, found = predictors.no_sums(), dict[int, ErrorSums]()
+    at_once = _at_once(lanes, whole.nbytes)
     for first in range(0, lanes, at_once):
         group = range(first, min(first + at_once, lanes))
-        each(lambda number, group=group: task(group[number]), len(group), threads)
-        for lane in group[first == 0 :]:
-            found[0].merge(found.pop(lane))
-    return found[0]
+        _each_of(add, group, threads)
+        for lane in group:  # in this order, whatever their number
+            whole.merge(found.pop(lane))
+    return whole
+
+
+def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
+    each(lambda place: task(numbers[place]), len(numbers), threads)
 
 
 def _at_once(lanes: int, size: int) -> int:
-    """Return for how many lanes there is memory, beside that for the sums of earlier ones."""
-    fitting = room() // size
-    return lanes if fitting >= lanes else max(fitting - 1, 1)
+    """Return how many lanes can be summed at once, if the sums of one need `size` bytes."""
+    remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
+    check_memory(2 * size, "measuring errors", remedy)
+    # Beside them, there are the sums over the earlier lanes.
+    return min(max(room() // size - 1, 1), lanes)
 
 
 def _chunks(n: int) -> Iterator[slice]:

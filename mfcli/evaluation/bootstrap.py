@@ -91,7 +91,8 @@ class Bootstrap:
 
         with one_blas_thread():
             each(draw, -(-totals.shape[1] // size), self.threads)
-        return totals * units[:, None]
+        totals *= units[:, None]
+        return totals
 
     def _times(self, number: int, count: int) -> NDArray[Any]:
         """Return how often each user is drawn in a resample."""

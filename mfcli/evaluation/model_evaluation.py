@@ -117,9 +117,7 @@ def evaluate(
     # Rankings load the compiler in any case.
     has_rankings = ranking or only_ranks
     bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), has_rankings)
-    baseline = Baseline.fit(
-        split.train, config.damping, partial(on_progress, "fitting baselines")
-    )
+    baseline = Baseline.fit(split.train, config.damping, partial(on_progress, "fitting baselines"))
     _warn_of_doubts(model, split, on, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
@@ -204,9 +202,7 @@ class _Measuring:
 
     def metrics(self, errors: _Errors | None, rankings: MeasuredRankings | None) -> Metrics:
         """Assemble the metrics of the model and of each baseline."""
-        measured = _merged(
-            errors.measured if errors else {}, rankings.rankers if rankings else {}
-        )
+        measured = _merged(errors.measured if errors else {}, rankings.rankers if rankings else {})
         own, training = measured["model"], self.model.config.used(TRAINING)
         others = {name: other for name, other in measured.items() if name != "model"}
         baselines = {name: _baseline_metrics(own, other) for name, other in others.items()}

@@ -125,9 +125,7 @@ def measure_rankings(
         parts = activity, own.ndcg, counts, own.hits, task.liked.per_item
         breakdown = ranking_breakdown(*parts)
         measured = _measured(found, sums, bootstrap)
-    return MeasuredRankings(
-        len(users), task.relevant_share, measured, breakdown, task.candidates
-    )
+    return MeasuredRankings(len(users), task.relevant_share, measured, breakdown, task.candidates)
 
 
 def _ranges(task: RankingTask, sums: UserSums) -> Iterator[tuple[int, Rows, Rated, Rated]]:
@@ -275,7 +273,7 @@ class _RankingSums:
 
     def totals(self) -> dict[str, Doubles]:
         """Return the sums over all users."""
-        return {name: self._sums.get(row).sum() for name, row in self._rows.items()}
+        return {name: np.asarray(self._sums.get(row).sum()) for name, row in self._rows.items()}
 
     def measured(self, totals: dict[str, Doubles], draws: Mapping[str, Doubles]) -> Measured:
         """Return the measures, given the sums over all users and those in each resample."""
@@ -287,7 +285,7 @@ class _RankingSums:
     def _of(self, sums: dict[str, Doubles]) -> dict[str, Doubles]:
         """Compute the measures from sums over users, each a number or one for each resample."""
         # A resample has as many users as there are.
-        count = np.float64(self._sums.users)
+        count: Doubles = np.asarray(float(self._sums.users))
         means = {name: sums[name] / count for name in _means(self._cutoffs)}
         with np.errstate(divide="ignore", invalid="ignore"):  # undefined measures are dropped
             others = {n: formula(sums | {"users": count}) for n, formula in SUM_FORMULAS.items()}

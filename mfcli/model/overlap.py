@@ -37,7 +37,7 @@ def trained_pairs(train: Ratings, ratings: Ratings) -> Mask:
     bool array, shape (n,)
         In the order of `ratings`.
     """
-    return pairs_in(RatedParts((train,), train.users, train.items), ratings)
+    return pairs_in(RatedParts.of(train), ratings)
 
 
 def pairs_in(rated: RatedParts, ratings: Ratings) -> Mask:

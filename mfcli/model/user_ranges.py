@@ -18,7 +18,7 @@ from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
 from mfcli.storage import Segments, room, scratch
 from mfcli.types import Counts, Progress, Rows
 
-_COLUMNS = {what: ("user", "item") for what in ("excluded", "profile")}  # otherwise all columns
+_COLUMNS = dict.fromkeys(("excluded", "profile"), ("user", "item"))  # otherwise all columns
 _MEMORY = {"excluded": 4, "profile": 4, "explaining": 64}
 """Bytes for each rating: grouped items, and columns, their order and the equations' positions."""
 _PIECE = 1 << 20  # ratings that are read together

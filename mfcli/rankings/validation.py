@@ -68,7 +68,7 @@ class RankedValidation:
             remedy = ["lower ", Param("relevant")]
         self._liked = RelevantItems.of(
             held_out,
-            RatedParts((train,), train.users, train.items),
+            RatedParts.of(train),
             relevant=relevant,
             remedy=remedy,
         )
