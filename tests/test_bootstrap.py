@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from error_measures import errors_of, user_sums
 
-from mfcli.evaluation import bootstrap, compiled_draws
+from mfcli.evaluation import binned_sums, bootstrap, compiled_draws
 from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Bootstrap, interval
 from mfcli.evaluation.compiled_draws import times_drawn
@@ -143,3 +143,22 @@ def test_outer_bins_hold_the_values_beyond_them() -> None:
     assert bins.of(np.array([-1, 0.5, 0.99, 1.0, 5.4, 5.5, 9])).tolist() == [0, 0, 0, 1, 9, 9, 9]
     np.testing.assert_allclose(bins.edges(), np.arange(0.5, 5.6, 0.5))
     assert Bins(3, 3, 4).of(np.array([3.0])).tolist() == [0]
+
+
+def test_sums_of_many_bins_have_the_bits_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled code adds them up; the order of additions is that of NumPy."""
+    rng = np.random.default_rng(2)
+    sums = [BinnedSums(50, "value", "flag")]
+    monkeypatch.setattr(binned_sums, "_MANY", 49)
+    sums.append(BinnedSums(50, "value", "flag"))
+    for _ in range(3):
+        index = rng.integers(0, 40, 300).astype(rng.choice([np.int32, np.int64]))
+        columns = {"value": rng.normal(size=300), "flag": rng.random(300) < 0.5}
+        for few, one in zip((500, 49), sums, strict=True):
+            monkeypatch.setattr(binned_sums, "_MANY", few)
+            one.add(index, **columns)
+    sums[1].merge(sums[1])
+    sums[0].merge(sums[0])
+    for name in ("value", "flag"):
+        np.testing.assert_array_equal(sums[0][name], sums[1][name])
+    np.testing.assert_array_equal(sums[0].counts, sums[1].counts)

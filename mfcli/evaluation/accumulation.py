@@ -38,6 +38,7 @@ PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
 
 _LANES = 4  # accumulators that may run in parallel; fixed, so that threads do not change any sum
 _CHUNK = 1 << 17  # ratings processed at a time
+_SCRATCH = 480  # bytes for each of them: predictions, errors and columns
 
 
 @dataclass
@@ -137,7 +138,7 @@ def accumulate(
             on_progress(sum(done), len(ratings))
 
     whole, found = predictors.no_sums(), dict[int, ErrorSums]()
-    at_once = _at_once(lanes, whole.nbytes)
+    at_once = _at_once(lanes, whole.nbytes, _SCRATCH * _CHUNK * threads)
     for first in range(0, lanes, at_once):
         group = range(first, min(first + at_once, lanes))
         _each_of(add, group, threads)
@@ -150,12 +151,12 @@ def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
     each(lambda place: task(numbers[place]), len(numbers), threads)
 
 
-def _at_once(lanes: int, size: int) -> int:
+def _at_once(lanes: int, size: int, scratch: int) -> int:
     """Return how many lanes can be summed at once, if the sums of one need `size` bytes."""
     remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
-    check_memory(2 * size, "measuring errors", remedy)
+    check_memory(2 * size + scratch, "measuring errors", remedy)
     # Beside them, there are the sums over the earlier lanes.
-    return min(max(room() // size - 1, 1), lanes)
+    return min(max(room(scratch) // size - 1, 1), lanes)
 
 
 def _chunks(n: int) -> Iterator[slice]:
