@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mfcli.data import Ratings, Scale, Translation, Vocabulary
@@ -138,7 +137,7 @@ def accumulate(
             on_progress(sum(done), len(ratings))
 
     whole, found = predictors.no_sums(), dict[int, ErrorSums]()
-    at_once = _at_once(lanes, whole.nbytes, _SCRATCH * _CHUNK * threads)
+    at_once = min(threads, _fitting(whole.nbytes, _SCRATCH * _CHUNK * threads))
     for first in range(0, lanes, at_once):
         group = range(first, min(first + at_once, lanes))
         _each_of(add, group, threads)
@@ -151,12 +150,12 @@ def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
     each(lambda place: task(numbers[place]), len(numbers), threads)
 
 
-def _at_once(lanes: int, size: int, scratch: int) -> int:
+def _fitting(size: int, scratch: int) -> int:
     """Return how many lanes can be summed at once, if the sums of one need `size` bytes."""
     remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
     check_memory(2 * size + scratch, "measuring errors", remedy)
     # Beside them, there are the sums over the earlier lanes.
-    return min(max(room(scratch) // size - 1, 1), lanes)
+    return max(room(scratch) // size - 1, 1)
 
 
 def _chunks(n: int) -> Iterator[slice]:
@@ -184,8 +183,8 @@ class _Predictors:
         self._known = Translation(users, model.users), Translation(items, model.items)
         self._trained = Translation(users, train.users), Translation(items, train.items)
         self._months = months_of(ratings.timestamp)
-        self._activity = _training_counts(model.users, ratings.users.ids)
-        self._popularity = _training_counts(model.items, ratings.items.ids)
+        self._activity = _training_counts(users, model.users)
+        self._popularity = _training_counts(items, model.items)
 
     def no_sums(self) -> ErrorSums:
         """Return sums that are all 0."""
@@ -247,11 +246,11 @@ def _squared(predicted: Floats, rating: Doubles) -> float:
     return float(np.square(predicted - rating).sum())
 
 
-def _training_counts(vocabulary: Vocabulary, ids: pa.Array) -> Counts:
-    """Return the training ratings of each id; 0 for ids that are not in the vocabulary."""
-    rows = vocabulary.rows(ids)
+def _training_counts(own: Vocabulary, trained: Vocabulary) -> Counts:
+    """Return the training ratings of each id; 0 for ids that are not in the other vocabulary."""
+    rows = Translation(own, trained)(np.arange(len(own), dtype=np.int32))
     # Row -1 is the last entry, which `where` drops again.
-    return np.where(rows >= 0, vocabulary.counts[rows], 0)
+    return np.where(rows >= 0, trained.counts[rows], 0)
 
 
 def _clipped(predicted: Floats, scale: Scale) -> Floats:

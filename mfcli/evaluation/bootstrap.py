@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.evaluation.user_sums import UserSums
-from mfcli.storage import each, one_blas_thread
+from mfcli.storage import each, one_blas_thread, room
 from mfcli.types import Doubles, Progress
 
 LEVEL = 0.95
 
 _BATCH = 16  # resamples whose totals are computed together
 _STORED_BATCH = 128  # the same if the sums have to be read from temporary space
+_SHARE = 4  # of the memory that is left, draws take at most one part in this number
 _USERS = 1 << 15  # users whose sums are added at a time
 _MANY = 1 << 28  # draws for which compiled code is worth the time to load it
 
@@ -72,7 +73,7 @@ class Bootstrap:
         """
         totals = np.zeros((len(sums.names), self.resamples if sums.users > 1 else 0))
         units = np.array([_set_in_units(sums, name) for name in sums.names])
-        size = _STORED_BATCH if sums.is_stored else _BATCH
+        size = self._batch(sums)
         finished = itertools.count(1)  # `next` is atomic
 
         def draw(batch: int) -> None:
@@ -93,6 +94,11 @@ class Bootstrap:
             each(draw, -(-totals.shape[1] // size), self.threads)
         totals *= units[:, None]
         return totals
+
+    def _batch(self, sums: UserSums) -> int:
+        """Return how many resamples are drawn together, which does not change the totals."""
+        fitting = room() // max(_SHARE * self.threads * sums.users, 1)
+        return max(min(fitting, _STORED_BATCH if sums.is_stored else _BATCH), 1)
 
     def _times(self, number: int, count: int) -> NDArray[Any]:
         """Return how often each user is drawn in a resample."""
