@@ -42,6 +42,7 @@ from .ratings import (
     RatingsLike as RatingsLike,
     Source as Source,
     concatenated as concatenated,
+    joined_ratings as joined_ratings,
     pieces_of as pieces_of,
 )
 from .row_places import place_of as place_of

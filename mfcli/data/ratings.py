@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.scales import Scale, scale_of
 from mfcli.data.vocabulary import Translation, Vocabulary, united
-from mfcli.storage import release
+from mfcli.storage import release, room, scratch
 from mfcli.types import Floats, Rows
 
 _PIECE = 1 << 20  # ratings that are in memory at a time, if they are mapped
@@ -251,6 +252,34 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
         _joined_weights(first, second),
         feedback,
     )
+
+
+def joined_ratings(parts: Sequence[Ratings]) -> Ratings:
+    """Append ratings with the same vocabularies and columns to each other.
+
+    If they do not fit in memory, they are in temporary space as long as they are used.
+
+    Raises
+    ------
+    LimitError, ArtifactError
+        If there is too little temporary space.
+    """
+    first, count = parts[0], sum(map(len, parts))
+    need = count * sum(kind.itemsize for kind in first.types.values())
+    if need <= room():
+        whole = parts[-1]
+        for part in reversed(parts[:-1]):  # from the end, so that the largest part is copied once
+            whole = concatenated(part, whole)
+        return whole
+    columns: dict[str, Any] = {}
+    with scratch(need, "joining the parts of the split") as space:
+        for name, kind in first.types.items():
+            offset = end = space.reserve(count * kind.itemsize)
+            for piece in chain.from_iterable(part.pieces(name) for part in parts):
+                space.write(end, piece)
+                end += piece.nbytes
+            columns[name] = space.array(offset, kind, count)
+    return replace(first, **columns)
 
 
 def _joined_weights(first: Ratings, second: Ratings) -> Floats | None:

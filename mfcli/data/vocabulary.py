@@ -14,6 +14,7 @@ import mfcli.data.compute as pc
 from mfcli.data.arrow_arrays import to_arrow, to_arrow_mask, to_numpy
 from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
+from mfcli.storage import release
 from mfcli.types import Counts, Rows
 
 _COUNTED = 1 << 18  # rows that are counted together
@@ -113,7 +114,10 @@ def counts_of(rows: Rows, size: int) -> Counts:
     # In parts, because NumPy makes a copy with numbers of 64 bits.
     step = max(_COUNTED, size)
     for start in range(0, len(rows), step):
-        counts += np.bincount(rows[start : start + step], minlength=size)
+        part = rows[start : start + step]
+        counts += np.bincount(part, minlength=size)
+        if part.flags.c_contiguous:
+            release(part)
     return counts
 
 
