@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 14  # users ranked at a time
 _PART = 1 << 12  # users measured by a task
+_WORK = "measuring rankings"
 _PER_ITEM = 32  # numbers for each item beside its factors: properties, orders and marks
 _PER_USER = 64  # bytes for each user of a range: its profile, and where its items begin
 RANKERS = ("model", "popular", "biases")
@@ -110,7 +111,7 @@ def measure_rankings(
     activity = activity_of(users, task.known)
     active: Mask = activity > np.median(activity)
     names = [f"{ranker}:{name}" for ranker in RANKERS for name in _names(cutoffs)]
-    with user_sums(names, len(users), "measuring rankings") as sums:
+    with user_sums(names, len(users), _WORK) as sums:
         # All rankers rank a block before the next one, so that progress is of users.
         found = {name: _RankingSums(sums, name, task, items, active, cutoffs) for name in RANKERS}
         for start, some, known, excluded in _ranges(task, sums):
@@ -137,7 +138,8 @@ def _ranges(task: RankingTask, sums: UserSums) -> Iterator[tuple[int, Rows, Rate
     if task.known is not task.excluded:
         known["profile"] = task.known
     fixed = 4 * len(model.items) * (model.k + _PER_ITEM) + (0 if sums.is_stored else sums.nbytes)
-    for part in user_ranges(task.liked.users, known, fixed=fixed, each=_PER_USER):
+    users = task.liked.users
+    for part in user_ranges(users, known, fixed=fixed, each=_PER_USER, work=_WORK):
         rated = {name: Rated.by(part.users, ratings) for name, ratings in part.known.items()}
         yield start, part.users, rated.get("profile", rated["excluded"]), rated["excluded"]
         start += len(part.users)

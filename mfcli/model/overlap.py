@@ -17,6 +17,7 @@ from mfcli.model.user_ranges import user_ranges
 from mfcli.storage import array_type, kernel
 from mfcli.types import Mask, Rows
 
+_WORK = "comparing the ratings with those for training"
 _EACH = 32  # bytes for each user: where the items of a range begin
 
 _READ_ROWS = array_type(types.int32, 1, readonly=True)
@@ -61,11 +62,12 @@ def pairs_in(rated: RatedParts, ratings: Ratings) -> Mask:
     pairs = RatedParts((ratings,), rated.users, rated.items)
     every = np.arange(rated.size, dtype=np.int32)
     size = 8 * len(ratings) / max(rated.size, 1) + _EACH
-    for part in user_ranges(every, {"excluded": rated}, fixed=found.nbytes, each=size):
-        known = Rated.by(part.users, part.known["excluded"])
+    known = {"excluded": rated}
+    for part in user_ranges(every, known, fixed=found.nbytes, each=size, work=_WORK):
+        trained = Rated.by(part.users, part.known["excluded"])
         own = [grouped(_Pairs(pairs, part.users, name), rated.size) for name in ("place", "item")]
         (starts, places), (_, items) = own
-        mark_pairs(known.starts, known.items, starts, places, items, seen, found)
+        mark_pairs(trained.starts, trained.items, starts, places, items, seen, found)
         seen[:] = -1
     return found
 

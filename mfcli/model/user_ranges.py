@@ -46,6 +46,7 @@ def user_ranges(
     *,
     fixed: float,
     each: float,
+    work: str = "recommending items",
     on_progress: Progress = lambda done, total: None,
 ) -> Iterator[UserRange]:
     """Yield ranges of users, at least one.
@@ -58,6 +59,8 @@ def user_ranges(
         profiles of users ("profile").
     fixed, each : float
         Bytes of memory that are needed in any case, and for each user.
+    work : str
+        What they are for, for an error.
     on_progress : callable, optional
         Called with the number of ratings that are in temporary space, and of all that will be.
 
@@ -71,7 +74,7 @@ def user_ranges(
     # Of a user who is listed twice, only one range could hold the ratings.
     listed = users[users >= 0]
     if known and len(ends) > 1 and len(np.unique(listed)) == len(listed):
-        yield from _stored_ranges(users, ends, known, counts, on_progress)
+        yield from _stored_ranges(users, ends, known, counts, work, on_progress)
         return
     for start, end in _bounds([len(users)] if known else ends):
         yield UserRange(users[start:end], {**known})
@@ -86,6 +89,7 @@ def _stored_ranges(
     ends: list[int],
     known: Mapping[str, RatingPieces],
     counts: Mapping[str, Counts],
+    work: str,
     on_progress: Progress,
 ) -> Iterator[UserRange]:
     """Yield ranges whose ratings are in temporary space."""
@@ -98,7 +102,7 @@ def _stored_ranges(
     need = sum(
         size * sum(TYPES[name].itemsize for name in names[what]) for what, size in sizes.items()
     )
-    with scratch(need, "recommending items") as space:
+    with scratch(need, work) as space:
         segments, done = Segments(space), 0
         for what, ratings in known.items():
             for appended in _append(segments, what, ratings, names[what], numbers):
