@@ -23,6 +23,7 @@ from mfcli.evaluation.ranking_tasks import RankingTask, ranking_task
 from mfcli.model import Model, Rated, fold_in, top_of_order
 from mfcli.rankings import USER_FORMULAS
 from mfcli.splits import Split
+from mfcli.storage import resources
 from mfcli.training.loop import start
 
 AT, RELEVANT = 6, 3.5
@@ -329,6 +330,16 @@ def test_unknown_users_and_items_count(split: Split, model: Model) -> None:
     assert found.rankers["model"].values["mrr"] == 1
     assert found.rankers["model"].values["recall"] == 0.5
     assert len(test) > 0
+
+
+def test_unknown_users_are_ranked_in_any_memory(split: Split, model: Model) -> None:
+    """They are in no range of users with training ratings."""
+    test, count = split.test, len(split.test.users)
+    ids = pa.array([f"new {n}" if n % 3 == 0 else str(n) for n in range(count)])
+    mixed = replace(test, users=Vocabulary(ids, test.users.counts))
+    whole = measure(model, split, mixed)
+    with resources(room=1500):
+        assert measure(model, split, mixed).breakdown == whole.breakdown
 
 
 def test_one_order_for_all_users_leaves_out_rated_items(split: Split) -> None:

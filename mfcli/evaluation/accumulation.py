@@ -37,7 +37,7 @@ PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
 
 _LANES = 4  # accumulators that may run in parallel; fixed, so that threads do not change any sum
 _CHUNK = 1 << 17  # ratings processed at a time
-_SCRATCH = 480  # bytes for each of them: predictions, errors and columns
+_SCRATCH = 280  # bytes for each of them: predictions, errors and columns
 
 
 @dataclass
@@ -137,7 +137,7 @@ def accumulate(
             on_progress(sum(done), len(ratings))
 
     whole, found = predictors.no_sums(), dict[int, ErrorSums]()
-    at_once = min(threads, _fitting(whole.nbytes, _SCRATCH * _CHUNK * threads))
+    at_once = min(threads, _fitting(whole.nbytes, _SCRATCH * min(_CHUNK, len(ratings))))
     for first in range(0, lanes, at_once):
         group = range(first, min(first + at_once, lanes))
         _each_of(add, group, threads)
@@ -151,11 +151,11 @@ def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
 
 
 def _fitting(size: int, scratch: int) -> int:
-    """Return how many lanes can be summed at once, if the sums of one need `size` bytes."""
+    """Return how many lanes can be summed at once, if each needs `size` and `scratch` bytes."""
     remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
     check_memory(2 * size + scratch, "measuring errors", remedy)
     # Beside them, there are the sums over the earlier lanes.
-    return max(room(scratch) // size - 1, 1)
+    return max(room(size) // (size + scratch), 1)
 
 
 def _chunks(n: int) -> Iterator[slice]:
