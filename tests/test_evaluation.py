@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from error_measures import errors_of, user_sums
-from planted import planted_split
+from planted import make_ratings, planted_split
 
 from mfcli.config import Config
-from mfcli.data import Source, Vocabulary
-from mfcli.errors import ArtifactError, DataError, UsageError
+from mfcli.data import Scale, Source, Vocabulary, ratings
+from mfcli.errors import ArtifactError, DataError, LimitError, UsageError
 from mfcli.evaluation import (
     BEYOND,
     MEASURES,
@@ -33,7 +34,8 @@ from mfcli.evaluation.bootstrap import Bootstrap, interval
 from mfcli.evaluation.rating_errors import FORMULAS, measured_errors
 from mfcli.model import Model
 from mfcli.rankings import EXPOSURE_FORMULAS, SUM_FORMULAS, USER_FORMULAS
-from mfcli.splits import Split
+from mfcli.splits import Split, assembled
+from mfcli.storage import resources
 from mfcli.training.loop import start
 
 RAW = Config(clip=False, resamples=50)
@@ -160,6 +162,63 @@ def test_threads_and_seeds(sparse: Split, model: Model) -> None:
     assert other["measures"] == one["measures"]
     assert other["intervals"]["rmse"] != one["intervals"]["rmse"]
     assert any(other["intervals"].get(m) != one["intervals"].get(m) for m in measures_of(RANKING))
+
+
+@pytest.mark.parametrize("room", [300, 2000, 9000])
+@pytest.mark.parametrize("protocol", ["unrated", "leave-last-out"])
+def test_metrics_do_not_depend_on_memory(
+    sparse: Split, model: Model, monkeypatch: pytest.MonkeyPatch, protocol: str, room: int
+) -> None:
+    """Sums of lanes, of users and of ranges of users go through temporary space."""
+    monkeypatch.setattr(accumulation, "_CHUNK", 7)  # so that there are several lanes
+    monkeypatch.setattr(ratings, "_PIECE", 11)
+    test = sparse.test
+    on = replace(test, timestamp=np.arange(len(test))[::-1] // 3)
+    config = Config(resamples=20, relevant=2, protocol=protocol, at=(5, 2))
+    whole = evaluate(model, sparse, config, on=on, ranking=True)
+    spaces: list[int] = []
+    with resources(room=room, on_space=lambda need, folder: spaces.append(need)):
+        assert evaluate(model, sparse, config, on=on, ranking=True, threads=2) == whole
+    assert spaces
+
+
+def test_memory_does_not_grow_with_the_ratings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accumulation, "_CHUNK", 1 << 12)
+    monkeypatch.setattr(ratings, "_PIECE", 1 << 12)
+    few, many = (peak_of_evaluation(n) for n in (40_000, 400_000))
+    # One byte for each rating would be far more.
+    assert many - few < 100_000
+
+
+def peak_of_evaluation(count: int) -> int:
+    """Return the most memory that the evaluation of generated ratings takes beyond them."""
+    rng = np.random.default_rng(0)
+    parts = [
+        make_ratings(
+            rng.integers(0, 30, count),
+            rng.integers(0, 20, count),
+            rng.integers(1, 6, count),
+            users=30,
+            items=20,
+        )
+        for _ in range(2)
+    ]
+    parts = [replace(part, timestamp=rng.integers(0, 10**9, count)) for part in parts]
+    split = assembled(dict(zip(("train", "test"), parts, strict=True)), Scale(1, 5, 1), {})
+    model = start(split, Config(k=2))
+    tracemalloc.start()
+    evaluate(model, split, Config(resamples=20), threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_sums_that_do_not_fit_in_memory_are_refused(sparse: Split, model: Model) -> None:
+    with (
+        resources(memory="1MB"),
+        pytest.raises(LimitError, match=r"measuring errors needs about .*, or raise memory"),
+    ):
+        evaluate(model, sparse)
 
 
 def test_pieces_are_added_up(sparse: Split, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

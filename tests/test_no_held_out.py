@@ -20,6 +20,7 @@ from mfcli.model import Model, fold_in
 from mfcli.predict import ranking_quality
 from mfcli.search import recommended_config, tune
 from mfcli.splits import PARTS, Split, read_split, split, write_split
+from mfcli.storage import resources
 from mfcli.training import Diverged, Keeper, fit, read_checkpoint
 
 SHORT = Config(k=3, epochs=3, batch_size=32)
@@ -308,12 +309,26 @@ def test_the_union_of_one_part_is_that_part() -> None:
     assert one.trained_on == two.trained_on == ("train",)
 
 
-def test_a_union_that_does_not_fit_into_memory_is_refused(
-    whole: Split, monkeypatch: pytest.MonkeyPatch
+def test_a_union_that_does_not_fit_into_memory_is_in_temporary_space(
+    whole: Split, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mfcli.storage.memory.available_memory", lambda: 10_000)
-    with pytest.raises(Exception, match="joining the parts of the split needs about"):
-        whole.union()
+    """It is the same, and no file remains."""
+    parts = {
+        name: replace(part, timestamp=np.arange(len(part)), weight=part.rating**2 + np.float32(1))
+        for name, part in whole.parts.items()
+    }
+    whole, spaces = replace(whole, **parts), list[tuple[int, Path]]()
+    memory = whole.union()
+    with resources(temp=tmp_path, room=1, on_space=lambda *space: spaces.append(space)):
+        union = whole.union()
+    assert spaces == [(len(memory.train) * (4 + 4 + 4 + 8 + 4), tmp_path)]
+    for name in memory.train.types:
+        stored, expected = getattr(union.train, name), getattr(memory.train, name)
+        assert not stored.flags.owndata
+        np.testing.assert_array_equal(stored, expected)
+    assert triples(union.train) == triples(memory.train)
+    np.testing.assert_array_equal(union.train.users.counts, memory.train.users.counts)
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_model_says_what_it_was_trained_on(whole: Split, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mfcli.errors import MfcliWarning
 from mfcli.evaluation import Metrics, evaluate, read_metrics
 from mfcli.model import Model, trained_pairs
 from mfcli.splits import Split, ratings_of, read_split, split as split_ratings, write_split
+from mfcli.storage import resources
 from mfcli.training import Epoch, Fit, History
 from mfcli.training.loop import start
 
@@ -68,8 +69,11 @@ def test_the_training_ratings_of_another_split_are_unknown(model: Model, parts: 
         assert evaluate(model, other, RAW, on=parts.test).overlap is None
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 60), st.integers(0, 60))
-def test_pairs_are_found_as_in_a_set(seed: int, first: int, second: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1), st.integers(0, 60), st.integers(0, 60), st.sampled_from([1000, 4000])
+)
+def test_pairs_are_found_as_in_a_set(seed: int, first: int, second: int, room: int) -> None:
+    """Whether they fit in memory or not."""
     split, rng = planted_split(Config()), np.random.default_rng(seed)
     train = split.train.take(rng.integers(0, len(split.train), first))
     some = concatenated(split.train, split.test)
@@ -77,6 +81,8 @@ def test_pairs_are_found_as_in_a_set(seed: int, first: int, second: int) -> None
     known = {*zip(*ids(train), strict=True)}
     expected = [pair in known for pair in zip(*ids(some), strict=True)]
     assert trained_pairs(train, some).tolist() == expected
+    with resources(room=room):
+        assert trained_pairs(train, some).tolist() == expected
 
 
 def ids(ratings: Ratings) -> tuple[list[int], list[int]]:

@@ -435,13 +435,19 @@ def test_evaluation_reports_its_stages() -> None:
         ranking=True,
         on_progress=lambda stage, *call: calls.setdefault(stage, []).append(call),
     )
-    stages = ["measuring errors", "resampling errors", "ranking", "resampling rankings"]
-    assert list(calls) == stages
+    assert list(calls) == EVALUATION
     assert all(found[-1][0] == found[-1][1] for found in calls.values())
     assert calls["measuring errors"][0] == (0, len(split.test))
     assert sorted(calls["resampling errors"]) == [(n, 20) for n in range(1, 21)]
 
 
+EVALUATION = [
+    "fitting baselines",
+    "measuring errors",
+    "resampling errors",
+    "ranking",
+    "resampling rankings",
+]
 LONG: list[Callable[[Run], Any]] = [
     lambda run: run("evaluate", "--ranking"),
     lambda run: run("predict", "data.csv", "--out", "p.csv"),
@@ -467,7 +473,7 @@ def test_commands_show_what_they_work_on(
     assert (
         names
         == {
-            0: ["measuring errors", "resampling errors", "ranking", "resampling rankings"],
+            0: EVALUATION,
             1: ["predicting data.csv"],
             2: ["reading data.csv", "writing other"],
         }[LONG.index(command)]
@@ -486,7 +492,8 @@ def test_the_evaluation_of_folds_names_the_fold(
     names: list[str] = []
     monkeypatch.setattr(Work, "update", lambda self, done, total: names.append(self.what))
     assert small("evaluate", "--resamples", 0).code == 0
-    assert set(names) == {"fold 1/2: measuring errors", "fold 2/2: measuring errors"}
+    stages = ("fitting baselines", "measuring errors")
+    assert set(names) == {f"fold {n}/2: {stage}" for n in (1, 2) for stage in stages}
 
 
 def test_units() -> None:

@@ -11,7 +11,7 @@ from planted import planted_split
 from mfcli import Config, Model, Split, evaluate
 from mfcli.data import Ratings
 from mfcli.errors import DataError
-from mfcli.model import Rated
+from mfcli.model import RatedParts
 from mfcli.rankings import VALIDATION_MEASURES, RankedValidation, RelevantItems, validation
 from mfcli.training.loop import start
 
@@ -56,10 +56,8 @@ def test_every_item_is_relevant_without_a_lowest_rating(split: Split) -> None:
 
 def test_a_sample_of_users_is_drawn_once_from_the_seed(split: Split) -> None:
     model = random_model(split, 1)
-    rated = Rated.of(split.train)
-    liked = RelevantItems.of(
-        split.test, split.train.users, split.train.items, rated, relevant=RELEVANT, remedy=""
-    )
+    rated = RatedParts.of(split.train)
+    liked = RelevantItems.of(split.test, rated, relevant=RELEVANT, remedy="")
     drawn = liked.sample(9, np.random.default_rng(4)).users
     some = RankedValidation(split.test, split.train, at=AT, relevant=RELEVANT, most_users=9, seed=4)
     own = split.test.take(np.isin(split.test.user, drawn))

@@ -19,10 +19,11 @@ from mfcli.evaluation import ranking
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
-from mfcli.evaluation.ranking_tasks import ranking_task
+from mfcli.evaluation.ranking_tasks import RankingTask, ranking_task
 from mfcli.model import Model, Rated, fold_in, top_of_order
 from mfcli.rankings import USER_FORMULAS
 from mfcli.splits import Split
+from mfcli.storage import resources
 from mfcli.training.loop import start
 
 AT, RELEVANT = 6, 3.5
@@ -331,6 +332,16 @@ def test_unknown_users_and_items_count(split: Split, model: Model) -> None:
     assert len(test) > 0
 
 
+def test_unknown_users_are_ranked_in_any_memory(split: Split, model: Model) -> None:
+    """They are in no range of users with training ratings."""
+    test, count = split.test, len(split.test.users)
+    ids = pa.array([f"new {n}" if n % 3 == 0 else str(n) for n in range(count)])
+    mixed = replace(test, users=Vocabulary(ids, test.users.counts))
+    whole = measure(model, split, mixed)
+    with resources(room=1500):
+        assert measure(model, split, mixed).breakdown == whole.breakdown
+
+
 def test_one_order_for_all_users_leaves_out_rated_items(split: Split) -> None:
     rng = np.random.default_rng(0)
     order = rng.permutation(len(split.train.items)).astype(np.int32)
@@ -373,6 +384,11 @@ def test_leave_last_out_finds_the_last_rating_among_items_not_rated_before(
         ranking_task(model, split.test, split.train, Config(protocol="leave-last-out"), 4.0)
 
 
+def known_of(task: RankingTask) -> Rated:
+    """Return what all users of a task are known to have rated."""
+    return Rated.by(np.arange(task.known.size, dtype=np.int32), task.known)
+
+
 def test_strong_generalization_folds_in_a_fraction_of_each_new_user() -> None:
     """It ranks for folded-in users all items but the given ones, and measures the others."""
     cold = planted_split(Config(strategy="cold-user", test=0.3), share=0.3, users=60)
@@ -380,12 +396,12 @@ def test_strong_generalization_folds_in_a_fraction_of_each_new_user() -> None:
     model = replace(model, losses={"val_mse": 1.0})
     config = Config(protocol="strong-generalization", fold_in_fraction=0.6, seed=5)
     task = ranking_task(model, cold.test, cold.train, config, RELEVANT)
-    ids = task.model.users.ids.to_pylist()
+    ids, known = task.model.users.ids.to_pylist(), known_of(task)
     test, items = cold.test, cold.test.items
     given, rest = [], 0
     for row, user in enumerate(ids):
         own = test.item[test.user == test.users.ids.to_pylist().index(user)].tolist()
-        folded = task.known.items[task.known.starts[row] : task.known.starts[row + 1]].tolist()
+        folded = known.items[known.starts[row] : known.starts[row + 1]].tolist()
         assert len(folded) == round(0.6 * len(own))
         given += [(user, items.ids[item].as_py()) for item in folded]
         place = task.liked.users.tolist().index(row) if row in task.liked.users else None
@@ -402,9 +418,9 @@ def test_strong_generalization_folds_in_a_fraction_of_each_new_user() -> None:
     expected = fold_in(model, test.take(rows)).model
     np.testing.assert_array_equal(task.model.user_factors, expected.user_factors)
     other = ranking_task(model, cold.test, cold.train, replace(config, seed=6), RELEVANT)
-    assert not np.array_equal(other.known.items, task.known.items)
+    assert not np.array_equal(known_of(other).items, known.items)
     again = ranking_task(model, cold.test, cold.train, config, RELEVANT)
-    np.testing.assert_array_equal(again.known.items, task.known.items)
+    np.testing.assert_array_equal(known_of(again).items, known.items)
 
 
 def test_strong_generalization_needs_users_that_are_held_out(split: Split, model: Model) -> None:

@@ -32,7 +32,7 @@ from rich.table import Table
 
 from mfcli.config import Config
 from mfcli.data import Ratings, read_ratings
-from mfcli.model import Rated
+from mfcli.model import Rated, RatedParts
 from mfcli.rankings import USER_FORMULAS, RankedHits, RelevantItems
 from mfcli.search import recommended_config
 from mfcli.splits import split
@@ -126,7 +126,10 @@ def measures(scores: Scores, case: Case, relevant: float) -> tuple[float, float]
     given = case.given
     rated = Rated.of(given)
     liked = RelevantItems.of(
-        case.held_out, given.users, given.items, rated, relevant=relevant, remedy=""
+        case.held_out,
+        RatedParts.of(given),
+        relevant=relevant,
+        remedy="",
     )
     values = []
     for start in range(0, len(liked.users), BLOCK):

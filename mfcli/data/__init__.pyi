@@ -42,6 +42,8 @@ from .ratings import (
     RatingsLike as RatingsLike,
     Source as Source,
     concatenated as concatenated,
+    joined_ratings as joined_ratings,
+    pieces_of as pieces_of,
 )
 from .row_places import place_of as place_of
 from .scales import Scale as Scale, scale_of as scale_of
@@ -63,6 +65,7 @@ from .times import PLAUSIBLE as PLAUSIBLE
 from .titles import read_titles as read_titles
 from .value_counts import value_counts as value_counts
 from .vocabulary import (
+    Translation as Translation,
     Vocabulary as Vocabulary,
     counts_of as counts_of,
     find_rows as find_rows,

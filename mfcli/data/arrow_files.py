@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mfcli.data.arrow_arrays import one_array, to_arrow, to_numpy
 from mfcli.data.feedback import EXPLICIT, IMPLICIT, positive_roles
-from mfcli.data.ratings import Columns, Ratings
+from mfcli.data.ratings import Columns, Ratings, pieces_of
 from mfcli.data.vocabulary import Vocabulary
 from mfcli.errors import ArtifactError
 from mfcli.storage import DigestedFile, MappedFile, mapped
@@ -126,10 +126,14 @@ def read_ratings_arrow(
 
 
 def _check_values(path: Path, name: str, values: Floats, positive: bool) -> None:
-    # A sum of float64 is finite only if all its terms are; it needs no array of flags.
-    if not np.isfinite(np.sum(values, dtype=np.float64)):
+    is_finite, is_positive = True, True
+    for piece in pieces_of(values):
+        # A sum of float64 is finite only if all its terms are; it needs no array of flags.
+        is_finite &= bool(np.isfinite(np.sum(piece, dtype=np.float64)))
+        is_positive &= not positive or piece.min() > 0
+    if not is_finite:
         raise ArtifactError(f"{name}s must be finite", place=path, remedy=_REMEDY)
-    if positive and len(values) and values.min() <= 0:
+    if not is_positive:
         raise ArtifactError(f"{name}s must be positive", place=path, remedy=_REMEDY)
 
 
@@ -198,10 +202,11 @@ def _column(path: Path, table: pa.Table, name: str, types: Collection[pa.DataTyp
 
 def _check_rows(path: Path, name: str, rows: Rows, vocabulary: Vocabulary) -> None:
     # Rows are used as indices in compiled code, which does not check them.
-    if len(rows) and (rows.min() < 0 or rows.max() >= len(vocabulary)):
+    ends = [(int(piece.min()), int(piece.max())) for piece in pieces_of(rows)]
+    low, high = min((one for one, _ in ends), default=0), max((one for _, one in ends), default=-1)
+    if low < 0 or high >= len(vocabulary):
         raise ArtifactError(
-            f"{name} rows must be from 0 to {len(vocabulary) - 1},"
-            f" got {rows.min()} to {rows.max()}",
+            f"{name} rows must be from 0 to {len(vocabulary) - 1}, got {low} to {high}",
             place=path,
             remedy=_REMEDY,
         )

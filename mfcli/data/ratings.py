@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.scales import Scale, scale_of
-from mfcli.data.vocabulary import Vocabulary, united
-from mfcli.storage import release
+from mfcli.data.vocabulary import Translation, Vocabulary, united
+from mfcli.storage import release, room, scratch
 from mfcli.types import Floats, Rows
 
 _PIECE = 1 << 20  # ratings that are in memory at a time, if they are mapped
@@ -166,17 +167,21 @@ class Ratings:
         """Fraction of all pairs of a user and an item that are rated."""
         return len(self) / (len(self.users) * len(self.items))
 
+    @property
+    def active_users(self) -> int:
+        """Number of users with ratings."""
+        active = np.zeros(len(self.users), np.bool_)
+        for user in self.pieces("user"):
+            active[user] = True
+        return int(np.count_nonzero(active))
+
     def scale(self) -> Scale:
         """Return the smallest and the largest rating, and the step between ratings."""
         return scale_of(self.pieces("rating"))
 
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield a column in pieces of 2^20 values; mapped ones are released behind the last one."""
-        column = getattr(self, name)
-        for start in range(0, len(column), _PIECE):
-            piece = np.ascontiguousarray(column[start : start + _PIECE])
-            yield piece
-            release(piece)
+        yield from pieces_of(getattr(self, name))
 
     def take(self, rows: NDArray[Any] | slice) -> Ratings:
         """Select ratings by position, mask or slice, in that order; the vocabularies stay."""
@@ -201,22 +206,22 @@ class Ratings:
 
     def within(self, users: Vocabulary, items: Vocabulary) -> Ratings:
         """Return the same ratings as rows of other vocabularies; -1 for ids that they lack."""
-        # The usual case, and much cheaper than to look every id up.
-        if users.ids.equals(self.users.ids) and items.ids.equals(self.items.ids):
-            return self.over(users, items)
-        return replace(
-            self,
-            user=users.rows(self.users.ids)[self.user],
-            item=items.rows(self.items.ids)[self.item],
-            users=users,
-            items=items,
-        )
+        user, item = Translation(self.users, users), Translation(self.items, items)
+        return replace(self, user=user(self.user), item=item(self.item), users=users, items=items)
 
 
 RatingsLike: TypeAlias = (
     Ratings | str | os.PathLike[str] | Mapping[str, Any] | tuple[Any, ...] | Any
 )
 """What `ratings_from` takes, or `Ratings`."""
+
+
+def pieces_of(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield a column in pieces, as `Ratings.pieces`."""
+    for start in range(0, len(column), _PIECE):
+        piece = np.ascontiguousarray(column[start : start + _PIECE])
+        yield piece
+        release(piece)
 
 
 def concatenated(first: Ratings, second: Ratings) -> Ratings:
@@ -247,6 +252,34 @@ def concatenated(first: Ratings, second: Ratings) -> Ratings:
         _joined_weights(first, second),
         feedback,
     )
+
+
+def joined_ratings(parts: Sequence[Ratings]) -> Ratings:
+    """Append ratings with the same vocabularies and columns to each other.
+
+    If they do not fit in memory, they are in temporary space as long as they are used.
+
+    Raises
+    ------
+    LimitError, ArtifactError
+        If there is too little temporary space.
+    """
+    first, count = parts[0], sum(map(len, parts))
+    need = count * sum(kind.itemsize for kind in first.types.values())
+    if need <= room():
+        whole = parts[-1]
+        for part in reversed(parts[:-1]):  # from the end, so that the largest part is copied once
+            whole = concatenated(part, whole)
+        return whole
+    columns: dict[str, Any] = {}
+    with scratch(need, "joining the parts of the split") as space:
+        for name, kind in first.types.items():
+            offset = end = space.reserve(count * kind.itemsize)
+            for piece in chain.from_iterable(part.pieces(name) for part in parts):
+                space.write(end, piece)
+                end += piece.nbytes
+            columns[name] = space.array(offset, kind, count)
+    return replace(first, **columns)
 
 
 def _joined_weights(first: Ratings, second: Ratings) -> Floats | None:

@@ -14,6 +14,7 @@ import mfcli.data.compute as pc
 from mfcli.data.arrow_arrays import to_arrow, to_arrow_mask, to_numpy
 from mfcli.data.ids import without_point_zero
 from mfcli.errors import UnknownIdError
+from mfcli.storage import release
 from mfcli.types import Counts, Rows
 
 _COUNTED = 1 << 18  # rows that are counted together
@@ -113,7 +114,10 @@ def counts_of(rows: Rows, size: int) -> Counts:
     # In parts, because NumPy makes a copy with numbers of 64 bits.
     step = max(_COUNTED, size)
     for start in range(0, len(rows), step):
-        counts += np.bincount(rows[start : start + step], minlength=size)
+        part = rows[start : start + step]
+        counts += np.bincount(part, minlength=size)
+        if part.flags.c_contiguous:
+            release(part)
     return counts
 
 
@@ -149,6 +153,23 @@ def found_as_text(ids: pa.Array, find: Callable[[pa.Array], Rows], vocabulary: V
     if vocabulary.ids.type == pa.int64() and unknown.any():
         rows[unknown] = find(without_point_zero(ids.filter(to_arrow_mask(unknown))))
     return rows
+
+
+class Translation:
+    """Turns rows of one vocabulary into rows of another; -1 for ids that the other one lacks.
+
+    Parameters
+    ----------
+    source, target : Vocabulary
+    """
+
+    def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
+        # The usual case, and much cheaper than to look every id up.
+        same = target.ids.equals(source.ids)
+        self._rows = None if same else target.rows(source.ids)
+
+    def __call__(self, rows: Rows) -> Rows:
+        return rows if self._rows is None else self._rows[rows]
 
 
 def united(first: Vocabulary, second: Vocabulary) -> tuple[Vocabulary, Rows]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings, Scale, Vocabulary
+from mfcli.data import Ratings, Scale, Translation, Vocabulary
+from mfcli.errors import Param, Text
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
@@ -26,7 +26,7 @@ from mfcli.evaluation.rating_errors import (
 from mfcli.evaluation.uncertainty import USER_SUMS, distribution_columns
 from mfcli.model import Model
 from mfcli.splits import Split
-from mfcli.storage import each
+from mfcli.storage import check_memory, each, release, room
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ PREFIXES = {"model": "", "mean": "mean_", "biases": "biases_"}
 
 _LANES = 4  # accumulators that may run in parallel; fixed, so that threads do not change any sum
 _CHUNK = 1 << 17  # ratings processed at a time
+_SCRATCH = 280  # bytes for each of them: predictions, errors and columns
 
 
 @dataclass
@@ -64,6 +65,11 @@ class ErrorSums:
     has_uncertainty: bool
     clipped: float = 0.0
     raw: float = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, apart from what does not grow with users and items."""
+        return self.users.nbytes + self.breakdown.nbytes
 
     def merge(self, other: ErrorSums) -> None:
         """Add the sums of another object over the same users and items."""
@@ -118,20 +124,38 @@ def accumulate(
     """
     predictors = _Predictors(model, split, ratings, baseline, clip, trained_on, posterior)
     chunks = list(_chunks(len(ratings)))
-    lanes = [predictors.no_sums() for _ in range(min(_LANES, len(chunks)))]
-    done = [0] * len(lanes)
+    lanes = min(_LANES, len(chunks))
+    done = [0] * lanes
+    on_progress(0, len(ratings))
 
     def add(lane: int) -> None:
-        for part in chunks[lane :: len(lanes)]:
-            predictors.add(lanes[lane], part)
+        sums = found[lane] = predictors.no_sums()
+        for part in chunks[lane::lanes]:
+            predictors.add(sums, part)
             # Each lane counts for itself, so that no lock is needed.
             done[lane] += part.stop - part.start
             on_progress(sum(done), len(ratings))
 
-    each(add, len(lanes), threads)
-    for lane in lanes[1:]:
-        lanes[0].merge(lane)
-    return lanes[0]
+    whole, found = predictors.no_sums(), dict[int, ErrorSums]()
+    at_once = min(threads, _fitting(whole.nbytes, _SCRATCH * min(_CHUNK, len(ratings))))
+    for first in range(0, lanes, at_once):
+        group = range(first, min(first + at_once, lanes))
+        _each_of(add, group, threads)
+        for lane in group:  # in this order, whatever their number
+            whole.merge(found.pop(lane))
+    return whole
+
+
+def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
+    each(lambda place: task(numbers[place]), len(numbers), threads)
+
+
+def _fitting(size: int, scratch: int) -> int:
+    """Return how many lanes can be summed at once, if each needs `size` and `scratch` bytes."""
+    remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
+    check_memory(2 * size + scratch, "measuring errors", remedy)
+    # Beside them, there are the sums over the earlier lanes.
+    return max(room(size) // (size + scratch), 1)
 
 
 def _chunks(n: int) -> Iterator[slice]:
@@ -153,11 +177,14 @@ class _Predictors:
     ) -> None:
         self._model, self._baseline, self._clip = model, baseline, clip
         self._own, self._trained_on, self._posterior = ratings, trained_on, posterior
-        self._known = ratings.within(model.users, model.items)
-        self._trained = ratings.within(split.train.users, split.train.items)
+        # Not `Ratings.within`, which may copy whole columns.
+        train = split.train
+        users, items = ratings.users, ratings.items
+        self._known = Translation(users, model.users), Translation(items, model.items)
+        self._trained = Translation(users, train.users), Translation(items, train.items)
         self._months = months_of(ratings.timestamp)
-        self._activity = _training_counts(model.users, ratings.users.ids)
-        self._popularity = _training_counts(model.items, ratings.items.ids)
+        self._activity = _training_counts(users, model.users)
+        self._popularity = _training_counts(items, model.items)
 
     def no_sums(self) -> ErrorSums:
         """Return sums that are all 0."""
@@ -172,8 +199,9 @@ class _Predictors:
 
     def add(self, sums: ErrorSums, part: slice) -> None:
         """Add the errors on a part of the ratings to `sums`."""
-        own, rating = self._own.take(part), self._own.rating[part].astype(np.float64)
-        raw, clipped, fitted, found = self._predict(part)
+        own = self._own.take(part)
+        rating = own.rating.astype(np.float64)
+        raw, clipped, fitted, found = self._predict(own)
         predicted = (clipped if self._clip else raw).astype(np.float64)
         # One value, which broadcasts; rounded as the predictions are.
         mean = np.full(1, self._baseline.mu, np.float32)
@@ -192,15 +220,23 @@ class _Predictors:
             sums.overlap.add(self._trained_on[part], **error_columns(errors[""]))
         sums.clipped += _squared(clipped, rating)
         sums.raw += _squared(raw, rating)
+        self._release(own)
 
-    def _predict(self, part: slice) -> tuple[Floats, Floats, Floats, RatingDistribution | None]:
+    def _release(self, own: Ratings) -> None:
+        """Give back the memory of ratings, and of the samples of their users."""
+        for name in own.types:
+            release(getattr(own, name))
+        if self._posterior is not None:
+            release(self._posterior.user_rows)
+
+    def _predict(self, own: Ratings) -> tuple[Floats, Floats, Floats, RatingDistribution | None]:
         """Predict with the model, raw and clipped, with the damped biases, and distributions."""
-        known, trained = self._known.take(part), self._trained.take(part)
-        pairs, found = (known.user, known.item), None
+        known, trained = self._known, self._trained
+        pairs, found = (known[0](own.user), known[1](own.item)), None
         if self._posterior is not None:
             found = self._posterior.ratings(*pairs)
         raw = self._model.predict_rows(*pairs) if found is None else found.mean
-        fitted = self._baseline.predict(trained.user, trained.item)
+        fitted = self._baseline.predict(trained[0](own.user), trained[1](own.item))
         scale = self._model.scale
         fitted = _clipped(fitted, scale) if self._clip else fitted
         return raw, _clipped(raw, scale), fitted, found
@@ -210,11 +246,11 @@ def _squared(predicted: Floats, rating: Doubles) -> float:
     return float(np.square(predicted - rating).sum())
 
 
-def _training_counts(vocabulary: Vocabulary, ids: pa.Array) -> Counts:
-    """Return the training ratings of each id; 0 for ids that are not in the vocabulary."""
-    rows = vocabulary.rows(ids)
+def _training_counts(own: Vocabulary, trained: Vocabulary) -> Counts:
+    """Return the training ratings of each id; 0 for ids that are not in the other vocabulary."""
+    rows = Translation(own, trained)(np.arange(len(own), dtype=np.int32))
     # Row -1 is the last entry, which `where` drops again.
-    return np.where(rows >= 0, vocabulary.counts[rows], 0)
+    return np.where(rows >= 0, trained.counts[rows], 0)
 
 
 def _clipped(predicted: Floats, scale: Scale) -> Floats:

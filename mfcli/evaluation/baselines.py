@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mfcli.data import Ratings
-from mfcli.types import Counts, Doubles, Floats, Rows
+from mfcli.types import Counts, Doubles, Floats, Progress, Rows
 
 _CHUNK = 1 << 16  # ratings at a time, so that their values stay in the cache
 
@@ -36,17 +36,21 @@ class Baseline:
     item_biases: Doubles
 
     @classmethod
-    def fit(cls, train: Ratings, damping: float) -> Baseline:
-        """Fit the biases to training ratings."""
-        mu = train.mean
+    def fit(
+        cls,
+        train: Ratings,
+        damping: float,
+        on_progress: Progress = lambda done, total: None,
+    ) -> Baseline:
+        """Fit the biases to training ratings, in two passes over them."""
+        mu, passes = train.mean, _Passes(train, on_progress)
         # b_i from r - mu, then b_u from r - mu - b_i: what the biases of items leave
         item_sums, user_sums = (np.zeros(len(side)) for side in (train.items, train.users))
-        for part in _chunks(len(train)):
-            np.add.at(item_sums, train.item[part], train.rating[part].astype(np.float64) - mu)
+        for _, item, rating in passes.chunks():
+            np.add.at(item_sums, item, rating.astype(np.float64) - mu)
         item_biases = _damped(item_sums, train.items.counts, damping)
-        for part in _chunks(len(train)):
-            left = train.rating[part].astype(np.float64) - mu - item_biases[train.item[part]]
-            np.add.at(user_sums, train.user[part], left)
+        for user, item, rating in passes.chunks():
+            np.add.at(user_sums, user, rating.astype(np.float64) - mu - item_biases[item])
         return cls(mu, _damped(user_sums, train.users.counts, damping), item_biases)
 
     def predict(self, user: Rows, item: Rows) -> Floats:
@@ -63,5 +67,19 @@ def _damped(sums: Doubles, counts: Counts, damping: float) -> Doubles:
     return biases
 
 
-def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, n, _CHUNK))
+class _Passes:
+    """Two passes over ratings that report how much of both is done."""
+
+    def __init__(self, train: Ratings, on_progress: Progress) -> None:
+        self._train, self._on_progress, self._done = train, on_progress, 0
+        on_progress(0, 2 * len(train))
+
+    def chunks(self) -> Iterator[tuple[Rows, Rows, Floats]]:
+        """Yield users, items and ratings."""
+        pieces = (self._train.pieces(name) for name in ("user", "item", "rating"))
+        for user, item, rating in zip(*pieces, strict=True):
+            for start in range(0, len(rating), _CHUNK):
+                part = slice(start, start + _CHUNK)
+                yield user[part], item[part], rating[part]
+            self._done += len(rating)
+            self._on_progress(self._done, 2 * len(self._train))

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mfcli.types import Doubles, Rows
 
+_MANY = 1 << 18  # bins, more than the values that are added at a time
+
 
 class BinnedSums:
     """For each bin, the number of values in it and the sums of several columns over them.
@@ -28,7 +30,8 @@ class BinnedSums:
     def __init__(self, bins: int, *columns: str) -> None:
         self.counts: Doubles = np.zeros(bins)  # exact up to 2**53
         self._names = columns
-        self._sums = np.zeros((len(columns), bins))
+        # Of many bins, few get a value at a time, so the sums of each are adjacent.
+        self._sums = np.zeros((len(columns), bins), order="F" if bins > _MANY else "C")
 
     def __getitem__(self, column: str) -> Doubles:
         """Return the sums of a column, float64 of shape (bins,)."""
@@ -45,6 +48,13 @@ class BinnedSums:
         columns : arrays, shape (n,)
             A value for each column by name.
         """
+        if len(self.counts) > _MANY:
+            # Imported here because it loads Numba, which takes longer than to fill few bins.
+            from mfcli.evaluation.compiled_sums import add_to_bins
+
+            values = np.array([columns[name] for name in self._names], np.float64)
+            add_to_bins(index, values, self.counts, self._sums.T)
+            return
         index = index.astype(np.intp, copy=False)  # bincount would convert it for each column
         self.counts += np.bincount(index, minlength=len(self.counts))
         for name, sums in zip(self._names, self._sums, strict=True):
@@ -54,6 +64,11 @@ class BinnedSums:
         """Add the sums of another object with the same bins and columns."""
         self.counts += other.counts
         self._sums += other._sums
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return self.counts.nbytes + self._sums.nbytes
 
     def mean(self, column: str) -> Doubles:
         """Return the mean of a column in each bin; NaN for an empty bin."""

@@ -18,12 +18,17 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.storage import each, one_blas_thread
+from mfcli.evaluation.user_sums import UserSums
+from mfcli.storage import each, one_blas_thread, room
 from mfcli.types import Doubles, Progress
 
 LEVEL = 0.95
 
-_BATCH = 16  # resamples whose sums are computed by one product
+_BATCH = 16  # resamples whose totals are computed together
+_STORED_BATCH = 128  # the same if the sums have to be read from temporary space
+_SHARE = 4  # of the memory that is left, draws take at most one part in this number
+_USERS = 1 << 15  # users whose sums are added at a time
+_MANY = 1 << 28  # draws for which compiled code is worth the time to load it
 
 Interval: TypeAlias = tuple[float, float]
 """The ends of a confidence interval."""
@@ -52,62 +57,74 @@ class Bootstrap:
     compiled: bool = False
     on_progress: Progress = lambda done, total: None
 
-    def totals(self, rows: Doubles) -> Doubles:
-        """Sum the contributions of the users in each resample.
+    def totals(self, sums: UserSums) -> Doubles:
+        """Add up the sums of the users in each resample.
 
         Parameters
         ----------
-        rows : float64 array, shape (s, n_users)
-            The contributions of each user to s sums.
+        sums : UserSums
+            Of n users; set to whole multiples of a unit of each sum.
 
         Returns
         -------
-        float64 array, shape (s, resamples)
-            Sums over n_users users drawn with replacement. Shape (s, 0) if there are fewer than two
+        float64 array, shape (sums, resamples)
+            Totals over n users drawn with replacement. Shape (sums, 0) if there are fewer than two
             users, because the variation between users is then unknown.
         """
-        count = rows.shape[1]
-        totals = np.empty((len(rows), self.resamples if count > 1 else 0))
-        whole, units = _in_units(rows)
-        batches = -(-totals.shape[1] // _BATCH)
+        totals = np.zeros((len(sums.names), self.resamples if sums.users > 1 else 0))
+        units = np.array([_set_in_units(sums, name) for name in sums.names])
+        size = self._batch(sums)
         finished = itertools.count(1)  # `next` is atomic
 
         def draw(batch: int) -> None:
-            numbers = range(totals.shape[1])[batch * _BATCH : (batch + 1) * _BATCH]
-            times = np.empty((len(numbers), count))
+            numbers = range(totals.shape[1])[batch * size : (batch + 1) * size]
+            # More than 255 times is impossible in practice.
+            times = np.empty((len(numbers), sums.users), np.uint8)
             for number, row in zip(numbers, times, strict=True):
-                row[:] = self._times(number, count)
+                row[:] = self._times(number, sums.users)
                 self.on_progress(next(finished), self.resamples)
-            # Only how often each user is drawn matters: one product gives all sums of the batch.
-            totals[:, numbers.start : numbers.stop] = whole @ times.T
+            # Only how often each user is drawn matters: a product gives all sums of the batch.
+            for start in range(0, sums.users, _USERS):
+                some = times[:, start : start + _USERS].astype(np.float64)
+                totals[:, numbers.start : numbers.stop] += (
+                    sums.block(start, start + _USERS) @ some.T
+                )
 
         with one_blas_thread():
-            each(draw, batches, self.threads)
-        return totals * units[:, None]
+            each(draw, -(-totals.shape[1] // size), self.threads)
+        totals *= units[:, None]
+        return totals
+
+    def _batch(self, sums: UserSums) -> int:
+        """Return how many resamples are drawn together, which does not change the totals."""
+        fitting = room() // max(_SHARE * self.threads * sums.users, 1)
+        return max(min(fitting, _STORED_BATCH if sums.is_stored else _BATCH), 1)
 
     def _times(self, number: int, count: int) -> NDArray[Any]:
         """Return how often each user is drawn in a resample."""
         # A generator for each resample, so that resamples can be drawn in any order.
         generator = np.random.default_rng([self.seed, number])
-        if self.compiled:
+        if self.compiled or count * self.resamples > _MANY:
             from mfcli.evaluation.compiled_draws import times_drawn  # loads the compiler
 
             return times_drawn(generator, count)
         return np.bincount(generator.integers(0, count, count, dtype=np.int32), minlength=count)
 
 
-def _in_units(rows: Doubles) -> tuple[Doubles, Doubles]:
-    """Return rows as whole multiples of a unit for each row, and the units.
+def _set_in_units(sums: UserSums, name: str) -> float:
+    """Set a sum to whole multiples of a unit, and return the unit.
 
-    Sums of resamples are below 2^53 units, so they are exact in float64: they have the same bits in
-    any order, and BLAS may choose one. The unit is a power of 2, far below any reported digit.
+    Totals of resamples are below 2^53 units, so they are exact in float64: they have the same bits
+    in any order, and BLAS may choose one. The unit is a power of 2, far below any reported digit.
     """
-    magnitudes, count = np.abs(rows), rows.shape[1]
-    largest, total = magnitudes.max(axis=1, initial=0), magnitudes.sum(axis=1)
+    row = sums.get(name)
+    magnitudes = np.abs(row)
+    largest, total = magnitudes.max(initial=0), magnitudes.sum()
     # By Bernstein's inequality, a resample exceeds the second bound with a probability below 1e-40.
-    largest = np.minimum(count * largest, 2 * total + 256 * largest)
-    units: Doubles = np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 53, -1022))
-    return np.rint(rows / units[:, None]), units
+    largest = np.minimum(len(row) * largest, 2 * total + 256 * largest)
+    unit = float(np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - 53, -1022)))
+    sums.set(name, np.rint(np.divide(row, unit, out=magnitudes), out=magnitudes))
+    return unit
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Scale
+from mfcli.data import Scale, pieces_of
 from mfcli.evaluation.binned_sums import BinnedSums, Bins
 from mfcli.evaluation.bootstrap import Interval
 from mfcli.evaluation.group_intervals import PRODUCTS, products, rmse_interval
@@ -216,6 +216,11 @@ class BreakdownSums:
             month = month_of(seconds) - self._first_month
             self._months.add(month, squared=squared, error=error)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that grow with the items."""
+        return self._items.nbytes
+
     def merge(self, other: BreakdownSums) -> None:
         """Add the sums of another object that was made with the same arguments."""
         for name, sums in vars(self).items():
@@ -307,8 +312,8 @@ def months_of(seconds: NDArray[np.int64] | None) -> range:
     if seconds is None or not len(seconds):
         return range(0)
     # The ends are enough: months ascend with the seconds.
-    ends = np.array([seconds.min(), seconds.max()])
-    first, last = month_of(ends).tolist()
+    ends = np.array([(piece.min(), piece.max()) for piece in pieces_of(seconds)])
+    first, last = month_of(np.array([ends.min(), ends.max()])).tolist()
     is_plausible = last - first < _MOST_ROWS and first >= _FIRST_MONTH and last < _END_OF_MONTHS
     return range(first, last + 1) if is_plausible else range(0)
 

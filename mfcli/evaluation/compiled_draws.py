@@ -17,7 +17,7 @@ _HALF = np.uint64(32)
 _HIGH_FACTOR, _LOW_FACTOR = np.uint64(2549297995355413924), np.uint64(4865540595714422341)
 
 
-def times_drawn(generator: np.random.Generator, count: int) -> NDArray[np.uint16]:
+def times_drawn(generator: np.random.Generator, count: int) -> NDArray[np.uint8]:
     """Return how often each number is among ``generator.integers(0, count, count, np.int32)``.
 
     Parameters
@@ -29,17 +29,17 @@ def times_drawn(generator: np.random.Generator, count: int) -> NDArray[np.uint16
 
     Returns
     -------
-    uint16 array, shape (count,)
-        More than 65,535 times is impossible in practice.
+    uint8 array, shape (count,)
+        More than 255 times is impossible in practice.
     """
     state = generator.bit_generator.state["state"]
     halves = [half for name in ("state", "inc") for half in divmod(state[name], 1 << 64)]
-    times = np.zeros(count, np.uint16)
+    times = np.zeros(count, np.uint8)
     count_draws(np.array(halves, np.uint64), times)
     return times
 
 
-@kernel(array_type(types.uint64, 1), array_type(types.uint16, 1))
+@kernel(array_type(types.uint64, 1), array_type(types.uint8, 1))
 def count_draws(state: Any, times: Any) -> None:
     """Draw as many numbers below n as there are counts, n, and count them.
 
@@ -47,7 +47,7 @@ def count_draws(state: Any, times: Any) -> None:
     ----------
     state : uint64 array, shape (4,)
         The state and the increment of PCG64, each as its high and its low half.
-    times : uint16 array, shape (n,)
+    times : uint8 array, shape (n,)
         Filled with zeros; set to the counts.
     """
     # An unbiased number below n is the high half of n times 32 random bits, unless the low half is
@@ -61,7 +61,7 @@ def count_draws(state: Any, times: Any) -> None:
         for half in (bits & _LOW, bits >> _HALF):
             scaled = half * size
             if left > 0 and (scaled & _LOW) >= least:
-                times[scaled >> _HALF] += np.uint16(1)
+                times[scaled >> _HALF] += np.uint8(1)
                 left -= 1
 
 

@@ -15,7 +15,7 @@ from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, EVALUATION, TRAINING, Config
 from mfcli.data import Ratings, RatingsLike, as_ratings, common_feedback
 from mfcli.errors import ArtifactError, DataError, Param, Text, UsageError, warn
-from mfcli.evaluation.accumulation import ErrorSums, accumulate
+from mfcli.evaluation.accumulation import accumulate
 from mfcli.evaluation.baseline_metrics import BaselineMetrics, Settings
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.binned_sums import BinnedSums
@@ -27,6 +27,7 @@ from mfcli.evaluation.bootstrap import (
     interval,
     intervals,
 )
+from mfcli.evaluation.breakdown import Breakdown, GroupError
 from mfcli.evaluation.metrics import (
     Metrics,
     Overlap,
@@ -85,8 +86,8 @@ def evaluate(
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_progress : callable, optional
-        Called with the stage and its progress: "measuring errors", of ratings; "ranking", of users;
-        "resampling errors" and "resampling rankings", of resamples.
+        Called with the stage and its progress: "fitting baselines" and "measuring errors", of
+        ratings; "ranking", of users; "resampling errors" and "resampling rankings", of resamples.
 
     Warns
     -----
@@ -116,9 +117,7 @@ def evaluate(
     # Rankings load the compiler in any case.
     has_rankings = ranking or only_ranks
     bootstrap = Bootstrap(config.resamples, config.seed, threads_of(threads), has_rankings)
-    if not only_ranks:  # before the baselines are fitted, which may take seconds
-        on_progress("measuring errors", 0, len(ratings))
-    baseline = Baseline.fit(split.train, config.damping)
+    baseline = Baseline.fit(split.train, config.damping, partial(on_progress, "fitting baselines"))
     _warn_of_doubts(model, split, on, name)
     # The parts of a split are disjoint; only other ratings may overlap with the training ratings.
     trained_on = _trained_on(model, split, ratings) if isinstance(on, Ratings) else None
@@ -126,11 +125,21 @@ def evaluate(
     measuring = _Measuring(
         model, posterior, split, config, ratings, name, baseline, bootstrap, on_progress
     )
-    sums = None if only_ranks else measuring.errors(trained_on)
-    errors = measuring.resampled(sums) if sums else {}
+    errors = None if only_ranks else measuring.errors(trained_on)
     rankings = measuring.rankings() if has_rankings else None
-    overlap = None if trained_on is None or sums is None else _overlap(sums.overlap, name)
-    return measuring.metrics(sums, errors, rankings, overlap)
+    return measuring.metrics(errors, rankings)
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """The rating errors of a model and the baselines, without the sums of each user."""
+
+    measured: dict[str, Measured]
+    rmse_clipped: float
+    rmse_raw: float
+    groups: dict[str, GroupError]
+    breakdown: Breakdown
+    overlap: Overlap | None
 
 
 @dataclass(frozen=True)
@@ -147,9 +156,9 @@ class _Measuring:
     bootstrap: Bootstrap
     on_progress: StageProgress
 
-    def errors(self, trained_on: Mask | None) -> ErrorSums:
-        """Sum the rating errors."""
-        return accumulate(
+    def errors(self, trained_on: Mask | None) -> _Errors:
+        """Measure the rating errors of each predictor, also in each resample."""
+        sums = accumulate(
             self.model,
             self.split,
             self.ratings,
@@ -160,10 +169,14 @@ class _Measuring:
             trained_on,
             self.posterior,
         )
-
-    def resampled(self, sums: ErrorSums) -> dict[str, Measured]:
-        """Compute the rating errors of each predictor, also in each resample."""
-        return sums.measured(self._resampling("resampling errors"))
+        return _Errors(
+            measured=sums.measured(self._resampling("resampling errors")),
+            rmse_clipped=sums.rmse(sums.clipped),
+            rmse_raw=sums.rmse(sums.raw),
+            groups=sums.breakdown.groups(),
+            breakdown=sums.breakdown.breakdown(sums.users),
+            overlap=None if trained_on is None else _overlap(sums.overlap, self.name),
+        )
 
     def rankings(self) -> MeasuredRankings:
         """Measure rankings by the protocol of the config."""
@@ -187,32 +200,26 @@ class _Measuring:
     def _resampling(self, stage: str) -> Bootstrap:
         return replace(self.bootstrap, on_progress=partial(self.on_progress, stage))
 
-    def metrics(
-        self,
-        sums: ErrorSums | None,
-        errors: dict[str, Measured],
-        rankings: MeasuredRankings | None,
-        overlap: Overlap | None,
-    ) -> Metrics:
+    def metrics(self, errors: _Errors | None, rankings: MeasuredRankings | None) -> Metrics:
         """Assemble the metrics of the model and of each baseline."""
-        measured = _merged(errors, rankings.rankers if rankings else {})
+        measured = _merged(errors.measured if errors else {}, rankings.rankers if rankings else {})
         own, training = measured["model"], self.model.config.used(TRAINING)
         others = {name: other for name, other in measured.items() if name != "model"}
         baselines = {name: _baseline_metrics(own, other) for name, other in others.items()}
         # Published results are rating errors.
-        published = published_on(self.split) if sums else ""
+        published = published_on(self.split) if errors else ""
         return Metrics(
-            protocol=self._protocol(rankings, has_errors=sums is not None),
+            protocol=self._protocol(rankings, has_errors=errors is not None),
             training=training,
             measures=own.values,
             intervals=intervals(own.draws),
-            rmse_clipped=sums.rmse(sums.clipped) if sums else None,
-            rmse_raw=sums.rmse(sums.raw) if sums else None,
+            rmse_clipped=errors.rmse_clipped if errors else None,
+            rmse_raw=errors.rmse_raw if errors else None,
             baselines=baselines,
-            groups=sums.breakdown.groups() if sums else {},
-            breakdown=sums.breakdown.breakdown(sums.users) if sums else None,
+            groups=errors.groups if errors else {},
+            breakdown=errors.breakdown if errors else None,
             draws=rounded(own.draws),
-            overlap=overlap,
+            overlap=errors.overlap if errors else None,
             verdict=verdict_of(self.name, training, baselines, published),
             ranking_breakdown=rankings.breakdown if rankings else None,
         )
@@ -223,8 +230,7 @@ class _Measuring:
             on=self.name,
             source=ratings.source.sha256 if ratings.source else None,
             ratings=len(ratings),
-            # Faster than np.unique, which sorts.
-            users=int(np.count_nonzero(np.bincount(ratings.user))),
+            users=ratings.active_users,
             split=self.split.hash,
             trained_on=self.model.split_hash,
             trained_parts=self.model.trained_on,

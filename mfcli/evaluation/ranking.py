@@ -6,7 +6,7 @@ The measures are defined in `mfcli/rankings/formulas.py` and `mfcli/rankings/bey
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli import model as models  # loads the kernels of rankings only when they are needed
-from mfcli.data import Ratings
+from mfcli.data import Ratings, Translation
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
 from mfcli.evaluation.measures import at_cutoff
 from mfcli.evaluation.ranking_breakdown import RankingBreakdown, ranking_breakdown
+from mfcli.evaluation.user_sums import UserSums, user_sums
 from mfcli.rankings import (
     EXPOSURE_FORMULAS,
     GAP_TERMS,
@@ -33,11 +34,16 @@ from mfcli.types import Counts, Doubles, Mask, Progress, Rows
 
 if TYPE_CHECKING:
     from mfcli.evaluation.ranking_tasks import RankingTask
-    from mfcli.model import Model
+    from mfcli.model import Model, Rated
     from mfcli.rankings import ItemProperties
 
 _BLOCK = 1 << 14  # users ranked at a time
 _PART = 1 << 12  # users measured by a task
+_WORK = "measuring rankings"
+_PER_ITEM = 32  # numbers for each item beside its factors: properties, orders and marks
+_PER_USER = 64  # bytes for each user of a range: its profile, and where its items begin
+RANKERS = ("model", "popular", "biases")
+"""What ranks items: the model and the baselines."""
 
 Ranker: TypeAlias = Callable[[Rows], Rows]
 """Takes the rows of m users, and returns rows of items, shape (m, n), best first, -1 for none."""
@@ -95,55 +101,88 @@ def measure_rankings(
     on_progress : callable, optional
         Called with the number of users ranked and the total.
     """
-    from mfcli.rankings import ItemProperties  # loads the compiler
+    from mfcli.evaluation.ranking_tasks import activity_of  # loads the compiler
+    from mfcli.rankings import ItemProperties
 
-    model, users = task.model, task.liked.users
-    # Items of `train` that the model does not know have row -1, which bincount refuses.
-    rows = train.within(train.users, model.items).item
-    counts = np.bincount(rows[rows >= 0], minlength=len(model.items))
-    trained = int(np.count_nonzero(np.bincount(train.user)))
-    items = ItemProperties.of(counts, trained, model.item_factors)
-    biases = _biases(model, train, baseline)
-    rankers = _rankers(task, counts, biases, max(cutoffs), bootstrap.threads)
-    shared = _Users(task, items)
-    # All rankers rank a block before the next one, so that progress is of users.
-    found = {name: _RankingSums(shared, items, cutoffs) for name in rankers}
-    for start in range(0, len(users), _BLOCK):
-        block = users[start : start + _BLOCK]
-        ranked = {name: rank(block) for name, rank in rankers.items()}
-        _add(found, start, ranked, bootstrap.threads)
-        on_progress(start + len(block), len(users))
-    own = found["model"]
-    return MeasuredRankings(
-        len(users),
-        task.relevant_share,
-        _measured(found, bootstrap),
-        ranking_breakdown(shared.activity, own.ndcg, counts, own.hits, task.liked.per_item),
-        task.candidates,
-    )
+    model, users, threads = task.model, task.liked.users, bootstrap.threads
+    counts = _item_counts(train, model)
+    items = ItemProperties.of(counts, train.active_users, model.item_factors)
+    orders = {"popular": _order(counts), "biases": _order(_biases(model, train, baseline))}
+    activity = activity_of(users, task.known)
+    active: Mask = activity > np.median(activity)
+    names = [f"{ranker}:{name}" for ranker in RANKERS for name in _names(cutoffs)]
+    with user_sums(names, len(users), _WORK) as sums:
+        # All rankers rank a block before the next one, so that progress is of users.
+        found = {name: _RankingSums(sums, name, task, items, active, cutoffs) for name in RANKERS}
+        for start, some, known, excluded in _ranges(task, sums):
+            rankers = _rankers(model, excluded, orders, max(cutoffs), threads)
+            profiles = items.profiles(known, some)
+            for at in range(0, len(some), _BLOCK):
+                block = slice(at, at + _BLOCK)
+                ranked = {name: rank(some[block]) for name, rank in rankers.items()}
+                _add(found, start + at, ranked, profiles[block], threads)
+                on_progress(start + at + len(some[block]), len(users))
+        own = found["model"]
+        parts = activity, own.ndcg, counts, own.hits, task.liked.per_item
+        breakdown = ranking_breakdown(*parts)
+        measured = _measured(found, sums, bootstrap)
+    return MeasuredRankings(len(users), task.relevant_share, measured, breakdown, task.candidates)
 
 
-def _add(found: dict[str, _RankingSums], start: int, ranked: dict[str, Rows], threads: int) -> None:
+def _ranges(task: RankingTask, sums: UserSums) -> Iterator[tuple[int, Rows, Rated, Rated]]:
+    """Yield the first user of each range, all of its users, and what they know and exclude."""
+    from mfcli.model import Rated, user_ranges
+
+    model, start = task.model, 0
+    known = {"excluded": task.excluded}
+    if task.known is not task.excluded:
+        known["profile"] = task.known
+    fixed = 4 * len(model.items) * (model.k + _PER_ITEM) + (0 if sums.is_stored else sums.nbytes)
+    users = task.liked.users
+    for part in user_ranges(users, known, fixed=fixed, each=_PER_USER, work=_WORK):
+        rated = {name: Rated.by(part.users, ratings) for name, ratings in part.known.items()}
+        yield start, part.users, rated.get("profile", rated["excluded"]), rated["excluded"]
+        start += len(part.users)
+
+
+def _item_counts(train: Ratings, model: Model) -> Counts:
+    """Return the training ratings of each item of the model."""
+    row = Translation(train.items, model.items)
+    counts = np.zeros(len(model.items), np.int64)
+    for piece in train.pieces("item"):
+        rows = row(piece)
+        # Items of `train` that the model does not know have row -1, which bincount refuses.
+        counts += np.bincount(rows[rows >= 0], minlength=len(counts))
+    return counts
+
+
+def _add(
+    found: dict[str, _RankingSums],
+    start: int,
+    ranked: dict[str, Rows],
+    profiles: Doubles,
+    threads: int,
+) -> None:
     """Add the rankings of a block of users, in parts on several threads."""
     parts = [(name, at) for name, items in ranked.items() for at in range(0, len(items), _PART)]
 
     def add(number: int) -> None:
         name, at = parts[number]
-        found[name].add(start + at, ranked[name][at : at + _PART])
+        part = slice(at, at + _PART)
+        found[name].add(start + at, ranked[name][part], profiles[part])
 
     each(add, len(parts), threads)
 
 
 def _rankers(
-    task: RankingTask, counts: Counts, biases: Doubles, n: int, threads: int
+    model: Model, excluded: Rated, orders: Mapping[str, Rows], n: int, threads: int
 ) -> dict[str, Ranker]:
-    static = partial(models.top_of_order, n=n, rated=task.excluded, threads=threads)
+    static = partial(models.top_of_order, n=n, rated=excluded, threads=threads)
     return {
         "model": lambda users: (
-            models.top_items(task.model, users, n, exclude=task.excluded, threads=threads).items
+            models.top_items(model, users, n, exclude=excluded, threads=threads).items
         ),
-        "popular": partial(static, _order(counts)),
-        "biases": partial(static, _order(biases)),
+        **{name: partial(static, order) for name, order in orders.items()},
     }
 
 
@@ -158,45 +197,49 @@ def _biases(model: Model, train: Ratings, baseline: Baseline) -> Doubles:
     return np.where(rows >= 0, baseline.item_biases[rows], 0.0)
 
 
-class _Users:
-    """What all rankers share about the users.
+def _means(cutoffs: Sequence[int]) -> list[str]:
+    """Return the names of the measures that are means over users."""
+    return [at_cutoff(name, n, cutoffs[0]) for n in cutoffs for name in USER_FORMULAS]
 
-    Attributes
-    ----------
-    liked : RelevantItems
-    activity : int64 array, shape (n_users,)
-        Ratings from which each user is known.
-    active : bool array, shape (n_users,)
-        Whether the activity is above the median.
-    profiles : float64 array, shape (n_users, groups)
-        As `ItemProperties.profiles`.
-    """
 
-    def __init__(self, task: RankingTask, items: ItemProperties) -> None:
-        self.liked = task.liked
-        # Unknown users have the row -1: the last one, which has no items.
-        self.activity = np.diff(task.known.starts)[self.liked.users]
-        self.active: Mask = self.activity > np.median(self.activity)
-        self.profiles = items.profiles(task.known, self.liked.users)
+def _names(cutoffs: Sequence[int]) -> list[str]:
+    """Return the names of what is summed over users."""
+    return [*_means(cutoffs), *LIST_TERMS, *GAP_TERMS]
 
 
 class _RankingSums:
     """Accumulates what one ranker's measures need, block by block.
 
+    Parameters
+    ----------
+    sums : UserSums
+        Set to the values of each user, under names that begin with that of the ranker.
+    name : str
+        Of the ranker.
+    task : RankingTask
+    items : ItemProperties
+    active : bool array, shape (n_users,)
+        Whether the activity of each user is above the median.
+    cutoffs : sequence of int
+
     Attributes
     ----------
-    rows : float64 array, shape (sums, n_users)
-        The values of each user, to be summed.
     exposures, hits : int64 arrays, shape (n_items,)
         How often each item is recommended, and how often to users to whom it is relevant.
     """
 
-    def __init__(self, users: _Users, items: ItemProperties, cutoffs: Sequence[int]) -> None:
-        self._users, self._items, self._cutoffs = users, items, cutoffs
-        main = cutoffs[0]
-        self._means = [at_cutoff(name, n, main) for n in cutoffs for name in USER_FORMULAS]
-        self._names = [*self._means, *LIST_TERMS, *GAP_TERMS]
-        self.rows = np.empty((len(self._names), len(users.liked.users)))
+    def __init__(
+        self,
+        sums: UserSums,
+        name: str,
+        task: RankingTask,
+        items: ItemProperties,
+        active: Mask,
+        cutoffs: Sequence[int],
+    ) -> None:
+        self._sums, self._liked, self._active = sums, task.liked, active
+        self._items, self._cutoffs = items, cutoffs
+        self._rows = {one: f"{name}:{one}" for one in _names(cutoffs)}
         self.exposures = np.zeros(len(items.popularity), np.int64)
         self.hits = np.zeros_like(self.exposures)
         self._lock = threading.Lock()
@@ -204,25 +247,24 @@ class _RankingSums:
     @property
     def ndcg(self) -> Doubles:
         """The NDCG of each user at the main cutoff."""
-        row: Doubles = self.rows[self._names.index("ndcg")]
-        return row
+        return self._sums.get(self._rows["ndcg"])
 
-    def add(self, start: int, items: Rows) -> None:
+    def add(self, start: int, items: Rows, profiles: Doubles) -> None:
         """Add the rankings, shape (m, n), of the users from position `start` on."""
-        users, block = self._users, slice(start, start + len(items))
-        hits = users.liked.hits(start, items)
-        ranked = RankedHits(hits, users.liked.counts[block], max(self._cutoffs))
+        block = slice(start, start + len(items))
+        hits = self._liked.hits(start, items)
+        ranked = RankedHits(hits, self._liked.counts[block], max(self._cutoffs))
         values = [
             formula(ranked.up_to(cutoff))
             for cutoff in self._cutoffs
             for formula in USER_FORMULAS.values()
         ]
         main, main_hits = items[:, : self._cutoffs[0]], hits[:, : self._cutoffs[0]]
-        values += [*self._items.terms(main, users.profiles[block])]
-        active = users.active[block]
-        values += [active, np.where(active, values[self._names.index("ndcg")], 0.0)]
-        for row, value in zip(self.rows, values, strict=True):
-            row[block] = value
+        values += [*self._items.terms(main, profiles)]
+        active, ndcg = self._active[block], values[[*self._rows].index("ndcg")]
+        values += [active, np.where(active, ndcg, 0.0)]
+        for row, value in zip(self._rows.values(), values, strict=True):
+            self._sums.set(row, value, start)
         exposures, found = self._count(main[main >= 0]), self._count(main[main_hits])
         with self._lock:  # sums of whole numbers are the same in any order
             self.exposures += exposures
@@ -231,18 +273,22 @@ class _RankingSums:
     def _count(self, items: Rows) -> Counts:
         return np.bincount(items, minlength=len(self.exposures))
 
-    def measured(self, draws: Doubles) -> Measured:
-        """Return the measures, given the sums of `rows` in each resample."""
-        values = {name: _finite(float(v)) for name, v in self._of(self.rows.sum(axis=1)).items()}
-        items = {name: formula(self.exposures) for name, formula in EXPOSURE_FORMULAS.items()}
-        return Measured({**values, **items}, self._of(draws))
+    def totals(self) -> dict[str, Doubles]:
+        """Return the sums over all users."""
+        return {name: np.asarray(self._sums.get(row).sum()) for name, row in self._rows.items()}
 
-    def _of(self, totals: Doubles) -> dict[str, Doubles]:
-        """Compute the measures from sums over users, shape (sums,) or (sums, resamples)."""
-        sums = dict(zip(self._names, totals, strict=True))
+    def measured(self, totals: dict[str, Doubles], draws: Mapping[str, Doubles]) -> Measured:
+        """Return the measures, given the sums over all users and those in each resample."""
+        own = {name: draws[row] for name, row in self._rows.items()}
+        values = {name: _finite(float(v)) for name, v in self._of(totals).items()}
+        items = {name: formula(self.exposures) for name, formula in EXPOSURE_FORMULAS.items()}
+        return Measured({**values, **items}, self._of(own))
+
+    def _of(self, sums: dict[str, Doubles]) -> dict[str, Doubles]:
+        """Compute the measures from sums over users, each a number or one for each resample."""
         # A resample has as many users as there are.
-        count = np.float64(self.rows.shape[1])
-        means = {name: sums[name] / count for name in self._means}
+        count: Doubles = np.asarray(float(self._sums.users))
+        means = {name: sums[name] / count for name in _means(self._cutoffs)}
         with np.errstate(divide="ignore", invalid="ignore"):  # undefined measures are dropped
             others = {n: formula(sums | {"users": count}) for n, formula in SUM_FORMULAS.items()}
         return means | others
@@ -252,10 +298,10 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _measured(found: dict[str, _RankingSums], bootstrap: Bootstrap) -> dict[str, Measured]:
+def _measured(
+    found: dict[str, _RankingSums], sums: UserSums, bootstrap: Bootstrap
+) -> dict[str, Measured]:
     """Return the measures of each ranker on the same resamples, which are drawn once."""
-    draws = bootstrap.totals(np.vstack([sums.rows for sums in found.values()]))
-    parts = np.split(draws, len(found))
-    return {
-        name: sums.measured(part) for (name, sums), part in zip(found.items(), parts, strict=True)
-    }
+    totals = {name: one.totals() for name, one in found.items()}  # before the sums are rounded
+    draws = dict(zip(sums.names, bootstrap.totals(sums), strict=True))
+    return {name: one.measured(totals[name], draws) for name, one in found.items()}

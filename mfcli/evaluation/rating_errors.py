@@ -11,7 +11,7 @@ All of them are functions of sums over users, so the bootstrap needs only the su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mfcli.evaluation.binned_sums import BinnedSums
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
 from mfcli.evaluation.uncertainty import UNCERTAINTY_FORMULAS, USER_SUMS
+from mfcli.evaluation.user_sums import user_sums
 from mfcli.types import Doubles
 
 Term: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
@@ -85,21 +86,16 @@ def measured_errors(
     uncertainty : bool
         Also compute the measures of uncertainty of the model, from the columns `USER_SUMS`.
     """
-    # Users without ratings would divide 0 by 0, and must not be drawn.
-    active = users.counts > 0
-    ratings = users.counts[active]
-    # One row of sums for each term, so that one resample serves all measures and predictors.
-    rows = {"ratings": ratings, "users": np.ones_like(ratings)}
     shared = (*RATING_TERMS, *(USER_SUMS if uncertainty else ()))
-    rows |= {name: users[name][active] for name in shared}
-    for prefix in prefixes.values():
-        own = {name: users[prefix + name][active] for name in ERROR_TERMS}
-        own |= {name: term(rows | own) for name, term in USER_TERMS.items()}
-        rows |= {prefix + name: row for name, row in own.items()}
-    matrix = np.array(list(rows.values()))  # (sums, users)
-    totals = dict(zip(rows, matrix.sum(axis=1), strict=True))
-    # The same formulas apply to the sums over all users and to those of each resample.
-    draws = dict(zip(rows, bootstrap.totals(matrix), strict=True))
+    own = [prefix + name for prefix in prefixes.values() for name in (*ERROR_TERMS, *USER_TERMS)]
+    count, totals = int(np.count_nonzero(users.counts)), dict[str, Doubles]()
+    with user_sums(("ratings", "users", *shared, *own), count, "resampling users") as sums:
+        for name, row in _rows(users, shared, prefixes.values()):
+            sums.set(name, row)
+            totals[name] = row.sum()
+        # One draw of the users serves all measures and predictors, and the same formulas apply to
+        # the sums over all users and to those of each resample.
+        draws = dict(zip(sums.names, bootstrap.totals(sums), strict=True))
     return {
         name: Measured(
             {measure: _defined(value) for measure, value in _computed(totals, prefix).items()},
@@ -107,6 +103,22 @@ def measured_errors(
         )
         for name, prefix in prefixes.items()
     }
+
+
+def _rows(
+    users: BinnedSums, shared: Iterable[str], prefixes: Iterable[str]
+) -> Iterator[tuple[str, Doubles]]:
+    """Yield each sum of the users with ratings."""
+    # Users without ratings would divide 0 by 0, and must not be drawn.
+    active = users.counts > 0
+    ratings = users.counts[active]
+    yield "ratings", ratings
+    yield "users", np.ones_like(ratings)
+    yield from ((name, users[name][active]) for name in shared)
+    for prefix in prefixes:
+        own = {"ratings": ratings} | {name: users[prefix + name][active] for name in ERROR_TERMS}
+        own |= {name: term(own) for name, term in USER_TERMS.items()}
+        yield from ((prefix + name, own[name]) for name in (*ERROR_TERMS, *USER_TERMS))
 
 
 def _computed(sums: Sums, prefix: str) -> dict[str, Doubles]:

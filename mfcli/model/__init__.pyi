@@ -32,7 +32,11 @@ from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
 from .popularity import fractions_below as fractions_below
 from .posterior import Posterior as Posterior
 from .rated import Rated as Rated
-from .rated_parts import RatedParts as RatedParts, of_users as of_users
+from .rated_parts import (
+    RatedParts as RatedParts,
+    RatingPieces as RatingPieces,
+    of_users as of_users,
+)
 from .rating_distribution import RatingDistribution as RatingDistribution
 from .recommendation_tables import (
     recommended as recommended,
@@ -58,3 +62,4 @@ from .samples import (
     Samples as Samples,
     pooled as pooled,
 )
+from .user_ranges import user_ranges as user_ranges

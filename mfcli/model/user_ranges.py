@@ -18,8 +18,8 @@ from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
 from mfcli.storage import Segments, room, scratch
 from mfcli.types import Counts, Progress, Rows
 
-_COLUMNS = {"excluded": ("user", "item")}  # what is needed; otherwise all columns
-_MEMORY = {"excluded": 4, "explaining": 64}
+_COLUMNS = dict.fromkeys(("excluded", "profile"), ("user", "item"))  # otherwise all columns
+_MEMORY = {"excluded": 4, "profile": 4, "explaining": 64}
 """Bytes for each rating: grouped items, and columns, their order and the equations' positions."""
 _PIECE = 1 << 20  # ratings that are read together
 
@@ -46,6 +46,7 @@ def user_ranges(
     *,
     fixed: float,
     each: float,
+    work: str = "recommending items",
     on_progress: Progress = lambda done, total: None,
 ) -> Iterator[UserRange]:
     """Yield ranges of users, at least one.
@@ -54,9 +55,12 @@ def user_ranges(
     ----------
     users : int32 array, shape (m,)
     known : mapping of RatingPieces
-        What is excluded ("excluded") and what explains predictions ("explaining").
+        What is excluded ("excluded"), what explains predictions ("explaining"), and what tells the
+        profiles of users ("profile").
     fixed, each : float
         Bytes of memory that are needed in any case, and for each user.
+    work : str
+        What they are for, for an error.
     on_progress : callable, optional
         Called with the number of ratings that are in temporary space, and of all that will be.
 
@@ -68,8 +72,9 @@ def user_ranges(
     counts = {what: _counts(ratings) for what, ratings in known.items()}
     ends = _ends(users, counts, room(fixed), each)
     # Of a user who is listed twice, only one range could hold the ratings.
-    if known and len(ends) > 1 and len(np.unique(users)) == len(users):
-        yield from _stored_ranges(users, ends, known, counts, on_progress)
+    listed = users[users >= 0]
+    if known and len(ends) > 1 and len(np.unique(listed)) == len(listed):
+        yield from _stored_ranges(users, ends, known, counts, work, on_progress)
         return
     for start, end in _bounds([len(users)] if known else ends):
         yield UserRange(users[start:end], {**known})
@@ -84,18 +89,20 @@ def _stored_ranges(
     ends: list[int],
     known: Mapping[str, RatingPieces],
     counts: Mapping[str, Counts],
+    work: str,
     on_progress: Progress,
 ) -> Iterator[UserRange]:
     """Yield ranges whose ratings are in temporary space."""
     size = max(ratings.size for ratings in known.values())
     numbers = np.full(size, -1, np.int16 if len(ends) < 1 << 15 else np.int32)  # sorted faster
-    numbers[users] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    listed = users >= 0  # unknown users have rated nothing
+    numbers[users[listed]] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))[listed]
     names = {what: _COLUMNS.get(what, ratings.names) for what, ratings in known.items()}
     sizes = {what: int(count[users].sum()) for what, count in counts.items()}
     need = sum(
         size * sum(TYPES[name].itemsize for name in names[what]) for what, size in sizes.items()
     )
-    with scratch(need, "recommending items") as space:
+    with scratch(need, work) as space:
         segments, done = Segments(space), 0
         for what, ratings in known.items():
             for appended in _append(segments, what, ratings, names[what], numbers):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numba import types
 
-from mfcli.data import Ratings, Vocabulary
+from mfcli.data import Ratings, Translation, counts_of
 from mfcli.errors import DataError, Text
-from mfcli.model import Rated, grouped, pairs_in
+from mfcli.model import RatedParts, grouped, pairs_in
 from mfcli.storage import array_type, kernel
 from mfcli.types import Counts, Mask, Rows
 
@@ -41,9 +42,7 @@ class RelevantItems:
     def of(
         cls,
         ratings: Ratings,
-        users: Vocabulary,
-        items: Vocabulary,
-        rated: Rated,
+        rated: RatedParts,
         *,
         relevant: float | None,
         remedy: Text,
@@ -54,10 +53,8 @@ class RelevantItems:
         ----------
         ratings : Ratings
             Any vocabularies.
-        users, items : Vocabulary
-            Of the model.
-        rated : Rated
-            The items that each user rated in training, in rows of the model.
+        rated : RatedParts
+            What each user rated in training, in rows of the model.
         relevant : float or None
             Smallest rating of a relevant item; None if every item is relevant.
         remedy : str or parts of an error
@@ -68,12 +65,12 @@ class RelevantItems:
         DataError
             If no rating is relevant.
         """
-        if relevant is not None:
-            ratings = ratings.take(ratings.rating >= relevant)
-        known = ratings.within(users, items)
-        new = ~pairs_in(rated, known)
-        user, item = ratings.user[new], known.item[new]
-        if not len(user):
+        new = _New.of(ratings, rated, relevant)
+        counts = np.zeros(len(ratings.users), np.int64)
+        for user, _ in new:
+            counts += np.bincount(user, minlength=len(counts))
+        active = counts > 0
+        if not active.any():
             rule = "no rating is of an item that its user did not rate in training"
             if relevant is not None:
                 rule = (
@@ -81,19 +78,17 @@ class RelevantItems:
                     f" {relevant:g}"
                 )
             raise DataError(rule, remedy=remedy)
-        counts = np.bincount(user, minlength=len(ratings.users))
-        starts, rows = grouped([(user, item)], len(counts))
-        active = counts > 0
-        row = np.full(len(counts), -1, np.int32)  # of each user in the model
-        row[ratings.user] = known.user
+        starts, rows = grouped(new, len(counts))
+        every = np.arange(len(counts), dtype=np.int32)
+        row = Translation(ratings.users, rated.users)(every)  # of each user in the model
         # Users without relevant items have no range, so the others are adjacent.
         starts = np.append(starts[:-1][active], starts[-1])
-        return cls(row[active], counts[active], starts, rows, len(items))
+        return cls(row[active], counts[active], starts, rows, len(rated.items))
 
     @property
     def per_item(self) -> Counts:
         """The number of users to whom each item of the model is relevant."""
-        return np.bincount(self.rows, minlength=self.items)
+        return counts_of(self.rows, self.items)
 
     def sample(self, size: int, rng: np.random.Generator) -> RelevantItems:
         """Draw at most a number of users at random; they keep their order."""
@@ -117,6 +112,39 @@ class RelevantItems:
         seen = np.full(self.items, -1, np.int32)
         mark_hits(self.starts[start : start + len(items) + 1], self.rows, items, seen, found)
         return found
+
+
+@dataclass(frozen=True)
+class _New:
+    """The users and items of the relevant ratings that are not training ratings.
+
+    Attributes
+    ----------
+    ratings : Ratings
+    items : Translation
+        To the rows of the model.
+    mask : bool array, shape (n,)
+    """
+
+    ratings: Ratings
+    items: Translation
+    mask: Mask
+
+    @classmethod
+    def of(cls, ratings: Ratings, rated: RatedParts, relevant: float | None) -> _New:
+        mask, start = ~pairs_in(rated, ratings), 0
+        for rating in ratings.pieces("rating") if relevant is not None else ():
+            mask[start : start + len(rating)] &= rating >= relevant
+            start += len(rating)
+        return cls(ratings, Translation(ratings.items, rated.items), mask)
+
+    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+        start = 0
+        pieces = (self.ratings.pieces(name) for name in ("user", "item"))
+        for user, item in zip(*pieces, strict=True):
+            mask = self.mask[start : start + len(user)]
+            start += len(user)
+            yield user[mask], self.items(item[mask])
 
 
 @kernel(array_type(types.int64, 1, readonly=True), array_type(types.int32, 1, readonly=True),

@@ -6,7 +6,7 @@ import numpy as np
 
 from mfcli.data import Ratings
 from mfcli.errors import Param, Text
-from mfcli.model import Model, Rated, top_items
+from mfcli.model import Model, Rated, RatedParts, top_items
 from mfcli.rankings.formulas import USER_FORMULAS, RankedHits
 from mfcli.rankings.relevant_items import RelevantItems
 from mfcli.types import Doubles
@@ -67,7 +67,10 @@ class RankedValidation:
         if relevant is not None:
             remedy = ["lower ", Param("relevant")]
         self._liked = RelevantItems.of(
-            held_out, train.users, train.items, self._rated, relevant=relevant, remedy=remedy
+            held_out,
+            RatedParts.of(train),
+            relevant=relevant,
+            remedy=remedy,
         )
         if most_users is not None:
             self._liked = self._liked.sample(most_users, np.random.default_rng(seed))

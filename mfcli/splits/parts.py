@@ -20,11 +20,11 @@ from mfcli.data import (
     as_ratings,
     common_feedback,
     concatenated,
+    joined_ratings,
     rows_of,
 )
 from mfcli.errors import DataError, Param
 from mfcli.splits.changes import Changes
-from mfcli.storage import check_memory
 from mfcli.types import Mask
 
 PARTS = ("train", "test", "valid")
@@ -143,12 +143,7 @@ class Split:
         joined = [name for name in _UNION if name in self.parts and name in chosen]
         if joined == ["train"]:
             return self
-        ratings = sum(len(self.parts[name]) for name in joined)
-        need = ratings * sum(column.itemsize for column in self.train.types.values())
-        check_memory(need, "joining the parts of the split", "use fewer ratings")
-        whole = self.parts[joined[-1]]
-        for name in reversed(joined[:-1]):  # from the end, so that the largest part is copied once
-            whole = concatenated(self.parts[name], whole)
+        whole = joined_ratings([self.parts[name] for name in joined])
         rest = {name: part for name, part in self.parts.items() if name not in joined}
         made = assembled({"train": whole, **rest}, self.scale, {"name": "union"})
         in_train = tuple(dict.fromkeys([*self.in_train, *joined]))

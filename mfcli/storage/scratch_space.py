@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mfcli.errors import LimitError, Param, Text
+from mfcli.storage import lost_mappings
 from mfcli.storage.byte_sizes import bytes_text
 from mfcli.storage.process_resources import current, temporary_folder
 from mfcli.storage.scratch_files import scratch_errors, scratch_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Scratch:
@@ -62,6 +67,23 @@ class Scratch:
                 if not count:
                     raise EOFError("a temporary file is shorter than what was written")
                 offset, left = offset + count, left[count:]
+
+    def array(self, offset: int, dtype: Any, count: int) -> NDArray[Any]:
+        """Return values that were written, mapped into memory, which outlive the space.
+
+        Windows does not remove files in use, so there they are copied into memory.
+        """
+        import numpy as np  # not loaded by help
+
+        if os.name == "nt":
+            values = np.empty(count, dtype)
+            self.read(offset, values)
+            return values
+        with scratch_errors():
+            self._file.flush()
+            mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        lost_mappings.watch(temporary_folder(), mapping)
+        return np.frombuffer(mapping, dtype, count, offset)
 
     def _write(self, offset: int, data: memoryview) -> int:
         if hasattr(os, "pwrite"):
