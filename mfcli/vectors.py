@@ -119,6 +119,16 @@ def pointer(typing: Any, array: Any) -> Any:
 
 
 @_operation
+def advanced(typing: Any, base: Any, offset: Any) -> Any:
+    """Return the address of the value at an offset."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]], source_etype=_F32)
+
+    return _POINTER(base, types.intp), emit
+
+
+@_operation
 def load(typing: Any, base: Any, offset: Any, like: Any) -> Any:
     """Read a vector as long as `like`; the offset is a multiple of its length."""
 
@@ -173,25 +183,6 @@ def float_of_bits(typing: Any, integer: Any) -> Any:
 
 
 @_operation
-def copy(typing: Any, target: Any, to: Any, source: Any, at: Any, size: Any) -> Any:
-    """Copy record number `at` of `source` to record number `to` of `target`.
-
-    A record has `size` values of 4 bytes; `size` must be a constant.
-    """
-    values = size.literal_value
-    # One wide integer: a record is copied by one load and one store. It is aligned to 4 bytes only.
-    record = ir.IntType(32 * values)
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        to, at = (builder.mul(number, number.type(values)) for number in (args[1], args[3]))
-        value = builder.load(_address(builder, args[2], at, record), align=4, typ=record)
-        builder.store(value, _address(builder, args[0], to, record), align=4)
-        return context.get_dummy_value()
-
-    return types.void(target, types.intp, source, types.intp, size), emit
-
-
-@_operation
 def prefetch(typing: Any, base: Any, offset: Any) -> Any:
     """Prefetch the cache line of a value that will be written soon."""
 
@@ -233,6 +224,19 @@ def load_word(typing: Any, data: Any, at: Any) -> Any:
         return builder.load(builder.bitcast(place, _I64.as_pointer()), align=1, typ=_I64)
 
     return types.uint64(data, at), emit
+
+
+@_operation
+def store_word(typing: Any, data: Any, at: Any, word: Any) -> Any:
+    """Write a uint64 to eight bytes of an array of bytes; the position need not be aligned."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base = context.make_array(data)(context, builder, args[0]).data
+        place = builder.gep(base, [args[1]], source_etype=ir.IntType(8))
+        builder.store(args[2], builder.bitcast(place, _I64.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.intp, types.uint64), emit
 
 
 @_operation

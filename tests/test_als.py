@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from planted import make_ratings, planted_split
+from row_records import records_by_row
 from test_checkpoints import assert_same, stopped_after
 
 from mfcli.aligned import aligned, as_aligned, lanes_of
@@ -22,7 +23,8 @@ from mfcli.training import Diverged, fit
 from mfcli.training.als.row_solutions import solve_rows
 from mfcli.training.loop import start
 from mfcli.training.normal_equations import products, ratings_by_row
-from mfcli.training.normal_equations.ratings_by_row import sort_ratings, sorted_by_row
+from mfcli.training.normal_equations.rated_pairs import RatedPairs
+from mfcli.training.normal_equations.ratings_by_row import sort_ratings
 from mfcli.training.normal_equations.side_rows import SideRows
 
 ALS = Config(k=3, epochs=4, optimizer="als", reg=0.02)
@@ -41,8 +43,7 @@ def test_rows_solve_their_normal_equations(k: int, weighted: bool, biased: bool)
     pairs[3] = False  # a user without ratings
     user, item = (a.astype(np.int32) for a in np.nonzero(pairs))
     target = rng.normal(3, 1, len(user)).astype(np.float32)
-    weights = rng.uniform(0.2, 3, len(user)) if weighted else np.ones(len(user))
-    roots = np.sqrt(weights).astype(np.float32) if weighted else np.empty(0, np.float32)
+    weights = (rng.uniform(0.2, 3, len(user)) if weighted else np.ones(len(user))).astype("f4")
     theirs, biases, mu = rng.normal(size=(m, d)), rng.normal(size=m) * biased, 2.9
     z = theirs.copy()
     if biased:
@@ -53,11 +54,11 @@ def test_rows_solve_their_normal_equations(k: int, weighted: bool, biased: bool)
     pad = ((0, 0), (0, width - d))
     unrated = np.pad(np.vstack([extra, np.zeros((width - d, d)), more]), pad)
     given = np.pad(z, pad), mu + biases, unrated, penalties
-    side = sorted_by_row(user, item, target, n)
+    records = records_by_row(user, item, target, n, weights if weighted else None)
     rows, sums = aligned((n, width)), np.zeros((n, 2))
     solve = solve_rows(width, weighted=weighted, biased=biased)
     for first, last in ((0, 2), (2, n)):  # any division of the rows gives the same
-        solve(first, last, *side, roots, *map(as_aligned, given), rows, sums)
+        solve(first, last, records, *map(as_aligned, given), rows, sums)
     assert not rows[3].any()
     assert not rows[:, d:].any()
     for u in {*range(n)} - {3}:
@@ -77,7 +78,7 @@ def test_unrated_pairs_add_the_same_sums_to_every_row(biased: bool) -> None:
     rows, roots = rng.normal(size=(30, 4)).astype(np.float32), rng.uniform(0.5, 2, 30)
     user, item = np.array([0, 1, 1]), np.array([0, 2, 29])
     ratings = make_ratings(user, item, np.ones(3), users=2, items=30)
-    _, by_item, _ = sort_ratings(ratings, 4, 1)
+    by_item = sort_ratings(RatedPairs(ratings), 4, 1).items
     side = SideRows(by_item, rows, rows[:, 0] if biased else None)
     found = side.unrated(side.packed(roots, 0.5), 0.3, 2.0)
     z = np.pad(rows, ((0, 0), (1, 0)), constant_values=1) if biased else rows

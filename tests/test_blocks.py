@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -11,17 +12,15 @@ from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 from planted import long_tailed
 
+from mfcli.data import Ratings
 from mfcli.errors import ConfigError
+from mfcli.storage import lasting_scratch, resources
+from mfcli.training.packing import PADDING
 from mfcli.training.sgd import blocks as blocks_module
-from mfcli.training.sgd.blocks import (
-    Blocks,
-    count_blocks,
-    fill_blocks,
-    make_blocks,
-    places_of,
-    records,
-)
+from mfcli.training.sgd.blocks import Blocks, make_blocks, places_of
+from mfcli.training.sgd.packed_ratings import Packed
 from mfcli.training.sgd.rows import RATING, WEIGHTED, Records
+from mfcli.training.sgd.windows import OnDisk
 
 
 class Block(NamedTuple):
@@ -34,11 +33,41 @@ class Block(NamedTuple):
     steps: NDArray[np.int32]
 
 
+def records(ratings: Ratings) -> Records:
+    """Return ratings as records."""
+    made = np.empty(len(ratings), RATING if ratings.weight is None else WEIGHTED)
+    for name in made.dtype.names or ():
+        made[name] = getattr(ratings, name)
+    return made
+
+
+def unpacked(packed: Packed, block: int, count: int, record: np.dtype[np.void]) -> Records:
+    """Return the ratings of a block, with places of users and items: a slow twin of kernels."""
+    form, groups = packed.form, packed.firsts.shape[1]
+    start, user = packed.places[block], block % groups
+    firsts = packed.firsts[0, user], packed.firsts[1, (user + block // groups) % groups]
+    made = np.empty(count, record)
+    for n in range(count):
+        data = packed.data[start + n * form.size : start + (n + 1) * form.size].tobytes()
+        pair = [int.from_bytes(data[at : at + form.row], "little") for at in (0, form.row)]
+        values, codes = list[np.float32](), data[2 * form.row :]
+        for mask, table in ((form.rating, packed.ratings), (form.weight, packed.weights)):
+            size = mask.bit_length() // 8
+            code = int.from_bytes(codes[:size], "little")
+            values.append(table[code] if len(table) else np.uint32(code).view(np.float32))
+            codes = codes[size:]
+        assert not codes
+        made[n] = (firsts[0] + pair[0], firsts[1] + pair[1], *values[: len(record) - 2])
+    return made
+
+
 def parts(blocks: Blocks) -> list[Block]:
     """Return the blocks in the order of their numbers."""
     batches, made = blocks.batches, list[Block]()
+    packed = blocks.stored.window(1).packed
     for number, (first, last) in enumerate(pairwise(batches.blocks)):
-        mine = batches.records[batches.bounds[first] : batches.bounds[last]].copy()
+        count = int(batches.bounds[last] - batches.bounds[first])
+        mine = unpacked(packed, number, count, blocks.record)
         mine["user"], mine["item"] = blocks.users[mine["user"]], blocks.items[mine["item"]]
         stratum, user = divmod(number, blocks.groups)
         item = (user + stratum) % blocks.groups
@@ -169,29 +198,57 @@ def test_more_steps_than_can_be_numbered_are_refused(monkeypatch: pytest.MonkeyP
         make_blocks(long_tailed(1000, 8, 9), 1, 10)
 
 
-@pytest.mark.parametrize(("groups", "weighted"), [(1, False), (3, False), (3, True)])
-def test_blocks_are_filled_in_the_order_of_the_ratings(groups: int, weighted: bool) -> None:
-    rng = np.random.default_rng(0)
-    user, item = rng.integers(0, 20, (2, 500), dtype=np.int32)
-    rating = np.arange(500, dtype=np.float32)
-    user_group, item_group = rng.integers(0, groups, (2, 20), dtype=np.int32)
-    counts = np.zeros((groups, groups), np.int64)
-    count_blocks(user, item, user_group, item_group, counts)
-    assert counts.sum() == 500
-    weight = rng.random(500 * weighted).astype(np.float32)
-    places = np.cumsum(counts).reshape(counts.shape) - counts
-    out = np.empty(500, WEIGHTED if weighted else RATING)
-    ends = places + counts
-    user_place, item_place = rng.permuted(np.tile(np.arange(20, dtype=np.int32), (2, 1)), axis=1)
-    fill_blocks(weighted)(
-        user, item, rating, weight, user_group, item_group, user_place, item_place, places, out
+def varied(values: int, weighted: bool) -> Ratings:
+    """Return 2,000 ratings with a number of distinct values, perhaps with weights."""
+    ratings, rng = long_tailed(2000, 70, 50), np.random.default_rng(1)
+    weight = rng.random(len(ratings)).astype(np.float32) if weighted else None
+    rating = (ratings.rating % values / 3).astype(np.float32)
+    return dataclasses.replace(ratings, rating=rating, weight=weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("values", "size"), [(1, 0), (256, 1), (257, 4)])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_packed_ratings_are_exact_and_in_order(
+    groups: int, values: int, size: int, weighted: bool
+) -> None:
+    train = varied(values, weighted)
+    blocks = make_blocks(train, groups, 16)
+    assert blocks.stored.window(1).packed.form.size == 2 + 2 + size + 4 * weighted
+    expected = records(train)
+    for block in parts(blocks):
+        rows = {"user": blocks.users, "item": blocks.items}
+        mine = np.ones(len(train), bool)
+        for side, of_place in rows.items():
+            group = np.empty(len(of_place), np.int64)
+            first = blocks.stored.window(1).packed.firsts[int(side == "item")]
+            group[of_place] = np.searchsorted(first, np.arange(len(of_place)), "right") - 1
+            mine &= group[getattr(train, side)] == getattr(block, f"{side}_group")
+        assert block.records.tolist() == expected[mine].tolist()
+
+
+def test_large_groups_have_rows_of_four_bytes() -> None:
+    blocks = make_blocks(long_tailed(300, 70_000, 20), 1, 16)
+    assert blocks.stored.window(1).packed.form.size == 4 + 4 + 4
+    assert np.sort(parts(blocks)[0].records["user"]).tolist() == sorted(
+        long_tailed(300, 70_000, 20).user.tolist()
     )
-    assert (places == ends).all()
-    for stratum in range(groups):
-        for g in range(groups):
-            mine = (user_group[user] == g) & (item_group[item] == (g + stratum) % groups)
-            part = out[ends[stratum, g] - counts[stratum, g] : ends[stratum, g]]
-            assert part["rating"].tolist() == rating[mine].tolist()
-            assert part["user"].tolist() == user_place[user[mine]].tolist()
-            if weighted:
-                assert part["weight"].tolist() == weight[mine].tolist()
+
+
+@pytest.mark.parametrize("room", [1, 300, 5000, 1 << 20])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_blocks_on_disk_are_those_in_memory(room: int, weighted: bool) -> None:
+    train = varied(10, weighted)
+    memory = make_blocks(train, 3, 16)
+    with resources(room=room):
+        space = lasting_scratch(100_000, "training")
+        disk = make_blocks(train, 3, 16, space)
+    packed, stored = memory.stored.window(1).packed, disk.stored
+    assert isinstance(stored, OnDisk)
+    assert sorted(stored.order.tolist()) == list(range(9))
+    for n, block in enumerate(stored.order.tolist()):
+        size = int(stored.starts[n + 1] - stored.starts[n]) - PADDING
+        found = np.empty(size, np.uint8)
+        space.read(int(stored.starts[n]), found)
+        start = packed.places[block]
+        assert found.tolist() == packed.data[start : start + size].tolist()

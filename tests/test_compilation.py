@@ -70,10 +70,13 @@ SHUFFLE = """
 import numpy as np
 from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.rows import RATING
+from mfcli.training.sgd.packed_ratings import Form, Packed
 from mfcli.training.sgd.shuffle import shuffle
-records, out = np.zeros((2, 9), RATING)
-records["user"] = np.arange(9)
-shuffle(records, words_of(0), 0, out)
+out, form = np.zeros(9, RATING), Form.of(9, 0, 0)
+data = np.append(np.arange(9, dtype="<u4"), [0, 0]).astype("<u4").view(np.uint8)
+firsts, value = np.zeros((2, 1), np.int32), np.ones(1, np.float32)
+packed = Packed(data, np.zeros(1, np.int64), firsts, form, value, value)
+shuffle(packed, words_of(0), 0, out)
 print(*out["user"])
 """
 
@@ -121,7 +124,7 @@ def test_a_change_in_another_file_compiles_again(tmp_path: Path) -> None:
 
 
 def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> None:
-    """In a copy of the package, records are copied from another place."""
+    """In a copy of the package, other records are written."""
     shutil.copytree(
         ROOT / "mfcli", tmp_path / "mfcli", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -132,8 +135,8 @@ def test_a_change_of_an_operation_compiles_the_kernels_again(tmp_path: Path) -> 
     assert stored(cache) == before != {}
     edit(
         tmp_path / "mfcli/vectors.py",
-        "for number in (args[1], args[3])",
-        "for number in (args[1], args[1])",
+        "builder.store(args[2], builder.bitcast(place, _I64.as_pointer()), align=1)",
+        "builder.store(_I64(7), builder.bitcast(place, _I64.as_pointer()), align=1)",
     )
     assert run(SHUFFLE, cache, tmp_path) != order
 

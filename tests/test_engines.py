@@ -50,9 +50,10 @@ def test_the_order_of_rows_in_memory_stays_inside_the_engine() -> None:
     assert four.validate() == one.validate()
     # Checkpoints contain the rows in the order of users and items.
     state, expected = four.state(), one.state()
-    assert all((state[name] == rows).all() for name, rows in expected.items())
-    four.restore({name: rows + 1 for name, rows in expected.items()})
-    assert all((four.state()[name] == rows + 1).all() for name, rows in expected.items())
+    assert all((np.asarray(state[name]) == rows.copy()).all() for name, rows in expected.items())
+    four.restore({name: rows.copy() + 1 for name, rows in expected.items()})
+    state = four.state()
+    assert all((state[name].copy() == rows.copy() + 1).all() for name, rows in expected.items())
 
 
 def assert_same(fast: Fit, keras: Fit) -> None:

@@ -24,7 +24,8 @@ from mfcli.training.gibbs.low_rank import truncate
 from mfcli.training.loop import start
 from mfcli.training.normal_equations import products, ratings_by_row
 from mfcli.training.normal_equations.products import gram, multiplied
-from mfcli.training.normal_equations.ratings_by_row import sort_ratings, sorted_by_row, unit_of
+from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
+from mfcli.training.normal_equations.ratings_by_row import BothSides, sort_ratings
 from mfcli.types import Floats
 
 GIBBS = Config(k=3, epochs=6, optimizer="gibbs")
@@ -37,19 +38,15 @@ def padded(columns: np.ndarray) -> Floats:
     return rows
 
 
+def sorted_pairs(split: Split, config: Config) -> BothSides:
+    pairs = RatedPairs(split.train)
+    return sort_ratings(pairs, config.k, 1, unit=unit_of(pairs))
+
+
 def predict(model: Model) -> np.ndarray:
     shape = len(model.users), len(model.items)
     user, item = (a.ravel().astype(np.int32) for a in np.indices(shape))
     return model.predict_rows(user, item).reshape(shape)
-
-
-def test_the_ratings_of_each_row_are_in_order() -> None:
-    rows, others = np.array([2, 0, 2, 2], np.int32), np.array([5, 6, 4, 3], np.int32)
-    ratings = np.array([1, 2, 3, 4], np.float32)
-    starts, sorted_others, sorted_ratings = sorted_by_row(rows, others, ratings, 3)
-    assert starts.tolist() == [0, 1, 1, 4]
-    assert sorted_others.tolist() == [6, 5, 4, 3]
-    assert sorted_ratings.tolist() == [2, 1, 3, 4]
 
 
 def truncated(p: Floats, q: Floats, rank: int, width: int, threads: int) -> list[Floats]:
@@ -97,7 +94,7 @@ def test_samples_vary_as_the_posterior_does() -> None:
     ratings = make_ratings(user, item, rating, users=40, items=50)
     split = assembled({"train": ratings, "test": ratings}, ratings.scale(), {})
     config = replace(GIBBS, k=1, epochs=300, average=0)
-    ratings = sort_ratings(split.train, config.k, 1, unit=unit_of(split.train))
+    ratings = sorted_pairs(split, config)
     engine = GibbsEngine(start(split, config), ratings, split.test)
     noise, first = [], []
     for epoch in range(1, 301):
@@ -131,7 +128,7 @@ def with_unrated_rows() -> Split:
 def test_rows_without_ratings_are_predicted_like_typical_rows() -> None:
     """A user is like the mean of the users, an item like the mean of the items' prior."""
     split, config = with_unrated_rows(), replace(GIBBS, engine="fast", average=0)
-    ratings = sort_ratings(split.train, config.k, 1, unit=unit_of(split.train))
+    ratings = sorted_pairs(split, config)
     engine = GibbsEngine(start(split, config), ratings, split.test)
     for epoch in range(1, 4):
         engine.run_epoch(epoch, lambda done, total: None)

@@ -8,6 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from row_records import records_by_row
 from scipy import stats
 
 from mfcli.aligned import aligned, as_aligned, lanes_of
@@ -15,7 +16,6 @@ from mfcli.training.gibbs import normals as counted
 from mfcli.training.gibbs.effect_draws import draw_effects
 from mfcli.training.gibbs.noise import draw_gammas
 from mfcli.training.gibbs.row_draws import draw_rows
-from mfcli.training.normal_equations.ratings_by_row import sorted_by_row
 from mfcli.types import Floats
 
 KEY = np.array([11, 12], np.uint32)
@@ -91,9 +91,8 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     pairs[4] = False  # a user without ratings
     user, item = (a.astype(np.int32) for a in np.nonzero(pairs))
     rating = rng.normal(3, 1, len(user)).astype(np.float32)
-    side = sorted_by_row(user, item, rating, n)
-    weights = rng.uniform(0.2, 3, len(user)) if weighted else np.ones(len(user))
-    pair_roots = np.sqrt(weights).astype(np.float32) if weighted else np.empty(0, np.float32)
+    weights = (rng.uniform(0.2, 3, len(user)) if weighted else np.ones(len(user))).astype("f4")
+    records = records_by_row(user, item, rating, n, weights if weighted else None)
     pad = ((0, 0), (0, width - d))
     theirs, sums = rng.normal(size=(m, d)), rng.normal(size=(n, d))
     root = rng.normal(size=(d, d))
@@ -111,11 +110,11 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     unrated = np.pad(np.vstack([extra, np.zeros((width - d, d)), more]), pad)
     given = [as_aligned(array) for array in (*others, unrated, alphas, *prior)]
     for first, last in ((0, 2), (2, n)):  # any division of the rows draws the same
-        draw = draw_rows(width, weighted=bool(len(pair_roots)))
-        draw(first, last, d, *side, pair_roots, *given, KEY, TURN, rows, means, squares)
+        draw = draw_rows(width, weighted=weighted)
+        draw(first, last, d, records, *given, KEY, TURN, rows, means, squares)
     without = aligned((n, width))
-    draw_rows(width, weighted=bool(len(pair_roots)))(
-        0, n, d, *side, pair_roots, *given, KEY, TURN, without, aligned((0, width)), squares.copy()
+    draw_rows(width, weighted=weighted)(
+        0, n, d, records, *given, KEY, TURN, without, aligned((0, width)), squares.copy()
     )
     assert (without == rows).all()  # means change nothing
     assert not rows[4].any()
@@ -140,7 +139,7 @@ def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[
     """Draw the row of a single user; return it, its squared errors, and the rows it has rated."""
     m, d = theirs.shape
     width, other = lanes_of(d), np.arange(m, dtype=np.int32)
-    side = sorted_by_row(np.zeros(m, np.int32), other, rating.astype(np.float32), 1)
+    records = records_by_row(np.zeros(m, np.int32), other, rating.astype(np.float32), 1)
     z, whole = theirs.copy(), np.eye(width)
     z[:, 0] = 1
     whole[:d, :d] = precision
@@ -149,9 +148,8 @@ def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[
     unrated = np.zeros((width + 1, width))
     given = [as_aligned(array) for array in (*others, unrated, np.full(1, alpha), whole, *none)]
     rows, squares = aligned((1, width)), np.zeros(1)
-    no_roots = np.empty(0, np.float32)
     no_means = aligned((0, width))
-    draw_rows(width)(0, 1, d, *side, no_roots, *given, KEY, TURN, rows, no_means, squares)
+    draw_rows(width)(0, 1, d, records, *given, KEY, TURN, rows, no_means, squares)
     return rows[0, :d], float(squares[0]), z
 
 
@@ -183,11 +181,12 @@ def test_effects_are_drawn_by_the_formula(lanes: int) -> None:
     pairs = rng.random((users, items)) < 0.5
     pairs[:, 2] = False  # an item without ratings
     user, item = (a.astype(np.int32) for a in np.nonzero(pairs))
-    starts, others, _ = sorted_by_row(item, user, np.ones(len(user), np.float32), items)
+    records = records_by_row(item, user, np.ones(len(user), np.float32), items)
     effects, residuals = rng.normal(size=(items, lanes)), rng.normal(size=(users, lanes))
     precisions = rng.uniform(0.5, 5, lanes)
     drawn, left, own_precisions = map(as_aligned, (effects, residuals, precisions))
-    draw_effects(lanes)(starts, others, drawn, left, own_precisions, KEY, TURN, counter)
+    for first, last in ((0, 5), (5, items)):  # any division of the effects draws the same
+        draw_effects(lanes)(first, last, records, drawn, left, own_precisions, KEY, TURN, counter)
     for i in range(items):
         n = pairs[:, i].sum()
         if n:

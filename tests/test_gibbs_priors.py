@@ -11,7 +11,8 @@ from mfcli.training.gibbs.effects import Effects, EffectsDraw, draw_blocks
 from mfcli.training.gibbs.noise import UserNoise, draw_freedom
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.priors import Prior, draw_prior
-from mfcli.training.normal_equations.ratings_by_row import BothSides, sort_ratings, unit_of
+from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
+from mfcli.training.normal_equations.ratings_by_row import BothSides, sort_ratings
 
 USERS, ITEMS = 30, 6
 
@@ -23,7 +24,8 @@ def rated(seed: int) -> tuple[BothSides, np.ndarray]:
     pairs[3], pairs[:, 2] = False, False  # a user and an item without ratings
     user, item = np.nonzero(pairs)
     ratings = make_ratings(user, item, rng.normal(size=len(user)), users=USERS, items=ITEMS)
-    return sort_ratings(ratings, 4, threads=2, unit=unit_of(ratings)), pairs
+    rated_pairs = RatedPairs(ratings)
+    return sort_ratings(rated_pairs, 4, threads=2, unit=unit_of(rated_pairs)), pairs
 
 
 def draw(
@@ -69,7 +71,8 @@ def test_the_strengths_of_effects_are_recovered() -> None:
     user, item = (a.ravel() for a in np.indices((40, 300)))
     pairs = rng.random(len(user)) < 0.3
     ratings = make_ratings(user[pairs], item[pairs], pairs[pairs], users=40, items=300)
-    sides = sort_ratings(ratings, 1, threads=1, unit=unit_of(ratings))
+    rated_pairs = RatedPairs(ratings)
+    sides = sort_ratings(rated_pairs, 1, threads=1, unit=unit_of(rated_pairs))
     planted = rng.normal(0, [0.05, 0.5], size=(40, 2))
     x = np.zeros((300, 40))
     x[item[pairs], user[pairs]] = 1

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from packed import packed_blocks
 
-from mfcli.training.sgd.blocks import Batches
+from mfcli.training.sgd.blocks import Batches, places_of
 from mfcli.training.sgd.claims import make_claims
 from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.kernels import kernels_for
@@ -21,7 +22,7 @@ from mfcli.training.sgd.rows import (
     pack_regs,
     unpack,
 )
-from mfcli.training.sgd.shuffle import shuffle
+from mfcli.training.sgd.shuffle import buffer_of, shuffle
 from mfcli.training.sgd.workers import run_workers
 
 
@@ -72,14 +73,15 @@ def unshuffled(records, words, number):
     """Return the records in an order that the shuffle of a block turns into the given one."""
     numbered, order = np.zeros((2, len(records)), records.dtype)
     numbered["user"] = np.arange(len(records))
-    shuffle(numbered, words, number, order)
+    packed = packed_blocks([numbered] * (number + 1), wide=True)
+    shuffle(packed, words, number, order)
     made = np.empty_like(records)
     made[order["user"]] = records
     return made
 
 
 def batches_of(case, words):
-    """Return the batches of a case as the kernels read them."""
+    """Return the packed ratings of a case and their batches, as the kernels read them."""
     size, blocks, bounds, start = case["batch_size"], [0], [0], 0
     for records, steps in case["blocks"]:
         ends = np.minimum((np.arange(len(steps)) + 1) * size, len(records))
@@ -88,7 +90,10 @@ def batches_of(case, words):
         start += len(records)
     parts = [unshuffled(r, words, number) for number, (r, _) in enumerate(case["blocks"])]
     steps = np.concatenate([steps for _, steps in case["blocks"]])
-    return Batches(np.concatenate(parts), np.array(blocks), np.array(bounds), steps)
+    packed = packed_blocks(parts, wide=case["wide"])
+    # Block b of a case with P groups of blocks is in stratum b / P.
+    packed = packed._replace(firsts=packed.firsts[:, : case["groups"]].copy())
+    return packed, Batches(np.array(blocks), np.array(bounds), steps)
 
 
 def train(case, epochs, threads=1, velocity=False):
@@ -106,20 +111,22 @@ def train(case, epochs, threads=1, velocity=False):
         nesterov=d.nesterov,
         rating_reg=any(case["regs"]),
         weighted=case["weighted"],
+        wide=case["wide"],
     )
     kernels = kernels_for(variant)
     names = ("user_factors", "item_factors", "user_biases", "item_biases")
     regs = pack_regs(dict(zip(names, case["regs"], strict=True)), variant)
-    users = pack(p, bu, USER_ONE, d, variant)
-    items = pack(q, bi, ITEM_ONE, d, variant)
+    users = pack(p, bu, np.arange(len(p), dtype=np.int32), USER_ONE, d, variant)
+    items = pack(q, bi, np.arange(len(q), dtype=np.int32), ITEM_ONE, d, variant)
     words = words_of(5, 1)
-    batches = batches_of(case, words)
-    total, ratings = len(batches.steps), len(batches.records)
+    packed, batches = batches_of(case, words)
+    total, ratings = len(batches.steps), int(batches.bounds[-1])
     sizes = np.zeros(total)
     sizes[batches.steps] = np.diff(batches.bounds)
     powers = make_powers(d, total)
     costs = make_costs(d, sizes)
-    buffers = np.empty((threads, ratings), batches.records.dtype)
+    kind = {"wide": case["wide"], "weighted": case["weighted"]}
+    buffers = [buffer_of(ratings, **kind) for _ in range(threads)]
     repeats = [
         make_repeats(variant, len(users), len(items), int(sizes.max())) for _ in range(threads)
     ]
@@ -136,6 +143,7 @@ def train(case, epochs, threads=1, velocity=False):
 
         def run(worker, claims=claims, losses=losses):
             kernels.train(
+                packed,
                 batches,
                 claims,
                 worker,
@@ -182,6 +190,7 @@ def make_case(
     gap=0,
     regs=(0, 0, 0, 0),
     weighted=False,
+    wide=False,
 ):
     """Return ratings in groups x groups blocks, with the steps of each stratum interleaved."""
     rng = np.random.default_rng(seed)
@@ -229,6 +238,7 @@ def make_case(
         "batch_size": batch,
         "regs": regs,
         "weighted": weighted,
+        "wide": wide,
     }
 
 
@@ -295,6 +305,16 @@ def test_weights_of_one_change_no_bit(k, momentum, reg):
     without, with_ones = (train(case, 2) for case in cases)
     assert without[1] == with_ones[1]
     for a, b in zip(without[0], with_ones[0], strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_wide_records_change_no_bit(momentum):
+    d = Sgd(rate_for(momentum), momentum, 0.0, False)
+    cases = [make_case(3, 30, d, users=40, ratings=300, wide=wide) for wide in (False, True)]
+    narrow, wide = (train(case, 2) for case in cases)
+    assert narrow[1] == wide[1]
+    for a, b in zip(narrow[0], wide[0], strict=True):
         assert a.tobytes() == b.tobytes()
 
 
@@ -369,9 +389,12 @@ def test_validation_error():
     records, (p, q, bu, bi) = case["blocks"][0][0], case["tables"]
     d = case["sgd"]
     variant = make_variant(10)
-    users, items = pack(p, bu, 0, d, variant), pack(q, bi, 1, d, variant)
-    sums = np.zeros(3)
-    kernels_for(variant).squared_errors(records, 0, 3, users, items, np.float32(3.5), sums)
-    u, i = records["user"], records["item"]
+    orders = [np.random.default_rng(0).permutation(n).astype(np.int32) for n in (50, 40)]
+    users = pack(p, bu, orders[0], 0, d, variant)
+    items = pack(q, bi, orders[1], 1, d, variant)
+    u, i, r = (np.ascontiguousarray(records[name]) for name in ("user", "item", "rating"))
+    sums, places = np.zeros(1), map(places_of, orders)
+    kernel = kernels_for(variant).squared_errors
+    kernel(u, i, r, *places, users, items, np.float32(3.5), sums)
     e = 3.5 + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - records["rating"]
     assert sums.sum() == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)

@@ -52,7 +52,7 @@ def test_memory_grows_with_the_square_of_the_factors() -> None:
         assert memory["tables"] > 2 * 8 * config.k**2
     config = Config(optimizer="als", k=1000)
     few, many = (training_memory(make_plan(train, config), 1, n, config) for n in (1, 8192 * 9 + 1))
-    rows = 4 * 3 * lanes_of(1001) * 8192 * 9
+    rows = (4 * plan._ROWS_KEPT * lanes_of(1001) + plan._ROW_NUMBERS) * 8192 * 9
     assert many["tables"] - few["tables"] - rows == 9 * 8 * lanes_of(1001) ** 2
     assert products._ROWS == plan._SUMMED_ROWS
 

@@ -58,12 +58,13 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
     try:
         from benchmarks.kernels import gram_matrices
         from mfcli.aligned import aligned, lanes_of
+        from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
+        from mfcli.training.normal_equations.ratings_by_row import sort_ratings
     except ImportError:
         return None
-    from mfcli.training.normal_equations.ratings_by_row import sort_ratings, unit_of
-
     width = lanes_of(k + 1)
-    users, items, _ = sort_ratings(train, k, THREADS, unit=unit_of(train))
+    pairs = RatedPairs(train)
+    users, items, *_ = sort_ratings(pairs, k, THREADS, unit=unit_of(pairs))
     kernel, rng = gram_matrices(width), np.random.default_rng(0)
 
     def packed(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,12 +80,12 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
     def task() -> None:
         for side, *tables in sides:
             # The kernel counts every rating once, so it takes no weights.
-            side.each(_rows_of(kernel, [side.starts, side.others, side.ratings, *tables]))
+            side.each(_rows_of(kernel, tables))
 
     task()  # compiles
     return task
 
 
-def _rows_of(kernel: Callable[..., None], arrays: Sequence[object]) -> Callable[[int, int], None]:
+def _rows_of(kernel: Callable[..., None], tables: Sequence[object]) -> Callable[..., None]:
     """Return a task that computes some rows."""
-    return lambda first, last: kernel(first, last, *arrays)
+    return lambda first, last, records: kernel(first, last, records, *tables)

@@ -24,14 +24,11 @@ from mfcli.vectors import add, fma, load, pointer, store, total, zeros
 def gram_matrices(width: int) -> Callable[..., None]:
     """Make a kernel for the sums over the ratings of each row, as the engine computes them.
 
-    It takes ``(first, last, starts, others, ratings, z, offsets, out)``; see `draw_rows`.
+    It takes ``(first, last, records, z, offsets, out)``; see `draw_rows`.
     """
     constant = constant_width(width)
 
-    def kernel(
-        first: Any, last: Any, starts: Any, others: Any, ratings: Any, z: Any, offsets: Any,
-        out: Any,
-    ) -> None:  # fmt: skip
+    def kernel(first: Any, last: Any, records: Any, z: Any, offsets: Any, out: Any) -> None:
         width = constant if constant else z.shape[1]
         buffer, _, shift, gradient, _, _, _, target, size = layout(width)
         scratch = working_memory(size)
@@ -39,7 +36,7 @@ def gram_matrices(width: int) -> Callable[..., None]:
             scratch[:buffer] = 0.0
             scratch[shift : shift + width] = 0.0
             squares = add_ratings(
-                starts[row], starts[row + 1], others, ratings, False, ratings, True, z, offsets,
+                records.starts[row], records.starts[row + 1], records, False, True, z, offsets,
                 scratch, width, buffer, shift, gradient, target,
             )  # fmt: skip
             out[row] = squares + scratch[0]  # used, so that the compiler omits nothing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mfcli.checks.facts import Facts
 from mfcli.config import Config
-from mfcli.data import Buckets, Vocabulary
+from mfcli.data import Buckets, Scale, Vocabulary
 from mfcli.training import make_plan, row_size, training_memory
 
 _PROCESS = 200_000_000  # bytes of the interpreter and the compiled kernels
@@ -47,11 +47,12 @@ def cost_of(facts: Facts, buckets: Buckets, config: Config) -> Cost | None:
     if plan.engine != "fast":
         return None
     rows, weighted = len(buckets.users) + len(buckets.items), "weight" in buckets.types
-    stride = row_size(config)
+    values, stride = facts.values, row_size(config)
+    scale = Scale(values.min, values.max, values.step)
     memory = {
         # int32 user and item, float32 rating, and perhaps an int64 timestamp and a float32 weight
         "columns": len(ratings) * sum(kind.itemsize for kind in buckets.types.values()),
-        **training_memory(plan, len(ratings), rows, config, weighted=weighted),
+        **training_memory(plan, len(ratings), rows, config, weighted=weighted, scale=scale),
         "process": _PROCESS,
     }
     memory["total"] = sum(memory.values())

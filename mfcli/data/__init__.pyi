@@ -11,6 +11,7 @@ from .arrow_files import (
     write_vocabulary as write_vocabulary,
 )
 from .buckets import Buckets as Buckets
+from .column_sums import column_sum as column_sum, pairwise_sum as pairwise_sum
 from .duplicates import merge_duplicates as merge_duplicates
 from .faults import SkippedRows as SkippedRows
 from .feedback import (
@@ -63,7 +64,7 @@ from .table_files import (
 from .time_units import UNITS as UNITS, unit_of as unit_of
 from .times import PLAUSIBLE as PLAUSIBLE
 from .titles import read_titles as read_titles
-from .value_counts import value_counts as value_counts
+from .value_counts import counted_values as counted_values, value_counts as value_counts
 from .vocabulary import (
     Translation as Translation,
     Vocabulary as Vocabulary,

@@ -155,14 +155,6 @@ class Ratings:
         return float(total / len(self))
 
     @property
-    def weighted_mean(self) -> float:
-        """Mean rating, each rating counted by its weight."""
-        if self.weight is None:
-            return self.mean
-        products = np.multiply(self.rating, self.weight, dtype=np.float64)
-        return float(products.sum() / self.weight.sum(dtype=np.float64))
-
-    @property
     def density(self) -> float:
         """Fraction of all pairs of a user and an item that are rated."""
         return len(self) / (len(self.users) * len(self.items))

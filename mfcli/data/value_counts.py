@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,21 @@ def value_counts(rating: Floats) -> tuple[Floats, Counts] | None:
     found = values[counts > 0].view(np.float32)
     order = np.argsort(found)
     return found[order], counts[counts > 0][order]
+
+
+def counted_values(pieces: Iterable[Floats]) -> tuple[Floats, Counts] | None:
+    """Return the `value_counts` of a column that is read piece by piece."""
+    values, counts = np.empty(0, np.float32), np.empty(0, np.int64)
+    for piece in pieces:
+        more = value_counts(piece)
+        if more is None:
+            return None
+        values, places = np.unique(np.concatenate([values, more[0]]), return_inverse=True)
+        if len(values) > MOST_VALUES:
+            return None
+        before, counts = np.concatenate([counts, more[1]]), np.zeros(len(values), np.int64)
+        np.add.at(counts, places, before)
+    return values, counts
 
 
 @kernel(_GIVEN, _VALUES, _COUNTS)

@@ -22,6 +22,7 @@ from mfcli.types import Floats, Rows
 if TYPE_CHECKING:
     from mfcli.model.rating_distribution import RatingDistribution
 
+_PART = 1 << 16  # rows that are drawn at a time, because NumPy draws float64
 _INITIAL = 0.05  # Keras draws an embedding uniformly from -0.05 to 0.05
 
 
@@ -223,6 +224,7 @@ def _check_ids(users: Ids, columns: Mapping[str, str] | None) -> None:
 
 def initial_model(
     train: Ratings,
+    mu: float,
     scale: Scale,
     config: Config,
     split_hash: str,
@@ -232,20 +234,22 @@ def initial_model(
     """Draw the weights that training starts from.
 
     All four tables are uniform in -0.05..0.05, Keras's default, but rows without training ratings
-    are zero. They stay zero, since neither gradients nor penalties change them. The constant is the
-    mean rating, each rating counted by its weight. The columns are those of the ratings, by role.
+    are zero. They stay zero, since neither gradients nor penalties change them. The columns are
+    those of the ratings, by role.
     """
     tables: dict[str, Any] = {}
     for name in TABLES:
         counts = (train.users if name.startswith("user") else train.items).counts
         shape = (len(counts), config.k) if name.endswith("factors") else (len(counts),)
-        # Draw before zeroing, so that a row does not depend on which others have ratings.
-        table = rng.uniform(-_INITIAL, _INITIAL, shape).astype(np.float32)
+        table = np.empty(shape, np.float32)
+        for start in range(0, len(table), _PART):
+            part = table[start : start + _PART]
+            part[:] = rng.uniform(-_INITIAL, _INITIAL, part.shape)
+        # Zeroed after all are drawn, so that a row does not depend on which others have ratings.
         table[counts == 0] = 0
         tables[name] = table
     return Model(
-        # Scores of unknown users and items are those of unrated pairs.
-        mu=config.unrated_rating if config.predicts == "scores" else train.weighted_mean,
+        mu=mu,
         users=train.users,
         items=train.items,
         scale=scale,

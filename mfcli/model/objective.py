@@ -25,8 +25,8 @@ _UNEVEN = 10.0  # steps on a scale without even steps
 
 
 def pair_targets(ratings: Floats, config: Config) -> Floats:
-    """Return what rated pairs count as, float32 of shape (n,)."""
-    return np.ones_like(ratings) if config.target == "rated" else ratings
+    """Return what rated pairs count as, float32 of shape (n,); a view, read-only if all are 1."""
+    return np.broadcast_to(np.float32(1), ratings.shape) if config.target == "rated" else ratings
 
 
 def pair_weights(ratings: Ratings, scale: Scale, config: Config) -> Floats | None:

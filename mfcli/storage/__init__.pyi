@@ -1,4 +1,5 @@
 from .arrays import (
+    PermutedRows as PermutedRows,
     mapped_array as mapped_array,
     read_arrays as read_arrays,
     write_array as write_array,
@@ -58,7 +59,11 @@ from .scratch_files import (
     scratch_file as scratch_file,
     scratch_folder as scratch_folder,
 )
-from .scratch_space import Scratch as Scratch, scratch as scratch
+from .scratch_space import (
+    Scratch as Scratch,
+    lasting_scratch as lasting_scratch,
+    scratch as scratch,
+)
 from .segments import Segments as Segments
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held

@@ -30,7 +30,7 @@ def array_type(dtype: types.Type, dimensions: int, *, readonly: bool = False) ->
 
 def tuple_type(kind: type[tuple[Any, ...]], *fields: types.Type) -> types.Type:
     """Return the type of a named tuple with fields of the given types."""
-    made: types.Type = types.NamedTuple(fields, kind)  # type: ignore[no-untyped-call]  # Numba has no types
+    made: types.Type = types.BaseTuple.from_types(fields, kind)  # type: ignore[no-untyped-call]  # Numba has no types
     return made
 
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -130,3 +131,11 @@ def scratch(need: int, what: str) -> Iterator[Scratch]:
     current().on_space(need, folder)
     with scratch_file() as (file, _):
         yield Scratch(file)
+
+
+def lasting_scratch(need: int, what: str) -> Scratch:
+    """Return temporary space that exists as long as the object is in use, see `scratch`."""
+    with contextlib.ExitStack() as stack:
+        space = stack.enter_context(scratch(need, what))
+        weakref.finalize(space, stack.pop_all().close)
+    return space

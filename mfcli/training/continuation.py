@@ -254,8 +254,7 @@ class _Continuation:
         config = model.config
         if train is not split.train:  # the blocks of all ratings do not suit some of them
             config = dataclasses.replace(config, blocks=None)
-        plan = make_plan(train, config)
-        check_trainable(split, config, plan)
+        plan = check_trainable(split, config, make_plan(train, config))
         rows = {f"{side}s": _Rows.of(side, model, split.train, new) for side in ("user", "item")}
         earlier = checkpoint.history.epochs() if checkpoint else []
         return cls(
@@ -329,7 +328,7 @@ class _Continuation:
             raise _no_fit()
         state = {name: array for name, array in before.items() if name not in sides}
         for name, side in sides.items():
-            state[name] = self.rows[side].moved(before[name], now[name])
+            state[name] = self.rows[side].moved(before[name], np.asarray(now[name]))
         return state
 
 
@@ -406,7 +405,7 @@ def _origin(state: State) -> Doubles:
     """Return mu and the unit of ratings in Gibbs sampling; members of an ensemble share them."""
     for name, array in state.items():
         if name.split(".")[-1] == _ORIGIN:
-            return array
+            return np.asarray(array)
     raise _no_fit()
 
 

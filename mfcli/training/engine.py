@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
+from mfcli.storage import PermutedRows
 from mfcli.types import Doubles, Mask, Progress
 
-State: TypeAlias = dict[str, NDArray[Any]]
-"""The arrays that training depends on between two epochs, by name."""
+State: TypeAlias = dict[str, Any]
+"""The arrays that training depends on between two epochs, by name; some are `PermutedRows`."""
 
 
 class Losses(NamedTuple):
@@ -108,4 +108,7 @@ def copy_state(state: State, target: State) -> None:
     ):
         raise ArtifactError("the checkpoint does not fit this model", remedy="start training again")
     for name, array in target.items():
-        np.copyto(array, state[name])
+        if isinstance(array, PermutedRows):
+            array.fill(state[name])
+        else:
+            np.copyto(array, state[name])

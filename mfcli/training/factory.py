@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model, pair_targets, pair_weights
+from mfcli.storage import Scratch, lasting_scratch
 from mfcli.training.averaging import Averaging
 from mfcli.training.engine import Engine, Update
 from mfcli.training.ensemble import Ensemble
 from mfcli.training.plan import Plan
-from mfcli.training.weights import weighted
+from mfcli.training.weights import WeightedRatings
 
 
 def make_engine(
@@ -44,7 +45,6 @@ def make_engine(
         How the engine goes on after it is restored.
     """
     config = starts[0].config
-    train = weighted(train, config)
     # Members of an ensemble are trained at the same time, so each gets one thread.
     own_threads = threads if len(starts) == 1 else 1
     if config.by_steps:
@@ -52,7 +52,7 @@ def make_engine(
     else:
         # What is predicted is also what is validated, by each engine and by an ensemble of them.
         held_out = None if held_out is None else _with_targets(held_out, config)
-        engines = _row_engines(starts, train, held_out, own_threads, update)
+        engines = _row_engines(plan, starts, train, held_out, own_threads, update)
     if len(engines) == 1:
         return engines[0]
     kept = sum(start.config.keep_samples for start in starts)
@@ -66,6 +66,7 @@ def _with_targets(pairs: Ratings, config: Config) -> Ratings:
 
 
 def _row_engines(
+    plan: Plan,
     starts: Sequence[Model],
     train: Ratings,
     held_out: Ratings | None,
@@ -75,20 +76,29 @@ def _row_engines(
     """Build the engines that find each row as a whole; all read the same sorted ratings."""
     from mfcli.training.als.engine import AlsEngine
     from mfcli.training.gibbs.engine import GibbsEngine
-    from mfcli.training.normal_equations.ratings_by_row import sort_ratings, unit_of
+    from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
+    from mfcli.training.normal_equations.ratings_by_row import sort_ratings
 
     config = starts[0].config
     is_sampled = config.optimizer == "gibbs"
-    targets = _with_targets(train, config)
-    weights = pair_weights(train, starts[0].scale, config)
+    scale = starts[0].scale
+    pairs = RatedPairs(
+        WeightedRatings(train, config),
+        target=lambda ratings: pair_targets(ratings, config),
+        weight=lambda ratings: pair_weights(ratings, scale, config),
+    )
     # In units of the standard deviation, one prior suits ratings of any scale.
-    unit = unit_of(targets) if is_sampled else 1.0
+    unit = unit_of(pairs) if is_sampled else 1.0
     if update and update.unit:
         unit = update.unit
-    ratings = sort_ratings(targets, config.k, threads, weights=weights, unit=unit)
+    ratings = sort_ratings(pairs, config.k, threads, unit=unit, space=_space(plan))
     if is_sampled:
         return [GibbsEngine(start, ratings, held_out, update) for start in starts]
     return [AlsEngine(start, ratings, held_out) for start in starts]
+
+
+def _space(plan: Plan) -> Scratch | None:
+    return lasting_scratch(plan.on_disk, "training") if plan.on_disk else None
 
 
 def _step_engines(
@@ -103,7 +113,8 @@ def _step_engines(
 
     config = starts[0].config
     batch_size = min(config.batch_size, len(train))  # larger numbers may not fit into 64 bits
-    blocks = make_blocks(train, plan.groups, batch_size)
+    train_weighted = WeightedRatings(train, config)
+    blocks = make_blocks(train_weighted, plan.groups, batch_size, _space(plan))
     engines: list[Engine]
     if plan.engine == "fast":
         from mfcli.training.sgd.engine import FastEngine

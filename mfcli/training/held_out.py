@@ -10,11 +10,11 @@ import numpy as np
 from numba import types
 
 from mfcli.aligned import LINE, aligned, lanes_of
-from mfcli.data import Ratings
+from mfcli.data import Ratings, pairwise_sum
 from mfcli.model import Model
-from mfcli.storage import array_type, compiled, each
+from mfcli.storage import array_type, compiled, each, release
 from mfcli.training.engine import Losses
-from mfcli.types import Floats
+from mfcli.types import Doubles, Floats, Rows
 from mfcli.vectors import fma, load, pointer, prefetch, total, zeros
 
 _PIECE = 1 << 16  # ratings in one partial sum
@@ -50,16 +50,53 @@ def held_out_mse(model: Model, held_out: Ratings, threads: int = 1) -> float:
     items = _rows(model.item_factors, np.float32(1.0))
     biases = np.append(model.item_biases, np.float32(0.0))
     kernel = _squared_errors(users.shape[1])
-    sums = np.zeros(-(-len(held_out) // _PIECE))
 
-    def task(number: int) -> None:
-        some = slice(number * _PIECE, (number + 1) * _PIECE)
-        ratings = held_out.user[some], held_out.item[some], held_out.rating[some]
-        kernel(*ratings, users, items, biases, np.float32(model.mu), sums[number : number + 1])
+    def add(user: Rows, item: Rows, rating: Floats, out: Doubles) -> None:
+        kernel(user, item, rating, users, items, biases, np.float32(model.mu), out)
 
-    each(task, len(sums), threads)
+    return squared_errors(held_out, add, threads) / len(held_out)
+
+
+def squared_errors(
+    held_out: Ratings, add: Callable[[Rows, Rows, Floats, Doubles], None], threads: int
+) -> float:
+    """Return the sum of the squared errors of ratings, which are read piece by piece.
+
+    Parameters
+    ----------
+    held_out : Ratings
+    add : callable
+        ``(user, item, rating, out)``: set ``out[0]`` to the sum of some of the ratings.
+    threads : int
+        Does not change the result.
+    """
+    sums: list[Doubles] = []
+    pieces = (held_out.pieces(name) for name in ("user", "item", "rating"))
+    for user, item, rating in zip(*pieces, strict=True):
+        some = np.zeros(-(-len(rating) // _PIECE))
+
+        def task(
+            number: int, columns: tuple[Any, Any, Any] = (user, item, rating), out: Doubles = some
+        ) -> None:
+            users, items, ratings = columns
+            part = slice(number * _PIECE, (number + 1) * _PIECE)
+            add(users[part], items[part], ratings[part], out[number : number + 1])
+
+        each(task, len(some), threads)
+        sums.append(some)
     # The pieces are added in order, whatever thread has summed them.
-    return float(sums.sum()) / len(held_out)
+    return float(np.concatenate(sums).sum())
+
+
+def sum_over(values: Doubles, rows: Rows) -> float:
+    """Return ``values[rows].sum()``, for rows that are read piece by piece."""
+
+    def part(some: slice) -> Doubles:
+        found = values[rows[some]]
+        release(rows[some])
+        return found
+
+    return pairwise_sum(part, len(rows))
 
 
 def _rows(factors: Floats, first: Floats | np.float32) -> Floats:
@@ -117,5 +154,5 @@ def _penalty(model: Model, held_out: Ratings) -> float:
         squares = np.square(table.reshape(len(table), -1), dtype=np.float64).sum(axis=1)
         rows = held_out.user if name.startswith("user") else held_out.item
         total += model.config.table_regs[name] * float(squares.sum())
-        total += model.config.rating_regs[name] * float(squares[rows].mean())
+        total += model.config.rating_regs[name] * (sum_over(squares, rows) / len(rows))
     return total

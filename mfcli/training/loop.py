@@ -26,9 +26,9 @@ from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Chec
 from mfcli.training.factory import make_engine
 from mfcli.training.fitted import Fit
 from mfcli.training.history import HISTORY_FILE, Epoch, HistoryRecord
-from mfcli.training.plan import Plan, make_plan, training_memory
+from mfcli.training.plan import Plan, make_plan, sorting_space, stored, training_memory
 from mfcli.training.run import Run
-from mfcli.training.weights import check_weights, weighted
+from mfcli.training.weights import WeightedRatings, check_weights
 from mfcli.types import Progress
 
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
@@ -55,8 +55,10 @@ def start(split: Split, config: Config) -> Model:
     """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
     columns = split.source.columns if split.source else None
-    train = weighted(split.train, config)
-    model = initial_model(train, split.scale, config, split.hash, rng, columns)
+    # Scores of unknown users and items are those of unrated pairs.
+    is_score = config.predicts == "scores"
+    mu = config.unrated_rating if is_score else WeightedRatings(split.train, config).weighted_mean
+    model = initial_model(split.train, mu, split.scale, config, split.hash, rng, columns)
     return dataclasses.replace(model, trained_on=split.in_train)
 
 
@@ -147,7 +149,7 @@ def _fit(
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
         resume.check(config if resume.has_state else begin.config, split.hash, split.in_train)
-    check_trainable(split, config, plan)
+    plan = check_trainable(split, config, plan)
     try:
         if keeper and not (resume and resume.has_state):
             keeper.begin(begin)
@@ -216,8 +218,13 @@ def _check_feedback(split: Split, config: Config) -> None:
         )  # fmt: skip
 
 
-def check_trainable(split: Split, config: Config, plan: Plan) -> None:
+def check_trainable(split: Split, config: Config, plan: Plan) -> Plan:
     """Refuse ratings and weights that float32 cannot hold, and what does not fit in memory.
+
+    Returns
+    -------
+    Plan
+        With blocks on disk if they do not fit in memory.
 
     Raises
     ------
@@ -225,7 +232,7 @@ def check_trainable(split: Split, config: Config, plan: Plan) -> None:
     """
     _check_scale(split)
     check_weights(split.train, config)
-    _check_memory(split, config, plan)
+    return _check_memory(split, config, plan)
 
 
 def _check_scale(split: Split) -> None:
@@ -240,16 +247,22 @@ def _check_scale(split: Split) -> None:
         raise DataError(rule, value=high - low, remedy="multiply them by a constant")
 
 
-def _check_memory(split: Split, config: Config, plan: Plan) -> None:
+def _check_memory(split: Split, config: Config, plan: Plan) -> Plan:
     """Refuse training that does not fit in memory. The split is memory-mapped and needs none."""
     train, rows = split.train, len(split.train.users) + len(split.train.items)
     # float32 values: factors and a bias for each row
     models = _MODELS * 4 * rows * (config.width + 1)
-    has_weights = train.weight is not None
-    training = training_memory(plan, len(train), rows, config, weighted=has_weights)
-    need = models + sum(training.values())
+    training = training_memory(
+        plan, len(train), rows, config, weighted=train.weight is not None, scale=split.scale
+    )
+    fixed, records = models + sum(training.values()) - training["records"], training["records"]
+    is_stored = plan.engine == "fast"
+    if is_stored:
+        plan = stored(plan, records, fixed, sorting_space(len(train), config))
+    need = fixed + (0 if is_stored and plan.on_disk else records)
     remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
     check_memory(need, f"training with k {config.k}", remedy)
+    return plan
 
 
 def _begin(

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Sized
 from typing import NamedTuple, Protocol
 
-from mfcli.aligned import lanes_of
+from mfcli.aligned import LINE, lanes_of
 from mfcli.config import Config
+from mfcli.data import Scale
 from mfcli.errors import ConfigError, Param, Text
-from mfcli.training.sgd.rows import RATING, WEIGHTED, Variant, make_variant
+from mfcli.storage import bytes_text, room
+from mfcli.training.number_widths import ROW, width_of
+from mfcli.training.sgd.rows import RATING, WEIGHTED, Variant, make_variant, row_bytes
 
 _CACHE = 1 << 21  # bytes of rows that a block should touch: a common second-level cache
 _MOST_GROUPS = 64
 _LEAST_BATCHES = 32  # per block, on average
 
-_GIBBS_KEPT = 6  # rows in each chain for each user and item: the sample, effects and their sums
-_GIBBS_USED = 3  # rows while a chain is drawn: effects in another basis, and packed rows
 _SQUARES = 10  # matrices of products of all factors (als, gibbs): of threads, and of their sums
 _SUMMED_ROWS = 1 << 13  # rows whose products are summed apart from others (`products.py`)
-_GIBBS_MODELS = 4  # models, of k factors, while one is made from the mean
-_ALS_KEPT = 3  # rows of each user and item: as they are, as the other side reads them, and a model
+_ROWS_KEPT = 2  # rows of each user and item (als, gibbs): as they are, and as kernels read them
+_EFFECTS_KEPT = 2  # more rows of each chain with effects: these, and their sums
+_ROW_NUMBERS = 112  # bytes for each user and item: where its ratings are, weights, sums, precisions
+_READ = 1 << 27  # bytes that hold sorted ratings for a while, as they are read or sorted
+_NUMBERS = 32  # bytes for each user and item: its place, its group, and what they are found with
+_STEP = 96  # bytes for each step of an epoch: its number, size, rate, costs and losses
+_CODES = 256  # values of ratings that fit in one byte
 _KERAS_COPIES = 6  # copies of the tables: weights, gradients, velocities and temporaries
 
 
@@ -34,11 +40,14 @@ class Plan(NamedTuple):
         Number of user groups and of item groups: there are groups x groups blocks.
     reason : str
         The choice and its reason, in words.
+    on_disk : int
+        Bytes of temporary space for the blocks; 0 if they are in memory.
     """
 
     engine: str
     groups: int
     reason: str
+    on_disk: int = 0
 
 
 class Sizes(Protocol):
@@ -82,8 +91,8 @@ def make_plan(train: Sizes, config: Config) -> Plan:
     return Plan(engine, groups, f"engine {engine} ({why}), blocks {groups} ({blocks})")
 
 
-def variant_of(config: Config, *, weighted: bool = False) -> Variant:
-    """Return the variant of the SGD kernels for a config, for ratings with or without weights."""
+def variant_of(config: Config, *, weighted: bool = False, wide: bool = False) -> Variant:
+    """Return the variant of the SGD kernels for a config and for ratings, see `Variant`."""
     return make_variant(
         config.k,
         momentum=config.momentum > 0,
@@ -91,6 +100,7 @@ def variant_of(config: Config, *, weighted: bool = False) -> Variant:
         nesterov=config.nesterov,
         rating_reg=any(config.rating_regs.values()),
         weighted=weighted,
+        wide=wide,
     )
 
 
@@ -126,7 +136,13 @@ def default_groups(train: Sizes, row_bytes: int, batch_size: int) -> int:
 
 
 def training_memory(
-    plan: Plan, n_ratings: int, n_rows: int, config: Config, *, weighted: bool = False
+    plan: Plan,
+    n_ratings: int,
+    n_rows: int,
+    config: Config,
+    *,
+    weighted: bool = False,
+    scale: Scale | None = None,
 ) -> dict[str, int]:
     """Estimate the memory that an engine needs in addition to the split, in bytes.
 
@@ -140,42 +156,102 @@ def training_memory(
     config : Config
     weighted : bool
         Whether the ratings have a column of weights.
+    scale : Scale, optional
+        Of the ratings, if it is known: ratings on a scale with steps need less memory.
 
     Returns
     -------
     dict of int
-        `records` for the ratings, `shuffle` for the ratings in random order, and `tables` for the
-        rows of users and items with everything that is stored next to them.
+        `records` for the ratings, which may be on disk instead, `shuffle` for ratings in random
+        order or in ranges that are being read, and `tables` for the rows of users and items with
+        everything that is stored next to them.
     """
     weighted = weighted or config.half_life is not None
+    if not config.by_steps:
+        return _memory_of_rows(n_ratings, n_rows, config, scale, weighted=weighted)
+    return _memory_of_steps(plan, n_ratings, n_rows, config, scale, weighted=weighted)
+
+
+def _memory_of_rows(
+    n_ratings: int, n_rows: int, config: Config, scale: Scale | None, *, weighted: bool
+) -> dict[str, int]:
+    """Estimate the memory of engines that find rows as a whole, see `training_memory`."""
+    size = 1 if config.target == "rated" else _rating_size(scale)
+    # Weights that depend on the ratings are as few as these.
+    root = 4 if weighted else size * (config.rating_weight != "none")
     # Sorted by user and by item: the other side's row, the rating, and the weight, if there is one.
-    has_weights = weighted or config.rating_weight != "none"
-    by_row = 2 * n_ratings * 4 * (3 if has_weights else 2)
-    # Each thread sums products of rows, in float64 as well.
-    squares = 8 * (_SQUARES + n_rows // _SUMMED_ROWS)
-    if config.optimizer == "als":
-        width = lanes_of(config.k + 1)
-        tables = n_rows * (_ALS_KEPT * width * config.ensemble) * 4
-        return {"records": by_row, "shuffle": 0, "tables": tables + squares * width**2}
+    records = 2 * n_ratings * (width_of(n_rows) + size + root)
+    width = lanes_of(config.k + 1)
+    lanes, widest = _ROWS_KEPT * width, width
     if config.optimizer == "gibbs":
-        mean = lanes_of(2 * config.k) + lanes_of(config.k + 1)
-        chain = _GIBBS_KEPT * lanes_of(config.k + 1) + mean
-        used = _GIBBS_USED * lanes_of(config.k + 1) + _GIBBS_MODELS * (config.k + 1)
-        # The bias, the factors and the noise; copied once if an ensemble joins its samples.
-        kept = config.keep_samples * (config.k + 2) * (2 if config.ensemble > 1 else 1)
-        tables = n_rows * (config.ensemble * chain + used + kept) * 4
-        return {"records": by_row, "shuffle": 0, "tables": tables + squares * mean**2}
-    width = row_size(config) if plan.engine == "fast" else _KERAS_COPIES * (config.k + 1)
-    records = n_ratings * (WEIGHTED if weighted else RATING).itemsize
-    shuffle = records // plan.groups if plan.engine == "fast" else records
-    tables = n_rows * width * 4 * config.ensemble
-    if plan.engine == "fast" and not variant_of(config).velocity:
+        widest = lanes_of(2 * config.k) + width  # the mean, and beside it a sample
+        lanes += widest
+        if config.prior == "implicit":
+            # Several blocks of columns are transformed into others.
+            lanes += _EFFECTS_KEPT * width * (2 if width > LINE else 1)
+    # The bias, the factors and the noise; copied once if an ensemble joins its samples.
+    kept = config.keep_samples * (config.k + 2) * (2 if config.ensemble > 1 else 1)
+    # An ensemble averages the models of its members.
+    lanes += (config.k + 1) * (config.ensemble > 1)
+    # Each thread sums products of rows, in float64 as well.
+    squares = 8 * (_SQUARES + n_rows // _SUMMED_ROWS) * widest**2
+    tables = n_rows * (4 * (config.ensemble * lanes + kept) + config.ensemble * _ROW_NUMBERS)
+    return {"records": records, "shuffle": min(_READ, records), "tables": tables + squares}
+
+
+def _memory_of_steps(
+    plan: Plan, n_ratings: int, n_rows: int, config: Config, scale: Scale | None, *, weighted: bool
+) -> dict[str, int]:
+    """Estimate the memory of gradient descent, see `training_memory`."""
+    # Rows are numbered within a group. Weights are hardly ever few different ones.
+    row, rating = row_bytes(n_rows // plan.groups + 1), _rating_size(scale)
+    records = n_ratings * (2 * row + rating + 4 * weighted)
+    is_fast = plan.engine == "fast"
+    shuffle = (
+        n_ratings * (WEIGHTED if weighted else RATING).itemsize // (plan.groups if is_fast else 1)
+    )
+    width = row_size(config) if is_fast else _KERAS_COPIES * (config.k + 1)
+    tables = n_rows * (width * 4 * config.ensemble + _NUMBERS)
+    tables += (n_ratings // config.batch_size + plan.groups**2) * _STEP * config.ensemble
+    if is_fast and not variant_of(config).velocity:
         # `Repeats.sums`: one slot for each rating of a batch, at most.
         tables += min(n_rows, n_ratings, config.batch_size) * width * 4 * config.ensemble
     if config.averaged:
-        # The sums of `Averaging` are float64.
+        # The sums of `Averaging` are float64. Its mean is a model, of which validation has a copy.
         tables += n_rows * (config.k + 1) * 8 * config.ensemble
+        tables += n_rows * (config.k + 1 + lanes_of(config.k + 1)) * 4
     return {"records": records, "shuffle": shuffle, "tables": tables}
+
+
+def _rating_size(scale: Scale | None) -> int:
+    """Return the bytes of a packed rating on a scale: one if it has few steps."""
+    is_short = scale and scale.step and (scale.max - scale.min) / scale.step < _CODES
+    return 1 if is_short else 4
+
+
+def stored(plan: Plan, records: int, fixed: float, sorting: int = 0) -> Plan:
+    """Return the plan with its ratings on disk, unless they fit in memory.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the fast engine.
+    records : int
+        Bytes of the packed ratings.
+    fixed : float
+        Bytes that training needs in any case.
+    sorting : int
+        Bytes of temporary space that are needed besides the ratings.
+    """
+    if records <= room(fixed):
+        return plan
+    reason = f"{plan.reason}, {bytes_text(records)} on disk"
+    return plan._replace(on_disk=records + sorting, reason=reason)
+
+
+def sorting_space(n_ratings: int, config: Config) -> int:
+    """Return the bytes of temporary space in which ratings on disk are sorted."""
+    return 0 if config.by_steps else 2 * n_ratings * ROW
 
 
 def _obstacle(config: Config) -> tuple[str, Text]:

@@ -11,6 +11,7 @@ from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.errors import ConfigError
 from mfcli.model import Model
+from mfcli.storage import release
 from mfcli.training.factory import make_engine
 from mfcli.training.plan import make_plan
 
@@ -39,8 +40,10 @@ def stable_rate(start: Model, train: Ratings, config: Config, threads: int) -> f
     """
     size = min(len(train), _STEPS * config.batch_size)
     # A random sample: the first ratings of a file may all belong to few users.
-    rows = np.random.default_rng(config.seed).permutation(len(train))[:size]
-    sample = train.take(np.sort(rows))
+    rng = np.random.default_rng(config.seed)
+    sample = train.take(np.sort(rng.choice(len(train), size, replace=False, shuffle=False)))
+    for column in (train.user, train.item, train.rating):
+        release(column)
     # No warm-up: the trial needs the full rate from its first step.
     quick = dataclasses.replace(config, engine="auto", blocks=1, warmup=0, lr_every="epoch")
     for tries in range(1, _TRIES):

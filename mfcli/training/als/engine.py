@@ -47,8 +47,8 @@ class _Side(SideRows):
         """Solve for all rows that have ratings, given the packed rows of the other side."""
         ratings = self.ratings
         solve = solve_rows(self.width, weighted=ratings.is_weighted, biased=self.is_biased)
-        given = *ratings.arrays, *other, unrated, self.penalties, self.rows, self.sums
-        ratings.each(lambda first, last: solve(first, last, *given))
+        given = *other, unrated, self.penalties, self.rows, self.sums
+        ratings.each(lambda first, last, records: solve(first, last, records, *given))
 
     def penalty(self) -> float:
         """Return the sum of the penalties of all rows."""
@@ -91,7 +91,7 @@ class AlsEngine:
             )
             for name, other, by_row in sides
         )
-        self._pairs, self._weight = len(ratings.users.others), ratings.users.weight
+        self._pairs, self._weight = len(ratings.users), ratings.users.weight
         self._penalty = 0.0  # loss - mse of the last epoch
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:

@@ -27,6 +27,7 @@ from numba import types
 from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.normal_equations.factors import factor, solve
+from mfcli.training.normal_equations.records import RECORDS
 from mfcli.training.normal_equations.sums import (
     CANCELED,
     add_ratings,
@@ -38,8 +39,6 @@ from mfcli.training.normal_equations.sums import (
 from mfcli.vectors import add, fma, load, pointer, store, total, zeros
 
 _INT = types.intp
-_STARTS = array_type(types.int64, 1)
-_OTHERS = array_type(types.int32, 1)
 _FLOATS = array_type(types.float32, 1)
 _TABLE = array_type(types.float32, 2)
 _SUMS = array_type(types.float64, 2)
@@ -48,9 +47,8 @@ _SUMS = array_type(types.float64, 2)
 def solve_rows(width: int, *, weighted: bool, biased: bool) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
-    It takes ``(first, last, starts, others, ratings, roots, z, offsets, unrated, penalties, rows,
-    sums)`` and solves for the rows `first` to ``last - 1`` that have ratings. The arguments are
-    those of `draw_rows`, and:
+    It takes ``(first, last, records, z, offsets, unrated, penalties, rows, sums)`` and solves for
+    the rows `first` to ``last - 1`` that have ratings. The arguments are those of `draw_rows`, and:
 
     penalties : float32 array, shape (n, 2)
         Of the first lane of each row, which is the bias in a `biased` kernel, and of the other
@@ -64,28 +62,28 @@ def solve_rows(width: int, *, weighted: bool, biased: bool) -> Callable[..., Non
 @functools.cache
 def _compiled(constant: int, weighted: bool, biased: bool) -> Callable[..., None]:
     return compiled(
-        _make_solve_rows(constant, weighted, biased), _INT, _INT, _STARTS, _OTHERS, _FLOATS,
-        _FLOATS, _TABLE, _FLOATS, _TABLE, _TABLE, _TABLE, _SUMS,
+        _make_solve_rows(constant, weighted, biased), _INT, _INT, RECORDS, _TABLE, _FLOATS,
+        _TABLE, _TABLE, _TABLE, _SUMS,
     )  # fmt: skip
 
 
 def _make_solve_rows(constant: int, weighted: bool, biased: bool) -> Callable[..., None]:
 
     def kernel(
-        first: Any, last: Any, starts: Any, others: Any, ratings: Any, roots: Any, z: Any,
-        offsets: Any, unrated: Any, penalties: Any, rows: Any, sums: Any,
+        first: Any, last: Any, records: Any, z: Any, offsets: Any, unrated: Any, penalties: Any,
+        rows: Any, sums: Any,
     ) -> None:  # fmt: skip
         width = constant if constant else rows.shape[1]
         buffer, columns, shift, gradient, known, roots_at, solved, target, size = layout(width)
         scratch = working_memory(size)
         for row in range(first, last):
-            start, stop = starts[row], starts[row + 1]
+            start, stop = records.starts[row], records.starts[row + 1]
             if start == stop:  # the model does not use rows without ratings
                 continue
             _set_penalty(row, penalties, unrated, scratch, width, shift)
             squares = add_ratings(
-                start, stop, others, ratings, weighted, roots, biased, z, offsets, scratch, width,
-                buffer, shift, gradient, target,
+                start, stop, records, weighted, biased, z, offsets, scratch, width, buffer, shift,
+                gradient, target,
             )  # fmt: skip
             factor(scratch, width, columns, shift, roots_at, solved)
             solve(row, rows, scratch, width, columns, shift, known, roots_at, solved)
@@ -95,9 +93,8 @@ def _make_solve_rows(constant: int, weighted: bool, biased: bool) -> Callable[..
             sums[row, 0], sums[row, 1] = squares + terms, squares - explained
             if sums[row, 0] < CANCELED * (squares + explained):
                 sums[row, 0] = squared_errors(
-                    row, start, stop, others, ratings, weighted, roots, biased, z, offsets, rows,
-                    width,
-                )  # fmt: skip
+                    row, start, stop, records, weighted, biased, z, offsets, rows, width
+                )
 
     return kernel
 

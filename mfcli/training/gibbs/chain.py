@@ -75,9 +75,9 @@ class Side(SideRows):
         ratings = self.ratings
         draw = draw_rows(self.width, weighted=ratings.is_weighted)
         ratings.each(
-            lambda first, last: draw(
-                first, last, self.d, *ratings.arrays, *other, unrated, *given, self.rows,
-                expected, self.squares,
+            lambda first, last, records: draw(
+                first, last, self.d, records, *other, unrated, *given, self.rows, expected,
+                self.squares,
             )
         )  # fmt: skip
 

@@ -23,13 +23,12 @@ from numba import types
 
 from mfcli.storage import array_type, compiled
 from mfcli.training.gibbs.normals import PER_COUNTER, normals
+from mfcli.training.normal_equations.records import RECORDS, other_of
 from mfcli.vectors import add, fma, load, mul, pointer, prefetch, store, zeros
 
 _AHEAD = 32  # rows between the prefetch of a residual and its use
 _DRAWN = 16  # effects whose variates are drawn at once
 
-_STARTS = array_type(types.int64, 1)
-_OTHERS = array_type(types.int32, 1)
 _FLOATS = array_type(types.float32, 1)
 _TABLE = array_type(types.float32, 2)
 _KEY = array_type(types.uint32, 1)
@@ -39,16 +38,17 @@ _KEY = array_type(types.uint32, 1)
 def draw_effects(lanes: int) -> Callable[..., None]:
     """Compile the kernel for blocks of columns, or load it from the cache.
 
-    It takes ``(starts, others, effects, residuals, precisions, key, turn, counter)``, draws all
-    effects, one after another, and subtracts their changes from the residuals.
+    It takes ``(first, last, records, effects, residuals, precisions, key, turn, counter)``, draws
+    the effects `first` to ``last - 1``, one after another, and subtracts their changes from the
+    residuals.
 
-    `starts` and `others` give the rows that each effect applies to. `effects`, `residuals` and
+    `records` give the rows that each of these effects applies to. `effects`, `residuals` and
     `precisions`, the l_f, have `lanes` columns and begin with a cache line. Normal variates belong
     to `key`, `turn`, and the counters from `counter` on.
     """
     return compiled(
-        _make_draw_effects(lanes), _STARTS, _OTHERS, _TABLE, _TABLE, _FLOATS, _KEY, types.int64,
-        types.int64,
+        _make_draw_effects(lanes), types.intp, types.intp, RECORDS, _TABLE, _TABLE, _FLOATS, _KEY,
+        types.int64, types.int64,
     )  # fmt: skip
 
 
@@ -56,17 +56,17 @@ def _make_draw_effects(lanes: int) -> Callable[..., None]:
     counters = lanes // PER_COUNTER  # for the variates of an effect
 
     def kernel(
-        starts: Any, others: Any, effects: Any, residuals: Any, precisions: Any, key: Any,
-        turn: Any, counter: Any,
+        first: Any, last: Any, records: Any, effects: Any, residuals: Any, precisions: Any,
+        key: Any, turn: Any, counter: Any,
     ) -> None:  # fmt: skip
         drawn, left = pointer(effects), pointer(residuals)
         like = zeros(lanes)
         e = np.empty(_DRAWN * lanes, np.float32)
-        for one in range(len(effects)):
-            ahead = one % _DRAWN
+        for one in range(first, last):
+            ahead = (one - first) % _DRAWN
             if ahead == 0:
                 normals(counter + one * counters, _DRAWN * counters, turn, key[0], key[1], e)
-            start, stop = starts[one], starts[one + 1]
+            start, stop = records.starts[one], records.starts[one + 1]
             if start == stop:
                 continue
             count = np.float32(stop - start)
@@ -74,8 +74,8 @@ def _make_draw_effects(lanes: int) -> Callable[..., None]:
             total = mul(count, before)  # n y_f + sum_u d_uf
             for n in range(start, stop):
                 if n + _AHEAD < stop:
-                    prefetch(left, np.intp(others[n + _AHEAD]) * lanes)
-                total = add(total, load(left, np.intp(others[n]) * lanes, like))
+                    prefetch(left, other_of(records, n + _AHEAD) * lanes)
+                total = add(total, load(left, other_of(records, n) * lanes, like))
             store(drawn, one * lanes, total)
             for f in range(lanes):
                 # y_f ~ N(l_f (n y_f + sum_u d_uf) / (1 + n l_f), 1 / (1 + n l_f))
@@ -88,8 +88,8 @@ def _make_draw_effects(lanes: int) -> Callable[..., None]:
             gain = fma(np.float32(-1.0), load(drawn, one * lanes, like), before)
             for n in range(start, stop):
                 if n + _AHEAD < stop:
-                    prefetch(left, np.intp(others[n + _AHEAD]) * lanes)
-                at = np.intp(others[n]) * lanes
+                    prefetch(left, other_of(records, n + _AHEAD) * lanes)
+                at = other_of(records, n) * lanes
                 store(left, at, add(load(left, at, like), gain))
 
     return kernel

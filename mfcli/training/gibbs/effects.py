@@ -11,7 +11,9 @@ such a model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 
@@ -21,9 +23,9 @@ from mfcli.training.engine import State
 from mfcli.training.gibbs.effect_draws import draw_effects
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.priors import Prior
-from mfcli.training.normal_equations.products import add_product, gram, in_pieces, multiplied
-from mfcli.training.normal_equations.ratings_by_row import RatingsByRow
-from mfcli.types import Floats
+from mfcli.training.normal_equations.products import add_product, gram, in_pieces
+from mfcli.training.normal_equations.ratings_by_row import Range, RatingsByRow
+from mfcli.types import Doubles, Floats
 
 _COUNTERS = 40  # bits of the counters of a block of columns
 _STRENGTH = 1000.0  # precision of effects: the mean of its prior, and its initial value
@@ -74,19 +76,15 @@ class EffectsDraw:
     Parameters
     ----------
     effects : Effects
-        Changed by `finish`.
+        Changed from `begin` to `finish`.
     rows : float32 array, shape (n, width)
     left : float32 array, shape (n, width)
-        The rows without the sums of effects; see `aligned`.
+        The rows without the sums of effects; see `aligned`. Used as working memory.
     prior : Prior
         Of the rows; m is its mean and L its precision.
     turn : Turn
         Of the normal variates.
 
-    Attributes
-    ----------
-    blocks : int
-        Number of blocks of 16 columns.
     """
 
     def __init__(
@@ -102,31 +100,58 @@ class EffectsDraw:
         self._there[:d, :d], self._back[:d, :d] = roots[:, None] * vectors, vectors.T / roots
         self._precisions = aligned((width,))
         self._precisions[:d], self._precisions[d:] = values, 1.0
-        self.blocks = width // LINE
-        self._effects, self._residuals = ([aligned((0, 0))] * self.blocks for _ in range(2))
+        self._columns = [slice(first, first + LINE) for first in range(0, width, LINE)]
+        self._effects, self._residuals = list[Floats](), list[Floats]()
 
-    def draw_block(self, number: int) -> None:
-        """Draw a block of columns of the transformed effects, and update the residuals."""
-        of, columns = self._of, slice(number * LINE, (number + 1) * LINE)
-        there = self._there[:, columns]
-        effects = multiplied(of.effects, there, threads=1)
-        # The residuals x - m - sum_i y_i
-        residuals = aligned((len(self._left), LINE))
-        residuals -= (self._mean @ there).astype(np.float32)
-        add_product(self._left, there, residuals)
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of 16 columns."""
+        return len(self._columns)
+
+    @property
+    def ratings(self) -> RatingsByRow:
+        """The ratings by the rows that have the effects."""
+        return self._of.theirs
+
+    def begin(self) -> None:
+        """Transform the effects, and compute the transformed residuals x - m - sum_i y_i."""
+        mean = np.concatenate([self._mean @ self._there[:, some] for some in self._columns])
+        self._effects = self._transformed(self._of.effects, np.zeros(len(mean)))
+        self._residuals = self._transformed(self._left, mean)
+
+    def _transformed(self, table: Floats, mean: Doubles) -> list[Floats]:
+        """Return blocks of the transformed columns, less a mean; one block replaces the table."""
+        blocks = [table]
+        if self.blocks > 1:
+            blocks = [aligned((len(table), LINE)) for _ in self._columns]
+        shift = mean.astype(np.float32)
+
+        def task(some: slice) -> None:
+            out = aligned(table[some].shape)
+            out -= shift
+            add_product(table[some], self._there, out)
+            for block, columns in zip(blocks, self._columns, strict=True):
+                block[some] = out[:, columns]
+
+        in_pieces(task, len(table), self._of.threads)
+        return blocks
+
+    def draw_block(self, number: int, some: Range) -> None:
+        """Draw a block of columns of some transformed effects, and update the residuals."""
         draw_effects(LINE)(
-            *of.theirs.arrays[:2], effects, residuals, self._precisions[columns], self._turn.key,
+            some.bounds[0], some.bounds[-1], some.records, self._effects[number],
+            self._residuals[number], self._precisions[self._columns[number]], self._turn.key,
             self._turn.number, number << _COUNTERS,
         )  # fmt: skip
-        self._effects[number], self._residuals[number] = effects, residuals
 
     def finish(self, rng: np.random.Generator) -> None:
-        """Store the effects and their sums, and draw the precisions of their priors."""
+        """Transform the effects back, store their sums, and draw the precisions of their priors."""
         of, rows, mean = self._of, self._rows, self._mean.astype(np.float32)
 
         def store_effects(some: slice) -> None:
-            of.effects[some] = 0.0
-            self._add_back(self._effects, some, of.effects[some])
+            out = aligned(of.effects[some].shape)
+            self._add_back(self._effects, some, out)
+            of.effects[some] = out
 
         def store_sums(some: slice) -> None:
             # The kernel has updated the residuals x - m - sum_i y_i, so the sums need no other
@@ -147,11 +172,19 @@ class EffectsDraw:
 
     def _add_back(self, blocks: list[Floats], some: slice, out: Floats) -> None:
         """Add rows of blocks to `out`, transformed back."""
-        for number, block in enumerate(blocks):
-            add_product(block[some], self._back[number * LINE : (number + 1) * LINE], out)
+        for block, columns in zip(blocks, self._columns, strict=True):
+            add_product(block[some], self._back[columns], out)
 
 
 def draw_blocks(draws: Sequence[EffectsDraw], threads: int) -> None:
     """Draw the blocks of all draws at the same time: given the rows, they are independent."""
-    tasks = [(draw, number) for draw in draws for number in range(draw.blocks)]
-    each(lambda task: tasks[task][0].draw_block(tasks[task][1]), len(tasks), threads)
+    for draw in draws:
+        draw.begin()
+    for ranges in zip_longest(*(draw.ratings.read_ranges() for draw in draws)):
+        some = [(draw, part) for draw, part in zip(draws, ranges, strict=True) if part]
+        tasks = [partial(d.draw_block, n, part) for d, part in some for n in range(d.blocks)]
+        each(partial(_call, tasks), len(tasks), threads)
+
+
+def _call(tasks: Sequence[Callable[[], None]], number: int) -> None:
+    tasks[number]()

@@ -18,7 +18,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from mfcli.aligned import aligned
 from mfcli.data import Ratings
 from mfcli.model import Model
 from mfcli.training.engine import Losses, State, Update, copy_state
@@ -78,7 +77,6 @@ class GibbsEngine:
         self._mean = RunningMean(start.k, (len(start.users), len(start.items)), self._users.width)
         self._older: RunningMean | None = None  # of the training that an update continues
         self._faded: tuple[int, RunningMean] | None = None  # of both, and the new samples in it
-        self._expected = aligned(self._items.rows.shape)
         self._kept = KeptSamples(start, ratings)
         self._first_averaged = update.first if update else config.first_averaged
         # Apart from the generators of the initial weights and of the epochs.
@@ -105,11 +103,12 @@ class GibbsEngine:
         roots = np.sqrt(self._noise.precisions)
         others = self._users.packed(roots, self._center)
         unrated = self._users.unrated(others, *self._unrated)
-        self._items.draw(others, unrated, ones, turns[4], self._expected)
+        expected = self._items.work  # which is not in use while these rows are drawn
+        self._items.draw(others, unrated, ones, turns[4], expected)
         if self._start.config.averaged and epoch >= self._first_averaged:
             # Means of items given users vary less than draws, and have the same expectation (A. E.
             # Gelfand and A. F. M. Smith, JASA 85, 1990, section 2.3).
-            self._mean.add(self._centered(self._expected), self._threads)
+            self._mean.add(self._centered(expected), self._threads)
             self._keep_sample()
         on_progress(self._total, self._total)
         # Back from units of the standard deviation to rating units.
@@ -141,22 +140,21 @@ class GibbsEngine:
 
     def model(self) -> Model:
         """Return the mean of the samples, or the last sample if none is averaged yet."""
-        k = self._start.k
         mean = self._whole_mean()
-        mu, *rows = mean.best() if mean.count else self._centered(self._items.rows)
+        if mean.count:
+            found = mean.best()
+        else:
+            found = self._centered(self._items.rows).factorization(self._start.k)
         # A product of factors has the unit of the ratings.
         unit, root = np.float32(self._unit), np.float32(math.sqrt(self._unit))
-        whole = replace(self._start, mu=mu * self._unit, samples=self._kept.samples())
-        return whole.with_tables(
-            {
-                f"{name}_factors": np.ascontiguousarray(side[:, 1 : 1 + k]) * root
-                for name, side in zip(("user", "item"), rows, strict=True)
-            }
-            | {
-                f"{name}_biases": side[:, 0] * unit
-                for name, side in zip(("user", "item"), rows, strict=True)
-            }
-        )
+        tables = {}
+        for name, biases, factors in zip(
+            ("user", "item"), found.biases, found.factors, strict=True
+        ):
+            tables[f"{name}_biases"] = biases * unit
+            tables[f"{name}_factors"] = np.multiply(factors, root, order="C")
+        whole = replace(self._start, mu=found.mu * self._unit, samples=self._kept.samples())
+        return whole.with_tables(tables)
 
     def state(self) -> State:
         sides = dict(zip(_SIDES, (self._users, self._items), strict=True))

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from mfcli.data import value_counts
 from mfcli.model import Model, Samples
 from mfcli.training.engine import State
 from mfcli.training.gibbs.running_mean import Centered
@@ -146,10 +145,9 @@ def _thresholds(ratings: BothSides, mean: float) -> dict[str, Any]:
     at the fraction of lower ones. On MovieLens ratings, 49% of the ratings with a probability of
     0.5 to be at least 4 then are; with thresholds halfway between the ratings, 61%.
     """
-    counted = value_counts(ratings.users.ratings)
-    if counted is None:
+    if ratings.values is None:
         return _NO_THRESHOLDS
-    values, counts = counted
+    values, counts = ratings.values
     # With half a rating on each side, fractions are above 0 and below 1.
     fractions = (np.cumsum(counts) - counts + 0.5) / (counts.sum() + 1)
     # The unit is the standard deviation.

@@ -38,6 +38,7 @@ from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined
 from mfcli.training.gibbs.normals import PER_COUNTER, normals
 from mfcli.training.normal_equations.factors import factor, solve
+from mfcli.training.normal_equations.records import RECORDS
 from mfcli.training.normal_equations.sums import (
     CANCELED,
     add_ratings,
@@ -51,8 +52,6 @@ from mfcli.vectors import fma, load, mul, pointer, store, total, zeros
 _DRAWN = 16  # rows whose variates are drawn at once
 
 _INT = types.intp
-_STARTS = array_type(types.int64, 1)
-_OTHERS = array_type(types.int32, 1)
 _FLOATS = array_type(types.float32, 1)
 _TABLE = array_type(types.float32, 2)
 _DOUBLES = array_type(types.float64, 1)
@@ -62,13 +61,11 @@ _KEY = array_type(types.uint32, 1)
 def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
-    It takes ``(first, last, used, starts, others, ratings, roots, z, offsets, unrated, alphas,
-    precision, mean, sums, key, turn, rows, expected, squares)`` and draws the rows `first` to
-    ``last - 1`` that have ratings.
+    It takes ``(first, last, used, records, z, offsets, unrated, alphas, precision, mean, sums, key,
+    turn, rows, expected, squares)`` and draws the rows `first` to ``last - 1`` that have ratings.
 
-    Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``: `others` gives their rows of the
-    other side, `ratings` their values, and `roots` the ``sqrt(c_ui)``, which only a `weighted`
-    kernel reads. `z` holds ``sqrt(c_i) z_i`` and `offsets` ``sqrt(c_i) (mu + b_i)``; `unrated` is
+    `records` are the ratings of these rows, see `Records`; only a `weighted` kernel reads the
+    ``sqrt(c_ui)``. `z` holds ``sqrt(c_i) z_i`` and `offsets` ``sqrt(c_i) (mu + b_i)``; `unrated` is
     S, with s as one more row; `alphas` are the a_u, `precision` is L, and the prior mean m_u is
     ``mean + sums[u]``. Lanes from `used` on are padding, where L is the identity and all rows are
     zero. Normal variates belong to `key`, `turn` and the row. If `expected` has rows, they are set
@@ -81,16 +78,16 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
 @functools.cache
 def _compiled(constant: int, weighted: bool) -> Callable[..., None]:
     return compiled(
-        _make_draw_rows(constant, weighted), _INT, _INT, _INT, _STARTS, _OTHERS, _FLOATS, _FLOATS,
-        _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _KEY, types.int64, _TABLE,
+        _make_draw_rows(constant, weighted), _INT, _INT, _INT, RECORDS, _TABLE, _FLOATS,
+        _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _KEY, types.int64, _TABLE,
         _TABLE, _DOUBLES,
     )  # fmt: skip
 
 
 def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
     def kernel(
-        first: Any, last: Any, used: Any, starts: Any, others: Any, ratings: Any, roots: Any,
-        z: Any, offsets: Any, unrated: Any, alphas: Any, precision: Any, mean: Any, sums: Any,
+        first: Any, last: Any, used: Any, records: Any, z: Any, offsets: Any, unrated: Any,
+        alphas: Any, precision: Any, mean: Any, sums: Any,
         key: Any, turn: Any, rows: Any, expected: Any, squares: Any,
     ) -> None:  # fmt: skip
         width = constant if constant else rows.shape[1]
@@ -102,14 +99,14 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
             ahead = (row - first) % _DRAWN
             if ahead == 0:
                 normals(row * counters, _DRAWN * counters, turn, key[0], key[1], e)
-            start, stop = starts[row], starts[row + 1]
+            start, stop = records.starts[row], records.starts[row + 1]
             if start == stop:  # the model does not use rows without ratings
                 continue
             variance = np.float32(1.0) / alphas[row]
             _set_prior(row, variance, precision, unrated, mean, sums, scratch, width, shift)
             squares[row] = add_ratings(
-                start, stop, others, ratings, weighted, roots, True, z, offsets, scratch, width,
-                buffer, shift, gradient, target,
+                start, stop, records, weighted, True, z, offsets, scratch, width, buffer, shift,
+                gradient, target,
             )  # fmt: skip
             factor(scratch, width, columns, shift, roots_at, solved)
             deviation = np.float32(math.sqrt(variance))
@@ -129,9 +126,8 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
             squares[row] += terms
             if squares[row] < CANCELED * magnitude:
                 squares[row] = squared_errors(
-                    row, start, stop, others, ratings, weighted, roots, True, z, offsets, rows,
-                    width,
-                )  # fmt: skip
+                    row, start, stop, records, weighted, True, z, offsets, rows, width
+                )
 
     return kernel
 

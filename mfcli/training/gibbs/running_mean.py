@@ -17,6 +17,21 @@ _KEPT = 2  # times k: factors of the mean, some of which may matter later
 _SIDES = ("users", "items")
 
 
+class Factorization(NamedTuple):
+    """A factorization of predictions.
+
+    Attributes
+    ----------
+    mu : float
+    biases : list of two float32 arrays, shapes (users,) and (items,)
+    factors : list of two float32 arrays, shapes (users, k) and (items, k)
+    """
+
+    mu: float
+    biases: list[Floats]
+    factors: list[Floats]
+
+
 class Centered(NamedTuple):
     """A sample whose rows without ratings are zero.
 
@@ -30,6 +45,12 @@ class Centered(NamedTuple):
     mu: float
     users: Floats
     items: Floats
+
+    def factorization(self, k: int) -> Factorization:
+        """Return the parts of the rows; not copied."""
+        rows = self.users, self.items
+        biases, factors = [side[:, 0] for side in rows], [side[:, 1 : 1 + k] for side in rows]
+        return Factorization(self.mu, biases, factors)
 
 
 class RunningMean:
@@ -146,13 +167,10 @@ class RunningMean:
         out._count[:] = self._count + newer._count
         return out
 
-    def best(self) -> Centered:
-        """Return the best approximation of the mean with k factors."""
-        rows = (
-            np.column_stack([biases, factors[:, : self._k]])
-            for biases, factors in zip(self._biases, self._factors, strict=True)
-        )
-        return Centered(float(self._mu[0]), *rows)
+    def best(self) -> Factorization:
+        """Return the best approximation of the mean with k factors; not copied."""
+        factors = [rows[:, : self._k] for rows in self._factors]
+        return Factorization(float(self._mu[0]), self._biases, factors)
 
     def state(self) -> State:
         """Return all arrays, by name; not copied."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from mfcli.aligned import LINE
 from mfcli.storage import inlined
+from mfcli.training.normal_equations.records import other_of, rating_of, root_of
 from mfcli.vectors import (
     add,
     add_products,
@@ -84,13 +85,12 @@ def working_memory(size: Any) -> Any:
 
 @inlined
 def add_ratings(
-    start: Any, stop: Any, others: Any, ratings: Any, weighted: Any, roots: Any, biased: Any,
-    z: Any, offsets: Any, scratch: Any, width: Any, buffer: Any, shift: Any, gradient: Any,
-    target: Any,
+    start: Any, stop: Any, records: Any, weighted: Any, biased: Any, z: Any, offsets: Any,
+    scratch: Any, width: Any, buffer: Any, shift: Any, gradient: Any, target: Any,
 ) -> Any:  # fmt: skip
     """Form g, and add G to P and g to h; return the sum of ``c t^2``.
 
-    If they are `weighted`, `roots` are the ``sqrt(c_ui)``. Without biases, ``c_i = 1``.
+    If they are `weighted`, `records` hold the ``sqrt(c_ui)``. Without biases, ``c_i = 1``.
     """
     base, source, before = pointer(scratch), pointer(z), pointer(offsets)
     like = zeros(LINE)
@@ -101,15 +101,16 @@ def add_ratings(
         size = min(_BUFFER, stop - some)
         for n in range(size):
             if some + n + _AHEAD < stop:
-                ahead = np.intp(others[some + n + _AHEAD])
+                ahead = other_of(records, some + n + _AHEAD)
                 prefetch(before, ahead)
                 for j in range(0, width, LINE):
                     prefetch(source, ahead * width + j)
-            other = np.intp(others[some + n])
+            other = other_of(records, some + n)
             # With biases, the first lane of z is the root: root t = root r - root (mu + b).
-            t = ratings[some + n] * (z[other, 0] if biased else np.float32(1.0)) - offsets[other]
+            rating = rating_of(records, some + n)
+            t = rating * (z[other, 0] if biased else np.float32(1.0)) - offsets[other]
             if weighted:
-                root = roots[some + n]
+                root = root_of(records, some + n)
                 t *= root
                 for j in range(0, width, LINE):
                     row = mul(root, load(source, other * width + j, like))
@@ -156,22 +157,22 @@ def _add_buffer(
 
 @inlined
 def squared_errors(
-    row: Any, start: Any, stop: Any, others: Any, ratings: Any, weighted: Any, roots: Any,
-    biased: Any, z: Any, offsets: Any, rows: Any, width: Any,
+    row: Any, start: Any, stop: Any, records: Any, weighted: Any, biased: Any, z: Any,
+    offsets: Any, rows: Any, width: Any,
 ) -> Any:  # fmt: skip
     """Return the sum of ``c (t - x . z)^2``."""
     source, mine = pointer(z), pointer(rows)
     like = zeros(LINE)
     squares = 0.0
     for n in range(start, stop):
-        other = np.intp(others[n])
+        other = other_of(records, n)
         products = zeros(LINE)
         for j in range(0, width, LINE):
             some = load(source, other * width + j, like)
             products = fma(some, load(mine, row * width + j, like), products)
-        rating = ratings[n] * (z[other, 0] if biased else np.float32(1.0))
+        rating = rating_of(records, n) * (z[other, 0] if biased else np.float32(1.0))
         error = rating - offsets[other] - total(products)
         if weighted:
-            error *= roots[n]
+            error *= root_of(records, n)
         squares += np.float64(error) * np.float64(error)
     return squares

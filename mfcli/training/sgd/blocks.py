@@ -13,23 +13,23 @@ the ratings.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
-from numba import types
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings
+from mfcli.data import Columns
 from mfcli.errors import ConfigError
-from mfcli.storage import array_type, compiled, kernel
+from mfcli.storage import Scratch
+from mfcli.training.sgd.claims import visiting_order
+from mfcli.training.sgd.filling import Layout, blocks_in_memory, blocks_on_disk
 from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.rows import RATING, WEIGHTED, Records
 from mfcli.training.sgd.shuffle import shuffle
+from mfcli.training.sgd.windows import Stored
 from mfcli.types import Counts
 
 _BALANCED = 64  # rows per group that are placed one by one
@@ -37,25 +37,21 @@ _MOST_STEPS = 2**31  # step numbers are int32
 
 
 class Batches(NamedTuple):
-    """The ratings of all blocks and their batches, as kernels read them.
+    """The batches of all blocks, as kernels read them.
 
     The block of stratum s and user group g has number ``s * groups + g``.
 
     Attributes
     ----------
-    records : array of RATING or WEIGHTED
-        Block after block, in the order of the ratings file. Users and items are places of rows,
-        see `Blocks`.
     blocks : int64 array, shape (groups^2 + 1,)
         Block b has the batches ``blocks[b]`` to ``blocks[b + 1] - 1``.
     bounds : int64 array, shape (batches + 1,)
-        The ratings of a block are shuffled within its part of `records`. Then batch n is
-        ``[bounds[n], bounds[n + 1])``.
+        The ratings of a block are shuffled. Then batch n is ``[bounds[n], bounds[n + 1])``, where
+        ratings are counted block after block.
     steps : int32 array, shape (batches,)
         Step of each batch within the epoch, ascending within a block.
     """
 
-    records: Records
     blocks: NDArray[np.int64]
     bounds: NDArray[np.int64]
     steps: NDArray[np.int32]
@@ -75,6 +71,10 @@ class Blocks:
     batches : Batches
     sizes : int32 array, shape (steps,)
         Batch size of each step.
+    stored : Stored
+        The ratings, packed.
+    is_weighted : bool
+        Whether the ratings have weights.
     """
 
     groups: int
@@ -82,15 +82,17 @@ class Blocks:
     items: NDArray[np.int32]
     batches: Batches
     sizes: NDArray[np.int32]
+    stored: Stored
+    is_weighted: bool
 
     @property
     def ratings(self) -> int:
-        return len(self.batches.records)
+        return int(self.batches.bounds[-1])
 
     @property
-    def is_weighted(self) -> bool:
-        """Whether the ratings have weights."""
-        return self.batches.records.dtype == WEIGHTED
+    def record(self) -> np.dtype[np.void]:
+        """`RATING` or `WEIGHTED`, the type of shuffled ratings."""
+        return WEIGHTED if self.is_weighted else RATING
 
     @property
     def longest(self) -> int:
@@ -98,31 +100,39 @@ class Blocks:
         return int(np.diff(self.batches.bounds[self.batches.blocks]).max())
 
     def serial(self, seed: int, epoch: int) -> Iterator[Records]:
-        """Yield the batches of an epoch in the order of their steps, with users and items."""
-        records, blocks, bounds, steps = self.batches
-        words, order = words_of(seed, epoch), np.empty_like(records)
+        """Yield the batches of an epoch in the order of their steps, with users and items.
+
+        The ratings must be in memory.
+        """
+        blocks, bounds, steps = self.batches
+        words, order = words_of(seed, epoch), np.empty(self.ratings, self.record)
+        packed = self.stored.window(1).packed
         for number, (first, last) in enumerate(pairwise(bounds[blocks])):
-            shuffle(records[first:last], words, number, order[first:last])
+            shuffle(packed, words, number, order[first:last])
         order["user"], order["item"] = self.users[order["user"]], self.items[order["item"]]
         for batch in np.argsort(steps):
             yield order[bounds[batch] : bounds[batch + 1]]
 
 
-def records(ratings: Ratings) -> Records:
-    """Copy the columns of ratings into one array with a record per rating."""
-    made = np.empty(len(ratings), RATING)
-    for name in ("user", "item", "rating"):
-        made[name] = getattr(ratings, name)
-    return made
-
-
-def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
+def make_blocks(
+    train: Columns, groups: int, batch_size: int, space: Scratch | None = None
+) -> Blocks:
     """Partition ratings into blocks and number their batches.
+
+    Parameters
+    ----------
+    train : Columns
+        Read three times, piece by piece.
+    groups, batch_size : int
+    space : Scratch, optional
+        For the blocks. By default, they are in memory.
 
     Raises
     ------
     ConfigError
         If there are more groups than users or items, or more steps than can be numbered.
+    ArtifactError
+        If the blocks cannot be written.
     """
     if groups > min(len(train.users), len(train.items)):
         most = f"{len(train.users)} and {len(train.items)}"
@@ -135,17 +145,16 @@ def make_blocks(train: Ratings, groups: int, batch_size: int) -> Blocks:
     user_group = _balanced_groups(train.users.counts, groups)
     item_group = _balanced_groups(train.items.counts, groups)
     users, items = (np.argsort(g, kind="stable").astype(np.int32) for g in (user_group, item_group))
+    order = visiting_order(groups, len(users) > len(items))
+    layout = Layout.of(train, (user_group, item_group), (users, items), order)
     # A counting sort in two passes: count each block, then copy every rating to its place.
-    counts = np.zeros((groups, groups), np.int64)
-    count_blocks(train.user, train.item, user_group, item_group, counts)
-    ends = np.cumsum(counts).reshape(groups, groups)
-    weight = np.empty(0, np.float32) if train.weight is None else train.weight
-    ordered = np.empty(len(train), RATING if train.weight is None else WEIGHTED)
-    fill_blocks(train.weight is not None)(
-        train.user, train.item, train.rating, weight, user_group, item_group, places_of(users),
-        places_of(items), ends - counts, ordered,
-    )  # fmt: skip
-    return Blocks(groups, users, items, *_numbered(ordered, counts, batch_size))
+    fill = (
+        blocks_in_memory(train, layout) if space is None else blocks_on_disk(train, layout, space)
+    )
+    stored, counts = fill
+    batches, sizes = _numbered(counts, batch_size)
+    is_weighted = "weight" in train.types
+    return Blocks(groups, users, items, batches, sizes, stored, is_weighted)
 
 
 def places_of(rows: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -177,15 +186,11 @@ def _balanced_groups(counts: Counts, groups: int) -> NDArray[np.int32]:
     return group
 
 
-def _numbered(
-    ordered: Records, counts: Counts, batch_size: int
-) -> tuple[Batches, NDArray[np.int32]]:
+def _numbered(counts: Counts, batch_size: int) -> tuple[Batches, NDArray[np.int32]]:
     """Cut the blocks into batches and number them; return also the size of each step.
 
     Parameters
     ----------
-    ordered : array of RATING or WEIGHTED
-        The ratings block by block.
     counts : int64 array, shape (strata, user groups)
         Number of ratings of each block.
     batch_size : int
@@ -199,7 +204,7 @@ def _numbered(
     sizes = np.empty(len(steps), np.int32)
     sizes[steps] = np.diff(bounds)
     blocks = np.append(0, np.cumsum(batches))
-    return Batches(ordered, blocks, bounds, steps), sizes
+    return Batches(blocks, bounds, steps), sizes
 
 
 def _cut(ratings: Counts, batch_size: int) -> tuple[Counts, Counts]:
@@ -235,55 +240,3 @@ def _interleave(batches: Counts) -> NDArray[np.int32]:
     steps = np.empty(len(times), np.int32)
     steps[np.argsort(times, kind="stable")] = np.arange(len(times))
     return steps
-
-
-_ROWS = array_type(types.int32, 1, readonly=True)
-_RATINGS = array_type(types.float32, 1, readonly=True)
-_COUNTS = array_type(types.int64, 2)
-
-
-@kernel(_ROWS, _ROWS, _ROWS, _ROWS, _COUNTS)
-def count_blocks(user: Any, item: Any, user_group: Any, item_group: Any, counts: Any) -> None:
-    """Add the ratings of each block to ``counts[stratum, user group]`` (int64).
-
-    `user` and `item` are int32 columns of the ratings; `user_group` and `item_group` (int32) are
-    the groups of the rows. Stratum s of user group g has the item group ``(g + s) % groups``.
-    """
-    groups = counts.shape[0]
-    for n in range(len(user)):
-        g = user_group[user[n]]
-        counts[(item_group[item[n]] - g) % groups, g] += 1
-
-
-@functools.cache
-def fill_blocks(weighted: bool) -> Callable[..., None]:
-    """Compile the kernel that copies the ratings to `out`, block by block.
-
-    ``(user, item, rating, weight, user_group, item_group, user_place, item_place, starts, out)``:
-    `out` gets the places of users and items (int32). A block starts at
-    ``starts[stratum, user group]`` (int64), which is moved to its end. Only a `weighted` kernel
-    reads weights (float32).
-    """
-    out = array_type(numba.from_dtype(WEIGHTED if weighted else RATING), 1)
-    return compiled(
-        _make_fill_blocks(weighted), _ROWS, _ROWS, _RATINGS, _RATINGS, _ROWS, _ROWS, _ROWS, _ROWS,
-        _COUNTS, out,
-    )  # fmt: skip
-
-
-def _make_fill_blocks(weighted: bool) -> Callable[..., None]:
-    def fill_blocks(
-        user: Any, item: Any, rating: Any, weight: Any, user_group: Any, item_group: Any,
-        user_place: Any, item_place: Any, starts: Any, out: Any,
-    ) -> None:  # fmt: skip
-        groups = starts.shape[0]
-        for n in range(len(user)):
-            u, i = user[n], item[n]
-            stratum = (item_group[i] - user_group[u]) % groups
-            to = starts[stratum, user_group[u]]
-            starts[stratum, user_group[u]] = to + 1
-            out[to].user, out[to].item, out[to].rating = user_place[u], item_place[i], rating[n]
-            if weighted:
-                out[to].weight = weight[n]
-
-    return fill_blocks

@@ -2,11 +2,15 @@
 
 The leading side is the one with more rows. A thread claims one of its groups and trains on the
 group's blocks, stratum after stratum, as long as their groups of the other side are ready and for
-at most `_STRATA` strata. So a group of the larger side is read from memory once, and meets groups
+at most `STRATA` strata. So a group of the larger side is read from memory once, and meets groups
 of the other side that the previous groups have left in the cache. A block is ready when both of its
 groups have done the blocks of all earlier strata, so no thread waits for a whole stratum. Two
 blocks of the same group never run at the same time and always run in the same order. So the result
 does not depend on the timing of threads.
+
+Blocks on disk are read in the order in which a single thread visits them. Then a block must also
+have been read to be ready. The first of the blocks that are not done is always ready or in work,
+because all that it waits for come before it, so threads never wait for each other forever.
 """
 
 from __future__ import annotations
@@ -17,13 +21,13 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from mfcli.storage import array_type, inlined, tuple_type
+from mfcli.storage import array_type, inlined, kernel, tuple_type
 from mfcli.vectors import exchange_shared, load_shared, store_shared
 
 NONE = -1
 """In place of the number of a block."""
 
-_STRATA = 8  # strata that are visited together; measured, and it does not change results
+STRATA = 8  # strata that are visited together; measured, and it does not change results
 _ROUNDS = 100  # searches for a block that is ready before a thread goes to sleep
 _LINE = 8  # int64 values in a cache line, which only one thread should write to
 
@@ -46,6 +50,10 @@ class Claims(NamedTuple):
         In the first column, the ratings that each thread has trained on.
     stop : int64 array, shape (1,)
         1 if threads must stop.
+    visits : int64 array, shape (groups^2,)
+        The position of each block in the order in which blocks are read.
+    read : int64 array, shape (1,)
+        How many of them have been read; see `mark_read`.
     """
 
     direction: int
@@ -54,18 +62,65 @@ class Claims(NamedTuple):
     others: NDArray[np.int64]
     ratings: NDArray[np.int64]
     stop: NDArray[np.int64]
+    visits: NDArray[np.int64]
+    read: NDArray[np.int64]
+
+    def is_done(self, blocks: NDArray[np.int64]) -> bool:
+        """Return whether all of some blocks are done."""
+        groups = len(self.claimed)
+        strata, users = np.divmod(blocks, groups)
+        leaders = users if self.direction > 0 else (users + strata) % groups
+        return bool((self.leaders[leaders] > strata).all())
 
 
 CLAIMS = tuple_type(
-    Claims, types.intp, _INTEGERS, _INTEGERS, _INTEGERS, array_type(types.int64, 2), _INTEGERS
-)
+    Claims, types.intp, _INTEGERS, _INTEGERS, _INTEGERS, array_type(types.int64, 2), _INTEGERS,
+    _INTEGERS, _INTEGERS,
+)  # fmt: skip
 
 
-def make_claims(groups: int, more_users: bool, threads: int) -> Claims:
-    """Return the claims at the start of an epoch."""
+def make_claims(
+    groups: int, more_users: bool, threads: int, order: NDArray[np.int64] | None = None
+) -> Claims:
+    """Return the claims at the start of an epoch.
+
+    Parameters
+    ----------
+    groups : int
+    more_users : bool
+        Whether the larger side is that of users.
+    threads : int
+    order : int64 array, shape (groups^2,), optional
+        The blocks in the order in which they are read from disk. By default, all are in memory.
+    """
     claimed, leaders, others = (np.zeros(groups, np.int64) for _ in range(3))
     ratings, stop = np.zeros((threads, _LINE), np.int64), np.zeros(1, np.int64)
-    return Claims(1 if more_users else -1, claimed, leaders, others, ratings, stop)
+    visits, read = np.zeros(groups**2, np.int64), np.ones(1, np.int64)
+    if order is not None:
+        visits[order], read[0] = np.arange(len(order)), 0
+    direction = 1 if more_users else -1
+    return Claims(direction, claimed, leaders, others, ratings, stop, visits, read)
+
+
+def visiting_order(groups: int, more_users: bool) -> NDArray[np.int64]:
+    """Return the blocks in the order in which a single thread visits them."""
+    order = np.empty(groups**2, np.int64)
+    _visit(make_claims(groups, more_users, 1), order)
+    return order
+
+
+@kernel(CLAIMS, types.intp)
+def mark_read(claims: Any, count: Any) -> None:
+    """Say that this many blocks have been read, so that threads see what they hold."""
+    store_shared(claims.read, 0, count)
+
+
+@kernel(CLAIMS, _INTEGERS)
+def _visit(claims: Any, order: Any) -> None:
+    block = next_block(claims, NONE)
+    for n in range(len(order)):
+        order[n] = block
+        block = next_block(claims, block)
 
 
 @inlined
@@ -82,7 +137,7 @@ def next_block(claims: Any, last: Any) -> Any:
         leader, other = (user, item) if claims.direction > 0 else (item, user)
         store_shared(claims.others, other, stratum + 1)
         store_shared(claims.leaders, leader, stratum + 1)
-        if (stratum + 1) % _STRATA and _is_ready(claims, leader):
+        if (stratum + 1) % STRATA and _is_ready(claims, leader):
             return _number(claims, leader)
         store_shared(claims.claimed, leader, 0)
     for _ in range(_ROUNDS):
@@ -106,7 +161,7 @@ def _first_ready(claims: Any) -> Any:
     best, least = NONE, groups
     for n in range(groups):
         leader = groups - 1 - n if claims.direction > 0 else n
-        strata = load_shared(claims.leaders, leader) // _STRATA
+        strata = load_shared(claims.leaders, leader) // STRATA
         if strata < least and not load_shared(claims.claimed, leader) and _is_ready(claims, leader):
             best, least = leader, strata
     return best
@@ -117,12 +172,20 @@ def _is_ready(claims: Any, leader: Any) -> Any:
     """Return whether the next block of a leading group may run."""
     groups, stratum = len(claims.claimed), load_shared(claims.leaders, leader)
     other = (leader + claims.direction * stratum) % groups
-    return stratum < groups and load_shared(claims.others, other) == stratum
+    if stratum >= groups or load_shared(claims.others, other) != stratum:
+        return False
+    visit = claims.visits[_block(claims, leader, stratum)]
+    return visit < load_shared(claims.read, 0)
 
 
 @inlined
 def _number(claims: Any, leader: Any) -> Any:
     """Return the number of the next block of a leading group that this thread has claimed."""
-    groups, stratum = len(claims.claimed), claims.leaders[leader]
+    return _block(claims, leader, claims.leaders[leader])
+
+
+@inlined
+def _block(claims: Any, leader: Any, stratum: Any) -> Any:
+    groups = len(claims.claimed)
     user = leader if claims.direction > 0 else (leader - stratum) % groups
     return stratum * groups + user

@@ -10,28 +10,30 @@ import numpy as np
 from mfcli.config import Config
 from mfcli.data import Ratings
 from mfcli.model import Model
-from mfcli.storage import each
+from mfcli.storage import PermutedRows, each
 from mfcli.training.engine import Losses, State, copy_state
+from mfcli.training.held_out import squared_errors, sum_over
 from mfcli.training.plan import variant_of
 from mfcli.training.schedules import rates, step_rates
-from mfcli.training.sgd.blocks import Blocks, places_of, records
+from mfcli.training.sgd.blocks import Blocks, places_of
 from mfcli.training.sgd.claims import make_claims
 from mfcli.training.sgd.generators import words_of
-from mfcli.training.sgd.kernels import CHUNK, kernels_for
+from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
 from mfcli.training.sgd.repeats import make_repeats
 from mfcli.training.sgd.rows import (
     ITEM_ONE,
     USER_ONE,
-    Records,
     Sgd,
     change_rates,
     pack,
     pack_regs,
+    row_penalties,
     unpack,
 )
+from mfcli.training.sgd.shuffle import buffer_of
 from mfcli.training.sgd.workers import run_workers
-from mfcli.types import Doubles, Floats, Progress
+from mfcli.types import Doubles, Floats, Progress, Rows
 
 _ROWS = 1 << 16  # rows that one task finishes
 _SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
@@ -62,23 +64,23 @@ class FastEngine:
     ) -> None:
         config = start.config
         self._start, self._blocks, self._threads = start, blocks, threads
-        self._variant = variant_of(config, weighted=blocks.is_weighted)
+        # A stratum has one block per group, so more workers would wait.
+        self._workers = min(threads, blocks.groups)
+        self._window = blocks.stored.window(self._workers)
+        kind = {"weighted": blocks.is_weighted, "wide": self._window.packed.form.is_wide}
+        self._variant = variant_of(config, **kind)
         self._kernels = kernels_for(self._variant)
         self._sgd = _sgd(config, 1)
         self._make_tables()
         self._regs = pack_regs(config.rating_regs, self._variant)
         # Rows are in the order of `Blocks`; what enters and leaves the engine is not.
         self._places = places_of(blocks.users), places_of(blocks.items)
-        p, b = start.user_factors[blocks.users], start.user_biases[blocks.users]
-        self._users = pack(p, b, USER_ONE, self._sgd, self._variant)
-        q, b = start.item_factors[blocks.items], start.item_biases[blocks.items]
-        self._items = pack(q, b, ITEM_ONE, self._sgd, self._variant)
-        self._held_out = None if held_out is None else self._records(held_out)
-        # A stratum has one block per group, so more workers would wait.
-        self._workers = min(threads, blocks.groups)
+        made = self._sgd, self._variant
+        self._users = pack(start.user_factors, start.user_biases, blocks.users, USER_ONE, *made)
+        self._items = pack(start.item_factors, start.item_biases, blocks.items, ITEM_ONE, *made)
+        self._held_out = held_out
         # Each worker shuffles into its own buffer, which is reused for all of its blocks.
-        record = blocks.batches.records.dtype
-        self._buffers = [np.empty(blocks.longest, record) for _ in range(self._workers)]
+        self._buffers = [buffer_of(blocks.longest, **kind) for _ in range(self._workers)]
         shape = self._variant, len(start.users), len(start.items), int(blocks.sizes.max())
         self._repeats = [make_repeats(*shape) for _ in range(self._workers)]
 
@@ -91,16 +93,17 @@ class FastEngine:
         rates_of_steps = step_rates(self._start.config, epoch, steps)
         words = words_of(self._start.config.seed, epoch)
         more_users = len(self._start.users) > len(self._start.items)
-        claims = make_claims(self._blocks.groups, more_users, self._workers)
+        window = self._window
+        claims = make_claims(self._blocks.groups, more_users, self._workers, window.order)
 
         def train(worker: int) -> None:
             self._kernels.train(
-                self._blocks.batches, claims, worker, words, self._buffers[worker], self._users,
-                self._items, self._powers, self._costs.slopes, rates_of_steps,
+                window.packed, self._blocks.batches, claims, worker, words, self._buffers[worker],
+                self._users, self._items, self._powers, self._costs.slopes, rates_of_steps,
                 np.float32(self._start.mu), self._regs, self._repeats[worker], losses,
             )  # fmt: skip
 
-        run_workers(train, claims, ratings, on_progress)
+        run_workers(train, claims, ratings, on_progress, window.read)
         if self._variant.velocity:  # without, all rows are current
             self._finish(self._users, USER_ONE)
             self._finish(self._items, ITEM_ONE)
@@ -113,20 +116,15 @@ class FastEngine:
     def validate(self) -> Losses | None:
         if self._held_out is None:
             return None
-        held_out = self._held_out
-        chunks = -(-len(held_out) // CHUNK)
-        sums = np.zeros(chunks)
-        mu = np.float32(self._start.mu)
+        mse = squared_errors(self._held_out, self._squares, self._threads) / len(self._held_out)
+        return Losses(mse + self._penalty(self._held_out), mse)
 
-        def task(chunk: int) -> None:
-            self._kernels.squared_errors(
-                held_out, chunk, chunk + 1, self._users, self._items, mu, sums
-            )
-
-        each(task, chunks, self._threads)
-        # The chunks are added in order, whatever thread ran them.
-        mse = float(sums.sum()) / len(held_out)
-        return Losses(mse + self._penalty(held_out), mse)
+    def _squares(self, user: Rows, item: Rows, rating: Floats, out: Doubles) -> None:
+        """Set ``out[0]`` to the sum of the squared errors of some ratings."""
+        self._kernels.squared_errors(
+            user, item, rating, *self._places, self._users, self._items,
+            np.float32(self._start.mu), out,
+        )  # fmt: skip
 
     def model(self) -> Model:
         user_places, item_places = self._places
@@ -143,23 +141,17 @@ class FastEngine:
 
     def state(self) -> State:
         user_places, item_places = self._places
-        return {"users": self._users[user_places], "items": self._items[item_places]}
+        users, items = (
+            PermutedRows(self._users, user_places),
+            PermutedRows(self._items, item_places),
+        )
+        return {"users": users, "items": items}
 
     def sides(self) -> dict[str, str]:
         return {"users": "users", "items": "items"}
 
     def restore(self, state: State) -> None:
-        arrays = self.state()
-        copy_state(state, arrays)
-        user_places, item_places = self._places
-        self._users[user_places], self._items[item_places] = arrays["users"], arrays["items"]
-
-    def _records(self, ratings: Ratings) -> Records:
-        """Return ratings as records, whose rows are in the order of `Blocks`."""
-        found = records(ratings)
-        for side, places in zip(("user", "item"), self._places, strict=True):
-            found[side] = places[found[side]]
-        return found
+        copy_state(state, self.state())
 
     def _make_tables(self) -> None:
         self._powers = make_powers(self._sgd, len(self._blocks.sizes))
@@ -190,20 +182,15 @@ class FastEngine:
 
         each(task, -(-len(rows) // _ROWS), self._threads)
 
-    def _penalty(self, held_out: Records) -> float:
+    def _penalty(self, held_out: Ratings) -> float:
         """Return the penalty in the loss of the held-out ratings."""
         if self._sgd.reg:
             return self._sgd.reg * self._quadratic(_SQUARES)
         if not self._variant.rating_reg:
             return 0.0
-        total = 0.0
-        sides = (self._users, "user", self._blocks.users), (self._items, "item", self._blocks.items)
-        for regs, places, (rows, name, order) in zip(self._regs, self._places, sides, strict=True):
-            # In the order of users or items: the last bits of a sum depend on where its row is.
-            weights = rows[places, 0]
-            # reg w.w of every row; the lane of the constant one has a penalty of zero.
-            penalties = np.square(weights, dtype=np.float64) @ regs.astype(np.float64)
-            total += float(penalties[order][held_out[name]].sum())
+        sides = zip((self._users, self._items), self._places, self._regs, strict=True)
+        users, items = (row_penalties(*side) for side in sides)
+        total = sum_over(users, held_out.user) + sum_over(items, held_out.item)
         return total / len(held_out)
 
     def _quadratic(self, weights: Doubles) -> float:

@@ -48,21 +48,23 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba import types
 
+from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined, tuple_type
 from mfcli.training.sgd.blocks import Batches
 from mfcli.training.sgd.claims import CLAIMS, NONE, next_block
 from mfcli.training.sgd.generators import POOL
-from mfcli.training.sgd.places import lookahead, places, prefetch_rows, rating_of, weight_of
+from mfcli.training.sgd.packed_ratings import PACKED, slot_of
+from mfcli.training.sgd.places import factor_of, lookahead, places, prefetch_rows, value_of
 from mfcli.training.sgd.powers import Powers, power
 from mfcli.training.sgd.repeats import Repeats, repeats_batch
-from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, RATING, USER_ONE, WEIGHTED, Variant
-from mfcli.training.sgd.shuffle import shuffle_part
+from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, USER_ONE, Variant
+from mfcli.training.sgd.shuffle import firsts_of, shuffle_block
 from mfcli.vectors import (
     add,
+    advanced,
     choose,
     float_of_bits,
     fma,
@@ -71,18 +73,18 @@ from mfcli.vectors import (
     load_shared,
     mul,
     pointer,
+    prefetch,
     replace,
     store,
     total,
     zeros,
 )
 
-CHUNK = 65536  # ratings in one partial sum of `squared_errors`
-
 _INT = types.intp
 _ROWS = array_type(types.float32, 3)
 _TABLE = array_type(types.float32, 2)
 _STEPS = array_type(types.int32, 1)
+_NUMBERS = array_type(types.int32, 1, readonly=True)
 _BOUNDS = array_type(types.int64, 1)
 _DOUBLES = array_type(types.float64, 1)
 _LOSSES = array_type(types.float64, 2)
@@ -99,22 +101,22 @@ class Kernels(NamedTuple):
     Attributes
     ----------
     train : callable
-        ``(batches, claims, worker, words, out, user_rows, item_rows, powers, slopes, rates, mu,
-        regs, repeats, losses)``: train as thread number `worker` on one block of `batches` after
-        another, until no block is ready. The random order of a block depends on `words` (see
+        ``(packed, batches, claims, worker, words, out, user_rows, item_rows, powers, slopes, rates,
+        mu, regs, repeats, losses)``: train as thread number `worker` on one block of `batches`
+        after another, until no block is ready. The random order of a block depends on `words` (see
         `generators.py`) and its number. The batch of step t has the learning rate ``rates[t]``
         (float64). If tables have a penalty, all rates must be the one that `powers` and `slopes`
-        were made for. Each thread needs its own `out`, which is as long as the longest block, and
-        its own `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 3)) is
+        were made for. Each thread needs its own `out`, a `buffer_of` the longest block, and its own
+        `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 3)) is
         set to the sum of the squared errors before the step, to their weighted sum, and to the
         change of the penalty not yet multiplied by reg.
     finish_epoch : callable
         ``(rows, first, last, one, steps, powers)``: move the rows ``first`` to ``last - 1`` to the
         end of an epoch of `steps` steps, which is step zero of the next epoch.
     squared_errors : callable
-        ``(records, first, last, user_rows, item_rows, mu, sums)``: for the chunks ``first`` to
-        ``last - 1`` of `CHUNK` records each, set ``sums[chunk]`` (float64) to the sum of the
-        squared errors. The records have no weights.
+        ``(user, item, rating, user_places, item_places, user_rows, item_rows, mu, sums)``: set
+        ``sums[0]`` (float64) to the sum of the squared errors of some ratings. The places (int32)
+        are those of users and items in the rows.
     """
 
     train: Callable[..., None]
@@ -125,17 +127,17 @@ class Kernels(NamedTuple):
 @functools.cache
 def kernels_for(variant: Variant) -> Kernels:
     """Compile the kernels for one variant of rows, or load them from the cache."""
-    plain = array_type(numba.from_dtype(RATING), 1)
-    records = plain if variant.values == 3 else array_type(numba.from_dtype(WEIGHTED), 1)
-    batches = tuple_type(Batches, records, _BOUNDS, _BOUNDS, _STEPS)
+    batches = tuple_type(Batches, _BOUNDS, _BOUNDS, _STEPS)
     train = compiled(
-        _make_train(variant), batches, CLAIMS, _INT, array_type(types.uint64, 1), records, _ROWS,
-        _ROWS, _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE, _REPEATS, _LOSSES,
+        _make_train(variant), PACKED, batches, CLAIMS, _INT, array_type(types.uint64, 1),
+        array_type(types.uint8, 1), _ROWS, _ROWS, _POWERS, _TABLE, _DOUBLES, types.float32, _TABLE,
+        _REPEATS, _LOSSES,
     )  # fmt: skip
     finish_epoch = compiled(_make_finish_epoch(variant), _ROWS, _INT, _INT, _INT, _INT, _POWERS)
     squared_errors = compiled(
-        _make_squared_errors(variant._replace(values=3)), plain, _INT, _INT, _ROWS, _ROWS,
-        types.float32, _DOUBLES,
+        _make_squared_errors(variant), _NUMBERS, _NUMBERS,
+        array_type(types.float32, 1, readonly=True), _STEPS, _STEPS, _ROWS, _ROWS, types.float32,
+        _DOUBLES,
     )  # fmt: skip
     return Kernels(train, finish_epoch, squared_errors)
 
@@ -150,18 +152,21 @@ def _make_train(variant: Variant) -> Callable[..., None]:
     lanes, velocity = variant.lanes, variant.velocity
 
     def train(
-        batches: Any, claims: Any, worker: Any, words: Any, out: Any, user_rows: Any,
+        packed: Any, batches: Any, claims: Any, worker: Any, words: Any, out: Any, user_rows: Any,
         item_rows: Any, powers: Any, slopes: Any, rates: Any, mu: Any, regs: Any, repeats: Any,
         losses: Any,
     ) -> None:  # fmt: skip
-        data, users, items = pointer(out), pointer(user_rows), pointer(item_rows)
         user_regs, item_regs = pointer(regs[0]), pointer(regs[1])
+        data, slot = (packed, out), slot_of(variant.wide, variant.weighted)
         none, pool = zeros(lanes), np.empty(POOL, np.uint64)
         block = next_block(claims, NONE)
         while block != NONE:
             first, last = batches.blocks[block], batches.blocks[block + 1]
             begin, end = batches.bounds[first], batches.bounds[last]
-            shuffle_part(batches.records, begin, end, words, block, pool, out, variant.values)
+            shuffle_block(packed, block, end - begin, words, pool, out, slot)
+            user, item = firsts_of(packed, block)
+            users = advanced(pointer(user_rows), np.intp(user) * variant.stride)
+            items = advanced(pointer(item_rows), np.intp(item) * variant.stride)
             for batch in range(first, last):
                 if load_shared(claims.stop, 0):
                     return
@@ -212,19 +217,26 @@ def _make_squared_errors(variant: Variant) -> Callable[..., None]:
     lanes = variant.lanes
 
     def squared_errors(
-        records: Any, first: Any, last: Any, user_rows: Any, item_rows: Any, mu: Any, sums: Any
-    ) -> None:
-        data, users, items = pointer(records), pointer(user_rows), pointer(item_rows)
-        none = zeros(lanes)
-        # Each chunk has a sum of its own, so that the total does not depend on the number of
-        # threads.
-        for chunk in range(first, last):
-            squares = 0.0
-            for at in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(records))):
-                product = _dot(data, at, users, items, none, variant)
-                error = np.float64(product + (mu - rating_of(data, at, variant)))
-                squares += error * error
-            sums[chunk] = squares
+        user: Any, item: Any, rating: Any, user_places: Any, item_places: Any, user_rows: Any,
+        item_rows: Any, mu: Any, sums: Any,
+    ) -> None:  # fmt: skip
+        users, items = pointer(user_rows), pointer(item_rows)
+        none, ahead, end = zeros(lanes), lookahead(variant.stride), len(rating)
+        squares = 0.0
+        for n in range(end):
+            # Near the end, the last rows are prefetched again, so that no read is out of bounds.
+            later = min(n + ahead, end - 1)
+            p = np.intp(user_places[user[later]]) * variant.stride
+            q = np.intp(item_places[item[later]]) * variant.stride
+            for line in range(0, variant.width, LINE):
+                prefetch(users, p + line)
+                prefetch(items, q + line)
+            p = np.intp(user_places[user[n]]) * variant.stride
+            q = np.intp(item_places[item[n]]) * variant.stride
+            product = _dot(users, p, items, q, none, variant)
+            error = np.float64(product + (mu - rating[n]))
+            squares += error * error
+        sums[0] = squares
 
     return squared_errors
 
@@ -260,7 +272,7 @@ def _learn_batch(
             none, variant,
         )  # fmt: skip
         squares += error * error
-        weighted += weight_of(data, at, variant) * (error * error)
+        weighted += factor_of(data, at, variant) * (error * error)
     return squares, weighted, change
 
 
@@ -290,9 +302,9 @@ def _learn(
         wi, _, _ = _current(items, item + i, NOWHERE, item_move, none, variant)
         products = fma(wu, wi, products)
     # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
-    error = total(products) + (mu - rating_of(data, at, variant))
+    error = total(products) + (mu - value_of(data, at, variant))
     # -2 lr c e / B and -2 lr / B
-    rates = scale * error * weight_of(data, at, variant), scale, slope, step
+    rates = scale * error * factor_of(data, at, variant), scale, slope, step
     ru, ri = load(user_regs, 0, none), load(item_regs, 0, none)
     change = _add_gradients(
         users, user, USER_ONE, user_move, ru, items, item, ITEM_ONE, item_move, ri, rates,
@@ -397,9 +409,8 @@ def _idle_steps(base: Any, place: Any, step: Any, powers: Any) -> Any:
 
 
 @inlined
-def _dot(data: Any, at: Any, users: Any, items: Any, none: Any, variant: Any) -> Any:
-    """Return the prediction for a record, less ``mu``."""
-    user, item = places(data, at, variant)
+def _dot(users: Any, user: Any, items: Any, item: Any, none: Any, variant: Any) -> Any:
+    """Return the prediction for rows at two offsets, less ``mu``."""
     products = none
     for i in range(0, variant.width, variant.lanes):
         w = load(users, user + i, none)

@@ -1,4 +1,7 @@
-"""The values of a record, and where its rows are, inside compiled code."""
+"""Where the rows of a shuffled rating are, inside compiled code.
+
+`data` is a pair: the `Packed` ratings, and the bytes into which a block of them was shuffled.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import numpy as np
 
 from mfcli.aligned import LINE
 from mfcli.storage import inlined
-from mfcli.vectors import load_int, prefetch
+from mfcli.training.sgd.packed_ratings import pair_of, rating_of, slot_of, weight_of
+from mfcli.vectors import prefetch
 
 _AHEAD = 1024  # float32 values of one side that are prefetched before their use
 _LEAST, _MOST = 4, 32  # ratings
@@ -24,30 +28,39 @@ def lookahead(stride: Any) -> Any:
 
 @inlined
 def places(data: Any, at: Any, variant: Any) -> Any:
-    """Return the offsets of the user's and the item's row of record number `at`."""
-    first = variant.values * at
-    user, item = load_int(data, first), load_int(data, first + 1)
-    # In int32, the offset would overflow: tables may have more than 2^31 values.
-    return np.intp(user) * variant.stride, np.intp(item) * variant.stride
+    """Return the offsets of the user's and the item's row of rating number `at`.
+
+    They are counted from the first rows of the groups of the block.
+    """
+    _, out = data
+    user, item = pair_of(out, _at(at, variant), variant.wide)
+    return user * variant.stride, item * variant.stride
 
 
 @inlined
-def rating_of(data: Any, at: Any, variant: Any) -> Any:
-    """Return the rating of record number `at`."""
-    return data[variant.values * at + 2]
+def value_of(data: Any, at: Any, variant: Any) -> Any:
+    """Return the rating with number `at`."""
+    packed, out = data
+    return rating_of(packed, out, _at(at, variant))
 
 
 @inlined
-def weight_of(data: Any, at: Any, variant: Any) -> Any:
-    """Return the weight of record number `at`."""
-    return data[variant.values * at + 3] if variant.values > 3 else np.float32(1.0)
+def factor_of(data: Any, at: Any, variant: Any) -> Any:
+    """Return the weight of rating number `at`."""
+    packed, out = data
+    return weight_of(packed, out, _at(at, variant)) if variant.weighted else np.float32(1.0)
+
+
+@inlined
+def _at(number: Any, variant: Any) -> Any:
+    return slot_of(variant.wide, variant.weighted) * number
 
 
 @inlined
 def prefetch_rows(
     data: Any, at: Any, users: Any, items: Any, first: Any, last: Any, variant: Any
 ) -> None:
-    """Prefetch the lanes ``first`` to ``last - 1`` of the rows of a record."""
+    """Prefetch the lanes ``first`` to ``last - 1`` of the rows of a rating."""
     user, item = places(data, at, variant)
     for line in range(first, last, LINE):
         prefetch(users, user + line)

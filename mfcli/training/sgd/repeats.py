@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from mfcli.aligned import LINE, aligned
 from mfcli.storage import inlined
-from mfcli.training.sgd.places import lookahead, places, prefetch_rows, rating_of, weight_of
+from mfcli.training.sgd.places import factor_of, lookahead, places, prefetch_rows, value_of
 from mfcli.training.sgd.rows import ITEM_ONE, NOWHERE, USER_ONE, Variant
 from mfcli.types import Floats
 from mfcli.vectors import (
@@ -97,7 +97,7 @@ def repeats_batch(
             data, at, users, items, sums, scale, mu, user_regs, item_regs, change, none, variant
         )
         squares += error * error
-        weighted += weight_of(data, at, variant) * (error * error)
+        weighted += factor_of(data, at, variant) * (error * error)
     _add_sums(1, middle, slots, users, USER_ONE, sums, none, variant)
     _add_sums(middle, free, slots, items, ITEM_ONE, sums, none, variant)
     return squares, weighted, change
@@ -105,15 +105,17 @@ def repeats_batch(
 
 @inlined
 def _find_repeats(
-    data: Any, start: Any, stop: Any, column: Any, rows: Any, one: Any, slots: Any,
+    data: Any, start: Any, stop: Any, side: Any, rows: Any, one: Any, slots: Any,
     slot: Any, variant: Any,
 ) -> Any:  # fmt: skip
     """Set the states of the rows of one side; number slots from `slot`, and return the next one."""
     for at in range(start, stop):
-        row = load_int(data, variant.values * at + column)
-        place = np.intp(row) * variant.stride + one
+        first = places(data, at, variant)[side]
+        place = first + one
         state = load_int(rows, place)
-        store_int(slots, slot, row)  # the next row overwrites it if this one gets no slot
+        store_int(
+            slots, slot, np.int32(place // variant.stride)
+        )  # the next row overwrites it if this one gets no slot
         new = np.int32(slot) if state == ONCE else state
         store_int(rows, place, np.int32(ONCE) if state == _ABSENT else new)
         slot += state == ONCE
@@ -133,9 +135,9 @@ def _learn(
     for i in range(lanes, width, lanes):
         products = fma(load(users, user + i, none), load(items, item + i, none), products)
     # e = mu + b_u + b_i + p_u . q_i - r: the lanes of ones add the biases to the product
-    error = total(products) + (mu - rating_of(data, at, variant))
+    error = total(products) + (mu - value_of(data, at, variant))
     # -2 lr c e / B and -2 lr / B: a weight multiplies the error, not the penalty
-    rates = scale * error * weight_of(data, at, variant), scale
+    rates = scale * error * factor_of(data, at, variant), scale
     user_slot = max(load_int(users, user + USER_ONE), np.int32(0))
     item_slot = max(load_int(items, item + ITEM_ONE), np.int32(0))
     user_move = _move(users, user, user_slot, sums, width)

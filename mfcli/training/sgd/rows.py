@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.aligned import LINE, aligned
-from mfcli.types import Floats
+from mfcli.types import Doubles, Floats
 
 Records: TypeAlias = NDArray[np.void]
 """An array of `RATING` or `WEIGHTED`."""
@@ -35,11 +35,13 @@ RATING = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4")])
 WEIGHTED = np.dtype([*RATING.descr, ("weight", "<f4")])
 USER_ONE = 0  # the lane of a user's row that is always one
 ITEM_ONE = 1  # the lane of an item's row that is always one
+NARROW, WIDE = 2, 4  # bytes of a row in packed ratings
 NOWHERE = -1  # in place of a lane: the constant one is in another vector of the row
 
 _FACTORS = 2  # the lane of the first factor
 _SHORT = 16  # rows with up to this many lanes have velocities even if these are zero
 _UNROLLED = 32  # planes of up to this many lanes are kept in registers
+_PART = 1 << 16  # rows that are changed at a time, because expressions copy them
 
 
 class Sgd(NamedTuple):
@@ -87,8 +89,10 @@ class Variant(NamedTuple):
         Whether the momentum is Nesterov's.
     rating_reg : bool
         Whether each rating penalizes the rows that it updates.
-    values : int
-        Values of 4 bytes in a record: 3, or 4 if ratings have weights.
+    weighted : bool
+        Whether ratings have weights.
+    wide : bool
+        Whether the users and items of packed ratings have four bytes, not two.
     """
 
     width: int
@@ -98,7 +102,8 @@ class Variant(NamedTuple):
     table_reg: bool
     nesterov: bool
     rating_reg: bool
-    values: int
+    weighted: bool
+    wide: bool
 
 
 def make_variant(
@@ -109,6 +114,7 @@ def make_variant(
     nesterov: bool = False,
     rating_reg: bool = False,
     weighted: bool = False,
+    wide: bool = False,
 ) -> Variant:
     """Choose the layout of rows with `k` factors.
 
@@ -125,17 +131,33 @@ def make_variant(
     velocity = momentum or table_reg or used <= _SHORT
     nesterov = nesterov and velocity
     planes = 1 + velocity + nesterov
-    values = (WEIGHTED if weighted else RATING).itemsize // 4
-    return Variant(width, lanes, planes * width, velocity, table_reg, nesterov, rating_reg, values)
+    stride = planes * width
+    flags = velocity, table_reg, nesterov, rating_reg, weighted, wide
+    return Variant(width, lanes, stride, *flags)
 
 
-def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd, variant: Variant) -> Floats:
+def row_bytes(rows: int) -> int:
+    """Return the bytes of a row in packed ratings, for groups of some number of rows."""
+    # Kernels are compiled for each of the two, because a mask that is not a constant takes time.
+    return NARROW if rows <= 1 << 8 * NARROW else WIDE
+
+
+def pack(
+    factors: Floats,
+    biases: Floats,
+    order: NDArray[np.int32],
+    one: int,
+    sgd: Sgd,
+    variant: Variant,
+) -> Floats:
     """Lay out the tables of one side as rows with velocity zero.
 
     Parameters
     ----------
     factors : float32 array, shape (n, k)
     biases : float32 array, shape (n,)
+    order : int32 array, shape (n,)
+        The user or item of each row.
     one : int
         `USER_ONE` or `ITEM_ONE`.
     sgd : Sgd
@@ -148,10 +170,12 @@ def pack(factors: Floats, biases: Floats, one: int, sgd: Sgd, variant: Variant) 
     count, k = factors.shape
     rows = aligned((count, variant.stride // variant.width, variant.width))
     rows[:, 0, one] = 1.0
-    rows[:, 0, _bias(one)] = biases
-    rows[:, 0, _FACTORS : _FACTORS + k] = factors
-    if variant.velocity:
-        rows[:, 1] = np.float32(-sgd.decay) * rows[:, 0]  # s = b v - a w with v = 0
+    rows[:, 0, _bias(one)] = biases[order]
+    for start in range(0, count, _PART):  # indexing copies
+        part = slice(start, start + _PART)
+        rows[part, 0, _FACTORS : _FACTORS + k] = factors[order[part]]
+    if variant.velocity:  # s = b v - a w with v = 0
+        np.multiply(np.float32(-sgd.decay), rows[:, 0], out=rows[:, 1])
         rows[:, 1, one] = 0.0  # the bits of step zero
     rows[:, 2:] = rows[:, :1]  # x = w - b v with v = 0
     return rows
@@ -185,6 +209,24 @@ def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:
     return rows
 
 
+def row_penalties(rows: Floats, places: NDArray[np.int32], regs: Floats) -> Doubles:
+    """Return the penalty per rating of each user or item, by the place of its row.
+
+    Parameters
+    ----------
+    rows : float32 array, shape (n, 1 to 3, width)
+    places : int32 array, shape (n,)
+    regs : float32 array, shape (width,)
+        Of `pack_regs`, so that the constant one has no penalty.
+    """
+    penalties = np.empty(len(rows))
+    for start in range(0, len(rows), _PART):
+        part = slice(start, start + _PART)
+        # reg w.w, in the order of users or items: the last bits depend on where a row is
+        penalties[part] = np.square(rows[places[part], 0], dtype=np.float64) @ regs.astype(float)
+    return penalties
+
+
 def change_rates(rows: Floats, one: int, before: Sgd, after: Sgd) -> None:
     """Adapt rows at the end of an epoch to the learning rate and momentum of the next one.
 
@@ -202,14 +244,16 @@ def change_rates(rows: Floats, one: int, before: Sgd, after: Sgd) -> None:
     """
     # With b = 0, s = -a w tells nothing about v, and v had no effect.
     ratio = after.momentum / before.momentum if before.momentum else 0.0
-    w = rows[:, 0]
-    # s + a w = b v, times b' / b
-    velocity = np.float32(ratio) * (rows[:, 1] + np.float32(before.decay) * w)  # b' v
-    rows[:, 1] = velocity - np.float32(after.decay) * w
-    rows[:, 1, one] = 0.0  # the bits of step zero
-    if after.nesterov:  # x = w - b v, where b v = s + a w
-        rows[:, 2] = w - (rows[:, 1] + np.float32(after.decay) * w)
-        rows[:, 2, one] = 1.0
+    for start in range(0, len(rows), _PART):
+        part = rows[start : start + _PART]
+        w = part[:, 0]
+        # s + a w = b v, times b' / b
+        velocity = np.float32(ratio) * (part[:, 1] + np.float32(before.decay) * w)  # b' v
+        part[:, 1] = velocity - np.float32(after.decay) * w
+        part[:, 1, one] = 0.0  # the bits of step zero
+        if after.nesterov:  # x = w - b v, where b v = s + a w
+            part[:, 2] = w - (part[:, 1] + np.float32(after.decay) * w)
+            part[:, 2, one] = 1.0
 
 
 def _bias(one: int) -> int:

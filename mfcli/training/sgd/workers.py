@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from mfcli.training.sgd.claims import Claims
 from mfcli.types import Progress
@@ -15,8 +16,13 @@ _PAUSE = 1e-4  # seconds in which a thread that found no block sleeps
 Train = Callable[[int], None]
 """Trains on blocks as worker number 0, 1, ..., until none is ready; releases Python's lock."""
 
+Read = Callable[[Claims], None]
+"""Reads blocks from disk, until all are read or threads must stop."""
 
-def run_workers(train: Train, claims: Claims, total: int, on_progress: Progress) -> None:
+
+def run_workers(
+    train: Train, claims: Claims, total: int, on_progress: Progress, read: Read | None = None
+) -> None:
     """Train on every block of an epoch once.
 
     Parameters
@@ -28,12 +34,16 @@ def run_workers(train: Train, claims: Claims, total: int, on_progress: Progress)
         Number of ratings.
     on_progress : callable
         Called at intervals with the number of ratings done and of all ratings.
+    read : callable, optional
+        Runs in another thread. By default, all blocks are in memory.
     """
     workers = len(claims.ratings)
     # The calling thread only waits and reports, because Python delivers Ctrl-C to it.
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers + 1) as pool:
         try:
             futures = [pool.submit(_work, train, claims, number) for number in range(workers)]
+            if read:
+                futures.append(pool.submit(_stopping, claims, read, claims))
             while wait(futures, timeout=_INTERVAL).not_done:
                 on_progress(int(claims.ratings.sum()), total)
         except BaseException:
@@ -45,11 +55,16 @@ def run_workers(train: Train, claims: Claims, total: int, on_progress: Progress)
 
 
 def _work(train: Train, claims: Claims, number: int) -> None:
+    _stopping(claims, train, number)
+    while not _is_over(claims):
+        time.sleep(_PAUSE)
+        _stopping(claims, train, number)
+
+
+def _stopping(claims: Claims, work: Callable[[Any], None], argument: Any) -> None:
+    """Call a function; stop all threads if it fails."""
     try:
-        train(number)
-        while not _is_over(claims):
-            time.sleep(_PAUSE)
-            train(number)
+        work(argument)
     except BaseException:
         claims.stop[0] = 1
         raise
