@@ -58,7 +58,12 @@ from .scratch_files import (
     scratch_file as scratch_file,
     scratch_folder as scratch_folder,
 )
-from .scratch_space import Scratch as Scratch, scratch as scratch
+from .scratch_space import (
+    MemorySpace as MemorySpace,
+    Scratch as Scratch,
+    scratch as scratch,
+    space as space,
+)
 from .segments import Segments as Segments
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
