@@ -16,9 +16,10 @@ from hypothesis import given, settings, strategies as st
 
 from mfcli.config import Config
 from mfcli.data import (
+    Buckets,
     Ratings,
-    Selection,
     Vocabulary,
+    buckets,
     duplicates,
     find_layout,
     id_tables,
@@ -26,7 +27,6 @@ from mfcli.data import (
     parsed_ratings,
     ratings_from,
     read_ratings,
-    selections,
 )
 from mfcli.data.compression import compressed, selected_counts
 from mfcli.data.duplicates import merge_duplicates
@@ -37,10 +37,10 @@ from mfcli.data.formats.text import TextPiece
 from mfcli.data.growing_arrays import GrowingArray
 from mfcli.data.id_tables import table_of
 from mfcli.data.numbering import Numbering
+from mfcli.data.selections import selecting
 from mfcli.data.sources import open_sources
 from mfcli.data.value_counts import value_counts
 from mfcli.splits import divide, split, write_split
-from mfcli.splits.samples import sample
 
 CHANGED = (
     "mfcli.checks.distinct_values.MANY",
@@ -48,6 +48,7 @@ CHANGED = (
     "mfcli.data.numbering.MANY",
     "mfcli.data.scales.MANY",
     "mfcli.data.selections.MANY",
+    "mfcli.splits.pool.MANY",
     "mfcli.splits.strategies.MANY",
     "mfcli.data.parsed_ratings.LARGE",
 )
@@ -59,7 +60,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Use compiled code for all ratings, in small pieces."""
     for name in CHANGED:
         monkeypatch.setattr(name, 1)
-    monkeypatch.setattr(selections, "_PIECE", 50)
+    monkeypatch.setattr(buckets, "_WINDOW", 50)
     monkeypatch.setattr(text, "_BLOCK", 300)
     return monkeypatch
 
@@ -306,33 +307,20 @@ def test_a_selection_is_what_a_mask_takes(compiled: pytest.MonkeyPatch) -> None:
     for fraction in (0, 0.1, 0.9, 1):
         ratings = random_ratings(rng)
         mask = rng.random(len(ratings)) < fraction
-        part, taken = Selection(ratings, mask), ratings.take(mask)
-        assert len(part) == len(taken)
+        taken = ratings.take(mask)
         for name in ratings.types:
-            pieces = [piece.copy() for piece in part.pieces(name)]
+            column = getattr(ratings, name)
+            select, memory = selecting(len(ratings)), np.empty(51, column.dtype)
+            parts = [slice(start, start + 50) for start in range(0, len(ratings), 50)]
+            pieces = [select(column[one], mask[one], memory).copy() for one in parts]
             np.testing.assert_array_equal(np.concatenate(pieces), getattr(taken, name))
         counts = ratings.users.counting(taken.user).counts
-        np.testing.assert_array_equal(part.counting().users.counts, counts)
         np.testing.assert_array_equal(selected_counts(ratings.user, mask, len(counts)), counts)
     assert compressed(np.arange(3), np.ones(3, np.bool_), np.empty(4, np.int64)).tolist() == [
         0,
         1,
         2,
     ]
-
-
-@pytest.mark.parametrize(
-    ("n", "size"),
-    [(10_001, 500), (10_001, 501), (20_000, 10_000), (20_000, 19_999), (20_000, 20_000), (50, 9)],
-)
-def test_samples_are_those_of_numpy(n: int, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.splits.samples._DRAWN", 3000)
-    one, two = np.random.default_rng(3), np.random.default_rng(3)
-    for _ in range(2):  # the second time, the generators have half a number in store
-        expected = np.zeros(n, np.bool_)
-        expected[one.choice(n, size, replace=False, shuffle=False)] = True
-        np.testing.assert_array_equal(sample(n, size, two), expected)
-        assert one.bit_generator.state == two.bit_generator.state
 
 
 def test_values_are_counted_unless_there_are_many() -> None:
@@ -380,7 +368,7 @@ def test_a_split_has_the_same_bytes_with_compiled_code(
     tmp_path: Path, ids: str, config: Config, compiled: pytest.MonkeyPatch
 ) -> None:
     file, folder = written(tmp_path / "r.csv", ids, random.Random(config.valid)), tmp_path / "split"
-    write_split(folder, divide(read_ratings(file), config))
+    write_split(folder, divide(Buckets.of(read_ratings(file)), config))
     files = snapshot(folder)
     compiled.undo()
     write_split(folder, split(read_ratings(file), config))
@@ -403,15 +391,17 @@ def test_small_files_do_not_load_numba(tmp_path: Path, monkeypatch: pytest.Monke
     for module in ("plain_numbers", "id_tables", "repeated_pairs", "compression", "value_counts"):
         place = "mfcli.data.formats." if module == "plain_numbers" else "mfcli.data."
         monkeypatch.setitem(sys.modules, f"{place}{module}", None)
-    monkeypatch.setitem(sys.modules, "mfcli.splits.samples", None)
+    for module in ("compiled_philox", "keys_by_user"):
+        monkeypatch.setitem(sys.modules, f"mfcli.splits.{module}", None)
     file = written(tmp_path / "r.csv", "integers", random.Random(0))
-    write_split(tmp_path / "split", divide(read_ratings(file)))
+    write_split(tmp_path / "split", divide(Buckets.of(read_ratings(file))))
 
 
 def test_copies_that_arrow_makes_of_columns_are_no_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = divide(ratings_from([1, 2, 3, 4], [1, 2, 1, 2], [1.0, 2.0, 3.0, 4.0]), Config(test=0.5))
+    ratings = ratings_from([1, 2, 3, 4], [1, 2, 1, 2], [1.0, 2.0, 3.0, 4.0])
+    made = divide(Buckets.of(ratings), Config(test=0.5))
     expected = write_split(tmp_path / "split", made)
     # Copies of the columns have other addresses.
     monkeypatch.setattr("mfcli.data.arrow_files.to_arrow", lambda values: pa.array(values.copy()))

@@ -29,10 +29,10 @@ from mfcli.data import (
     Buckets,
     Ratings,
     Vocabulary,
+    buckets,
     concatenated,
     ratings_from,
     read_ratings,
-    selections,
 )
 from mfcli.data.duplicates import merge_duplicates
 from mfcli.data.formats import text
@@ -87,7 +87,9 @@ def texts_of(frame: pd.DataFrame) -> dict[str, bytes]:
 
 def written(ratings: Ratings, folder: Path) -> dict[str, str]:
     """Return the digests of the files of a split."""
-    files: dict[str, str] = write_split(folder, divide(ratings, Config(valid=0.1)))["files"]
+    files: dict[str, str] = write_split(folder, divide(Buckets.of(ratings), Config(valid=0.1)))[
+        "files"
+    ]
     return files
 
 
@@ -96,7 +98,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use compiled code for all ratings, in small pieces."""
     for name in CHANGED:
         monkeypatch.setattr(name, 1)
-    monkeypatch.setattr(selections, "_PIECE", 50)
+    monkeypatch.setattr(buckets, "_WINDOW", 50)
     monkeypatch.setattr(text, "_BLOCK", 300)
 
 
@@ -392,7 +394,7 @@ MAKERS: dict[str, Callable[[Ratings], Any]] = {
     "per-user": lambda r: split(r, Config(strategy="per-user")),
     "filtered": lambda r: split(r, Config(min_user=3, min_item=3, valid=0.1)),
     "k-fold": lambda r: split(r, Config(valid=0.1), folds=3),
-    "divided": lambda r: divide(r, Config(valid=0.1)),
+    "divided": lambda r: divide(Buckets.of(r), Config(valid=0.1)),
     "given": lambda r: split_given(r.take(slice(40)), r.take(slice(40, None)), Config(valid=0.1)),
     "of": lambda r: Split.of(r.take(slice(40)), r.take(slice(40, 60)), r.take(slice(60, None))),
 }
@@ -429,8 +431,7 @@ CHANGES: dict[str, Callable[[Ratings], Ratings]] = {
     "within the same": lambda r: r.within(r.users, r.items),
     "within others": lambda r: r.within(reversed_ids(r.users), reversed_ids(r.items)),
     "concatenated": lambda r: concatenated(r.take(slice(9)), r.take(slice(9, None))),
-    "selected": lambda r: selections.Selection(r, r.rating > 2).taken(),
-    "selected and counted": lambda r: selections.Selection(r, r.rating > 2).counting().taken(),
+    "divided": lambda r: divide(Buckets.of(r, 3), Config(min_user=2)).split().train,
     "merged": lambda r: merge_duplicates(concatenated(r, r), "keep-last", str).ratings,
 }
 

@@ -475,7 +475,7 @@ def test_commands_show_what_they_work_on(
         == {
             0: EVALUATION,
             1: ["predicting data.csv"],
-            2: ["reading data.csv", "writing other"],
+            2: ["reading data.csv", "merging duplicates", "dividing", "writing other"],
         }[LONG.index(command)]
     )
 

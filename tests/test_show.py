@@ -128,7 +128,7 @@ split: split
 │ ratings                                │                          18 │
 │ rows skipped: rating                   │                           1 │
 │ density                                │                    90.0000% │
-│ mean of train                          │                      2.8333 │
+│ mean of train                          │                      2.7500 │
 │ scale                                  │              1 to 5, step 1 │
 │ train                                  │                  12 (66.7%) │
 │ test                                   │                   4 (22.2%) │
@@ -148,7 +148,7 @@ model: model
 │ users         │                   5 (0 without a training rating) │
 │ items         │                   4 (0 without a training rating) │
 │ predicts      │                                           ratings │
-│ mu            │                                            2.8333 │
+│ mu            │                                            2.7500 │
 │ scale         │                                    1 to 5, step 1 │
 │ parameters    │                                                27 │
 │ size on disk  │                                           SIZE-IT │
@@ -197,12 +197,12 @@ metrics.json: metrics
 ┃                            ┃                          value ┃
 ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
 │ measured on                │        4 test ratings, clipped │
-│ RMSE                       │                         1.6323 │
-│ MAE                        │                         1.4479 │
-│ R2                         │                        -0.2181 │
-│ RMSE of damped biases      │           1.5571 (gain -4.83%) │
-│ RMSE of the training mean  │          1.4814 (gain -10.19%) │
-│ RMSE, warm                 │             1.6323 (4 ratings) │
+│ RMSE                       │                         1.9152 │
+│ MAE                        │                         1.7188 │
+│ R2                         │                        -0.4672 │
+│ RMSE of damped biases      │          1.5694 (gain -22.03%) │
+│ RMSE of the training mean  │          1.6008 (gain -19.64%) │
+│ RMSE, warm                 │             1.9152 (4 ratings) │
 │ RMSE, unseen user          │                  - (0 ratings) │
 │ RMSE, unseen item          │                  - (0 ratings) │
 │ RMSE, unseen user and item │                  - (0 ratings) │
@@ -248,12 +248,12 @@ metrics.json: metrics
 ┃                       ┃                                                  value ┃
 ┡━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
 │ folds                 │                                                      2 │
-│ RMSE                  │                      1.7966, standard deviation 0.4149 │
-│ MAE                   │                      1.5586, standard deviation 0.5936 │
-│ R2                    │                     -0.3701, standard deviation 0.0845 │
-│ RMSE of damped biases │                      1.6109, standard deviation 0.2866 │
-│ fold 1                │ RMSE 2.0900, split HASH-FOLD-1- (same as split/fold-1) │
-│ fold 2                │ RMSE 1.5032, split HASH-FOLD-2- (same as split/fold-2) │
+│ RMSE                  │                      1.8041, standard deviation 0.1148 │
+│ MAE                   │                      1.5586, standard deviation 0.0295 │
+│ R2                    │                     -0.3406, standard deviation 0.4175 │
+│ RMSE of damped biases │                      1.5930, standard deviation 0.1353 │
+│ fold 1                │ RMSE 1.8853, split HASH-FOLD-1- (same as split/fold-1) │
+│ fold 2                │ RMSE 1.7229, split HASH-FOLD-2- (same as split/fold-2) │
 │ k                     │                                         3 (default 10) │
 │ written by            │                                            mfcli V.V.V │
 └───────────────────────┴────────────────────────────────────────────────────────┘

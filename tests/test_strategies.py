@@ -15,11 +15,13 @@ from planted import make_ratings
 
 import mfcli
 from mfcli.config import SETTINGS, Config
-from mfcli.data import Ratings
+from mfcli.data import Buckets, Ratings
 from mfcli.errors import ArtifactError, ConfigError, DataError
 from mfcli.splits import (
+    Division,
     Folds,
     Split,
+    divide,
     folds_of,
     read_folds,
     read_split,
@@ -27,7 +29,6 @@ from mfcli.splits import (
     split_given,
     write_split,
 )
-from mfcli.splits.filters import core
 from mfcli.splits.records import FoldRecord
 from mfcli.splits.strategies import STRATEGIES
 from mfcli.storage import write_record
@@ -151,8 +152,11 @@ def test_times_are_needed(name: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(some_ratings(), st.integers(1, 4), st.integers(1, 4))
-def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_item: int) -> None:
+@given(some_ratings(), st.integers(1, 4), st.integers(2, 4), st.integers(1, 4))
+def test_a_core_is_the_largest_stable_set(
+    ratings: Ratings, min_user: int, min_item: int, count: int
+) -> None:
+    config = Config(test=0, min_user=min_user, min_item=min_item)
     rows = set(range(len(ratings)))
     while True:  # the simple way
         users = Counter(ratings.user[n] for n in rows)
@@ -167,9 +171,11 @@ def test_a_core_is_the_largest_stable_set(ratings: Ratings, min_user: int, min_i
         rows -= gone
     if not rows:
         with pytest.raises(DataError, match="lower min_user or min_item"):
-            core(ratings, min_user, min_item)
+            divide(Buckets.of(ratings, count), config)
         return
-    kept = core(ratings, min_user, min_item)
+    division = divide(Buckets.of(ratings, count), config)
+    assert isinstance(division, Division)
+    kept = division.split().train
     assert ids(kept) == {float(n) for n in rows}
     assert kept.users.counts.min() >= min_user
     assert kept.items.counts.min() >= min_item

@@ -5,13 +5,15 @@ from .arrow_arrays import (
     to_texts as to_texts,
 )
 from .arrow_files import (
+    pieces_in_turn as pieces_in_turn,
     read_ratings_arrow as read_ratings_arrow,
     read_vocabulary as read_vocabulary,
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
-from .buckets import Buckets as Buckets
+from .buckets import NO_PART as NO_PART, Buckets as Buckets
 from .column_sums import column_sum as column_sum, pairwise_sum as pairwise_sum
+from .compression import selected_counts as selected_counts
 from .duplicates import merge_duplicates as merge_duplicates
 from .faults import SkippedRows as SkippedRows
 from .feedback import (
@@ -48,7 +50,6 @@ from .ratings import (
 )
 from .row_places import place_of as place_of
 from .scales import Scale as Scale, scale_of as scale_of
-from .selections import Selection as Selection
 from .side_tables import side_names as side_names
 from .sizes import MANY as MANY
 from .sources import EmptyFileError as EmptyFileError, open_sources as open_sources

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -33,67 +35,104 @@ _COLUMNS = {
 }
 _OPTIONAL = ("timestamp", "weight")
 _REMEDY = "create it again"
+_END = ""  # what follows the last column
 
 
-def write_ratings(path: Path, ratings: Columns) -> str:
-    """Write the columns of ratings as one record batch, and return the SHA-256 of the file."""
-    # Arrow is given columns of zeros, for which the system provides no memory unless it is written.
-    # It writes everything else, and the sink writes the values.
-    columns = {name: np.zeros(len(ratings), kind) for name, kind in ratings.types.items()}
-    pieces = {column.ctypes.data: ratings.pieces(name) for name, column in columns.items()}
-    with DigestedFile(path) as file:
-        sink = _Sink(file, pieces if len(ratings) else {})
-        _write_columns(sink, columns)
-    if sink.is_complete:
-        return file.sha256
-    # Arrow has copied a column before it wrote it.
-    columns = {n: np.concatenate([p.copy() for p in ratings.pieces(n)]) for n in columns}
-    with DigestedFile(path) as file:
-        _write_columns(_Sink(file, {}), columns)
-    return file.sha256
+Pieces: TypeAlias = Callable[[str], Iterable[tuple[int, NDArray[Any]]]]
+"""Given the name of a column, yields its pieces, each with the number of the file it belongs to."""
 
 
-def _write_columns(sink: _Sink, columns: Mapping[str, NDArray[Any]]) -> None:
-    table = pa.table({name: to_arrow(column) for name, column in columns.items()})
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+def write_ratings(
+    paths: Sequence[Path],
+    ratings: Sequence[Columns],
+    pieces: Pieces,
+    on_written: Callable[[int], None] = lambda size: None,
+) -> list[str]:
+    """Write several files of ratings, column by column, and return their SHA-256.
 
-
-class _Sink(io.RawIOBase):
-    """Writes columns in place of the buffers with certain addresses.
+    Each file has one record batch.
 
     Parameters
     ----------
-    file : DigestedFile
-    columns : dict
-        The pieces of each column, by the address of the buffer that they replace.
+    paths : sequence of Path
+    ratings : sequence of Columns
+        With the same columns.
+    pieces : callable
+        As `pieces_in_turn`, but may read the columns of all files together.
+    on_written : callable, optional
+        Called with the size of each piece after it is written, in bytes.
+    """
+    layouts = [_layout(one) for one in ratings]
+    with ExitStack() as stack:
+        files = [stack.enter_context(DigestedFile(path)) for path in paths]
+        for name in (*ratings[0].types, _END):
+            for file, layout in zip(files, layouts, strict=True):
+                file.write(layout[name])
+            for number, piece in pieces(name) if name != _END else ():
+                files[number].write(piece)
+                on_written(piece.nbytes)
+    return [file.sha256 for file in files]
+
+
+def pieces_in_turn(ratings: Sequence[Columns]) -> Pieces:
+    """Return what yields the pieces of a column of all files, one file after the other."""
+    return lambda name: (
+        (number, piece) for number, one in enumerate(ratings) for piece in one.pieces(name)
+    )
+
+
+def _layout(ratings: Columns) -> dict[str, bytes]:
+    """Return the bytes of a file before each column, and after the last one."""
+    # Arrow is given columns of zeros, for which the system provides no memory unless it is written.
+    columns = {name: np.zeros(len(ratings), kind) for name, kind in ratings.types.items()}
+    table = pa.table({name: to_arrow(column) for name, column in columns.items()})
+    sink = _Sink([*columns] if len(ratings) else [])
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return dict.fromkeys(columns, b"") | sink.before | {_END: sink.rest}
+
+
+class _Sink(io.RawIOBase):
+    """Keeps what Arrow writes, except columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the columns.
+
+    Attributes
+    ----------
+    before : dict of bytes
+        What was written before each column.
+    rest : bytes
+        What was written after the last column.
     """
 
-    def __init__(self, file: DigestedFile, columns: dict[int, Iterator[NDArray[Any]]]) -> None:
-        self._file, self._columns = file, columns
+    def __init__(self, names: Sequence[str]) -> None:
+        self.before, self.rest, self._names = dict[str, bytes](), b"", deque(names)
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        pieces = self._columns.pop(getattr(data, "address", 0), None)
-        if pieces is None:
-            self._file.write(data)
+        if isinstance(data, pa.Buffer):  # of a column; everything else comes as bytes
+            self.before[self._names.popleft()], self.rest = self.rest, b""
         else:
-            for piece in pieces:
-                self._file.write(piece)
+            self.rest += data
         return memoryview(data).nbytes
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all columns are written."""
-        return not self._columns
 
 
 def read_ratings_arrow(
-    file: Path | MappedFile, users: Vocabulary, items: Vocabulary, feedback: str = EXPLICIT
+    file: Path | MappedFile,
+    users: Vocabulary,
+    items: Vocabulary,
+    feedback: str = EXPLICIT,
+    *,
+    is_new: bool = False,
 ) -> Ratings:
     """Map a file of `write_ratings` into memory, unless it is mapped already, and check it.
+
+    The values of a file that has just been written (`is_new`) are not checked.
 
     Raises
     ------
@@ -107,13 +146,7 @@ def read_ratings_arrow(
         for name, kind in _COLUMNS.items()
         if name in table.column_names or name not in _OPTIONAL
     }
-    _check_rows(path, "user", columns["user"], users)
-    _check_rows(path, "item", columns["item"], items)
-    positive = positive_roles(feedback == IMPLICIT)
-    _check_values(path, "rating", columns["rating"], "rating" in positive)
-    if "weight" in columns:
-        _check_values(path, "weight", columns["weight"], "weight" in positive)
-    return Ratings(
+    ratings = Ratings(
         user=columns["user"],
         item=columns["item"],
         rating=columns["rating"],
@@ -123,6 +156,18 @@ def read_ratings_arrow(
         weight=columns.get("weight"),
         feedback=feedback,
     )
+    if not is_new:
+        _check(path, ratings)
+    return ratings
+
+
+def _check(path: Path, ratings: Ratings) -> None:
+    _check_rows(path, "user", ratings.user, ratings.users)
+    _check_rows(path, "item", ratings.item, ratings.items)
+    positive = positive_roles(ratings.feedback == IMPLICIT)
+    _check_values(path, "rating", ratings.rating, "rating" in positive)
+    if ratings.weight is not None:
+        _check_values(path, "weight", ratings.weight, "weight" in positive)
 
 
 def _check_values(path: Path, name: str, values: Floats, positive: bool) -> None:

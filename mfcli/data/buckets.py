@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from mfcli.data.bucket_files import bucket_numbers
 from mfcli.data.rating_tables import PART, POSITION, RatingTable, TableInMemory
 from mfcli.data.ratings import Ratings, Source
-from mfcli.data.selections import selected
+from mfcli.data.selections import selecting
 from mfcli.data.sizes import MANY
-from mfcli.data.vocabulary import Vocabulary
+from mfcli.data.vocabulary import Vocabulary, counts_of
 from mfcli.storage import read_ahead
-from mfcli.types import Mask
 
 _WINDOW = 1 << 20  # rows whose ratings are brought into the order of the files together
 _LEAST = 1 << 12  # values of a bucket that are read together
 _PARTS = 256  # numbers that a part can have
+
+NO_PART = 255
+"""The number of ratings that are in no part."""
 
 
 class Buckets:
@@ -124,7 +126,7 @@ class Buckets:
         parts : uint8 array, shape (n,)
         """
         self._tables[bucket].replace(PART, parts)
-        self._sizes[bucket] = np.bincount(parts, minlength=_PARTS)
+        self._sizes[bucket] = counts_of(parts, _PARTS)
 
     def size(self, part: int) -> int:
         """Return the number of ratings in a part."""
@@ -135,32 +137,39 @@ class Buckets:
 
         The memory of a piece may be used again for the next one.
         """
+        return (piece for _, piece in self.pieces_of_parts(name, [part]))
+
+    def pieces_of_parts(
+        self, name: str, parts: Sequence[int]
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield pieces of a column of several parts as `pieces`, each with the number of the part.
+
+        The buckets are read once, so this is faster than one part after the other.
+        """
         # One bucket is in order already. Others are read while earlier pieces are used.
-        if len(self) == 1:
-            found = self._in_order(name, part)
-        else:
-            found = read_ahead(self._merged(name, part))
-        yield from selected(found, self.rows)
+        windows = self._in_order(name) if len(self) == 1 else read_ahead(self._merged(name))
+        select, memory = selecting(self.rows), np.empty(_WINDOW + 1, self.types[name])
+        for values, numbers in windows:
+            for part in parts:
+                yield part, select(values, numbers == part, memory)
 
-    def _in_order(self, name: str, part: int) -> Iterator[tuple[NDArray[Any], Mask]]:
-        """Yield the values of the only bucket, and which of them are in a part."""
+    def _in_order(self, name: str) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """Yield the values of the only bucket, and the numbers of their parts."""
         table = self._tables[0]
-        for values, parts in zip(
-            table.pieces(name, _WINDOW), table.pieces(PART, _WINDOW), strict=True
-        ):
-            yield values, parts == part
+        return zip(table.pieces(name, _WINDOW), table.pieces(PART, _WINDOW), strict=True)
 
-    def _merged(self, name: str, part: int) -> Iterator[tuple[NDArray[Any], Mask]]:
-        """Yield values in the order of the files, and which of them are ratings of a part."""
+    def _merged(self, name: str) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
+        """Yield values in the order of the files, and the numbers of their parts."""
         count, place = max(_WINDOW // len(self), _LEAST), _placing(self.rows)
         columns = [_Column(table, name, count) for table in self._tables]
         for start in range(0, self.rows, _WINDOW):
             size = min(_WINDOW, self.rows - start)
-            values, chosen = np.empty(size, self.types[name]), np.zeros(size, np.bool_)
+            # Rows whose ratings were merged into others are in no part.
+            values, numbers = np.empty(size, self.types[name]), np.full(size, NO_PART, np.uint8)
             for column in columns:
                 for positions, parts, piece in column.until(start + size):
-                    place(positions, start, piece, parts, part, values, chosen)
-            yield values, chosen
+                    place(positions, start, piece, parts, values, numbers)
+            yield values, numbers
 
 
 class _Column:
@@ -198,10 +207,9 @@ def _place(
     start: int,
     values: NDArray[Any],
     parts: NDArray[np.uint8],
-    part: int,
     out: NDArray[Any],
-    chosen: Mask,
+    numbers: NDArray[np.uint8],
 ) -> None:
-    """Put values at their positions, and mark those of one part."""
+    """Put values and the numbers of their parts at their positions."""
     at = positions - np.uint32(start)
-    out[at], chosen[at] = values, parts == part
+    out[at], numbers[at] = values, parts

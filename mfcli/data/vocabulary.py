@@ -98,12 +98,12 @@ class Vocabulary:
         return Vocabulary(self.ids.filter(to_arrow_mask(full)), self.counts[full]), number[rows]
 
 
-def counts_of(rows: Rows, size: int) -> Counts:
+def counts_of(rows: NDArray[Any], size: int) -> Counts:
     """Return how often each number from 0 to `size` - 1 occurs; no other one may occur.
 
     Parameters
     ----------
-    rows : int32 array, shape (n,)
+    rows : integer array, shape (n,)
     size : int
 
     Returns

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from mfcli.config import Config
-from mfcli.splits import Split, assembled, at_random, check_parts
+from mfcli.splits import Split, assembled, check_parts, held_out_rows
 
 VALID = 0.1  # fraction of the training ratings to validate on if the split has no others
 
@@ -26,7 +24,7 @@ def with_validation(split: Split, config: Config) -> Split:
         return replace(split, test=None)
     fraction = config.valid or VALID
     # From the seed: a resumed search must validate on the same ratings.
-    held = at_random(split.train, fraction, np.random.default_rng(config.seed))
+    held = held_out_rows(len(split.train), fraction, config.seed)
     parts = {"train": split.train.take(~held), "valid": split.train.take(held)}
     check_parts(parts, len(split.train), {"name": "random", "valid": fraction})
     # The hash of the whole split tells a stored search which split it belongs to.

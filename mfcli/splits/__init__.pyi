@@ -1,4 +1,5 @@
 from .changes import Changes as Changes, TakenFile as TakenFile
+from .division import Division as Division
 from .folder import (
     SPLIT_FILES as SPLIT_FILES,
     SPLIT_FOLDER as SPLIT_FOLDER,
@@ -11,10 +12,10 @@ from .folder import (
     split_parent as split_parent,
     write_split as write_split,
 )
-from .folds import Folds as Folds
+from .folds import DividedFolds as DividedFolds, Folds as Folds
+from .keys import held_out_rows as held_out_rows
 from .parts import (
     PARTS as PARTS,
-    Division as Division,
     Split as Split,
     assembled as assembled,
     check_parts as check_parts,
@@ -22,6 +23,10 @@ from .parts import (
 )
 from .records import REJECTED as REJECTED, ScaleSection as ScaleSection
 from .revisions import Revision as Revision
-from .splitting import divide as divide, split as split, split_given as split_given
-from .strategies import at_random as at_random
+from .splitting import (
+    divide as divide,
+    divide_given as divide_given,
+    split as split,
+    split_given as split_given,
+)
 from .updating import check_updatable as check_updatable, revised as revised

@@ -6,25 +6,29 @@ A k-fold split keeps one copy of its ratings and vocabularies. Each of its folde
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from mfcli.arguments import check_type, path_of
+from mfcli.arguments import check_functions, check_type, path_of
 from mfcli.data import (
     Columns,
     Ratings,
     Scale,
     Vocabulary,
+    pieces_in_turn,
     read_ratings_arrow,
     read_vocabulary,
     write_ratings,
     write_vocabulary,
 )
 from mfcli.errors import ArtifactError
-from mfcli.splits.folds import Folds, fold_hash
-from mfcli.splits.parts import PARTS, Division, Split, unseen
+from mfcli.splits.division import Division
+from mfcli.splits.folds import DividedFolds, Folds, fold_hash
+from mfcli.splits.parts import PARTS, Split, unseen
 from mfcli.splits.records import (
     MOST_FOLDS,
     REJECTED,
@@ -49,6 +53,7 @@ from mfcli.storage import (
     whole,
     write_record,
 )
+from mfcli.types import StageProgress
 
 SPLIT_FOLDER = "split"
 _RECORD = "split.json"
@@ -67,20 +72,27 @@ SPLIT_FILES = (
 _FILES_ONLY = ("format", "files", "ends")  # not part of a description
 _REMEDY = "split again"
 
+_AnySplit: TypeAlias = Split | Division | Revision | Folds | DividedFolds
+
 
 def write_split(
     folder: Path | str,
-    split: Split | Division | Revision | Folds,
+    split: _AnySplit,
     rejected: Path | None = None,
+    *,
+    on_progress: StageProgress = lambda stage, done, total: None,
 ) -> dict[str, Any]:
     """Write a split folder and replace an older one as a whole.
 
     Parameters
     ----------
     folder : Path
-    split : Split, Division, Revision or Folds
+    split : Split, Division, Revision, Folds or DividedFolds
     rejected : Path, optional
         List of the rows that were skipped; copied into the folder if it exists.
+    on_progress : callable, optional
+        Called with the stage, the amount done in it and its total: "shuffling" folds that are not
+        copied yet, then "writing", in bytes of ratings.
 
     Returns
     -------
@@ -95,25 +107,60 @@ def write_split(
         If an argument has another type.
     """
     folder = path_of(folder, "folder")
-    if not isinstance(split, Folds | Division | Revision):
+    check_functions(on_progress=on_progress)
+    if not isinstance(split, Folds | DividedFolds | Division | Revision):
         check_type(split, Split, "split", "make one with split(ratings)")
-    with replacing_folder(folder, SPLIT_FILES) as temporary:
-        if isinstance(split, Folds):
-            parts: dict[str, Columns] = {"ratings": split.ratings}
-            _write_folds(temporary, len(split))
-        else:
-            parts = {**split.parts}
+    with replacing_folder(folder, SPLIT_FILES) as temporary, _columns(split, on_progress) as parts:
+        if isinstance(split, Folds | DividedFolds):
+            _write_folds(temporary, len(split.ends) - 1)
         _write_vocabularies(temporary, next(iter(parts.values())))
         files = {name: sha256(temporary / name) for name in _VOCABULARIES}
-        for name, part in parts.items():
-            files[f"{name}.arrow"] = write_ratings(temporary / f"{name}.arrow", part)
+        files |= _write_parts(temporary, split, parts, on_progress)
         if rejected and rejected.exists():
             (temporary / REJECTED).write_bytes(rejected.read_bytes())
             files[REJECTED] = sha256(temporary / REJECTED)
         # The record has the digests of all other files, so it is written last.
-        record = _record(split, files)
+        record = _record(split, _mapped(temporary, parts, split.feedback), files)
         write_record(temporary / _RECORD, record)
     return _content(record)
+
+
+@contextmanager
+def _columns(split: _AnySplit, on_progress: StageProgress) -> Iterator[dict[str, Columns]]:
+    """Yield what is written, by the names of the files."""
+    if isinstance(split, DividedFolds):
+        with split.ratings.ordered(partial(on_progress, "shuffling")) as ratings:
+            yield {"ratings": ratings}
+    else:
+        yield {"ratings": split.ratings} if isinstance(split, Folds) else {**split.parts}
+
+
+def _mapped(folder: Path, parts: Mapping[str, Columns], feedback: str) -> dict[str, Ratings]:
+    """Map parts that were written into memory."""
+    return {
+        name: read_ratings_arrow(
+            folder / f"{name}.arrow", part.users, part.items, feedback, is_new=True
+        )
+        for name, part in parts.items()
+    }
+
+
+def _write_parts(
+    folder: Path, split: _AnySplit, parts: Mapping[str, Columns], on_progress: StageProgress
+) -> dict[str, str]:
+    """Write the columns of all parts, and return the digests of the files."""
+    total = sum(len(p) * sum(kind.itemsize for kind in p.types.values()) for p in parts.values())
+    files, columns = [f"{name}.arrow" for name in parts], [*parts.values()]
+    pieces = split.pieces if isinstance(split, Division) else pieces_in_turn(columns)
+    done = 0
+
+    def advance(size: int) -> None:
+        nonlocal done
+        done += size
+        on_progress("writing", done, total)
+
+    digests = write_ratings([folder / file for file in files], columns, pieces, advance)
+    return dict(zip(files, digests, strict=True))
 
 
 def _write_vocabularies(folder: Path, ratings: Columns) -> None:
@@ -132,17 +179,16 @@ def _content(record: SplitRecord) -> dict[str, Any]:
     return {"format": record.FORMAT, "mfcli": record.mfcli, **record_values(record)}
 
 
-def _record(split: Split | Division | Revision | Folds, files: dict[str, str]) -> SplitRecord:
-    """Describe a split and its files."""
-    if isinstance(split, Folds):
-        ratings: Columns = split.ratings
-        counts = {"all": len(ratings)}
-        extra: dict[str, Any] = {"ends": [*split.ends]}
+def _record(split: _AnySplit, parts: Mapping[str, Ratings], files: dict[str, str]) -> SplitRecord:
+    """Describe a split, its ratings and its files."""
+    ratings = next(iter(parts.values()))  # in train, or all of a k-fold split
+    counts = {"all": sum(map(len, parts.values()))}
+    extra: dict[str, Any] = {}
+    if isinstance(split, Folds | DividedFolds):
+        extra["ends"] = [*split.ends]
     else:
-        ratings, parts = split.train, split.parts
-        counts = {"all": sum(map(len, parts.values()))}
         counts |= {name: len(part) for name, part in parts.items()}
-        extra = {"unseen": {n: unseen(ratings, part) for n, part in parts.items() if n != "train"}}
+        extra["unseen"] = {n: unseen(ratings, p) for n, p in parts.items() if n != "train"}
     if isinstance(split, Split | Revision):
         extra |= {"parent": split.parent, "updates": split.updates}
     return SplitRecord(
@@ -298,7 +344,8 @@ def _describe(folder: Path) -> dict[str, Any]:
         for path in folds_of(folder):
             _home(path)
     split = _read_folds(home, record) if is_whole else _read_split(folder)
-    described = _content(_record(split, record.files))
+    parts = {"ratings": split.ratings} if isinstance(split, Folds) else split.parts
+    described = _content(_record(split, parts, record.files))
     # A fold has its own hash and strategy, and all keep the version that wrote them.
     described |= {"mfcli": record.mfcli, "hash": split.hash, "strategy": split.strategy}
     return {name: value for name, value in described.items() if name not in _FILES_ONLY}

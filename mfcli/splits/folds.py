@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, overload
@@ -11,11 +11,13 @@ from typing import Any, overload
 import numpy as np
 
 from mfcli.config import Config
-from mfcli.data import Ratings, Scale, Source
+from mfcli.data import Ratings, Scale, Source, scale_of
 from mfcli.errors import DataError, Param, Text
-from mfcli.splits.filters import filtered
+from mfcli.splits.copies import copied
+from mfcli.splits.numbering import Numbering
 from mfcli.splits.parts import Split, assembled
-from mfcli.splits.strategies import used_settings
+from mfcli.splits.pool import Pool
+from mfcli.splits.shuffled import Shuffle
 
 
 @dataclass(frozen=True)
@@ -82,35 +84,73 @@ class Folds(Sequence[Split]):
         return replace(split, hash=fold_hash(self.hash, fold + 1) if self.hash else "")
 
 
-def make_folds(ratings: Ratings, config: Config) -> Folds:
-    """Divide ratings into folds at random, after the filters of a config.
+@dataclass(frozen=True)
+class DividedFolds:
+    """The ratings of a k-fold split in random order, but not copied.
+
+    Attributes
+    ----------
+    ratings : Shuffle
+    ends, scale, strategy
+        As in `Folds`.
+    """
+
+    ratings: Shuffle
+    ends: Sequence[int]
+    scale: Scale
+    strategy: dict[str, Any]
+
+    @property
+    def source(self) -> Source | None:
+        """Where the ratings came from."""
+        return self.ratings.pool.buckets.source
+
+    @property
+    def feedback(self) -> str:
+        """As in `Ratings`."""
+        return self.ratings.pool.buckets.feedback
+
+    def folds(self) -> Folds:
+        """Copy the ratings."""
+        with self.ratings.ordered() as ordered:
+            ratings = copied(ordered, self.source, self.feedback)
+        return Folds(ratings, self.ends, self.scale, self.strategy)
+
+
+def make_folds(
+    pool: Pool, numberings: Mapping[str, Numbering], config: Config, used: dict[str, Any]
+) -> DividedFolds:
+    """Divide ratings into folds at random.
 
     Parameters
     ----------
-    ratings : Ratings
+    pool : Pool
+    numberings : mapping of Numbering
+        The rows of the split for "user" and "item".
     config : Config
-        Its `folds`, `valid`, `min_user`, `min_item` and `seed` are used.
+        Its `folds` and `valid` are used.
+    used : dict
+        The strategy and the settings that were used.
 
     Raises
     ------
     DataError
         If there are fewer ratings than folds, or none are left to train on.
     """
-    kept, removed = filtered(ratings, config)
-    if len(kept) < config.folds:
-        raise DataError(
-            f"{len(kept)} ratings are too few for {config.folds} folds",
-            remedy=["lower ", Param("folds")],
-        )
-    # Shuffled once, so that each fold is a range and the others are at most two.
-    order = np.random.default_rng(config.seed).permutation(len(kept))
+    total = len(pool)
+    if total < config.folds:
+        rule: Text = f"{total} ratings are too few for {config.folds} folds"
+        raise DataError(rule, remedy=["lower ", Param("folds")])
     # Sizes differ by at most one.
-    ends: list[int] = (np.arange(config.folds + 1) * len(kept) // config.folds).tolist()
+    ends: list[int] = (np.arange(config.folds + 1) * total // config.folds).tolist()
     if leaves_nothing(config.valid, ends):
         valid = Param("valid", config.valid)
-        rule: Text = [f"{config.folds} folds and ", valid, " leave nothing to train on"]
+        rule = [f"{config.folds} folds and ", valid, " leave nothing to train on"]
         raise DataError(rule, remedy=["lower ", Param("valid")])
-    return Folds(kept.take(order), ends, kept.scale(), used_settings(config, removed))
+    users, items = (n.counting(pool.counts(name)) for name, n in numberings.items())
+    # Each fold is a range of the shuffled ratings, and the others are at most two.
+    shuffle = Shuffle(pool, numberings, users, items)
+    return DividedFolds(shuffle, ends, scale_of(pool.all_pieces("rating")), used)
 
 
 def validation_size(fraction: float, ratings: int) -> int:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from mfcli.data import (
     EXPLICIT,
+    Buckets,
     Columns,
     Ratings,
     RatingsLike,
     Scale,
-    Selection,
     Source,
     as_ratings,
-    common_feedback,
-    concatenated,
     joined_ratings,
     rows_of,
 )
 from mfcli.errors import DataError, Param
+from mfcli.splits.bucket_parts import parts_in
 from mfcli.splits.changes import Changes
-from mfcli.types import Mask
+from mfcli.splits.copies import copied
+from mfcli.splits.given_parts import given_parts
 
 PARTS = ("train", "test", "valid")
 _UNION = ("train", "valid", "test")  # the order in which parts are joined
@@ -99,12 +98,16 @@ class Split:
             If an argument is none of the above.
         """
         others = {"test": test, "valid": valid}
-        given = {"train": train} | {n: part for n, part in others.items() if part is not None}
-        read = {name: as_ratings(part, name) for name, part in given.items()}
+        known = {"train": train} | {n: part for n, part in others.items() if part is not None}
+        read = {name: as_ratings(part, name) for name, part in known.items()}
         for name, part in read.items():
             if not len(part):
                 raise DataError("holds no rating", place=name)
-        return assembled(*disjoint(read), {"name": "given"})
+        given = given_parts({name: Buckets.of(part) for name, part in read.items()})
+        feedback = read["train"].feedback
+        parts = parts_in(given.places, given.types)
+        taken = {name: copied(part, given.source, feedback) for name, part in parts.items()}
+        return assembled(taken, given.scale, {"name": "given"})
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items())
@@ -154,68 +157,6 @@ class Split:
         return unseen(self.train, part)
 
 
-@dataclass(frozen=True)
-class Division:
-    """Ratings that are assigned to the parts of a split, but not copied.
-
-    Attributes
-    ----------
-    parts : dict of Selection
-        "train" and, optionally, "test" and "valid", of the same ratings, whose vocabularies count
-        the training ratings only.
-    scale, strategy
-        As in `Split`.
-    """
-
-    parts: dict[str, Selection]
-    scale: Scale
-    strategy: dict[str, Any]
-
-    @property
-    def train(self) -> Selection:
-        return self.parts["train"]
-
-    @property
-    def source(self) -> Source | None:
-        """Where the ratings came from."""
-        return self.train.ratings.source
-
-    @property
-    def feedback(self) -> str:
-        """As in `Ratings`."""
-        return self.train.ratings.feedback
-
-    def split(self) -> Split:
-        """Copy the parts."""
-        taken = {name: part.taken() for name, part in self.parts.items()}
-        return Split(
-            train=taken["train"],
-            test=taken.get("test"),
-            valid=taken.get("valid"),
-            scale=self.scale,
-            strategy=self.strategy,
-            source=self.source,
-        )
-
-
-def divided(
-    ratings: Ratings, masks: Mapping[str, Mask], scale: Scale, strategy: dict[str, Any]
-) -> Division:
-    """Return the division of ratings that masks describe.
-
-    Parameters
-    ----------
-    ratings : Ratings
-    masks : mapping of bool arrays
-        Of "train" and, optionally, "test" and "valid".
-    scale, strategy
-        As in `Split`.
-    """
-    counting = Selection(ratings, masks["train"]).counting().ratings
-    parts = {name: Selection(counting, mask) for name, mask in masks.items()}
-    return Division(parts, scale, strategy)
-
-
 def unseen(train: Columns, part: Columns) -> int:
     """Return the number of ratings whose user or item has no training rating.
 
@@ -252,30 +193,6 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
         strategy=strategy,
         source=train.source,
     )
-
-
-def disjoint(parts: Mapping[str, Ratings]) -> tuple[dict[str, Ratings], Scale]:
-    """Return parts with common vocabularies, in the order of the ids, and the scale of all.
-
-    Raises
-    ------
-    DataError
-        If two parts have a rating of the same user and item, or are of different feedback.
-    """
-    common_feedback({name: part.feedback for name, part in parts.items()})
-    whole, *others = parts.values()
-    for part in others:
-        whole = concatenated(whole, part)  # which keeps the order
-    # One number for each pair; int32 would overflow.
-    pair = whole.user.astype(np.int64) * len(whole.items) + whole.item
-    ends = np.cumsum([len(part) for part in parts.values()]).tolist()
-    slices = {n: slice(end - len(parts[n]), end) for n, end in zip(parts, ends, strict=True)}
-    for one, two in combinations(parts, 2):
-        common = len(np.intersect1d(pair[slices[one]], pair[slices[two]], assume_unique=True))
-        if common:
-            rule = f"{common:,} pairs of a user and an item are in {one} and in {two}"
-            raise DataError(rule, remedy="remove them from one of the two")
-    return {name: whole.take(rows) for name, rows in slices.items()}, whole.scale()
 
 
 def check_parts(parts: Mapping[str, Sized], total: int, strategy: Mapping[str, Any]) -> None:

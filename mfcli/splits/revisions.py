@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from mfcli.data import Ratings, Scale, Source, Vocabulary
 from mfcli.splits.changes import Changes
+from mfcli.splits.copies import filled
 from mfcli.splits.parts import Split
 from mfcli.types import Counts
 
@@ -52,11 +53,6 @@ class RevisedPart:
         """As in `Ratings`."""
         return self.part.types
 
-    @property
-    def mean(self) -> float:
-        """As in `Ratings`."""
-        return sum(float(np.sum(p, dtype=np.float64)) for p in self.pieces("rating")) / len(self)
-
     def pieces(self, name: str) -> Iterator[NDArray[Any]]:
         """Yield a column piece by piece; the memory of a piece is used again for the next one."""
         column = getattr(self.part, name)
@@ -84,15 +80,6 @@ class RevisedPart:
         """Copy the ratings."""
         columns: dict[str, Any] = {name: self.column(name) for name in self.types}
         return replace(self.part, **columns, users=self.users, items=self.items)
-
-
-def filled(size: int, kind: DTypeLike, pieces: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    """Join pieces whose memory is used again into a new array."""
-    values, end = np.empty(size, kind), 0
-    for piece in pieces:
-        values[end : end + len(piece)] = piece
-        end += len(piece)
-    return values
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, overload
 
-import numpy as np
-
 from mfcli.arguments import check_type
 from mfcli.config import DEFAULTS, Config
-from mfcli.data import Ratings, RatingsLike, Selection, as_ratings
+from mfcli.data import Buckets, Ratings, RatingsLike, as_ratings, scale_of
 from mfcli.errors import ConfigError, Param, Text
+from mfcli.splits.bucket_parts import Place, parts_in
+from mfcli.splits.division import Division
 from mfcli.splits.filters import filtered
-from mfcli.splits.folds import Folds, make_folds
-from mfcli.splits.parts import Division, Split, assembled, check_parts, disjoint, divided
+from mfcli.splits.folds import DividedFolds, Folds, make_folds
+from mfcli.splits.given_parts import given_parts
+from mfcli.splits.parts import Split, check_parts
+from mfcli.splits.pool import TEST, TRAIN, VALID, Pool
 from mfcli.splits.strategies import Strategy, at_random, strategies_of, used_settings
-from mfcli.types import Mask
+from mfcli.types import Progress
 
 
 @overload
@@ -57,14 +60,6 @@ def split(
     UsageError
         If an argument has another type.
     """
-    made = divide(ratings, config, folds=folds)
-    return made.split() if isinstance(made, Division) else made
-
-
-def divide(
-    ratings: RatingsLike, config: Config = DEFAULTS, *, folds: int | None = None
-) -> Division | Folds:
-    """As `split`, but without copies of the ratings, except for a k-fold split."""
     ratings = as_ratings(ratings, "ratings")
     check_type(config, Config, "config")
     if folds is not None:
@@ -72,39 +67,66 @@ def divide(
             use: Text = ["use ", Param("strategy", "k-fold")]
             raise ConfigError("must be k-fold", param="strategy", value=config.strategy, remedy=use)
         config = replace(config, strategy="k-fold", folds=folds)
-    if config.strategy == "k-fold":
-        return make_folds(ratings, config)
-    kept, removed = filtered(ratings, config)
-    masks = _masks(kept, config)
+    made = divide(Buckets.of(ratings), config)
+    return made.split() if isinstance(made, Division) else made.folds()
+
+
+def divide(
+    buckets: Buckets,
+    config: Config = DEFAULTS,
+    *,
+    on_progress: Progress = lambda done, total: None,
+) -> Division | DividedFolds:
+    """Assign ratings to the parts of a split, as `split` does, but copy none of them.
+
+    Parameters
+    ----------
+    buckets : Buckets
+        All in part 0. Their parts change.
+    config : Config
+    on_progress : callable, optional
+        Called with the number of steps that are done, and of all; filters come before the first.
+    """
+    pool = Pool(buckets, config.seed)
+    numberings, removed = filtered(pool, config)
     used = used_settings(config, removed)
-    parts = {name: Selection(kept, mask) for name, mask in masks.items()}
-    check_parts(parts, len(kept), used)
-    return divided(kept, masks, kept.scale(), used)
-
-
-def _masks(ratings: Ratings, config: Config) -> dict[str, Mask]:
-    """Return which ratings belong to each part."""
-    rng = np.random.default_rng(config.seed)
+    if config.strategy == "k-fold":
+        return make_folds(pool, numberings, config, used)
+    total, scale = len(pool), scale_of(pool.all_pieces("rating"))
     for_test, for_valid = strategies_of(config)
-    masks = {"train": np.ones(len(ratings), np.bool_)}
+    holding = _HoldingOut(pool, bool(config.test) + bool(config.valid), on_progress)
+    numbers = {"train": TRAIN}
     if config.test:
         # The test ratings are drawn first, so that they do not depend on `valid`.
-        test = for_test(ratings, config.test, rng)
-        masks = {"train": ~test, "test": test}
-    if config.valid and masks["train"].any():
-        held = _held(ratings.take(masks["train"]), len(ratings), config, for_valid, rng)
-        valid = np.zeros_like(masks["train"])
-        valid[masks["train"]] = held
-        masks |= {"train": masks["train"] & ~valid, "valid": valid}
-    return masks
+        holding.hold_out(TEST, for_test, config.test)
+        numbers["test"] = TEST
+    if config.valid and len(pool):
+        holding.hold_out_valid(for_valid, config.valid, total)
+        numbers["valid"] = VALID
+    check_parts({n: range(buckets.size(part)) for n, part in numbers.items()}, total, used)
+    places = {name: Place(buckets, part, numberings) for name, part in numbers.items()}
+    return Division(parts_in(places, buckets.types), scale, used, buckets.source)
 
 
-def _held(
-    train: Ratings, total: int, config: Config, strategy: Strategy, rng: np.random.Generator
-) -> Mask:
-    """Return which training ratings are held out for validation."""
-    # `valid` is a fraction of all ratings, but a strategy takes one of the training ratings.
-    return strategy(train, min(config.valid * total / len(train), 1.0), rng)
+class _HoldingOut:
+    """Moves ratings from a pool to some parts, and shows progress."""
+
+    def __init__(self, pool: Pool, parts: int, on_progress: Progress) -> None:
+        self._pool, self._on_progress = pool, on_progress
+        self._done, self._steps = 0, parts * len(pool.buckets)
+
+    def hold_out(self, part: int, strategy: Strategy, fraction: float) -> None:
+        """Move a fraction of the pool to a part."""
+        marks = strategy(self._pool, fraction)
+        for bucket in range(len(self._pool.buckets)):
+            self._pool.assign(bucket, marks(bucket), part)
+            self._done += 1
+            self._on_progress(self._done, self._steps)
+
+    def hold_out_valid(self, strategy: Strategy, fraction: float, total: int) -> None:
+        """Move validation ratings out of the pool: a fraction of `total` ratings."""
+        # A strategy takes a fraction of the ratings in the pool, which are fewer.
+        self.hold_out(VALID, strategy, min(fraction * total / len(self._pool), 1.0))
 
 
 def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
@@ -121,12 +143,31 @@ def split_given(train: Ratings, test: Ratings, config: Config) -> Split:
     DataError
         If a user has rated an item in both.
     """
-    parts, scale = disjoint({"train": train, "test": test})
+    return divide_given({"train": Buckets.of(train), "test": Buckets.of(test)}, config).split()
+
+
+def divide_given(
+    given: Mapping[str, Buckets],
+    config: Config,
+    *,
+    on_progress: Progress = lambda done, total: None,
+) -> Division:
+    """Assign given ratings to parts, as `split_given` does, but copy none of them.
+
+    Parameters
+    ----------
+    given : mapping of Buckets
+        "train" and "test", each in part 0. The parts of the training ratings change.
+    config, on_progress
+        As for `divide`.
+    """
+    places, types, scale, source = given_parts(given)
+    total = sum(buckets.size(TRAIN) for buckets in given.values())
     used = {"name": "given", "valid": config.valid, "seed": config.seed}
-    total = len(train) + len(test)
-    if config.valid and len(train):
-        rng = np.random.default_rng(config.seed)
-        held = _held(parts["train"], total, config, at_random, rng)
-        parts |= {"train": parts["train"].take(~held), "valid": parts["train"].take(held)}
+    pool = Pool(given["train"], config.seed)
+    if config.valid and len(pool):
+        _HoldingOut(pool, 1, on_progress).hold_out_valid(at_random, config.valid, total)
+        places = places | {"valid": places["train"]._replace(number=VALID)}
+    parts = parts_in(places, types)
     check_parts(parts, total, used)
-    return assembled(parts, scale, used)
+    return Division(parts, scale, used, source)

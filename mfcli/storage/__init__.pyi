@@ -60,9 +60,11 @@ from .scratch_files import (
     scratch_folder as scratch_folder,
 )
 from .scratch_space import (
+    MemorySpace as MemorySpace,
     Scratch as Scratch,
     lasting_scratch as lasting_scratch,
     scratch as scratch,
+    space as space,
 )
 from .segments import Segments as Segments
 from .snapshots import open_files as open_files, whole as whole

@@ -11,9 +11,13 @@ import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mfcli.errors import LimitError, Param, Text
 from mfcli.storage import lost_mappings
 from mfcli.storage.byte_sizes import bytes_text
+from mfcli.storage.memory import room
 from mfcli.storage.process_resources import current, temporary_folder
 from mfcli.storage.scratch_files import scratch_errors, scratch_file
 
@@ -101,6 +105,44 @@ class Scratch:
             data = self._file.read(len(out))
             out[: len(data)] = data
             return len(data)
+
+
+class MemorySpace:
+    """Space of a fixed size in memory, with the methods of `Scratch` that `Segments` uses.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._bytes, self._end = np.empty(size, np.uint8), 0
+
+    def reserve(self, size: int) -> int:
+        """Return the offset of `size` bytes that nobody else has reserved."""
+        self._end += size
+        return self._end - size
+
+    def write(self, offset: int, data: NDArray[Any]) -> None:
+        """Copy the bytes of an array."""
+        values = data.reshape(-1).view(np.uint8)
+        self._bytes[offset : offset + len(values)] = values
+
+    def read(self, offset: int, out: NDArray[Any]) -> None:
+        """Fill an array with bytes that were written."""
+        values = out.reshape(-1).view(np.uint8)
+        values[:] = self._bytes[offset : offset + len(values)]
+
+
+@contextlib.contextmanager
+def space(size: int, what: str) -> Iterator[Scratch | MemorySpace]:
+    """Yield space for exactly `size` bytes: in memory if they fit, otherwise that of `scratch`."""
+    if size <= room():
+        yield MemorySpace(size)
+        return
+    with scratch(size, what) as made:
+        yield made
 
 
 @contextlib.contextmanager

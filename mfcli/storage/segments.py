@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.storage.scratch_space import Scratch
+from mfcli.storage.scratch_space import MemorySpace, Scratch
 
 
 class Segments:
@@ -17,10 +17,10 @@ class Segments:
 
     Parameters
     ----------
-    space : Scratch
+    space : Scratch or MemorySpace
     """
 
-    def __init__(self, space: Scratch) -> None:
+    def __init__(self, space: Scratch | MemorySpace) -> None:
         self._space = space
         # Of each list, the offset and the size of each segment, in bytes
         self._segments: dict[Hashable, list[tuple[int, int]]] = defaultdict(list)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import checks as checking, data, errors, splits
+from mfcli import checks as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.reading_options import WeightedReadingOptions
@@ -26,12 +27,13 @@ from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.checks import DataWarning
-    from mfcli.data import Ratings
-    from mfcli.splits import Division, Folds, Split
-
-    Parted: TypeAlias = Split | Division | Folds
+    from mfcli.config import Config
+    from mfcli.data import Buckets, Source
+    from mfcli.splits import DividedFolds, Division
+    from mfcli.types import Progress
 
 _NOT_WITH_TRAIN = ("strategy", "cut", "folds", "min_user", "min_item")
+_ALL = "all"  # the ratings that are not given as training and test ratings
 _TEST = {"help": "Fraction held out for testing; with --train, a file.", "or_file": True}
 
 
@@ -82,24 +84,33 @@ def split(
     if no_test:
         settings = _without_test(settings, given)
     _check_request(settings, given, ratings, train)
-    with reading.rejected() as rejected:
-        if train is None:
-            read = [reading.read_listing(ratings or [], rejected, screen)]
-            cut: Callable[[], Parted] = partial(splits.divide, read[0], settings.config)
-        else:
-            names = (train, str(settings.file))
-            read = [reading.read_listing([name], rejected, screen) for name in names]
-            cut = partial(splits.split_given, read[0], read[1], settings.config)
+    with ExitStack() as stack:
+        rejected = stack.enter_context(reading.rejected())
+        files = {_ALL: ratings or []}
+        if train is not None:
+            files = {"train": [train], "test": [str(settings.file)]}
+        read = {
+            name: stack.enter_context(reading.read_buckets(file, rejected, screen))
+            for name, file in files.items()
+        }
         replaced = splits.split_hashes(out)
         # Facts are found in the meantime, by code that leaves this thread time to work.
-        with screen.bar(f"writing {out.name}"), ThreadPoolExecutor(1) as pool:
-            found = [pool.submit(checking.serious_warnings, data.Buckets.of(part)) for part in read]
-            manifest = splits.write_split(out, cut(), rejected)
+        with screen.stages() as show, ThreadPoolExecutor(1) as pool:
+            found = [pool.submit(checking.serious_warnings, each) for each in read.values()]
+            made = _divided(read, settings.config, partial(show, "dividing"))
+            manifest = splits.write_split(
+                out,
+                made,
+                rejected,
+                on_progress=lambda stage, *done: show(f"{stage} {out.name}", *done),
+            )
+            pairs = zip(read.values(), found, strict=True)
+            warnings = [(buckets.source, w) for buckets, facts in pairs for w in facts.result()]
     note_older_models(replaced - splits.split_hashes(out), out, screen)
     # After the split is written: a warning does not stop the work, and the file may be right.
-    pairs = zip(read, found, strict=True)
-    warnings = [w.as_dict(spelled) for part, facts in pairs for w in _warn(part, facts.result())]
-    screen.show(manifest | {"warnings": warnings}, lambda: _print(manifest, out))
+    _warn(warnings)
+    manifest["warnings"] = [warning.as_dict(spelled) for _, warning in warnings]
+    screen.show(manifest, lambda: _print(manifest, out))
 
 
 def _without_test(settings: Settings, given: Given) -> Settings:
@@ -125,12 +136,20 @@ def _check_request(
     refuse(given, _NOT_WITH_TRAIN, "with --train", "omit it")
 
 
-def _warn(ratings: Ratings, found: list[DataWarning]) -> list[DataWarning]:
-    """Show and return the serious warnings of `mfcli check` about ratings."""
-    for warning in found:
-        place = ratings.source.name if ratings.source else None
+def _divided(
+    read: Mapping[str, Buckets], config: Config, on_progress: Progress
+) -> Division | DividedFolds:
+    on_progress(0, 0)
+    if _ALL in read:
+        return splits.divide(read[_ALL], config, on_progress=on_progress)
+    return splits.divide_given(read, config, on_progress=on_progress)
+
+
+def _warn(warnings: list[tuple[Source | None, DataWarning]]) -> None:
+    """Show serious warnings of `mfcli check`, each with the source of the ratings."""
+    for source, warning in warnings:
+        place = source.name if source else None
         errors.warn(f"{warning.what}: {warning.value}", place=place, remedy=warning.remedy)
-    return found
 
 
 def _print(manifest: dict[str, Any], folder: Path) -> None:
