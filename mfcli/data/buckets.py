@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from mfcli.data.ratings import Ratings, Source
 from mfcli.data.selections import selecting
 from mfcli.data.sizes import MANY
 from mfcli.data.vocabulary import Vocabulary, counts_of
-from mfcli.storage import read_ahead
+from mfcli.storage import each, read_ahead, room
 
 _WINDOW = 1 << 20  # rows whose ratings are brought into the order of the files together
+_WINDOWS = 4  # times as many rows, if memory allows, since larger pieces are read faster
+_ROOM = 64  # bytes for each row of a window
 _LEAST = 1 << 12  # values of a bucket that are read together
+_READERS = 4  # threads that read: disks are faster if they know what is needed next
 _PARTS = 256  # numbers that a part can have
 
 NO_PART = 255
@@ -147,8 +151,9 @@ class Buckets:
         The buckets are read once, so this is faster than one part after the other.
         """
         # One bucket is in order already. Others are read while earlier pieces are used.
-        windows = self._in_order(name) if len(self) == 1 else read_ahead(self._merged(name))
-        select, memory = selecting(self.rows), np.empty(_WINDOW + 1, self.types[name])
+        one, rows = len(self) == 1, self._window()
+        windows = self._in_order(name) if one else read_ahead(self._merged(name, rows))
+        select, memory = selecting(self.rows), np.empty(rows + 1, self.types[name])
         for values, numbers in windows:
             for part in parts:
                 yield part, select(values, numbers == part, memory)
@@ -158,18 +163,36 @@ class Buckets:
         table = self._tables[0]
         return zip(table.pieces(name, _WINDOW), table.pieces(PART, _WINDOW), strict=True)
 
-    def _merged(self, name: str) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
+    def _window(self) -> int:
+        """Return how many rows are brought into the order of the files together."""
+        if self.rows <= MANY or len(self) == 1:
+            return _WINDOW
+        return min(max(room() // _ROOM, _WINDOW), _WINDOWS * _WINDOW)
+
+    def _merged(self, name: str, window: int) -> Iterator[tuple[NDArray[Any], NDArray[np.uint8]]]:
         """Yield values in the order of the files, and the numbers of their parts."""
-        count, place = max(_WINDOW // len(self), _LEAST), _placing(self.rows)
+        count, place = max(window // len(self), _LEAST), _placing(self.rows)
         columns = [_Column(table, name, count) for table in self._tables]
-        for start in range(0, self.rows, _WINDOW):
-            size = min(_WINDOW, self.rows - start)
+        for start in range(0, self.rows, window):
+            size = min(window, self.rows - start)
             # Rows whose ratings were merged into others are in no part.
             values, numbers = np.empty(size, self.types[name]), np.full(size, NO_PART, np.uint8)
-            for column in columns:
-                for positions, parts, piece in column.until(start + size):
-                    place(positions, start, piece, parts, values, numbers)
+            fill = partial(_fill, columns, place, start, values, numbers)
+            each(fill, len(columns), _READERS)
             yield values, numbers
+
+
+def _fill(
+    columns: Sequence[_Column],
+    place: Callable[..., None],
+    start: int,
+    values: NDArray[Any],
+    numbers: NDArray[np.uint8],
+    bucket: int,
+) -> None:
+    """Put the values of a bucket, and the numbers of their parts, into a window."""
+    for positions, parts, piece in columns[bucket].until(start + len(values)):
+        place(positions, start, piece, parts, values, numbers)
 
 
 class _Column:

@@ -17,6 +17,8 @@ from mfcli.storage import Segments, room, scratch
 
 _MARGIN = 2  # buckets are smaller by this factor than what fits, since their sizes differ
 _MOVED = 1 << 19  # ratings that are brought into the order of the buckets together
+_TIMES = 4  # times as many, if memory allows, since larger pieces are read faster later
+_ROOM = 1 << 8  # bytes for each of them
 _CHECKED = 1 << 18  # ratings after which the memory is checked again
 
 Columns: TypeAlias = Mapping[str, NDArray[Any]]
@@ -37,7 +39,7 @@ class Overflow:
         self._stack, self._what = stack, what
         self._files: BucketFiles | None = None
         self._writing: Future[None] | None = None
-        self._checked, self._moved = -_CHECKED, 0  # ratings
+        self._checked, self._moved, self._together = -_CHECKED, 0, _MOVED  # ratings
 
     @property
     def is_in_use(self) -> bool:
@@ -61,9 +63,9 @@ class Overflow:
         """
         waiting = len(columns["user"])
         if self._files is not None:
-            if waiting >= _MOVED:
+            if waiting >= self._together:
                 self._move(columns)
-            return waiting >= _MOVED
+            return waiting >= self._together
         if share < 1 and waiting < self._checked + _CHECKED:
             return False
         self._checked = waiting
@@ -76,6 +78,7 @@ class Overflow:
         space = self._stack.enter_context(scratch(expected * size, self._what))
         self._pool = self._stack.enter_context(ThreadPoolExecutor(1))
         count = _MARGIN * expected // max(most, 1)
+        self._together = min(max((room() + held) // _ROOM, _MOVED), _TIMES * _MOVED)
         self._files = BucketFiles(Segments(space), max(count, 2))
         self._move(columns)
         self._wait()  # so that the memory of the many that were held is free
@@ -85,7 +88,7 @@ class Overflow:
         self._wait()
         assert self._files is not None
         first, self._moved = self._moved, self._moved + len(columns["user"])
-        self._writing = self._pool.submit(_append, self._files, columns, first)
+        self._writing = self._pool.submit(_append, self._files, columns, first, self._together)
 
     def _wait(self) -> None:
         if self._writing is not None:
@@ -106,8 +109,9 @@ class Overflow:
         return [*self._files.tables()]
 
 
-def _append(files: BucketFiles, columns: Columns, first: int) -> None:
-    for start in range(0, len(columns["user"]), _MOVED):
-        part = {name: column[start : start + _MOVED] for name, column in columns.items()}
+def _append(files: BucketFiles, columns: Columns, first: int, count: int) -> None:
+    """Append ratings to the buckets, `count` at a time."""
+    for start in range(0, len(columns["user"]), count):
+        part = {name: column[start : start + count] for name, column in columns.items()}
         end = first + start + len(part["user"])
         files.append(part | {POSITION: np.arange(first + start, end, dtype=np.uint32)})

@@ -9,7 +9,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from mfcli.storage.byte_sizes import bytes_text
 from mfcli.storage.memory import room
 from mfcli.storage.process_resources import current, temporary_folder
 from mfcli.storage.scratch_files import scratch_errors, scratch_file
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Scratch:
@@ -36,6 +33,8 @@ class Scratch:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._end, self._lock = file, 0, threading.Lock()
+        # What is asked for is not followed by what is needed next, so reading ahead wastes time.
+        self._advise("POSIX_FADV_RANDOM")
 
     def reserve(self, size: int) -> int:
         """Return the offset of `size` bytes that nobody else has reserved."""
@@ -78,17 +77,20 @@ class Scratch:
 
         Windows does not remove files in use, so there they are copied into memory.
         """
-        import numpy as np  # not loaded by help
-
         if os.name == "nt":
             values = np.empty(count, dtype)
             self.read(offset, values)
             return values
+        self._advise("POSIX_FADV_NORMAL")  # a mapped column is read in order
         with scratch_errors():
             self._file.flush()
             mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         lost_mappings.watch(temporary_folder(), mapping)
         return np.frombuffer(mapping, dtype, count, offset)
+
+    def _advise(self, advice: str) -> None:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file.fileno(), 0, 0, getattr(os, advice))
 
     def _write(self, offset: int, data: memoryview) -> int:
         if hasattr(os, "pwrite"):
