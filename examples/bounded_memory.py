@@ -72,7 +72,7 @@ def main(
                     bytes_text(used.space), epoch_seconds(name, own), digest(name, own)[:12],
                 )  # fmt: skip
                 print(f"{name} {limit}: {used.seconds:.1f} s", file=sys.stderr)
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 def command(stage: str, data: Path, folder: Path, train: list[str], threads: int) -> list[str]:

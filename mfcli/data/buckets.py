@@ -99,6 +99,11 @@ class Buckets:
         return self._rows
 
     @property
+    def has_all_rows(self) -> bool:
+        """Whether each row that was read is a rating, so that no duplicates were merged."""
+        return sum(map(len, self._tables)) == self._rows
+
+    @property
     def types(self) -> dict[str, np.dtype[Any]]:
         """The types of the columns that exist, by name."""
         return self._like.types

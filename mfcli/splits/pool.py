@@ -58,6 +58,8 @@ class Pool:
         """Return the rows of the ratings of a bucket that are in the pool; filters change none."""
         if len(self.buckets) == 1:  # which is in the order of the files
             rows = np.arange(len(self.buckets.parts(bucket)), dtype=np.uint32)
+        elif self.buckets.has_all_rows:
+            rows = self.buckets.positions(bucket)
         else:
             rows = self._ranks.of(self.buckets.positions(bucket))
         return rows[self._left(bucket)]
@@ -71,7 +73,11 @@ class Pool:
         return keys(self.seed, rows, compiled=self.is_large)
 
     def all_keys(self) -> Iterator[NDArray[np.uint64]]:
-        """Yield the keys of all ratings in the pool, piece by piece."""
+        """Yield the keys of all ratings in the pool, piece by piece, in any order."""
+        if len(self) == self.buckets.rows:  # without reading any bucket
+            for n in range(0, len(self), PIECE):
+                yield self.keys_of(np.arange(n, min(n + PIECE, len(self)), dtype=np.uint32))
+            return
         for bucket in range(len(self.buckets)):
             yield from self.keys(bucket)
 
