@@ -327,14 +327,16 @@ def test_records_say_what_is_predicted(trained: Run) -> None:
 
 def test_a_model_that_ranks_worse_than_popularity_is_noted(trained: Run, split: Split) -> None:
     worse = Model.load("ratings")
-    low = -worse.items.counts.astype(np.float32)
+    test = split.parts["test"]
+    low = -np.bincount(test.item[test.rating >= 3], minlength=len(worse.items)).astype(np.float32)
     zeros = np.zeros_like(worse.item_factors)
     worse = worse.with_tables(worse.tables | {"item_factors": zeros, "item_biases": low})
     worse.save("worse")
     found = ranking_quality(worse, split, 3.0)
     assert found
     assert found.model < found.popular
-    best = worse.with_tables(worse.tables | {"item_biases": -low})
+    popularity = worse.items.counts.astype(np.float32)
+    best = worse.with_tables(worse.tables | {"item_biases": popularity})
     quality = ranking_quality(best, split, 3.0)
     assert quality
     assert quality.model == quality.popular == found.popular

@@ -169,6 +169,8 @@ def trained(run: Run) -> Run:
     columns = {"user": "klient", "item": "produkt"}
     made = Model(**{**vars(made), "split_hash": manifest["hash"], "columns": columns})
     Fit(made, History.of([Epoch(1, 1.0, 1.0, 1.0, 1.0, 1.0)])).write(Path())
+    # No rating is relevant, so there are no notes on the rankings of this model, which are random.
+    Path("mfcli.toml").write_text("relevant = 99.0\n")
     return run
 
 

@@ -1,7 +1,9 @@
-"""Work that does not fit into memory is refused before it starts."""
+"""Work that does not fit into memory is refused before it starts, or goes through files."""
 
 from __future__ import annotations
 
+import json
+import re
 import resource
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 from conftest import Run
 from machines import machine
 
+from mfcli.data import read_ratings
 from mfcli.errors import LimitError
 from mfcli.storage import check_memory, memory as limits
 from mfcli.storage.memory import available_memory
@@ -89,15 +92,18 @@ def test_training_that_cannot_fit_is_refused(
     assert not Path("model").exists()
 
 
-def test_a_file_that_cannot_fit_is_refused(
+def test_ratings_that_cannot_fit_are_refused_and_split_in_temporary_space(
     run: Run, real_csv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    whole = run("split", real_csv, "--split", "whole", "--json")
     monkeypatch.setattr(limits, "available_memory", lambda: 1_000_000)
-    done = run("split", real_csv)
-    assert done.code == 1
-    assert f"error: reading {real_csv} (" in done.err
-    assert done.err.endswith("GB are free; read fewer ratings\n")
-    assert not Path("split").exists()
+    refused = rf"reading {re.escape(str(real_csv))} \(.* GB are free; read fewer ratings$"
+    with pytest.raises(LimitError, match=refused):
+        read_ratings(real_csv)
+    done = run("split", real_csv, "--json")
+    assert done.code == 0, done.err
+    assert done.err.startswith("note: using about 2.5 MB of temporary space in ")
+    assert json.loads(done.out)["hash"] == json.loads(whole.out)["hash"]
 
 
 def test_the_address_space_limits_memory(tmp_path: Path) -> None:

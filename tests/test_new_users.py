@@ -403,6 +403,7 @@ def test_every_command_accepts_an_extended_model(folder: Run) -> None:
 def test_recommend_excludes_pairs_in_rated_files(folder: Run) -> None:
     Path("a.csv").write_text("who;item;rating\n3;8;3,5\n3;30;x\n4;9;1\nnobody;9;1\n3;what;1\n3;9\n")
     Path("b.csv").write_text("who;item;rating\n3;31;2\n")
+    Path("mfcli.toml").write_text("relevant = 99.0\n")  # so rankings of this model are not judged
     user = ["recommend", "--user", 3, "--n", 40, "--out", "-"]
     before = {row["item"] for row in rows_of(folder(*user).out)}
     reading = ["--user-col", "who", "--on-bad-row", "skip"]

@@ -222,7 +222,7 @@ def test_train_shows_the_measure(run: Run, split: Split, tmp_path: Path) -> None
     for number, line in enumerate(lines[1:4], 1):
         assert line.startswith(f"epoch {number}/3  train loss 0.")
         assert f"  validation NDCG@5 {values[number - 1]:.4f}" in line
-    assert f": validation NDCG@5 {values[-1]:.4f} for 29 users after 3 epochs in " in done.out
+    assert f": validation NDCG@5 {values[-1]:.4f} for 32 users after 3 epochs in " in done.out
     assert "RMSE" not in done.out + done.err
     done = run(*TRAIN, "--metric", "recall", "--json")
     assert "  train RMSE " in done.err
