@@ -162,7 +162,7 @@ def test_the_python_session_runs(sessions: Sessions) -> None:
     assert done.returncode == 0, done.stderr
     first, second, *rest = done.stdout.splitlines()
     assert re.fullmatch(r"0\.8\d+ \(0\.8\d+, 0\.9\d+\)", first)
-    assert second.startswith("The model is about as good as damped biases: ")
+    assert second.startswith("The model beats damped biases and the training mean: ")
     assert re.fullmatch(r"\[4\.\d+ +4\.\d+\]", rest[0])
     assert rest[1].split() == ["user", "rank", "item", "prediction"]
 
