@@ -97,7 +97,7 @@ def test_ratings_that_cannot_fit_are_refused_and_split_in_temporary_space(
 ) -> None:
     whole = run("split", real_csv, "--split", "whole", "--json")
     monkeypatch.setattr(limits, "available_memory", lambda: 1_000_000)
-    refused = rf"reading {re.escape(str(real_csv))} \(.* GB are free; read fewer ratings$"
+    refused = rf"reading {re.escape(str(real_csv))} \(.* MB are free; read fewer ratings$"
     with pytest.raises(LimitError, match=refused):
         read_ratings(real_csv)
     done = run("split", real_csv, "--json")
