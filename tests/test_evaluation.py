@@ -216,7 +216,9 @@ def peak_of_evaluation(count: int) -> int:
 def test_sums_that_do_not_fit_in_memory_are_refused(sparse: Split, model: Model) -> None:
     with (
         resources(memory="1MB"),
-        pytest.raises(LimitError, match=r"measuring errors needs about .*, or raise memory"),
+        pytest.raises(
+            LimitError, match=r"measuring errors needs about .*, or use at least memory="
+        ),
     ):
         evaluate(model, sparse)
 

@@ -350,8 +350,7 @@ def test_ids_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     with resources(memory="1GB"):
         found = outcome(lambda: enter(read_buckets(path)))
     assert found == (
-        "numbering 2,048 ids needs about 0.00 GB of memory, 0.00 GB are free;"
-        " read fewer ratings, or raise memory"
+        "numbering 2,048 ids needs about 196.6 kB of memory, 100.0 kB are free; read fewer ratings"
     )
 
 

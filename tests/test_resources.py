@@ -91,9 +91,21 @@ def test_a_limit_counts_what_is_in_use() -> None:
 def test_work_beyond_the_limit_is_refused_with_its_remedy() -> None:
     with (
         resources(memory="1GB"),
-        pytest.raises(LimitError, match=r"^this needs about 5\.00 GB .* or raise memory$"),
+        pytest.raises(LimitError, match=r"^this needs about 5\.0 GB .* at least memory='\d+MB'$"),
     ):
         check_memory(5 * GB, "this", "do that")
+
+
+@pytest.mark.parametrize("memory", [1, "250MB"])
+def test_the_limit_that_an_error_names_is_enough(memory: int | str) -> None:
+    need = 300 << 20
+    with resources(memory=memory), pytest.raises(LimitError) as caught:
+        check_memory(need, "this", "do that")
+    enough = str(caught.value).partition("memory='")[2].rstrip("'")
+    with resources(memory=enough):
+        check_memory(need, "this", "do that")
+    with resources(memory=bytes_of(enough) - (16 << 20)), pytest.raises(LimitError):
+        check_memory(need, "this", "do that")
 
 
 def test_room_can_be_chosen() -> None:

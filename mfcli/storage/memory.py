@@ -9,11 +9,13 @@ from pathlib import Path
 
 from mfcli.errors import LimitError, Param, Text
 from mfcli.storage import cgroups
+from mfcli.storage.byte_sizes import bytes_text
 from mfcli.storage.process_resources import current
 
 ROOT = Path("/")
 _MAPPED = 160 << 20  # bytes of files in memory: libraries, and mapped pieces that are in use
 _UNLIMITED = 1 << 62
+_STEP = 10**7  # bytes to which limits in messages are rounded
 
 
 def available_memory(root: Path = ROOT) -> int | None:
@@ -67,10 +69,20 @@ def check_memory(need: float, what: str, remedy: Text) -> None:
     available = available_memory()
     if available is None or need <= available:
         return
-    rule = f"{what} needs about {need / 1e9:.2f} GB of memory, {available / 1e9:.2f} GB are free"
-    if current().memory is not None:
-        remedy = [remedy, ", or raise ", Param("memory")]
+    free = f"{bytes_text(available)} are free"
+    rule = f"{what} needs about {bytes_text(need)} of memory, {free}"
+    enough = _enough(need)
+    if enough:
+        remedy = [remedy, ", or use at least ", Param("memory", enough)]
     raise LimitError(rule, remedy=remedy)
+
+
+def _enough(need: float) -> str:
+    """Return a limit with which work fits, with some to spare; empty if none is too low."""
+    most, left = current().memory, min(_limit(ROOT), default=need)
+    if most is None or need <= left:
+        return ""
+    return f"{int((most + need - left) / _STEP + 1.5) * _STEP // 10**6}MB"
 
 
 def _machine(root: Path) -> Iterator[int]:
