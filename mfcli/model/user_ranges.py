@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from mfcli.model.grouping import count_values
 from mfcli.model.rated_parts import TYPES, Pieces, RatingPieces
-from mfcli.storage import Segments, room, scratch
-from mfcli.types import Counts, Progress, Rows
+from mfcli.storage import Segments, check_memory, room, scratch
+from mfcli.types import Counts, Doubles, Progress, Rows
 
 _COLUMNS = dict.fromkeys(("excluded", "profile"), ("user", "item"))  # otherwise all columns
 _MEMORY = {"excluded": 4, "profile": 4, "explaining": 64}
 """Bytes for each rating: grouped items, and columns, their order and the equations' positions."""
 _PIECE = 1 << 20  # ratings that are read together
+_MOST = 256  # ranges, unless single users need more than their share
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,16 @@ def user_ranges(
     Raises
     ------
     LimitError, ArtifactError
-        If there is too little temporary space.
+        If there is too little memory for 256 ranges, or too little temporary space.
     """
     counts = {what: _counts(ratings) for what, ratings in known.items()}
-    ends = _ends(users, counts, room(fixed), each)
+    need = np.full(len(users), each)
+    for what, count in counts.items():
+        need += _MEMORY[what] * count[users]
+    # Each range takes time, so a limit that allows only small ones is refused.
+    least = need.sum() / _MOST
+    check_memory(fixed + least, work, "use fewer users")
+    ends = _ends(np.cumsum(need), max(room(fixed), int(least)))
     # Of a user who is listed twice, only one range could hold the ratings.
     listed = users[users >= 0]
     if known and len(ends) > 1 and len(np.unique(listed)) == len(listed):
@@ -123,13 +130,13 @@ def _counts(ratings: RatingPieces) -> Counts:
     return counts
 
 
-def _ends(users: Rows, counts: Mapping[str, Counts], most: int, each: float) -> list[int]:
-    """Cut users into ranges of consecutive ones that need at most so many bytes, or of one user."""
-    need = np.full(len(users), each)
-    for what, count in counts.items():
-        need += _MEMORY[what] * count[users]
-    total, ends, start = np.cumsum(need), [], 0
-    while start < len(users):
+def _ends(total: Doubles, most: int) -> list[int]:
+    """Cut users into ranges of consecutive ones, given the bytes that they need up to each one.
+
+    A range needs at most `most` bytes, or is one user.
+    """
+    ends, start = list[int](), 0
+    while start < len(total):
         before = total[start - 1] if start else 0.0
         start = max(int(np.searchsorted(total, before + most, side="right")), start + 1)
         ends.append(start)

@@ -62,7 +62,7 @@ class RankedValidation:
         most_users: int | None = None,
         seed: int = 0,
     ) -> None:
-        self._at, self._threads, self._rated = at, threads, Rated.of(train)
+        self._at, self._threads = at, threads
         remedy: Text = ["split with more ", Param("valid")]
         if relevant is not None:
             remedy = ["lower ", Param("relevant")]
@@ -75,6 +75,7 @@ class RankedValidation:
         if most_users is not None:
             self._liked = self._liked.sample(most_users, np.random.default_rng(seed))
         self.users = len(self._liked.users)
+        self._rated = Rated.by(self._liked.users, RatedParts.of(train))
 
     def measures(self, model: Model) -> dict[str, float]:
         """Return the means over the users of the `VALIDATION_MEASURES`."""
