@@ -347,7 +347,7 @@ def test_ids_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "available_memory", lambda: 100_000)
     rows = [(f"u{n}", n, 1, 1, 1) for n in range(3000)]
     path = write_csv(tmp_path / "ratings", rows)
-    with resources(memory="1GB"):
+    with resources(memory="100GB"):
         found = outcome(lambda: enter(read_buckets(path)))
     assert found == (
         "numbering 2,048 ids needs about 196.6 kB of memory, 100.0 kB are free; read fewer ratings"
