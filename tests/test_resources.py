@@ -272,8 +272,8 @@ def test_commands_limit_memory_while_they_run(
         return read_buckets(*args, **settings)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr("mfcli.data.read_buckets", read)
-    assert run("check", real_csv, "--memory", "2GB").code == 0
-    assert (found[0].memory, found[0].temp) == (2 * GB, None)
+    assert run("check", real_csv, "--memory", "90GB").code == 0
+    assert (found[0].memory, found[0].temp) == (90 * GB, None)
     assert not is_limited()
 
 
