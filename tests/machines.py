@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mfcli.storage import memory
-from mfcli.storage.process_resources import current
+from mfcli.storage.process_resources import current_resources
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:
@@ -22,4 +22,6 @@ def machine(root: Path, files: dict[str, str]) -> Path:
 
 def limit_room(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     """Limit the ratings in memory also in commands, which choose their resources themselves."""
-    monkeypatch.setattr(memory, "current", lambda: replace(current(), room=room))
+    monkeypatch.setattr(
+        memory, "current_resources", lambda: replace(current_resources(), room=room)
+    )

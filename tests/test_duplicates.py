@@ -93,6 +93,13 @@ def test_it_keeps_what_a_loop_keeps() -> None:
         assert merged.conflicts == len(conflicts)
 
 
+@pytest.mark.parametrize("rule", ["mean", "sum"])
+def test_ratings_that_all_count_do_not_conflict(rule: str) -> None:
+    source = ratings_from(FRAME, duplicates=rule).source
+    assert source is not None
+    assert (source.duplicates, source.conflicts) == (2, 0)
+
+
 def test_the_order_of_a_file_does_not_matter_if_times_differ() -> None:
     rows = list(FRAME.assign(ts=[3, 1, 2, 1, 1]).itertuples(index=False))
     found = [kept(ratings_from(pd.DataFrame(order))) for order in itertools.permutations(rows)]

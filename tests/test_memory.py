@@ -88,7 +88,7 @@ def test_training_that_cannot_fit_is_refused(
     done = run("train", "--split", real_split, "--k", 20)
     assert done.code == 1
     assert done.err.splitlines()[-1].startswith("error: training with k 20 needs about ")
-    assert done.err.endswith("3.0 MB are free; use a smaller --k or fewer ratings\n")
+    assert done.err.endswith("3.0 MB are free; use a smaller --k\n")
     assert not Path("model").exists()
 
 
@@ -126,3 +126,12 @@ def test_the_address_space_limits_memory(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: training with k 100000000 needs about ")
     assert done.stderr.count("\n") == 1
+
+
+def test_blocks_that_are_too_large_to_shuffle_are_refused(
+    run: Run, real_split: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "available_memory", lambda: 1_000_000)
+    done = run("train", "--split", real_split, "--k", 1, "--blocks", 1)
+    assert done.code == 1
+    assert done.err.endswith("1.0 MB are free; use a smaller --k, or more --blocks\n")

@@ -139,7 +139,8 @@ def assert_same(found: Buckets, expected: Ratings) -> None:
     for bucket in range(len(found)):
         positions = found.positions(bucket).astype(np.int64)
         assert (np.diff(positions) > 0).all()
-        assert positions[-1] < found.rows == found.source.rows  # type: ignore[union-attr]
+        assert found.source is not None
+        assert positions[-1] < found.rows == found.source.rows
 
 
 @pytest.mark.parametrize("form", WRITERS)

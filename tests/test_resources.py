@@ -24,6 +24,7 @@ from mfcli.storage import (
     bytes_of,
     bytes_text,
     check_memory,
+    exact_size,
     is_limited,
     read_ahead,
     release,
@@ -32,7 +33,7 @@ from mfcli.storage import (
     scratch,
 )
 from mfcli.storage.memory import available_memory
-from mfcli.storage.process_resources import current
+from mfcli.storage.process_resources import current_resources
 
 GB = 10**9
 
@@ -58,6 +59,11 @@ def test_sizes(text: str, count: int) -> None:
 def test_texts_that_are_not_sizes(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         bytes_of(text)
+
+
+@pytest.mark.parametrize("count", [1, 999, 1001, 450 * 10**6, 90 * GB, 2 << 30])
+def test_exact_sizes_are_read_again(count: int) -> None:
+    assert bytes_of(exact_size(count)) == count
 
 
 def test_sizes_as_text() -> None:
@@ -268,7 +274,7 @@ def test_commands_limit_memory_while_they_run(
     found = []
 
     def read(*args: object, **settings: object) -> object:
-        found.append(current())
+        found.append(current_resources())
         return read_buckets(*args, **settings)  # type: ignore[arg-type]  # passed on
 
     monkeypatch.setattr("mfcli.data.read_buckets", read)
@@ -281,7 +287,7 @@ def test_temporary_files_go_next_to_the_result(tmp_path: Path) -> None:
     asked: list[Path | None] = []
 
     def work(*, out: Path | None = None, screen: Screen) -> None:
-        asked.append(current().temp)
+        asked.append(current_resources().temp)
 
     for inside in (False, True):
         limited = within_limits(inside=inside)(work)

@@ -91,6 +91,8 @@ def test_a_start_has_settings_too(train: Train, stopped: Train) -> None:
         " --resume\n"
     )
     assert stopped(1, "--resume", "--epochs", 4).err.endswith("train --resume --epochs 4\n")
+    limited = stopped(1, "--resume", "--epochs", 5, "--memory", "90GB")
+    assert limited.err.endswith("train --resume --epochs 5 --memory 90GB\n")
 
 
 def test_a_training_that_fails_at_once_leaves_the_older_checkpoint(train: Train) -> None:

@@ -232,7 +232,7 @@ def test_too_little_memory_is_refused(trained: Run, model: Model) -> None:
     for args in (("recommend", "--user", 9), ("predict", "pairs.csv")):
         code, _, err = trained(*args, "--model", "model", "--memory", "1MB")
         assert (code, err[: len(READING)]) == (1, READING)
-        assert re.search(r" use a machine with more memory, or use at least --memory \d+MB\n$", err)
+        assert re.search(r" free some memory, or use at least --memory \d+MB\n$", err)
     rule = "^recommending items needs about .* MB of memory, 0 bytes are free"
     with resources(memory="1MB"), pytest.raises(LimitError, match=rule):
         recommended(model, KNOWN, 3)

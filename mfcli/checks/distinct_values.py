@@ -27,7 +27,7 @@ def distinct_values(columns: Iterable[Floats], total: int) -> tuple[Doubles, Cou
     Raises
     ------
     LimitError
-        If there are so many distinct values that they do not fit in memory.
+        If the distinct values do not fit in memory.
     """
     waiting: list[tuple[Floats, Counts]] = []
     size = merged = 0

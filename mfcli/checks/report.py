@@ -81,7 +81,7 @@ def check(
     DataError, UsageError
         As `ratings_from`, or if an argument has another type.
     LimitError
-        If there are so many distinct ratings that they do not fit in memory.
+        If the distinct ratings do not fit in memory.
     """
     buckets = ratings if isinstance(ratings, Buckets) else _counted(as_ratings(ratings, "ratings"))
     check_type(config, Config, "config")

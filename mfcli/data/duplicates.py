@@ -121,7 +121,7 @@ def merged_pairs(ratings: Ratings, rows: Iterable[Counts], rule: str) -> Merged:
         combined = {name: _combined(ratings, name, found, rule) for name in found[0].sums}
         ratings = replace(ratings, **combined)
     kept = np.flatnonzero(stay)
-    conflicts = 0 if rule == "sum" else sum(each.conflicts for each in found)
+    conflicts = 0 if rule in ("sum", "mean") else sum(each.conflicts for each in found)
     return Merged(ratings.take(stay), len(ratings) - len(kept), conflicts, kept)
 
 

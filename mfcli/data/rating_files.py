@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from mfcli.arguments import check_functions, path_of
 from mfcli.data.arguments import check_reading, listed_paths
@@ -100,8 +101,8 @@ def read_ratings(
     check_functions(on_progress=on_progress)
     with _opened(
         names,
-        columns,
-        like,
+        columns=columns,
+        like=like,
         decimal=decimal,
         encoding=encoding,
         duplicates=duplicates,
@@ -114,33 +115,39 @@ def read_ratings(
         return files.buckets(on_progress).ratings(0)
 
 
+class How(TypedDict, total=False):
+    """How files are read: the arguments of `read_ratings`."""
+
+    columns: Mapping[str, str] | None
+    like: Mapping[str, str] | None
+    decimal: str
+    encoding: str
+    duplicates: str | None
+    feedback: str | None
+    on_bad_row: str
+    rejected: Path | str | None
+    events: bool
+
+
 @contextmanager
 def read_buckets(
     names: Path | str | Sequence[Path | str],
     *,
-    columns: Mapping[str, str] | None = None,
-    like: Mapping[str, str] | None = None,
-    decimal: str = ".",
-    encoding: str = "utf-8",
-    duplicates: str | None = None,
-    feedback: str | None = None,
-    on_bad_row: str = "stop",
-    rejected: Path | str | None = None,
-    events: bool = False,
     on_progress: Progress = lambda done, total: None,
     on_merging: Progress = lambda done, total: None,
+    **how: Unpack[How],
 ) -> Iterator[Buckets]:
     """Read ratings as `read_ratings` does, but keep what does not fit in memory on disk.
 
     Parameters
     ----------
-    names, columns, like, decimal, encoding, duplicates, feedback, on_bad_row, rejected, events
-        As in `read_ratings`.
-    on_progress : callable, optional
+    names, on_progress
         As in `read_ratings`.
     on_merging : callable, optional
         Called with the number of ratings whose duplicates are merged, and of all ratings, after
         those that are in memory at a time.
+    **how
+        columns, duplicates, on_bad_row, ...: as in `read_ratings`.
 
     Yields
     ------
@@ -158,18 +165,7 @@ def read_buckets(
     """
     check_functions(on_progress=on_progress, on_merging=on_merging)
     with ExitStack() as stack:
-        with _opened(
-            names,
-            columns,
-            like,
-            decimal=decimal,
-            encoding=encoding,
-            duplicates=duplicates,
-            feedback=feedback,
-            on_bad_row=on_bad_row,
-            rejected=rejected,
-            events=events,
-        ) as files:
+        with _opened(names, **how) as files:
             overflow = Overflow(stack, f"reading {files.reader.layouts[0].file}")
             buckets = files.buckets(on_progress, overflow, on_merging)
         yield buckets
@@ -178,16 +174,16 @@ def read_buckets(
 @contextmanager
 def _opened(
     names: Path | str | Sequence[Path | str],
-    columns: Mapping[str, str] | None,
-    like: Mapping[str, str] | None,
     *,
-    decimal: str,
-    encoding: str,
-    duplicates: str | None,
-    feedback: str | None,
-    on_bad_row: str,
-    rejected: Path | str | None,
-    events: bool,
+    columns: Mapping[str, str] | None = None,
+    like: Mapping[str, str] | None = None,
+    decimal: str = ".",
+    encoding: str = "utf-8",
+    duplicates: str | None = None,
+    feedback: str | None = None,
+    on_bad_row: str = "stop",
+    rejected: Path | str | None = None,
+    events: bool = False,
 ) -> Iterator[_Files]:
     """Open files and find out how to read them."""
     check_reading(

@@ -127,7 +127,7 @@ class TimeUnit:
             self._find_plausible(unit, numbers, low, high, before)
 
     def _dates_of(self, numbers: NDArray[np.int64], low: int, high: int) -> int:
-        """Return the number of digits if all numbers are dates of so many digits, otherwise 0."""
+        """Return the number of digits if all numbers are dates with equally many, otherwise 0."""
         digits = len(str(high))
         if len(str(low)) != digits or self._digits not in (None, digits):
             return 0

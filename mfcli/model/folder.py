@@ -294,7 +294,7 @@ def _check_memory(folder: Path, record: ModelRecord) -> None:
     """Refuse a model whose tables do not fit in memory, before they are read."""
     width = record.settings.get("k", 0) + 1
     need = _COPIES * 4 * (record.users + record.items) * width
-    check_memory(need, f"reading {folder}", "use a machine with more memory")
+    check_memory(need, f"reading {folder}", "free some memory")
 
 
 def check_same_split(

@@ -14,7 +14,12 @@ from .atomic import (
 )
 from .blas import one_blas_thread as one_blas_thread
 from .byte_order_marks import marked_encoding as marked_encoding
-from .byte_sizes import BYTES_RULE as BYTES_RULE, bytes_of as bytes_of, bytes_text as bytes_text
+from .byte_sizes import (
+    BYTES_RULE as BYTES_RULE,
+    bytes_of as bytes_of,
+    bytes_text as bytes_text,
+    exact_size as exact_size,
+)
 from .compilation import (
     array_type as array_type,
     compiled as compiled,
@@ -38,6 +43,7 @@ from .memory import check_memory as check_memory, room as room
 from .near_misses import did_you_mean as did_you_mean, near_misses as near_misses
 from .process_resources import (
     Resources as Resources,
+    current_resources as current_resources,
     is_limited as is_limited,
     resources as resources,
 )

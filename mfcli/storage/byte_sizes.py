@@ -32,6 +32,14 @@ def bytes_of(size: str) -> int:
     return count
 
 
+def exact_size(count: int) -> str:
+    """Return the shortest text from which `bytes_of` reads a number of bytes."""
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
+        if count % size == 0:
+            return f"{count // size}{unit}"
+    return str(count)
+
+
 def bytes_text(count: float) -> str:
     """Format a number of bytes, such as 1.5 GB."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

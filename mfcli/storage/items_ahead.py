@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-
-_END = object()
 
 
 def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
@@ -22,16 +21,20 @@ def read_ahead(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     depth : int
         How many items may be ready before they are asked for.
     """
-    source, pending = iter(items), deque[Future[object]]()
+    source, pending = iter(items), deque[Future[list[Item]]]()
+
+    def next_one() -> list[Item]:
+        return [*itertools.islice(source, 1)]  # empty at the end
+
     with ThreadPoolExecutor(1) as pool:
         try:
             for _ in range(depth):
-                pending.append(pool.submit(next, source, _END))
+                pending.append(pool.submit(next_one))
             while True:
-                pending.append(pool.submit(next, source, _END))
-                item = pending.popleft().result()
-                if item is _END:
+                pending.append(pool.submit(next_one))
+                found = pending.popleft().result()
+                if not found:
                     return
-                yield item  # type: ignore[misc]  # only the end is of another type
+                yield found[0]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

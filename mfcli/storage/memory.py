@@ -10,7 +10,7 @@ from pathlib import Path
 from mfcli.errors import LimitError, Param, Text
 from mfcli.storage import cgroups
 from mfcli.storage.byte_sizes import bytes_text
-from mfcli.storage.process_resources import current
+from mfcli.storage.process_resources import current_resources
 
 ROOT = Path("/")
 _MAPPED = 160 << 20  # bytes of files in memory: libraries, and mapped pieces that are in use
@@ -44,7 +44,7 @@ def room(fixed: float = 0.0) -> int:
 
     What does not fit goes through temporary files. See `resources` for a value to test with.
     """
-    chosen = current().room
+    chosen = current_resources().room
     if chosen is not None:
         return chosen
     available = available_memory()
@@ -79,7 +79,7 @@ def check_memory(need: float, what: str, remedy: Text) -> None:
 
 def _enough(need: float) -> str:
     """Return a limit with which work fits, with some to spare; empty if none is too low."""
-    most, left = current().memory, min(_limit(ROOT), default=need)
+    most, left = current_resources().memory, min(_limit(ROOT), default=need)
     if most is None or need <= left:
         return ""
     return f"{int((most + need - left) / _STEP + 1.5) * _STEP // 10**6}MB"
@@ -109,7 +109,7 @@ def _process() -> Iterator[int]:
 
 def _limit(root: Path) -> Iterator[int]:
     """Yield what this process may still use of the limit that `resources` has set."""
-    most = current().memory
+    most = current_resources().memory
     if most is None:
         return
     # Pages of files that are mapped can be dropped, apart from those in use. Systems without this

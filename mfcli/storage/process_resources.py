@@ -39,7 +39,7 @@ class Resources:
 _current = [Resources()]  # of the process, not of a thread: memory is shared
 
 
-def current() -> Resources:
+def current_resources() -> Resources:
     """Return the resources in force."""
     return _current[-1]
 
@@ -113,9 +113,9 @@ def temporary_folder() -> Path:
     OSError
         If none was chosen and the system has none.
     """
-    return current().temp or Path(tempfile.gettempdir())
+    return current_resources().temp or Path(tempfile.gettempdir())
 
 
 def is_limited() -> bool:
     """Return whether memory is limited, so that mapped pages should be released."""
-    return current().memory is not None or current().room is not None
+    return current_resources().memory is not None or current_resources().room is not None

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from mfcli.errors import ArtifactError, Param, Text
 from mfcli.storage.limits import remedy_for
-from mfcli.storage.process_resources import current, temporary_folder
+from mfcli.storage.process_resources import current_resources, temporary_folder
 from mfcli.storage.temporaries import registered, remove_tree
 
 _OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file again
@@ -69,7 +69,7 @@ def _remedy(error: OSError) -> Text:
     variable = "TEMP" if os.name == "nt" else "TMPDIR"
     other: Text = (
         ["choose another folder with ", Param("temp")]
-        if current().temp
+        if current_resources().temp
         else f"set {variable} to a folder with free space"
     )
     return remedy_for(error) or other

@@ -18,7 +18,7 @@ from mfcli.errors import LimitError, Param, Text
 from mfcli.storage import lost_mappings
 from mfcli.storage.byte_sizes import bytes_text
 from mfcli.storage.memory import room
-from mfcli.storage.process_resources import current, temporary_folder
+from mfcli.storage.process_resources import current_resources, temporary_folder
 from mfcli.storage.scratch_files import scratch_errors, scratch_file
 
 
@@ -172,7 +172,7 @@ def scratch(need: int, what: str) -> Iterator[Scratch]:
         rule = f"{what} needs about {bytes_text(need)} of temporary space, {bytes_text(free)}"
         remedy: Text = ["name a folder with more space with ", Param("temp")]
         raise LimitError(f"{rule} are free", place=folder, remedy=remedy)
-    current().on_space(need, folder)
+    current_resources().on_space(need, folder)
     with scratch_file() as (file, _):
         yield Scratch(file)
 

@@ -12,7 +12,7 @@ import numpy as np
 from mfcli.arguments import check_functions, check_type
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config
 from mfcli.data import IMPLICIT, Ratings
-from mfcli.errors import ArtifactError, ConfigError, DataError, Param, Text, UsageError
+from mfcli.errors import ArtifactError, ConfigError, DataError, Param, UsageError
 from mfcli.model import MODEL_FILES, MODEL_FOLDER, Model, initial_model
 from mfcli.splits import Folds, Split
 from mfcli.storage import (
@@ -260,7 +260,11 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> Plan:
     if is_stored:
         plan = stored(plan, records, fixed, sorting_space(len(train), config))
     need = fixed + (0 if is_stored and plan.on_disk else records)
-    remedy: Text = ["use a smaller ", Param("k"), " or fewer ratings"]
+    remedy: list[str | Param] = ["use a smaller ", Param("k")]
+    if not is_stored:
+        remedy.append(" or fewer ratings")
+    elif training["shuffle"] > need / 4:  # of one block
+        remedy += [", or more ", Param("blocks")]
     check_memory(need, f"training with k {config.k}", remedy)
     return plan
 

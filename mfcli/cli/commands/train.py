@@ -132,6 +132,9 @@ def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
     if settings:
         ends = [name for name in settings.options if SETTINGS[name].ends_training]
         params += [Param(name, settings.values[name]) for name in ends]
+    memory = storage.current_resources().memory
+    if memory is not None:
+        params.append(Param("memory", storage.exact_size(memory)))
     return " ".join(["mfcli train --resume", *map(spelled, params)])
 
 
