@@ -36,13 +36,7 @@ class BucketFiles:
         """Append ratings with their positions, which follow those before."""
         self._types = {name: column.dtype for name, column in columns.items()}
         number = bucket_numbers(columns["user"], self._count, self._step)
-        # NumPy sorts numbers of 16 bits by counting.
-        order = np.argsort(number.astype(np.uint16), kind="stable")
-        ends = np.cumsum(np.bincount(number, minlength=self._count))
-        for name, column in columns.items():
-            ordered = column[order]
-            for bucket, values in enumerate(np.split(ordered, ends[:-1])):
-                self._segments.append((self, bucket, name), values)
+        self._segments.distribute(number, columns, lambda name, bucket: (self, bucket, name))
 
     def tables(self) -> list[TableOnDisk]:
         """Return the buckets that have ratings."""

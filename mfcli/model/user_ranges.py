@@ -101,7 +101,7 @@ def _stored_ranges(
 ) -> Iterator[UserRange]:
     """Yield ranges whose ratings are in temporary space."""
     size = max(ratings.size for ratings in known.values())
-    numbers = np.full(size, -1, np.int16 if len(ends) < 1 << 15 else np.int32)  # sorted faster
+    numbers = np.full(size, -1, np.int32)
     listed = users >= 0  # unknown users have rated nothing
     numbers[users[listed]] = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))[listed]
     names = {what: _COLUMNS.get(what, ratings.names) for what, ratings in known.items()}
@@ -157,15 +157,10 @@ def _append(
     numbers = np.append(numbers, numbers.dtype.type(-1))  # the last one is that of the row -1
     for columns in ratings.pieces(*names):
         number = numbers[columns[0]]
-        number[columns[1] < 0] = -1
-        order = np.argsort(number, kind="stable")
-        ordered = number[order]
-        starts = np.flatnonzero(np.diff(ordered, prepend=-1))  # of each range but -1
-        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
-            rows = order[start:end]
-            for name, column in zip(names, columns, strict=True):
-                segments.append((what, int(ordered[start]), name), column[rows])
-        yield len(order) - int(starts[0]) if len(starts) else 0
+        kept = (number >= 0) & (columns[1] >= 0)
+        taken = {name: column[kept] for name, column in zip(names, columns, strict=True)}
+        segments.distribute(number[kept], taken, lambda name, number: (what, number, name))
+        yield len(taken["user"])
 
 
 @dataclass(frozen=True)

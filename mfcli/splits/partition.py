@@ -35,15 +35,7 @@ class Partition:
             The group of each value, below `count`.
         columns : mapping of arrays, shape (n,)
         """
-        group = group.astype(np.uint16)
-        # Sorts 16 bits in two passes, which keep the order within a group.
-        order = np.argsort(group, kind="stable")
-        ends = np.cumsum(np.bincount(group, minlength=self.count)).tolist()
-        for name, values in columns.items():
-            ordered, start = values[order], 0
-            for number, end in enumerate(ends):
-                self._segments.append((name, number), ordered[start:end])
-                start = end
+        self._segments.distribute(group.astype(np.int64), columns, lambda *key: key)
 
     @property
     def bits(self) -> int:

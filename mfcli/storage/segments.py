@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,36 @@ class Segments:
             offset, size = segments[-1][0], segments[-1][1] + size
             segments.pop()
         segments.append((offset, size))
+
+    def distribute(
+        self,
+        numbers: NDArray[Any],
+        columns: Mapping[str, NDArray[Any]],
+        key: Callable[[str, int], Hashable],
+    ) -> None:
+        """Append each value to the list of its number; the order in a list is that of the values.
+
+        Parameters
+        ----------
+        numbers : integer array, shape (n,)
+            From 0 to 65,535.
+        columns : mapping of arrays, shape (n,)
+        key : callable
+            Returns the key of a list, given the name of a column and a number.
+
+        Raises
+        ------
+        ArtifactError
+            If they cannot be written.
+        """
+        # NumPy sorts numbers of 16 bits by counting, which keeps the order of equal ones.
+        order = np.argsort(numbers.astype(np.uint16), kind="stable")
+        ends = np.cumsum(np.bincount(numbers)).tolist()
+        for name, values in columns.items():
+            ordered, start = values[order], 0
+            for number, end in enumerate(ends):
+                self.append(key(name, number), ordered[start:end])
+                start = end
 
     def length(self, key: Hashable) -> int:
         """Return the bytes of a list."""
