@@ -220,6 +220,7 @@ def test_texts_with_equal_hashes_stay_apart(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(id_tables, "_hash", lambda text, start, length, seed: np.int64(5))
     monkeypatch.setattr(id_tables, "_first_place", lambda key, seed, slots: np.uint64(6))
     monkeypatch.setattr(id_tables, "_next_place", id_tables._next_place.py_func)
+    monkeypatch.setattr(id_tables, "_known_text", id_tables._known_text.py_func)
     monkeypatch.setattr(id_tables, "_equal", equal)
     monkeypatch.setattr(id_tables, "prefetch_value", lambda values, at: None)
     # As Python runs it, since compiled code would contain the other functions.

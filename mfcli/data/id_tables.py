@@ -276,6 +276,21 @@ def _equal(one: Any, at_one: Any, two: Any, at_two: Any, length: Any) -> Any:
     return True
 
 
+@inlined
+def _known_text(
+    text: Any, start: Any, length: Any, key: Any, place: Any, slots: Any, letters: Any, ends: Any
+) -> Any:
+    """Return the number of a text from 1, or 0 if it is unknown, and its place in the table."""
+    row = slots[place + _1]
+    while row != 0:
+        same = slots[place] == key and ends[row] - ends[row - 1] == length
+        if same and _equal(text, start, letters, ends[row - 1], length):
+            break
+        place = _next_place(place, slots)
+        row = slots[place + _1]
+    return row, place
+
+
 @kernel(_GIVEN_TEXT, _BOUNDS, types.uint64, _INTEGERS, _TEXT, _INTEGERS, _INTEGERS, _ROWS)
 def _number_texts(
     text: Any,
@@ -309,13 +324,7 @@ def _number_texts(
         for n in range(group):
             start, key, place = np.int64(bounds[at + n]), keys[n], places[n]
             length = bounds[at + n + 1] - start
-            row = slots[place + _1]
-            while row != 0:
-                same = slots[place] == key and ends[row] - ends[row - 1] == length
-                if same and _equal(text, start, letters, ends[row - 1], length):
-                    break
-                place = _next_place(place, slots)
-                row = slots[place + _1]
+            row, place = _known_text(text, start, length, key, place, slots, letters, ends)
             if row == 0:
                 for letter in range(length):
                     letters[size + letter] = text[start + letter]
@@ -344,13 +353,8 @@ def _find_texts(
             places[n] = _first_place(keys[n], seed, slots)
             prefetch_value(slots, places[n])
         for n in range(group):
-            start, key, place = np.int64(bounds[at + n]), keys[n], places[n]
+            start = np.int64(bounds[at + n])
             length = bounds[at + n + 1] - start
-            row = slots[place + _1]
-            while row != 0:
-                same = slots[place] == key and ends[row] - ends[row - 1] == length
-                if same and _equal(text, start, letters, ends[row - 1], length):
-                    rows[at + n] = row - 1
-                    break
-                place = _next_place(place, slots)
-                row = slots[place + _1]
+            row, _ = _known_text(text, start, length, keys[n], places[n], slots, letters, ends)
+            if row != 0:
+                rows[at + n] = row - 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mfcli.data import Scale, Source
 from mfcli.splits.bucket_parts import BucketPart, pieces_of
 from mfcli.splits.copies import copied
-from mfcli.splits.parts import Split
+from mfcli.splits.parts import Split, split_of
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,8 @@ class Division:
     def split(self) -> Split:
         """Copy the parts."""
         taken = {name: copied(p, self.source, self.feedback) for name, p in self.parts.items()}
-        return Split(
-            train=taken["train"],
-            test=taken.get("test"),
-            valid=taken.get("valid"),
+        return split_of(
+            taken,
             scale=self.scale,
             strategy=self.strategy,
             source=self.source,

@@ -28,7 +28,7 @@ from mfcli.data import (
 from mfcli.errors import ArtifactError
 from mfcli.splits.division import Division
 from mfcli.splits.folds import DividedFolds, Folds, fold_hash
-from mfcli.splits.parts import PARTS, Split, unseen
+from mfcli.splits.parts import PARTS, Split, split_of, unseen
 from mfcli.splits.records import (
     MOST_FOLDS,
     REJECTED,
@@ -239,10 +239,8 @@ def _read_split(folder: Path) -> Split:
     vocabularies = _read_vocabularies(files)
     names = [name for name in PARTS if f"{name}.arrow" in files]
     parts = {name: _read_part(folder, record, files, vocabularies, name) for name in names}
-    return Split(
-        train=parts["train"],
-        test=parts.get("test"),
-        valid=parts.get("valid"),
+    return split_of(
+        parts,
         scale=_scale(record),
         strategy=record_values(record.strategy),
         source=record.source,

@@ -171,6 +171,11 @@ def unseen(train: Columns, part: Columns) -> int:
     return sum(int(np.count_nonzero(users[user] | items[item])) for user, item in pieces)
 
 
+def split_of(parts: Mapping[str, Ratings], **rest: Any) -> Split:
+    """Return the split of parts by name, and of the other attributes of `Split`."""
+    return Split(parts["train"], parts.get("test"), parts.get("valid"), **rest)
+
+
 def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, Any]) -> Split:
     """Return a split of parts, with vocabularies that count the training ratings.
 
@@ -185,10 +190,8 @@ def assembled(parts: Mapping[str, Ratings], scale: Scale, strategy: dict[str, An
     # All parts share the vocabularies, so that a row means the same id in each of them.
     users, items = train.users.counting(train.user), train.items.counting(train.item)
     over = {name: part.over(users, items) for name, part in parts.items()}
-    return Split(
-        train=over["train"],
-        test=over.get("test"),
-        valid=over.get("valid"),
+    return split_of(
+        over,
         scale=scale,
         strategy=strategy,
         source=train.source,

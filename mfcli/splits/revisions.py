@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mfcli.data import Ratings, Scale, Source, Vocabulary
 from mfcli.splits.changes import Changes
 from mfcli.splits.copies import filled
-from mfcli.splits.parts import Split
+from mfcli.splits.parts import Split, split_of
 from mfcli.types import Counts
 
 VALUES = ("rating", "timestamp", "weight")
@@ -136,10 +136,8 @@ class Revision:
     def split(self) -> Split:
         """Copy the parts."""
         taken = {name: part.taken() for name, part in self.parts.items()}
-        return Split(
-            train=taken["train"],
-            test=taken.get("test"),
-            valid=taken.get("valid"),
+        return split_of(
+            taken,
             scale=self.scale,
             strategy=self.strategy,
             source=self.source,
