@@ -118,6 +118,7 @@ def test_other_formats_are_refused(model: Model, tmp_path: Path, number: int, re
     [
         ({"settings": {"k": 4, "speed": 1}}, "is damaged (unknown key 'speed'; did"),
         ({"settings": {"k": 0}}, "is damaged (k must be at least 1, got 0)"),
+        ({"settings": {"k": []}}, "is damaged (k must be a whole number, got [])"),
         ({"settings": {"k": 5}}, "model.keras: is damaged (user_factors must be float32"),
         ({"settings": []}, "settings must be an object, got []"),
         ({"scale": {"min": 1, "step": None}}, "has no scale.max"),

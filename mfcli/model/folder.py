@@ -179,10 +179,10 @@ class StoredModel(Factorization):
     @classmethod
     def _load(cls, folder: Path) -> Self:
         record = _read_record(folder)
-        _check_memory(folder, record)
+        config = _config(folder / MODEL_RECORD, record.settings)
+        _check_memory(folder, record, config)
         files = open_files(folder, record.files, _VOCABULARIES, remedy=_REMEDY)
         users, items = (read_vocabulary(files[name]) for name in _VOCABULARIES)
-        config = _config(folder / MODEL_RECORD, record.settings)
         model = cls(
             mu=record.mu,
             users=users,
@@ -290,10 +290,10 @@ def _read_record(folder: Path) -> ModelRecord:
     return read_record(path, ModelRecord, remedy=_REMEDY)
 
 
-def _check_memory(folder: Path, record: ModelRecord) -> None:
+def _check_memory(folder: Path, record: ModelRecord, config: Config) -> None:
     """Refuse a model whose tables do not fit in memory, before they are read."""
-    width = record.settings.get("k", 0) + 1
-    need = _COPIES * 4 * (record.users + record.items) * width
+    # float32 values: factors and a bias for each row
+    need = _COPIES * 4 * (record.users + record.items) * (config.width + 1)
     check_memory(need, f"reading {folder}", "free some memory")
 
 
