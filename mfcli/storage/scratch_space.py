@@ -29,12 +29,13 @@ class Scratch:
     ----------
     file : binary file
         Open for reading and writing, without a buffer in use.
+    in_order : bool
+        Whether it is read from the start to the end, so that the system should read ahead.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, in_order: bool = False) -> None:
         self._file, self._end, self._lock = file, 0, threading.Lock()
-        # What is asked for is not followed by what is needed next, so reading ahead wastes time.
-        self._advise("POSIX_FADV_RANDOM")
+        self._advise("POSIX_FADV_NORMAL" if in_order else "POSIX_FADV_RANDOM")
 
     def reserve(self, size: int) -> int:
         """Return the offset of `size` bytes that nobody else has reserved."""
@@ -148,7 +149,7 @@ def space(size: int, what: str) -> Iterator[Scratch | MemorySpace]:
 
 
 @contextlib.contextmanager
-def scratch(need: int, what: str) -> Iterator[Scratch]:
+def scratch(need: int, what: str, *, in_order: bool = False) -> Iterator[Scratch]:
     """Yield temporary space, which exists within the block and does not outlive the process.
 
     Parameters
@@ -157,6 +158,8 @@ def scratch(need: int, what: str) -> Iterator[Scratch]:
         About how many bytes will be written.
     what : str
         The work, such as "splitting ratings.csv".
+    in_order : bool
+        As in `Scratch`.
 
     Raises
     ------
@@ -174,12 +177,12 @@ def scratch(need: int, what: str) -> Iterator[Scratch]:
         raise LimitError(f"{rule} are free", place=folder, remedy=remedy)
     current_resources().on_space(need, folder)
     with scratch_file() as (file, _):
-        yield Scratch(file)
+        yield Scratch(file, in_order=in_order)
 
 
-def lasting_scratch(need: int, what: str) -> Scratch:
+def lasting_scratch(need: int, what: str, *, in_order: bool = False) -> Scratch:
     """Return temporary space that exists as long as the object is in use, see `scratch`."""
     with contextlib.ExitStack() as stack:
-        space = stack.enter_context(scratch(need, what))
+        space = stack.enter_context(scratch(need, what, in_order=in_order))
         weakref.finalize(space, stack.pop_all().close)
     return space

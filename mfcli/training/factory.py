@@ -98,7 +98,7 @@ def _row_engines(
 
 
 def _space(plan: Plan) -> Scratch | None:
-    return lasting_scratch(plan.on_disk, "training") if plan.on_disk else None
+    return lasting_scratch(plan.on_disk, "training", in_order=True) if plan.on_disk else None
 
 
 def _step_engines(
