@@ -1,4 +1,5 @@
 from .checks import Report as Report, check as check
+from .clusters import cluster as cluster
 from .config import Config as Config
 from .data import Ratings as Ratings, ratings_from as ratings_from, read_ratings as read_ratings
 from .errors import MfcliError as MfcliError, MfcliWarning as MfcliWarning

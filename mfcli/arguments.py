@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numbers
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from mfcli.errors import Text, UsageError
+
+_ADDRESS = re.compile("[A-Za-z][A-Za-z0-9+.-]+://")  # two letters, unlike drives of Windows
 
 
 def check_type(value: object, kind: type, param: str, remedy: Text = "") -> None:
@@ -70,14 +73,22 @@ def check_functions(**functions: Any) -> None:
             raise UsageError("must be a function", param=param, value=function)
 
 
+def is_address(place: str) -> bool:
+    """Return whether a text is the address of something in an object store, and not a path."""
+    return bool(_ADDRESS.match(place))
+
+
 def path_of(value: Any, param: str) -> Path:
     """Return the path that an argument names.
 
     Raises
     ------
     UsageError
-        If it is neither text nor a path.
+        If it is neither text nor a path, or an address in an object store.
     """
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"must be a path, got {type(value).__name__}", param=param)
+    if isinstance(value, str) and is_address(value):
+        remedy = "copy it with mfcli.storage.local_copy"
+        raise UsageError("must be a local path", param=param, value=value, remedy=remedy)
     return Path(value)

@@ -7,6 +7,7 @@
     ├── UnknownIdError  a user or an item that the model does not know
     ├── ArtifactError   a file that mfcli reads or writes: split, model, history, metrics, ...
     ├── LimitError      the machine: not enough memory
+    ├── ClusterError    the cluster, or code that fails in its workers
     └── TrainingError   the training itself
 
 `MfcliWarning` reports data that was read, but perhaps not as intended.
@@ -21,7 +22,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-_MISSING: Any = object()  # not None, which may be the value that breaks a rule
+
+class _Missing:
+    """No value; not None, which may be the value that breaks a rule."""
+
+    def __reduce__(self) -> str:
+        return "_MISSING"  # the same object after pickling, as when an error leaves a process
+
+
+_MISSING: Any = _Missing()
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,10 @@ class Message(Exception):
         self.rule, self.place, self.value, self.remedy = rule, place, value, remedy
         self.param = Param(param) if isinstance(param, str) else param
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors leave the workers of a cluster; subclasses have other arguments.
+        return _restored, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         return self.phrase(str)
 
@@ -133,6 +146,13 @@ class Message(Exception):
         remedy = phrased(self.remedy, spell)
         text = f"{place}{name}{phrased(self.rule, spell)}{value}"
         return f"{text}; {remedy}" if remedy else text
+
+
+def _restored(kind: type[Message], args: tuple[Any, ...], values: dict[str, Any]) -> Message:
+    """Return a message that was pickled."""
+    made = kind.__new__(kind, *args)
+    vars(made).update(values)
+    return made
 
 
 def _shown(value: object) -> str:
@@ -172,6 +192,10 @@ class ArtifactError(MfcliError):
 
 class LimitError(MfcliError):
     """The work needs more memory than is available."""
+
+
+class ClusterError(MfcliError):
+    """A cluster cannot be reached or used, or has lost too much."""
 
 
 class TrainingError(MfcliError):

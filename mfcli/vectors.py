@@ -13,13 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
 from mfcli.aligned import LINE
+
+
+def host_processor() -> tuple[str, str]:
+    """Return the name and the features, separated by commas, of the processor, as of LLVM."""
+    return binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
 
 
 class _Vector(types.Type):

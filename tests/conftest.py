@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 import typer.testing
+from clusters import Machines, two_nodes
 from typer.testing import CliRunner
 
 from mfcli.cli import app
@@ -69,6 +70,13 @@ def real_split(real_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("real") / "split"
     write_split(folder, split(read_ratings(real_csv), Config(valid=0.1)))
     return folder
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Machines]:
+    """A Ray cluster of two nodes with a processor each; `cluster("auto")` uses it."""
+    with two_nodes() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

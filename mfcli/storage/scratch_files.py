@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,8 +18,15 @@ _OPEN_FILES = Path("/proc/self/fd")  # of Linux: opening an entry opens the file
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(
+    before_removal: Callable[[Path], object] = lambda folder: None,
+) -> Iterator[Path]:
     """Yield a folder that exists within the block.
+
+    Parameters
+    ----------
+    before_removal : callable
+        Called with the folder before it is removed, perhaps from another thread and more than once.
 
     Raises
     ------
@@ -28,7 +35,12 @@ def scratch_folder() -> Iterator[Path]:
     """
     with scratch_errors():
         folder = Path(tempfile.mkdtemp(prefix="mfcli-", dir=temporary_folder()))
-    with registered(folder, lambda: remove_tree(folder)):
+
+    def remove() -> None:
+        before_removal(folder)
+        remove_tree(folder)
+
+    with registered(folder, remove):
         yield folder
 
 

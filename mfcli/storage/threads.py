@@ -9,28 +9,37 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from mfcli.arguments import check_count
 from mfcli.storage import cgroups
 
 ROOT = Path("/")
 
+_share: list[int] = []  # of a worker that shares its machine with others
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
+
+
+def share_threads(threads: int) -> None:
+    """Set the number of processors that this process may use, which shares them with others."""
+    _share[:] = [threads]
 
 
 def cores(root: Path = ROOT) -> int:
     """Count the processors that this process may use.
 
-    This is the number of processors it may run on, or the processor time that its control groups
-    allow, rounded up, if that is less.
+    This is what `share_threads` has set, or else the number of processors it may run on, or the
+    processor time that its control groups allow, rounded up, if that is less.
 
     Parameters
     ----------
     root : Path
         Contains `proc` and `sys`.
     """
+    if _share:
+        return _share[0]
     allowed = min(cgroups.processors(root), default=math.inf)
     # Rounded up: a limit of 1.5 processors keeps two threads busy most of the time.
     return max(1, math.ceil(min(allowed, _processors())))
@@ -96,6 +105,14 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork
     os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+class Apply(Protocol):
+    """Applies a function to pieces, as `in_order`."""
+
+    def __call__(
+        self, pieces: Iterable[tuple[Piece, int]], work: Callable[[Piece], Result], threads: int, /
+    ) -> Iterator[tuple[Result, int]]: ...
 
 
 def in_order(
