@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfcli.types import Doubles, Floats
 
@@ -33,6 +35,18 @@ def aligned(shape: tuple[int, ...]) -> Floats:
     memory = np.zeros(size + LINE, dtype=np.float32)
     skip = -memory.ctypes.data % (4 * LINE) // 4
     return memory[skip : skip + size].reshape(shape)
+
+
+def aligned_like(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Return an array of some length, of rows like others, that begins with a cache line.
+
+    It is not initialized.
+    """
+    shape, line = (length, *rows.shape[1:]), 4 * LINE
+    size = math.prod(shape) * rows.itemsize
+    memory = np.empty(size + line, np.uint8)
+    skip = -memory.ctypes.data % line
+    return memory[skip : skip + size].view(rows.dtype).reshape(shape)
 
 
 def as_aligned(array: Floats | Doubles) -> Floats:

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from packed import packed_blocks
 
+from mfcli.aligned import as_aligned
 from mfcli.training.sgd.blocks import Batches, places_of
 from mfcli.training.sgd.claims import make_claims
+from mfcli.training.sgd.exact_sums import no_sums, value_of
 from mfcli.training.sgd.generators import words_of
 from mfcli.training.sgd.kernels import kernels_for
 from mfcli.training.sgd.powers import NEAR, make_costs, make_powers, quadratic
@@ -132,7 +134,7 @@ def train(case, epochs, threads=1, velocity=False):
     ]
     history = []
     for _ in range(epochs):
-        losses = np.zeros((total, 3))
+        losses = np.zeros((case["groups"] ** 2, 3))
         ahead = 0.0
         if d.reg > 0:
             for rows, one in ((users, USER_ONE), (items, ITEM_ONE)):
@@ -393,8 +395,15 @@ def test_validation_error():
     users = pack(p, bu, orders[0], 0, d, variant)
     items = pack(q, bi, orders[1], 1, d, variant)
     u, i, r = (np.ascontiguousarray(records[name]) for name in ("user", "item", "rating"))
-    sums, places = np.zeros(1), map(places_of, orders)
+    sums, places = no_sums(1), [*map(places_of, orders)]
     kernel = kernels_for(variant).squared_errors
-    kernel(u, i, r, *places, users, items, np.float32(3.5), sums)
+    kernel(u, i, r, *places, users, items, np.float32(3.5), 2.0**40, sums)
     e = 3.5 + bu[u] + bi[i] + (p[u] * q[i]).sum(1) - records["rating"]
-    assert sums.sum() == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)
+    assert value_of(sums, -40) == pytest.approx((e.astype(float) ** 2).sum(), rel=1e-6)
+    # Rows of items without their velocities, in another order of the ratings
+    again, order = no_sums(2), np.random.default_rng(1).permutation(len(u))
+    only_weights = as_aligned(items[:, :1])
+    for n, part in enumerate((order[:1000], order[1000:])):
+        some = u[part], i[part], r[part]
+        kernel(*some, *places, users, only_weights, np.float32(3.5), 2.0**40, again[n : n + 1])
+    assert value_of(again, -40) == value_of(sums, -40)

@@ -42,12 +42,15 @@ class Plan(NamedTuple):
         The choice and its reason, in words.
     on_disk : int
         Bytes of temporary space for the blocks; 0 if they are in memory.
+    on_cluster : tuple of str
+        On a cluster, in words: what workers hold, and what travels.
     """
 
     engine: str
     groups: int
     reason: str
     on_disk: int = 0
+    on_cluster: tuple[str, ...] = ()
 
 
 class Sizes(Protocol):
@@ -172,6 +175,11 @@ def training_memory(
     return _memory_of_steps(plan, n_ratings, n_rows, config, scale, weighted=weighted)
 
 
+def has_effects(config: Config) -> bool:
+    """Return whether Gibbs sampling draws effects, for which one process has all ratings."""
+    return config.optimizer == "gibbs" and config.prior == "implicit"
+
+
 def _memory_of_rows(
     n_ratings: int, n_rows: int, config: Config, scale: Scale | None, *, weighted: bool
 ) -> dict[str, int]:
@@ -186,7 +194,7 @@ def _memory_of_rows(
     if config.optimizer == "gibbs":
         widest = lanes_of(2 * config.k) + width  # the mean, and beside it a sample
         lanes += widest
-        if config.prior == "implicit":
+        if has_effects(config):
             # Several blocks of columns are transformed into others.
             lanes += _EFFECTS_KEPT * width * (2 if width > LINE else 1)
     # The bias, the factors and the noise; copied once if an ensemble joins its samples.
@@ -203,9 +211,7 @@ def _memory_of_steps(
     plan: Plan, n_ratings: int, n_rows: int, config: Config, scale: Scale | None, *, weighted: bool
 ) -> dict[str, int]:
     """Estimate the memory of gradient descent, see `training_memory`."""
-    # Rows are numbered within a group. Weights are hardly ever few different ones.
-    row, rating = row_bytes(n_rows // plan.groups + 1), _rating_size(scale)
-    records = n_ratings * (2 * row + rating + 4 * weighted)
+    records = n_ratings * record_size(plan.groups, n_rows, scale, weighted=weighted)
     is_fast = plan.engine == "fast"
     shuffle = (
         n_ratings * (WEIGHTED if weighted else RATING).itemsize // (plan.groups if is_fast else 1)
@@ -221,6 +227,12 @@ def _memory_of_steps(
         tables += n_rows * (config.k + 1) * 8 * config.ensemble
         tables += n_rows * (config.k + 1 + lanes_of(config.k + 1)) * 4
     return {"records": records, "shuffle": shuffle, "tables": tables}
+
+
+def record_size(groups: int, n_rows: int, scale: Scale | None, *, weighted: bool) -> int:
+    """Return the bytes of a packed rating of gradient descent."""
+    # Rows are numbered within a group. Weights are hardly ever few different ones.
+    return 2 * row_bytes(n_rows // groups + 1) + _rating_size(scale) + 4 * weighted
 
 
 def _rating_size(scale: Scale | None) -> int:

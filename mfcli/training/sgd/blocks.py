@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Columns
+from mfcli.data import CountedColumns
 from mfcli.errors import ConfigError
 from mfcli.storage import Scratch
 from mfcli.training.sgd.claims import visiting_order
@@ -68,6 +68,8 @@ class Blocks:
     users, items : int32 arrays, shape (users,) and (items,)
         The user or item at each place of a table in which the rows of a group are adjacent. In such
         a table, the rows of a block take the fewest pages of memory.
+    firsts : int64 array, shape (2, groups + 1)
+        The place of the first user and of the first item of each group, and the number of places.
     batches : Batches
     sizes : int32 array, shape (steps,)
         Batch size of each step.
@@ -80,6 +82,7 @@ class Blocks:
     groups: int
     users: NDArray[np.int32]
     items: NDArray[np.int32]
+    firsts: Counts
     batches: Batches
     sizes: NDArray[np.int32]
     stored: Stored
@@ -114,14 +117,66 @@ class Blocks:
             yield order[bounds[batch] : bounds[batch + 1]]
 
 
+@dataclass(frozen=True)
+class Groups:
+    """The groups of users and of items; a side is 0 for users and 1 for items.
+
+    Attributes
+    ----------
+    count : int
+        P
+    of_row : tuple of int32 arrays, shapes (users,) and (items,)
+        The group of each user, and of each item.
+    rows : tuple of int32 arrays, shapes (users,) and (items,)
+        The user or item at each place of a table in which the rows of a group are adjacent.
+    firsts : int64 array, shape (2, P + 1)
+        The place of the first row of each group, and the number of rows.
+    """
+
+    count: int
+    of_row: tuple[NDArray[np.int32], NDArray[np.int32]]
+    rows: tuple[NDArray[np.int32], NDArray[np.int32]]
+    firsts: Counts
+
+    @classmethod
+    def of(cls, counts: tuple[Counts, Counts], count: int) -> Groups:
+        """Partition users and items.
+
+        Parameters
+        ----------
+        counts : tuple of int64 arrays, shapes (users,) and (items,)
+            Number of training ratings of each user, and of each item.
+        count : int
+
+        Raises
+        ------
+        ConfigError
+            If there are more groups than users or items.
+        """
+        users, items = map(len, counts)
+        if count > min(users, items):
+            rule = f"must be at most the number of users and of items ({users} and {items})"
+            raise ConfigError(rule, param="blocks", value=count)
+        users_of, items_of = (_balanced_groups(side, count) for side in counts)
+        rows = tuple(np.argsort(of, kind="stable").astype(np.int32) for of in (users_of, items_of))
+        sizes = [np.bincount(of, minlength=count) for of in (users_of, items_of)]
+        firsts = np.array([np.append(0, np.cumsum(side)) for side in sizes])
+        return cls(count, (users_of, items_of), (rows[0], rows[1]), firsts)
+
+    @property
+    def visiting_order(self) -> Counts:
+        """The blocks in the order in which a single thread visits them."""
+        return visiting_order(self.count, len(self.rows[0]) > len(self.rows[1]))
+
+
 def make_blocks(
-    train: Columns, groups: int, batch_size: int, space: Scratch | None = None
+    train: CountedColumns, groups: int, batch_size: int, space: Scratch | None = None
 ) -> Blocks:
     """Partition ratings into blocks and number their batches.
 
     Parameters
     ----------
-    train : Columns
+    train : CountedColumns
         Read three times, piece by piece.
     groups, batch_size : int
     space : Scratch, optional
@@ -134,27 +189,70 @@ def make_blocks(
     ArtifactError
         If the blocks cannot be written.
     """
-    if groups > min(len(train.users), len(train.items)):
-        most = f"{len(train.users)} and {len(train.items)}"
-        rule = f"must be at most the number of users and of items ({most})"
-        raise ConfigError(rule, param="blocks", value=groups)
+    made = Groups.of((train.users.counts, train.items.counts), groups)
+    check_steps(len(train), groups, batch_size)
+    stored, counts = packed_blocks(train, made, made.visiting_order, space)
+    return blocks_of(made, stored, counts, batch_size, is_weighted="weight" in train.types)
+
+
+def check_steps(ratings: int, groups: int, batch_size: int) -> None:
+    """Refuse more steps than can be numbered.
+
+    Raises
+    ------
+    ConfigError
+    """
     # Each of the groups^2 blocks has at most one batch that is not full.
-    if len(train) // batch_size + groups**2 >= _MOST_STEPS:
+    if ratings // batch_size + groups**2 >= _MOST_STEPS:
         rule = "must give fewer than 2^31 steps per epoch"
         raise ConfigError(rule, param="batch_size", value=batch_size, remedy="use a larger one")
-    user_group = _balanced_groups(train.users.counts, groups)
-    item_group = _balanced_groups(train.items.counts, groups)
-    users, items = (np.argsort(g, kind="stable").astype(np.int32) for g in (user_group, item_group))
-    order = visiting_order(groups, len(users) > len(items))
-    layout = Layout.of(train, (user_group, item_group), (users, items), order)
+
+
+def packed_blocks(
+    train: CountedColumns, groups: Groups, order: Counts, space: Scratch | None = None
+) -> tuple[Stored, Counts]:
+    """Copy ratings to their blocks.
+
+    Parameters
+    ----------
+    train : Columns
+        Perhaps those of some blocks only.
+    groups : Groups
+    order : int64 array
+        The numbers of these blocks in the order in which they are visited.
+    space : Scratch, optional
+        As in `make_blocks`.
+
+    Returns
+    -------
+    stored : Stored
+    counts : int64 array, shape (strata, user groups)
+        Number of ratings of each block.
+    """
+    layout = Layout.of(train, groups.of_row, groups.rows, groups.firsts, order)
     # A counting sort in two passes: count each block, then copy every rating to its place.
-    fill = (
-        blocks_in_memory(train, layout) if space is None else blocks_on_disk(train, layout, space)
-    )
-    stored, counts = fill
+    if space is None:
+        return blocks_in_memory(train, layout)
+    return blocks_on_disk(train, layout, space)
+
+
+def blocks_of(
+    groups: Groups, stored: Stored, counts: Counts, batch_size: int, *, is_weighted: bool
+) -> Blocks:
+    """Number the batches of all blocks, some of which may be stored elsewhere.
+
+    Parameters
+    ----------
+    groups : Groups
+    stored : Stored
+    counts : int64 array, shape (strata, user groups)
+        Number of ratings of each block, in all places.
+    batch_size : int
+    is_weighted : bool
+    """
     batches, sizes = _numbered(counts, batch_size)
-    is_weighted = "weight" in train.types
-    return Blocks(groups, users, items, batches, sizes, stored, is_weighted)
+    rows, firsts = groups.rows, groups.firsts
+    return Blocks(groups.count, *rows, firsts, batches, sizes, stored, is_weighted)
 
 
 def places_of(rows: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -80,7 +80,11 @@ CLAIMS = tuple_type(
 
 
 def make_claims(
-    groups: int, more_users: bool, threads: int, order: NDArray[np.int64] | None = None
+    groups: int,
+    more_users: bool,
+    threads: int,
+    order: NDArray[np.int64] | None = None,
+    owned: slice = slice(None),
 ) -> Claims:
     """Return the claims at the start of an epoch.
 
@@ -90,8 +94,10 @@ def make_claims(
     more_users : bool
         Whether the larger side is that of users.
     threads : int
-    order : int64 array, shape (groups^2,), optional
+    order : int64 array, shape (blocks,), optional
         The blocks in the order in which they are read from disk. By default, all are in memory.
+    owned : slice
+        The leading groups whose blocks are trained on here.
     """
     claimed, leaders, others = (np.zeros(groups, np.int64) for _ in range(3))
     ratings, stop = np.zeros((threads, _LINE), np.int64), np.zeros(1, np.int64)
@@ -99,6 +105,9 @@ def make_claims(
     if order is not None:
         visits[order], read[0] = np.arange(len(order)), 0
     direction = 1 if more_users else -1
+    elsewhere = np.ones(groups, bool)
+    elsewhere[owned] = False
+    leaders[elsewhere] = groups  # as if they had done all strata
     return Claims(direction, claimed, leaders, others, ratings, stop, visits, read)
 
 
@@ -113,6 +122,18 @@ def visiting_order(groups: int, more_users: bool) -> NDArray[np.int64]:
 def mark_read(claims: Any, count: Any) -> None:
     """Say that this many blocks have been read, so that threads see what they hold."""
     store_shared(claims.read, 0, count)
+
+
+@kernel(CLAIMS, types.intp, types.intp)
+def arrive(claims: Any, other: Any, strata: Any) -> None:
+    """Say that the rows of a group of the other side are here, which has done some strata."""
+    store_shared(claims.others, other, strata)
+
+
+@kernel(CLAIMS, types.intp, _INTEGERS)
+def look_up(claims: Any, leader: Any, strata: Any) -> None:
+    """Set ``strata[0]`` to the strata that a leading group has done; its rows can be read then."""
+    strata[0] = load_shared(claims.leaders, leader)
 
 
 @kernel(CLAIMS, _INTEGERS)

@@ -1,42 +1,20 @@
-"""The fast engine: the SGD updates of Keras, computed only where a batch needs them.
-
-The mathematics is in `kernels.py`, the order of the batches in `blocks.py`.
-"""
+"""The fast engine: the SGD updates of Keras, computed only where a batch needs them."""
 
 from __future__ import annotations
 
-import numpy as np
+import functools
 
-from mfcli.config import Config
-from mfcli.data import Ratings
+from mfcli.data import Ratings, counts_of
 from mfcli.model import Model
-from mfcli.storage import PermutedRows, each
+from mfcli.storage import PermutedRows
 from mfcli.training.engine import Losses, State, copy_state
-from mfcli.training.held_out import squared_errors, sum_over
-from mfcli.training.plan import variant_of
-from mfcli.training.schedules import rates, step_rates
 from mfcli.training.sgd.blocks import Blocks, places_of
-from mfcli.training.sgd.claims import make_claims
-from mfcli.training.sgd.generators import words_of
-from mfcli.training.sgd.kernels import kernels_for
-from mfcli.training.sgd.powers import make_costs, make_powers, quadratic
-from mfcli.training.sgd.repeats import make_repeats
-from mfcli.training.sgd.rows import (
-    ITEM_ONE,
-    USER_ONE,
-    Sgd,
-    change_rates,
-    pack,
-    pack_regs,
-    row_penalties,
-    unpack,
-)
-from mfcli.training.sgd.shuffle import buffer_of
-from mfcli.training.sgd.workers import run_workers
-from mfcli.types import Doubles, Floats, Progress, Rows
+from mfcli.training.sgd.descent import Descent, sgd_of, total_loss, variant_for
+from mfcli.training.sgd.exact_sums import unit_of_squares, value_of
+from mfcli.training.sgd.rows import ITEM_ONE, USER_ONE, pack, unpack
+from mfcli.types import Counts, Progress
 
-_ROWS = 1 << 16  # rows that one task finishes
-_SQUARES = np.array([1.0, 0.0, 0.0, 0.0])  # the quadratic form that is the sum of squared weights
+_SIDES = 0, 1
 
 
 class FastEngine:
@@ -63,68 +41,62 @@ class FastEngine:
         self, start: Model, blocks: Blocks, held_out: Ratings | None, threads: int
     ) -> None:
         config = start.config
-        self._start, self._blocks, self._threads = start, blocks, threads
-        # A stratum has one block per group, so more workers would wait.
-        self._workers = min(threads, blocks.groups)
-        self._window = blocks.stored.window(self._workers)
-        kind = {"weighted": blocks.is_weighted, "wide": self._window.packed.form.is_wide}
-        self._variant = variant_of(config, **kind)
-        self._kernels = kernels_for(self._variant)
-        self._sgd = _sgd(config, 1)
-        self._make_tables()
-        self._regs = pack_regs(config.rating_regs, self._variant)
+        self._start, self._blocks, self._held_out = start, blocks, held_out
         # Rows are in the order of `Blocks`; what enters and leaves the engine is not.
         self._places = places_of(blocks.users), places_of(blocks.items)
-        made = self._sgd, self._variant
+        made = sgd_of(config, 1), variant_for(config, blocks)
         self._users = pack(start.user_factors, start.user_biases, blocks.users, USER_ONE, *made)
         self._items = pack(start.item_factors, start.item_biases, blocks.items, ITEM_ONE, *made)
-        self._held_out = held_out
-        # Each worker shuffles into its own buffer, which is reused for all of its blocks.
-        self._buffers = [buffer_of(blocks.longest, **kind) for _ in range(self._workers)]
-        shape = self._variant, len(start.users), len(start.items), int(blocks.sizes.max())
-        self._repeats = [make_repeats(*shape) for _ in range(self._workers)]
+        rows = self._users, self._items
+        self._descent = Descent(config, start.mu, blocks, rows, threads)
 
     def run_epoch(self, epoch: int, on_progress: Progress) -> Losses:
-        self._prepare(epoch)
-        steps, ratings = len(self._blocks.sizes), self._blocks.ratings
-        # The penalty if all rows were idle depends on the rows before the epoch, so it comes first.
-        idle = self._quadratic(self._costs.start) if self._sgd.reg else 0.0
-        losses = np.zeros((steps, 3))
-        rates_of_steps = step_rates(self._start.config, epoch, steps)
-        words = words_of(self._start.config.seed, epoch)
-        more_users = len(self._start.users) > len(self._start.items)
-        window = self._window
-        claims = make_claims(self._blocks.groups, more_users, self._workers, window.order)
-
-        def train(worker: int) -> None:
-            self._kernels.train(
-                window.packed, self._blocks.batches, claims, worker, words, self._buffers[worker],
-                self._users, self._items, self._powers, self._costs.slopes, rates_of_steps,
-                np.float32(self._start.mu), self._regs, self._repeats[worker], losses,
-            )  # fmt: skip
-
-        run_workers(train, claims, ratings, on_progress, window.read)
-        if self._variant.velocity:  # without, all rows are current
-            self._finish(self._users, USER_ONE)
-            self._finish(self._items, ITEM_ONE)
-        # Steps are added in their order, whatever thread ran them, so the sum has the same bits.
-        squares, weighted, change = map(float, losses.sum(axis=0))
-        # the change of the penalty of tables lacks the factor reg, that of ratings contains it
-        reg = self._sgd.reg or float(self._variant.rating_reg)
-        return Losses((weighted + reg * (idle + change)) / ratings, squares / ratings)
+        descent, config = self._descent, self._start.config
+        descent.prepare(epoch)
+        idle = 0.0
+        if config.table_regs["user_factors"]:
+            idle = sum(float(descent.idle_costs(side, self._bounds[side]).sum()) for side in _SIDES)
+        losses = descent.train(epoch, descent.claims(), on_progress)
+        for side in _SIDES:
+            descent.finish(side, 0, len(descent.rows[side]))
+        loss, squares = total_loss(losses, idle, config)
+        return Losses(loss / self._blocks.ratings, squares / self._blocks.ratings)
 
     def validate(self) -> Losses | None:
-        if self._held_out is None:
+        held_out, scale = self._held_out, self._start.scale
+        if held_out is None:
             return None
-        mse = squared_errors(self._held_out, self._squares, self._threads) / len(self._held_out)
-        return Losses(mse + self._penalty(self._held_out), mse)
+        pieces = zip(*(held_out.pieces(name) for name in ("user", "item", "rating")), strict=True)
+        sums = self._descent.squared_errors(pieces, self._places, self._items, scale)
+        mse = value_of(sums, unit_of_squares(scale)) / len(held_out)
+        return Losses(mse + self._penalty(), mse)
 
-    def _squares(self, user: Rows, item: Rows, rating: Floats, out: Doubles) -> None:
-        """Set ``out[0]`` to the sum of the squared errors of some ratings."""
-        self._kernels.squared_errors(
-            user, item, rating, *self._places, self._users, self._items,
-            np.float32(self._start.mu), out,
-        )  # fmt: skip
+    def _penalty(self) -> float:
+        """Return the penalty in the loss of the held-out ratings."""
+        config, descent = self._start.config, self._descent
+        reg = config.table_regs["user_factors"]
+        if reg:
+            sides = [descent.squared_weights(side, self._bounds[side]) for side in _SIDES]
+            return reg * sum(float(of_groups.sum()) for of_groups in sides)
+        if not any(config.rating_regs.values()):
+            return 0.0
+        total = 0.0
+        for side, counts in enumerate(self._held_out_counts):
+            total += float(descent.rating_penalties(side, self._bounds[side], counts).sum())
+        return total / sum(map(int, self._held_out_counts[0]))
+
+    @property
+    def _bounds(self) -> Counts:
+        return self._blocks.firsts
+
+    @functools.cached_property
+    def _held_out_counts(self) -> tuple[Counts, Counts]:
+        """How many held-out ratings each row has, in the order of the rows."""
+        held_out, blocks = self._held_out, self._blocks
+        assert held_out is not None
+        users = counts_of(held_out.user, len(blocks.users))
+        items = counts_of(held_out.item, len(blocks.items))
+        return users[blocks.users], items[blocks.items]
 
     def model(self) -> Model:
         user_places, item_places = self._places
@@ -152,58 +124,3 @@ class FastEngine:
 
     def restore(self, state: State) -> None:
         copy_state(state, self.state())
-
-    def _make_tables(self) -> None:
-        self._powers = make_powers(self._sgd, len(self._blocks.sizes))
-        self._costs = make_costs(self._sgd, self._blocks.sizes)
-
-    def _prepare(self, epoch: int) -> None:
-        """Adapt rows and tables from the rates of the previous epoch to those of this one.
-
-        The rows may come from a checkpoint, so the previous rates are not those of the tables.
-        """
-        # Epoch 1 has no epoch before it: rows are packed with its own rates.
-        before, now = (_sgd(self._start.config, max(number, 1)) for number in (epoch - 1, epoch))
-        if before != now and self._variant.velocity:
-            change_rates(self._users, USER_ONE, before, now)
-            change_rates(self._items, ITEM_ONE, before, now)
-        if self._sgd != now:
-            self._sgd = now
-            self._make_tables()
-
-    def _finish(self, rows: Floats, one: int) -> None:
-        """Make all rows of one side current at the end of the epoch."""
-
-        def task(part: int) -> None:
-            first, last = part * _ROWS, min((part + 1) * _ROWS, len(rows))
-            self._kernels.finish_epoch(
-                rows, first, last, one, len(self._blocks.sizes), self._powers
-            )
-
-        each(task, -(-len(rows) // _ROWS), self._threads)
-
-    def _penalty(self, held_out: Ratings) -> float:
-        """Return the penalty in the loss of the held-out ratings."""
-        if self._sgd.reg:
-            return self._sgd.reg * self._quadratic(_SQUARES)
-        if not self._variant.rating_reg:
-            return 0.0
-        sides = zip((self._users, self._items), self._places, self._regs, strict=True)
-        users, items = (row_penalties(*side) for side in sides)
-        total = sum_over(users, held_out.user) + sum_over(items, held_out.item)
-        return total / len(held_out)
-
-    def _quadratic(self, weights: Doubles) -> float:
-        """Return the sum of a quadratic form over the rows of both sides."""
-        total = 0.0
-        sides = ((self._users, USER_ONE), (self._items, ITEM_ONE))
-        for (rows, one), places in zip(sides, self._places, strict=True):
-            sums = np.empty(len(rows))
-            quadratic(rows, one, weights, sums)
-            total += float(sums[places].sum())
-        return total
-
-
-def _sgd(config: Config, epoch: int) -> Sgd:
-    """Return the parameters of an epoch. All tables have one penalty."""
-    return Sgd(*rates(config, epoch), config.table_regs["user_factors"], config.nesterov)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Columns
+from mfcli.data import CountedColumns
 from mfcli.storage import Scratch, room
 from mfcli.training.packing import PADDING, Codes
 from mfcli.training.sgd.packed_ratings import (
@@ -47,8 +47,8 @@ class Layout(NamedTuple):
         See `Packed`.
     ratings, weights : Codes
     form : Form
-    order : int64 array, shape (groups^2,)
-        The numbers of the blocks in the order in which they are visited.
+    order : int64 array, shape (blocks,)
+        The numbers of the blocks that are filled, in the order in which they are visited.
     """
 
     users: NDArray[np.int32]
@@ -62,32 +62,33 @@ class Layout(NamedTuple):
     @classmethod
     def of(
         cls,
-        train: Columns,
+        train: CountedColumns,
         group: tuple[NDArray[np.int32], NDArray[np.int32]],
         rows: tuple[NDArray[np.int32], NDArray[np.int32]],
+        firsts: Counts,
         order: Counts,
     ) -> Layout:
         """Return the layout for the groups of users and items.
 
         Parameters
         ----------
-        train : Columns
+        train : CountedColumns
         group : tuple of int32 arrays
             The group of each user, and of each item.
         rows : tuple of int32 arrays
             The users, and the items, in the order of their groups.
+        firsts : int64 array, shape (2, groups + 1)
+            Where each group begins in this order, and the number of rows.
         order : int64 array
             See `Layout`.
         """
-        groups = round(len(order) ** 0.5)
-        sizes = np.array([np.bincount(of_rows, minlength=groups) for of_rows in group])
-        firsts = (np.cumsum(sizes, axis=1) - sizes).astype(np.int32)
-        users, items = (numbered(*side) for side in zip(group, rows, firsts, strict=True))
+        sizes, starts = np.diff(firsts), firsts[:, :-1].astype(np.int32)
+        users, items = (numbered(*side) for side in zip(group, rows, starts, strict=True))
         ratings = Codes.of(train.pieces("rating"))
         ones = np.ones(1, np.float32)
         weights = Codes.of(train.pieces("weight")) if "weight" in train.types else Codes(ones)
         form = Form.of(int(sizes.max()), ratings.size, weights.size)
-        return cls(users, items, firsts, ratings, weights, form, order)
+        return cls(users, items, starts, ratings, weights, form, order)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -107,7 +108,7 @@ class Layout(NamedTuple):
 
     def places(self, sizes: Counts) -> Counts:
         """Return where the records of each block begin, by its number."""
-        places = np.empty(len(self.order), np.int64)
+        places = np.zeros(self.shape[0] ** 2, np.int64)
         places[self.order] = self.starts(sizes)[:-1]
         return places
 
@@ -127,7 +128,7 @@ class Layout(NamedTuple):
             fill_blocks(user, item, codes, more, self.users, self.items, self.form, to, data)
 
 
-def blocks_in_memory(train: Columns, layout: Layout) -> tuple[Stored, Counts]:
+def blocks_in_memory(train: CountedColumns, layout: Layout) -> tuple[Stored, Counts]:
     """Return the blocks of ratings and the number of ratings of each, by stratum and user group."""
     counts = layout.counted(_pieces(train, len(train)))
     sizes = counts.ravel() * layout.form.size
@@ -137,7 +138,7 @@ def blocks_in_memory(train: Columns, layout: Layout) -> tuple[Stored, Counts]:
     return InMemory(layout.packed(data, places)), counts
 
 
-def blocks_on_disk(train: Columns, layout: Layout, space: Scratch) -> tuple[Stored, Counts]:
+def blocks_on_disk(train: CountedColumns, layout: Layout, space: Scratch) -> tuple[Stored, Counts]:
     """Write the blocks of ratings to temporary space; see `blocks_in_memory`.
 
     Raises
@@ -161,10 +162,11 @@ def blocks_on_disk(train: Columns, layout: Layout, space: Scratch) -> tuple[Stor
             if size:
                 space.write(int(ends[n]), data[start : start + size])
         ends += sizes[layout.order]
-    return OnDisk(layout.packed, layout.order, offset + starts, space), total
+    stored = OnDisk(layout.packed, layout.order, offset + starts, space, total.size, layout.form)
+    return stored, total
 
 
-def _pieces(train: Columns, most: int) -> Iterator[Piece]:
+def _pieces(train: CountedColumns, most: int) -> Iterator[Piece]:
     """Yield ratings in pieces of at most some size."""
     names = ["user", "item", "rating"]
     if "weight" in train.types:
@@ -175,7 +177,7 @@ def _pieces(train: Columns, most: int) -> Iterator[Piece]:
             yield user, item, rating, weight[0] if weight else None
 
 
-def _chunks(train: Columns, most: int) -> Iterator[Iterator[Piece]]:
+def _chunks(train: CountedColumns, most: int) -> Iterator[Iterator[Piece]]:
     """Yield the pieces of consecutive ratings, fewer than twice as many as a number.
 
     The pieces of a chunk are used before the next chunk is asked for.
@@ -184,7 +186,7 @@ def _chunks(train: Columns, most: int) -> Iterator[Iterator[Piece]]:
         yield (piece for _, piece in chunk)
 
 
-def _by_chunk(train: Columns, most: int) -> Iterator[tuple[int, Piece]]:
+def _by_chunk(train: CountedColumns, most: int) -> Iterator[tuple[int, Piece]]:
     start = 0
     for piece in _pieces(train, most):
         yield start // most, piece

@@ -55,6 +55,7 @@ from mfcli.aligned import LINE
 from mfcli.storage import array_type, compiled, inlined, tuple_type
 from mfcli.training.sgd.blocks import Batches
 from mfcli.training.sgd.claims import CLAIMS, NONE, next_block
+from mfcli.training.sgd.exact_sums import added
 from mfcli.training.sgd.generators import POOL
 from mfcli.training.sgd.packed_ratings import PACKED, slot_of
 from mfcli.training.sgd.places import factor_of, lookahead, places, prefetch_rows, value_of
@@ -107,16 +108,17 @@ class Kernels(NamedTuple):
         `generators.py`) and its number. The batch of step t has the learning rate ``rates[t]``
         (float64). If tables have a penalty, all rates must be the one that `powers` and `slopes`
         were made for. Each thread needs its own `out`, a `buffer_of` the longest block, and its own
-        `repeats`. Rows are updated in place. ``losses[t]`` (float64, shape (steps, 3)) is
-        set to the sum of the squared errors before the step, to their weighted sum, and to the
-        change of the penalty not yet multiplied by reg.
+        `repeats`. Rows are updated in place. ``losses[block]`` (float64, shape (groups^2, 3)) is
+        set to the sum of the squared errors before the steps of the block, to their weighted sum,
+        and to the change of the penalty not yet multiplied by reg.
     finish_epoch : callable
         ``(rows, first, last, one, steps, powers)``: move the rows ``first`` to ``last - 1`` to the
         end of an epoch of `steps` steps, which is step zero of the next epoch.
     squared_errors : callable
-        ``(user, item, rating, user_places, item_places, user_rows, item_rows, mu, sums)``: set
-        ``sums[0]`` (float64) to the sum of the squared errors of some ratings. The places (int32)
-        are those of users and items in the rows.
+        ``(user, item, rating, user_places, item_places, user_rows, item_rows, mu, scale, sums)``:
+        add the squared errors of some ratings, times `scale` (float64), to ``sums[0]`` (see
+        `exact_sums.py`). The places (int32) are those of users and items in the rows, of which
+        those of items may lack planes.
     """
 
     train: Callable[..., None]
@@ -137,7 +139,7 @@ def kernels_for(variant: Variant) -> Kernels:
     squared_errors = compiled(
         _make_squared_errors(variant), _NUMBERS, _NUMBERS,
         array_type(types.float32, 1, readonly=True), _STEPS, _STEPS, _ROWS, _ROWS, types.float32,
-        _DOUBLES,
+        types.float64, array_type(types.int64, 2),
     )  # fmt: skip
     return Kernels(train, finish_epoch, squared_errors)
 
@@ -167,6 +169,7 @@ def _make_train(variant: Variant) -> Callable[..., None]:
             user, item = firsts_of(packed, block)
             users = advanced(pointer(user_rows), np.intp(user) * variant.stride)
             items = advanced(pointer(item_rows), np.intp(item) * variant.stride)
+            of_block = (0.0, 0.0, 0.0)
             for batch in range(first, last):
                 if load_shared(claims.stop, 0):
                     return
@@ -184,12 +187,15 @@ def _make_train(variant: Variant) -> Callable[..., None]:
                         data, part, users, items, repeats, scale, mu, user_regs, item_regs, none,
                         variant,
                     )  # fmt: skip
-                # No two batches write to the same step: threads need no lock, and the caller adds
-                # up the steps in order, so that the sum has the same bits for any number of
-                # threads.
-                losses[step, 0], losses[step, 1] = squares, weighted
-                losses[step, 2] = np.float64(total(change))
+                of_block = (
+                    of_block[0] + squares,
+                    of_block[1] + weighted,
+                    of_block[2] + np.float64(total(change)),
+                )
                 claims.ratings[worker, 0] += stop - start
+            # The caller adds up the blocks in order, so that the sum has the same bits for any
+            # number of threads and machines.
+            losses[block, 0], losses[block, 1], losses[block, 2] = of_block
             block = next_block(claims, block)
 
     return train
@@ -218,25 +224,27 @@ def _make_squared_errors(variant: Variant) -> Callable[..., None]:
 
     def squared_errors(
         user: Any, item: Any, rating: Any, user_places: Any, item_places: Any, user_rows: Any,
-        item_rows: Any, mu: Any, sums: Any,
+        item_rows: Any, mu: Any, scale: Any, sums: Any,
     ) -> None:  # fmt: skip
         users, items = pointer(user_rows), pointer(item_rows)
         none, ahead, end = zeros(lanes), lookahead(variant.stride), len(rating)
-        squares = 0.0
+        stride = item_rows.shape[1] * variant.width
+        low, high = np.int64(0), np.int64(0)
         for n in range(end):
             # Near the end, the last rows are prefetched again, so that no read is out of bounds.
             later = min(n + ahead, end - 1)
             p = np.intp(user_places[user[later]]) * variant.stride
-            q = np.intp(item_places[item[later]]) * variant.stride
+            q = np.intp(item_places[item[later]]) * stride
             for line in range(0, variant.width, LINE):
                 prefetch(users, p + line)
                 prefetch(items, q + line)
             p = np.intp(user_places[user[n]]) * variant.stride
-            q = np.intp(item_places[item[n]]) * variant.stride
+            q = np.intp(item_places[item[n]]) * stride
             product = _dot(users, p, items, q, none, variant)
             error = np.float64(product + (mu - rating[n]))
-            squares += error * error
-        sums[0] = squares
+            low, high = added(scale * error * error, low, high, sums[0])
+        sums[0, 0] += low
+        sums[0, 1] += high
 
     return squared_errors
 

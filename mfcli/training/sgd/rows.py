@@ -209,21 +209,20 @@ def pack_regs(regs: Mapping[str, float], variant: Variant) -> Floats:
     return rows
 
 
-def row_penalties(rows: Floats, places: NDArray[np.int32], regs: Floats) -> Doubles:
-    """Return the penalty per rating of each user or item, by the place of its row.
+def penalties_of(rows: Floats, regs: Floats) -> Doubles:
+    """Return the penalty per rating of each row, float64 of shape (n,).
 
     Parameters
     ----------
     rows : float32 array, shape (n, 1 to 3, width)
-    places : int32 array, shape (n,)
     regs : float32 array, shape (width,)
         Of `pack_regs`, so that the constant one has no penalty.
     """
     penalties = np.empty(len(rows))
     for start in range(0, len(rows), _PART):
         part = slice(start, start + _PART)
-        # reg w.w, in the order of users or items: the last bits depend on where a row is
-        penalties[part] = np.square(rows[places[part], 0], dtype=np.float64) @ regs.astype(float)
+        # reg w.w
+        penalties[part] = np.square(rows[part, 0], dtype=np.float64) @ regs.astype(float)
     return penalties
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from mfcli.storage import Scratch, room
 from mfcli.training.packing import PADDING
 from mfcli.training.sgd.claims import STRATA, Claims, mark_read
-from mfcli.training.sgd.packed_ratings import Bytes, Packed
+from mfcli.training.sgd.packed_ratings import Bytes, Form, Packed
 from mfcli.types import Counts
 
 _READ = 1 << 22  # bytes that are read at a time: enough for the full speed of a disk
@@ -31,7 +31,7 @@ class Window(Protocol):
     Attributes
     ----------
     packed : Packed
-    order : int64 array, shape (groups^2,), or None
+    order : int64 array, shape (blocks,), or None
         The order in which blocks are read; None if all are in memory.
     """
 
@@ -53,6 +53,10 @@ class Window(Protocol):
 class Stored(Protocol):
     """Packed ratings, which several engines may use."""
 
+    @property
+    def form(self) -> Form:
+        """The fields of a record."""
+
     def window(self, workers: int) -> Window:
         """Return a window for an engine with some threads."""
 
@@ -64,6 +68,10 @@ class InMemory:
 
     def __init__(self, packed: Packed) -> None:
         self.packed = packed
+
+    @property
+    def form(self) -> Form:
+        return self.packed.form
 
     def window(self, workers: int) -> Window:
         return self
@@ -79,17 +87,22 @@ class OnDisk(NamedTuple):
     ----------
     packed : callable
         Makes the `Packed` of bytes and the places of the blocks in them.
-    order : int64 array, shape (groups^2,)
+    order : int64 array, shape (blocks,)
         The numbers of the blocks in the order in which they are visited, which is that on disk.
-    starts : int64 array, shape (groups^2 + 1,)
+    starts : int64 array, shape (blocks + 1,)
         Where these blocks begin in the space, and the end of the last one.
     space : Scratch
+    blocks : int
+        Number of all blocks; places of others are zero.
+    form : Form
     """
 
     packed: Callable[[Bytes, Counts], Packed]
     order: Counts
     starts: Counts
     space: Scratch
+    blocks: int
+    form: Form
 
     def window(self, workers: int) -> Window:
         return _DiskWindow(self, workers)
@@ -104,7 +117,7 @@ class _DiskWindow:
         self._slot, slots = int(sizes.max()), slots_of(longest, int(sizes.max()), workers)
         self._slots = min(slots, len(sizes))
         data = np.empty(self._slots * self._slot, np.uint8)
-        self.packed = stored.packed(data, np.zeros(len(stored.order), np.int64))
+        self.packed = stored.packed(data, np.zeros(stored.blocks, np.int64))
 
     def read(self, claims: Claims) -> None:
         for unit in range(len(self._bounds) - 1):

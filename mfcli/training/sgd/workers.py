@@ -20,8 +20,17 @@ Read = Callable[[Claims], None]
 """Reads blocks from disk, until all are read or threads must stop."""
 
 
+def _sleep() -> None:
+    time.sleep(_PAUSE)
+
+
 def run_workers(
-    train: Train, claims: Claims, total: int, on_progress: Progress, read: Read | None = None
+    train: Train,
+    claims: Claims,
+    total: int,
+    on_progress: Progress,
+    read: Read | None = None,
+    pause: Callable[[], None] = _sleep,
 ) -> None:
     """Train on every block of an epoch once.
 
@@ -36,12 +45,14 @@ def run_workers(
         Called at intervals with the number of ratings done and of all ratings.
     read : callable, optional
         Runs in another thread. By default, all blocks are in memory.
+    pause : callable
+        Called by a thread that found no block. It returns after a while, or when there may be one.
     """
     workers = len(claims.ratings)
     # The calling thread only waits and reports, because Python delivers Ctrl-C to it.
     with ThreadPoolExecutor(workers + 1) as pool:
         try:
-            futures = [pool.submit(_work, train, claims, number) for number in range(workers)]
+            futures = [pool.submit(_work, train, claims, n, pause) for n in range(workers)]
             if read:
                 futures.append(pool.submit(_stopping, claims, read, claims))
             while wait(futures, timeout=_INTERVAL).not_done:
@@ -54,10 +65,10 @@ def run_workers(
         future.result()
 
 
-def _work(train: Train, claims: Claims, number: int) -> None:
+def _work(train: Train, claims: Claims, number: int, pause: Callable[[], None]) -> None:
     _stopping(claims, train, number)
     while not _is_over(claims):
-        time.sleep(_PAUSE)
+        pause()
         _stopping(claims, train, number)
 
 
