@@ -16,7 +16,7 @@ from mfcli.data.feedback import EXPLICIT, common_feedback, rows_of
 from mfcli.data.scales import Scale, scale_of
 from mfcli.data.vocabulary import Translation, Vocabulary, united
 from mfcli.storage import release, room, scratch
-from mfcli.types import Floats, Rows
+from mfcli.types import Counts, Floats, Rows
 
 _PIECE = 1 << 20  # ratings that are in memory at a time, if they are mapped
 _COLUMNS = ("user", "item", "rating", "timestamp", "weight")
@@ -84,17 +84,43 @@ class Source:
         )
 
 
-class Columns(Protocol):
+class RatedValues(Protocol):
+    """Values of some ratings, and their weights, if they have any."""
+
+    @property
+    def rating(self) -> Floats: ...
+    @property
+    def weight(self) -> Floats | None: ...
+
+
+class Counted(Protocol):
+    """Rows of users or items with the number of training ratings of each."""
+
+    @property
+    def counts(self) -> Counts: ...
+    def __len__(self) -> int: ...
+
+
+class CountedColumns(Protocol):
+    """Ratings whose columns are read piece by piece, in memory or not, without the ids."""
+
+    @property
+    def users(self) -> Counted: ...
+    @property
+    def items(self) -> Counted: ...
+    @property
+    def types(self) -> dict[str, np.dtype[Any]]: ...
+    def __len__(self) -> int: ...
+    def pieces(self, name: str) -> Iterator[NDArray[Any]]: ...
+
+
+class Columns(CountedColumns, Protocol):
     """Ratings whose columns are read piece by piece, in memory or not."""
 
     @property
     def users(self) -> Vocabulary: ...
     @property
     def items(self) -> Vocabulary: ...
-    @property
-    def types(self) -> dict[str, np.dtype[Any]]: ...
-    def __len__(self) -> int: ...
-    def pieces(self, name: str) -> Iterator[NDArray[Any]]: ...
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, overload
 
@@ -14,10 +14,12 @@ from mfcli.config import Config
 from mfcli.data import Ratings, Scale, Source, scale_of
 from mfcli.errors import DataError, Param, Text
 from mfcli.splits.copies import copied
+from mfcli.splits.extents import Extent
 from mfcli.splits.numbering import Numbering
 from mfcli.splits.parts import Split, assembled
 from mfcli.splits.pool import Pool
 from mfcli.splits.shuffled import Shuffle
+from mfcli.storage import joined
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Folds(Sequence[Split]):
         As in `Split`.
     hash : str
         Digest of the files of the split; empty until it is written.
+    address : str
+        Folder from which others can read the ratings; empty if they are in memory only.
+    file : str
+        Name of the file of ratings at the address.
     """
 
     ratings: Ratings
@@ -45,6 +51,8 @@ class Folds(Sequence[Split]):
     scale: Scale
     strategy: dict[str, Any]
     hash: str = ""
+    address: str = field(default="", compare=False)
+    file: str = field(default="", compare=False)
 
     @property
     def source(self) -> Source | None:
@@ -74,14 +82,36 @@ class Folds(Sequence[Split]):
         start, end = self.ends[fold : fold + 2]
         # Begin after the tested fold and wrap around, so that the folds validate on different
         # ratings.
-        others = np.concatenate([np.arange(end, len(self.ratings)), np.arange(start)])
-        rows = {"train": others, "test": np.arange(start, end)}
+        others = [(end, len(self.ratings)), (0, start)]
+        ranges = {"train": others, "test": [(start, end)]}
         # The ratings are in random order, so the first of the other folds can be for validation.
         if valid := validation_size(self.strategy["valid"], len(self.ratings)):
-            rows |= {"train": others[valid:], "valid": others[:valid]}
-        parts = {name: self.ratings.take(part) for name, part in rows.items()}
+            ranges |= {"valid": _cut(others, 0, valid), "train": _cut(others, valid, None)}
+        parts = {name: self._take(some) for name, some in ranges.items()}
         split = assembled(parts, self.scale, self.strategy | {"fold": fold + 1})
-        return replace(split, hash=fold_hash(self.hash, fold + 1) if self.hash else "")
+        if not self.hash:
+            return split
+        split = replace(split, hash=fold_hash(self.hash, fold + 1))
+        if not self.address:
+            return split
+        file = f"../{self.file}"  # the folder of a fold holds a record only
+        extents = {name: tuple(Extent(file, *one) for one in some) for name, some in ranges.items()}
+        return replace(split, address=joined(self.address, f"fold-{fold + 1}"), extents=extents)
+
+    def _take(self, ranges: Sequence[tuple[int, int]]) -> Ratings:
+        return self.ratings.take(np.concatenate([np.arange(*one) for one in ranges]))
+
+
+def _cut(ranges: Sequence[tuple[int, int]], first: int, last: int | None) -> list[tuple[int, int]]:
+    """Return the ranges of the numbers `first` to ``last - 1`` among those of ranges."""
+    found, before = [], 0
+    for start, stop in ranges:
+        end = stop if last is None else min(stop, start + last - before)
+        begin = start + max(first - before, 0)
+        if begin < end:
+            found.append((begin, end))
+        before += stop - start
+    return found
 
 
 @dataclass(frozen=True)

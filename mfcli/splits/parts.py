@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ from mfcli.errors import DataError, Param
 from mfcli.splits.bucket_parts import parts_in
 from mfcli.splits.changes import Changes
 from mfcli.splits.copies import copied
+from mfcli.splits.extents import Extent
 from mfcli.splits.given_parts import given_parts
+from mfcli.storage import Origin, set_origin
 
 PARTS = ("train", "test", "valid")
 _UNION = ("train", "valid", "test")  # the order in which parts are joined
@@ -62,6 +64,11 @@ class Split:
         Hash of the split that was updated to make this one; empty if there is none.
     updates : tuple of Changes
         What all updates changed, the first one first.
+    address : str
+        Folder, or its address in an object store, from which others can read the split; empty if
+        it is in memory only.
+    extents : dict of tuple of Extent
+        Where the files at the address hold the ratings of each part, by name.
     """
 
     train: Ratings
@@ -74,6 +81,17 @@ class Split:
     in_train: tuple[str, ...] = ("train",)
     parent: str = ""
     updates: tuple[Changes, ...] = ()
+    address: str = field(default="", compare=False)
+    extents: Mapping[str, tuple[Extent, ...]] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if not (self.address and self.hash):
+            return
+        origin = Origin(Split, self.address, self.hash, self.in_train)
+        for name, part in self.parts.items():
+            set_origin(part, origin.of(name))
+            set_origin(part.users, origin.of(name, "users"))
+            set_origin(part.items, origin.of(name, "items"))
 
     @classmethod
     def of(
@@ -133,8 +151,8 @@ class Split:
     def union(self, *names: str) -> Split:
         """Return the split that trains on the ratings of several parts, and holds out the others.
 
-        The ratings of train come first, then those of valid and of test. Rows and `hash` stay, and
-        the vocabularies count the ratings to train on.
+        The ratings of train come first, then those of valid and of test. Rows, `hash` and
+        `address` stay, and the vocabularies count the ratings to train on.
 
         Parameters
         ----------
@@ -150,7 +168,13 @@ class Split:
         rest = {name: part for name, part in self.parts.items() if name not in joined}
         made = assembled({"train": whole, **rest}, self.scale, {"name": "union"})
         in_train = tuple(dict.fromkeys([*self.in_train, *joined]))
-        return replace(made, source=self.source, hash=self.hash, in_train=in_train)
+        extents = {name: self.extents[name] for name in rest if name in self.extents}
+        if self.extents:
+            extents["train"] = sum((self.extents[name] for name in joined), ())
+        return replace(
+            made, source=self.source, hash=self.hash, in_train=in_train, address=self.address,
+            extents=extents,
+        )  # fmt: skip
 
     def unseen(self, part: Ratings) -> int:
         """Return the number of ratings whose user or item has no training rating."""

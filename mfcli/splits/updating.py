@@ -166,7 +166,7 @@ def _without(split: Split, removed: pa.Array, changes: Changes) -> tuple[Split, 
 def _of_parts(split: Split, parts: Mapping[str, Ratings]) -> Split:
     """Return a split with other parts; parts without ratings are left out."""
     changes: dict[str, Any] = {name: part if len(part) else None for name, part in parts.items()}
-    return replace(split, **changes)
+    return replace(split, address="", extents={}, **changes)
 
 
 def _alike(split: Split, given: Ratings) -> tuple[Split, Ratings]:

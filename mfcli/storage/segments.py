@@ -104,6 +104,12 @@ class Segments:
             yield piece
             left, position = left - len(piece), position + piece.nbytes
 
+    def part(self, key: Hashable, dtype: Any, start: int, stop: int) -> NDArray[Any]:
+        """Return the values `start` to ``stop - 1`` of a list."""
+        values = np.empty(stop - start, dtype)
+        self._fill(key, start * values.itemsize, values)
+        return values
+
     def replace(self, key: Hashable, values: NDArray[Any]) -> None:
         """Replace the values of a list in their space, as far as it suffices."""
         left, segments = np.ascontiguousarray(values).view(np.uint8), self._segments.pop(key, [])

@@ -26,6 +26,7 @@ from mfcli.storage import (
     check_replaceable,
     exists,
     open_files,
+    publish,
     read_record,
     replacing_folder,
     sha256,
@@ -362,6 +363,7 @@ class Keeper:
             for name in found:
                 (self._older / name).replace(self._folder / name)
         self.kept = None
+        publish(self._folder)
         for other in self._others:
             other.fail()
 

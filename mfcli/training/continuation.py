@@ -314,7 +314,9 @@ class _Continuation:
             else None,
         )
         held_out = ratings_to_validate(self.split)
-        engine = make_engine(self.plan, starts, self.train, held_out, self.threads, update)
+        engine = make_engine(
+            self.plan, starts, self.train, held_out, self.threads, update, self.split
+        )
         if self.checkpoint:
             engine.restore(self._state(self.checkpoint.state, engine))
         elif is_sampled:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from mfcli.clusters import Cluster, current_cluster
 from mfcli.config import Config
 from mfcli.data import Ratings
-from mfcli.model import Model, pair_targets, pair_weights
+from mfcli.model import Model, pair_targets
+from mfcli.splits import Split
 from mfcli.storage import Scratch, lasting_scratch
 from mfcli.training.averaging import Averaging
 from mfcli.training.engine import Engine, Update
 from mfcli.training.ensemble import Ensemble
-from mfcli.training.plan import Plan
+from mfcli.training.plan import Plan, has_effects
 from mfcli.training.weights import WeightedRatings
 
 
@@ -27,6 +29,7 @@ def make_engine(
     held_out: Ratings | None,
     threads: int,
     update: Update | None = None,
+    split: Split | None = None,
 ) -> Engine:
     """Build the engine of a plan. Several initial models give an ensemble.
 
@@ -43,22 +46,31 @@ def make_engine(
         Not used by Keras; does not change the result.
     update : Update, optional
         How the engine goes on after it is restored.
+    split : Split, optional
+        Of the ratings: where the workers of a cluster read them. Without it, this process trains.
     """
     config = starts[0].config
     # Members of an ensemble are trained at the same time, so each gets one thread.
     own_threads = threads if len(starts) == 1 else 1
-    if config.by_steps:
-        engines = _step_engines(plan, starts, train, held_out, own_threads, update)
+    cluster = current_cluster() if split else None
+    if config.by_steps and cluster and split:
+        engines = _distributed_step_engines(cluster, split, plan, starts, train, held_out)
+        engines = _averaged(engines, config, held_out, threads)
+    elif config.by_steps:
+        engines = _step_engines(plan, starts, train, held_out, own_threads)
+        engines = _averaged(engines, config, held_out, own_threads, update)
     else:
         # What is predicted is also what is validated, by each engine and by an ensemble of them.
         held_out = None if held_out is None else _with_targets(held_out, config)
-        engines = _row_engines(plan, starts, train, held_out, own_threads, update)
+        own_threads = threads if cluster else own_threads  # a cluster trains one at a time
+        engines = _row_engines(plan, starts, train, held_out, own_threads, update, split)
     if len(engines) == 1:
         return engines[0]
     kept = sum(start.config.keep_samples for start in starts)
     config = dataclasses.replace(config, ensemble=len(engines), keep_samples=kept)
-    # Keras uses all cores for one model.
-    return Ensemble(engines, config, held_out, threads if plan.engine == "fast" else 1)
+    # Keras uses all cores for one model, and so does a cluster.
+    at_once = threads if plan.engine == "fast" and not cluster else 1
+    return Ensemble(engines, config, held_out, at_once)
 
 
 def _with_targets(pairs: Ratings, config: Config) -> Ratings:
@@ -72,26 +84,33 @@ def _row_engines(
     held_out: Ratings | None,
     threads: int,
     update: Update | None,
+    split: Split | None,
 ) -> list[Engine]:
     """Build the engines that find each row as a whole; all read the same sorted ratings."""
     from mfcli.training.als.engine import AlsEngine
     from mfcli.training.gibbs.engine import GibbsEngine
-    from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
+    from mfcli.training.normal_equations.rated_pairs import pairs_of, unit_of
     from mfcli.training.normal_equations.ratings_by_row import sort_ratings
 
-    config = starts[0].config
+    config, cluster = starts[0].config, current_cluster()
     is_sampled = config.optimizer == "gibbs"
-    scale = starts[0].scale
-    pairs = RatedPairs(
-        WeightedRatings(train, config),
-        target=lambda ratings: pair_targets(ratings, config),
-        weight=lambda ratings: pair_weights(ratings, scale, config),
-    )
+    pairs = pairs_of(WeightedRatings(train, config), starts[0].scale, config)
     # In units of the standard deviation, one prior suits ratings of any scale.
     unit = unit_of(pairs) if is_sampled else 1.0
     if update and update.unit:
         unit = update.unit
-    ratings = sort_ratings(pairs, config.k, threads, unit=unit, space=_space(plan))
+    ratings = None
+    # Effects depend on each other, so they are drawn in this process.
+    if not (cluster and split) or has_effects(config):
+        ratings = sort_ratings(pairs, config.k, threads, unit=unit, space=_space(plan))
+    if cluster and split:
+        from mfcli.training.distributed.row_ratings import load_ratings
+
+        ratings = load_ratings(
+            cluster, split, train, starts[0], pairs, threads, unit=unit, here=ratings,
+            with_values=any(start.config.keep_samples for start in starts),
+        )  # fmt: skip
+    assert ratings is not None
     if is_sampled:
         return [GibbsEngine(start, ratings, held_out, update) for start in starts]
     return [AlsEngine(start, ratings, held_out) for start in starts]
@@ -107,7 +126,6 @@ def _step_engines(
     train: Ratings,
     held_out: Ratings | None,
     threads: int,
-    update: Update | None,
 ) -> list[Engine]:
     from mfcli.training.sgd.blocks import make_blocks
 
@@ -115,15 +133,45 @@ def _step_engines(
     batch_size = min(config.batch_size, len(train))  # larger numbers may not fit into 64 bits
     train_weighted = WeightedRatings(train, config)
     blocks = make_blocks(train_weighted, plan.groups, batch_size, _space(plan))
-    engines: list[Engine]
     if plan.engine == "fast":
         from mfcli.training.sgd.engine import FastEngine
 
-        engines = [FastEngine(start, blocks, held_out, threads) for start in starts]
-    else:
-        from mfcli.training.keras import KerasEngine
+        return [FastEngine(start, blocks, held_out, threads) for start in starts]
+    from mfcli.training.keras import KerasEngine
 
-        engines = [KerasEngine(start, blocks, held_out) for start in starts]
+    return [KerasEngine(start, blocks, held_out) for start in starts]
+
+
+def _distributed_step_engines(
+    cluster: Cluster,
+    split: Split,
+    plan: Plan,
+    starts: Sequence[Model],
+    train: Ratings,
+    held_out: Ratings | None,
+) -> list[Engine]:
+    from mfcli.training.distributed.descent_cluster import DescentCluster
+    from mfcli.training.distributed.descent_engine import DistributedDescent
+    from mfcli.training.distributed.plans import route_of
+    from mfcli.training.distributed.sources import held_out_source, training_source
+    from mfcli.training.sgd.blocks import Groups
+
+    counts = train.users.counts, train.items.counts
+    source = training_source(split, train, starts[0].config)
+    validated = None if held_out is None else held_out_source(split, held_out)
+    given = Groups.of(counts, plan.groups), route_of(cluster, plan.groups), counts
+    workers = DescentCluster(cluster, *given, source, validated, starts)
+    workers.load()
+    return [DistributedDescent(start, workers, n) for n, start in enumerate(starts)]
+
+
+def _averaged(
+    engines: list[Engine],
+    config: Config,
+    held_out: Ratings | None,
+    threads: int,
+    update: Update | None = None,
+) -> list[Engine]:
     if not config.averaged:
         return engines
     first = config.first_averaged

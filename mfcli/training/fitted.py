@@ -9,7 +9,7 @@ from pathlib import Path
 from mfcli.arguments import path_of
 from mfcli.errors import Text, TrainingError
 from mfcli.model import MODEL_FOLDER, Model
-from mfcli.training.history import HISTORY_FILE, History
+from mfcli.training.history import HISTORY_FILE, TIMES, History
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Fit:
     @property
     def losses(self) -> dict[str, float]:
         """The losses of the model's epoch."""
-        names = [name for name in self.history.lists if name != "seconds"]
+        names = [name for name in self.history.lists if name not in TIMES]
         return {name: self.history.lists[name][self.epoch - 1] for name in names}
 
     def write(self, folder: Path | str) -> None:

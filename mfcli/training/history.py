@@ -28,7 +28,11 @@ MSE_NAMES = ("mse", "mean_squared_error")
 _UNSEALED = 1  # the format whose digest had other rules
 _RANKINGS = ("val_ndcg", "val_recall", "val_map")
 _ERRORS = ("val_loss", "val_mse")
-_LISTS = ("loss", "mse", *_ERRORS, *_RANKINGS, "seconds")
+_ON_CLUSTER = ("computing", "waiting")
+TIMES = ("seconds", *_ON_CLUSTER)
+"""Lists that are not losses."""
+
+_LISTS = ("loss", "mse", *_ERRORS, *_RANKINGS, *TIMES)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Epoch:
     val_ndcg, val_recall, val_map : float or None
         Of rankings of the held-out ratings, after the epoch; only the measure that validation
         follows.
+    computing, waiting : float or None
+        The parts of `seconds` in which the workers of a cluster trained, and in which they waited
+        for each other, for data, or for validation; None on one machine.
     """
 
     epoch: int
@@ -60,6 +67,8 @@ class Epoch:
     val_ndcg: float | None = None
     val_recall: float | None = None
     val_map: float | None = None
+    computing: float | None = None
+    waiting: float | None = None
 
 
 class HistoryRecord(Record, omit_defaults=True):
@@ -83,6 +92,8 @@ class HistoryRecord(Record, omit_defaults=True):
     val_recall: list[float] | None = None
     val_map: list[float] | None = None
     seconds: list[float] | None = None
+    computing: list[float] | None = None
+    waiting: list[float] | None = None
     ranked_users: Whole | None = None
 
 
@@ -95,8 +106,8 @@ class History:
     lists : dict of lists of float
         At least `loss`, as in any `History.history` of Keras. Histories of `fit` also have `mse`
         and `seconds`, with held-out ratings `val_loss` and `val_mse`, and `val_ndcg`, `val_recall`
-        or `val_map` if validation follows one of them. Other histories have NaN where an entry is
-        missing or not finite.
+        or `val_map` if validation follows one of them; on a cluster `computing` and `waiting`.
+        Other histories have NaN where an entry is missing or not finite.
     ranked_users : int or None
         Number of users whose rankings were validated: those with relevant held-out ratings, or a
         sample of them. None if validation follows the RMSE.
@@ -109,8 +120,9 @@ class History:
     def of(cls, epochs: list[Epoch], ranked_users: int | None = None) -> History:
         """Return the history of epochs."""
         lists = {name: [getattr(epoch, name) for epoch in epochs] for name in _LISTS}
-        for name in (*_ERRORS, *_RANKINGS):
-            if None in lists[name] or (name in _RANKINGS and not epochs):  # not measured
+        optional = (*_RANKINGS, *_ON_CLUSTER)
+        for name in (*_ERRORS, *optional):
+            if None in lists[name] or (name in optional and not epochs):  # not measured
                 del lists[name]
         return cls(lists, ranked_users)
 

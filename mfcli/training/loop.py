@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from mfcli.arguments import check_functions, check_type
+from mfcli.clusters import current_cluster
 from mfcli.config import DEFAULTS, SETTINGS, TRAINING, Config
 from mfcli.data import IMPLICIT, Ratings
 from mfcli.errors import ArtifactError, ConfigError, DataError, Param, UsageError
@@ -26,13 +27,14 @@ from mfcli.training.checkpoints import CHECKPOINT_FILES, CHECKPOINT_FOLDER, Chec
 from mfcli.training.factory import make_engine
 from mfcli.training.fitted import Fit
 from mfcli.training.history import HISTORY_FILE, Epoch, HistoryRecord
-from mfcli.training.plan import Plan, make_plan, sorting_space, stored, training_memory
+from mfcli.training.plan import Plan, has_effects, make_plan, sorting_space, stored, training_memory
 from mfcli.training.run import Run
 from mfcli.training.weights import WeightedRatings, check_weights
 from mfcli.types import Progress
 
 _LARGEST = 1e14  # absolute rating; the squares of larger errors are refused in a history
 _CLOSEST = 1e-14  # difference of the largest and the smallest rating
+_SMALLER: list[str | Param] = ["use a smaller ", Param("k")]
 _MODELS = 3  # held by the loop: the initial model, the best one and the last one
 
 
@@ -145,6 +147,11 @@ def _fit(
         check_type(keeper, Keeper, "keeper")
     check_functions(on_plan=on_plan, on_epoch=on_epoch, on_progress=on_progress)
     plan = make_plan(split.train, config)
+    cluster = current_cluster()
+    if cluster:
+        from mfcli.training.distributed.plans import plan_on
+
+        plan = plan_on(cluster, plan, split, config)
     begin = Checkpoint.begin(config, split.hash, split.in_train)
     config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
     if resume:
@@ -255,12 +262,15 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> Plan:
     training = training_memory(
         plan, len(train), rows, config, weighted=train.weight is not None, scale=split.scale
     )
+    if plan.on_cluster and not has_effects(config):  # the workers have the ratings
+        check_memory(models + training["tables"], f"training with k {config.k}", _SMALLER)
+        return plan
     fixed, records = models + sum(training.values()) - training["records"], training["records"]
     is_stored = plan.engine == "fast"
     if is_stored:
         plan = stored(plan, records, fixed, sorting_space(len(train), config))
     need = fixed + (0 if is_stored and plan.on_disk else records)
-    remedy: list[str | Param] = ["use a smaller ", Param("k")]
+    remedy: list[str | Param] = [*_SMALLER]
     if not is_stored:
         remedy.append(" or fewer ratings")
     elif training["shuffle"] > need / 4:  # of one block
@@ -274,12 +284,20 @@ def _begin(
 ) -> Run:
     # A restored engine replaces these weights, but needs tables of the same shapes.
     starts = [start(split, member) for member in members(config)]
-    engine = make_engine(plan, starts, split.train, ratings_to_validate(split), threads)
+    cluster = current_cluster()
+    if cluster:
+        compiled_for = str(cluster.processors)
+        starts = [dataclasses.replace(one, compiled_for=compiled_for) for one in starts]
+    held_out = ratings_to_validate(split)
+    engine = make_engine(plan, starts, split.train, held_out, threads, split=split)
     if not resume or not resume.has_state:
-        return Run(split, config, engine, starts[0], threads)
+        return Run(split, config, engine, starts[0], threads, cluster=cluster)
     engine.restore(resume.state)
     earlier = resume.history.epochs()
-    return Run(split, config, engine, starts[0], threads, earlier=earlier, best=resume.best)
+    return Run(
+        split, config, engine, starts[0], threads, earlier=earlier, best=resume.best,
+        cluster=cluster,
+    )  # fmt: skip
 
 
 def ratings_to_validate(split: Split) -> Ratings | None:

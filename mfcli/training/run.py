@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mfcli.clusters import Cluster
 from mfcli.config import Config
 from mfcli.errors import Param, Text
 from mfcli.model import Model
@@ -45,6 +46,8 @@ class Run:
         The tables after the best one of them.
     after : int
         Number of epochs before these that are not known.
+    cluster : Cluster, optional
+        On which the engine trains.
     """
 
     def __init__(
@@ -58,9 +61,10 @@ class Run:
         earlier: Sequence[Epoch] = (),
         best: dict[str, Floats] | None = None,
         after: int = 0,
+        cluster: Cluster | None = None,
     ) -> None:
         self._split, self._config, self._threads = split, config, threads
-        self._engine, self._start, self._after = engine, start, after
+        self._engine, self._start, self._after, self._cluster = engine, start, after, cluster
         self._ranked = ranked_validation(split, config, threads)
         self._epochs: list[Epoch] = []
         self._best_epoch = BestEpoch(config)
@@ -71,13 +75,22 @@ class Run:
     def next(self, on_progress: Progress) -> Epoch:
         """Run the next epoch and validate it."""
         begin, number = time.perf_counter(), self._after + len(self._epochs) + 1
+        cluster = self._cluster
+        computed = cluster.computing if cluster else 0.0
         losses, validation = self._losses(number, on_progress)
         if self._has_diverged(losses, validation):
             raise self._diverged(number)
         rankings = self._rankings()
         val_loss, val_mse = validation or (None, None)
+        computing, waiting = None, None
         seconds = time.perf_counter() - begin
-        epoch = Epoch(number, *losses, val_loss, val_mse, seconds, **rankings)
+        if cluster:
+            computing = min(cluster.computing - computed, seconds)
+            waiting = seconds - computing
+        epoch = Epoch(
+            number, *losses, val_loss, val_mse, seconds, computing=computing, waiting=waiting,
+            **rankings,
+        )  # fmt: skip
         if self._add(epoch):
             self._best = self._engine.model()
         return epoch

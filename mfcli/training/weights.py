@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,27 @@ def check_weights(train: Ratings, config: Config) -> None:
             value=float(f"{value:.6g}"),
             remedy="divide all weights by their mean, or omit ratings that hardly count",
         )
+
+
+class Aging(NamedTuple):
+    """How weights decay with age.
+
+    Attributes
+    ----------
+    half_life : str
+        As in `Config`.
+    latest : int
+        Time of the latest rating.
+    """
+
+    half_life: str
+    latest: int
+
+    def decay(self, times: NDArray[np.int64]) -> Floats:
+        """Return the factors of the weights of ratings at some times, float32 of shape (n,)."""
+        ages = (self.latest - times) / seconds_in(self.half_life)
+        decay: Floats = np.exp2(-np.minimum(ages, _OLDEST)).astype(np.float32)
+        return decay
 
 
 class WeightedRatings:
@@ -150,13 +171,16 @@ class WeightedRatings:
             yield decay if weights is None else weights * decay
 
     def _decay(self, times: NDArray[np.int64]) -> Floats:
-        ages = (self._latest - times) / seconds_in(self._half_life or "")
-        decay: Floats = np.exp2(-np.minimum(ages, _OLDEST)).astype(np.float32)
-        return decay
+        assert self.aging is not None
+        return self.aging.decay(times)
 
     @functools.cached_property
-    def _latest(self) -> int:
-        return max(int(piece.max()) for piece in self._train.pieces("timestamp"))
+    def aging(self) -> Aging | None:
+        """How weights decay with `half_life`; None without it."""
+        if self._half_life is None:
+            return None
+        latest = max(int(piece.max()) for piece in self._train.pieces("timestamp"))
+        return Aging(self._half_life, latest)
 
 
 def weighted(train: Ratings, config: Config) -> Ratings:

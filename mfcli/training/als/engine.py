@@ -9,6 +9,8 @@ are last, so that each one's row is the solution for the final items, as fold-in
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from mfcli.aligned import as_aligned
@@ -17,9 +19,27 @@ from mfcli.model import Model, row_penalties
 from mfcli.training.als.row_solutions import solve_rows
 from mfcli.training.engine import Losses, State, copy_state
 from mfcli.training.held_out import held_out_mse
-from mfcli.training.normal_equations.ratings_by_row import BothSides, RatingsByRow
-from mfcli.training.normal_equations.side_rows import Packed, SideRows
+from mfcli.training.normal_equations.rated_rows import Arrays, Packed, RatedRows, RowTask
+from mfcli.training.normal_equations.ratings_by_row import BothSides
+from mfcli.training.normal_equations.side_rows import SideRows
 from mfcli.types import Doubles, Floats, Progress
+
+
+class _Solution(NamedTuple):
+    """Solves for rows; see `solve_rows`.
+
+    The shared array is `unrated`, the given one `penalties`, and those to find `rows` and `sums`.
+    """
+
+    width: int
+    is_weighted: bool
+    is_biased: bool
+
+    def __call__(
+        self, task: RowTask, other: Packed, shared: Arrays, given: Arrays, found: Arrays
+    ) -> None:
+        solve = solve_rows(self.width, weighted=self.is_weighted, biased=self.is_biased)
+        solve(task.first, task.last, task.records, *other, *shared, *given, *found)
 
 
 class _Side(SideRows):
@@ -35,7 +55,7 @@ class _Side(SideRows):
     """
 
     def __init__(
-        self, ratings: RatingsByRow, factors: Floats, biases: Floats | None, penalties: Doubles
+        self, ratings: RatedRows, factors: Floats, biases: Floats | None, penalties: Doubles
     ) -> None:
         super().__init__(ratings, factors, biases)
         # Without biases, the first lane is a factor like the others.
@@ -45,10 +65,10 @@ class _Side(SideRows):
 
     def solve(self, other: Packed, unrated: Floats) -> None:
         """Solve for all rows that have ratings, given the packed rows of the other side."""
-        ratings = self.ratings
-        solve = solve_rows(self.width, weighted=ratings.is_weighted, biased=self.is_biased)
-        given = *other, unrated, self.penalties, self.rows, self.sums
-        ratings.each(lambda first, last, records: solve(first, last, records, *given))
+        step = _Solution(self.width, self.ratings.is_weighted, self.is_biased)
+        self.ratings.compute(
+            step, other, (unrated,), given=(self.penalties,), found=(self.rows, self.sums)
+        )
 
     def penalty(self) -> float:
         """Return the sum of the penalties of all rows."""

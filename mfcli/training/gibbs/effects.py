@@ -24,6 +24,7 @@ from mfcli.training.gibbs.effect_draws import draw_effects
 from mfcli.training.gibbs.normals import Turn
 from mfcli.training.gibbs.priors import Prior
 from mfcli.training.normal_equations.products import add_product, gram, in_pieces
+from mfcli.training.normal_equations.rated_rows import RatedRows
 from mfcli.training.normal_equations.ratings_by_row import Range, RatingsByRow
 from mfcli.types import Doubles, Floats
 
@@ -39,8 +40,10 @@ class Effects:
 
     Parameters
     ----------
-    mine, theirs : RatingsByRow
-        By the rows that have the prior, and by the rows that have the effects.
+    mine : RatedRows
+        The rows that have the prior.
+    theirs : RatingsByRow
+        By the rows that have the effects.
     k : int
         Number of factors.
     width : int
@@ -55,7 +58,7 @@ class Effects:
         Sum of the effects in the prior mean of each row.
     """
 
-    def __init__(self, mine: RatingsByRow, theirs: RatingsByRow, k: int, width: int) -> None:
+    def __init__(self, mine: RatedRows, theirs: RatingsByRow, k: int, width: int) -> None:
         self.threads, self.unrated, self.theirs = mine.threads, ~mine.rated, theirs
         self.effects = aligned((len(theirs.counts), width))
         self.strengths = np.full(k + 1, _STRENGTH)

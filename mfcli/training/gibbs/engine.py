@@ -69,8 +69,10 @@ class GibbsEngine:
         self._users = Side(ratings.users, spread * start.user_factors, spread * start.user_biases)
         self._items = Side(ratings.items, spread * start.item_factors, spread * start.item_biases)
         if config.prior == "implicit":
-            self._users.add_effects(ratings.items)
-            self._items.add_effects(ratings.users)
+            assert ratings.here is not None
+            by_user, by_item = ratings.here
+            self._users.add_effects(by_item)
+            self._items.add_effects(by_user)
         self._noise = UserNoise(
             ratings.users.sizes, per_user=config.noise == "user", threads=self._threads
         )

@@ -18,7 +18,8 @@ from mfcli.model import Model, Samples
 from mfcli.training.engine import State
 from mfcli.training.gibbs.running_mean import Centered
 from mfcli.training.normal_equations.products import gram
-from mfcli.training.normal_equations.ratings_by_row import BothSides, RatingsByRow
+from mfcli.training.normal_equations.rated_rows import RatedRows
+from mfcli.training.normal_equations.ratings_by_row import BothSides
 from mfcli.types import Doubles, Floats, Mask
 
 _LARGE = ("users", "items", "noise")
@@ -124,13 +125,13 @@ class KeptSamples:
         return arrays | {"kept.count": self._count}
 
 
-def _covariance(ratings: RatingsByRow, rows: Floats) -> Doubles:
+def _covariance(ratings: RatedRows, rows: Floats) -> Doubles:
     """Return the covariance of centered rows, shape (width, width)."""
     roots = np.sqrt(_weights(ratings)).astype(np.float32)
     return gram(roots[:, None] * rows, ratings.threads)
 
 
-def _weights(ratings: RatingsByRow) -> Doubles:
+def _weights(ratings: RatedRows) -> Doubles:
     """Return the weight of each row in the distribution of unknown ones."""
     roots = np.sqrt(ratings.counts)
     weights: Doubles = roots / roots.sum()

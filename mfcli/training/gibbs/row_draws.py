@@ -61,16 +61,18 @@ _KEY = array_type(types.uint32, 1)
 def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
     """Compile the kernel for rows of a width, or load it from the cache.
 
-    It takes ``(first, last, used, records, z, offsets, unrated, alphas, precision, mean, sums, key,
-    turn, rows, expected, squares)`` and draws the rows `first` to ``last - 1`` that have ratings.
+    It takes ``(first, last, origin, used, records, z, offsets, unrated, alphas, precision, mean,
+    sums, key, turn, rows, expected, squares)`` and draws the rows `first` to ``last - 1`` that have
+    ratings. Row 0 of all arrays is the row `origin` of its side.
 
     `records` are the ratings of these rows, see `Records`; only a `weighted` kernel reads the
     ``sqrt(c_ui)``. `z` holds ``sqrt(c_i) z_i`` and `offsets` ``sqrt(c_i) (mu + b_i)``; `unrated` is
     S, with s as one more row; `alphas` are the a_u, `precision` is L, and the prior mean m_u is
-    ``mean + sums[u]``. Lanes from `used` on are padding, where L is the identity and all rows are
-    zero. Normal variates belong to `key`, `turn` and the row. If `expected` has rows, they are set
-    to the means of the distributions that rows are drawn from. ``squares[u]`` is set to the sum of
-    c times the squared errors of the new row. Tables and `mean` begin with a cache line.
+    ``mean + sums[u]``, or `mean` if `sums` has no rows. Lanes from `used` on are padding, where L
+    is the identity and all rows are zero. Normal variates belong to `key`, `turn` and the row of
+    the side. If `expected` has rows, they are set to the means of the distributions that rows are
+    drawn from. ``squares[u]`` is set to the sum of c times the squared errors of the new row.
+    Tables and `mean` begin with a cache line.
     """
     return _compiled(constant_width(width), weighted)
 
@@ -78,7 +80,7 @@ def draw_rows(width: int, *, weighted: bool = False) -> Callable[..., None]:
 @functools.cache
 def _compiled(constant: int, weighted: bool) -> Callable[..., None]:
     return compiled(
-        _make_draw_rows(constant, weighted), _INT, _INT, _INT, RECORDS, _TABLE, _FLOATS,
+        _make_draw_rows(constant, weighted), _INT, _INT, _INT, _INT, RECORDS, _TABLE, _FLOATS,
         _TABLE, _FLOATS, _TABLE, _FLOATS, _TABLE, _KEY, types.int64, _TABLE,
         _TABLE, _DOUBLES,
     )  # fmt: skip
@@ -86,8 +88,8 @@ def _compiled(constant: int, weighted: bool) -> Callable[..., None]:
 
 def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
     def kernel(
-        first: Any, last: Any, used: Any, records: Any, z: Any, offsets: Any, unrated: Any,
-        alphas: Any, precision: Any, mean: Any, sums: Any,
+        first: Any, last: Any, origin: Any, used: Any, records: Any, z: Any, offsets: Any,
+        unrated: Any, alphas: Any, precision: Any, mean: Any, sums: Any,
         key: Any, turn: Any, rows: Any, expected: Any, squares: Any,
     ) -> None:  # fmt: skip
         width = constant if constant else rows.shape[1]
@@ -98,7 +100,7 @@ def _make_draw_rows(constant: int, weighted: bool) -> Callable[..., None]:
         for row in range(first, last):
             ahead = (row - first) % _DRAWN
             if ahead == 0:
-                normals(row * counters, _DRAWN * counters, turn, key[0], key[1], e)
+                normals((origin + row) * counters, _DRAWN * counters, turn, key[0], key[1], e)
             start, stop = records.starts[row], records.starts[row + 1]
             if start == stop:  # the model does not use rows without ratings
                 continue
@@ -144,7 +146,10 @@ def _set_prior(
         h = zeros(LINE)
         for f in range(width):
             some = load(prior, f * width + j, like)
-            h = fma(mean[f] + sums[row, f], some, h)
+            m = mean[f]
+            if len(sums):
+                m += sums[row, f]
+            h = fma(m, some, h)
             if f < j + LINE:
                 place = f * width + j
                 store(base, place, fma(variance, some, load(extra, place, like)))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mfcli.data import Ratings, column_sum, pairwise_sum
+from mfcli.config import Config
+from mfcli.data import RatedValues, Scale, column_sum, pairwise_sum
+from mfcli.model import pair_targets, pair_weights
 from mfcli.storage import release
-from mfcli.training.weights import WeightedRatings
-from mfcli.types import Doubles, Floats
+from mfcli.types import Doubles, Floats, Rows
 
 _PIECE = 1 << 20  # pairs in memory at a time
 
@@ -20,8 +23,31 @@ def _same(ratings: Floats) -> Floats:
     return ratings
 
 
-def _none(ratings: Ratings) -> None:
+def _none(ratings: RatedValues) -> None:
     return None
+
+
+class PairPiece(RatedValues, Protocol):
+    """Some rated pairs: their rows, ratings and weights."""
+
+    @property
+    def user(self) -> Rows: ...
+    @property
+    def item(self) -> Rows: ...
+
+
+class PairColumns(Protocol):
+    """Rated pairs that are read column by column, or some pairs at a time."""
+
+    @property
+    def users(self) -> Sized: ...
+    @property
+    def items(self) -> Sized: ...
+    @property
+    def types(self) -> dict[str, np.dtype[Any]]: ...
+    def __len__(self) -> int: ...
+    def pieces(self, name: str) -> Iterator[NDArray[Any]]: ...
+    def take(self, rows: slice, /) -> PairPiece: ...
 
 
 @dataclass(frozen=True)
@@ -30,7 +56,8 @@ class RatedPairs:
 
     Attributes
     ----------
-    train : Ratings or WeightedRatings
+    train : PairColumns
+        `Ratings`, `WeightedRatings`, or others that are read like these.
         Its weights are those of `training_weights`.
     target : callable
         Returns what some values of ratings count as, a float32 array of the same shape.
@@ -38,9 +65,9 @@ class RatedPairs:
         Returns the weights of the pairs of some ratings, also a float32 array; None if all are 1.
     """
 
-    train: Ratings | WeightedRatings
+    train: PairColumns
     target: Callable[[Floats], Floats] = _same
-    weight: Callable[[Ratings], Floats | None] = _none
+    weight: Callable[[RatedValues], Floats | None] = _none
 
     def __len__(self) -> int:
         return len(self.train)
@@ -55,7 +82,7 @@ class RatedPairs:
         """Whether the ratings have weights of their own."""
         return "weight" in self.train.types
 
-    def pieces(self) -> Iterator[Ratings]:
+    def pieces(self) -> Iterator[PairPiece]:
         """Yield the ratings of all pairs in order, some at a time."""
         for start in range(0, len(self), _PIECE):
             piece = self.train.take(slice(start, start + _PIECE))
@@ -73,6 +100,23 @@ class RatedPairs:
             weights = self.weight(piece)
             if weights is not None:
                 yield np.sqrt(weights)
+
+
+def pairs_of(train: PairColumns, scale: Scale, config: Config) -> RatedPairs:
+    """Return the pairs of training ratings with the targets and weights of a model by rows.
+
+    Parameters
+    ----------
+    train : PairColumns
+        Its weights are those of `training_weights`.
+    scale : Scale
+    config : Config
+    """
+    return RatedPairs(
+        train,
+        target=lambda ratings: pair_targets(ratings, config),
+        weight=lambda ratings: pair_weights(ratings, scale, config),
+    )
 
 
 def unit_of(pairs: RatedPairs) -> float:
@@ -100,7 +144,7 @@ def _sum(pairs: RatedPairs, of: Callable[[Doubles], Doubles]) -> float:
     return pairwise_sum(part, len(pairs))
 
 
-def _release(piece: Ratings) -> None:
+def _release(piece: PairPiece) -> None:
     for column in (piece.user, piece.item, piece.rating, piece.weight):
         if column is not None:
             release(column)

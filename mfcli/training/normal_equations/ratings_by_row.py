@@ -1,19 +1,23 @@
-"""The training ratings sorted by user and by item, and the tasks that work through them."""
+"""The training ratings sorted by user and by item, and the tasks that work through them.
+
+A worker of a cluster sorts the ratings of a range of users or items, whose rows it computes.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.data import Ratings, counted_values, pairwise_sum
+from mfcli.data import counted_values, pairwise_sum
 from mfcli.storage import Scratch, each, read_ahead, room
-from mfcli.training.normal_equations.rated_pairs import RatedPairs
+from mfcli.training.normal_equations.rated_pairs import PairPiece, RatedPairs
+from mfcli.training.normal_equations.rated_rows import Arrays, Packed, RatedRows, RowStep, RowTask
 from mfcli.training.normal_equations.records import (
     Bytes,
     Form,
@@ -54,12 +58,14 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class RatingsByRow:
-    """The ratings sorted by the rows of one side.
+    """The ratings sorted by the rows of one side, or of a range of them.
 
     Attributes
     ----------
     starts : int64 array, shape (n + 1,)
         Row u has the ratings ``starts[u]`` to ``starts[u + 1] - 1``.
+    origin : int
+        Row 0 here is this row of the side.
     form : Form
         Of a record.
     stored : Stored
@@ -80,6 +86,7 @@ class RatingsByRow:
     """
 
     starts: Counts
+    origin: int
     form: Form
     stored: Stored
     ratings: Floats
@@ -90,7 +97,7 @@ class RatingsByRow:
     threads: int
 
     def __len__(self) -> int:
-        return int(self.starts[-1])
+        return int(self.starts[-1] - self.starts[0])
 
     @property
     def is_weighted(self) -> bool:
@@ -102,11 +109,11 @@ class RatingsByRow:
         """Sum of the weights of all ratings."""
         if not self.is_weighted:
             return float(len(self))
+        return pairwise_sum(lambda some: self.weights(some.start, some.stop), len(self))
 
-        def squares(some: slice) -> Doubles:
-            return np.square(roots_of(self._records(some.start, some.stop)), dtype=np.float64)
-
-        return pairwise_sum(squares, len(self))
+    def weights(self, start: int, stop: int) -> Doubles:
+        """Return the weights of the ratings `start` to ``stop - 1``, which have weights."""
+        return np.square(roots_of(self._records(start, stop)), dtype=np.float64)
 
     @functools.cached_property
     def counts(self) -> Counts:
@@ -123,10 +130,29 @@ class RatingsByRow:
         reads = (self._range(first, end) for first, end in pairwise(self.ranges))
         yield from read_ahead(reads) if len(self.ranges) > 2 else reads
 
-    def each(self, task: Callable[[int, int, Records], None]) -> None:
-        """Call a task with the first row, the end, and the records of each piece of all rows."""
+    def compute(
+        self, step: RowStep, other: Packed, shared: Arrays, given: Arrays, found: Arrays
+    ) -> None:
+        """Compute all rows; see `RatedRows`."""
         for some in self.read_ranges():
-            some.each(task, self.threads)
+            some.each(
+                lambda first, last, records: step(
+                    RowTask(first, last, self.origin, records), other, shared, given, found
+                ),
+                self.threads,
+            )
+
+    def between(self, first: int, end: int) -> RatingsByRow:
+        """Return the ratings of the rows `first` to ``end - 1``, which are ranges as a whole."""
+        bounds, ranges = (
+            [row - first for row in rows if first <= row <= end]
+            for rows in (self.bounds, self.ranges)
+        )
+        starts, sizes = self.starts[first : end + 1], self.sizes[first:end]
+        return replace(
+            self, starts=starts, sizes=sizes, origin=self.origin + first, bounds=bounds,
+            ranges=ranges,
+        )  # fmt: skip
 
     def _range(self, first: int, end: int) -> Range:
         """Read the ratings of the tasks of some rows."""
@@ -144,17 +170,20 @@ class BothSides(NamedTuple):
 
     Attributes
     ----------
-    users, items : RatingsByRow
+    users, items : RatedRows
     unit : float
         The ratings are divided by it.
     values : tuple of float32 and int64 arrays, optional
         The distinct ratings and how often each occurs; None if there are very many.
+    here : tuple of RatingsByRow, optional
+        By user and by item in this process; None if only the workers of a cluster have them.
     """
 
-    users: RatingsByRow
-    items: RatingsByRow
+    users: RatedRows
+    items: RatedRows
     unit: float
     values: tuple[Floats, Counts] | None
+    here: tuple[RatingsByRow, RatingsByRow] | None
 
 
 def sort_ratings(
@@ -180,16 +209,43 @@ def sort_ratings(
         Holds the result, which is in memory without it.
     """
     values = counted_values(pairs.targets(unit))
-    roots = Codes.of(pairs.roots()) if pairs.is_weighted else None
-    codes = _Codes(Codes(values[0] if values else None), roots)
-    sides = [_Side(pairs, unit, codes, side) for side in range(2)]
+    codes = _Codes.of(pairs, values)
+    shape = len(pairs.train.users), len(pairs.train.items)
+    sides = [_Side(pairs, unit, codes, side, [0, rows]) for side, rows in enumerate(shape)]
     by_row: dict[int, RatingsByRow] = {}
 
     def sort(side: int) -> None:
         by_row[side] = sides[side].by_row(k, threads, space)
 
     each(sort, len(sides), threads)
-    return BothSides(by_row[0], by_row[1], unit, values)
+    here = by_row[0], by_row[1]
+    return BothSides(*here, unit, values, here)
+
+
+def sort_rows(
+    pairs: RatedPairs,
+    side: int,
+    cuts: Sequence[int],
+    k: int,
+    threads: int,
+    *,
+    unit: float = 1.0,
+    space: Scratch | None = None,
+) -> RatingsByRow:
+    """Sort the rated pairs of consecutive users (side 0) or items (1); see `sort_ratings`.
+
+    Parameters
+    ----------
+    pairs : RatedPairs
+        All pairs of these rows, and no others.
+    side : int
+    cuts : sequence of int
+        The first row, those where ranges of rows begin that are computed apart, and the end.
+    k, threads, unit, space
+        As for `sort_ratings`.
+    """
+    codes = _Codes.of(pairs, counted_values(pairs.targets(unit)))
+    return _Side(pairs, unit, codes, side, cuts).by_row(k, threads, space)
 
 
 class _Codes(NamedTuple):
@@ -198,30 +254,42 @@ class _Codes(NamedTuple):
     ratings: Codes
     roots: Codes | None
 
+    @classmethod
+    def of(cls, pairs: RatedPairs, values: tuple[Floats, Counts] | None) -> _Codes:
+        """Return the codes of pairs, given the distinct ratings."""
+        roots = Codes.of(pairs.roots()) if pairs.is_weighted else None
+        return cls(Codes(values[0] if values else None), roots)
+
 
 class _Side:
-    """Rated pairs, to be sorted by one side: users (0) or items (1)."""
+    """Rated pairs, to be sorted by consecutive rows of one side: users (0) or items (1)."""
 
-    def __init__(self, pairs: RatedPairs, unit: float, codes: _Codes, side: int) -> None:
+    def __init__(
+        self, pairs: RatedPairs, unit: float, codes: _Codes, side: int, cuts: Sequence[int]
+    ) -> None:
         self._pairs, self._unit, self._codes, self._side = pairs, unit, codes, side
         counts = len(pairs.train.users), len(pairs.train.items)
-        self._rows = counts[side]
+        self._origin = cuts[0]
+        self._cuts = [cut - cuts[0] for cut in cuts]
+        self._rows = self._cuts[-1]
         root = codes.roots.size if codes.roots else 0
         self.form = Form.of(counts[1 - side], codes.ratings.size, root)
 
     def by_row(self, k: int, threads: int, space: Scratch | None) -> RatingsByRow:
         """Sort the pairs, in temporary space if there is one."""
         starts, sizes = self._counts()
-        size, ranges = self.form.size, [0, self._rows]
+        size, ranges = self.form.size, self._cuts
         if space:
-            ranges = _range_bounds(starts, max(min(_RANGE, room() // _BUFFERS) // size, 1))
+            most = max(min(_RANGE, room() // _BUFFERS) // size, 1)
+            ranges = sorted({*ranges, *_range_bounds(starts, most)})
             stored: Stored = OnDisk(self._packed(), starts, size, ranges, space)
         else:
             stored = InMemory(self._packed(), starts, size)
         ratings, roots = self._codes
         return RatingsByRow(
-            starts, self.form, stored, ratings.values, roots.values if roots else _NONE, sizes,
-            _task_bounds(starts, k, ranges), ranges, threads,
+            starts, self._origin, self.form, stored, ratings.values,
+            roots.values if roots else _NONE, sizes, _task_bounds(starts, k, ranges), ranges,
+            threads,
         )  # fmt: skip
 
     def _counts(self) -> tuple[Counts, Doubles]:
@@ -244,14 +312,15 @@ class _Side:
             roots = self._roots(piece)
             yield rows, packed(others, self._codes.ratings.encode(targets), roots, self.form)
 
-    def _roots(self, piece: Ratings) -> NDArray[np.uint32]:
+    def _roots(self, piece: PairPiece) -> NDArray[np.uint32]:
         weights, codes = self._pairs.weight(piece), self._codes.roots
         return _NO_CODES if weights is None or not codes else codes.encode(np.sqrt(weights))
 
-    def _of(self, piece: Ratings) -> tuple[Rows, Rows]:
-        """Return the rows of this side, and those of the other."""
+    def _of(self, piece: PairPiece) -> tuple[Rows, Rows]:
+        """Return the rows of this side, from the first one on, and those of the other."""
         pair = piece.user, piece.item
-        return np.ascontiguousarray(pair[self._side]), np.ascontiguousarray(pair[1 - self._side])
+        rows = pair[self._side] - np.int32(self._origin) if self._origin else pair[self._side]
+        return np.ascontiguousarray(rows), np.ascontiguousarray(pair[1 - self._side])
 
 
 def _range_bounds(starts: Counts, most: int) -> list[int]:

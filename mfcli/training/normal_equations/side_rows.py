@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
 from mfcli.aligned import aligned, lanes_of
 from mfcli.training.normal_equations.products import gram, in_pieces, sum_of_products
-from mfcli.training.normal_equations.ratings_by_row import RatingsByRow
+from mfcli.training.normal_equations.rated_rows import Packed, RatedRows
 from mfcli.types import Doubles, Floats
-
-Packed: TypeAlias = tuple[Floats, Floats]
-"""``sqrt(c) z`` and ``sqrt(c) (mu + b)`` of all rows; zero for rows without ratings."""
 
 
 class SideRows:
@@ -21,7 +17,7 @@ class SideRows:
 
     Parameters
     ----------
-    ratings : RatingsByRow
+    ratings : RatedRows
     factors : float32 array, shape (n, k)
     biases : float32 array, shape (n,), optional
         At the start; None for a model without biases.
@@ -35,7 +31,7 @@ class SideRows:
         The bias, if there are any, the factors, and padding.
     """
 
-    def __init__(self, ratings: RatingsByRow, factors: Floats, biases: Floats | None) -> None:
+    def __init__(self, ratings: RatedRows, factors: Floats, biases: Floats | None) -> None:
         self.ratings, self.is_biased = ratings, biases is not None
         self.d = self.is_biased + factors.shape[1]
         self.width = lanes_of(self.d)

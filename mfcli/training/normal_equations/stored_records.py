@@ -76,11 +76,13 @@ class OnDisk:
         for first, end in pairwise(ranges):
             unsorted = self._unsorted(int(starts[first]), int(starts[end]), rows_at)
             data = _sorted(unsorted, starts, first, end, size)
-            space.write(self._offset + int(starts[first]) * size, data[:-PADDING])
+            if len(data) > PADDING:  # else none of these rows has ratings
+                space.write(self._offset + int(starts[first]) * size, data[:-PADDING])
 
     def read(self, start: int, stop: int) -> Bytes:
         data = empty_records(stop - start, self._size)
-        self._space.read(self._offset + start * self._size, data[:-PADDING])
+        if start < stop:
+            self._space.read(self._offset + start * self._size, data[:-PADDING])
         return data
 
     def _partition(self, pieces: Pieces, starts: Counts, ranges: list[int], rows_at: int) -> None:

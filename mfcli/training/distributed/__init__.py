@@ -1,0 +1,1 @@
+"""Training on a cluster: ratings are sent to the workers that own their users or items."""
