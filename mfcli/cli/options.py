@@ -10,7 +10,8 @@ object::
         screen: ScreenOptions,
     ) -> None: ...
 
-`with_options` makes the function that Typer sees, with one parameter per option.
+`with_options` makes the function that Typer sees, with one parameter per option. An option that is
+annotated with a `Place` may be an address in an object store; the command gets a local path.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ import functools
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeAlias, cast, get_args, get_type_hints
 
 import typer
 from typer.models import ParameterInfo
 
+from mfcli.cli.places import Place, as_paths, copy_addresses
 from mfcli.cli.setting_options import (
     NO_SETTINGS,
     SettingOption,
@@ -184,23 +187,35 @@ def with_options(command: Command) -> Command:
     if settings:
         parameters.append(_CONFIG)
 
+    places = {parameter.name: place for parameter in parameters if (place := _place_of(parameter))}
+
     def run(ctx: typer.Context, **values: Any) -> None:
+        as_paths(values, places)
         _refuse_input_as_output(values)  # before anything is read or written
         file = values.pop(_CONFIG.name, None)
         options = {option.name: values.pop(option.name) for option in settings}
         read = read_options(settings, options, file) if settings else None
         call = Call(_given(ctx), read or NO_SETTINGS)
-        for name, group in groups.items():
-            own = {parameter.name: values.pop(parameter.name) for parameter in group.parameters()}
-            values[name] = group.collect(call, own)
-        command(**values)
+        with ExitStack() as stack:
+            if places:  # their commands have a screen
+                screen = _collected(groups["screen"], call, values)
+                copy_addresses(values, places, screen.byte_bar, stack)
+            collected = {name: _collected(group, call, values) for name, group in groups.items()}
+            for group in groups.values():
+                for parameter in group.parameters():
+                    del values[parameter.name]
+            command(**values, **collected)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
-    shown = [_CONTEXT, *map(_styled, sorted(parameters, key=_place))]
+    shown = [_CONTEXT, *map(_styled, sorted(parameters, key=_rank))]
     run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # functions have it
     # Typer reads annotations apart from the signature, so both are set.
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
     return run
+
+
+def _collected(group: Group, call: Call, values: Mapping[str, Any]) -> Any:
+    return group.collect(call, {one.name: values[one.name] for one in group.parameters()})
 
 
 def _refuse_input_as_output(values: Mapping[str, Any]) -> None:
@@ -227,13 +242,17 @@ def _group_of(parameter: inspect.Parameter) -> Group | None:
     return next((one for one in get_args(parameter.annotation) if isinstance(one, Group)), None)
 
 
+def _place_of(parameter: inspect.Parameter) -> Place | None:
+    return next((one for one in get_args(parameter.annotation) if isinstance(one, Place)), None)
+
+
 def _given(ctx: typer.Context) -> frozenset[str]:
     # A value that equals the default may also be given; only the source tells.
     sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
     return frozenset(n for n, source in sources.items() if source and source.name == "COMMANDLINE")
 
 
-def _place(parameter: inspect.Parameter) -> tuple[int, int]:
+def _rank(parameter: inspect.Parameter) -> tuple[int, int]:
     """Return a key that puts the panels and options that most commands share last."""
     panel, name = _info(parameter).rich_help_panel, parameter.name
     return (
@@ -260,6 +279,10 @@ def _styled(parameter: inspect.Parameter) -> inspect.Parameter:
         info.callback, info.min = _at_least(parameter.name, info.min), None
     if info.metavar is None:
         info.metavar = "INT" if int in (type_, *get_args(type_)) else ""
+    if _place_of(parameter):
+        given = parameter.default
+        type_ = str | None if given is None else str  # a path would change an address
+        parameter = parameter.replace(default=None if given is None else str(given))
     annotation = cast(Any, Annotated)[type_, info]
     return parameter.replace(annotation=annotation)
 

@@ -26,13 +26,14 @@ from mfcli.errors import ArtifactError
 from mfcli.storage import DigestedFile, MappedFile, mapped
 from mfcli.types import Floats, Rows
 
-_COLUMNS = {
+RATING_COLUMNS = {
     "user": pa.int32(),
     "item": pa.int32(),
     "rating": pa.float32(),
     "timestamp": pa.int64(),
     "weight": pa.float32(),
 }
+"""Types of the columns of a file of ratings."""
 _OPTIONAL = ("timestamp", "weight")
 _REMEDY = "create it again"
 _END = ""  # what follows the last column
@@ -143,7 +144,7 @@ def read_ratings_arrow(
     path, table = _read(file)
     columns = {
         name: to_numpy(_column(path, table, name, (kind,)))
-        for name, kind in _COLUMNS.items()
+        for name, kind in RATING_COLUMNS.items()
         if name in table.column_names or name not in _OPTIONAL
     }
     ratings = Ratings(

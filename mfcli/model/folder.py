@@ -21,14 +21,17 @@ from mfcli.model.run_folders import MODEL_RECORD, missing_model, model_folder
 from mfcli.model.samples import SAMPLE_FILES, Samples
 from mfcli.splits import ScaleSection, Split
 from mfcli.storage import (
+    Origin,
     Record,
     Section,
     Whole,
+    address_of,
     check_memory,
     exists,
     open_files,
     read_record,
     replacing_folder,
+    set_origin,
     sha256,
     whole,
     write_record,
@@ -91,6 +94,8 @@ class ModelRecord(Record):
         As `StoredModel.feedback`; earlier versions, which knew only ratings, did not write it.
     trained_on : tuple of str
         As `StoredModel.trained_on`; earlier versions, which trained on train, did not write it.
+    compiled_for : str
+        As `StoredModel.compiled_for`; earlier versions did not write it.
     """
 
     FORMAT = 2
@@ -109,6 +114,7 @@ class ModelRecord(Record):
     predicts: str = "ratings"
     feedback: str = EXPLICIT
     trained_on: tuple[str, ...] = ("train",)
+    compiled_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,15 @@ class StoredModel(Factorization):
         What it was trained on, as in `Ratings`.
     trained_on : tuple of str
         The parts of the split that it was trained on.
+    compiled_for : str
+        What processor it was trained for, as LLVM names it and its features, on a cluster of
+        different ones; empty if all were the same.
     samples : Samples, optional
         Samples from the posterior, if training kept some. Copies with other users or items have
         none.
+    address : str
+        Where its files can be read: a folder, or its address in an object store. Empty if it was
+        not loaded, as for any copy with changes.
     """
 
     scale: Scale
@@ -149,7 +161,9 @@ class StoredModel(Factorization):
     columns: dict[str, str] = field(default_factory=dict)
     feedback: str = EXPLICIT
     trained_on: tuple[str, ...] = ("train",)
+    compiled_for: str = ""
     samples: Samples | None = None
+    address: str = field(default="", init=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -196,6 +210,7 @@ class StoredModel(Factorization):
             columns=record.columns or {},
             feedback=record.feedback,
             trained_on=record.trained_on,
+            compiled_for=record.compiled_for,
             samples=Samples.read(files, users, items),
             **read_keras_file(folder / KERAS_FILE, len(users), len(items), config.width),
         )
@@ -203,7 +218,18 @@ class StoredModel(Factorization):
         if _digest(model) != record.weights:
             rule = "is damaged (the digest of its weights is wrong)"
             raise ArtifactError(rule, place=folder, remedy=_REMEDY)
+        model._set_address(folder)
         return model
+
+    def _set_address(self, folder: Path) -> None:
+        """Remember where the model, and its parts that copies may share, can be read."""
+        address = address_of(folder)
+        object.__setattr__(self, "address", address)  # a frozen class has no other way
+        # The record has the digests of everything else.
+        origin = Origin(type(self), address, sha256(folder / MODEL_RECORD))
+        set_origin(self, origin)
+        for name in ("users", "items", *self.tables):
+            set_origin(getattr(self, name), origin.of(name))
 
     def save(self, folder: Path | str) -> None:
         """Write a model folder, replacing an older one completely.
@@ -246,6 +272,7 @@ class StoredModel(Factorization):
             predicts=self.predicts,
             feedback=self.feedback,
             trained_on=self.trained_on,
+            compiled_for=self.compiled_for,
         )
 
     @property

@@ -1,5 +1,6 @@
 from .changes import Changes as Changes, TakenFile as TakenFile
 from .division import Division as Division
+from .extents import Extent as Extent
 from .folder import (
     SPLIT_FILES as SPLIT_FILES,
     SPLIT_FOLDER as SPLIT_FOLDER,
@@ -21,6 +22,7 @@ from .parts import (
     check_parts as check_parts,
     ratings_of as ratings_of,
 )
+from .places import hash_at as hash_at, split_folder as split_folder
 from .records import REJECTED as REJECTED, ScaleSection as ScaleSection
 from .revisions import Revision as Revision
 from .splitting import (

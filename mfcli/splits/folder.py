@@ -27,6 +27,7 @@ from mfcli.data import (
 )
 from mfcli.errors import ArtifactError
 from mfcli.splits.division import Division
+from mfcli.splits.extents import Extent
 from mfcli.splits.folds import DividedFolds, Folds, fold_hash
 from mfcli.splits.parts import PARTS, Split, split_of, unseen
 from mfcli.splits.records import (
@@ -41,6 +42,7 @@ from mfcli.splits.records import (
 from mfcli.splits.revisions import Revision
 from mfcli.storage import (
     MappedFile,
+    address_of,
     did_you_mean,
     exists,
     near_misses,
@@ -56,11 +58,11 @@ from mfcli.storage import (
 from mfcli.types import StageProgress
 
 SPLIT_FOLDER = "split"
-_RECORD = "split.json"
+SPLIT_RECORD = "split.json"
 _RATINGS = "ratings.arrow"  # of all folds of a k-fold split
 _VOCABULARIES = ("users.arrow", "items.arrow")
 SPLIT_FILES = (
-    _RECORD,
+    SPLIT_RECORD,
     REJECTED,
     _RATINGS,
     *_VOCABULARIES,
@@ -121,7 +123,7 @@ def write_split(
             files[REJECTED] = sha256(temporary / REJECTED)
         # The record has the digests of all other files, so it is written last.
         record = _record(split, _mapped(temporary, parts, split.feedback), files)
-        write_record(temporary / _RECORD, record)
+        write_record(temporary / SPLIT_RECORD, record)
     return _content(record)
 
 
@@ -172,7 +174,7 @@ def _write_folds(folder: Path, count: int) -> None:
     for fold in range(1, count + 1):
         # Only a record, so that any command that takes a split also takes a fold.
         (folder / f"fold-{fold}").mkdir()
-        write_record(folder / f"fold-{fold}" / _RECORD, FoldRecord(fold=fold))
+        write_record(folder / f"fold-{fold}" / SPLIT_RECORD, FoldRecord(fold=fold))
 
 
 def _content(record: SplitRecord) -> dict[str, Any]:
@@ -224,7 +226,7 @@ def read_split(folder: Path | str) -> Split:
 
 def _records(folder: Path) -> list[Path]:
     """Return where the record of a split is, and that of its k-fold split if it is a fold."""
-    return [folder / _RECORD, folder.resolve().parent / _RECORD]
+    return [folder / SPLIT_RECORD, folder.resolve().parent / SPLIT_RECORD]
 
 
 def _read_split(folder: Path) -> Split:
@@ -247,6 +249,8 @@ def _read_split(folder: Path) -> Split:
         hash=record.hash,
         parent=record.parent,
         updates=record.updates,
+        address=address_of(folder),
+        extents={name: (Extent(f"{name}.arrow", 0, len(part)),) for name, part in parts.items()},
     )
 
 
@@ -277,7 +281,8 @@ def _read_folds(folder: Path, record: SplitRecord) -> Folds:
         raise _wrong_number(folder, "ratings")
     ratings = replace(ratings, source=record.source)  # Arrow files do not hold it
     strategy = record_values(record.strategy)
-    return Folds(ratings, ends, _scale(record), strategy, record.hash)
+    address = address_of(folder)
+    return Folds(ratings, ends, _scale(record), strategy, record.hash, address, _RATINGS)
 
 
 def _read_vocabularies(files: Mapping[str, MappedFile]) -> tuple[Vocabulary, Vocabulary]:
@@ -299,7 +304,7 @@ def _read_part(
 
 
 def _wrong_number(folder: Path, name: str) -> ArtifactError:
-    rule = f"{name}.arrow does not have the number of ratings in {_RECORD}"
+    rule = f"{name}.arrow does not have the number of ratings in {SPLIT_RECORD}"
     return ArtifactError(rule, place=folder, remedy=_REMEDY)
 
 
@@ -390,7 +395,7 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
         return folder, record, 0
     # `resolve`, because the parent of the path "." is "." itself.
     fold, home = record.fold, folder.resolve().parent
-    if not exists(home / _RECORD):
+    if not exists(home / SPLIT_RECORD):
         rule = f"fold {fold} must stay in the folder of its k-fold split, which is not here"
         raise ArtifactError(rule, place=home)
     whole = _read_record(home)
@@ -400,9 +405,9 @@ def _home(folder: Path) -> tuple[Path, SplitRecord, int]:
 
 
 def _read_record(folder: Path) -> SplitRecord | FoldRecord:
-    path = folder / _RECORD
+    path = folder / SPLIT_RECORD
     if not exists(path):
-        meant = did_you_mean(near_misses(folder, _RECORD))
+        meant = did_you_mean(near_misses(folder, SPLIT_RECORD))
         remedy = meant or "make one with: mfcli split data.csv"
         raise ArtifactError("holds no split", place=folder, remedy=remedy)
     value = read_json(path, remedy=_REMEDY)

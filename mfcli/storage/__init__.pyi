@@ -1,3 +1,10 @@
+from .addresses import (
+    as_local as as_local,
+    joined as joined,
+    parent_and_name as parent_and_name,
+    without_options as without_options,
+    without_secrets as without_secrets,
+)
 from .arrays import (
     PermutedRows as PermutedRows,
     mapped_array as mapped_array,
@@ -36,17 +43,25 @@ from .journal import (
     JournalRecord as JournalRecord,
     open_journal as open_journal,
 )
+from .local_copies import (
+    address_of as address_of,
+    local_copy as local_copy,
+    publish as publish,
+)
 from .locks import locked as locked
 from .lost_mappings import on_lost_mapping as on_lost_mapping
 from .mapped_pages import release as release
 from .memory import check_memory as check_memory, room as room
 from .near_misses import did_you_mean as did_you_mean, near_misses as near_misses
+from .object_stores import ObjectStore as ObjectStore
+from .origins import Origin as Origin, origin_of as origin_of, set_origin as set_origin
 from .process_resources import (
     Resources as Resources,
     current_resources as current_resources,
     is_limited as is_limited,
     resources as resources,
 )
+from .ranged_files import RangedFile as RangedFile, ranged_file as ranged_file
 from .records import (
     Record as Record,
     Section as Section,
@@ -73,12 +88,15 @@ from .scratch_space import (
     space as space,
 )
 from .segments import Segments as Segments
+from .shown_places import with_addresses as with_addresses
 from .snapshots import open_files as open_files, whole as whole
 from .streams import stderr_held as stderr_held
 from .temporaries import remove_temporaries as remove_temporaries
 from .threads import (
+    Apply as Apply,
     cores as cores,
     each as each,
     in_order as in_order,
+    share_threads as share_threads,
     threads_of as threads_of,
 )

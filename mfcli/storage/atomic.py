@@ -3,7 +3,7 @@
 The new file or folder is written next to its target, flushed to the disk and then renamed. A reader
 sees the old one or the new one, and nothing in between. What is replaced must be a result of mfcli,
 or a file that the user named; the new one inherits its permissions. A symbolic link stays: what it
-points to is replaced.
+points to is replaced. In the local copy of a folder in an object store, the new one is uploaded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mfcli.errors import ArtifactError
 from mfcli.storage.exchange import check_exchange, exchange
+from mfcli.storage.local_copies import check_publishable, publish
 from mfcli.storage.marks import check_replaced_file, check_replaced_folder
 from mfcli.storage.permissions import copy_permissions
 from mfcli.storage.records import Record
@@ -51,6 +52,7 @@ def replacing_file(target: Path, *kinds: type[Record]) -> Iterator[Path]:
             with moving:
                 temporary.replace(place)
             _flush(place.parent)  # the rename itself
+        publish(place)
 
 
 @contextlib.contextmanager
@@ -131,6 +133,8 @@ def _replace_folders(folders: Mapping[Path, Path]) -> None:
             exchange(folder, place, folder.with_name(OLD))
     for parent in {place.parent for place in folders}:
         _flush(parent)
+    for place in folders:
+        publish(place)
 
 
 def check_replaceable(target: Path, names: Sequence[str]) -> None:
@@ -187,6 +191,7 @@ def _check_file(target: Path, kinds: Sequence[type[Record]]) -> None:
 def _check_folder(target: Path, names: Sequence[str]) -> None:
     if target.exists():
         check_replaced_folder(target, names)
+    check_publishable(target)
 
 
 def _flush(path: Path) -> None:
