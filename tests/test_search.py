@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,14 @@ from mfcli.search import (
     recommended_config,
     settings_from,
     summary,
+    trial_runners,
     with_validation,
 )
 from mfcli.search.default_search import first_settings, space_for
 from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space, descent_space
+from mfcli.search.trial_training import TrialResult
+from mfcli.search.trials import TENTHS
 from mfcli.splits import Split, write_split
 from mfcli.training import fit
 
@@ -167,6 +171,57 @@ def test_a_search_may_be_extended_by_any_number_of_trials(
         with Search(split, Config(), SPACE, path) as some:
             some.run(trials)
             assert some.attempts == search.attempts[:trials]
+
+
+@pytest.mark.parametrize("parallel", [1, 3, 20])
+def test_any_number_of_trials_may_be_parallel(
+    split: Split, search: Search, tmp_path: Path, parallel: int
+) -> None:
+    """The number changes the search, which still does not depend on threads or interruptions."""
+    path = tmp_path / "search.jsonl"
+    alone = Search(split, Config(), SPACE, parallel=parallel)
+    alone.run(22)
+    assert alone.attempts != search.attempts[:22]
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Search(split, Config(), SPACE, path, threads=2, parallel=parallel) as some,
+    ):
+        some.run(22, on_trial=stopped_after(8))
+    with Search(split, Config(), SPACE, path, threads=2) as again:
+        assert again.round == parallel  # from the storage
+        again.run(22)
+        assert again.attempts == alone.attempts
+    with pytest.raises(ArtifactError) as caught:
+        Search(split, Config(), SPACE, path, parallel=8)
+    assert str(caught.value) == (
+        f"{path}: belongs to a search with {parallel} parallel trials, not 8; choose another"
+        f" storage, or use parallel_trials={parallel}"
+    )
+
+
+def test_parallel_trials_do_not_know_the_results_of_one_another(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(parallel: int, best: int) -> list[dict[str, Any]]:
+        """Return the settings of 24 trials, one of which is much better than the others."""
+        numbers = itertools.count(1)
+
+        def results(_: object, rules: object, trials: list[Any]) -> Iterator[TrialResult]:
+            for _ in trials:
+                number = next(numbers)
+                yield TrialResult([0.1 if number == best else number % 7 + 1.0] * TENTHS)
+
+        monkeypatch.setattr(trial_runners._ThisMachine, "results", results)
+        some = Search(split, Config(), SPACE, parallel=parallel)
+        some.run(24)
+        return [attempt.settings for attempt in some.attempts]
+
+    # After 16 random trials; the last round starts with the trial 17, 19 and 21.
+    for parallel, last in ((8, 17), (6, 19), (4, 21)):
+        same, other = chosen(parallel, 24), chosen(parallel, last - 1)
+        assert same[: last - 1] == other[: last - 1]
+        assert same[last - 1 :] != other[last - 1 :]
+        assert same == chosen(parallel, last)
 
 
 def test_a_trial_without_enough_time_is_discarded(split: Split) -> None:

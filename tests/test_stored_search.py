@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from test_corruption import damaged
 from mfcli.config import Config
 from mfcli.errors import ArtifactError
 from mfcli.search import Attempt, Search, with_validation
+from mfcli.search.search import ROUND
 from mfcli.search.spaces import Choice, Range, Space
 from mfcli.splits import Split
 from mfcli.storage.records import seal
@@ -257,6 +259,29 @@ def test_lines_of_older_versions_about_written_files_are_skipped(split: Split, p
     with path.open("a") as file:
         file.write(json.dumps(line | {"digest": seal(line, last)}) + "\n")
     assert attempts(split, path) == before
+
+
+def with_head(content: bytes, change: Callable[[dict[str, object]], object]) -> bytes:
+    """Return the content of a storage with another first line, and correct digests."""
+    lines, last = [json.loads(line) for line in content.splitlines()], ""
+    change(lines[0])
+    for line in lines:
+        line["digest"] = last = seal(line, last)
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def test_searches_of_older_versions_have_the_same_rounds(split: Split, path: Path) -> None:
+    sound = attempts(split, path)
+    path.write_bytes(with_head(path.read_bytes(), lambda head: head.pop("parallel")))
+    with opened(split, path) as search:
+        assert (search.round, search.attempts) == (ROUND, sound)
+
+
+def test_a_round_has_a_trial(split: Split, path: Path) -> None:
+    path.write_bytes(with_head(path.read_bytes(), lambda head: head.update(parallel=0)))
+    assert refusal(split, path) == (
+        "search.jsonl: parallel must be at least 1, got 0; choose another storage"
+    )
 
 
 def test_a_newer_format_is_refused(split: Split, path: Path) -> None:

@@ -40,7 +40,9 @@ def suggestions(
     seed: int,
     direction: Direction = "minimize",
 ) -> list[dict[str, Any]]:
-    """Choose settings for several trials, none of which depends on the others.
+    """Choose settings for several trials that do not know each other's results.
+
+    Fewer trials get the first ones of the same settings.
 
     Parameters
     ----------
@@ -65,9 +67,12 @@ def suggestions(
     with _quiet():
         # A new study each time, so that a resumed search gets the same suggestions.
         study = _study(space, trials, direction)
-        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
-        # Asking several times leaves trials without results in the study, which TPE does not use
-        # by default, so the suggestions differ by the random numbers only.
+        # Asking several times leaves trials without results in the study. TPE takes them for bad
+        # ones ("constant liar"), so that the next suggestions are not close to them. Both options
+        # are named because their defaults changed in Optuna 5.
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=startup, multivariate=True, constant_liar=True
+        )
         return [_fixed(space) | study.ask(_varied(space)).params for _ in range(count)]
 
 

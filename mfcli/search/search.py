@@ -2,7 +2,8 @@
 
 Trials run in rounds. What a round tries, and which of its trials are pruned, depends only on the
 rounds before it, and the sampler is seeded for each round. So the search is the same for any number
-of threads, and a search that was stopped at any moment resumes with the same trials.
+of threads or workers of a cluster, and a search that was stopped at any moment resumes with the
+same trials.
 """
 
 from __future__ import annotations
@@ -10,12 +11,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,19 +22,20 @@ from typing import Any
 import numpy as np
 
 from mfcli.config import TRAINING, Config, settings_in
-from mfcli.errors import ConfigError, LimitError, Param, TrainingError
+from mfcli.errors import Param, TrainingError
 from mfcli.search.purposes import RANKING, RATINGS
 from mfcli.search.sampling import Direction, importances, suggestions
-from mfcli.search.spaces import RANKED, RATE, Space, settings_from
-from mfcli.search.stored_search import SearchRecord, StoredSearch, open_search
+from mfcli.search.spaces import RANKED, RATE, Space
+from mfcli.search.stored_search import ROUND, SearchRecord, StoredSearch, open_search
+from mfcli.search.trial_runners import TrialRunner, is_large, trial_runner
+from mfcli.search.trial_training import TrialResult, TrialRules
 from mfcli.search.trials import TENTHS, Attempt, Trial
 from mfcli.splits import Split
-from mfcli.training import Diverged, Epoch, ValidationMeasure, fit
+from mfcli.training import ValidationMeasure
 
-ROUND = 8  # trials in a round; none depends on the results of the others
-LARGE = 2_000_000  # from this many training ratings on, one trial at a time uses all threads
-
-_STARTED = 2  # tenths of the epochs that every trial runs before it may be pruned
+_RANDOM = 16  # trials whose settings are drawn at random, before others are chosen by their results
+_FEWEST = 4  # complete trials for a median that means anything
+_FEWEST_EXPLAINED = 8  # complete trials for importances that mean anything
 
 
 @dataclass
@@ -54,11 +54,15 @@ class Search:
     storage : Path, optional
         File that keeps the search; if it exists, the search resumes from it.
     threads : int
-        Trials that run in parallel; with `LARGE` data, the threads of one trial.
+        Of this machine. Trials share them; many ratings are trained on one trial at a time.
     first : dict, optional
         Values in the space that the first trial tries; by default they are drawn like all others.
     metric : str, optional
         The measure that all trials follow; by default that of `base`.
+    parallel : int, optional
+        Trials in a round, none of which depends on the results of the others, so that they can run
+        at the same time; by default the number of the storage, or else `ROUND`. The trials depend
+        on it.
 
     Attributes
     ----------
@@ -70,8 +74,8 @@ class Search:
     Raises
     ------
     ArtifactError
-        If the storage is used by another process, belongs to another search, is damaged, or is not
-        the file of a search.
+        If the storage is used by another process, belongs to another search or one with another
+        number of parallel trials, is damaged, or is not the file of a search.
     """
 
     split: Split
@@ -81,18 +85,19 @@ class Search:
     threads: int = 1
     first: dict[str, Any] | None = None
     metric: str | None = None
+    parallel: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.measure = ValidationMeasure(self.metric or self.base.followed, self.base.cutoffs[0])
-        self._stop = threading.Event()  # set when the search fails, so that running trials end
-        self._deadline = math.inf
+        self.round = self.parallel or ROUND  # trials in a round
         self._resources = ExitStack()
         self._stored: StoredSearch | None = None
         self._trials: list[Trial] = []
         if self.storage:
-            opened = open_search(self.storage, self._record(), self.space)
+            opened = open_search(self.storage, self._record(), self.space, self.parallel)
             self._stored = self._resources.enter_context(opened)
+            self.round = self._stored.parallel
             for trial in self._stored.trials:  # in the order in which they ended
                 self._add(trial)
 
@@ -136,9 +141,10 @@ class Search:
         TrainingError
             If no trial was completed.
         """
-        self._deadline = time.monotonic() + seconds
-        while (numbers := self._next(trials)) and time.monotonic() < self._deadline:
-            self._run_round(numbers, on_trial)
+        end = time.monotonic() + seconds
+        runner = trial_runner(self.split, self.threads, self.round)
+        while (numbers := self._next(trials)) and (left := end - time.monotonic()) > 0:
+            self._run_round(runner, numbers, left, on_trial)
         if not self.best:
             raise self._no_trial()
 
@@ -149,8 +155,8 @@ class Search:
 
     @property
     def is_large(self) -> bool:
-        """Whether one trial at a time uses all threads, as with `LARGE` data."""
-        return len(self.split.train) >= LARGE
+        """Whether the ratings are so many that this machine trains one trial at a time."""
+        return is_large(self.split)
 
     @property
     def ended(self) -> int:
@@ -178,7 +184,7 @@ class Search:
         # There may be gaps: a search that is stopped has lost the trials that were running.
         first = next(number for number in itertools.count(1) if number not in done)
         # Up to the end of the round that `first` belongs to.
-        end = first + ROUND - (first - 1) % ROUND
+        end = first + self.round - (first - 1) % self.round
         return [n for n in range(first, min(end, trials + 1)) if n not in done]
 
     def _no_trial(self) -> TrainingError:
@@ -201,7 +207,7 @@ class Search:
         values = {n: {str(a.settings.get(n)) for a in complete} for n in self.space}
         # A setting with one value explains no variation.
         varied = [name for name, distinct in values.items() if len(distinct) > 1]
-        if len(complete) < ROUND or not varied:
+        if len(complete) < _FEWEST_EXPLAINED or not varied:
             return {}
         return importances(self.space, self._trials, sorted(varied), self._direction)
 
@@ -216,6 +222,7 @@ class Search:
             base=json.loads(json.dumps(self._unsearched())),
             seed=self.base.seed,
             metric=self.measure.name,
+            parallel=self.round,
         )
 
     @property
@@ -229,78 +236,42 @@ class Search:
             left_out |= {*RANKED}
         return {n: getattr(self.base, n) for n in settings_in(TRAINING) if n not in left_out}
 
-    def _run_round(self, numbers: Sequence[int], on_trial: Callable[[Attempt], None]) -> None:
+    def _run_round(
+        self,
+        runner: TrialRunner,
+        numbers: Sequence[int],
+        seconds: float,
+        on_trial: Callable[[Attempt], None],
+    ) -> None:
         """Choose the settings of the trials of a round, train in parallel, and report in order."""
-        start = (numbers[0] - 1) // ROUND * ROUND
+        start = (numbers[0] - 1) // self.round * self.round
         # Trials of this round that a resumed search knows already are not among them.
         before = [trial for trial in self._trials if trial.trial <= start]
+        tried = self._chosen(start, numbers, before)
+        medians = _medians(before, self.measure)
+        rules = TrialRules(self.base, self.measure, medians, until=time.time() + seconds)
+        with closing(runner.results(rules, tried)) as results:
+            for number, values, result in zip(numbers, tried, results, strict=True):
+                if result is None:  # out of time
+                    continue
+                trial = _ended(number, values, result)
+                if self._stored:  # first, so that no reported trial is ever lost
+                    self._stored.add(trial)
+                if attempt := self._add(trial):
+                    on_trial(attempt)
+
+    def _chosen(
+        self, start: int, numbers: Sequence[int], before: Sequence[Trial]
+    ) -> list[dict[str, Any]]:
+        """Choose the values of trials of the round after `start`, from those before the round."""
         # From the seed and the round alone, so that a resumed search suggests the same values.
         seed = int(np.random.SeedSequence([self.base.seed, start]).generate_state(1)[0])
-        # All of the round, even if some are done, so that each number gets the same settings.
-        chosen = suggestions(self.space, before, ROUND, 2 * ROUND, seed, self._direction)
+        # From the first of the round on, even if it is done, so that each number gets the same.
+        count = numbers[-1] - start
+        chosen = suggestions(self.space, before, count, _RANDOM, seed, self._direction)
         if self.first and start == 0:
             chosen[0] = self.first
-        values = [chosen[number - start - 1] for number in numbers]
-        medians = _medians(before, self.measure)
-        workers = 1 if self.is_large else self.threads
-        # Threads, not processes: kernels release the lock, and the ratings are shared.
-        with ThreadPoolExecutor(workers) as pool:
-            curves = pool.map(lambda one: self._train(one, medians, workers), values)
-            try:
-                for number, tried, curve in zip(numbers, values, curves, strict=True):
-                    if isinstance(curve, _OutOfTime):
-                        continue  # discarded: the curve would depend on the speed of the machine
-                    trial = _ended(number, tried, curve)
-                    if self._stored:  # first, so that no reported trial is ever lost
-                        self._stored.add(trial)
-                    if attempt := self._add(trial):
-                        on_trial(attempt)
-            except BaseException:
-                self._stop.set()
-                raise
-
-    def _train(
-        self, values: dict[str, Any], medians: list[float], workers: int
-    ) -> list[float] | Exception:
-        """Return the measure after each tenth of the epochs, or the error of the trial."""
-        curve: list[float] = []
-        is_better = self.measure.is_better
-
-        def on_epoch(epoch: Epoch) -> None:
-            self._check_time()
-            # With fewer epochs than tenths, an epoch completes several tenths.
-            while epoch.epoch * TENTHS >= (len(curve) + 1) * config.epochs:
-                curve.append(self.measure.of_epoch(epoch))
-            tenths = len(curve)
-            if _STARTED <= tenths < TENTHS and is_better(medians[tenths - 1], curve[-1]):
-                raise _Pruned
-
-        try:
-            settings = settings_from(values, self.base) | {"metric": self.measure.name}
-            config = replace(self.base, **settings)
-            fitted = fit(
-                self.split,
-                config,
-                threads=max(1, self.threads // workers),
-                on_epoch=on_epoch,
-                on_progress=lambda done, total: self._check_time(),
-            )
-            last = self.measure.of_losses(fitted.losses)  # of the best epoch, if there is patience
-            curve.extend([last] * (TENTHS - len(curve)))
-            curve[-1] = last
-        except _Pruned:
-            pass
-        except Diverged:  # report a bad value, so that the sampler avoids such settings
-            scale = self.split.scale
-            curve = [0.0 if self.measure.is_ranking else scale.max - scale.min]
-        except (ConfigError, LimitError, _OutOfTime) as error:
-            # Returned, not raised: the other trials of the round go on.
-            return error
-        return curve
-
-    def _check_time(self) -> None:
-        if self._stop.is_set() or time.monotonic() > self._deadline:
-            raise _OutOfTime
+        return [chosen[number - start - 1] for number in numbers]
 
     def _add(self, trial: Trial) -> Attempt | None:
         """Add a trial that has ended; return it unless it failed."""
@@ -314,28 +285,17 @@ class Search:
         return attempt
 
 
-class _Pruned(Exception):
-    """A trial is worse than the median of earlier trials."""
-
-
-class _OutOfTime(Exception):
-    """The search must stop."""
-
-
 def _medians(trials: Sequence[Trial], measure: ValidationMeasure) -> list[float]:
-    """Return the median value of the complete trials after each tenth of their epochs.
-
-    A trial that is worse is pruned: the median stopping rule (D. Golovin et al., "Google Vizier: a
-    service for black-box optimization", KDD 2017, section 3.2.2).
-    """
+    """Return the median value of the complete trials after each tenth of their epochs."""
     curves = [trial.curve for trial in trials if trial.state == "complete"]
-    if len(curves) < ROUND // 2:  # too few for a median that means anything
+    if len(curves) < _FEWEST:
         return [measure.worst] * TENTHS
     return [float(value) for value in np.median(curves, axis=0)]
 
 
-def _ended(number: int, settings: dict[str, Any], curve: list[float] | Exception) -> Trial:
-    """Return the trial that gave a curve or an error."""
-    if isinstance(curve, Exception):
-        return Trial(number, "failed", settings, [], str(curve))
+def _ended(number: int, settings: dict[str, Any], result: TrialResult) -> Trial:
+    """Return the trial that gave a result."""
+    curve, reason = result
+    if not curve:
+        return Trial(number, "failed", settings, [], reason)
     return Trial(number, "complete" if len(curve) == TENTHS else "pruned", settings, curve)

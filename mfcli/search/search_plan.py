@@ -36,7 +36,9 @@ class SearchPlan(NamedTuple):
     first: dict[str, Any] | None
     metric: str
 
-    def search(self, storage: Path | None = None, threads: int = 1) -> Search:
+    def search(
+        self, storage: Path | None = None, threads: int = 1, parallel: int | None = None
+    ) -> Search:
         """Return the search; the arguments are those of `Search`."""
         return Search(
             self.split,
@@ -46,6 +48,7 @@ class SearchPlan(NamedTuple):
             threads=threads,
             first=self.first,
             metric=self.metric,
+            parallel=parallel,
         )
 
 

@@ -11,7 +11,10 @@ from mfcli.errors import ArtifactError, Param, Text
 from mfcli.search.sampling import frozen
 from mfcli.search.spaces import Space
 from mfcli.search.trials import Trial
-from mfcli.storage import Journal, JournalRecord, Section, open_journal, record_values
+from mfcli.storage import Journal, JournalRecord, Section, Whole, open_journal, record_values
+
+ROUND = 8
+"""Parallel trials by default."""
 
 _OTHER: Text = ["choose another ", Param("storage")]
 _DIFFERENCES = {
@@ -40,6 +43,8 @@ class SearchRecord(JournalRecord, kw_only=True):
     metric : str
         The measure that the search follows; earlier versions, which only knew the RMSE, did not
         write it.
+    parallel : int
+        Trials in a round; always `ROUND` in earlier versions, which did not write it.
     """
 
     FORMAT = 1
@@ -51,6 +56,11 @@ class SearchRecord(JournalRecord, kw_only=True):
     seed: int
     kind: str = "search"
     metric: str = "rmse"
+    parallel: Whole = ROUND
+
+    def __post_init__(self) -> None:
+        if not self.parallel:
+            raise ValueError("parallel must be at least 1, got 0")
 
 
 class Advised(Section):
@@ -75,10 +85,13 @@ class StoredSearch:
     ----------
     trials : list of Trial
         In the order in which they ended.
+    parallel : int
+        Trials in a round.
     """
 
     def __init__(self, journal: Journal[SearchRecord]) -> None:
         self._journal = journal
+        self.parallel = journal.head.parallel
         self.trials: list[Trial] = []
         self._advised: list[Advised] = []
         for number, line in enumerate(journal.lines):
@@ -107,7 +120,9 @@ class StoredSearch:
 
 
 @contextmanager
-def open_search(path: Path, own: SearchRecord, space: Space) -> Iterator[StoredSearch]:
+def open_search(
+    path: Path, own: SearchRecord, space: Space, parallel: int | None = None
+) -> Iterator[StoredSearch]:
     """Open the file of a search, and lock it for this process while the block runs.
 
     Parameters
@@ -117,6 +132,8 @@ def open_search(path: Path, own: SearchRecord, space: Space) -> Iterator[StoredS
     own : SearchRecord
         What the search is about.
     space : Space
+    parallel : int, optional
+        Trials in a round; by default those that the file says.
 
     Raises
     ------
@@ -126,6 +143,7 @@ def open_search(path: Path, own: SearchRecord, space: Space) -> Iterator[StoredS
     """
     with open_journal(path, own, "a search of mfcli tune", remedy=_OTHER) as journal:
         _check_same(path, record_values(journal.head), record_values(own))
+        _check_parallel(path, journal.head.parallel, parallel)
         stored = StoredSearch(journal)
         _check_trials(path, stored.trials, space)
         yield stored
@@ -139,6 +157,13 @@ def _check_same(path: Path, found: dict[str, Any], own: dict[str, Any]) -> None:
     for name, words in _DIFFERENCES.items():
         if found[name] != own[name]:
             raise ArtifactError(f"belongs to a search with {words}", place=path, remedy=_OTHER)
+
+
+def _check_parallel(path: Path, found: int, asked: int | None) -> None:
+    if asked not in (None, found):
+        rule = f"belongs to a search with {found} parallel trials, not {asked}"
+        remedy: Text = [_OTHER, ", or use ", Param("parallel_trials", found)]
+        raise ArtifactError(rule, place=path, remedy=remedy)
 
 
 def _check_trials(path: Path, trials: list[Trial], space: Space) -> None:

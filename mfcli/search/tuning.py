@@ -72,13 +72,14 @@ def tune(
     optimizer: str | None = None,
     space: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     storage: str | os.PathLike[str] | None = None,
+    parallel_trials: int | None = None,
     threads: int | None = None,
     on_trial: Callable[[Attempt], None] = lambda attempt: None,
 ) -> Tuned:
     """Search for the settings that do best on validation ratings.
 
     The test ratings are not used. If the split has no validation ratings, a tenth of the training
-    ratings validates.
+    ratings validates. With a cluster (`mfcli.cluster`), the trials run on its workers.
 
     Parameters
     ----------
@@ -105,6 +106,10 @@ def tune(
         suits the ratings and the optimizer; the settings of `recommended_config` are tried, too.
     storage : path, optional
         File that keeps the search, or that it resumes from.
+    parallel_trials : int, optional
+        Number of trials that may run at the same time; by default that of the storage, or else 8.
+        Their settings do not depend on each other's results, so this number changes the search.
+        How many of them do run at the same time does not.
     threads : int, optional
         All cores by default; the result does not depend on it.
     on_trial : callable, optional
@@ -122,6 +127,8 @@ def tune(
         If no trial was completed.
     """
     _check_arguments(split, config, trials, minutes, on_trial)
+    if parallel_trials is not None:
+        check_count(parallel_trials, "parallel_trials", 1)
     stored = None if storage is None else path_of(storage, "storage")
     workers = threads_of(threads)
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
@@ -134,7 +141,7 @@ def tune(
         optimizer=optimizer,
         space=_space(space, optimizer),
     )
-    with plan.search(stored, workers) as search:
+    with plan.search(stored, workers, parallel_trials) as search:
         rival = None if space is not None else _rival(search, threads, end)
         search.run(trials, end - time.monotonic(), on_trial)
         winner = better_candidate(found_candidate(search), rival, search.measure)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfcli import config as configs, plots, search as searching, splits, storage
+from mfcli.cli.cluster_options import on_cluster
 from mfcli.cli.formatting import count, words
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.progress import counting
@@ -55,6 +56,7 @@ _CHANGES = {
 }
 
 
+@on_cluster()
 def tune(
     *,
     purpose: Purpose = None,
@@ -91,6 +93,16 @@ def tune(
             "--storage",
             metavar="FILE",
             help="File (JSON lines) to store the search in, or to resume it from.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    parallel_trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of trials that may run at the same time. Their settings do not depend on"
+            " each other's results, so this number changes the search.",
+            show_default="that of --storage, or 8",
             rich_help_panel=_PANEL,
         ),
     ] = None,
@@ -133,7 +145,7 @@ def tune(
     plan = _plan(parts, settings, purpose, space)
     if plan.metric == "rmse":
         refuse(given, ("at", "relevant"), "without rankings", "omit it, or use --for ranking")
-    with plan.search(store, storage.threads_of(threads)) as search:
+    with plan.search(store, storage.threads_of(threads), parallel_trials) as search:
         configs.check_settings_file(out, _REPLACES, force)
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
