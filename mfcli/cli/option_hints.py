@@ -16,6 +16,7 @@ from mfcli.errors import UsageError
 _SYNONYMS = {
     "--threads": "n_jobs jobs n_threads num_threads workers n_workers num_workers s j",
     "--trials": "n_trials num_trials max_trials max_evals n_iter iterations max_iter",
+    "--parallel-trials": "max_concurrent_trials max_concurrent concurrency parallelism",
     "--minutes": "timeout time_limit max_time",
     "--storage": "study journal",
     "--space": "grid param_grid param_distributions search_space",

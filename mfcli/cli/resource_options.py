@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from mfcli import storage
+from mfcli.arguments import is_address
+from mfcli.cli.added_options import add_options
 from mfcli.cli.options import FILES, Command
 
 _MEMORY = typer.Option(
@@ -46,9 +48,7 @@ def within_limits(*, inside: bool = False) -> Callable[[Command], Command]:
             with storage.resources(memory, folder, on_space=on_space):
                 command(**values)
 
-        signature = inspect.signature(command, eval_str=True)
-        parameters = [*signature.parameters.values(), *_parameters(_default(signature))]
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # functions have it
+        add_options(run, command, _options(_default(inspect.signature(command))))
         return run
 
     return limited
@@ -62,7 +62,7 @@ def _default(signature: inspect.Signature) -> str:
     return _SYSTEM if out is None else (_EITHER if out.default is None else _BESIDE)
 
 
-def _parameters(default: str) -> list[inspect.Parameter]:
+def _options(default: str) -> dict[str, Any]:
     temp = typer.Option(
         "--temp",
         metavar="DIR",
@@ -70,18 +70,15 @@ def _parameters(default: str) -> list[inspect.Parameter]:
         show_default=default,
         rich_help_panel=FILES,
     )
-    options = {"memory": Annotated[str | None, _MEMORY], "temp": Annotated[Path | None, temp]}
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return [
-        inspect.Parameter(name, kind, default=None, annotation=option)
-        for name, option in options.items()
-    ]
+    return {"memory": Annotated[str | None, _MEMORY], "temp": Annotated[Path | None, temp]}
 
 
 def _folder_of_result(values: Mapping[str, Any], inside: bool) -> Path | None:
     """Return the folder that results are written to, or the nearest one that exists."""
     out = values.get("out") or getattr(values.get("listing"), "out", None)
     if out is None or str(out) == "-" or (out.exists() and not (out.is_file() or out.is_dir())):
+        return None
+    if is_address(storage.address_of(out)):
         return None
     path = out.absolute()
     folders = [path, *path.parents] if inside else path.parents

@@ -11,6 +11,7 @@ import typer
 from mfcli import data
 from mfcli.cli.formatting import count
 from mfcli.cli.options import FILES
+from mfcli.cli.places import FILE
 from mfcli.cli.screen import Screen
 from mfcli.cli.streams import data_output, print_line
 from mfcli.cli.tables import print_table, table as make_table
@@ -29,8 +30,8 @@ def _out(default: str) -> Any:
     )
 
 
-Out = Annotated[Path | None, _out("a table")]
-PairsOut = Annotated[Path | None, _out("a table; for the pairs of a file, CSV on stdout")]
+Out = Annotated[Path | None, _out("a table"), FILE]
+PairsOut = Annotated[Path | None, _out("a table; for the pairs of a file, CSV on stdout"), FILE]
 
 
 def check_out(out: Path | None) -> None:

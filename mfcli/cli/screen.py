@@ -35,7 +35,7 @@ class Screen:
     def show(self, result: dict[str, Any], table: Callable[[], None]) -> None:
         """Print a result as JSON, or call the function that prints it as a table."""
         if self.json:
-            data_output().write(storage.json_text(result).encode())
+            data_output().write(storage.with_addresses(storage.json_text(result)).encode())
         else:
             table()
 

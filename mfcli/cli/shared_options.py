@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mfcli.arguments import check_fraction
 from mfcli.cli.options import FILES
+from mfcli.cli.places import MODEL, SPLIT
 from mfcli.cli.spelling import option_of
 from mfcli.errors import UsageError
 
 if TYPE_CHECKING:
     from mfcli.model import Model
 
+_SPLIT, _MODEL = "Split folder", "Model folder, or the folder of its run"
+
+
+def _folder(option: str, help: str) -> Any:
+    return typer.Option(option, metavar="DIR", help=help, rich_help_panel=FILES)
+
+
 SplitFolder = Annotated[
-    Path, typer.Option("--split", metavar="DIR", help="Split folder.", rich_help_panel=FILES)
+    Path, _folder("--split", f"{_SPLIT}, or its address (s3://bucket/split)."), SPLIT
 ]
-ModelFolder = Annotated[
-    Path,
-    typer.Option(
-        "--model",
-        metavar="DIR",
-        help="Model folder, or the folder of its run.",
-        rich_help_panel=FILES,
-    ),
-]
+ModelFolder = Annotated[Path, _folder("--model", f"{_MODEL}; or its address."), MODEL]
+LocalSplit = Annotated[Path, _folder("--split", f"{_SPLIT}.")]
+LocalModel = Annotated[Path, _folder("--model", f"{_MODEL}.")]
+"""For commands that replace them."""
 Threads = Annotated[
     int | None,
     typer.Option(

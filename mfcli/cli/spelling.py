@@ -18,6 +18,7 @@ _OPTIONS = {
     "title_columns.item": "--title-id-col",
     "title_columns.title": "--title-col",
     "purpose": "--for",
+    "address": "--cluster",
 }
 """Parameters whose option has another name."""
 

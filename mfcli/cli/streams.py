@@ -21,6 +21,7 @@ from rich.console import Console
 
 from mfcli.cli.formatting import printable
 from mfcli.errors import MfcliError
+from mfcli.storage import with_addresses
 
 UNLIMITED = 1 << 20
 """Columns of output that is not to a terminal."""
@@ -49,12 +50,12 @@ def guard_streams() -> None:
 
 def print_line(text: str) -> None:
     """Print one line on standard output; characters that control a terminal are escaped."""
-    print(printable(text))
+    print(printable(with_addresses(text)))
 
 
 def print_message(kind: str, text: str) -> None:
     """Print a note, a warning or an error in one line on standard error."""
-    print(f"{kind}: {printable(text)}", file=sys.stderr)
+    print(f"{kind}: {printable(with_addresses(text))}", file=sys.stderr)
 
 
 def data_output() -> BinaryIO:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mfcli.cli.formatting import printable
 from mfcli.cli.streams import UNLIMITED, console, width
+from mfcli.storage import with_addresses
 
 _LONG = 12  # columns; only longer words are folded
 _LEAST = 6  # columns of a drawing
@@ -115,4 +116,8 @@ class Drawing:
 
 
 def _cell(content: object) -> Text | Drawing:
-    return content if isinstance(content, Text | Drawing) else Text(printable(str(content)))
+    return (
+        content
+        if isinstance(content, Text | Drawing)
+        else Text(printable(with_addresses(str(content))))
+    )

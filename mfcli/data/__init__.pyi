@@ -11,6 +11,7 @@ from .arrow_files import (
     write_ratings as write_ratings,
     write_vocabulary as write_vocabulary,
 )
+from .arrow_ranges import read_columns as read_columns
 from .buckets import NO_PART as NO_PART, Buckets as Buckets
 from .column_sums import column_sum as column_sum, pairwise_sum as pairwise_sum
 from .compression import selected_counts as selected_counts
@@ -26,6 +27,7 @@ from .formats.columns import PAIRS as PAIRS
 from .formats.layout import Layout as Layout
 from .formats.numbers import is_number as is_number
 from .formats.parts import find_layout as find_layout
+from .formats.text import Refused as Refused
 from .frames import is_table as is_table
 from .given_ratings import pairs_from as pairs_from, ratings_from as ratings_from
 from .id_lists import read_ids as read_ids
@@ -41,6 +43,9 @@ from .rating_arguments import as_pairs as as_pairs, as_ratings as as_ratings
 from .rating_files import read_buckets as read_buckets, read_ratings as read_ratings
 from .ratings import (
     Columns as Columns,
+    Counted as Counted,
+    CountedColumns as CountedColumns,
+    RatedValues as RatedValues,
     Ratings as Ratings,
     RatingsLike as RatingsLike,
     Source as Source,

@@ -29,7 +29,7 @@ from mfcli.data.formats.text import LONGEST, Refused, TextPiece, has_lone_return
 from mfcli.data.ids import empty_ids
 from mfcli.data.table_files import csv_rows
 from mfcli.errors import DataError, Param
-from mfcli.storage import in_order
+from mfcli.storage import Apply, in_order
 
 _LINE_FEED, _RETURN = b"\n\r"
 
@@ -66,6 +66,7 @@ def read_pairs(
     whole: bool,
     threads: int,
     on_fault: OnFault | None = None,
+    apply: Apply = in_order,
 ) -> Iterator[tuple[Result, int]]:
     """Apply `work` to the pairs of a file, piece by piece, and yield the results.
 
@@ -79,6 +80,9 @@ def read_pairs(
     threads : int
     on_fault : callable, optional
         Called for each invalid row, which is skipped; by default, the first one is an error.
+    apply : callable
+        Applies a function to pieces as `in_order` does, for instance in other processes. The
+        function can be pickled if `work` and `on_fault` can.
 
     Yields
     ------
@@ -92,12 +96,22 @@ def read_pairs(
     """
     if layout.format != "text":
         pieces = table_pieces(layout.file, layout.format)
-        skip = on_fault or stopping(layout.place, "correct the row")
-        return in_order(pieces, lambda piece: work(_TablePairs(layout, piece, skip)), threads)
+        return apply(pieces, partial(_on_table, layout, work, on_fault), threads)
 
     skip = on_fault or stopping(layout.place, "correct the line")
     strictly = partial(plain_pairs, layout, on_fault=skip, utf8=whole)
-    return read_text(layout, lambda piece: work(_TextPairs(piece, whole)), strictly, threads)
+    return read_text(layout, partial(_on_text, work, whole), strictly, threads, apply)
+
+
+def _on_table(
+    layout: Layout, work: Callable[[PairPiece], Result], on_fault: OnFault | None, piece: TablePiece
+) -> Result:
+    skip = on_fault or stopping(layout.place, "correct the row")
+    return work(_TablePairs(layout, piece, skip))
+
+
+def _on_text(work: Callable[[PairPiece], Result], whole: bool, piece: TextPiece) -> Result:
+    return work(_TextPairs(piece, whole))
 
 
 class _TextPairs:

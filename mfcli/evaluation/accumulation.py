@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.clusters import Cluster, current_cluster
 from mfcli.data import Ratings, Scale, Translation, Vocabulary
 from mfcli.errors import Param, Text
 from mfcli.evaluation.baselines import Baseline
@@ -24,9 +25,9 @@ from mfcli.evaluation.rating_errors import (
     rating_columns,
 )
 from mfcli.evaluation.uncertainty import USER_SUMS, distribution_columns
-from mfcli.model import Model
+from mfcli.model import Model, map_shared
 from mfcli.splits import Split
-from mfcli.storage import check_memory, each, release, room
+from mfcli.storage import check_memory, each, release, room, threads_of
 from mfcli.types import Counts, Doubles, Floats, Mask, Progress
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def accumulate(
     """Sum the errors over ratings.
 
     Chunks of ratings are distributed over a fixed number of lanes. The sums within a lane and then
-    over the lanes are taken in order, so they do not depend on the number of threads.
+    over the lanes are taken in order, so they do not depend on the number of threads, nor on that
+    of the workers of a cluster that sum lanes.
 
     Parameters
     ----------
@@ -122,28 +124,74 @@ def accumulate(
     posterior : Posterior, optional
         Of the model, to measure its distributions too.
     """
-    predictors = _Predictors(model, split, ratings, baseline, clip, trained_on, posterior)
-    chunks = list(_chunks(len(ratings)))
-    lanes = min(_LANES, len(chunks))
-    done = [0] * lanes
+    train = split.train
+    predictors = _Predictors(model, train, ratings, baseline, clip, trained_on, posterior, _CHUNK)
+    whole, cluster = predictors.no_sums(), current_cluster()
     on_progress(0, len(ratings))
+    if cluster:
+        found = _from_cluster(cluster, predictors, whole.nbytes, on_progress)
+    else:
+        found = _summed(predictors, range(predictors.lanes), whole.nbytes, threads, on_progress)
+    for sums in found:  # in the order of the lanes, whatever their number
+        whole.merge(sums)
+    return whole
+
+
+def _summed(
+    predictors: _Predictors,
+    lanes: range,
+    nbytes: int,
+    threads: int,
+    on_progress: Progress = lambda done, total: None,
+) -> Iterator[ErrorSums]:
+    """Yield the sums of some lanes, in their order.
+
+    Parameters
+    ----------
+    predictors : _Predictors
+    lanes : range
+    nbytes : int
+        Bytes of the sums of a lane.
+    threads : int
+    on_progress : callable, optional
+    """
+    done, found = dict.fromkeys(lanes, 0), dict[int, ErrorSums]()
 
     def add(lane: int) -> None:
         sums = found[lane] = predictors.no_sums()
-        for part in chunks[lane::lanes]:
+        for part in predictors.parts(lane):
             predictors.add(sums, part)
             # Each lane counts for itself, so that no lock is needed.
             done[lane] += part.stop - part.start
-            on_progress(sum(done), len(ratings))
+            on_progress(sum(done.values()), predictors.ratings)
 
-    whole, found = predictors.no_sums(), dict[int, ErrorSums]()
-    at_once = min(threads, _fitting(whole.nbytes, _SCRATCH * min(_CHUNK, len(ratings))))
-    for first in range(0, lanes, at_once):
-        group = range(first, min(first + at_once, lanes))
+    at_once = min(threads, _fitting(nbytes, _SCRATCH * min(predictors.chunk, predictors.ratings)))
+    for first in range(0, len(lanes), at_once):
+        group = lanes[first : first + at_once]
         _each_of(add, group, threads)
-        for lane in group:  # in this order, whatever their number
-            whole.merge(found.pop(lane))
-    return whole
+        for lane in group:
+            yield found.pop(lane)
+
+
+def _from_cluster(
+    cluster: Cluster, predictors: _Predictors, nbytes: int, on_progress: Progress
+) -> Iterator[ErrorSums]:
+    """Yield the sums of all lanes, each of which needs a number of bytes, from workers."""
+    share, done = -(-predictors.lanes // len(cluster)), 0
+    at_once = min(share, _fitting(nbytes, 0))  # those of a task are in memory together
+    starts = range(0, predictors.lanes, at_once)
+    groups = [range(start, min(start + at_once, predictors.lanes)) for start in starts]
+    pieces = ((group, nbytes) for group in groups)
+    found = map_shared(cluster, _lanes, predictors, pieces, nbytes=at_once * nbytes)
+    for group, sums in zip(groups, found, strict=True):
+        done += sum(part.stop - part.start for lane in group for part in predictors.parts(lane))
+        on_progress(done, predictors.ratings)
+        yield from sums
+
+
+def _lanes(predictors: _Predictors, piece: tuple[range, int]) -> list[ErrorSums]:
+    """Return the sums of some lanes, each of which needs a number of bytes; on a worker."""
+    return [*_summed(predictors, *piece, threads_of(None))]
 
 
 def _each_of(task: Callable[[int], None], numbers: range, threads: int) -> None:
@@ -155,36 +203,62 @@ def _fitting(size: int, scratch: int) -> int:
     remedy: Text = ["measure on ratings of fewer users with ", Param("on", "FILE")]
     check_memory(2 * size + scratch, "measuring errors", remedy)
     # Beside them, there are the sums over the earlier lanes.
-    return max(room(size) // (size + scratch), 1)
-
-
-def _chunks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK))
+    return max(room(size) // max(size + scratch, 1), 1)
 
 
 class _Predictors:
-    """The model and the baselines, with the ratings in the row numbers that each of them uses."""
+    """The model and the baselines, with the ratings in the row numbers that each of them uses.
+
+    Parameters
+    ----------
+    model, ratings, baseline, clip, trained_on, posterior
+        As in `accumulate`.
+    train : Ratings
+        Of the split.
+    chunk : int
+        Number of ratings processed at a time.
+    """
 
     def __init__(
         self,
         model: Model,
-        split: Split,
+        train: Ratings,
         ratings: Ratings,
         baseline: Baseline,
         clip: bool,
         trained_on: Mask | None,
         posterior: Posterior | None,
+        chunk: int,
     ) -> None:
+        self._given = model, train, ratings, baseline, clip, trained_on, posterior, chunk
+        self.chunk = chunk
         self._model, self._baseline, self._clip = model, baseline, clip
         self._own, self._trained_on, self._posterior = ratings, trained_on, posterior
         # Not `Ratings.within`, which may copy whole columns.
-        train = split.train
         users, items = ratings.users, ratings.items
         self._known = Translation(users, model.users), Translation(items, model.items)
         self._trained = Translation(users, train.users), Translation(items, train.items)
         self._months = months_of(ratings.timestamp)
         self._activity = _training_counts(users, model.users)
         self._popularity = _training_counts(items, model.items)
+
+    def __reduce__(self) -> Any:
+        return _Predictors, self._given  # what follows from them is computed again
+
+    @property
+    def ratings(self) -> int:
+        """Number of ratings."""
+        return len(self._own)
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes, each of which has at least one chunk."""
+        return min(_LANES, -(-len(self._own) // self.chunk))
+
+    def parts(self, lane: int) -> Iterator[slice]:
+        """Yield the chunks of a lane."""
+        for start in range(lane * self.chunk, len(self._own), self.lanes * self.chunk):
+            yield slice(start, min(start + self.chunk, len(self._own)))
 
     def no_sums(self) -> ErrorSums:
         """Return sums that are all 0."""

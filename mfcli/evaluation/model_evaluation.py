@@ -67,7 +67,8 @@ def evaluate(
 ) -> Metrics:
     """Compare predictions with ratings, and rankings with what users rated.
 
-    Of models that predict scores, and of implicit feedback, only rankings are measured.
+    Of models that predict scores, and of implicit feedback, only rankings are measured. Inside
+    `mfcli.cluster`, workers measure parts of the ratings and of the users; the result is the same.
 
     Parameters
     ----------

@@ -5,48 +5,29 @@ The measures are defined in `mfcli/rankings/formulas.py` and `mfcli/rankings/bey
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli import model as models  # loads the kernels of rankings only when they are needed
+from mfcli.clusters import current_cluster
 from mfcli.data import Ratings, Translation
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap, Measured
-from mfcli.evaluation.measures import at_cutoff
 from mfcli.evaluation.ranking_breakdown import RankingBreakdown, ranking_breakdown
 from mfcli.evaluation.user_sums import UserSums, user_sums
-from mfcli.rankings import (
-    EXPOSURE_FORMULAS,
-    GAP_TERMS,
-    LIST_TERMS,
-    SUM_FORMULAS,
-    USER_FORMULAS,
-    RankedHits,
-)
-from mfcli.storage import each
-from mfcli.types import Counts, Doubles, Mask, Progress, Rows
+from mfcli.rankings import EXPOSURE_FORMULAS, SUM_FORMULAS
+from mfcli.types import Counts, Doubles, Progress, Rows
 
 if TYPE_CHECKING:
+    from mfcli.evaluation.ranked_blocks import RankedBlock
     from mfcli.evaluation.ranking_tasks import RankingTask
-    from mfcli.model import Model, Rated
-    from mfcli.rankings import ItemProperties
+    from mfcli.model import Model
 
-_BLOCK = 1 << 14  # users ranked at a time
-_PART = 1 << 12  # users measured by a task
-_WORK = "measuring rankings"
-_PER_ITEM = 32  # numbers for each item beside its factors: properties, orders and marks
-_PER_USER = 64  # bytes for each user of a range: its profile, and where its items begin
 RANKERS = ("model", "popular", "biases")
 """What ranks items: the model and the baselines."""
-
-Ranker: TypeAlias = Callable[[Rows], Rows]
-"""Takes the rows of m users, and returns rows of items, shape (m, n), best first, -1 for none."""
 
 
 @dataclass(frozen=True)
@@ -101,48 +82,33 @@ def measure_rankings(
     on_progress : callable, optional
         Called with the number of users ranked and the total.
     """
-    from mfcli.evaluation.ranking_tasks import activity_of  # loads the compiler
-    from mfcli.rankings import ItemProperties
+    # Imported here because they load the compiler.
+    from mfcli.evaluation.ranked_blocks import WORK, BlockMeasures, RankedUsers, summed
+    from mfcli.evaluation.ranking_tasks import activity_of
 
-    model, users, threads = task.model, task.liked.users, bootstrap.threads
+    model, users = task.model, task.liked.users
     counts = _item_counts(train, model)
-    items = ItemProperties.of(counts, train.active_users, model.item_factors)
     orders = {"popular": _order(counts), "biases": _order(_biases(model, train, baseline))}
+    parts = task.known, task.excluded, counts, train.active_users, orders, cutoffs
+    measures, cluster = BlockMeasures(model, *parts), current_cluster()
     activity = activity_of(users, task.known)
-    active: Mask = activity > np.median(activity)
-    names = [f"{ranker}:{name}" for ranker in RANKERS for name in _names(cutoffs)]
-    with user_sums(names, len(users), _WORK) as sums:
-        # All rankers rank a block before the next one, so that progress is of users.
-        found = {name: _RankingSums(sums, name, task, items, active, cutoffs) for name in RANKERS}
-        for start, some, known, excluded in _ranges(task, sums):
-            rankers = _rankers(model, excluded, orders, max(cutoffs), threads)
-            profiles = items.profiles(known, some)
-            for at in range(0, len(some), _BLOCK):
-                block = slice(at, at + _BLOCK)
-                ranked = {name: rank(some[block]) for name, rank in rankers.items()}
-                _add(found, start + at, ranked, profiles[block], threads)
-                on_progress(start + at + len(some[block]), len(users))
+    ranked = RankedUsers(task.liked, activity > np.median(activity))
+    names = [f"{ranker}:{name}" for ranker in RANKERS for name in summed(cutoffs)]
+    with user_sums(names, len(users), WORK) as sums:
+        found = {name: _RankingSums(sums, name, len(counts), cutoffs) for name in RANKERS}
+        if cluster:
+            blocks = measures.blocks_on(cluster, ranked)
+        else:
+            nbytes = 0 if sums.is_stored else sums.nbytes
+            blocks = measures.blocks(ranked, nbytes, bootstrap.threads)
+        for block in blocks:
+            for one in found.values():
+                one.add(block)
+            on_progress(block.start + block.users, len(users))
         own = found["model"]
-        parts = activity, own.ndcg, counts, own.hits, task.liked.per_item
-        breakdown = ranking_breakdown(*parts)
+        breakdown = ranking_breakdown(activity, own.ndcg, counts, own.hits, task.liked.per_item)
         measured = _measured(found, sums, bootstrap)
     return MeasuredRankings(len(users), task.relevant_share, measured, breakdown, task.candidates)
-
-
-def _ranges(task: RankingTask, sums: UserSums) -> Iterator[tuple[int, Rows, Rated, Rated]]:
-    """Yield the first user of each range, all of its users, and what they know and exclude."""
-    from mfcli.model import Rated, user_ranges
-
-    model, start = task.model, 0
-    known = {"excluded": task.excluded}
-    if task.known is not task.excluded:
-        known["profile"] = task.known
-    fixed = 4 * len(model.items) * (model.k + _PER_ITEM) + (0 if sums.is_stored else sums.nbytes)
-    users = task.liked.users
-    for part in user_ranges(users, known, fixed=fixed, each=_PER_USER, work=_WORK):
-        rated = {name: Rated.by(part.users, ratings) for name, ratings in part.known.items()}
-        yield start, part.users, rated.get("profile", rated["excluded"]), rated["excluded"]
-        start += len(part.users)
 
 
 def _item_counts(train: Ratings, model: Model) -> Counts:
@@ -156,36 +122,6 @@ def _item_counts(train: Ratings, model: Model) -> Counts:
     return counts
 
 
-def _add(
-    found: dict[str, _RankingSums],
-    start: int,
-    ranked: dict[str, Rows],
-    profiles: Doubles,
-    threads: int,
-) -> None:
-    """Add the rankings of a block of users, in parts on several threads."""
-    parts = [(name, at) for name, items in ranked.items() for at in range(0, len(items), _PART)]
-
-    def add(number: int) -> None:
-        name, at = parts[number]
-        part = slice(at, at + _PART)
-        found[name].add(start + at, ranked[name][part], profiles[part])
-
-    each(add, len(parts), threads)
-
-
-def _rankers(
-    model: Model, excluded: Rated, orders: Mapping[str, Rows], n: int, threads: int
-) -> dict[str, Ranker]:
-    static = partial(models.top_of_order, n=n, rated=excluded, threads=threads)
-    return {
-        "model": lambda users: (
-            models.top_items(model, users, n, exclude=excluded, threads=threads).items
-        ),
-        **{name: partial(static, order) for name, order in orders.items()},
-    }
-
-
 def _order(scores: NDArray[Any]) -> Rows:
     # Stable, so that ties go to the lower row, as in `top_items`.
     return np.argsort(-scores, kind="stable").astype(np.int32)
@@ -197,16 +133,6 @@ def _biases(model: Model, train: Ratings, baseline: Baseline) -> Doubles:
     return np.where(rows >= 0, baseline.item_biases[rows], 0.0)
 
 
-def _means(cutoffs: Sequence[int]) -> list[str]:
-    """Return the names of the measures that are means over users."""
-    return [at_cutoff(name, n, cutoffs[0]) for n in cutoffs for name in USER_FORMULAS]
-
-
-def _names(cutoffs: Sequence[int]) -> list[str]:
-    """Return the names of what is summed over users."""
-    return [*_means(cutoffs), *LIST_TERMS, *GAP_TERMS]
-
-
 class _RankingSums:
     """Accumulates what one ranker's measures need, block by block.
 
@@ -216,10 +142,8 @@ class _RankingSums:
         Set to the values of each user, under names that begin with that of the ranker.
     name : str
         Of the ranker.
-    task : RankingTask
-    items : ItemProperties
-    active : bool array, shape (n_users,)
-        Whether the activity of each user is above the median.
+    items : int
+        Number of items.
     cutoffs : sequence of int
 
     Attributes
@@ -228,50 +152,25 @@ class _RankingSums:
         How often each item is recommended, and how often to users to whom it is relevant.
     """
 
-    def __init__(
-        self,
-        sums: UserSums,
-        name: str,
-        task: RankingTask,
-        items: ItemProperties,
-        active: Mask,
-        cutoffs: Sequence[int],
-    ) -> None:
-        self._sums, self._liked, self._active = sums, task.liked, active
-        self._items, self._cutoffs = items, cutoffs
-        self._rows = {one: f"{name}:{one}" for one in _names(cutoffs)}
-        self.exposures = np.zeros(len(items.popularity), np.int64)
-        self.hits = np.zeros_like(self.exposures)
-        self._lock = threading.Lock()
+    def __init__(self, sums: UserSums, name: str, items: int, cutoffs: Sequence[int]) -> None:
+        from mfcli.evaluation.ranked_blocks import means, summed
+
+        self._sums, self._name, self._means = sums, name, means(cutoffs)
+        self._rows = {one: f"{name}:{one}" for one in summed(cutoffs)}
+        self.exposures, self.hits = np.zeros((2, items), np.int64)
 
     @property
     def ndcg(self) -> Doubles:
         """The NDCG of each user at the main cutoff."""
         return self._sums.get(self._rows["ndcg"])
 
-    def add(self, start: int, items: Rows, profiles: Doubles) -> None:
-        """Add the rankings, shape (m, n), of the users from position `start` on."""
-        block = slice(start, start + len(items))
-        hits = self._liked.hits(start, items)
-        ranked = RankedHits(hits, self._liked.counts[block], max(self._cutoffs))
-        values = [
-            formula(ranked.up_to(cutoff))
-            for cutoff in self._cutoffs
-            for formula in USER_FORMULAS.values()
-        ]
-        main, main_hits = items[:, : self._cutoffs[0]], hits[:, : self._cutoffs[0]]
-        values += [*self._items.terms(main, profiles)]
-        active, ndcg = self._active[block], values[[*self._rows].index("ndcg")]
-        values += [active, np.where(active, ndcg, 0.0)]
-        for row, value in zip(self._rows.values(), values, strict=True):
-            self._sums.set(row, value, start)
-        exposures, found = self._count(main[main >= 0]), self._count(main[main_hits])
-        with self._lock:  # sums of whole numbers are the same in any order
-            self.exposures += exposures
-            self.hits += found
-
-    def _count(self, items: Rows) -> Counts:
-        return np.bincount(items, minlength=len(self.exposures))
+    def add(self, block: RankedBlock) -> None:
+        """Add the rankings of a block of users."""
+        for row, values in zip(self._rows.values(), block.values[self._name], strict=True):
+            self._sums.set(row, values, block.start)
+        for totals, found in ((self.exposures, block.exposures), (self.hits, block.hits)):
+            items, counts = found[self._name]
+            totals[items] += counts
 
     def totals(self) -> dict[str, Doubles]:
         """Return the sums over all users."""
@@ -288,7 +187,7 @@ class _RankingSums:
         """Compute the measures from sums over users, each a number or one for each resample."""
         # A resample has as many users as there are.
         count: Doubles = np.asarray(float(self._sums.users))
-        means = {name: sums[name] / count for name in _means(self._cutoffs)}
+        means = {name: sums[name] / count for name in self._means}
         with np.errstate(divide="ignore", invalid="ignore"):  # undefined measures are dropped
             others = {n: formula(sums | {"users": count}) for n, formula in SUM_FORMULAS.items()}
         return means | others

@@ -29,6 +29,7 @@ from .objective import (
 )
 from .orders import SORTS as SORTS, Order as Order
 from .overlap import pairs_in as pairs_in, trained_pairs as trained_pairs
+from .places import is_of_checkpoint as is_of_checkpoint, model_copy as model_copy
 from .popularity import fractions_below as fractions_below
 from .posterior import Posterior as Posterior
 from .rated import Rated as Rated
@@ -62,4 +63,5 @@ from .samples import (
     Samples as Samples,
     pooled as pooled,
 )
+from .shared_values import even_parts as even_parts, map_shared as map_shared
 from .user_ranges import user_ranges as user_ranges

@@ -233,6 +233,14 @@ class ExplanationChecks:
             difference = np.subtract(scores, other, out=np.zeros(known.shape), where=known)
             sums.append(np.square(difference).sum(axis=1))
 
+    def merge(self, other: ExplanationChecks) -> None:
+        """Add what was counted for the rankings of other users."""
+        self._users += other._users
+        self._missing += other._missing
+        self._predictions += other._predictions
+        self._missed += other._missed
+        self._personal += other._personal
+
     def warn(self) -> None:
         """Warn about users without ratings, and if the estimates miss much of the predictions.
 

@@ -17,7 +17,7 @@ import functools
 import numpy as np
 
 from mfcli.config import Config
-from mfcli.data import Ratings, Scale
+from mfcli.data import RatedValues, Scale
 from mfcli.errors import DataError, Param
 from mfcli.types import Counts, Doubles, Floats
 
@@ -29,7 +29,7 @@ def pair_targets(ratings: Floats, config: Config) -> Floats:
     return np.broadcast_to(np.float32(1), ratings.shape) if config.target == "rated" else ratings
 
 
-def pair_weights(ratings: Ratings, scale: Scale, config: Config) -> Floats | None:
+def pair_weights(ratings: RatedValues, scale: Scale, config: Config) -> Floats | None:
     """Return the weights of rated pairs, float32 of shape (n,); None if all are 1.
 
     They are the weights by rating, times the column of weights if the ratings have one.

@@ -72,6 +72,9 @@ class Posterior:
         release(samples.noise)
         self._noise[:-1][model.users.counts == 0] = unknown
 
+    def __reduce__(self) -> Any:
+        return Posterior, (self._model,)  # the samples are those of the model
+
     def __len__(self) -> int:
         return len(self.samples)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mfcli.arguments import check_count, check_fraction
+from mfcli.clusters import current_cluster
 from mfcli.data import to_arrow
 from mfcli.errors import warn
 from mfcli.model.explanations import Explainer, ExplanationChecks
@@ -20,11 +21,13 @@ from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.rated_parts import RatingPieces
 from mfcli.model.recommendations import top_items
+from mfcli.model.shared_values import even_parts, map_shared
 from mfcli.model.user_ranges import UserRange, user_ranges
 from mfcli.storage import check_memory, threads_of
 from mfcli.types import Floats, Progress, Rows
 
 if TYPE_CHECKING:
+    from mfcli.clusters import Cluster
     from mfcli.model.posterior import Posterior
 
 
@@ -50,7 +53,8 @@ def recommended_tables(
 ) -> Iterator[pa.Table]:
     """Yield tables of the best items for some users, which follow each other.
 
-    There is one table, unless what users have rated and their lists do not fit in memory.
+    There is one table, unless what users have rated and their lists do not fit in memory, or the
+    workers of a cluster make the tables.
 
     Parameters
     ----------
@@ -99,91 +103,163 @@ def recommended_tables(
     """
     check_count(n, "n", 1)
     check_fraction(diversity, "diversity")
-    lists = _Lists(model, order, explainer, threads_of(threads), clip)
-    top = partial(lists.top, n=n, candidates=candidates, diversity=diversity)
-    known = {} if exclude is None else {"excluded": exclude}
-    if explainer:
-        known["explaining"] = explainer.ratings
-    fixed, each = _memory(model, n, explainer)
-    check_memory(fixed + each, "recommending items", "recommend fewer items")
-    done = 0
-    for part in user_ranges(users, known, fixed=fixed, each=each, on_progress=on_sorting):
-        ranking = top(part, on_progress=_shifted(on_progress, done, len(users)))
-        yield lists.table(part, ranking)
-        done += len(part.users)
-    lists.warn()
+    lists = _Lists(model, n, exclude, candidates, diversity, explainer, order, clip)
+    cluster = current_cluster()
+    if cluster:
+        yield from _from_cluster(cluster, lists, users, on_progress)
+    else:
+        counts = _Counts()
+        yield from lists.tables(users, threads_of(threads), counts, on_progress, on_sorting)
+        counts.warn()
+
+
+def _from_cluster(
+    cluster: Cluster, lists: _Lists, users: Rows, on_progress: Progress
+) -> Iterator[pa.Table]:
+    """Yield the tables of consecutive parts of the users, which workers make."""
+    # Before any worker fails, because all need the samples.
+    if lists.order.needs_samples:
+        _posterior_of(lists.model)
+    _, each = lists.memory()
+    parts = even_parts(len(users), each, cluster)
+    pieces = (users[part] for part in parts)
+    counts, done = _Counts(), 0
+    nbytes = int(each * max((part.stop - part.start for part in parts), default=0))
+    for tables, found in map_shared(cluster, _tables, lists, pieces, nbytes=nbytes):
+        counts.add(found)
+        done += found.users
+        on_progress(done, len(users))
+        yield from tables
+    counts.warn()
+
+
+def _tables(lists: _Lists, users: Rows) -> tuple[list[pa.Table], _Counts]:
+    """Make the tables of some users, and count what to warn about; on a worker."""
+    counts = _Counts()
+    return [*lists.tables(users, threads_of(None), counts)], counts
 
 
 def _shifted(on_progress: Progress, before: int, total: int) -> Progress:
     return lambda done, _: on_progress(before + done, total)
 
 
-def _memory(model: StoredModel, n: int, explainer: Explainer | None) -> tuple[float, float]:
-    """Return the bytes that are needed in any case, and those for each user, about."""
-    # Arranged items and marks, for a few threads; pieces of ratings; rows of tables to be written
-    fixed = len(model.items) * 4 * (2 * model.k + 20) + len(model.users) * 40 + (96 << 20)
-    reasons = explainer.count if explainer else 0
-    return fixed, 32 + n * (128 + 80 * reasons)
+@dataclass
+class _Counts:
+    """What to warn about: users, those for whom no item is left, and what explanations miss."""
+
+    users: int = 0
+    empty: int = 0
+    checks: ExplanationChecks = field(default_factory=ExplanationChecks)
+
+    def add(self, other: _Counts) -> None:
+        """Add what was counted for other users."""
+        self.users, self.empty = self.users + other.users, self.empty + other.empty
+        self.checks.merge(other.checks)
+
+    def warn(self) -> None:
+        """Warn about users for whom no item is left, and about explanations."""
+        if self.empty:
+            warn(f"no item is left to recommend to {self.empty:,} of {self.users:,} users")
+        self.checks.warn()
 
 
+@dataclass(frozen=True)
 class _Lists:
-    """Makes tables of rankings, and counts what to warn about."""
+    """Makes tables of the best items, with the arguments of `recommended_tables`."""
 
-    def __init__(
+    model: StoredModel
+    n: int
+    exclude: RatingPieces | None
+    candidates: Rows | None
+    diversity: float
+    explainer: Explainer | None
+    order: Order
+    clip: bool
+
+    def memory(self) -> tuple[float, float]:
+        """Return the bytes that are needed in any case, and those for each user, about."""
+        items, users = len(self.model.items), len(self.model.users)
+        # Arranged items and marks, for a few threads; pieces of ratings; rows of tables to be
+        # written
+        fixed = items * 4 * (2 * self.model.k + 20) + users * 40 + (96 << 20)
+        reasons = self.explainer.count if self.explainer else 0
+        return fixed, 32 + self.n * (128 + 80 * reasons)
+
+    def tables(
         self,
-        model: StoredModel,
-        order: Order,
-        explainer: Explainer | None,
+        users: Rows,
         threads: int,
-        clip: bool,
-    ) -> None:
-        self._model, self._order, self._explainer = model, order, explainer
-        self._threads, self._shown = threads, model.clipped if clip else None
-        self._users, self._empty, self._checks = 0, 0, ExplanationChecks()
+        counts: _Counts,
+        on_progress: Progress = lambda done, total: None,
+        on_sorting: Progress = lambda done, total: None,
+    ) -> Iterator[pa.Table]:
+        """Yield tables of ranges of users, at least one, and add to `counts`."""
+        known = {} if self.exclude is None else {"excluded": self.exclude}
+        if self.explainer:
+            known["explaining"] = self.explainer.ratings
+        fixed, each = self.memory()
+        check_memory(fixed + each, "recommending items", "recommend fewer items")
         # Made once for all ranges of users.
-        self._posterior = _posterior_of(model) if order.needs_samples else None
+        posterior = _posterior_of(self.model) if self.order.needs_samples else None
+        for part in user_ranges(users, known, fixed=fixed, each=each, on_progress=on_sorting):
+            shown = _shifted(on_progress, counts.users, len(users))
+            ranking = self._top(part, posterior, threads, shown)
+            yield self._table(part, ranking, posterior, threads, counts)
 
-    def top(self, part: UserRange, **how: Any) -> Ranking:
+    def _top(
+        self, part: UserRange, posterior: Posterior | None, threads: int, on_progress: Progress
+    ) -> Ranking:
         """Rank items for a range of users."""
         exclude = None
         if "excluded" in part.known:
             exclude = Rated.by(part.users, part.known["excluded"])
-        ranked = _top(self._order, self._posterior)
-        return ranked(self._model, part.users, exclude=exclude, threads=self._threads, **how)
+        return _top(self.order, posterior)(
+            self.model,
+            part.users,
+            self.n,
+            exclude=exclude,
+            candidates=self.candidates,
+            diversity=self.diversity,
+            threads=threads,
+            on_progress=on_progress,
+        )
 
-    def table(self, part: UserRange, ranking: Ranking) -> pa.Table:
+    def _table(
+        self,
+        part: UserRange,
+        ranking: Ranking,
+        posterior: Posterior | None,
+        threads: int,
+        counts: _Counts,
+    ) -> pa.Table:
         """Return the table of a ranking."""
-        model, shown = self._model, self._shown
-        self._users += len(ranking.of)
-        self._empty += int(np.count_nonzero((ranking.items < 0).all(axis=1)))
-        columns = self._columns(ranking)
-        if self._order.sort != "mean":
+        model, shown = self.model, self.model.clipped if self.clip else None
+        counts.users += len(ranking.of)
+        counts.empty += int(np.count_nonzero((ranking.items < 0).all(axis=1)))
+        columns = self._columns(ranking, posterior, threads)
+        if self.order.sort != "mean":
             ranking = _with_predictions(model, ranking)
         table = ranking.table(model.users, model.items, "user", model.prediction_name, shown)
         for name, values in columns.items():
             table = table.append_column(name, to_arrow(shown(values) if shown else values))
-        if self._explainer is None:
+        if self.explainer is None:
             return table
         known = part.known["explaining"]
-        found = self._explainer.explain(ranking, known, self._checks, self._threads)
-        return self._explainer.explained(table, ranking, found)
+        found = self.explainer.explain(ranking, known, counts.checks, threads)
+        return self.explainer.explained(table, ranking, found)
 
-    def _columns(self, ranking: Ranking) -> dict[str, Floats]:
+    def _columns(
+        self, ranking: Ranking, posterior: Posterior | None, threads: int
+    ) -> dict[str, Floats]:
         """Return what the order adds to a table: for all pairs of a ranking, not clipped."""
         columns: dict[str, Floats] = {}
-        if self._posterior and self._order.coverage is not None:
-            found = self._posterior.ratings(*_pairs(ranking), threads=self._threads)
-            ends = found.expected(self._order.coverage)
+        if posterior and self.order.coverage is not None:
+            found = posterior.ratings(*_pairs(ranking), threads=threads)
+            ends = found.expected(self.order.coverage)
             columns = dict(zip(("low", "high"), ends, strict=True))
-        if self._order.sort == "sample":
+        if self.order.sort == "sample":
             columns["sample"] = ranking.scores[ranking.items >= 0]
         return columns
-
-    def warn(self) -> None:
-        """Warn about users for whom no item is left, and about explanations."""
-        if self._empty:
-            warn(f"no item is left to recommend to {self._empty:,} of {self._users:,} users")
-        self._checks.warn()
 
 
 def _posterior_of(model: StoredModel) -> Posterior:

@@ -38,6 +38,11 @@ class PairCounts:
         self.unrated_users += _unrated(model.users, user)
         self.unrated_items += _unrated(model.items, item)
 
+    def merge(self, other: PairCounts) -> None:
+        """Add other pairs."""
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
     def text(self, model: Model) -> str:
         """Describe the pairs with an unknown or unrated id; empty if there are none."""
         counts = {

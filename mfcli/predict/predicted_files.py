@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mfcli.clusters import current_cluster
 from mfcli.data import (
     PAIRS,
     Layout,
-    PairPiece,
     check_table_suffix,
     find_layout,
     header_with,
@@ -30,11 +28,20 @@ from mfcli.data import (
     side_names,
     unknown_id,
 )
-from mfcli.errors import DataError, Param
+from mfcli.errors import DataError, Param, UnknownIdError
 from mfcli.model import Model
 from mfcli.predict.pair_counts import PairCounts
-from mfcli.predict.predictor import Predicted, Predictor
-from mfcli.storage import check_memory, replacing_file
+from mfcli.predict.pieces_on_cluster import OnCluster
+from mfcli.predict.predicted_pieces import (
+    FirstPair,
+    Format,
+    PieceWork,
+    TableFormat,
+    TextFormat,
+    UnknownId,
+)
+from mfcli.predict.predictor import Predictor
+from mfcli.storage import check_memory, in_order, replacing_file
 from mfcli.types import Progress
 
 _GROUP_ROWS = 1 << 20  # rows of a row group of Parquet, at most
@@ -55,7 +62,8 @@ def predict_file(
 ) -> PairCounts:
     """Predict the rating of each pair in a file and write it after the columns of the file.
 
-    The names of the new columns are those of the predictor.
+    The names of the new columns are those of the predictor. Inside `mfcli.cluster`, workers predict
+    the pairs that this process reads and writes.
 
     Parameters
     ----------
@@ -104,18 +112,6 @@ def predict_file(
             return _predict(predict, layout, sink, strict, not columns, threads, on_progress)
 
 
-@dataclass
-class _Done:
-    """A piece that is ready to be written."""
-
-    piece: PairPiece
-    predicted: Predicted
-    formatted: Any
-
-    def __len__(self) -> int:
-        return len(self.predicted.user)
-
-
 def _predict(
     predict: Predictor,
     layout: Layout,
@@ -126,34 +122,30 @@ def _predict(
     on_progress: Progress,
 ) -> PairCounts:
     """Predict all pieces; `guessed` is whether no column was chosen."""
-    counts, total = PairCounts(), layout.file.bytes
-    need = (threads + 2) * _PIECE_BYTES  # as many pieces are in memory
-    check_memory(need, f"predicting {layout.file}", "use fewer threads")
-
-    def work(piece: PairPiece) -> _Done:
-        # Formatting takes time, too, so the threads do it.
-        predicted = predict(piece.user, piece.item)
-        return _Done(piece, predicted, sink.format(piece, predicted.columns))
-
-    for done, position in read_pairs(layout, work, whole=sink.whole, threads=threads):
+    counts, total, cluster = PairCounts(), layout.file.bytes, current_cluster()
+    if not cluster:  # with one, the pieces are in its store
+        need = (threads + 2) * _PIECE_BYTES  # as many pieces are in memory
+        check_memory(need, f"predicting {layout.file}", "use fewer threads")
+    work, apply = PieceWork(predict, sink.format), OnCluster(cluster) if cluster else in_order
+    whole = sink.format.whole
+    for done, position in read_pairs(layout, work, whole=whole, threads=threads, apply=apply):
         # Only the first line can be a header, and only if no columns were chosen.
-        if guessed and not counts.pairs:
-            _check_first(layout, done)
-        if strict:
-            _check_known(predict.model, layout, done, counts.pairs)
-        counts.add(predict.model, done.predicted.user, done.predicted.item)
+        if guessed and not counts.pairs and done.first:
+            _check_first(layout, done.first)
+        if strict and done.unknown:
+            raise _unknown(predict.model, layout, done.unknown, counts.pairs)
+        counts.merge(done.counts)
         sink.write(done.formatted)
         on_progress(min(position, total), total)
     return counts
 
 
-def _check_first(layout: Layout, done: _Done) -> None:
+def _check_first(layout: Layout, first: FirstPair) -> None:
     """Refuse a first line that is read as a pair, but probably names the columns."""
-    if layout.format != "text" or layout.header or not len(done):
-        return  # the columns have names, or there is no row
-    names = [done.piece.user[0].as_py(), done.piece.item[0].as_py()]
-    known = done.predicted.user[0] >= 0 or done.predicted.item[0] >= 0
-    if not known and not any(is_number(name, ".") for name in names):
+    if layout.format != "text" or layout.header:
+        return  # the columns have names
+    names = first.ids
+    if not first.is_known and not any(is_number(name, ".") for name in names):
         user, item = Param("columns.user"), Param("columns.item")
         raise DataError(
             f"names no known user or item, got {', '.join(map(repr, names))}",
@@ -166,18 +158,11 @@ def _check_first(layout: Layout, done: _Done) -> None:
         )
 
 
-def _check_known(model: Model, layout: Layout, done: _Done, before: int) -> None:
-    """Refuse the first pair with an unknown id."""
-    # The first pair in the order of the file; of its ids, the user.
-    unknown_user, unknown_item = done.predicted.user < 0, done.predicted.item < 0
-    unknown = unknown_user | unknown_item
-    if not unknown.any():
-        return
-    row = int(np.argmax(unknown))
-    role = "user" if unknown_user[row] else "item"
-    vocabulary = model.users if role == "user" else model.items
-    raw = getattr(done.piece, role)[row].as_py()
-    raise unknown_id(vocabulary, raw, role, place_of(layout, before + row))
+def _unknown(model: Model, layout: Layout, unknown: UnknownId, before: int) -> UnknownIdError:
+    """Return the error for an unknown id, given the number of rows before its piece."""
+    vocabulary = model.users if unknown.role == "user" else model.items
+    place = place_of(layout, before + unknown.row)
+    return unknown_id(vocabulary, unknown.id, unknown.role, place)
 
 
 class _Sink(Protocol):
@@ -185,15 +170,12 @@ class _Sink(Protocol):
 
     Attributes
     ----------
-    whole : bool
-        Whether it needs all columns of a text.
+    format : Format
+        Of what it writes.
     """
 
-    whole: bool
-
-    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> Any:
-        """Return a piece in the form that is written; called on any thread."""
-
+    @property
+    def format(self) -> Format: ...
     def write(self, formatted: Any) -> None:
         """Write the next piece."""
 
@@ -218,14 +200,9 @@ def _opened(out: Path | BinaryIO, layout: Layout, names: Sequence[str]) -> Itera
 class _TextSink:
     """Writes text; the header is written immediately."""
 
-    whole = False
-
     def __init__(self, file: BinaryIO, layout: Layout, names: Sequence[str]) -> None:
-        self._file = file
+        self._file, self.format = file, TextFormat()
         file.write(header_with(layout, names))
-
-    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> list[Any]:
-        return piece.as_text(columns)
 
     def write(self, formatted: list[Any]) -> None:
         self._file.writelines(formatted)
@@ -234,12 +211,10 @@ class _TextSink:
 class _ParquetSink:
     """Writes a Parquet file with row groups of the usual size, whatever the size of the pieces."""
 
-    whole = True
-
     def __init__(self, path: Path, layout: Layout, names: Sequence[str]) -> None:
         _check_distinct(layout)
-        self._schema = schema_with(layout, names)
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self.format = TableFormat(schema_with(layout, names))
+        self._writer = pq.ParquetWriter(path, self.format.schema)
         self._group: list[pa.Table] = []
 
     def __enter__(self) -> _ParquetSink:
@@ -252,9 +227,6 @@ class _ParquetSink:
                 self._write_group()
         finally:
             self._writer.close()
-
-    def format(self, piece: PairPiece, columns: Mapping[str, pa.Array]) -> pa.Table:
-        return piece.as_table(columns).cast(self._schema)
 
     def write(self, formatted: pa.Table) -> None:
         # Pieces are small, so that memory is bounded; a row group collects several of them.

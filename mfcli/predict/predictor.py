@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +76,11 @@ class Predictor:
         self._posterior = _posterior_of(model) if uncertainty.names else None
         # Built once, for all pieces of a file.
         self._users, self._items = _Finder(model.users), _Finder(model.items)
+
+    def __reduce__(self) -> Any:
+        # What is built from the model is built again.
+        made = functools.partial(Predictor, clip=self._clip, uncertainty=self._uncertainty)
+        return made, (self.model,)
 
     def __call__(self, user: pa.Array, item: pa.Array) -> Predicted:
         """Predict pairs.

@@ -54,6 +54,8 @@ def recommend(
 ) -> pa.Table:
     """Recommend the items with the highest predicted ratings.
 
+    Inside `mfcli.cluster`, workers rank items for parts of the users; the result is the same.
+
     Parameters
     ----------
     model : Model

@@ -90,6 +90,18 @@ class RelevantItems:
         """The number of users to whom each item of the model is relevant."""
         return counts_of(self.rows, self.items)
 
+    def take(self, part: slice) -> RelevantItems:
+        """Return some consecutive users."""
+        starts = self.starts[part.start : part.stop + 1]
+        rows = self.rows[starts[0] : starts[-1]]
+        return replace(
+            self,
+            users=self.users[part],
+            counts=self.counts[part],
+            starts=starts - starts[0],
+            rows=rows,
+        )
+
     def sample(self, size: int, rng: np.random.Generator) -> RelevantItems:
         """Draw at most a number of users at random; they keep their order."""
         if size >= len(self.users):

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import data, evaluation, model as models, splits, storage
+from mfcli.cli.cluster_options import on_cluster
 from mfcli.cli.options import FILES, Given, SettingsGroup
+from mfcli.cli.places import FILE
 from mfcli.cli.reading_options import ReadingOptions
 from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import Screen, ScreenOptions
@@ -25,6 +27,7 @@ _PANEL = "Evaluation"
 
 
 @within_limits()
+@on_cluster()
 def evaluate(
     *,
     on: Annotated[
@@ -67,6 +70,7 @@ def evaluate(
             show_default="metrics.json next to the model; metrics-valid.json with --on valid",
             rich_help_panel=FILES,
         ),
+        FILE,
     ] = None,
 ) -> None:
     """Evaluate a model, with confidence intervals, against simple baselines.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from mfcli import model as models, predict as prediction, storage
+from mfcli.cli.cluster_options import on_cluster
 from mfcli.cli.formatting import count
 from mfcli.cli.options import Given, SettingsGroup
 from mfcli.cli.reading_options import PAIR_READING, PairReadingOptions
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
 _PANEL = "Predictions"
 
 
+def _check_cluster(given: frozenset[str]) -> None:
+    """Refuse options with which nothing is computed on a cluster."""
+    if not given.isdisjoint({"user", "item"}):
+        refuse(given, ["cluster"], "with --user and --item", "omit it")
+    refuse(given, ["threads"], "with --cluster", "omit it")
+
+
 @within_limits()
+@on_cluster(_check_cluster)
 def predict(
     *,
     pairs: Annotated[

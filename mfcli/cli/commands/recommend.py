@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfcli import model as models, predict as prediction, splits, storage
+from mfcli.cli.cluster_options import on_cluster
 from mfcli.cli.item_lists import (
     NO_EXCLUSION,
     RECOMMENDATIONS,
@@ -38,7 +39,15 @@ _SEED = {"help": "Random seed of --sort sample; another one draws other lists."}
 _SETTINGS = SettingsGroup("clip", "seed", panel=RECOMMENDATIONS, changes={"seed": _SEED})
 
 
+def _check_cluster(given: frozenset[str]) -> None:
+    """Refuse options with which a cluster would take longer to start than the work."""
+    if "user" in given and given.isdisjoint({"users", "everyone"}):
+        refuse(given, ["cluster"], "without --all or --users", "omit it")
+    refuse(given, ["threads"], "with --cluster", "omit it")
+
+
 @within_limits()
+@on_cluster(_check_cluster)
 def recommend(
     *,
     user: Annotated[

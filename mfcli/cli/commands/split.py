@@ -14,6 +14,7 @@ import typer
 from mfcli import checks as checking, errors, splits
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
+from mfcli.cli.places import RUN
 from mfcli.cli.reading_options import WeightedReadingOptions
 from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import ScreenOptions
@@ -75,9 +76,10 @@ def split(
             "--out",
             "--split",
             metavar="DIR",
-            help="Folder to write the split to.",
+            help="Folder to write the split to, or its address (s3://bucket/split).",
             rich_help_panel=FILES,
         ),
+        RUN,
     ] = Path("split"),
 ) -> None:
     """Split ratings into training, test and validation parts."""

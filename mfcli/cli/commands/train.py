@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfcli import model as models, splits, storage, training
+from mfcli.arguments import is_address
+from mfcli.cli.cluster_options import cluster_params, on_cluster
 from mfcli.cli.epoch_lines import Fold, print_network, training_progress
 from mfcli.cli.feedback_words import words_for
 from mfcli.cli.formatting import count, digits, duration, listed
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
+from mfcli.cli.places import RUN
 from mfcli.cli.resource_options import within_limits
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
 from mfcli.cli.setting_options import Settings
@@ -23,7 +26,7 @@ from mfcli.cli.shared_options import SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
 from mfcli.config import SETTINGS, TRAINING, Config
-from mfcli.errors import Param, UsageError, warn
+from mfcli.errors import ClusterError, Param, UsageError, warn
 
 if TYPE_CHECKING:
     from mfcli.splits import Split
@@ -41,6 +44,7 @@ _NOT_WITH_REFIT = (*_VALIDATION, "patience", "min_delta", "stop_on_test")
 
 
 @within_limits(inside=True)
+@on_cluster(result="With sgd, the result is the same for the same --blocks.")
 def train(
     settings: Annotated[Settings, SettingsGroup(TRAINING, may_be_unused=True)],
     screen: ScreenOptions,
@@ -78,9 +82,11 @@ def train(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder for model/, history.json and checkpoint/.",
+            help="Folder for model/, history.json and checkpoint/, or its address, to which only"
+            " one training may write at a time.",
             rich_help_panel=FILES,
         ),
+        RUN,
     ] = Path(),
 ) -> None:
     """Train a model on a split.
@@ -95,7 +101,7 @@ def train(
     if not resume:  # the checkpoint's settings decide which options are used
         settings.refuse_unused(TRAINING)
     # A split folder that holds other files could not be replaced by a new split.
-    if out.resolve() == split.resolve():
+    if storage.address_of(out.resolve()) == storage.address_of(split.resolve()):
         raise UsageError(f"--out {out} is the split folder; choose another")
     folds = splits.folds_of(split)
     if refit and folds:
@@ -107,7 +113,7 @@ def train(
     with ExitStack() as stack:
         # All folds before any work: the last fold must not fail after hours.
         for target in targets.values():
-            stack.enter_context(storage.locked(target))
+            stack.enter_context(storage.locked(target))  # not at an address, which has no locks
             training.check_writable(target)
         starts = _checkpoints(targets, settings) if resume else {}
         refit = refit or any(start.trained_on != _TRAIN for start in starts.values())
@@ -128,14 +134,23 @@ def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
     """Return the command that resumes; an option that changes the end is not in all checkpoints."""
     # Defaults are left out: a short command is easier to copy.
     places = {"split": (split, Path("split")), "out": (out, Path())}
-    params = [Param(name, place) for name, (place, default) in places.items() if place != default]
+    params = [
+        Param(name, _named(place)) for name, (place, default) in places.items() if place != default
+    ]
     if settings:
         ends = [name for name in settings.options if SETTINGS[name].ends_training]
         params += [Param(name, settings.values[name]) for name in ends]
     memory = storage.current_resources().memory
     if memory is not None:
         params.append(Param("memory", storage.exact_size(memory)))
+    params += cluster_params()
     return " ".join(["mfcli train --resume", *map(spelled, params)])
+
+
+def _named(path: Path) -> str:
+    """Return how a command names a path, or the address that it is a copy of."""
+    address = storage.address_of(path)
+    return storage.without_secrets(address) if is_address(address) else str(path)
 
 
 def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Checkpoint]:
@@ -244,10 +259,11 @@ class _Run:
                 if error.best:
                     error.best.write(out)
                 raise
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, ClusterError) as error:
                 # If this run has written none, the checkpoint that it resumed from is the last one.
                 kept = len(checkpoint.history) if checkpoint and not keeper.kept else keeper.kept
-                print_note(self._stopped(split, kept))
+                if kept or isinstance(error, KeyboardInterrupt):
+                    print_note(self._stopped(split, kept))
                 raise
 
     def _keeper(self, split: Path) -> Keeper:
@@ -275,7 +291,8 @@ class _Run:
             )
             of = " of a refit" if self.refit else ""
             self.screen.note(f"resuming {after}{of}, with the settings of the checkpoint")
-        self.screen.note(plan.reason)
+        for line in (plan.reason, *plan.on_cluster):
+            self.screen.note(line)
 
     def _stopped(self, split: Path, kept: int | None) -> str:
         """Say where training stopped, and how to continue."""

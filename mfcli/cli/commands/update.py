@@ -19,7 +19,7 @@ from mfcli.cli.options import FILES
 from mfcli.cli.outdated_results import note_older_models, older_metrics_noted
 from mfcli.cli.reading_options import Reading, WeightedReadingOptions
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
-from mfcli.cli.shared_options import ModelFolder, SplitFolder, Threads
+from mfcli.cli.shared_options import LocalModel, LocalSplit, Threads
 from mfcli.cli.streams import print_line
 from mfcli.errors import UsageError
 
@@ -65,8 +65,8 @@ def update(
         ),
     ] = None,
     threads: Threads = None,
-    model: ModelFolder = Path("model"),
-    split: SplitFolder = Path("split"),
+    model: LocalModel = Path("model"),
+    split: LocalSplit = Path("split"),
     out: Annotated[
         Path | None,
         typer.Option(

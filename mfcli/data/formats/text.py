@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, BinaryIO, TypeVar, cast
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ from mfcli.data.formats.quotes import Quotes
 from mfcli.data.formats.separators import COLONS, SPACES
 from mfcli.data.formats.text_rows import first_spanning_row, rows_are_whole
 from mfcli.errors import DataError, warn
-from mfcli.storage import in_order
+from mfcli.storage import Apply, in_order
 
 LONGEST = 1 << 26  # bytes within which a row must end, so that memory is limited
 _BLOCK = 1 << 21  # bytes of a piece, so that it stays in the cache of a processor
@@ -210,6 +210,7 @@ def read_text(
     work: Callable[[TextPiece], Result],
     strictly: Callable[[int, int], Iterator[tuple[TextPiece, int]]],
     threads: int,
+    apply: Apply = in_order,
 ) -> Iterator[tuple[Result, int]]:
     """Read a text piece by piece.
 
@@ -222,6 +223,8 @@ def read_text(
         Takes over if the fast reader refuses a piece. Given the number of rows and bytes that have
         been read, it returns plain pieces of all further rows.
     threads : int
+    apply : callable
+        Applies a function to pieces as `in_order` does.
 
     Yields
     ------
@@ -234,19 +237,16 @@ def read_text(
         If the file cannot be read, or as `strictly` does.
     """
     rows = position = spanning = 0
-
-    def counted(piece: TextPiece) -> tuple[Result, int]:
-        return work(piece), piece.spanning
-
+    counted = partial(_counted, work)
     try:
         try:
-            for (done, count), position in in_order(text_pieces(layout), counted, threads):
+            for (done, count), position in apply(text_pieces(layout), counted, threads):
                 yield done, position
                 rows, spanning = rows + len(done), spanning + count
         except Refused:
             pieces = strictly(rows, position)
             # A piece that is refused again cannot be split at all.
-            for (done, count), position in in_order(pieces, counted, threads):
+            for (done, count), position in apply(pieces, counted, threads):
                 yield done, position
                 spanning += count
     except Refused:
@@ -257,6 +257,11 @@ def read_text(
         ) from None
     if spanning:
         _report(layout, spanning)
+
+
+def _counted(work: Callable[[TextPiece], Result], piece: TextPiece) -> tuple[Result, int]:
+    """Return what `work` returns for a piece, and how many of its rows span lines."""
+    return work(piece), piece.spanning
 
 
 def _report(layout: Layout, spanning: int) -> None:
