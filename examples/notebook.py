@@ -114,7 +114,8 @@ more = mfcli.fold_in(model, ([42, 43], ["film new", "film new"], [5, 4]), split=
 print(mfcli.extended(model, new), mfcli.extended(model, more).items.to_pandas().tail(1))
 
 # %% New ratings, without starting over
-sgd = mfcli.fit(parts, mfcli.Config(k=4)).model
+sgd_fit = mfcli.fit(parts, mfcli.Config(k=4, blocks=2))
+sgd = sgd_fit.model
 updated: mfcli.Updated = mfcli.update(sgd, parts, frame.head(20).assign(user=123_456))
 print(updated, mfcli.update(updated.model, updated.split, remove=[123_456]).changes, sep="\n")
 
@@ -128,6 +129,13 @@ clicks = mfcli.split(mfcli.ratings_from(frame[["user", "item"]], columns={"ratin
 clicked = mfcli.fit(clicks, mfcli.recommended_config(clicks))
 visitor = mfcli.fold_in(clicked.model, (["anna", "anna"], ["film 1", "film 2"]))
 print(mfcli.recommend(visitor.model, "anna", n=2, exclude=visitor.rated).to_pandas())
+
+# %% A Ray cluster: the same bits from any number of workers, also after losses
+try:
+    with mfcli.cluster("local", workers=2):
+        print(mfcli.fit(parts, mfcli.Config(k=4, blocks=2)).losses == sgd_fit.losses)
+except mfcli.MfcliError as error:  # without the extra mfcli[ray]
+    print(error)
 
 # %% Exports for other programs
 print(mfcli.export(model, "npz"), mfcli.export(model, "parquet", "tables"))

@@ -18,5 +18,7 @@ def records_by_row(
     pairs = RatedPairs(
         train, weight=lambda piece: None if weights is None else weights[: len(piece)]
     )
-    (only,) = sort_ratings(pairs, 1, 1).users.read_ranges()
+    here = sort_ratings(pairs, 1, 1).here
+    assert here is not None
+    (only,) = here[0].read_ranges()
     return only.records

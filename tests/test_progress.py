@@ -414,7 +414,7 @@ def test_a_resumed_training_remembers_the_best_epoch(clock: Clock) -> None:
 
 
 def test_a_search_in_a_pipe(small: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfcli.search.search.LARGE", 0)  # without the settings of mfcli init
+    monkeypatch.setattr("mfcli.search.trial_runners.LARGE", 0)  # without the settings of mfcli init
     Path("space.toml").write_text("rate = {low = 0.01, high = 0.02}\nepochs = 1\n")
     done = small("tune", "--space", "space.toml", "--trials", 20)
     assert done.code == 0, done.err

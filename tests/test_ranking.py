@@ -15,7 +15,7 @@ from planted import planted_split
 from mfcli.config import Config
 from mfcli.data import Ratings, Vocabulary, concatenated
 from mfcli.errors import DataError, MfcliWarning
-from mfcli.evaluation import ranking
+from mfcli.evaluation import ranked_blocks
 from mfcli.evaluation.baselines import Baseline
 from mfcli.evaluation.bootstrap import Bootstrap
 from mfcli.evaluation.ranking import MeasuredRankings, measure_rankings
@@ -238,7 +238,7 @@ def test_blocks_of_users_do_not_matter(
     split: Split, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = measure(model, split)
-    monkeypatch.setattr(ranking, "_BLOCK", 7)
+    monkeypatch.setattr(ranked_blocks, "_BLOCK", 7)
     blocks = measure(model, split)
     assert (blocks.users, blocks.relevant_share) == (whole.users, whole.relevant_share)
     for name, measured in whole.rankers.items():

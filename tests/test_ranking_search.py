@@ -264,7 +264,7 @@ def test_a_diverged_trial_has_the_lowest_value(
         raise Diverged("diverged", remedy="", best=None)
 
     found = Search(split, BASE, SPACE, metric="ndcg")
-    monkeypatch.setattr("mfcli.search.search.fit", diverge)
+    monkeypatch.setattr("mfcli.search.trial_training.fit", diverge)
     with pytest.raises(TrainingError, match="all trials diverged"):
         found.run(1)
     assert [one.value for one in found.attempts] == [0.0]

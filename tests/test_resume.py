@@ -115,7 +115,7 @@ def test_folds_that_fail_at_once_leave_all_older_checkpoints(train: Train) -> No
 def test_an_error_of_the_system_leaves_the_older_checkpoint(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     train("--epochs", 1)

@@ -6,6 +6,7 @@ import contextlib
 import gc
 import weakref
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from mfcli.storage import Scratch, scratch
 from mfcli.training import fit
 from mfcli.training.normal_equations import rated_pairs
 from mfcli.training.normal_equations.rated_pairs import RatedPairs, unit_of
-from mfcli.training.normal_equations.ratings_by_row import RatingsByRow, sort_ratings
+from mfcli.training.normal_equations.ratings_by_row import RatingsByRow, sort_ratings, sort_rows
 from mfcli.training.normal_equations.records import (
     Form,
     Records,
@@ -127,6 +128,31 @@ def test_ratings_are_sorted_by_row_in_their_order(
             )
             weights = (roots[order].astype(np.float64) ** 2).sum()
             assert side.weight == (weights if weighted else len(rows))
+
+
+@pytest.mark.parametrize("room", [None, 40])
+def test_ratings_of_some_rows_are_sorted_as_those_of_all(room: int | None) -> None:
+    """Pieces of rows, some of them without ratings, have the records of all rows."""
+    pairs, cuts = random_pairs(2000, weighted=True), [50, 51, 66, 70]
+    here = sort_ratings(pairs, 4, threads=1).here
+    assert here is not None
+    (whole,) = here[0].read_ranges()
+    own = replace(pairs, train=pairs.train.take(pairs.train.user >= cuts[0]))
+    with resources(room=room), spaces_for(room) as space:
+        some = sort_rows(own, 0, cuts, 4, threads=1, space=space)
+        assert len(some) == len(own)
+        empty = 0
+        for first, end in pairwise(cuts):
+            piece = some.between(first - cuts[0], end - cuts[0])
+            assert piece.origin == first
+            np.testing.assert_array_equal(piece.counts, here[0].counts[first:end])
+            np.testing.assert_array_equal(piece.sizes, here[0].sizes[first:end])
+            start = int(here[0].starts[first])
+            expected = unpacked(whole.records, start, len(piece))
+            for found, column in zip(read_all(piece, True), expected, strict=True):
+                np.testing.assert_array_equal(found, column)
+            empty += not len(piece)
+    assert empty == 1
 
 
 def read_all(side: RatingsByRow, weighted: bool) -> list[np.ndarray]:

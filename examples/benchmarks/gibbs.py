@@ -64,7 +64,9 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
         return None
     width = lanes_of(k + 1)
     pairs = RatedPairs(train)
-    users, items, *_ = sort_ratings(pairs, k, THREADS, unit=unit_of(pairs))
+    here = sort_ratings(pairs, k, THREADS, unit=unit_of(pairs)).here
+    assert here is not None
+    users, items = here
     kernel, rng = gram_matrices(width), np.random.default_rng(0)
 
     def packed(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +82,8 @@ def _sums(train: Ratings, k: int) -> Callable[[], None] | None:
     def task() -> None:
         for side, *tables in sides:
             # The kernel counts every rating once, so it takes no weights.
-            side.each(_rows_of(kernel, tables))
+            for some in side.read_ranges():
+                some.each(_rows_of(kernel, tables), side.threads)
 
     task()  # compiles
     return task

@@ -328,7 +328,7 @@ class Config:
     blocks: int | None = _run(
         None,
         "Groups of users and items that train in parallel.",
-        unset="chosen from the data",
+        unset="chosen from the data, and for the workers of a cluster",
         when=_DESCENT,
         low=1,
     )

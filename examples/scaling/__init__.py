@@ -1,0 +1,1 @@
+"""A model of the time that an epoch of gradient descent takes on a cluster."""
