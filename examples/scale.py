@@ -26,7 +26,7 @@ from mfcli.config import Config
 from mfcli.splits import Split, read_split
 from mfcli.storage import bytes_text
 
-MEASURED = Costs(rating=2.6e-8, call=8e-4, work=1.6e-3, message=1e-3, copy=1.5e9, look=2e-5)
+MEASURED = Costs(rating=2.2e-8, call=5e-4, work=5e-3, message=1.5e-3, copy=7e8, look=4e-5)
 """Of two cores of an AMD EPYC with AVX2; a rating with 32 factors."""
 
 
@@ -82,7 +82,7 @@ def show(data: Data, config: Config, teams: list[Team], chunks: int | None, cost
         need = needs(data, config, route)
         epoch = simulate(route, team, len(data), group_bytes(data, config, route), costs)
         moves = len(route.departures(0))
-        counts = len(team), route.groups, moves // len(team), f"{2 * moves * len(team):,}"
+        counts = len(team), route.groups, moves // len(team), f"{moves * len(team):,}"
         sizes = need.hops, need.packed, need.users, need.items, need.validation, need.held
         print_row(*counts, *(f"{one:.2f}" for one in epoch[:3]), *map(bytes_text, sizes))
 
@@ -113,8 +113,8 @@ def print_row(*values: object) -> None:
 def described(costs: Costs) -> str:
     return (
         f"{1e9 * costs.rating:.1f} ns for a rating and thread, {1e6 * costs.call:.0f} us of the"
-        f" driver for a message, {1e6 * costs.work:.0f} us of all processes,"
-        f" {1e3 * costs.message:.2f} ms until it starts,"
+        f" driver to start a worker, {1e6 * costs.work:.0f} us of processors for a message,"
+        f" {1e3 * costs.message:.2f} ms until it arrives,"
         f" {costs.copy / 1e9:.2f} GB/s through the object store, and {1e6 * costs.look:.0f} us for"
         " a look at whether something is ready"
     )

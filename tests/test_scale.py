@@ -47,7 +47,7 @@ def test_one_worker_sends_nothing_and_takes_the_time_of_its_ratings(
     found = epoch(scaling, 1, threads=threads)
     assert found.travelled == 0
     assert found.computing == pytest.approx(RATINGS * 1e-8 / threads)
-    assert found.waiting == pytest.approx(2 * 1e-3 + 1e-4 + 2e-4)  # two messages, and a call
+    assert found.waiting == pytest.approx(2 * 1e-3 + 1e-4)  # two messages, and a call
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 4])
@@ -89,10 +89,9 @@ def test_workers_on_one_machine_share_its_processors_and_no_network(scaling: Any
     assert epoch(scaling, 4, cores=4, **shared).seconds == pytest.approx(RATINGS * 1e-8 / 4)
 
 
-def test_the_driver_handles_one_message_after_another(scaling: Any) -> None:
-    """Two messages for each chunk that comes to a worker."""
+def test_the_driver_starts_one_worker_after_another(scaling: Any) -> None:
     found = epoch(scaling, 8, 3, call=1.0)
-    assert found.seconds >= 2 * 8 * (8 * 3) * 1.0 - 8
+    assert 8.0 < found.seconds < 9.0
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -106,7 +105,7 @@ def test_needs_are_the_shares_of_a_plan(scaling: Any, workers: int) -> None:
     held_out = len(made.held_out[1]) if made.held_out else 0
     data = needs.Data(len(made.train), held_out, 96, 48)
     route = needs.route_for(data, config, team, None)
-    assert route == route_of(cluster, 12)  # type: ignore[arg-type]
+    assert route == route_of(cluster, 12, 48, config)  # type: ignore[arg-type]
     found = needs.needs(data, config, route, made.scale)
     # Workers have about the same ratings, and the same number of rows.
     assert found.packed == pytest.approx(expected.packed, rel=0.05)
@@ -130,10 +129,10 @@ def test_the_documentation_shows_what_is_simulated() -> None:
     assert len(table) == 2 + 5
     assert "\n".join(table) in shown
     for cost in (
-        "26.0 ns for a rating and thread",
-        "800 us of the driver",
-        "1.00 ms",
-        "1.50 GB/s",
-        "20 us",
+        "22.0 ns for a rating and thread",
+        "500 us of the driver",
+        "1.50 ms",
+        "0.70 GB/s",
+        "40 us",
     ):
         assert cost in costs

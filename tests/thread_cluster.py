@@ -89,7 +89,13 @@ class ThreadWorkers:
         self._tokens[number] = object()
 
     def call(
-        self, worker: int, method: str, *args: Any, lane: str = "control", returns: int = 1
+        self,
+        worker: int,
+        method: str,
+        *args: Any,
+        lane: str = "control",
+        returns: int = 1,
+        copies: bool = True,
     ) -> Any:
         with self._lock:
             self._calls += 1
@@ -100,7 +106,7 @@ class ThreadWorkers:
         def run() -> Any:
             given = [results(arg) if isinstance(arg, Future) else arg for arg in args]
             self._check(worker, token)
-            value = getattr(holder, method)(*map(sent, given))
+            value = getattr(holder, method)(*(map(sent, given) if copies else given))
             self._check(worker, token)
             return sent(value)
 
@@ -119,6 +125,10 @@ class ThreadWorkers:
 
         whole.add_done_callback(share)
         return parts
+
+    def introduce(self) -> None:
+        for number in range(len(self)):
+            self.get(self.call(number, "meet", ThreadPeers(self), copies=False))
 
     def _check(self, worker: int, token: object) -> None:
         if worker in self._lost or token is not self._tokens[worker]:
@@ -158,6 +168,17 @@ class ThreadWorkers:
         for pools in self._pools:
             for pool in pools.values():
                 pool.shutdown(wait=False)
+
+
+class ThreadPeers:
+    """The workers that there are when they meet, and not those that replace them."""
+
+    def __init__(self, workers: ThreadWorkers) -> None:
+        self._workers, self._tokens = workers, [*workers._tokens]
+
+    def call(self, worker: int, method: str, *args: Any, lane: str) -> None:
+        if self._workers._tokens[worker] is self._tokens[worker]:
+            self._workers.call(worker, method, *map(sent, args), lane=lane)  # copied at once
 
 
 def sent(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mfcli import cluster
-from mfcli.clusters import Cluster, Reference, Workers
+from mfcli.clusters import Cluster, Peers, Workers
 from mfcli.config import Config
 from mfcli.splits import Split
 from mfcli.storage import cores
@@ -35,7 +36,11 @@ class Echo:
     """What a worker holds to measure messages."""
 
     def __init__(self, number: int) -> None:
-        self._rows, self._is_over = np.zeros(ROWS, np.uint8), False
+        self._number, self._rows, self._is_over = number, np.zeros(ROWS, np.uint8), False
+        self._changed, self._taken = threading.Condition(), 0
+
+    def meet(self, peers: Peers) -> None:
+        self._peers = peers
 
     def train(self) -> None:
         """Keep a processor busy until told to stop, as a thread that trains."""
@@ -49,13 +54,30 @@ class Echo:
     def nothing(self) -> None:
         """Return at once."""
 
-    def give(self, size: int) -> Any:
-        """Return a copy of rows, as `Portion.give`."""
-        return self._rows[:size].copy()
+    def give(self, to: int, size: int, count: int) -> None:
+        """Send copies of rows to a worker, as `Portion.run_epoch`."""
+        for _ in range(count):
+            self._peers.call(to, "take", self._rows[:size].copy(), lane="in")
 
     def take(self, rows: Any) -> None:
         """Copy rows that have come, as `Portion.take`."""
         self._rows[: len(rows)] = rows
+        with self._changed:
+            self._taken += 1
+            self._changed.notify_all()
+
+    def await_rows(self, count: int) -> None:
+        """Wait until rows have come this many times."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._taken >= count)
+            self._taken -= count
+
+    def bounce(self, to: int, count: int) -> None:
+        """Send a message to a worker, which sends it back, and so on."""
+        if count:
+            self._peers.call(to, "bounce", self._number, count - 1, lane="in")
+        else:
+            self.take(self._rows[:0])
 
 
 class Measured(NamedTuple):
@@ -90,7 +112,9 @@ def measure(split: Split, config: Config, workers: int) -> Measured:
         alone_seconds, epoch, computing = (median(column) for column in zip(*rounds, strict=True))
         rating = alone_seconds * cores() / len(split.train)
         hops = shares_of(used, plan.groups, split, config).hops
-        moves = len(route_of(used, plan.groups).departures(0)) * workers
+        moves = (
+            len(route_of(used, plan.groups, len(split.train.items), config).departures(0)) * workers
+        )
         costs = Costs(rating, *message_costs(used, hops // max(moves, 1)), look_seconds())
         team = Team(workers, max(used.threads), 1, cores())
     return Measured(team, costs, Simulated(epoch, computing, epoch - computing, hops))
@@ -125,44 +149,41 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def message_costs(used: Cluster, chunk: int) -> tuple[float, float, float, float]:
-    """Return the costs of a message: of the driver, of all processes, and until it starts; a copy.
+    """Return the costs of a start, of a message in all processes, and until it starts; of a copy.
 
     Rows of some bytes move as in an epoch: each worker gives to the one before.
     """
     workers = used.start(Echo)
+    workers.introduce()
     every = range(len(workers))
-    _moves(workers, chunk)
-    before, own = family_seconds(), time.process_time()
-    _moves(workers, chunk)
-    own, work = time.process_time() - own, family_seconds() - before
-    messages = 2 * MOVES * len(workers)
-    large = median(seconds(lambda: _move(workers, 0, ROWS)) for _ in range(20))
-    small = median(seconds(lambda: _move(workers, 0, 1)) for _ in range(20))
+    _moves(workers, chunk, MOVES)
+    before = family_seconds()
+    _moves(workers, chunk, MOVES)
+    work = (family_seconds() - before) / (MOVES * len(workers))
+    own = time.process_time()
+    workers.get([workers.call(0, "nothing") for _ in range(CALLS)])
+    of_driver = (time.process_time() - own) / CALLS
+    large = median(seconds(lambda: _moves(workers, ROWS, 1)) for _ in range(20))
+    small = median(seconds(lambda: _moves(workers, 1, 1)) for _ in range(20))
     training = [workers.call(n, "train", lane="compute") for n in every]
-    chain = median(seconds(lambda: _chain(workers)) for _ in range(5)) / CALLS
+    until = median(seconds(lambda: _bounce(workers)) for _ in range(5)) / CALLS
     workers.get([workers.call(n, "end") for n in every])
     workers.get(training)
-    of_driver = own / messages
-    until = max(chain - of_driver, 0.0)
-    return of_driver, work / messages, until, ROWS / max(large - small, 1e-9)
+    copied = ROWS * len(workers) / min(len(workers), cores())
+    return of_driver, work, until, copied / max(large - small, 1e-9)
 
 
-def _moves(workers: Workers, size: int) -> None:
-    workers.get([_given(workers, n, size) for _ in range(MOVES) for n in range(len(workers))])
+def _moves(workers: Workers, size: int, count: int) -> None:
+    """Let rows travel from each worker to the one before, some times."""
+    every, n = range(len(workers)), len(workers)
+    sent = [workers.call(w, "give", (w - 1) % n, size, count, lane="out") for w in every]
+    workers.get([*sent, *(workers.call(w, "await_rows", count) for w in every)])
 
 
-def _move(workers: Workers, number: int, size: int) -> None:
-    workers.get(_given(workers, number, size))
-
-
-def _given(workers: Workers, number: int, size: int) -> Reference:
-    """Let rows travel from a worker to the one before."""
-    rows = workers.call(number, "give", size, lane="out")
-    return workers.call((number - 1) % len(workers), "take", rows, lane="in")
-
-
-def _chain(workers: Workers) -> None:
-    workers.get([workers.call(0, "nothing", lane="out") for _ in range(CALLS)])
+def _bounce(workers: Workers) -> None:
+    """Let a message go back and forth, and return where it started."""
+    workers.call(0, "bounce", len(workers) - 1, CALLS, lane="out")
+    workers.get(workers.call(0, "await_rows", 1))
 
 
 def family_seconds() -> float:

@@ -84,7 +84,11 @@ def route_for(data: Data, config: Config, team: Team, chunks: int | None) -> Rou
     """Return the route that a plan chooses, or one with some chunks of each home."""
     least = config.blocks or make_plan(data, config).groups
     groups = config.blocks or groups_on(team, least, range(data.ratings), config)
-    return Route.of(groups, len(team), chunks) if chunks else route_of(team, groups)
+    return (
+        Route.of(groups, len(team), chunks)
+        if chunks
+        else route_of(team, groups, data.n_items, config)
+    )
 
 
 def needs(data: Data, config: Config, route: Route, scale: Scale = SCALE) -> Needs:

@@ -2,8 +2,8 @@
 
 All workers have the same number of threads, groups and ratings, so that they do the same at the
 same time, and one of them is simulated: what comes to it is what it has sent itself. Its blocks run
-in the order of `mfcli.training.sgd.claims`, and item groups leave and arrive as `Route` says. A
-message (a call of a lane) goes by way of the driver, which handles one after another.
+in the order of `mfcli.training.sgd.claims`, and item groups leave and arrive as `Route` says, in
+messages from worker to worker. The driver only starts an epoch, one worker after another.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mfcli.training.distributed.routes import Route
 from mfcli.training.sgd.claims import STRATA
 from scaling.clock import Clock
 
-THREAD_PAUSE = 1e-4  # seconds that a thread without a ready block sleeps
-LANE_PAUSE = 3e-4  # seconds between two looks at whether item groups can leave
+THREAD_PAUSE = 1e-3  # seconds between two looks of a thread without a ready block
+LEAVING_PAUSE = 5e-3  # seconds between two looks at whether item groups can leave
 COPIES = 3  # of rows that travel: two by the worker that sends them, one by the one that gets them
 
 
@@ -31,9 +31,9 @@ class Costs(NamedTuple):
     rating : float
         Seconds for a rating, of a thread while all processors of a machine train.
     call : float
-        Seconds of the driver for a message.
+        Seconds of the driver to start a worker.
     work : float
-        Seconds of processors for a message, those of the driver included.
+        Seconds of processors for a message between workers.
     message : float
         Seconds from the moment when a message can be sent to its start.
     copy : float
@@ -143,16 +143,16 @@ class _Worker:
         self._free = route.slots(0) - owned
         self._idle = list(range(min(team.each, owned)))
         self.busy, self.sent = np.zeros(len(self._idle)), 0.0
-        self._driver_is_free = self._link_is_free = 0.0
-        # Lanes: what has ended and come, and whether a call is under way or waits for its chunk.
+        self._link_is_free = 0.0
+        # What has left and come, and whether the next chunk waits to leave, or was found to come.
         self._given, self._taken, self._come = 0, 0, 0
         self._is_giving = self._is_called = self._is_taking = False
-        self._send(self._begin)
+        self.clock.at(team.workers * costs.call + costs.message, self._begin)
 
     def _begin(self) -> None:
         self._look(len(self._idle), THREAD_PAUSE)
         self._wake()
-        self._call_give()
+        self._wait_to_give()
 
     @property
     def is_done(self) -> bool:
@@ -202,13 +202,9 @@ class _Worker:
     # Item groups that leave and arrive
 
     def _send(self, then: Callable[[], None]) -> None:
-        """Send a message to each worker, by way of the driver."""
-        start = max(self._driver_is_free, self.clock.now)
-        self._driver_is_free = start + self._team.workers * self._costs.call
-        # With the driver on the same machine, all work is there; otherwise it is mostly elsewhere.
-        work = self._costs.work if self._team.machines == 1 else 0.0
-        arrival = self._driver_is_free + self._costs.message
-        self.clock.at(arrival, lambda: self.clock.compute(work, then))
+        """Send a message to the next worker, as each of them does."""
+        arrival = self.clock.now + self._costs.message
+        self.clock.at(arrival, lambda: self.clock.compute(self._costs.work, then))
 
     def _look(self, lookers: int, pause: float) -> None:
         """Let more or fewer threads look at whether something is ready."""
@@ -218,15 +214,12 @@ class _Worker:
     def _copy_seconds(self, chunk: int, copies: int) -> float:
         return chunk * self._group_bytes / self._costs.copy * copies / COPIES
 
-    def _call_give(self) -> None:
-        """Ask for the next chunk to leave; the call waits until it can."""
-        if self._given < len(self._departures):
-            self._send(self._wait_to_give)
-
     def _wait_to_give(self) -> None:
-        self._is_giving = True
-        self._look(1, LANE_PAUSE)
-        self._give()
+        """Wait until the next chunk can leave."""
+        if self._given < len(self._departures):
+            self._is_giving = True
+            self._look(1, LEAVING_PAUSE)
+            self._give()
 
     def _give(self) -> None:
         """Let the chunk leave, if the first user group is through with it."""
@@ -236,7 +229,7 @@ class _Worker:
         if self._done[0] < self._route.strata_before_leaving(0, chunk):
             return
         self._is_giving = False
-        self._look(-1, LANE_PAUSE)
+        self._look(-1, LEAVING_PAUSE)
         copy = self._copy_seconds(len(chunk), COPIES - 1)
         self.clock.compute(copy, lambda: self._gave(len(chunk)))
 
@@ -251,7 +244,7 @@ class _Worker:
         self._link_is_free = max(self._link_is_free, self.clock.now) + size / bandwidth
         latency = 0.0 if is_near else self._team.latency
         self.clock.at(self._link_is_free + latency, self._came)
-        self._call_give()
+        self._wait_to_give()
         self._take()
 
     def _came(self) -> None:
@@ -259,7 +252,7 @@ class _Worker:
         self._call_take()
 
     def _call_take(self) -> None:
-        """Ask for the next chunk that has come to be taken, after the one before."""
+        """Take the next chunk that has come, after the one before."""
         if not self._is_called and self._taken < self._come:
             self._is_called = True
             self._send(self._wait_to_take)

@@ -1,6 +1,7 @@
 from .current import RETRIES as RETRIES, current_cluster as current_cluster
 from .failures import WorkerLostError as WorkerLostError
 from .nodes import Node as Node
+from .peers import Peers as Peers
 from .process_cluster import cluster as cluster
 from .processors import Processor as Processor, Processors as Processors
 from .references import Reference as Reference

@@ -10,6 +10,7 @@ from mfcli.clusters.failures import WorkerLostError, after, fetched
 from mfcli.clusters.hosted import HEALTH, host_class
 from mfcli.clusters.library import exceptions, is_connected, on_node, ray
 from mfcli.clusters.nodes import living_nodes
+from mfcli.clusters.peers import Peers
 from mfcli.clusters.references import Reference
 from mfcli.errors import ClusterError, Param, Text, warn
 
@@ -97,6 +98,16 @@ class Workers:
         *results, end = call.remote(self._losses, returns, before, method, *args)
         self._ends[worker, lane] = end
         return results[0] if returns == 1 else results
+
+    def introduce(self) -> None:
+        """Give the object of each worker the `Peers`, with its method `meet`; again after a loss.
+
+        Raises
+        ------
+        WorkerLostError
+        """
+        peers = Peers([*self._actors], self._losses)
+        self.get([self.call(number, "meet", peers) for number in range(len(self))])
 
     def get(self, references: Any, timeout: float | None = None) -> Any:
         """Return the value of a reference, or a list of the values of several.

@@ -159,8 +159,9 @@ def _distributed_step_engines(
     counts = train.users.counts, train.items.counts
     source = training_source(split, train, starts[0].config)
     validated = None if held_out is None else held_out_source(split, held_out)
-    given = Groups.of(counts, plan.groups), route_of(cluster, plan.groups), counts
-    workers = DescentCluster(cluster, *given, source, validated, starts)
+    groups = Groups.of(counts, plan.groups)
+    route = route_of(cluster, plan.groups, len(train.items), starts[0].config)
+    workers = DescentCluster(cluster, groups, route, counts, source, validated, starts)
     workers.load()
     return [DistributedDescent(start, workers, n) for n, start in enumerate(starts)]
 

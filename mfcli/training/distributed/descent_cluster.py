@@ -11,7 +11,7 @@ import numpy as np
 
 from mfcli.aligned import aligned
 from mfcli.model import Model
-from mfcli.training.distributed.descent_worker import HELD_OUT, TRAIN, DescentWorker
+from mfcli.training.distributed.descent_worker import HELD_OUT, OBJECT, TRAIN, DescentWorker
 from mfcli.training.distributed.exchange import distribute, share
 from mfcli.training.distributed.parts import Limits
 from mfcli.training.distributed.portions import EpochPart, ValidationPart
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_OBJECT = 1 << 26  # bytes of an object in the store, at most: larger ones travel slowly
 _PATIENCE = 60.0  # seconds in which workers that were told to stop do so
 _REPORT = 0.5  # seconds between two reports of progress
 _AHEAD = 2  # pieces of rows of each worker that are on their way at a time
@@ -137,6 +136,7 @@ class DescentCluster:
             self._hold_out(some)
         for member, start in enumerate(self._starts):
             self._on(some, "add_member", member, start.config, start.mu)
+        workers.introduce()
         self._missing.clear()
 
     def _number_batches(self, some: list[int]) -> None:
@@ -198,30 +198,17 @@ class DescentCluster:
         workers, turn = self._workers, self._turn
         every = range(len(workers))
         calls = [workers.call(n, "run_epoch", member, turn, epoch, lane="compute") for n in every]
-        for number in range(len(self._route.departures(0))):
-            calls += [self._move(member, turn, n, number) for n in every]
         while True:
             try:
-                found: list[EpochPart] = workers.get(calls, timeout=_REPORT)[: len(workers)]
+                found: list[EpochPart] = workers.get(calls, timeout=_REPORT)
                 self._cluster.computing += max(part.computing for part in found)
                 return found
             except TimeoutError:
                 done = self._on(every, "progress", member, lane="control")
                 on_progress(sum(done), self.ratings)
 
-    def _move(self, member: int, turn: int, worker: int, number: int) -> Reference:
-        """Let a chunk of item groups travel from a worker to the one before."""
-        chunk, workers = self._route.departures(worker)[number], self._workers
-        first, end = self.groups.firsts[1][[chunk.first, chunk.end]].tolist()
-        parts = -(-(end - first) // self._rows_at_once(*self._shape))
-        # Only the call that takes the rows holds references, so they leave the store after it.
-        given = workers.call(worker, "give", member, turn, number, parts, lane="out", returns=parts)
-        rows = [given] if parts == 1 else given
-        to = (worker - 1) % len(workers)
-        return workers.call(to, "take", member, turn, number, *rows, lane="in")
-
     def _rows_at_once(self, planes: int, width: int) -> int:
-        return max(_OBJECT // (4 * planes * width), 1)
+        return max(OBJECT // (4 * planes * width), 1)
 
     def validate(self, member: int) -> list[ValidationPart]:
         """Return what each worker contributes to the losses of the held-out ratings."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mfcli.aligned import aligned
+from mfcli.clusters import Peers
 from mfcli.config import Config
 from mfcli.data import Scale, counts_of
 from mfcli.storage import Scratch, lasting_scratch, threads_of
@@ -23,6 +24,9 @@ from mfcli.types import Counts, Floats
 
 TRAIN, HELD_OUT = "train", "held_out"
 """Names of parts."""
+
+OBJECT = 1 << 26
+"""Bytes of an object in the store, at most: larger ones travel slowly."""
 
 _PACKED = 16  # bytes of a packed rating, at most
 
@@ -44,6 +48,7 @@ class DescentWorker(Parts):
         self._portions: dict[int, Portion] = {}
         self._blocks: Blocks | None = None
         self._held_out: HeldOut | None = None
+        self._peers: Peers | None = None
 
     def pack(self) -> Counts:
         """Copy the training ratings to their blocks.
@@ -104,15 +109,21 @@ class DescentWorker(Parts):
         """See `Portion.rows`; all planes are read if `whole`."""
         return self._portions[member].rows(side, start, stop, PLANES if whole else WEIGHTS)
 
+    def meet(self, peers: Peers) -> None:
+        """Take note of the other workers."""
+        self._peers = peers
+
     def run_epoch(self, member: int, turn: int, epoch: int) -> EpochPart | None:
-        """See `Portion.run_epoch`."""
-        return self._portions[member].run_epoch(turn, epoch)
+        """See `Portion.run_epoch`; item groups go to the worker before this one."""
+        to = (self._number - 1) % self._route.workers
 
-    def give(self, member: int, turn: int, number: int, parts: int) -> Floats | list[Floats]:
-        """See `Portion.give`."""
-        return self._portions[member].give(turn, number, parts)
+        def send(number: int, rows: list[Floats]) -> None:
+            assert self._peers is not None
+            self._peers.call(to, "take", member, turn, number, *parts_of(rows), lane="in")
 
-    def take(self, member: int, turn: int, number: int, *parts: Floats) -> None:
+        return self._portions[member].run_epoch(turn, epoch, send)
+
+    def take(self, member: int, turn: int, number: int, *parts: list[Floats]) -> None:
         """See `Portion.take`."""
         self._portions[member].take(turn, number, *parts)
 
@@ -139,3 +150,18 @@ class DescentWorker(Parts):
             items[at : at + len(some)] = some
             at += len(some)
         return self._portions[member].validate(held_out, items)
+
+
+def parts_of(tables: list[Floats], size: int = OBJECT) -> list[list[Floats]]:
+    """Divide tables of rows among objects of at most a size, or of one row; nothing is copied."""
+    parts, left = list[list[Floats]](), 0
+    for table in tables:
+        rows, step = table, max(size // max(table[:1].nbytes, 1), 1)
+        while len(rows):
+            if left < rows[:1].nbytes:
+                parts.append([])
+                left = size
+            count = min(len(rows), max(left // rows[:1].nbytes, 1), step)
+            parts[-1].append(rows[:count])
+            left, rows = left - rows[:count].nbytes, rows[count:]
+    return parts

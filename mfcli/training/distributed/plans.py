@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _PER_THREAD = 4  # user groups, so that the threads of a worker seldom wait for each other
 _LEAST_BATCHES = 32  # per block, on average
-_CHUNKS = 1  # of the item groups of a home, for each thread: more take more messages
-_MOST_CHUNKS = 48  # that come to a worker in an epoch, about; see examples/scale.py
+_CHUNK = 1 << 23  # bytes of item rows, about, that are worth a message
+_MOST_CHUNKS = 256  # that come to a worker in an epoch, about; each takes a millisecond
 _HELD_OUT = 12  # bytes of a held-out rating
 
 
@@ -95,12 +95,13 @@ def plan_on(cluster: Cluster, plan: Plan, split: Split, config: Config) -> Plan:
     return plan._replace(on_cluster=(team, *_texts(cluster, shares)))
 
 
-def route_of(cluster: Cluster, groups: int) -> Route:
-    """Return how item groups travel in a cluster."""
-    # With several threads, a worker needs item groups as soon as the next one can spare them. But
-    # the driver sends two messages for each chunk that comes to a worker, one after another.
-    most = max(_MOST_CHUNKS // len(cluster), _CHUNKS)
-    return Route.of(groups, len(cluster), min(_CHUNKS * max(cluster.threads), most))
+def route_of(cluster: Cluster, groups: int, items: int, config: Config) -> Route:
+    """Return how item groups travel in a cluster, given the number of items."""
+    home = items * 4 * variant_of(config).stride // len(cluster)
+    # One chunk travels while a worker trains on others. With several threads, it needs item groups
+    # as soon as the next worker can spare them.
+    wanted = max(-(-home // _CHUNK), max(cluster.threads))
+    return Route.of(groups, len(cluster), min(wanted, max(_MOST_CHUNKS // len(cluster), 1)))
 
 
 def groups_on(cluster: Cluster, least: int, train: Sized, config: Config) -> int:
@@ -126,7 +127,8 @@ def shares_of(cluster: Cluster, groups: int, split: Split, config: Config) -> Sh
     """Return what workers hold and send."""
     train, held_out = split.train, split.held_out
     counts = train.users.counts, train.items.counts
-    made, route = Groups.of(counts, groups), route_of(cluster, groups)
+    made = Groups.of(counts, groups)
+    route = route_of(cluster, groups, len(train.items), config)
     variant, owner = variant_of(config), route.owners(made.of_row[0])
     of_row, of_weights = 4 * variant.stride, 4 * variant.width
     ratings = int(np.bincount(owner, weights=counts[0]).max())

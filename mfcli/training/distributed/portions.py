@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -120,7 +121,8 @@ class Portion:
         self._descent = Descent(config, mu, blocks, rows, threads, owned=owned, firsts=firsts)
         self._changed = threading.Condition()
         self._claims: Claims | None = None
-        self._turn, self._stopped, self._given, self._taken, self._sent = 0, 0, 0, 0, 0
+        self._turn, self._stopped, self._taken, self._sent = 0, 0, 0, 0
+        self._failure: BaseException | None = None
         self._free = list[int]()
         self.reset()
 
@@ -151,63 +153,101 @@ class Portion:
                 yield items[first + low : first + high], slice(at, at + high - low)
             before += size
 
-    # An epoch: three methods that run at the same time
+    # An epoch: `take` runs at the same time as `run_epoch`
 
-    def run_epoch(self, turn: int, epoch: int) -> EpochPart | None:
-        """Train on all blocks of the user groups; return None if the turn was stopped."""
+    def run_epoch(
+        self, turn: int, epoch: int, send: Callable[[int, list[Floats]], None]
+    ) -> EpochPart | None:
+        """Train on all blocks of the user groups.
+
+        Parameters
+        ----------
+        turn : int
+            Of all epochs that are run, also those that are repeated.
+        epoch : int
+        send : callable
+            Sends the rows of the groups of a chunk, given its number among those that leave.
+
+        Returns
+        -------
+        EpochPart
+            None if the turn was stopped.
+        """
         descent = self._descent
-        with np.errstate(all="ignore"):  # rows of a training that diverges
-            descent.prepare(epoch)
+        with np.errstate(all="ignore"), ThreadPoolExecutor(1) as pool:
+            descent.prepare(epoch)  # rows of a training that diverges may overflow
             idle = self._idle()
             claims = descent.claims()
             with self._changed:
                 if turn <= self._stopped:
                     return None
-                self._claims, self._turn = claims, turn
-                self._given, self._taken, self._sent = 0, 0, 0
+                self._claims, self._turn, self._failure = claims, turn, None
+                self._taken, self._sent = 0, 0
                 self._changed.notify_all()
+            leaving = pool.submit(self._give, turn, send)
             losses = descent.train(epoch, claims, lambda done, total: None, self._pause)
-            moves = len(self._route.departures(self._worker))
-            with self._changed:
-                if not self._wait(turn, lambda: self._given == self._taken == moves):
-                    return None
+            leaving.result()
+            if not self._has_taken_all(turn):
+                return None
             self._finish()
         groups = self._route.groups
         of_blocks = losses.reshape(groups, groups, 3)[:, self._owned]
         return EpochPart(of_blocks, idle, float(descent.busy.max()), self._sent)
 
-    def give(self, turn: int, number: int, parts: int) -> Floats | list[Floats]:
-        """Return the rows of a chunk when they can leave, in some parts; none if stopped."""
-        chunk = self._route.departures(self._worker)[number]
+    def _has_taken_all(self, turn: int) -> bool:
+        """Wait for all chunks; return whether the turn was not stopped."""
+        moves = len(self._route.arrivals(self._worker))
+        with self._changed:
+            self._wait(turn, lambda: self._taken == moves or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
+            return turn > self._stopped
+
+    def _give(self, turn: int, send: Callable[[int, list[Floats]], None]) -> None:
+        """Send each chunk as soon as it can leave."""
+        try:
+            for number, chunk in enumerate(self._route.departures(self._worker)):
+                if not self._can_leave(turn, chunk):
+                    return
+                views = self._views(chunk)
+                send(number, views)
+                self._sent += sum(view.nbytes for view in views)
+                with self._changed:
+                    self._free += self._first[chunk.first : chunk.end].tolist()
+                    self._changed.notify_all()
+        except BaseException:
+            self.stop(turn)  # the threads that train, which would wait forever
+            raise
+
+    def _can_leave(self, turn: int, chunk: Chunk) -> bool:
+        """Wait until all is done with a chunk; return False if the turn is stopped."""
         least = self._route.strata_before_leaving(self._worker, chunk)
         done = np.zeros(1, np.int64)
         with self._changed:
-            self._wait(turn, lambda: self._turn == turn)
-            while turn > self._stopped and done[0] < least:
+            while turn > self._stopped:
                 assert self._claims is not None
                 look_up(self._claims, self._owned.start, done)
-                if done[0] < least:
-                    self._changed.wait(_LEAVING)
-        if turn <= self._stopped:
-            none = np.empty(0, np.float32)
-            return none if parts == 1 else [none] * parts
-        rows = self._removed(chunk)
-        with self._changed:
-            self._sent += rows.nbytes
-            self._given += 1
-            self._changed.notify_all()
-        return rows if parts == 1 else np.array_split(rows, parts)
+                if done[0] >= least:
+                    return True
+                self._changed.wait(_LEAVING)
+        return False
 
-    def take(self, turn: int, number: int, *parts: Floats) -> None:
+    def take(self, turn: int, number: int, *parts: list[Floats]) -> None:
         """Copy the rows of a chunk that has come, as soon as there is space."""
-        chunk = self._route.arrivals(self._worker)[number]
-        with self._changed:
-            has_space = self._wait(
-                turn, lambda: self._turn == turn and len(self._free) >= len(chunk)
-            )
-        if not has_space:
-            return
-        self._add(chunk, parts[0] if len(parts) == 1 else np.concatenate(parts))
+        try:
+            chunk = self._route.arrivals(self._worker)[number]
+            with self._changed:
+                has_space = self._wait(
+                    turn, lambda: self._turn == turn and len(self._free) >= len(chunk)
+                )
+            if not has_space:
+                return
+            self._add(chunk, [rows for part in parts for rows in part])
+        except BaseException as error:  # whoever sent it does not wait for it
+            with self._changed:
+                self._failure = error
+            self.stop(turn)
+            raise
         with self._changed:
             self._taken += 1
             self._changed.notify_all()
@@ -246,25 +286,24 @@ class Portion:
             self._changed.wait()
         return turn > self._stopped
 
-    def _removed(self, chunk: Chunk) -> Floats:
-        items = self._descent.rows[1]
-        firsts = [int(self._first[group]) for group in range(chunk.first, chunk.end)]
-        sizes = self._sizes[chunk.first : chunk.end].tolist()
-        parts = [items[n : n + size] for n, size in zip(firsts, sizes, strict=True)]
-        rows = np.concatenate(parts)
-        with self._changed:
-            self._free += firsts
-        return rows
+    def _views(self, chunk: Chunk) -> list[Floats]:
+        """Return the rows of the groups of a chunk."""
+        items, groups = self._descent.rows[1], range(chunk.first, chunk.end)
+        bounds = ((int(self._first[n]), int(self._sizes[n])) for n in groups)
+        return [items[first : first + size] for first, size in bounds]
 
-    def _add(self, chunk: Chunk, rows: Floats) -> None:
-        items, at = self._descent.rows[1], 0
+    def _add(self, chunk: Chunk, pieces: list[Floats]) -> None:
+        """Copy the rows of a chunk to free slots; each piece is of one group, or a part of it."""
+        items, coming = self._descent.rows[1], iter(pieces)
         assert self._claims is not None
         for group in range(chunk.first, chunk.end):
             with self._changed:
                 first = self._free.pop()
-            size = int(self._sizes[group])
-            items[first : first + size] = rows[at : at + size]
-            at += size
+            done, size = 0, int(self._sizes[group])
+            while done < size:
+                rows = next(coming)
+                items[first + done : first + done + len(rows)] = rows
+                done += len(rows)
             self._first[group] = first
             arrive(self._claims, group, self._route.strata_at_arrival(self._worker, group))
 
