@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mfcli.aligned import aligned
+from mfcli.clusters import WorkerLostError
 from mfcli.model import Model
 from mfcli.training.distributed.descent_worker import HELD_OUT, OBJECT, TRAIN, DescentWorker
 from mfcli.training.distributed.exchange import distribute, share
@@ -22,7 +23,7 @@ from mfcli.training.sgd.blocks import Groups, check_steps
 from mfcli.types import Counts, Floats, Progress
 
 if TYPE_CHECKING:
-    from mfcli.clusters import Cluster, Reference, WorkerLostError
+    from mfcli.clusters import Cluster, Reference
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class DescentCluster:
         self._shape = variant.stride // variant.width, variant.width
         limits = Limits.of_driver(-(-len(cluster) // len(cluster.nodes)))
         self._workers = cluster.start(DescentWorker, limits, route)
-        weakref.finalize(self, self._workers.close)
+        weakref.finalize(self, self._workers.close).atexit = False
         self.generation, self._turn = 0, 0
         self._missing = set(range(len(cluster)))  # workers that have not loaded everything
         self._block_counts = np.zeros((groups.count, groups.count), np.int64)
@@ -86,11 +87,6 @@ class DescentCluster:
     def held_out(self) -> int:
         """Number of held-out ratings."""
         return len(self._held_out) if self._held_out else 0
-
-    @property
-    def held_out_counts(self) -> Counts:
-        """Number of held-out ratings of each item, by its place."""
-        return self._held_out_counts
 
     def load(self) -> None:
         """Send all ratings to the workers.
@@ -110,8 +106,6 @@ class DescentCluster:
         ClusterError
             If workers are lost too often.
         """
-        from mfcli.clusters import WorkerLostError
-
         while True:
             try:
                 self._load()
@@ -158,8 +152,6 @@ class DescentCluster:
 
     def _recover(self, error: WorkerLostError) -> None:
         """Replace dead workers, and those that had not loaded everything."""
-        from mfcli.clusters import WorkerLostError
-
         lost = {*error.workers, *self._missing}
         if not lost:  # an object of the store is lost: all begin again
             lost = {*range(len(self._workers))}
