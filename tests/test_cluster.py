@@ -473,9 +473,17 @@ def test_a_signal_ends_a_local_cluster(number: str, temp: Path) -> None:
     assert not [path for path in temp.iterdir() if path.name != ".ray"]
 
 
+NO_SERVER = "Starting Ray client server failed"  # for which a busy machine has too little time
+
+
 @posix
 def test_a_client_outside_the_cluster(machines: Machines, temp: Path) -> None:
-    done = outcome(RESTORED, temp, address=machines.client, times="1", number="")
+    for _ in range(2):
+        done = outcome(RESTORED, temp, address=machines.client, times="1", number="")
+        if NO_SERVER not in done.stderr:
+            break
+    if NO_SERVER in done.stderr:
+        pytest.skip("Ray could not start the process that serves a client")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -115,4 +115,4 @@ def after(retries: int) -> str:
 def first_line(error: BaseException) -> str:
     """Return the class of an error, and the first line of its text."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {lines[0].rstrip(':')}" if lines else type(error).__name__
