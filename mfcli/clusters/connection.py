@@ -15,6 +15,7 @@ from mfcli.clusters.unchanged_process import quiet, same_signals
 from mfcli.errors import ClusterError, Param, Text
 from mfcli.storage import cores, resources, scratch_folder, stderr_held
 
+_CLIENT_TRIES = 2
 _STORE = 1 << 30  # bytes, of which only those in use take memory
 _SHORT = Path("/tmp")
 _LONGEST = 40  # characters of a folder in which the names of Ray's sockets are not too long
@@ -74,10 +75,16 @@ def _connect(options: dict[str, Any]) -> None:
     failures = (exceptions().RayError, OSError, RuntimeError, ValueError, AssertionError)
     failed: Exception | None = None
     with same_signals(), stderr_held():
-        try:
-            ray().init(**options)
-        except failures as error:
-            failed = error
+        for left in range(_CLIENT_TRIES if is_client(address) else 1, 0, -1):
+            try:
+                ray().init(**options)
+                failed = None
+                break
+            except failures as error:
+                failed = error
+                # The server starts a process for each client, and gives it little time.
+                if left == 1 or not isinstance(error, ConnectionAbortedError):
+                    break
     if failed:
         rule = f"cannot be used: {first_line(failed)}"
         raise ClusterError(rule, place=address, remedy=_remedy(address, failed)) from failed
