@@ -72,7 +72,7 @@ def read_columns(
     Raises
     ------
     ArtifactError
-        If the file is missing or damaged, has not so many rows, a column is missing or has the
+        If the file is missing or damaged, has fewer rows, a column is missing or has the
         wrong type, or the store cannot be read.
     """
     file, shown = ranged_file(place), without_options(place)

@@ -155,7 +155,7 @@ class Search:
 
     @property
     def is_large(self) -> bool:
-        """Whether the ratings are so many that this machine trains one trial at a time."""
+        """Whether this machine trains one trial at a time, because there are many ratings."""
         return is_large(self.split)
 
     @property
