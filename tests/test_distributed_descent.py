@@ -20,6 +20,7 @@ from mfcli.splits import Split
 from mfcli.storage import resources
 from mfcli.training.distributed.descent_cluster import DescentCluster
 from mfcli.training.distributed.descent_engine import DistributedDescent
+from mfcli.training.distributed.descent_worker import parts_of
 from mfcli.training.distributed.routes import Route
 from mfcli.training.distributed.sources import RowsInMemory
 from mfcli.training.engine import Engine, Losses
@@ -187,6 +188,16 @@ def test_routes(workers: int, more: int, chunks: int) -> None:
                 assert len(here) <= space
             assert done[user] == stratum
             here[item] = done[user] = stratum + 1
+
+
+def test_large_chunks_travel_in_several_objects() -> None:
+    tables = [np.arange(n, dtype=np.float32)[:, None, None] for n in (3, 1, 9)]
+    parts = parts_of(tables, 20)  # bytes: five rows
+    assert max(sum(rows.nbytes for rows in part) for part in parts) == 20
+    assert len(parts) == 3
+    pieces = [rows for part in parts for rows in part]
+    assert np.array_equal(np.concatenate(pieces), np.concatenate(tables))
+    assert [len(part) for part in parts_of(tables, 1)] == [1] * 13  # a row is not divided
 
 
 def test_what_leaves_a_worker_comes_to_the_one_before() -> None:

@@ -36,7 +36,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let few ratings and few rows travel, and be added up, in several pieces."""
     monkeypatch.setattr(column_sums, "_PIECE", 100)
     monkeypatch.setattr(exchange, "_ROWS", 200)
-    monkeypatch.setattr(exchange, "_OBJECT", 1000)
+    monkeypatch.setattr(exchange, "OBJECT", 1000)
     monkeypatch.setattr(row_team, "_LEAST", 8)
 
 

@@ -69,8 +69,8 @@ IN_ONE_MODULE = {"keras", "h5py", "llvmlite", "optuna", "filelock", "sklearn"}
 INTERFACES: dict[str, list[str]] = {
  "checks": ["DataWarning", "Report", "ValueBin", "check", "serious_warnings"],
  "cli": ["app", "run_until_signal"],
- "clusters": ["Cluster", "Node", "Peers", "Processor", "Processors", "RETRIES", "Reference",
-              "WorkerLostError", "Workers", "cluster", "current_cluster"],
+ "clusters": ["Cluster", "Node", "OBJECT", "Peers", "Processor", "Processors", "RETRIES",
+              "Reference", "WorkerLostError", "Workers", "cluster", "current_cluster"],
  "config": ["CONFIG_FILE", "Chosen", "Config", "DATA", "DEFAULTS", "EVALUATION", "SETTINGS",
             "SPLIT", "STAGES", "TRAINING", "check_settings_file", "checked", "closest",
             "meant_setting", "plain_name", "read_config", "read_settings", "read_toml",

@@ -4,6 +4,6 @@ from .nodes import Node as Node
 from .peers import Peers as Peers
 from .process_cluster import cluster as cluster
 from .processors import Processor as Processor, Processors as Processors
-from .references import Reference as Reference
+from .references import OBJECT as OBJECT, Reference as Reference
 from .running_cluster import Cluster as Cluster
 from .workers import Workers as Workers

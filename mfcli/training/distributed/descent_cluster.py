@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from mfcli.aligned import aligned
-from mfcli.clusters import WorkerLostError
+from mfcli.clusters import OBJECT, WorkerLostError
 from mfcli.model import Model
-from mfcli.training.distributed.descent_worker import HELD_OUT, OBJECT, TRAIN, DescentWorker
+from mfcli.training.distributed.descent_worker import HELD_OUT, TRAIN, DescentWorker
 from mfcli.training.distributed.exchange import distribute, share
 from mfcli.training.distributed.parts import Limits
 from mfcli.training.distributed.portions import EpochPart, ValidationPart

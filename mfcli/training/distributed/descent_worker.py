@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mfcli.aligned import aligned
-from mfcli.clusters import Peers
+from mfcli.clusters import OBJECT, Peers
 from mfcli.config import Config
 from mfcli.data import Scale, counts_of
 from mfcli.storage import Scratch, lasting_scratch, threads_of
@@ -24,9 +24,6 @@ from mfcli.types import Counts, Floats
 
 TRAIN, HELD_OUT = "train", "held_out"
 """Names of parts."""
-
-OBJECT = 1 << 26
-"""Bytes of an object in the store, at most: larger ones travel slowly."""
 
 _PACKED = 16  # bytes of a packed rating, at most
 
@@ -156,12 +153,12 @@ def parts_of(tables: list[Floats], size: int = OBJECT) -> list[list[Floats]]:
     """Divide tables of rows among objects of at most a size, or of one row; nothing is copied."""
     parts, left = list[list[Floats]](), 0
     for table in tables:
-        rows, step = table, max(size // max(table[:1].nbytes, 1), 1)
+        rows = table
         while len(rows):
             if left < rows[:1].nbytes:
                 parts.append([])
                 left = size
-            count = min(len(rows), max(left // rows[:1].nbytes, 1), step)
+            count = min(len(rows), max(left // rows[:1].nbytes, 1))
             parts[-1].append(rows[:count])
             left, rows = left - rows[:count].nbytes, rows[count:]
     return parts

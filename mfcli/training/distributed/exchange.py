@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfcli.clusters import OBJECT
 from mfcli.training.distributed.sources import (
     RowColumns,
     RowRange,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mfcli.clusters import Cluster, Reference, Workers
 
 _ROWS = 1 << 20  # ratings that are read and divided at a time: 16 MB
-_OBJECT = 1 << 26  # bytes of an object in the store, at most
 _ROUNDS = 2  # of pieces that workers have not taken yet, before more are sent
 _LANE = "in"
 
@@ -107,7 +107,7 @@ def share(
         If a worker is lost.
     """
     wanted = sorted(range(len(workers)) if only is None else only)
-    step = max(_OBJECT // max(array[:1].nbytes, 1), 1)
+    step = max(OBJECT // max(array[:1].nbytes, 1), 1)
 
     def calls() -> Iterator[list[Reference]]:
         for start in range(0, max(len(array), 1), step):

@@ -243,7 +243,7 @@ class Portion:
             if not has_space:
                 return
             self._add(chunk, [rows for part in parts for rows in part])
-        except BaseException as error:  # whoever sent it does not wait for it
+        except BaseException as error:  # the sender does not wait for it
             with self._changed:
                 self._failure = error
             self.stop(turn)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mfcli.clusters import WorkerLostError
+from mfcli.clusters import OBJECT, WorkerLostError
 from mfcli.data import pairwise_sum
 from mfcli.errors import ClusterError
 from mfcli.training.distributed.exchange import distribute, share
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_OBJECT = 1 << 26  # bytes of the rows that a call returns, at most
 _PIECES = 4  # of a worker: rows are gathered while others are computed
 _LEAST = 1 << 10  # rows of a piece; a call takes about a millisecond
 _AHEAD = 3  # calls of a worker at a time, so that the store holds few results
@@ -337,7 +336,7 @@ def pieces_of(bounds: list[int], size: int) -> list[Piece]:
     """Divide the rows of each worker into pieces, given the bytes of a result."""
     pieces = list[Piece]()
     for worker, (first, end) in enumerate(pairwise(bounds)):
-        most = max(min(-(-(end - first) // _PIECES), _OBJECT // size), _LEAST)
+        most = max(min(-(-(end - first) // _PIECES), OBJECT // size), _LEAST)
         pieces += [Piece(worker, row, min(row + most, end)) for row in range(first, end, most)]
     return pieces
 
