@@ -6,10 +6,11 @@ import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 import typer.testing
+from browsers import chromium
 from clusters import Machines, two_nodes
 from typer.testing import CliRunner
 
@@ -18,10 +19,17 @@ from mfcli.config import Config
 from mfcli.data import read_ratings
 from mfcli.splits import split, write_split
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Test processes that run in parallel have a width of 80 columns, in which output would be wrapped.
 os.environ.pop("COLUMNS", None)
+
+# Settings of whoever runs the tests
+for variable in [name for name in os.environ if name.startswith("MFCLI_")]:
+    del os.environ[variable]
 
 # Typer builds all commands for each call; building them once makes tests faster.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
@@ -76,6 +84,13 @@ def real_split(real_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def machines() -> Iterator[Machines]:
     """A Ray cluster of two nodes with a processor each; `cluster("auto")` uses it."""
     with two_nodes() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")  # while it is open, no other test can have an event loop
+def browser() -> Iterator[Browser]:
+    """A browser for tests of pages; `opened` of `browsers.py` opens a page in it."""
+    with chromium() as started:
         yield started
 
 

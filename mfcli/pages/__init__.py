@@ -1,0 +1,5 @@
+"""HTML pages and charts; knows nothing of ratings. The only package that imports Jinja2."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
