@@ -23,6 +23,7 @@ from .model import (
 )
 from .plots import plot as plot
 from .predict import recommend as recommend, similar as similar
+from .reports import HtmlReport as HtmlReport, report as report
 from .search import Tuned as Tuned, recommended_config as recommended_config, tune as tune
 from .splits import (
     Folds as Folds,

@@ -63,6 +63,12 @@ def changed(settings: Mapping[str, Any]) -> list[str]:
 
     A setting that is not given may stand for a known value: with gibbs, `average` is 0.9.
     """
+    defaults = defaults_beside(settings)
+    return [n for n, value in settings.items() if n not in SETTINGS or value != defaults[n]]
+
+
+def defaults_beside(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the default of every setting, given those that other defaults depend on."""
     kind = {name: settings[name] for name in _KIND if name in settings}
     try:
         resolved = Config(**kind).used(TRAINING)
@@ -70,8 +76,27 @@ def changed(settings: Mapping[str, Any]) -> list[str]:
         resolved = {}
     defaults = {name: setting.default for name, setting in SETTINGS.items()} | resolved
     # These were used above to resolve the other defaults.
-    defaults |= {name: getattr(DEFAULTS, name) for name in kind}
-    return [n for n, value in settings.items() if n not in SETTINGS or value != defaults[n]]
+    return defaults | {name: getattr(DEFAULTS, name) for name in kind}
+
+
+def split_beside(run: Path, digest: str) -> dict[str, Any] | None:
+    """Find the split of a run, beside it or in the working folder.
+
+    Returns
+    -------
+    dict or None
+        The `path`, `hash` and `parent` of a split, and whether the hash is the `same`: a split with
+        the same hash if there is one, otherwise the first that is found. A damaged split counts as
+        missing here; its error is reported where the split is shown.
+    """
+    places = [run / SPLIT_FOLDER, Path(SPLIT_FOLDER)]
+    if fold_number(run):
+        # The split of the run fold-3 is fold-3 of a k-fold split.
+        places = [place / run.name for place in (run.parent / SPLIT_FOLDER, places[1])] + places
+    found = [split for split in map(_hash_of, dict.fromkeys(places)) if split]
+    # The sort is stable: the split with this hash first, the others in the order of the places.
+    found.sort(key=lambda split: split["hash"] != digest)
+    return found[0] | {"same": found[0]["hash"] == digest} if found else None
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -108,7 +133,7 @@ def _model_now(folder: Path) -> dict[str, Any]:
         "bytes": _size(path for name in MODEL_FILES if exists(path := folder / name)),
         "trained_on": [*model.trained_on],
         "split": model.split_hash,
-        "split_beside": _split_beside(folder.parent, model.split_hash),
+        "split_beside": split_beside(folder.parent, model.split_hash),
         "losses": record.losses,
         "written_by": {"mfcli": record.mfcli, "keras": outline.keras, "saved": outline.saved},
     }
@@ -150,26 +175,6 @@ def _table(table: Floats) -> dict[str, Any]:
         "root_mean_square": math.sqrt(squares / max(matrix.size, 1)),
         "zero_rows": zero,
     }
-
-
-def _split_beside(run: Path, digest: str) -> dict[str, Any] | None:
-    """Find the split of a run, beside it or in the working folder.
-
-    Returns
-    -------
-    dict or None
-        The `path`, `hash` and `parent` of a split, and whether the hash is the `same`: a split with
-        the same hash if there is one, otherwise the first that is found. A damaged split counts as
-        missing here; its error is reported where the split is shown.
-    """
-    places = [run / SPLIT_FOLDER, Path(SPLIT_FOLDER)]
-    if fold_number(run):
-        # The split of the run fold-3 is fold-3 of a k-fold split.
-        places = [place / run.name for place in (run.parent / SPLIT_FOLDER, places[1])] + places
-    found = [split for split in map(_hash_of, dict.fromkeys(places)) if split]
-    # The sort is stable: the split with this hash first, the others in the order of the places.
-    found.sort(key=lambda split: split["hash"] != digest)
-    return found[0] | {"same": found[0]["hash"] == digest} if found else None
 
 
 def _hash_of(folder: Path) -> dict[str, str] | None:
@@ -270,7 +275,7 @@ def _one_model(metrics: Metrics, run: Path) -> dict[str, Any]:
         "config": metrics.training,
         "changed": changed(metrics.training),
         "split": protocol.split,
-        "split_beside": _split_beside(run, protocol.split),
+        "split_beside": split_beside(run, protocol.split),
         "written_by": {"mfcli": metrics.mfcli},
     }
 

@@ -1,0 +1,5 @@
+"""Reports: one HTML file about the data, the training and the quality of runs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

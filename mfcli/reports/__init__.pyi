@@ -1,0 +1,1 @@
+from .report import HtmlReport as HtmlReport, report as report
