@@ -258,11 +258,11 @@ def test_other_texts_are_not_plain_integers(text: str) -> None:
 def test_predictions_find_the_rows_of_a_vocabulary(
     known: list[int | str], ids: list[int | str]
 ) -> None:
-    from mfcli.predict.predictor import _Finder
+    from mfcli.predict import IdFinder
 
     vocabulary = Vocabulary(pa.array(known), np.ones(len(known), np.int64))
     wanted = pa.array(ids, None if ids else pa.string())
-    assert _Finder(vocabulary)(wanted).tolist() == vocabulary.rows(wanted).tolist()
+    assert IdFinder(vocabulary)(wanted).tolist() == vocabulary.rows(wanted).tolist()
 
 
 def test_unsigned_ids_are_read_and_predicted_alike(tmp_path: Path) -> None:

@@ -33,7 +33,11 @@ from mfcli.data.pair_files import _TextPairs
 from mfcli.data.sources import File
 from mfcli.errors import DataError
 from mfcli.model import Model
-from mfcli.predict import predicted_files as predicting, predictor as predictors
+from mfcli.predict import (
+    id_finder as finders,
+    predicted_files as predicting,
+    predictor as predictors,
+)
 from mfcli.training.loop import start
 
 
@@ -253,7 +257,7 @@ def test_pieces_and_threads_do_not_matter(
     monkeypatch.setattr(text_reader, "_BLOCK", 700)
     monkeypatch.setattr(parquet, "_ROWS", 37)
     monkeypatch.setattr(strict, "_ROWS", 37)
-    monkeypatch.setattr(predictors, "_LARGE", 0)
+    monkeypatch.setattr(finders, "_LARGE", 0)
     many = ready("predict", f"pairs.{kind}", "--threads", 4)
     assert (many.out, many.err) == (one.out, one.err)
     assert many.out.count("\n") == 5001

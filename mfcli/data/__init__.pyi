@@ -58,6 +58,7 @@ from .scales import Scale as Scale, scale_of as scale_of
 from .side_tables import side_names as side_names
 from .sizes import MANY as MANY
 from .sources import EmptyFileError as EmptyFileError, open_sources as open_sources
+from .surveys import Survey as Survey, survey_ratings as survey_ratings
 from .table_files import (
     check_table_suffix as check_table_suffix,
     csv_bytes as csv_bytes,

@@ -22,6 +22,7 @@ from .keras_file import (
 )
 from .model import Model as Model, initial_model as initial_model
 from .network import ROW_PENALTY_LAYER as ROW_PENALTY_LAYER, Network as Network
+from .newcomers import Newcomers as Newcomers, alone as alone
 from .objective import (
     pair_targets as pair_targets,
     pair_weights as pair_weights,
@@ -41,9 +42,12 @@ from .rated_parts import (
 from .rating_distribution import RatingDistribution as RatingDistribution
 from .recommendation_tables import (
     recommended as recommended,
+    recommended_now as recommended_now,
     recommended_tables as recommended_tables,
 )
 from .recommendations import (
+    ArrangedItems as ArrangedItems,
+    Similarity as Similarity,
     excluded as excluded,
     similar as similar,
     top_items as top_items,

@@ -53,6 +53,12 @@ class Explainer:
     ratings: RatingPieces
     count: int
 
+    def of(self, ratings: RatingPieces, count: int) -> Explainer:
+        """Return what explains predictions by other ratings; it shares the equations."""
+        made = Explainer(self.model, ratings, count)
+        made.__dict__["_equations"] = self._equations  # where the cached property keeps it
+        return made
+
     def explained(self, table: pa.Table, ranking: Ranking, found: Explanations) -> pa.Table:
         """Add explanations to the table of a ranking.
 

@@ -20,7 +20,7 @@ from mfcli.model.orders import BY_MEAN, Order
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.rated_parts import RatingPieces
-from mfcli.model.recommendations import top_items
+from mfcli.model.recommendations import ArrangedItems, top_items
 from mfcli.model.shared_values import even_parts, map_shared
 from mfcli.model.user_ranges import UserRange, user_ranges
 from mfcli.storage import check_memory, threads_of
@@ -42,7 +42,7 @@ def recommended_tables(
     n: int,
     *,
     exclude: RatingPieces | None = None,
-    candidates: Rows | None = None,
+    candidates: Rows | ArrangedItems | None = None,
     diversity: float = 0,
     explainer: Explainer | None = None,
     order: Order = BY_MEAN,
@@ -113,6 +113,24 @@ def recommended_tables(
         counts.warn()
 
 
+def recommended_now(
+    model: StoredModel,
+    users: Rows,
+    n: int,
+    *,
+    exclude: RatingPieces | None = None,
+    candidates: ArrangedItems | None = None,
+    diversity: float = 0,
+    explainer: Explainer | None = None,
+) -> pa.Table:
+    """Return the table of `recommended_tables` for a few users, without delay.
+
+    What they have rated must fit in memory, which is not checked, and nothing is warned about.
+    """
+    lists = _Lists(model, n, exclude, candidates, diversity, explainer, BY_MEAN, True)
+    return lists.table(UserRange(users, lists.known))
+
+
 def _from_cluster(
     cluster: Cluster, lists: _Lists, users: Rows, on_progress: Progress
 ) -> Iterator[pa.Table]:
@@ -170,7 +188,7 @@ class _Lists:
     model: StoredModel
     n: int
     exclude: RatingPieces | None
-    candidates: Rows | None
+    candidates: Rows | ArrangedItems | None
     diversity: float
     explainer: Explainer | None
     order: Order
@@ -185,6 +203,19 @@ class _Lists:
         reasons = self.explainer.count if self.explainer else 0
         return fixed, 32 + self.n * (128 + 80 * reasons)
 
+    @property
+    def known(self) -> dict[str, RatingPieces]:
+        """What users have rated, by what it is used for."""
+        known = {} if self.exclude is None else {"excluded": self.exclude}
+        if self.explainer:
+            known["explaining"] = self.explainer.ratings
+        return known
+
+    def table(self, part: UserRange) -> pa.Table:
+        """Return the table of a range of users, in the order of predictions."""
+        ranking = self._top(part, None, 1, lambda done, total: None)
+        return self._table(part, ranking, None, 1, _Counts())
+
     def tables(
         self,
         users: Rows,
@@ -194,14 +225,11 @@ class _Lists:
         on_sorting: Progress = lambda done, total: None,
     ) -> Iterator[pa.Table]:
         """Yield tables of ranges of users, at least one, and add to `counts`."""
-        known = {} if self.exclude is None else {"excluded": self.exclude}
-        if self.explainer:
-            known["explaining"] = self.explainer.ratings
         fixed, each = self.memory()
         check_memory(fixed + each, "recommending items", "recommend fewer items")
         # Made once for all ranges of users.
         posterior = _posterior_of(self.model) if self.order.needs_samples else None
-        for part in user_ranges(users, known, fixed=fixed, each=each, on_progress=on_sorting):
+        for part in user_ranges(users, self.known, fixed=fixed, each=each, on_progress=on_sorting):
             shown = _shifted(on_progress, counts.users, len(users))
             ranking = self._top(part, posterior, threads, shown)
             yield self._table(part, ranking, posterior, threads, counts)
@@ -213,12 +241,15 @@ class _Lists:
         exclude = None
         if "excluded" in part.known:
             exclude = Rated.by(part.users, part.known["excluded"])
+        candidates = self.candidates
+        if isinstance(candidates, ArrangedItems) and self.order.sort != "mean":
+            candidates = candidates.rows
         return _top(self.order, posterior)(
             self.model,
             part.users,
             self.n,
             exclude=exclude,
-            candidates=self.candidates,
+            candidates=candidates,
             diversity=self.diversity,
             threads=threads,
             on_progress=on_progress,

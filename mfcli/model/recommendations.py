@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +22,7 @@ from mfcli.model.diversity import Diversity
 from mfcli.model.factorization import Factorization
 from mfcli.model.folder import StoredModel
 from mfcli.model.orders import BY_MEAN, Order
-from mfcli.model.panels import directions_of, lengths_of, make_panels
+from mfcli.model.panels import Panels, directions_of, lengths_of, make_panels
 from mfcli.model.ranking import Ranking
 from mfcli.model.rated import Rated
 from mfcli.model.rated_parts import RatedParts
@@ -79,13 +80,55 @@ def _pairs_in(model: Factorization, table: Any) -> Ratings:
     return Ratings(user, item, np.zeros(len(user), np.float32), None, model.users, model.items)
 
 
+@dataclass(frozen=True)
+class ArrangedItems:
+    """Items to choose from, arranged in advance, so that many small requests are fast.
+
+    Attributes
+    ----------
+    model : Factorization
+    rows : int32 array
+        Of the items, ascending.
+    panels : Panels
+    """
+
+    model: Factorization
+    rows: Rows
+    panels: Panels
+
+    @classmethod
+    def of(
+        cls, model: Factorization, rows: Rows | None = None, users: Rows | None = None
+    ) -> ArrangedItems:
+        """Arrange some items of a model for some users, given by their rows; by default all.
+
+        The lists of other users are the same, and take longer if the users are very different.
+        """
+        if rows is None:
+            rows = np.arange(len(model.items), dtype=np.int32)
+        if users is None:
+            users = np.arange(len(model.users), dtype=np.int32)
+        usual = _usual_length(model.user_factors, users)
+        return cls(model, rows, make_panels(model.item_factors, model.item_biases, rows, usual))
+
+    @functools.cached_property
+    def directions(self) -> Floats:
+        """Factors of all items with the length 1, shape (n_items, k)."""
+        return directions_of(self.model.item_factors)
+
+    @functools.cached_property
+    def have_biases(self) -> bool:
+        """Whether an item has a bias."""
+        return bool(self.model.item_biases.any())
+
+
 def top_items(
     model: Factorization,
     users: Rows,
     n: int,
     *,
     exclude: Rated | None = None,
-    candidates: Rows | None = None,
+    candidates: Rows | ArrangedItems | None = None,
     diversity: float = 0,
     threads: int = 1,
     on_progress: Progress = lambda done, total: None,
@@ -104,7 +147,7 @@ def top_items(
         Number of items for each user.
     exclude : Rated, optional
         Items not to recommend.
-    candidates : int32 array, optional
+    candidates : int32 array or ArrangedItems, optional
         Rows of the items to choose from, ascending; by default all.
     diversity : float
         From 0, for the best items, to 1; see `diversity.py`.
@@ -120,31 +163,31 @@ def top_items(
     # One product ranks by p . q + b_i. The rest is the same for all items of a user and is added
     # afterwards.
     exclude = exclude or Rated.nothing(len(model.users))
-    if candidates is None:
-        candidates = np.arange(len(model.items), dtype=np.int32)
-    ranking = _ranked(
+    if not isinstance(candidates, ArrangedItems):
+        candidates = ArrangedItems.of(model, candidates, users)
+    ranking = _ranked_in(
+        candidates.panels,
+        len(model.items),
         model.user_factors,
         users,
-        (model.item_factors, model.item_biases),
-        candidates,
         n,
         exclude,
         threads,
         on_progress,
-        Diversity(diversity, model.item_factors) if diversity else None,
+        Diversity(diversity, candidates.directions) if diversity else None,
     )
-    equal = _have_equal_scores(model, users)
+    equal = _have_equal_scores(model, users, candidates.have_biases)
     if equal.any():
-        order = candidates[np.argsort(-model.items.counts[candidates], kind="stable")]
+        order = candidates.rows[np.argsort(-model.items.counts[candidates.rows], kind="stable")]
         shape = users[equal], ranking.items.shape[1]
         ranking.items[equal] = top_of_order(order, *shape, exclude, threads)
     constant = np.float32(model.mu) + np.append(model.user_biases, np.float32(0))[users]
     return replace(ranking, scores=ranking.scores + constant[:, None])
 
 
-def _have_equal_scores(model: Factorization, users: Rows) -> Mask:
+def _have_equal_scores(model: Factorization, users: Rows, have_biases: bool) -> Mask:
     """Return for which users all items have the same score."""
-    if model.item_biases.any():
+    if have_biases:
         return np.zeros(len(users), np.bool_)
     return (users < 0) | ~np.asarray(model.user_factors[users].any(axis=1))
 
@@ -193,8 +236,8 @@ def top_of_order(order: Rows, users: Rows, n: int, rated: Rated, threads: int = 
     return items
 
 
-def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) -> Ranking:
-    """Rank the rows of a table by the cosine of their factors with those of given rows.
+class Similarity:
+    """Ranks the rows of a table by the cosine of their factors with those of given rows.
 
     A row is not in its own ranking. Rows of zeros, which have no training ratings, and rows that
     are not allowed are in no ranking. The ranking of a row of zeros is empty.
@@ -202,26 +245,38 @@ def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) ->
     Parameters
     ----------
     factors : float32 array, shape (n_rows, k)
-    rows : int32 array, shape (m,)
-    n : int
     allowed : bool array, shape (n_rows,), optional
-
-    Returns
-    -------
-    Ranking
     """
-    # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
-    unit = directions_of(factors)
-    has_direction: Mask = np.asarray(unit.any(axis=1))
-    shown = has_direction & (True if allowed is None else allowed)
-    zeros = np.zeros(len(factors), np.float32)
-    candidates = np.flatnonzero(shown).astype(np.int32)
-    itself = Rated.itself(len(factors))
-    ranking = _ranked(unit, rows, (unit, zeros), candidates, min(n, len(factors) - 1), itself)
-    empty = ~has_direction[rows]
-    ranking.items[empty], ranking.scores[empty] = -1, -np.inf
-    # Rounding can give 1.0000001, which is no cosine.
-    return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
+
+    def __init__(self, factors: Floats, allowed: Mask | None = None) -> None:
+        # cos(p, q) = (p / |p|) . (q / |q|), so the rows are scaled once and then only multiplied.
+        self._unit = directions_of(factors)
+        self._has_direction: Mask = np.asarray(self._unit.any(axis=1))
+        shown = self._has_direction & (True if allowed is None else allowed)
+        zeros = np.zeros(len(factors), np.float32)
+        candidates = np.flatnonzero(shown).astype(np.int32)
+        self._panels = make_panels(self._unit, zeros, candidates, 1.0)
+        self._itself = Rated.itself(len(factors))
+
+    def ranking(self, rows: Rows, n: int) -> Ranking:
+        """Rank the rows that are most similar to given ones.
+
+        Parameters
+        ----------
+        rows : int32 array, shape (m,)
+        n : int
+        """
+        size = len(self._unit)
+        ranking = _ranked_in(self._panels, size, self._unit, rows, min(n, size - 1), self._itself)
+        empty = ~self._has_direction[rows]
+        ranking.items[empty], ranking.scores[empty] = -1, -np.inf
+        # Rounding can give 1.0000001, which is no cosine.
+        return replace(ranking, scores=np.minimum(ranking.scores, np.float32(1)))
+
+
+def similar(factors: Floats, rows: Rows, n: int, allowed: Mask | None = None) -> Ranking:
+    """Rank the rows of a table that are most similar to given ones; see `Similarity`."""
+    return Similarity(factors, allowed).ranking(rows, n)
 
 
 def _ranked(
@@ -232,23 +287,41 @@ def _ranked(
     n: int,
     exclude: Rated,
     threads: int = 1,
+) -> Ranking:
+    """Rank some rows of a table of factors and biases for rows of `factors`."""
+    panels = make_panels(*table, candidates, _usual_length(factors, queries))
+    return _ranked_in(panels, len(table[1]), factors, queries, n, exclude, threads)
+
+
+def _usual_length(factors: Floats, queries: Rows) -> float:
+    """Return the mean length of some rows."""
+    sample = queries[:: 1 + len(queries) // _SAMPLE]
+    return float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
+
+
+def _ranked_in(
+    panels: Panels,
+    size: int,
+    factors: Floats,
+    queries: Rows,
+    n: int,
+    exclude: Rated,
+    threads: int = 1,
     on_progress: Progress = lambda done, total: None,
     diversity: Diversity | None = None,
 ) -> Ranking:
-    """Rank some rows of a table of factors and biases for rows of `factors`, block by block."""
+    """Rank arranged rows, of a table of this size, for rows of `factors`, block by block."""
     factors = np.ascontiguousarray(factors, np.float32)
-    sample = queries[:: 1 + len(queries) // _SAMPLE]
-    usual = float(lengths_of(factors[sample]).mean()) if len(sample) else 0.0
-    panels = make_panels(*table, candidates, usual)
 
     def select(users: Rows, items: Rows, best: Floats) -> None:
-        scratch, marks = scratch_for(panels.values), np.zeros(len(table[1]), np.uint32)
+        scratch, marks = scratch_for(panels.values), np.zeros(size, np.uint32)
         select_best(
             factors, users, panels.usual, panels.values, panels.rows, panels.bounds,
             exclude.starts, exclude.items, scratch, marks, items, best,
         )  # fmt: skip
 
-    return ranked_by(select, queries, n, len(candidates), threads, on_progress, diversity)
+    count = int(np.count_nonzero(panels.rows >= 0))
+    return ranked_by(select, queries, n, count, threads, on_progress, diversity)
 
 
 def ranked_by(

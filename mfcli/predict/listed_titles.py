@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,7 @@ class ListedTitles:
         The column `title` is at the end, but before explanations: `because_1`, `because_1_title`
         and so on.
         """
-        reasons = [name for name in table.column_names if re.fullmatch("because_[0-9]+", name)]
-        names = ["item", *reasons]
-        titles = self._titles_of(names, [table[name].combine_chunks() for name in names])
-        place = table.column_names.index(reasons[0]) if reasons else len(table.column_names)
-        table = table.add_column(place, "title", titles[0])
-        for name, column in zip(reasons, titles[1:], strict=True):
-            table = table.add_column(table.column_names.index(name) + 1, f"{name}_title", column)
-        return table
+        return with_title_columns(table, self._titles_of)
 
     def _titles_of(self, names: Sequence[str], columns: Sequence[pa.Array]) -> list[pa.Array]:
         """Return a column of titles for each column of items."""
@@ -85,6 +78,28 @@ class ListedTitles:
                 if len(missing) == len(listed)
                 else "",
             )
+
+
+def with_title_columns(
+    table: pa.Table, titles_of: Callable[[list[str], list[pa.Array]], list[pa.Array]]
+) -> pa.Table:
+    """Add a column of titles after the items of a table, and after each item that explains them.
+
+    Parameters
+    ----------
+    table : Arrow table
+        With a column `item` and, perhaps, `because_1` and so on.
+    titles_of : callable
+        Given the names of such columns and the columns, returns titles for each of them.
+    """
+    reasons = [name for name in table.column_names if re.fullmatch("because_[0-9]+", name)]
+    names = ["item", *reasons]
+    titles = titles_of(names, [table[name].combine_chunks() for name in names])
+    place = table.column_names.index(reasons[0]) if reasons else len(table.column_names)
+    table = table.add_column(place, "title", titles[0])
+    for name, column in zip(reasons, titles[1:], strict=True):
+        table = table.add_column(table.column_names.index(name) + 1, f"{name}_title", column)
+    return table
 
 
 def with_titles(table: pa.Table, file: Path, encoding: str = "utf-8", **how: Any) -> pa.Table:

@@ -158,9 +158,19 @@ def trained_row(vocabulary: Vocabulary, what: str, name: int | str) -> Rows:
         If the id is not in the vocabulary or has no training ratings.
     """
     row = find_rows(vocabulary, id_array([name], what), what)
-    if not vocabulary.counts[row[0]]:  # no rating has changed its factors
-        raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
+    check_trained(vocabulary, what, int(row[0]), name)
     return row
+
+
+def check_trained(vocabulary: Vocabulary, what: str, row: int, name: int | str) -> None:
+    """Refuse a row without training ratings, whose factors no rating has changed.
+
+    Raises
+    ------
+    UnknownIdError
+    """
+    if not vocabulary.counts[row]:
+        raise UnknownIdError(f"{what} {name!r} has no training ratings, so its factors are unknown")
 
 
 def candidates(
