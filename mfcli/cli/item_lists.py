@@ -156,6 +156,12 @@ class Listing:
     )
     out: Out = None
 
+    @property
+    def title_columns(self) -> dict[str, str]:
+        """The columns of `titles` that were named, by role."""
+        chosen = {"item": self.title_id_col, "title": self.title_col}
+        return {role: column for role, column in chosen.items() if column is not None}
+
     def explainer(self, model: Model, ratings: RatedParts) -> Explainer | None:
         """Return what explains predictions, if requested; see `Explainer`."""
         return models.Explainer(model, ratings, _REASONS) if self.explain else None
@@ -219,10 +225,8 @@ class Listing:
         """
         titles = None
         if self.titles:
-            chosen = {"item": self.title_id_col, "title": self.title_col}
-            columns = {role: column for role, column in chosen.items() if column is not None}
             titles = prediction.ListedTitles(
-                self.titles, encoding, title_columns=columns, names=names
+                self.titles, encoding, title_columns=self.title_columns, names=names
             )
             tables = map(titles.added, tables)
         shown = partial(_shown, rated=_RATED[feedback]) if self.explain else lambda table: table

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 _PATIENCE = 1.5  # seconds to unwind after a signal
@@ -50,12 +50,17 @@ class _State:
         The watchdog asks the handler to raise once more.
     ending : bool
         The command has ended; the handler must not raise.
+    kept : set of int
+        Signals that do not stop the process now.
     """
 
     number: int = 0
     raised: weakref.ref[_Stopped] | None = None
     again: bool = False
     ending: bool = False
+
+    def __init__(self) -> None:
+        self.kept: set[int] = set()
 
 
 _state = _State()
@@ -93,6 +98,34 @@ def run_until_signal(command: Callable[[], object]) -> None:
         atexit._run_exitfuncs()  # libraries remove their temporary files
         _end_process()
     _release_signals()
+
+
+@contextlib.contextmanager
+def on_hangup(act: Callable[[], None]) -> Iterator[None]:
+    """Let SIGHUP call a function in another thread within a block, instead of stopping the process.
+
+    If the process was started on a terminal that is gone, SIGHUP stops it nevertheless.
+    """
+    if not hasattr(signal, "SIGHUP"):  # Windows
+        yield
+        return
+    on_terminal, before = os.isatty(2), signal.getsignal(signal.SIGHUP)
+
+    def handle(number: int, frame: Any) -> None:
+        if on_terminal and not os.isatty(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            # Not here: the next signal may arrive while this function holds a lock that it needs.
+            with contextlib.suppress(RuntimeError):  # a limit on threads
+                _thread.start_new_thread(act, ())
+
+    _state.kept.add(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        _state.kept.discard(signal.SIGHUP)
 
 
 def _catch_signals() -> None:
@@ -147,7 +180,7 @@ def _ignore(*_: object) -> None:
 def _watch(wakeup: int, main_thread: int) -> None:
     """Wait for the number of a signal in the pipe, then make sure that the process ends."""
     number = 0
-    while number not in _SIGNALS:
+    while number not in _SIGNALS or number in _state.kept:
         number = os.read(wakeup, 1)[0]  # signals that other code handles come here too
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:

@@ -1,0 +1,5 @@
+"""The HTTP server: recommendations, predictions and similar items as JSON, and a page."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
