@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from mfcli.errors import Param, UsageError
 from mfcli.plots.drawing import Axes, Figure, FigureCanvasAgg, own_style
 from mfcli.plots.glyphs import show_all_characters
+from mfcli.plots.picture_formats import check_suffix
 from mfcli.storage import replacing_file
-
-SUFFIXES = (".png", ".svg", ".pdf")
 
 DPI = 300  # pixels per inch that printers need
 
@@ -71,18 +70,6 @@ def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
     for axes in grid[count:]:
         axes.set_axis_off()
     return grid[:count]
-
-
-def check_suffix(out: Path) -> None:
-    """Check that a picture can be saved under a name.
-
-    Raises
-    ------
-    UsageError
-        If the suffix is not one of `SUFFIXES`.
-    """
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"must end in {', '.join(SUFFIXES)}", place=out, value=out.suffix)
 
 
 def _check_size(size: Size, dpi: int) -> None:

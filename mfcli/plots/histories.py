@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from mfcli.errors import Param, UsageError
 from mfcli.evaluation import MEASURES, RANKING, measures_of
-from mfcli.plots.canvas import DPI, Size, check_suffix, panels, picture
+from mfcli.plots.canvas import DPI, Size, panels, picture
 from mfcli.plots.drawing import Axes, MaxNLocator
 from mfcli.plots.legends import add_legend, add_legend_below, height_below, shortened
+from mfcli.plots.picture_formats import check_suffix
 from mfcli.plots.style import color_of, finish, marker_of, set_figure_title, set_log_scale
 from mfcli.training import MSE_NAMES, History
 

@@ -18,10 +18,12 @@ from mfcli.evaluation import (
     read_metrics,
     run_names,
 )
-from mfcli.plots.canvas import DPI, Size, check_suffix
+from mfcli.plots.canvas import DPI, Size
 from mfcli.plots.comparison import plot_comparison
 from mfcli.plots.histories import plot_histories
+from mfcli.plots.logs import with_trainings
 from mfcli.plots.metrics import plot_metrics
+from mfcli.plots.picture_formats import check_suffix
 from mfcli.plots.search import plot_search
 from mfcli.search import Tuned
 from mfcli.training import HISTORY_FILE, Fit, History, ValidationMeasure
@@ -48,7 +50,8 @@ def plot(
     ----------
     results : result of `fit`, `evaluate` or `tune`, or path; or several trainings or metrics
         A mapping gives the name of each. A path is that of a run folder, which stands for its
-        history, of a history, also one of Keras, or of metrics.
+        history, of a history, also one of Keras, of metrics, or of a log of events, which may hold
+        several trainings.
     out : path, optional
         PNG, SVG or PDF by its suffix; by default `history.png`, `metrics.png` or `search.png` in
         the working folder. An older file is replaced atomically.
@@ -74,7 +77,7 @@ def plot(
     ArtifactError
         If a file cannot be read or written.
     """
-    named = {name: _read(result, name) for name, result in _named(results).items()}
+    named = {name: _read(result, name) for name, result in with_trainings(_named(results)).items()}
     first = next(iter(named.values()))
     target = _default(first) if out is None else path_of(out, "out")
     check_type(title, str, "title")

@@ -43,9 +43,20 @@ def check_replaced_file(target: Path, kinds: Collection[type[Record]]) -> None:
         # All records have the marks, so one of the other fields must be there.
         if not any(found & set(kind.__struct_fields__) - _MARKS for kind in kinds):
             raise ArtifactError("is another kind of file", place=target, remedy=_REMEDY)
-    elif found >= _MARKS:
+    else:
+        check_not_result(target)
+
+
+def check_not_result(target: Path) -> None:
+    """Refuse a file that is a result of mfcli, or is in the folder of one; it may be missing.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    if _keys(target) >= _MARKS:
         raise ArtifactError("is a result of mfcli", place=target, remedy=_REMEDY)
-    elif record := _record_beside(target):
+    if record := _record_beside(target):
         rule = f"belongs to the result that {record} describes"
         raise ArtifactError(rule, place=target, remedy=_REMEDY)
 

@@ -21,11 +21,15 @@ from .history import (
 from .keras_history import looks_like_history as looks_like_history
 from .loop import (
     Hooks as Hooks,
+    Prepared as Prepared,
     check_writable as check_writable,
     fit as fit,
+    prepare as prepare,
+    results_in as results_in,
 )
 from .plan import (
     Plan as Plan,
+    has_effects as has_effects,
     make_plan as make_plan,
     row_size as row_size,
     training_memory as training_memory,

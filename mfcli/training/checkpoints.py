@@ -65,6 +65,8 @@ class CheckpointRecord(Record):
         Digest of the state by file name; empty before the first epoch.
     trained_on : tuple of str
         As `Checkpoint.trained_on`; earlier versions, which trained on train, did not write it.
+    run : str
+        As `Checkpoint.run`.
     """
 
     FORMAT = 2
@@ -74,6 +76,7 @@ class CheckpointRecord(Record):
     history: dict[str, list[float]]
     files: dict[str, str]
     trained_on: tuple[str, ...] = ("train",)
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Checkpoint:
         The model's tables after the best epoch so far.
     trained_on : tuple of str
         The parts of the split that are trained on, as `Split.in_train`.
+    run : str
+        The name of the training for programs that follow it; empty if it has none.
     """
 
     config: Config
@@ -101,6 +106,7 @@ class Checkpoint:
     state: State
     best: dict[str, Floats]
     trained_on: tuple[str, ...] = ("train",)
+    run: str = ""
 
     @classmethod
     def begin(
@@ -205,6 +211,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             history=checkpoint.history.lists,
             files=files,
             trained_on=checkpoint.trained_on,
+            run=checkpoint.run,
         )
         write_record(temporary / _RECORD, record)
 
@@ -234,7 +241,8 @@ def _read(folder: Path) -> Checkpoint:
         raise ArtifactError("holds no checkpoint", place=folder, remedy=_without_resume())
     record = read_record(path, CheckpointRecord, remedy=_REMEDY)
     if not record.files and not any(record.history.values()):
-        return Checkpoint.begin(_config(path, record), record.split, record.trained_on)
+        begun = Checkpoint.begin(_config(path, record), record.split, record.trained_on)
+        return dataclasses.replace(begun, run=record.run)
     files = open_files(folder, record.files, [_STATE], remedy=_REMEDY)
     history = History.checked(path, record.history)
     try:
@@ -256,6 +264,7 @@ def _read(folder: Path) -> Checkpoint:
             if name.startswith(_BEST)
         },
         trained_on=record.trained_on,
+        run=record.run,
     )
 
 
@@ -297,18 +306,25 @@ class Keeper:
         Folders of the other trainings of the run, such as those of folds, and the hashes of their
         splits. Their checkpoints begin with that of this training, so that all resume alike, and
         their older ones come back with the older one of this training.
+    run : str
+        As `Checkpoint.run`, of all checkpoints.
 
     Attributes
     ----------
+    folder : Path
     kept : int or None
         Epoch of the last checkpoint that was written; None if there is none.
     """
 
     def __init__(
-        self, folder: Path, every: int = 0, others: Mapping[Path, str] | None = None
+        self,
+        folder: Path,
+        every: int = 0,
+        others: Mapping[Path, str] | None = None,
+        run: str = "",
     ) -> None:
-        self._folder, self._every = folder, every
-        self._others = {Keeper(other): split for other, split in (others or {}).items()}
+        self.folder, self._every, self._run = folder, every, run
+        self._others = {Keeper(other, run=run): split for other, split in (others or {}).items()}
         # Beside the folder that a link points to, on whose disk files can be linked.
         place = folder.resolve()
         self._older = place.with_name(f".{place.name}.older")
@@ -323,20 +339,25 @@ class Keeper:
         ArtifactError
             If the folder holds other files or cannot be written.
         """
-        check_replaceable(self._folder, CHECKPOINT_FILES)
+        check_replaceable(self.folder, CHECKPOINT_FILES)
         try:
             self._set_aside()
         except OSError as error:
             rule = f"cannot be written: {error.strerror}"
-            raise ArtifactError(rule, place=self._folder) from error
+            raise ArtifactError(rule, place=self.folder) from error
         self.kept = 0  # from here on, the checkpoint is that of this training
         try:
-            write_checkpoint(self._folder, checkpoint)
+            self._write(checkpoint)
             for other, split_hash in self._others.items():
                 other.begin(dataclasses.replace(checkpoint, split_hash=split_hash))
         except BaseException:  # Ctrl-C, too: the training has not begun
             self.fail()
             raise
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        if self._run:
+            checkpoint = dataclasses.replace(checkpoint, run=self._run)
+        write_checkpoint(self.folder, checkpoint)
 
     def _set_aside(self) -> None:
         """Keep the older checkpoint in a second place.
@@ -345,11 +366,11 @@ class Keeper:
         is killed in between leaves one of them.
         """
         _discard(self._older)
-        found = [name for name in CHECKPOINT_FILES if (self._folder / name).exists()]
+        found = [name for name in CHECKPOINT_FILES if (self.folder / name).exists()]
         if found:
             self._older.mkdir(0o700)
         for name in found:
-            _link(self._folder / name, self._older / name)
+            _link(self.folder / name, self._older / name)
 
     def fail(self) -> None:
         """Put the older checkpoint back if training failed before its first checkpoint."""
@@ -358,12 +379,12 @@ class Keeper:
         # The record last: until then, that of this training is valid, which lists no other file.
         found = [name for name in reversed(CHECKPOINT_FILES) if (self._older / name).exists()]
         if not found:
-            _discard(self._folder)
+            _discard(self.folder)
         with contextlib.suppress(OSError):
             for name in found:
-                (self._older / name).replace(self._folder / name)
+                (self._older / name).replace(self.folder / name)
         self.kept = None
-        publish(self._folder)
+        publish(self.folder)
         for other in self._others:
             other.fail()
 
@@ -373,16 +394,23 @@ class Keeper:
         for other in self._others:
             other.close()
 
-    def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> None:
-        """Write a checkpoint after an epoch if one is due or the epoch is the last one."""
+    def offer(self, epoch: Epoch, last: bool, make: Callable[[], Checkpoint]) -> bool:
+        """Write a checkpoint after an epoch if one is due or the epoch is the last one.
+
+        Returns
+        -------
+        bool
+            Whether it was written.
+        """
         if not last and not self._is_due(epoch):
-            return
+            return False
         begin = time.perf_counter()
-        write_checkpoint(self._folder, make())
+        self._write(make())
         self._last = time.perf_counter()
         self._cost = self._last - begin
         self.kept = epoch.epoch
         self.close()  # `fail` no longer needs it, and a model may be large
+        return True
 
     def _is_due(self, epoch: Epoch) -> bool:
         if self._every:

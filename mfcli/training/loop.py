@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -53,6 +53,12 @@ def check_writable(folder: Path) -> None:
     check_writable_file(folder / HISTORY_FILE, HistoryRecord)
 
 
+def results_in(folder: Path) -> list[Path]:
+    """Return what a training writes into the folder of its run, or may have there."""
+    names = (MODEL_FOLDER, CHECKPOINT_FOLDER, HISTORY_FILE)
+    return [folder / name for name in names]
+
+
 def start(split: Split, config: Config) -> Model:
     """Return the initial model, with weights drawn from the seed."""
     rng = np.random.default_rng([config.seed, 0])
@@ -77,6 +83,8 @@ class Hooks(TypedDict, total=False):
         Called before training with the plan, when an older checkpoint of `keeper` is replaced.
     on_epoch : callable
         Called after each epoch with its `Epoch`.
+    on_checkpoint : callable
+        Called when `keeper` has written a checkpoint, with its epoch and its folder.
     on_progress : callable
         Called within an epoch with the number of ratings done and of all ratings.
     """
@@ -85,6 +93,7 @@ class Hooks(TypedDict, total=False):
     keeper: Keeper
     on_plan: Callable[[Plan], None]
     on_epoch: Callable[[Epoch], None]
+    on_checkpoint: Callable[[int, Path], None]
     on_progress: Progress
 
 
@@ -138,6 +147,7 @@ def _fit(
     keeper: Keeper | None = None,
     on_plan: Callable[[Plan], None] = lambda plan: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_checkpoint: Callable[[int, Path], None] = lambda epoch, folder: None,
     on_progress: Progress = lambda done, total: None,
 ) -> Fit:
     _check_arguments(split, config)
@@ -145,18 +155,11 @@ def _fit(
         check_type(resume, Checkpoint, "resume")
     if keeper is not None:
         check_type(keeper, Keeper, "keeper")
-    check_functions(on_plan=on_plan, on_epoch=on_epoch, on_progress=on_progress)
-    plan = make_plan(split.train, config)
-    cluster = current_cluster()
-    if cluster:
-        from mfcli.training.distributed.plans import plan_on
-
-        plan = plan_on(cluster, plan, split, config)
+    check_functions(
+        on_plan=on_plan, on_epoch=on_epoch, on_checkpoint=on_checkpoint, on_progress=on_progress
+    )
     begin = Checkpoint.begin(config, split.hash, split.in_train)
-    config = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
-    if resume:
-        resume.check(config if resume.has_state else begin.config, split.hash, split.in_train)
-    plan = check_trainable(split, config, plan)
+    plan, config = _prepared(split, config, resume)
     try:
         if keeper and not (resume and resume.has_state):
             keeper.begin(begin)
@@ -165,8 +168,8 @@ def _fit(
         while not run.is_done():
             epoch = run.next(on_progress)
             on_epoch(epoch)
-            if keeper:
-                keeper.offer(epoch, run.is_done(), run.checkpoint)
+            if keeper and keeper.offer(epoch, run.is_done(), run.checkpoint):
+                on_checkpoint(epoch.epoch, keeper.folder)
     except Exception:  # not Ctrl-C, after which the training that was stopped can start again
         if keeper:
             keeper.fail()
@@ -175,6 +178,47 @@ def _fit(
         if keeper:
             keeper.close()
     return run.result()
+
+
+class Prepared(NamedTuple):
+    """What is known about a training before it begins.
+
+    Attributes
+    ----------
+    plan : Plan
+    config : Config
+        With the engine and the number of blocks that were chosen.
+    """
+
+    plan: Plan
+    config: Config
+
+
+def prepare(split: Split, config: Config, resume: Checkpoint | None = None) -> Prepared:
+    """Return how `fit` would train; it refuses the same settings, ratings and limits of memory.
+
+    Parameters
+    ----------
+    split, config
+        As for `fit`.
+    resume : Checkpoint, optional
+        As in `Hooks`.
+    """
+    _check_arguments(split, config)
+    return _prepared(split, config, resume)
+
+
+def _prepared(split: Split, config: Config, resume: Checkpoint | None) -> Prepared:
+    plan = make_plan(split.train, config)
+    cluster = current_cluster()
+    if cluster:
+        from mfcli.training.distributed.plans import plan_on
+
+        plan = plan_on(cluster, plan, split, config)
+    chosen = dataclasses.replace(config, engine=plan.engine, blocks=plan.groups)
+    if resume:
+        resume.check(chosen if resume.has_state else config, split.hash, split.in_train)
+    return Prepared(check_trainable(split, chosen, plan), chosen)
 
 
 def _check_arguments(split: Split, config: Config) -> None:
@@ -263,8 +307,9 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> Plan:
         plan, len(train), rows, config, weighted=train.weight is not None, scale=split.scale
     )
     if plan.on_cluster and not has_effects(config):  # the workers have the ratings
-        check_memory(models + training["tables"], f"training with k {config.k}", _SMALLER)
-        return plan
+        need = models + training["tables"]
+        check_memory(need, f"training with k {config.k}", _SMALLER)
+        return plan._replace(memory=need)
     fixed, records = models + sum(training.values()) - training["records"], training["records"]
     is_stored = plan.engine == "fast"
     if is_stored:
@@ -276,7 +321,7 @@ def _check_memory(split: Split, config: Config, plan: Plan) -> Plan:
     elif training["shuffle"] > need / 4:  # of one block
         remedy += [", or more ", Param("blocks")]
     check_memory(need, f"training with k {config.k}", remedy)
-    return plan
+    return plan._replace(memory=need)
 
 
 def _begin(

@@ -44,6 +44,8 @@ class Plan(NamedTuple):
         Bytes of temporary space for the blocks; 0 if they are in memory.
     on_cluster : tuple of str
         On a cluster, in words: what workers hold, and what travels.
+    memory : int
+        Bytes of memory that this process needs besides the split; 0 if not estimated yet.
     """
 
     engine: str
@@ -51,6 +53,7 @@ class Plan(NamedTuple):
     reason: str
     on_disk: int = 0
     on_cluster: tuple[str, ...] = ()
+    memory: int = 0
 
 
 class Sizes(Protocol):

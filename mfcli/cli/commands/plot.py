@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import evaluation, plots, training
+from mfcli import evaluation, events, plots, training
 from mfcli.cli.formatting import count
+from mfcli.cli.log_following import LogFollower, followed_log
 from mfcli.cli.options import FILES, Given
 from mfcli.cli.picture_options import PictureOptions
-from mfcli.cli.screen import JsonOption, Screen
+from mfcli.cli.screen import JsonOption, Screen, print_note
 from mfcli.cli.shared_options import refuse
 from mfcli.cli.streams import print_line
-from mfcli.errors import UsageError
+from mfcli.errors import ArtifactError, UsageError
+
+if TYPE_CHECKING:
+    from mfcli.training import History
 
 _PANEL = "Plot"
 
@@ -22,13 +27,14 @@ _PANEL = "Plot"
 def plot(
     *,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="FILE",
-            help="history.json files, run folders or Keras histories (JSON); or metrics.json"
-            " files.",
+            help="history.json files, run folders, Keras histories (JSON) or logs of events (train"
+            " --log); or metrics.json files.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     given: Given,
     screen: JsonOption,
     rmse: Annotated[
@@ -39,6 +45,15 @@ def plot(
         typer.Option(
             "--seconds",
             help="Plot the validation error against time instead of epochs.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Draw a log of events again after new epochs, until its training ends or Ctrl-C."
+            " By default, the log is events.jsonl; a missing log is waited for.",
             rich_help_panel=_PANEL,
         ),
     ] = False,
@@ -59,10 +74,18 @@ def plot(
 ) -> None:
     """Plot training histories, or the errors of models by groups of ratings.
 
-    Several histories or several metrics.json files are compared in one figure.
+    Several histories or several metrics.json files are compared in one figure. The trainings and
+    folds in a log of events are, too.
     """
+    if follow:
+        log = followed_log(files or [])
+        look = {"title": title, "size": picture.inches, "dpi": picture.resolution}
+        _follow(log, out, look | {"rmse": rmse, "seconds": seconds}, screen)
+        return
+    if not files:
+        raise UsageError("Missing argument 'FILE'", remedy="for help: mfcli plot --help")
     paths = [path / training.HISTORY_FILE if path.is_dir() else path for path in files]
-    metrics = [path for path in paths if evaluation.is_metrics(path)]
+    metrics = [path for path in paths if not events.is_log(path) and evaluation.is_metrics(path)]
     if metrics and len(metrics) < len(paths):
         raise UsageError(f"{metrics[0]}: metrics and histories need separate plots; omit one kind")
     if metrics:
@@ -79,10 +102,37 @@ def plot(
 def _plot_histories(
     paths: list[Path], target: Path, options: dict[str, Any], screen: Screen
 ) -> None:
-    runs = dict(zip(evaluation.run_names(paths), map(training.History.read, paths), strict=True))
+    named = plots.with_trainings(dict(zip(evaluation.run_names(paths), paths, strict=True)))
+    runs = {
+        name: one if isinstance(one, training.History) else training.History.read(one)
+        for name, one in named.items()
+    }
     plots.plot_histories(runs, target, **options)
+    _show_histories(runs, target, screen)
+
+
+def _show_histories(runs: Mapping[str, History], target: Path, screen: Screen) -> None:
     result = {"picture": str(target), "runs": {name: len(run) for name, run in runs.items()}}
     screen.show(result, lambda: print_line(f"{target}: {count(len(runs), 'run')}"))
+
+
+def _follow(log: Path, out: Path | None, options: dict[str, Any], screen: Screen) -> None:
+    target = out or log.with_suffix(".png")
+    plots.check_suffix(target)
+
+    def draw(runs: Mapping[str, History]) -> None:
+        plots.plot_histories(runs, target, **options)
+
+    follower = LogFollower(log, draw, target)
+    try:
+        follower.run()
+    finally:  # also after Ctrl-C
+        if follower.shown:
+            _show_histories(follower.shown, target, screen)
+    for message in follower.failures:
+        print_note(f"the training ended with an error: {message}")
+    if not follower.shown:
+        raise ArtifactError("holds no epoch of a training", place=log)
 
 
 def _plot_metrics(paths: list[Path], target: Path, look: dict[str, Any], screen: Screen) -> None:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from collections.abc import Collection
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import model as models, splits, storage, training
+from mfcli import (
+    checks as checking,
+    config as configs,
+    events,
+    model as models,
+    splits,
+    storage,
+    training,
+)
 from mfcli.arguments import is_address
 from mfcli.cli.cluster_options import cluster_params, on_cluster
+from mfcli.cli.dry_run import DryRun, show_forecast
 from mfcli.cli.epoch_lines import Fold, print_network, training_progress
 from mfcli.cli.feedback_words import words_for
+from mfcli.cli.followers import FollowerOptions, Followers
 from mfcli.cli.formatting import count, digits, duration, listed
 from mfcli.cli.options import FILES, SettingsGroup
 from mfcli.cli.outdated_results import older_metrics_noted
@@ -25,12 +36,14 @@ from mfcli.cli.setting_options import Settings
 from mfcli.cli.shared_options import SplitFolder, Threads, refuse
 from mfcli.cli.spelling import spelled
 from mfcli.cli.streams import print_line
-from mfcli.config import SETTINGS, TRAINING, Config
+from mfcli.config import SETTINGS, TRAINING, Config, value_text
 from mfcli.errors import ClusterError, Param, UsageError, warn
 
 if TYPE_CHECKING:
+    from mfcli.checks import Training
+    from mfcli.events import Followed, Follower
     from mfcli.splits import Split
-    from mfcli.training import Checkpoint, Fit, Keeper, Plan
+    from mfcli.training import Checkpoint, Epoch, Fit, Keeper, Plan
 
 _ON_TEST = (
     "validation uses the test ratings, because the split has no validation ratings; choosing a"
@@ -76,6 +89,7 @@ def train(
             rich_help_panel="Run",
         ),
     ] = None,
+    dry_run: DryRun = False,
     split: SplitFolder = Path("split"),
     out: Annotated[
         Path,
@@ -88,6 +102,8 @@ def train(
         ),
         RUN,
     ] = Path(),
+    *,
+    follow: FollowerOptions,
 ) -> None:
     """Train a model on a split.
 
@@ -111,18 +127,34 @@ def train(
         )
     targets = {fold: out / fold.name for fold in folds} or {split: out}
     with ExitStack() as stack:
+        if dry_run:
+            stack.enter_context(storage.inspecting())
         # All folds before any work: the last fold must not fail after hours.
         for target in targets.values():
             stack.enter_context(storage.locked(target))  # not at an address, which has no locks
             training.check_writable(target)
-        starts = _checkpoints(targets, settings) if resume else {}
+        starts: dict[Path, Checkpoint] = {}
+        if resume:
+            given, settings = settings, settings.apart_from_environment()
+            starts = _checkpoints(targets, settings)
+            _note_unused(given, next(iter(starts.values())), screen)
         refit = refit or any(start.trained_on != _TRAIN for start in starts.values())
         if refit:
             refuse(settings.options, _NOT_WITH_REFIT, "with --refit", "omit it")
-        command = _resume_command(split, out, settings if resume else None)
+        command = _resume_command(split, out, follow, settings if resume else None)
+        follow.check(split, targets.values())
+        followers = stack.enter_context(follow.opened())
         run = _Run(
-            settings, threads, checkpoint_every or 0, targets, starts, command, screen, refit
-        )
+            settings, threads, checkpoint_every or 0, targets, starts, command, screen, refit,
+            followers, _name(starts, followers),
+        )  # fmt: skip
+        if dry_run:
+            looked = [run.looked_at(part) for part in targets]
+            forecast = checking.forecast_training(
+                looked, threads, log=follow.log, tensorboard=follow.tensorboard
+            )
+            show_forecast(forecast, settings.source, screen)
+            return
         stack.enter_context(older_metrics_noted(out, targets.values(), screen, refit=refit))
         results = [run.train(part) for part in targets]
     # Without --json, each fold has printed its result when it was done.
@@ -130,13 +162,14 @@ def train(
         screen.show({"folds": results} if folds else results[0], lambda: None)
 
 
-def _resume_command(split: Path, out: Path, settings: Settings | None) -> str:
+def _resume_command(split: Path, out: Path, follow: Followers, settings: Settings | None) -> str:
     """Return the command that resumes; an option that changes the end is not in all checkpoints."""
     # Defaults are left out: a short command is easier to copy.
     places = {"split": (split, Path("split")), "out": (out, Path())}
     params = [
         Param(name, _named(place)) for name, (place, default) in places.items() if place != default
     ]
+    params += follow.params
     if settings:
         ends = [name for name in settings.options if SETTINGS[name].ends_training]
         params += [Param(name, settings.values[name]) for name in ends]
@@ -151,6 +184,12 @@ def _named(path: Path) -> str:
     """Return how a command names a path, or the address that it is a copy of."""
     address = storage.address_of(path)
     return storage.without_secrets(address) if is_address(address) else str(path)
+
+
+def _name(starts: dict[Path, Checkpoint], followers: Collection[Follower]) -> str:
+    """Return the name of a run for those who follow it: that of the run that it resumes, if any."""
+    earlier = next((start.run for start in starts.values() if start.run), "")
+    return events.run_name(earlier) if earlier or followers else ""
 
 
 def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Checkpoint]:
@@ -170,6 +209,15 @@ def _checkpoints(targets: dict[Path, Path], settings: Settings) -> dict[Path, Ch
     return found
 
 
+def _note_unused(given: Settings, checkpoint: Checkpoint, screen: Screen) -> None:
+    """Name the environment variables that differ from a checkpoint, whose settings count."""
+    for name in sorted(given.environment):
+        kept, value = getattr(checkpoint.config, name), given.values[name]
+        if TRAINING in SETTINGS[name].stages and kept != value:
+            variable = f"{configs.variable_of(name)}={value_text(value)}"
+            screen.note(f"{variable} is not used: the checkpoint has {name} {value_text(kept)}")
+
+
 @dataclass(frozen=True)
 class _Run:
     """What the trainings of all folds share."""
@@ -182,15 +230,31 @@ class _Run:
     resume_command: str
     screen: Screen
     refit: bool
+    followers: tuple[Follower, ...]
+    name: str
 
-    def train(self, split: Path) -> dict[str, Any]:
-        """Train on a split folder, write the results, and return a summary."""
-        parts, out = splits.read_split(split), self.targets[split]
+    def looked_at(self, split: Path) -> Training:
+        """Return what would be trained on a split folder."""
+        parts, config = self._read(split)
+        return checking.Training(split, parts, config, self.targets[split], self.starts.get(split))
+
+    def _read(self, split: Path) -> tuple[Split, Config]:
+        """Read a split folder, and return the ratings to train on and the settings."""
+        parts = splits.read_split(split)
         config = self._config(split, parts)
         if self.refit:
             parts = parts.union()
-        fitted = self._fit(split, parts, config)
-        fitted.write(out)
+        if parts.held_out is None:
+            refuse(self.settings.options, _VALIDATION, "without held-out ratings", "omit it")
+        return parts, config
+
+    def train(self, split: Path) -> dict[str, Any]:
+        """Train on a split folder, write the results, and return a summary."""
+        (parts, config), out = self._read(split), self.targets[split]
+        with self._followed(split, parts, config) as followed:
+            fitted = self._fit(split, parts, config, followed)
+            fitted.write(out)
+            followed.result(fitted)
         summary = _summary(fitted, len(parts.train), out)
         if not self.screen.json:
             _print_result(fitted, parts, summary)
@@ -229,19 +293,43 @@ class _Run:
             self.screen.note(text)
         return plan.config
 
-    def _fit(self, split: Path, parts: Split, config: Config) -> Fit:
+    def _followed(
+        self, split: Path, parts: Split, config: Config
+    ) -> AbstractContextManager[Followed]:
+        """Tell the followers about a training."""
+        checkpoint, folds = self.starts.get(split), len(self.targets)
+        return events.followed(
+            parts,
+            config,
+            *self.followers,
+            threads=self.threads,
+            resumed=len(checkpoint.history) if checkpoint else 0,
+            out=self.targets[split],
+            run=self.name,
+            fold=self._fold(split).number if folds > 1 else 0,
+            folds=folds if folds > 1 else 0,
+            spell=spelled,
+        )
+
+    def _fold(self, split: Path) -> Fold:
+        return Fold(list(self.targets).index(split) + 1, len(self.targets))
+
+    def _fit(self, split: Path, parts: Split, config: Config, followed: Followed) -> Fit:
         out, checkpoint = self.targets[split], self.starts.get(split)
         keeper = self._keeper(split)
-        fold = Fold(list(self.targets).index(split) + 1, len(self.targets))
         earlier = checkpoint.history if checkpoint and checkpoint.has_state else None
         validated = parts.held_out is not None
-        if not validated:
-            refuse(self.settings.options, _VALIDATION, "without held-out ratings", "omit it")
 
         def on_plan(plan: Plan) -> None:
+            followed.on_plan(plan)
             self._announce(parts, config, checkpoint, plan)
             shown.on_progress(0, 1)  # shows the bar, now that the table is printed
 
+        def on_epoch(epoch: Epoch) -> None:
+            followed.on_epoch(epoch)
+            shown.on_epoch(epoch)
+
+        fold = self._fold(split)
         with training_progress(self.screen, config, fold, earlier, validated=validated) as shown:
             try:
                 return training.fit(
@@ -251,7 +339,8 @@ class _Run:
                     resume=checkpoint,
                     keeper=keeper,
                     on_plan=on_plan,
-                    on_epoch=shown.on_epoch,
+                    on_epoch=on_epoch,
+                    on_checkpoint=followed.on_checkpoint,
                     on_progress=shown.on_progress,
                 )
             except training.Diverged as error:
@@ -275,7 +364,7 @@ class _Run:
         if not self.starts and split == next(iter(folders)):
             del folders[split]
             others = {other: splits.split_hash(part) for part, other in folders.items()}
-        return training.Keeper(folder, self.checkpoint_every, others)
+        return training.Keeper(folder, self.checkpoint_every, others, self.name)
 
     def _announce(
         self, parts: Split, config: Config, checkpoint: Checkpoint | None, plan: Plan
