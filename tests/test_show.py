@@ -6,6 +6,8 @@ import copy
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -805,3 +807,86 @@ def test_no_bytes_make_it_fail(
 def test_find_returns_the_folds(planted: Path) -> None:
     found = find(planted / "folds")
     assert [artifact.fold for artifact in found] == [None, None, 1, 1, 2, 2]
+
+
+def settings_of(run: Run, *args: str) -> dict[str, dict[str, Any]]:
+    outcome = run("show", "--settings", "--json", *args)
+    assert outcome.code == 0, outcome.err
+    return {one["name"]: one for one in json.loads(outcome.out)["settings"]}
+
+
+def test_settings_in_an_empty_folder(run: Run) -> None:
+    found = settings_of(run)
+    assert [*found] == [*SETTINGS]
+    assert {one["from"] for one in found.values()} == {"default"}
+    assert not any(one["changed"] for one in found.values())
+    assert list(Path().iterdir()) == []
+    lines = run("show", "--settings").out.splitlines()
+    assert lines[:2] == ["settings file: none", "all settings have their defaults"]
+
+
+def test_settings_say_where_they_come_from(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mfcli.toml").write_text("k = 16\nepochs = 30\nlr = 0.08\n")
+    Path("other.toml").write_text("k = 5\n")
+    monkeypatch.setenv("MFCLI_K", "20")
+    monkeypatch.setenv("MFCLI_REG", "")
+    found = settings_of(run)
+    origins = {name: one["from"] for name, one in found.items() if one["from"] != "default"}
+    assert origins == {"k": "MFCLI_K", "epochs": "mfcli.toml", "lr": "mfcli.toml"}
+    assert [name for name, one in found.items() if one["changed"]] == ["k", "epochs"]
+    assert (found["k"]["value"], found["k"]["default"]) == (20, 10)
+    outcome = run("show", "--settings", "--config", "other.toml")
+    assert "Changed settings" in outcome.out
+    changed = outcome.out.partition("Data settings")[0]
+    assert re.search(r"│ k +│ +20 │ MFCLI_K +│ +10 │", changed)
+    assert "epochs" not in changed
+
+
+def test_settings_say_what_they_stand_for(run: Run) -> None:
+    Path("mfcli.toml").write_text('optimizer = "als"\nreg = 0.3\nreg_item = 0.1\n')
+    found = settings_of(run)
+    effective = {name: found[name]["effective"] for name in found if found[name]["value"] is None}
+    assert (effective["reg_user"], effective["reg_scope"]) == (0.3, "rating")
+    assert (effective["metric"], effective["patience"]) == ("rmse", None)
+    assert found["reg_user"]["unset"] == "same as reg"
+    assert found["reg_item"]["unset"] == ""
+    assert found["lr"]["unused_because"] == {"optimizer": "als"}
+    assert found["biases"]["unused_because"] is None
+    assert found["seed"]["stages"] == ["split", "training", "evaluation"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_effective_value_is_one_of_the_setting(name: str) -> None:
+    for config in (Config(), Config(optimizer="als"), Config(optimizer="gibbs")):
+        value = config.effective(name)
+        assert value is None or SETTINGS[name].checked(value) == value
+
+
+def test_wrong_settings_are_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "error: no.toml: cannot be read: No such file or directory\n"
+    assert run("show", "--settings", "--config", "no.toml") == (1, "", missing)
+    Path("mfcli.toml").write_text("k = 0\n")
+    assert run("show", "--settings").err == "error: mfcli.toml: k must be at least 1, got 0\n"
+    Path("mfcli.toml").unlink()
+    monkeypatch.setenv("MFCLI_KEEP_SAMPLES", "5")
+    outcome = run("show", "--settings")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: MFCLI_KEEP_SAMPLES is not used with --optimizer sgd")
+    monkeypatch.setenv("MFCLI_EPOCH", "5")
+    assert run("show", "--settings").err.endswith("; did you mean MFCLI_EPOCHS?\n")
+
+
+def test_settings_take_no_path(run: Run) -> None:
+    assert run("show", "--settings", "split").code == 2
+    assert run("show", "--config", "mfcli.toml").code == 2
+
+
+def test_settings_load_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from mfcli.cli import app\n"
+        "try: app(['show', '--settings'])\n"
+        "except SystemExit: print(sorted({'numpy', 'pyarrow', 'numba', 'h5py'} & {*sys.modules}))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n")

@@ -156,7 +156,8 @@ _CONFIG = inspect.Parameter(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="Settings file (TOML). Command-line options override it.",
+            help="Settings file (TOML). Variables such as MFCLI_K=20 override it, and options"
+            " override both.",
             show_default=f"{CONFIG_FILE} if it exists",
             rich_help_panel=FILES,
         ),
@@ -194,7 +195,7 @@ def with_options(command: Command) -> Command:
         _refuse_input_as_output(values)  # before anything is read or written
         file = values.pop(_CONFIG.name, None)
         options = {option.name: values.pop(option.name) for option in settings}
-        read = read_options(settings, options, file) if settings else None
+        read = read_options(settings, options, file, others=ctx.params) if settings else None
         call = Call(_given(ctx), read or NO_SETTINGS)
         with ExitStack() as stack:
             if places:  # their commands have a screen

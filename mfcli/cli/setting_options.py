@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,6 +14,7 @@ import typer
 
 from mfcli import config as configs, data  # loaded when they are used
 from mfcli.cli.spelling import help_text, option_of, spelled
+from mfcli.cli.streams import print_message
 from mfcli.config import (
     CONFIG_FILE,
     SETTINGS,
@@ -20,6 +22,7 @@ from mfcli.config import (
     TRAINING,
     Config,
     settings_in,
+    value_text,
 )
 from mfcli.errors import ConfigError, Param, UsageError
 
@@ -50,24 +53,27 @@ class SettingOption(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a command: defaults, then the settings file, then the options.
+    """The settings of a command: defaults, then the file, the environment, and the options.
 
     Attributes
     ----------
     values : dict
-        The settings that are on the command line or in the settings file.
+        The settings that are on the command line, in the environment or in the settings file.
     options : list of str
         Names of the settings that are on the command line.
     file : str or None
         The file that was given in place of a setting.
     source : Path or None
         The settings file, if there is one.
+    environment : frozenset of str
+        Names of the settings whose values are those of environment variables.
     """
 
     values: dict[str, Any]
     options: list[str]
     file: str | None = None
     source: Path | None = None
+    environment: frozenset[str] = frozenset()
 
     @functools.cached_property
     def config(self) -> Config:
@@ -77,18 +83,37 @@ class Settings:
         ------
         UsageError
             If they contradict each other.
+        ConfigError
+            If they do, and none of them is an option.
         """
         try:
             return Config(**self.values)
         except ConfigError as error:
-            raise UsageError(error.phrase(self._spelled)) from None
+            kind = UsageError if self.options else ConfigError
+            raise kind(error.phrase(self._spelled)) from None
 
     def changed(self, **values: Any) -> Settings:
         """Return the same settings with values that other options stand for."""
-        return replace(self, values=self.values | values, options=[*self.options, *values])
+        return replace(
+            self,
+            values=self.values | values,
+            options=[*self.options, *values],
+            environment=self.environment - values.keys(),
+        )
+
+    def apart_from_environment(self) -> Settings:
+        """Return the same settings without those whose values are in the environment."""
+        values = {n: value for n, value in self.values.items() if n not in self.environment}
+        return replace(self, values=values, environment=frozenset())
 
     def _spelled(self, param: Param) -> str:
-        """Spell a parameter as an option, or name the settings file if it comes from there."""
+        """Spell a parameter as an option, or name the variable or the file that it comes from."""
+        if param.name in self.environment:
+            variable = configs.variable_of(param.name)
+            if not param.has_value:
+                return variable
+            if param.value == self.values[param.name]:
+                return f"{variable}={value_text(param.value)}"
         in_file = param.name in self.values and param.name not in self.options
         if in_file and not param.has_value:
             return f"{param.name} in {self.source}"
@@ -172,9 +197,12 @@ def _shown(default: Any) -> str:
 
 
 def read_options(
-    options: Iterable[SettingOption], values: Mapping[str, Any], file: Path | None
+    options: Iterable[SettingOption],
+    values: Mapping[str, Any],
+    file: Path | None,
+    others: Collection[str] = (),
 ) -> Settings:
-    """Read the settings file and the options.
+    """Read the settings file, the environment and the options.
 
     Parameters
     ----------
@@ -183,17 +211,20 @@ def read_options(
         By name, the text of each option, a bool for flags; None if it is not given.
     file : Path, optional
         By default `CONFIG_FILE`, if there is one.
+    others : collection of str
+        Names of the parameters of the command that are no settings.
 
     Raises
     ------
     ConfigError
-        If the file is invalid.
+        If the file or a variable is invalid.
     UsageError
         If an option is.
     """
     if file is None and CONFIG_FILE.is_file():
         file = CONFIG_FILE
     base = configs.read_settings(file) if file else {}
+    variables = configs.read_environment(os.environ, others)
     texts = {one.name: values[one.name] for one in options if values[one.name] is not None}
     files = [one.name for one in options if one.or_file and not _is_number(texts.get(one.name))]
     file_in_place = texts.pop(files[0]) if files else None
@@ -201,8 +232,34 @@ def read_options(
         parsed = {name: _parsed(name, text) for name, text in texts.items()}
     except ConfigError as error:
         raise UsageError(error.phrase(spelled)) from None
-    # Options override the file.
-    return Settings(base | parsed, list(parsed), file_in_place, file)
+    if not _agree(base | variables | parsed):
+        # The command ignores variables of other stages, so that they cannot disturb it either.
+        own = {one.name for one in options}
+        some = {name: value for name, value in variables.items() if name in own}
+        variables = some if _agree(base | some | parsed) else variables
+    return Settings(
+        base | variables | parsed,
+        list(parsed),
+        file_in_place,
+        file,
+        frozenset(variables.keys() - parsed.keys()),
+    )
+
+
+def note_overriding(names: Iterable[str], file: Path) -> None:
+    """Name the environment variables that override settings of a file that was just written."""
+    for name in names:
+        variable = configs.variable_of(name)
+        if os.environ.get(variable):
+            print_message("note", f"the environment variable {variable} overrides {name} in {file}")
+
+
+def _agree(values: Mapping[str, Any]) -> bool:
+    try:
+        Config(**values)
+    except ConfigError:
+        return False
+    return True
 
 
 def _parsed(name: str, text: str | bool) -> Any:

@@ -1,4 +1,5 @@
 from .durations import seconds_in as seconds_in
+from .environment import read_environment as read_environment, variable_of as variable_of
 from .files import (
     Chosen as Chosen,
     check_settings_file as check_settings_file,

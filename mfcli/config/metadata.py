@@ -18,6 +18,7 @@ Conditions: TypeAlias = dict[str, Callable[[Any], bool]]
 """Conditions on a `Config`, by the setting that an error names if the condition does not hold."""
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _BITS = 128  # of a whole number; NumPy takes no larger seed
 
 
@@ -143,6 +144,9 @@ class Setting:
 
     def _read(self, text: str) -> Any:
         """Return a value of the type of the setting, or the text, which `checked` refuses."""
+        if self.type is bool:
+            word = text.strip().lower()
+            return True if word in _TRUE else False if word in _FALSE else text
         try:
             return self.type(text)
         except ValueError:

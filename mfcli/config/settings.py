@@ -520,6 +520,17 @@ class Config:
         }
         return known[name] if name in known else getattr(self, name)
 
+    def effective(self, name: str) -> Any:
+        """Return the value of a setting, or what it stands for if it is not set.
+
+        None if that depends on more than the other settings.
+        """
+        if name in _TABLE_REGS.values():
+            return next(self.regs[table] for table, own in _TABLE_REGS.items() if own == name)
+        if name in ("average", "metric"):
+            return {"average": self.averaged, "metric": self.followed}[name]
+        return getattr(self, name) if name == "keep_samples" else self._resolved(name)
+
     @property
     def needs_length(self) -> bool:
         """Whether an epoch depends on the total number of epochs."""

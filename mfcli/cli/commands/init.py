@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mfcli import config, search, splits
 from mfcli.cli.screen import JsonOption
+from mfcli.cli.setting_options import note_overriding
 from mfcli.cli.shared_options import Force, Purpose, SettingsFile, SplitFolder
 from mfcli.cli.spelling import training_command
 from mfcli.cli.streams import print_line
@@ -33,8 +34,9 @@ def init(
     advice = search.advise(parts, purpose)
     text = config.settings_text(search.title_of(parts, purpose), advice)
     config.write_settings(out, text, _WRITER, replaces=[_WRITER], force=force)
-    result = {"settings": {name: value for name, value, _ in advice}, "file": str(out)}
-    screen.show(result, lambda: _print(text, out))
+    settings = {name: value for name, value, _ in advice}
+    screen.show({"settings": settings, "file": str(out)}, lambda: _print(text, out))
+    note_overriding(settings, out)
 
 
 def _print(text: str, out: Path) -> None:
