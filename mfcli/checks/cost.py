@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfcli.checks.facts import Facts
+from mfcli.checks.speeds import nanoseconds
 from mfcli.config import Config
 from mfcli.data import Buckets, Scale, Vocabulary
 from mfcli.training import make_plan, row_size, training_memory
@@ -56,7 +57,7 @@ def cost_of(facts: Facts, buckets: Buckets, config: Config) -> Cost | None:
         "process": _PROCESS,
     }
     memory["total"] = sum(memory.values())
-    ns = _nanoseconds(stride)
+    ns = nanoseconds(stride)
     assumed = _ASSUMED.format(ns=ns, stride=stride)
     return Cost(config.k, memory, len(ratings) * ns / 1e9, assumed)
 
@@ -71,13 +72,3 @@ class _Sizes:
 
     def __len__(self) -> int:
         return self.ratings
-
-
-def _nanoseconds(stride: int) -> float:
-    """Estimate the time per rating: straight lines through the measured points.
-
-    The lines pass through 13 ns at 32 values, 15 at 64 and 60 at 224. Their slopes increase, so
-    the estimate is the maximum of the lines.
-    """
-    # Slopes: (15 - 13) / (64 - 32) = 1/16 and (60 - 15) / (224 - 64) = 9/32
-    return max(13.0, 13 + (stride - 32) / 16, 15 + (stride - 64) * 9 / 32)

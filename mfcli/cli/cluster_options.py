@@ -10,6 +10,7 @@ import typer
 
 from mfcli import clusters
 from mfcli.cli.added_options import add_options
+from mfcli.cli.dry_run import refuse_dry_run
 from mfcli.cli.options import Command
 from mfcli.cli.spelling import option_of
 from mfcli.errors import Param, Text, UsageError
@@ -73,6 +74,7 @@ def on_cluster(
                 _refuse(workers=workers, retries=retries)
                 command(**values)
                 return
+            refuse_dry_run(values, "is not used with --cluster", "omit one of them")
             check(values.get("given", frozenset()))
             most = clusters.RETRIES if retries is None else retries
             with clusters.cluster(cluster, workers=workers, retries=most):

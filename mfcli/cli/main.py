@@ -27,6 +27,8 @@ from mfcli.cli.commands.init import init
 from mfcli.cli.commands.plot import plot
 from mfcli.cli.commands.predict import predict
 from mfcli.cli.commands.recommend import recommend
+from mfcli.cli.commands.report import report
+from mfcli.cli.commands.serve import serve
 from mfcli.cli.commands.show import show
 from mfcli.cli.commands.similar import similar
 from mfcli.cli.commands.split import split
@@ -47,8 +49,8 @@ for library in ("OPENBLAS", "MKL"):
 PANELS = {
     "Prepare": (fetch, check, split, init),
     "Train": (train, tune, update),
-    "Evaluate": (evaluate, compare, plot),
-    "Use": (predict, recommend, similar, fold_in, export),
+    "Evaluate": (evaluate, compare, plot, report),
+    "Use": (predict, recommend, similar, fold_in, serve, export),
     "Inspect": (show,),
 }
 """The commands, in the order in which help lists them."""

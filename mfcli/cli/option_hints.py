@@ -14,6 +14,9 @@ from mfcli.config import closest, meant_setting, plain_name
 from mfcli.errors import UsageError
 
 _SYNONYMS = {
+    "--log": "log_file event_log events event_file",
+    "--tensorboard": "log_dir tensorboard_dir tb summary_dir",
+    "--follow": "watch live tail refresh",
     "--threads": "n_jobs jobs n_threads num_threads workers n_workers num_workers s j",
     "--trials": "n_trials num_trials max_trials max_evals n_iter iterations max_iter",
     "--parallel-trials": "max_concurrent_trials max_concurrent concurrency parallelism",
@@ -76,7 +79,7 @@ _SILENT = {"this command shows no progress": "quiet q silent no_progress no_verb
 
 _OF_COMMAND = {
     "fold-in": {"write a model with --extend, and use it with mfcli recommend": "sort interval"},
-    **dict.fromkeys(("init", "compare", "plot", "show"), _SILENT),
+    **dict.fromkeys(("init", "compare", "plot", "serve", "show"), _SILENT),
     "similar": {
         **_SILENT,
         "name the item without an option, as in: mfcli similar ID": "item item_id id",

@@ -108,6 +108,8 @@ def copy_addresses(
     found = {name: values[name] for name in places if isinstance(values[name], str)}
     if not found:
         return
+    if values.get("dry_run"):  # a copy would be a temporary folder
+        raise UsageError("--dry-run takes local paths, not addresses in an object store")
     stack.enter_context(storage.resources(temp=values.get("temp")))
     for name, address in found.items():
         with bar(f"fetching {storage.without_options(address)}") as on_progress:

@@ -21,7 +21,7 @@ from mfcli.config import DATA, DEFAULTS, Config, settings_in
 from mfcli.errors import Param
 
 if TYPE_CHECKING:
-    from mfcli.data import Buckets, Ratings
+    from mfcli.data import Buckets, Ratings, Survey
     from mfcli.splits import Split
 
 _ROLES = {
@@ -137,6 +137,10 @@ class Reading:
         """Read files with a progress bar, and list invalid rows in a file."""
         with screen.byte_bar(f"reading {Path(names[0]).name}") as on_progress:
             return data.read_ratings(names, **self._how(rejected), on_progress=on_progress)
+
+    def survey(self, names: Sequence[str]) -> Survey:
+        """Take a quick look at files without reading them completely."""
+        return data.survey_ratings(names, **self._how(None))
 
     @contextmanager
     def read_buckets(

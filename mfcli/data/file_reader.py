@@ -21,6 +21,8 @@ from mfcli.errors import DataError, Param, Text
 from mfcli.storage import trim_memory
 from mfcli.types import Progress
 
+NO_RATING = "holds no rating, only a header"
+
 
 @dataclass
 class FileReader:
@@ -59,7 +61,7 @@ class FileReader:
             before += layout.file.bytes
             _check_complete(layout, self.rows[number] + self._skipped() - skipped)
         if not sum(self.rows):
-            rule = "holds no valid rating" if self._skipped() else "holds no rating, only a header"
+            rule = "holds no valid rating" if self._skipped() else NO_RATING
             raise DataError(rule, place=self.layouts[0].file)
         # Arrow keeps the memory of its pieces, which merging would need.
         pa.default_memory_pool().release_unused()

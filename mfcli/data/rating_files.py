@@ -198,7 +198,9 @@ def _opened(
         ThreadPoolExecutor(1) as pool,
     ):
         sha256 = pool.submit(digest, files)  # hashing releases Python's lock
-        found = _layouts(files, columns, like, decimal, events=events and feedback != EXPLICIT)
+        found = find_rating_layouts(
+            files, columns, like, decimal, events=events and feedback != EXPLICIT
+        )
         meaning = meaning_of("rating" in found[0].columns, feedback, duplicates)
         layouts = [replace(layout, implicit=meaning.implicit) for layout in found]
         source = Source(
@@ -257,7 +259,7 @@ def _settings(
     return {"decimal": decimal, "encoding": layout.file.encoding, **used}
 
 
-def _layouts(
+def find_rating_layouts(
     files: Sequence[File],
     columns: Mapping[str, str] | None,
     like: Mapping[str, str] | None,

@@ -28,7 +28,7 @@ from mfcli.search.sampling import Direction, importances, suggestions
 from mfcli.search.spaces import RANKED, RATE, Space
 from mfcli.search.stored_search import ROUND, SearchRecord, StoredSearch, open_search
 from mfcli.search.trial_runners import TrialRunner, is_large, trial_runner
-from mfcli.search.trial_training import TrialResult, TrialRules
+from mfcli.search.trial_training import TrialResult, TrialRules, trial_config
 from mfcli.search.trials import TENTHS, Attempt, Trial
 from mfcli.splits import Split
 from mfcli.training import ValidationMeasure
@@ -168,6 +168,21 @@ class Search:
         """The reasons why trials could not be trained, one for each."""
         return [trial.reason for trial in self._trials if trial.state == "failed"]
 
+    def upcoming(self, trials: int) -> list[dict[str, Any]]:
+        """Return the values of the trials of the next round, up to a number of trials."""
+        numbers = self._next(trials)
+        return self._chosen(*self._before(numbers)) if numbers else []
+
+    def config_of(self, values: dict[str, Any]) -> Config:
+        """Return the config of a trial with values of the space.
+
+        Raises
+        ------
+        ConfigError
+            If they contradict the other settings.
+        """
+        return trial_config(values, self.base, self.measure)
+
     def advised_value(self, settings: dict[str, Any], train: Callable[[], float]) -> float:
         """Return the value of recommended settings; train only if it is not stored."""
         stored = self._stored
@@ -244,9 +259,7 @@ class Search:
         on_trial: Callable[[Attempt], None],
     ) -> None:
         """Choose the settings of the trials of a round, train in parallel, and report in order."""
-        start = (numbers[0] - 1) // self.round * self.round
-        # Trials of this round that a resumed search knows already are not among them.
-        before = [trial for trial in self._trials if trial.trial <= start]
+        start, _, before = self._before(numbers)
         tried = self._chosen(start, numbers, before)
         medians = _medians(before, self.measure)
         rules = TrialRules(self.base, self.measure, medians, until=time.time() + seconds)
@@ -259,6 +272,12 @@ class Search:
                     self._stored.add(trial)
                 if attempt := self._add(trial):
                     on_trial(attempt)
+
+    def _before(self, numbers: Sequence[int]) -> tuple[int, Sequence[int], list[Trial]]:
+        """Return the last trial before a round, numbers in the round, and the trials before it."""
+        start = (numbers[0] - 1) // self.round * self.round
+        # Trials of this round that a resumed search knows already are not among them.
+        return start, numbers, [trial for trial in self._trials if trial.trial <= start]
 
     def _chosen(
         self, start: int, numbers: Sequence[int], before: Sequence[Trial]

@@ -102,8 +102,7 @@ def train_trial(
 
     try:
         check_time()
-        settings = settings_from(values, rules.base) | {"metric": measure.name}
-        config = replace(rules.base, **settings)
+        config = trial_config(values, rules.base, measure)
         fitted = fit(
             split,
             config,
@@ -124,6 +123,18 @@ def train_trial(
     curve += [last] * (TENTHS - len(curve))
     curve[-1] = last
     return TrialResult(curve)
+
+
+def trial_config(values: dict[str, Any], base: Config, measure: ValidationMeasure) -> Config:
+    """Return the config of a trial with values of a space.
+
+    Raises
+    ------
+    ConfigError
+        If they contradict the other settings.
+    """
+    settings = settings_from(values, base) | {"metric": measure.name}
+    return replace(base, **settings)
 
 
 class _Pruned(Exception):

@@ -31,4 +31,5 @@ from .splitting import (
     split as split,
     split_given as split_given,
 )
+from .strategies import check_strategy as check_strategy
 from .updating import check_updatable as check_updatable, revised as revised

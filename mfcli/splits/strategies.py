@@ -13,7 +13,7 @@ keys, but still in random order, so the smallest of them are a random sample too
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -147,6 +147,9 @@ STRATEGIES: dict[str, Strategy] = {
 """The strategies that make one split, by name."""
 
 
+_BY_TIME = ("leave-last-out", "temporal")
+
+
 def strategies_of(config: Config) -> tuple[Strategy, Strategy]:
     """Return the strategies for the test ratings and for the validation ratings."""
     if config.cut:  # a second cut at the same time would hold out nothing
@@ -173,7 +176,28 @@ def _joined(masks: list[Mask]) -> Mask:
 
 
 def _check_times(pool: Pool) -> None:
-    if "timestamp" not in pool.buckets.types:
+    _check_column(pool.buckets.types)
+
+
+def check_strategy(columns: Collection[str], config: Config) -> None:
+    """Refuse a strategy that needs times for ratings without them.
+
+    Parameters
+    ----------
+    columns : collection of str
+        The columns of the ratings: "user", "item", ...
+    config : Config
+
+    Raises
+    ------
+    DataError
+    """
+    if config.cut or config.strategy in _BY_TIME:
+        _check_column(columns)
+
+
+def _check_column(columns: Collection[str]) -> None:
+    if "timestamp" not in columns:
         raise DataError(
             "the ratings have no timestamps to split by",
             remedy=["name their column with ", Param("columns.timestamp")],

@@ -5,6 +5,7 @@ from .addresses import (
     without_options as without_options,
     without_secrets as without_secrets,
 )
+from .appended_lines import AppendedLines as AppendedLines
 from .arrays import (
     PermutedRows as PermutedRows,
     mapped_array as mapped_array,
@@ -35,8 +36,15 @@ from .compilation import (
     tuple_type as tuple_type,
 )
 from .digests import DigestedFile as DigestedFile, sha256 as sha256
-from .files import MappedFile as MappedFile, exists as exists, mapped as mapped
+from .files import (
+    MappedFile as MappedFile,
+    exists as exists,
+    mapped as mapped,
+    open_regular as open_regular,
+)
 from .freed_memory import trim_memory as trim_memory
+from .growing_file import GrowingFile as GrowingFile
+from .inspection import inspecting as inspecting, nearest_folder as nearest_folder
 from .items_ahead import read_ahead as read_ahead
 from .journal import (
     Journal as Journal,
@@ -51,7 +59,12 @@ from .local_copies import (
 from .locks import locked as locked
 from .lost_mappings import on_lost_mapping as on_lost_mapping
 from .mapped_pages import release as release
-from .memory import check_memory as check_memory, room as room
+from .marks import check_not_result as check_not_result
+from .memory import (
+    available_memory as available_memory,
+    check_memory as check_memory,
+    room as room,
+)
 from .near_misses import did_you_mean as did_you_mean, near_misses as near_misses
 from .object_stores import ObjectStore as ObjectStore
 from .origins import Origin as Origin, origin_of as origin_of, set_origin as set_origin
@@ -83,6 +96,7 @@ from .scratch_files import (
 from .scratch_space import (
     MemorySpace as MemorySpace,
     Scratch as Scratch,
+    check_space as check_space,
     lasting_scratch as lasting_scratch,
     scratch as scratch,
     space as space,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from mfcli.errors import ArtifactError
 from mfcli.storage.exchange import check_exchange, exchange
+from mfcli.storage.inspection import check_access, existing_folder, is_inspecting
 from mfcli.storage.local_copies import check_publishable, publish
 from mfcli.storage.marks import check_replaced_file, check_replaced_folder
 from mfcli.storage.permissions import copy_permissions
@@ -145,6 +146,10 @@ def check_replaceable(target: Path, names: Sequence[str]) -> None:
     ArtifactError
     """
     with writing(target):
+        if is_inspecting():
+            _check_folder(target, names)
+            check_access(target)
+            return
         place = _place(target)
         recover(place)
         _check_folder(target, names)
@@ -162,10 +167,11 @@ def check_writable_file(target: Path, *kinds: type[Record]) -> None:
     """
     with writing(target):
         _check_file(target, kinds)
-        place = target.resolve()
+        if is_inspecting():
+            check_access(target)
+            return
         # A check creates no folders, so it writes into the closest one that exists.
-        folder = next(folder for folder in place.parents if folder.exists())
-        with temporary_beside(folder / place.name):
+        with temporary_beside(existing_folder(target) / target.resolve().name):
             pass
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mfcli.errors import ArtifactError
 from mfcli.storage.file_locks import BaseFileLock, Timeout, file_lock
+from mfcli.storage.inspection import check_access, is_inspecting, is_locked
 from mfcli.storage.temporaries import registered
 from mfcli.storage.writing import writing
 
@@ -27,10 +28,14 @@ def locked(folder: Path) -> Iterator[None]:
     ArtifactError
         If another process holds the lock, or the folder cannot be created.
     """
+    if is_inspecting():
+        _look_at(folder / _LOCK, folder, "folder")
+        yield
+        return
     is_new = not folder.exists()
     lock = file_lock(folder / _LOCK)
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.resolve().mkdir(parents=True, exist_ok=True)  # a link may point to a missing one
         _acquire(lock, folder, "folder")
     try:
         with registered(folder / _LOCK, lambda: _release(lock)):
@@ -56,7 +61,13 @@ def locked_file(path: Path) -> Iterator[None]:
     with writing(path):
         if not target.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
-        _acquire(lock, path, "file")
+        if is_inspecting():
+            _look_at(Path(lock.lock_file), path, "file")
+        else:
+            _acquire(lock, path, "file")
+    if is_inspecting():
+        yield
+        return
     with registered(Path(lock.lock_file), lambda: _release(lock)):
         yield
 
@@ -65,9 +76,21 @@ def _acquire(lock: BaseFileLock, place: Path, noun: str) -> None:
     try:
         lock.acquire()
     except Timeout:
-        rule = f"another process is writing to this {noun}"
-        remedy = f"wait until it ends, or choose another {noun}"
-        raise ArtifactError(rule, place=place, remedy=remedy) from None
+        raise _in_use(place, noun) from None
+
+
+def _look_at(lock: Path, place: Path, noun: str) -> None:
+    """Check that a lock could be taken."""
+    if is_locked(lock):
+        raise _in_use(place, noun)
+    with writing(place):
+        check_access(lock)
+
+
+def _in_use(place: Path, noun: str) -> ArtifactError:
+    rule = f"another process is writing to this {noun}"
+    remedy = f"wait until it ends, or choose another {noun}"
+    return ArtifactError(rule, place=place, remedy=remedy)
 
 
 def _release(lock: BaseFileLock) -> None:

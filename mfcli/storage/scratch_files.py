@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mfcli.errors import ArtifactError, Param, Text
+from mfcli.storage.inspection import check_not_inspecting
 from mfcli.storage.limits import remedy_for
 from mfcli.storage.process_resources import current_resources, temporary_folder
 from mfcli.storage.temporaries import registered, remove_tree
@@ -33,6 +34,7 @@ def scratch_folder(
     ArtifactError
         If it cannot be created.
     """
+    check_not_inspecting("a temporary folder")
     with scratch_errors():
         folder = Path(tempfile.mkdtemp(prefix="mfcli-", dir=temporary_folder()))
 
@@ -55,6 +57,7 @@ def scratch_file() -> Iterator[tuple[BinaryIO, Path]]:
     ArtifactError
         If it cannot be created. Wrap writing and flushing in `scratch_errors`.
     """
+    check_not_inspecting("a temporary file")
     with contextlib.ExitStack() as stack:
         if _OPEN_FILES.is_dir():
             with scratch_errors():

@@ -9,6 +9,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -168,6 +169,27 @@ def scratch(need: int, what: str, *, in_order: bool = False) -> Iterator[Scratch
     ArtifactError
         If the file cannot be created.
     """
+    folder, _ = check_space(need, what)
+    current_resources().on_space(need, folder)
+    with scratch_file() as (file, _):
+        yield Scratch(file, in_order=in_order)
+
+
+def check_space(need: int, what: str) -> tuple[Path, int]:
+    """Check that the folder of temporary files has space; return it and its free bytes.
+
+    Parameters
+    ----------
+    need, what
+        As for `scratch`.
+
+    Raises
+    ------
+    LimitError
+        If it has less space.
+    ArtifactError
+        If there is no such folder.
+    """
     with scratch_errors():
         folder = temporary_folder()
         free = shutil.disk_usage(folder).free
@@ -175,9 +197,7 @@ def scratch(need: int, what: str, *, in_order: bool = False) -> Iterator[Scratch
         rule = f"{what} needs about {bytes_text(need)} of temporary space, {bytes_text(free)}"
         remedy: Text = ["name a folder with more space with ", Param("temp")]
         raise LimitError(f"{rule} are free", place=folder, remedy=remedy)
-    current_resources().on_space(need, folder)
-    with scratch_file() as (file, _):
-        yield Scratch(file, in_order=in_order)
+    return folder, free
 
 
 def lasting_scratch(need: int, what: str, *, in_order: bool = False) -> Scratch:

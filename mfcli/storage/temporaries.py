@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mfcli.storage.exchange import move_back
 from mfcli.storage.file_locks import BaseFileLock, file_lock, taken
+from mfcli.storage.inspection import check_not_inspecting
 
 LOCK, OLD = "lock", "old"
 _SUFFIX = ".mfcli-tmp"
@@ -79,6 +80,7 @@ def temporary_beside(target: Path) -> Iterator[Path]:
     ------
     OSError
     """
+    check_not_inspecting(target)
     recover(target)
     folder = target.with_name(f".{target.name}.{os.urandom(4).hex()}{_SUFFIX}")
     lock = file_lock(folder / LOCK)

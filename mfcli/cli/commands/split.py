@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import checks as checking, errors, splits
+from mfcli import checks as checking, errors, splits, storage
+from mfcli.cli.dry_run import DryRun, show_forecast
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.outdated_results import note_older_models
 from mfcli.cli.places import RUN
@@ -81,16 +82,23 @@ def split(
         ),
         RUN,
     ] = Path("split"),
+    dry_run: DryRun = False,
 ) -> None:
     """Split ratings into training, test and validation parts."""
     if no_test:
         settings = _without_test(settings, given)
     _check_request(settings, given, ratings, train)
+    files = {_ALL: ratings or []}
+    if train is not None:
+        files = {"train": [train], "test": [str(settings.file)]}
+    if dry_run:
+        with storage.inspecting():
+            surveys = {name: reading.survey(file) for name, file in files.items()}
+            forecast = checking.forecast_split(surveys, settings.config, out)
+        show_forecast(forecast, settings.source, screen)
+        return
     with ExitStack() as stack:
         rejected = stack.enter_context(reading.rejected())
-        files = {_ALL: ratings or []}
-        if train is not None:
-            files = {"train": [train], "test": [str(settings.file)]}
         read = {
             name: stack.enter_context(reading.read_buckets(file, rejected, screen))
             for name, file in files.items()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import config as configs, plots, search as searching, splits, storage
+from mfcli import checks as checking, config as configs, plots, search as searching, splits, storage
 from mfcli.cli.cluster_options import on_cluster
+from mfcli.cli.dry_run import DryRun, show_forecast
 from mfcli.cli.formatting import count, words
 from mfcli.cli.options import FILES, Given, SettingsGroup
 from mfcli.cli.progress import counting
 from mfcli.cli.screen import Screen, ScreenOptions, print_note
-from mfcli.cli.setting_options import Settings
+from mfcli.cli.setting_options import Settings, note_overriding
 from mfcli.cli.shared_options import (
     Force,
     Purpose,
@@ -117,6 +119,7 @@ def tune(
     given: Given,
     screen: ScreenOptions,
     threads: Threads = None,
+    dry_run: DryRun = False,
     split: SplitFolder = Path("split"),
     out: SettingsFile = configs.CONFIG_FILE,
     force: Force = False,
@@ -136,17 +139,28 @@ def tune(
     # Imported here, so that help does not load it.
     from mfcli.cli.search_lines import print_search, search_progress
 
-    _check_request(store, out, plot)
     if space:
         refuse(given, ("optimizer",), "with --space", f"name the optimizer in {space}")
     # Includes the training with the settings of `mfcli init`.
     end = time.monotonic() + (math.inf if minutes is None else 60 * minutes)
-    parts = _with_validation(split, settings.config, given, screen)
-    plan = _plan(parts, settings, purpose, space)
-    if plan.metric == "rmse":
-        refuse(given, ("at", "relevant"), "without rankings", "omit it, or use --for ranking")
-    with plan.search(store, storage.threads_of(threads), parallel_trials) as search:
+    with ExitStack() as stack:
+        if dry_run:
+            stack.enter_context(storage.inspecting())
+        _check_request(store, out, plot)
+        parts = _with_validation(split, settings.config, given, screen)
+        plan = _plan(parts, settings, purpose, space)
+        if plan.metric == "rmse":
+            refuse(given, ("at", "relevant"), "without rankings", "omit it, or use --for ranking")
+        search = plan.search(store, storage.threads_of(threads), parallel_trials)
+        stack.enter_context(search)
         configs.check_settings_file(out, _REPLACES, force)
+        if dry_run:
+            files = checking.SearchFiles(split, out, space, store, plot)
+            forecast = checking.forecast_search(
+                search, files, trials, minutes=minutes, threads=threads
+            )
+            show_forecast(forecast, settings.source, screen)
+            return
         advised = _try_recommended(search, threads, end, screen)
         rival = None if space else advised  # a space limits the search to what it contains
         output = _Output(search, rival, out, force, plot)
@@ -282,4 +296,5 @@ class _Output:
         if file != self.settings:
             changed = f"{self.settings} was created or edited during the search"
             print_note(f"{changed}; the settings are in {file}")
+        note_overriding(winner.values, file)
         return file
