@@ -102,6 +102,11 @@ print(tuned)
 print(mfcli.plot({"gibbs": fitted, "sgd": mfcli.fit(parts, tuned.config)}, "histories.svg"))
 print(mfcli.plot(metrics), mfcli.plot(tuned))
 
+# %% A report of runs in one HTML file
+fitted.write("runs/gibbs")
+page: mfcli.HtmlReport = mfcli.report("runs/gibbs", split=parts, users=[42])
+print(page, page.write("report.html"))
+
 # %% Predictions, recommendations, similar items
 print(model.predict(frame.head(3)), model.predict(42, ["film 1", "film 2"]))
 print(mfcli.recommend(model, [42, 43], n=2, exclude=parts, min_count=20).to_pandas())

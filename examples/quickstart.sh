@@ -42,6 +42,7 @@ run mfcli init
 run mfcli train --quiet
 run mfcli evaluate
 run mfcli plot metrics.json
+run mfcli report --titles movies.csv
 
 printf '\n== A new day: a new user and a new item, then a model of all ratings\n'
 printf '%s\n' userId,movieId,rating,timestamp 1000,364,5,1500000000 1000,595,4.5,1500000060 \
