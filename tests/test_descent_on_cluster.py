@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -121,14 +122,19 @@ def test_after_too_many_losses_the_command_says_how_to_resume(
     write_split(tmp_path / "split", written)
     killed_at(monkeypatch, 6)
     command = "train --epochs 12 --blocks 4 --checkpoint-every 1 --cluster auto --workers 2"
-    done = run(*command.split(), "--retries", 0, "-q")
+    done = run(*command.split(), "--retries", 0, "-q", "--log", "events.jsonl")
     kept = len(read_checkpoint(tmp_path / "checkpoint").history)
     note, error = done.err.splitlines()[-2:]
     assert note == (
         f"note: stopped; the last checkpoint is after epoch {kept}; resume: mfcli train --resume"
-        " --cluster auto --retries 0"
+        " --log events.jsonl --cluster auto --retries 0"
     )
     assert error.startswith("error: workers were lost after 0 retries")
+    plan, *events, end = map(json.loads, Path("events.jsonl").read_text().splitlines())
+    assert plan["workers"] == 2
+    epochs = [event for event in events if event["event"] == "epoch"]
+    assert 0 < epochs[0]["computing"] < epochs[0]["seconds"]
+    assert f"error: {end['message']}" == error
 
 
 def test_a_lost_node(machines: Machines, written: Split) -> None:

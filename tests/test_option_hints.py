@@ -64,6 +64,10 @@ HINTS = {
     "tune --n-trials 10": "did you mean --trials?",
     "tune --max-concurrent-trials 4": "did you mean --parallel-trials?",
     "tune --timeout 10": "did you mean --minutes?",
+    # Keras, PyTorch, tail
+    "train --log_dir tb": "did you mean --tensorboard?",
+    "train --log-file train.jsonl": "did you mean --log?",
+    "plot --tail": "did you mean --follow?",
     # other commands, other spellings, misspellings, and what needs no option
     "recommend --filter-seen": "did you mean --exclude?",
     "recommend --top-k 10": "did you mean --n?",

@@ -23,8 +23,10 @@ from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from mfcli import show
+from mfcli.checks import Forecast, Input, Needed, Output
 from mfcli.cli import app
 from mfcli.cli.artifact_tables import print_artifacts
+from mfcli.cli.dry_run import print_forecast
 from mfcli.cli.epoch_lines import print_network
 from mfcli.cli.item_lists import Listing
 from mfcli.cli.metrics_tables import print_fold_metrics, print_metrics
@@ -152,6 +154,38 @@ def explained() -> None:
     Listing(explain=True).print([table], "recommendations", Screen(), "utf-8", {})
 
 
+def all_settings() -> None:
+    Path("mfcli.toml").write_text('optimizer = "gibbs"\nk = 16\n')
+    os.environ.update(MFCLI_K="20", MFCLI_MOMENTUM_SCHEDULE="cosine", MFCLI_AT="10,20")
+    run("show", "--settings")
+    Path("mfcli.toml").unlink()
+    for name in ("MFCLI_K", "MFCLI_MOMENTUM_SCHEDULE", "MFCLI_AT"):
+        del os.environ[name]
+
+
+def forecast() -> None:
+    columns = "user 'userId', item 'movieId', rating 'rating', timestamp 'timestamp'"
+    text = f"text, separator ',', header; {columns}; about 20,100,000 ratings"
+    print_forecast(
+        Forecast(
+            facts={"strategy": "random", "train": "about 16,100,000", "test": "about 4,030,000"},
+            reads=[
+                Input("mfcli.toml", 312, "settings"),
+                Input("ratings.csv", 508_442_517, text),
+            ],
+            writes=[
+                Output("split", 402_942_380, 402_657_771),
+                Output("a-long-name/of-a-folder/history.json", 3_600, None),
+            ],
+            memory=Needed(863_800_000, 19_900_000_000),
+            temporary=Needed(503_000_000, 78_000_000_000, "/tmp"),
+            space=Needed(402_942_380, None, "/home/anna/ratings"),
+            seconds=6.64,
+            assumed=["Rows are counted in samples of the files.", "The time is an estimate."],
+        )
+    )
+
+
 def metrics(path: str) -> None:
     """Print what `mfcli evaluate` prints after it has written a file."""
     found = read_metrics(Path(path))
@@ -167,6 +201,7 @@ SCREENS: dict[str, Callable[[], None]] = {
     "help": lambda: run("--help"),
     "train-help": lambda: run("train", "--help"),
     "evaluate-help": lambda: run("evaluate", "--help"),
+    "plot-help": lambda: run("plot", "--help"),
     "check": lambda: run("check", "data.csv"),
     "split": lambda: run("split", "data.csv", "--valid", "0.1", "--out", "other"),
     "split-folds": lambda: run("split", "data.csv", "--strategy", "k-fold", "--out", "more"),
@@ -188,6 +223,8 @@ SCREENS: dict[str, Callable[[], None]] = {
     "show": lambda: artifacts("split", "runs/default"),
     "show-folds": lambda: artifacts("folds", "cv"),
     "show-settings": settings_file,
+    "show-all-settings": all_settings,
+    "split-dry-run": forecast,
 }
 """What prints each screen, in the folder that `prepare` makes; in this order."""
 
