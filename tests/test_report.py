@@ -98,6 +98,10 @@ def missing(made: HtmlReport, anchor: str) -> list[Missing]:
     return section(made, anchor).missing
 
 
+def notices(made: HtmlReport, anchor: str) -> list[str]:
+    return [one.text for one in section(made, anchor).blocks if isinstance(one, Notice)]
+
+
 def facts(made: HtmlReport, anchor: str) -> dict[str, str]:
     return dict(next(one for one in section(made, anchor).blocks if isinstance(one, Facts)).rows)
 
@@ -231,6 +235,9 @@ def test_runs_that_were_measured_in_different_ways_have_no_intervals(project: Pa
     assert [one.text for one in missing(made, "ranking")] == [
         "The rankings of sgd were not measured."
     ]
+    (notice,) = notices(made, "errors")
+    assert notice.startswith("The runs were measured in different ways")
+    assert not notices(report(["gibbs", "ranking"]), "ranking")
 
 
 def test_what_is_missing_is_named_with_the_command_that_makes_it(project: Path) -> None:
@@ -334,7 +341,7 @@ def test_uncertainty_is_shown_if_it_was_measured(project: Path) -> None:
 def test_examples_are_those_of_recommend(project: Path) -> None:
     made = report(["ranking", "gibbs"], titles="titles.csv", users=["7", 12])
     one, two, *others = (x for x in section(made, "examples").blocks if isinstance(x, Lists))
-    assert (one.title, two.title) == ("User 7", "User 12")
+    assert (one.title, two.title) == ("User \u20687\u2069", "User \u206812\u2069")
     rated, first, second = one.lists
     assert (first.title, second.title) == ("Recommended by ranking", "Recommended by gibbs")
     model, parts = mfcli.Model.load("ranking"), read_split("split")
@@ -346,9 +353,49 @@ def test_examples_are_those_of_recommend(project: Path) -> None:
     row = parts.train.users.ids.to_pylist().index(7)
     own = sorted(parts.train.rating[parts.train.user == row].tolist(), reverse=True)
     assert [item.value for item in rated.items] == [f"{value:g}" for value in own[:5]]
-    assert all(item.reason.startswith("because of Film ") for item in first.items)
+    assert all(item.reason.startswith("because of \u2068Film ") for item in first.items)
     assert len(others) == 3
-    assert all(x.title.startswith("Similar to Film ") for x in others)
+    assert all(x.title.startswith("Similar to \u2068Film ") for x in others)
+
+
+def test_long_names_are_shortened_and_do_not_reorder_others(project: Path) -> None:
+    long = ["\u202e" + "long " * 100 + str(n) for n in range(40)]
+    table = pa.table({"item": list(range(40)), "title": long})
+    pq.write_table(table, project / "titles.parquet")
+    made = report("sgd", titles="titles.parquet", users=["7"])
+    lists = [x for x in section(made, "examples").blocks if isinstance(x, Lists)]
+    items = [item for one in lists for of in one.lists for item in of.items]
+    assert all(item.name.startswith("long long") and len(item.name) == 160 for item in items)
+    assert "\u202e" not in made.html
+
+
+def test_only_the_first_models_are_drawn_and_the_report_says_so(project: Path) -> None:
+    few, many = (report({str(n): "sgd" for n in range(count)}) for count in (6, 7))
+    for anchor in ("where", "ranking"):
+        texts = [
+            [one.text for one in section(made, anchor).blocks if one.kind == "paragraph"]
+            for made in (few, many)
+        ]
+        assert set(texts[1]) - set(texts[0]) == {"The curves are those of the first 6 of 7 models."}
+
+
+def test_validation_on_test_ratings_is_noted(project: Path) -> None:
+    assert not notices(report("sgd"), "training")
+    write_split("other", split(mfcli.read_ratings("data.csv"), Config()))
+    fit(read_split("other"), SETTINGS["sgd"]).write("tested")
+    (notice,) = notices(report("tested", split="other"), "training")
+    assert notice.startswith("Validation used the test ratings")
+
+
+def test_a_perfect_baseline_is_beside_the_model(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("user,item,rating\na,x,3\nb,x,4\na,y,5\n")
+    parts = split(mfcli.read_ratings(tmp_path / "data.csv"), Config())
+    write_split(tmp_path / "split", parts)
+    fitted = fit(parts, Config(epochs=2))
+    fitted.write(tmp_path)
+    evaluate(fitted.model, parts).write(tmp_path / "metrics.json")
+    (number,) = report(tmp_path, split=tmp_path / "split").runs[0].numbers
+    assert list(number.details) == ["no interval", "training mean: 0.0000"]
 
 
 def test_users_are_chosen_by_activity() -> None:

@@ -10,4 +10,5 @@ from .charts import (
 from .documents import document as document
 from .interval_charts import interval_chart as interval_chart
 from .line_charts import line_chart as line_chart
+from .plain_text import is_long as is_long, isolated as isolated, shortened as shortened
 from .templating import rendered as rendered

@@ -10,7 +10,7 @@ import numpy as np
 from mfcli.evaluation import ActivityError, Breakdown, MonthError, RankedGroup
 from mfcli.pages import Axis, Chart, Line, line_chart
 from mfcli.reports.blocks import Block, Figures, Section
-from mfcli.reports.measured import Measured, measured_models, not_measured
+from mfcli.reports.measured import Measured, drawn, left_out, measured_models, not_measured
 from mfcli.reports.runs import Run
 
 _LEAD = (
@@ -18,7 +18,6 @@ _LEAD = (
     " training ratings, and larger for extreme ratings, which predictions near the middle miss."
 )
 _RMSE = Axis("RMSE (rating units)")
-_MOST = 6  # models whose curves can be told apart
 
 
 def breakdown_section(runs: Sequence[Run]) -> Section | None:
@@ -26,7 +25,7 @@ def breakdown_section(runs: Sequence[Run]) -> Section | None:
     found = [one for one in measured_models(runs) if one.metrics.breakdown]
     blocks: list[Block] = []
     if found:
-        blocks.append(Figures(list(_charts(found[:_MOST]))))
+        blocks += [*left_out(found), Figures(list(_charts(drawn(found))))]
     elif not any(run.metrics for run in runs):
         blocks += map(not_measured, runs)
     else:

@@ -26,9 +26,8 @@ from mfcli.reports.measured import not_measured, without_rankings
 from mfcli.reports.runs import Run
 
 _LEAD = (
-    "Differences from the first run. The runs are measured on the same ratings, so differences are"
-    " known more precisely than the measures themselves: if an interval excludes 0 (bold), the"
-    " difference is hardly by chance."
+    "Differences from the first run. On the same ratings, a difference is known more precisely than"
+    " the measures themselves. If its interval excludes 0 (bold), it is probably not by chance."
 )
 _GROUPS = {
     "rmse": ("Rating errors", (RATING_ERROR, UNCERTAINTY)),

@@ -24,11 +24,17 @@ def data_section(facts: DataFacts | None) -> Section:
 
 def _blocks(facts: DataFacts) -> list[Block]:
     report = facts.report
-    warnings = [Notice(warning.phrase(spelled)) for warning in report.warnings]
-    charts = [_values(report), _ranks(facts), _shares(facts)]
+    warnings = [Notice(_sentence(warning.phrase(spelled))) for warning in report.warnings]
+    charts = [_ranks(facts), _shares(facts)]
+    if report.values.distinct > 1:
+        charts.insert(0, _values(report))
     if facts.times:
         charts.append(_times(facts.times, report.noun))
     return [Facts(_facts(report)), *warnings, Figures(charts), _activity(report)]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:

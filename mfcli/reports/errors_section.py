@@ -17,7 +17,7 @@ from mfcli.evaluation import (
 )
 from mfcli.reports.blocks import Block, Figures, Heading, Paragraph, Row, Section, Table
 from mfcli.reports.measure_tables import measure_chart, measure_table, metrics_of
-from mfcli.reports.measured import Measured, measured_models, not_measured
+from mfcli.reports.measured import Measured, measured_differently, measured_models, not_measured
 from mfcli.reports.runs import Run
 
 _LEAD = (
@@ -25,11 +25,17 @@ _LEAD = (
     " ones: the mean of all training ratings, and the mean plus a bias of the user and of the item"
     " (damped, so that few ratings count little)."
 )
+_KNOWN = {
+    "warm": "user and item have training ratings",
+    "unseen_user": "only the item has training ratings",
+    "unseen_item": "only the user has training ratings",
+    "unseen_both": "neither has training ratings",
+}
 _SIMPLE = ("biases", "mean")
 _RMSE = MEASURES["rmse"]
 _INTERVALS = (
-    "The whiskers are 95% intervals: how far off a value may be because only these users were"
-    " measured."
+    "The whiskers are 95% intervals: the range of values that other users of the same kind would"
+    " probably give."
 )
 
 
@@ -41,6 +47,7 @@ def errors_section(runs: Sequence[Run]) -> Section:
         simple = [name for name in _SIMPLE if name in metrics_of(known[0]).baselines]
         blocks += [
             Paragraph(_measured_on(known[0])),
+            *measured_differently(known),
             Figures([measure_chart(_RMSE, "RMSE", known, simple, _INTERVALS)]),
             measure_table("Rating errors", known, measures_of(RATING_ERROR), simple),
             *_details(known),
@@ -95,11 +102,11 @@ def _folds(name: str, metrics: FoldMetrics) -> Table:
 
 
 def _gains(models: Sequence[Measured]) -> Table:
-    """Tell how much of the RMSE of each baseline the models remove."""
+    """Tell how much lower the RMSE of the models is than that of each baseline."""
     rows = [Row(one.name, [text for n in _SIMPLE for text in _gain(one.metrics, n)])
             for one in models]  # fmt: skip
     columns = ["", *(label for n in _SIMPLE for label in (BASELINES[n], "95% interval"))]
-    return Table("Part of the RMSE of a baseline that the model removes", columns, rows)
+    return Table("Improvement of the RMSE over baselines", columns, rows)
 
 
 def _gain(metrics: Metrics, name: str) -> tuple[str, str]:
@@ -120,8 +127,9 @@ def _groups(models: Sequence[Measured]) -> Table:
     for name, groups in full.items():
         sizes, errors = [f"{one.ratings:,}" for one in groups], [_RMSE.text(g.rmse) for g in groups]
         pairs = [text for pair in zip(sizes, errors, strict=True) for text in pair]
-        rows.append(Row(GROUPS[name], [sizes[0], *errors] if same else pairs))
-    return Table("Errors by whether the model has training ratings of user and item", columns, rows)
+        cells = [sizes[0], *errors] if same else pairs
+        rows.append(Row(GROUPS[name], cells, note=_KNOWN[name]))
+    return Table("Errors for users and items with and without training ratings", columns, rows)
 
 
 def _overlap(one: Measured) -> list[Table]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mfcli.data import IMPLICIT, Vocabulary, to_arrow, to_arrow_mask
 from mfcli.model import Model
+from mfcli.pages import is_long, isolated, shortened
 from mfcli.predict import ListedTitles, listed_rows, recommend, similar
 from mfcli.reports.blocks import Block, ItemList, ListedItem, Lists, Notice
 from mfcli.splits import Split
@@ -20,6 +21,7 @@ from mfcli.types import Progress
 
 _LENGTH = 5  # items of a list
 _REASONS = 2
+_LONG = 160  # characters of a name
 _SIMILAR = 3  # popular items to which similar ones are listed
 _LEAST = 20  # training ratings of a similar item, where enough items have as many
 _ACTIVITIES = {"Low activity": 0.1, "Median activity": 0.5, "High activity": 0.99}
@@ -35,7 +37,7 @@ class TitleFile:
 
 
 class Names:
-    """Names of items: their titles, or "item 42" without one."""
+    """Names of items, shortened if long: their titles, or "item 42" without one."""
 
     def __init__(self, titles: TitleFile | None, columns: Mapping[str, str]) -> None:
         self._titles = titles and ListedTitles(
@@ -43,16 +45,20 @@ class Names:
         )
 
     def of(self, items: pa.Array) -> list[str]:
-        ids = [str(one) for one in items.to_pylist()]
+        ids = [f"item {one}" for one in items.to_pylist()]
         if not self._titles or not ids:
-            return [f"item {one}" for one in ids]
+            return [_short(one) for one in ids]
         named = self._titles.added(pa.table({"item": items}))["title"].to_pylist()
-        return [title or f"item {one}" for one, title in zip(ids, named, strict=True)]
+        return [_short(title or one) for one, title in zip(ids, named, strict=True)]
 
     def warn(self) -> None:
         """Warn of items without a title."""
         if self._titles:
             self._titles.warn()
+
+
+def _short(name: str) -> str:
+    return shortened(name, _LONG) if is_long(name, _LONG) else name
 
 
 def chosen_users(users: Vocabulary) -> dict[int, str]:
@@ -122,8 +128,8 @@ def user_examples(
             lists[row].append(_recommended(name, own, names))
         on_progress(number + 1, len(models))
     titles = {row: _title(label, users.ids[row].as_py()) for row, label in labels.items()}
-    counts = {row: int(users.counts[row]) for row in labels}
-    return [Lists(titles[row], _counted(counts[row]), lists[row]) for row in labels] + notices
+    abouts = {row: _counted(int(users.counts[row]), split.feedback) for row in labels}
+    return [Lists(titles[row], abouts[row], lists[row]) for row in labels] + notices
 
 
 def _by_user(table: pa.Table, users: Vocabulary, rows: Sequence[int]) -> dict[int, pa.Table]:
@@ -133,11 +139,13 @@ def _by_user(table: pa.Table, users: Vocabulary, rows: Sequence[int]) -> dict[in
 
 
 def _title(label: str, user: object) -> str:
-    return f"User {user}" if label == "User" else f"{label}: user {user}"
+    name = isolated(_short(str(user)))
+    return f"User {name}" if label == "User" else f"{label}: user {name}"
 
 
-def _counted(count: int) -> str:
-    return "1 training rating" if count == 1 else f"{count:,} training ratings"
+def _counted(count: int, feedback: str) -> str:
+    noun = "interaction" if feedback == IMPLICIT else "rating"
+    return f"{count:,} training {noun if count == 1 else noun + 's'}"
 
 
 def _rated(split: Split, row: int, names: Names) -> ItemList:
@@ -172,7 +180,7 @@ def _reasons(table: pa.Table, names: Names) -> list[str]:
         known = [row for row, is_known in enumerate(items.is_valid().to_pylist()) if is_known]
         ratings = table[f"because_{number}_rating"].to_pylist()
         for row, title in zip(known, names.of(items.drop_null()), strict=True):
-            reasons[row].append(f"{title} ({ratings[row]:g})")
+            reasons[row].append(f"{isolated(title)} ({ratings[row]:g})")
     return [f"because of {', '.join(one)}" if one else "" for one in reasons]
 
 
@@ -186,7 +194,8 @@ def similar_examples(models: Mapping[str, Model], names: Names) -> list[Lists]:
         item = first.items.ids.slice(row, 1)
         (title,) = names.of(item)
         lists = [_similar(name, model, item[0].as_py(), names) for name, model in models.items()]
-        found.append(Lists(f"Similar to {title}", _counted(int(counts[row])), lists))
+        about = _counted(int(counts[row]), first.feedback)
+        found.append(Lists(f"Similar to {isolated(title)}", about, lists))
     return found
 
 

@@ -46,12 +46,14 @@ def _number(run: Run, metrics: Metrics | FoldMetrics, name: str) -> KeyNumber:
     at = f"@{protocol.cutoffs[0]}" if name == "ndcg" else ""
     folds = len(metrics.protocols)
     of = f"mean of {folds} folds, " if folds > 1 else ""
-    details = [f"{of}95% interval {interval_text(metrics.intervals.get(name))}"]
+    ends = metrics.intervals.get(name)
+    details = [f"{of}95% interval {interval_text(ends)}" if ends else f"{of}no interval"]
     others = {other: baseline_of(run, other).get(name) for other in _KEY[name]}
+    known = {other: value for other, value in others.items() if value is not None}
     best = measure.best([*others.values(), None])
     if best is None:  # a single baseline
-        best = next((value for value in others.values() if value is not None), None)
-    shown = next((other for other, value in others.items() if value == best and value), None)
+        best = next(iter(known.values()), None)
+    shown = next((other for other, value in known.items() if value == best), None)
     if shown:
         details.append(f"{BASELINES[shown]}: {measure.text(others[shown])}")
     return KeyNumber(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mfcli.errors import Param
-from mfcli.evaluation import FoldMetrics, Metrics
-from mfcli.reports.blocks import Missing
+from mfcli.evaluation import FoldMetrics, Metrics, compare
+from mfcli.reports.blocks import Missing, Notice, Paragraph
 from mfcli.reports.runs import Run
 from mfcli.spelling import command
+
+_MOST = 6  # models whose curves can be told apart
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,30 @@ def measured_models(runs: Sequence[Run]) -> list[Measured]:
         elif run.metrics:
             found.append((run.name, run.metrics))
     return [Measured(name, metrics, number) for number, (name, metrics) in enumerate(found)]
+
+
+def drawn(models: Sequence[Measured]) -> Sequence[Measured]:
+    """Return the models whose curves are drawn: the first ones."""
+    return models[:_MOST]
+
+
+def left_out(models: Sequence[Measured]) -> list[Paragraph]:
+    """Return a sentence about models without curves; none if all have some."""
+    if len(models) <= _MOST:
+        return []
+    return [Paragraph(f"The curves are those of the first {_MOST} of {len(models)} models.")]
+
+
+def measured_differently(runs: Sequence[Run]) -> list[Notice]:
+    """Warn if runs were measured in different ways, so that their values cannot be compared."""
+    metrics = {run.name: run.metrics for run in runs if run.metrics}
+    if len(metrics) < 2 or compare(metrics, any_protocol=True).same_protocol:
+        return []
+    text = (
+        "The runs were measured in different ways (see Comparison), so a better value does not"
+        f" mean a better model. What is said here of the measurement is that of {runs[0].name}."
+    )
+    return [Notice(text)]
 
 
 def not_measured(run: Run) -> Missing:

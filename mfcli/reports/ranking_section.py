@@ -19,7 +19,15 @@ from mfcli.pages import Axis, Chart, Line, line_chart
 from mfcli.reports.blocks import Block, Figures, Heading, Paragraph, Section
 from mfcli.reports.breakdown_section import ends_of, middle_of, name_of
 from mfcli.reports.measure_tables import measure_chart, measure_table, metrics_of
-from mfcli.reports.measured import Measured, measured_models, not_measured, without_rankings
+from mfcli.reports.measured import (
+    Measured,
+    drawn,
+    left_out,
+    measured_differently,
+    measured_models,
+    not_measured,
+    without_rankings,
+)
 from mfcli.reports.runs import Run
 
 _LEAD = (
@@ -45,6 +53,8 @@ def ranking_section(runs: Sequence[Run]) -> Section:
         label = f"{_NDCG.label}@{_cutoff(known[0])}"
         blocks += [
             Paragraph(_measured_on(known[0])),
+            *measured_differently(known),
+            *left_out(measured_models(known)),
             Figures([measure_chart(_NDCG, label, known, simple, note), *_breakdowns(known)]),
             measure_table("Accuracy of the rankings", known, measures_of(RANKING), simple),
             *_cutoffs(known),
@@ -80,7 +90,7 @@ def _measured_on(run: Run) -> str:
 
 
 def _breakdowns(runs: Sequence[Run]) -> Iterator[Chart]:
-    models = [one for one in measured_models(runs) if one.metrics.ranking_breakdown]
+    models = drawn([one for one in measured_models(runs) if one.metrics.ranking_breakdown])
     if models:
         yield _by_count(models, "NDCG by user activity", "user", "NDCG", lambda b: b.user_activity)
         yield _by_count(
@@ -118,7 +128,8 @@ def _cutoffs(runs: Sequence[Run]) -> list[Block]:
     several = [one for one in measured_models(runs) if len(one.metrics.protocol.cutoffs) > 1]
     if not several:
         return []
-    return [Figures([_cutoff_chart(several, MEASURES[name]) for name in ("ndcg", "recall")])]
+    charts = [_cutoff_chart(drawn(several), MEASURES[name]) for name in ("ndcg", "recall")]
+    return [Figures(charts)]
 
 
 def _cutoff_chart(models: Sequence[Measured], measure: Measure) -> Chart:

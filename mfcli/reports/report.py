@@ -187,7 +187,7 @@ def _sections(
     yield data_section(data_facts(split, runs[0].config) if split else None)
     yield split_section(split, runs)
     yield settings_section(runs)
-    yield training_section(runs)
+    yield training_section(runs, split)
     made: list[Callable[[Sequence[Run]], Section | None]] = [
         comparison_section, errors_section, breakdown_section, ranking_section
     ]  # fmt: skip

@@ -57,6 +57,11 @@ class SplitData:
         return isinstance(self.given, Folds) or self.given.test is not None
 
     @property
+    def has_valid(self) -> bool:
+        """Whether ratings are held out for validation; a fold has none."""
+        return isinstance(self.given, Split) and self.given.valid is not None
+
+    @property
     def unseen(self) -> dict[str, int]:
         """Ratings of each held-out part whose user or item has no training rating."""
         if isinstance(self.given, Folds):

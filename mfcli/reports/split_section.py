@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mfcli.config import value_text
+from mfcli.data import IMPLICIT
 from mfcli.reports.blocks import Block, Facts, Missing, Notice, Row, Section, Table
 from mfcli.reports.runs import Run
 from mfcli.reports.split_data import SplitData
@@ -71,15 +72,16 @@ def _facts(split: SplitData) -> list[tuple[str, str]]:
 
 def _parts(split: SplitData) -> Table:
     total, unseen = sum(split.parts.values()), split.unseen
+    noun = "interactions" if split.feedback == IMPLICIT else "ratings"
     if isinstance(split.given, Folds):
         rows = [Row(name, [f"{n:,}", f"{n / total:.1%}"]) for name, n in split.parts.items()]
-        return Table("Sizes of the folds", ["fold", "ratings", "share"], rows)
+        return Table("Sizes of the folds", ["fold", noun, "share"], rows)
     rows = [
         Row(name, [f"{n:,}", f"{n / total:.1%}", f"{unseen[name]:,}" if name in unseen else "-"],
             note=_USES[name])
         for name, n in split.parts.items()
     ]  # fmt: skip
-    columns = ["part", "ratings", "share", "user or item not in train"]
+    columns = ["part", noun, "share", "user or item not in train"]
     return Table("Sizes of the parts", columns, rows)
 
 

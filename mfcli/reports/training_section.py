@@ -9,14 +9,20 @@ from dataclasses import dataclass
 from mfcli.config import Config
 from mfcli.evaluation import MEASURES, RANKING, measures_of
 from mfcli.pages import Axis, Chart, Line, line_chart
-from mfcli.reports.blocks import Block, Figures, Missing, Row, Section, Table
+from mfcli.reports.blocks import Block, Figures, Missing, Notice, Row, Section, Table
 from mfcli.reports.runs import Run
+from mfcli.reports.split_data import SplitData
 from mfcli.spelling import command
 from mfcli.training import MSE_NAMES, BestEpoch, History
 
 _LEAD = (
-    "How well the model did after each pass over the training ratings (epoch). The validation curve"
-    " counts: if it rises while the training curve falls, the model has begun to memorize."
+    "How well the model did after each pass over the training ratings (epoch). The curve of the"
+    " validation ratings matters most: if it gets worse while that of the training ratings gets"
+    " better, the model memorizes (overfitting)."
+)
+_ON_TEST = (
+    "Validation used the test ratings, because the split has no validation ratings. If settings or"
+    " the number of epochs were chosen by these curves, the measures on test ratings are too good."
 )
 _VALIDATION = "val_"
 
@@ -55,13 +61,21 @@ class _Curves:
         return best.epoch or None
 
 
-def training_section(runs: Sequence[Run]) -> Section:
+def training_section(runs: Sequence[Run], split: SplitData | None) -> Section:
     """Show the histories of all runs in the same charts."""
     curves = list(_curves(runs))
     blocks: list[Block] = [_missing(run) for run in runs if not run.histories]
+    if split and any(_is_validated_on_test(run, split) for run in runs):
+        blocks.append(Notice(_ON_TEST))
     if curves:
         blocks += [Figures(list(_charts(curves))), _table(curves)]
     return Section("training", "Training", _LEAD, blocks)
+
+
+def _is_validated_on_test(run: Run, split: SplitData) -> bool:
+    """Return whether a run followed the test ratings of the split, for want of others."""
+    is_validated = any(one.series(("loss",), _VALIDATION) for one in run.histories.values())
+    return is_validated and run.split_hash in split.hashes and not split.has_valid
 
 
 def _missing(run: Run) -> Missing:
@@ -154,7 +168,7 @@ def _table(curves: Sequence[_Curves]) -> Table:
         "last value",
         "measure",
         "time",
-        "per epoch",
+        "median epoch",
     ]
     return Table("Trainings", columns, list(map(_row, curves)), texts=[4])
 
