@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import httpx
 import numpy as np
 import pytest
 from serving import KINDS, ODD, Client, command, trained
@@ -16,6 +19,7 @@ from serving import KINDS, ODD, Client, command, trained
 from mfcli.errors import ArtifactError
 from mfcli.model import Model
 from mfcli.server import Application, application
+from mfcli.server.recommended_to import recommended_to
 from mfcli.splits import read_split
 
 JSON = "application/problem+json"
@@ -331,6 +335,7 @@ def test_wrong_parameters_are_named(text: Served, query: str, word: str) -> None
         ("/predict", b'{"pairs": [{"user": 1, "item": ""}]}', 422, "pairs[0].item: "),
         ("/predict", b'{"pairs": [{"user": 1.5, "item": "x"}]}', 422, "pairs[0].user: "),
         ("/predict", b'{"pairs": [], "x": 1}', 422, "there is no parameter 'x'"),
+        ("/predict", b'{"pairs": [{"a\\nb": 1}]}', 422, "pairs[0]: there is no parameter 'a\nb'"),
         ("/recommendations", b'{"ratings": [{"item": 1}]}', 422, "rating"),
         ("/recommendations", b'{"ratings": [{"item": 1, "rating": 1e99}]}', 422, "rating: "),
         ("/recommendations", b'{"ratings": [{"item": 1, "rating": NaN}]}', 400, "JSON"),
@@ -473,6 +478,32 @@ def test_only_files_of_the_page_are_sent(text: Served, name: str) -> None:
     check_problem(found, 404)
 
 
+def test_slow_answers_do_not_delay_others(text: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(*given: Any) -> Any:
+        begun.set()
+        assert go_on.wait(30)
+        return recommended_to(*given)
+
+    monkeypatch.setattr("mfcli.server.user_answers.recommended_to", wait)
+
+    async def statuses() -> set[int]:
+        transport = httpx.ASGITransport(text.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            path = "/users/7/recommendations?n=1000&diversity=0.5"
+            slow = [asyncio.create_task(client.get(path)) for _ in range(4)]
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+            try:
+                search = await asyncio.wait_for(client.get("/items?q=a"), 20)
+            finally:
+                go_on.set()
+            return {found.status_code for found in [search, *await asyncio.gather(*slow)]}
+
+    assert asyncio.run(statuses()) == {200}
+
+
 # Caches
 
 
@@ -516,7 +547,7 @@ def test_head_has_the_headers_of_get(text: Served) -> None:
 
 def test_the_model_is_described(served: Served) -> None:
     model, found = Model.load(served.folder / "model"), served.get("/model")
-    assert found["users"], found["items"] == (len(model.users), len(model.items))
+    assert (found["users"], found["items"]) == (len(model.users), len(model.items))
     assert found["config"] == json.loads(json.dumps(model.config.used("training")))
     assert found["predicts"] == model.predicts
     assert found["feedback"] == model.feedback

@@ -38,7 +38,7 @@ LOCAL = ("localhost",)
 """Names of this machine for itself."""
 
 _LOG = logging.getLogger("mfcli.server")
-_THREADS = 2  # for answers that take more than a few milliseconds
+_THREADS = {"usual": 2, "slow": 1}  # for answers that take more than a few milliseconds
 _LARGE = 4096  # bytes of a response that is worth to be compressed
 _LEVEL = 4  # of compression: fast
 _REVALIDATE = "no-cache"  # a response may be kept, but not used without asking
@@ -58,7 +58,7 @@ class Application:
     def __init__(self, sources: Sources, hosts: Collection[str]) -> None:
         self.loader = Loader(sources.load)
         self.sources = sources
-        self._pool = ThreadPoolExecutor(_THREADS, "answers")
+        self._pools = {kind: ThreadPoolExecutor(n, kind) for kind, n in _THREADS.items()}
         app = Starlette(
             routes=[*map(self._route, ENDPOINTS), *self._others()],
             middleware=[
@@ -109,8 +109,9 @@ class Application:
             work = partial(_answer, endpoint, served, name, asked)
             if asked.is_quick and self.loader.is_warm:
                 return _json(work(), headers)  # a thread would delay it, and others, more
+            pool = self._pools["slow" if asked.is_slow else "usual"]
             loop = asyncio.get_running_loop()
-            return _json(await loop.run_in_executor(self._pool, work), headers)
+            return _json(await loop.run_in_executor(pool, work), headers)
 
         return respond
 

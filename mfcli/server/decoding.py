@@ -17,7 +17,7 @@ from mfcli.server.problems import CLOSING, ProblemError
 T = TypeVar("T", bound=Parameters)
 
 _PATIENCE = 10.0  # seconds for a body to arrive
-_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")  # how msgspec ends the message of a value
+_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)  # how msgspec ends the message of a value
 _PLAIN = {
     r"^Object contains unknown field `(.*)`$": r"there is no parameter '\1'",
     r"^Object missing required field `(.*)`$": r"the parameter '\1' is missing",
@@ -119,7 +119,7 @@ def _sentence(error: msgspec.ValidationError) -> str:
     found = _PLACE.fullmatch(str(error))
     rule, place = found.groups() if found else (str(error), "")
     for pattern, plain in _PLAIN.items():
-        rule = re.sub(pattern, plain, rule)
+        rule = re.sub(pattern, plain, rule, flags=re.DOTALL)
     rule = f"{rule[:1].lower()}{rule[1:]}".replace("`", "")
     return f"{place}: {rule}" if place else rule
 

@@ -24,7 +24,10 @@ def find_items(served: ServedModel, _: str, asked: ItemQuery) -> dict[str, Any]:
 
 
 def show_item(served: ServedModel, name: str, _: Nothing) -> dict[str, Any]:
-    """Show an item: its ratings, bias and popularity (the fraction of items with fewer ratings)."""
+    """Show an item: its ratings, its bias, and its popularity.
+
+    The popularity is the fraction of items with fewer ratings, where ties count half.
+    """
     row = served.row("item", name)
     return {
         **_items(served, np.array([row], np.int32))[0],

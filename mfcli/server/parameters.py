@@ -35,6 +35,11 @@ class Parameters(Struct, forbid_unknown_fields=True, kw_only=True):
         """Whether the answer takes a few milliseconds at most."""
         return getattr(self, "n", 0) <= _SHORT
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the answer may take a hundred milliseconds, for which others must not wait."""
+        return False
+
 
 class Nothing(Parameters, kw_only=True):
     """No parameters."""
@@ -103,6 +108,11 @@ class Listing(Parameters, kw_only=True):
         is_usual = not (self.explain or self.min_count or self.diversity)
         return super().is_quick and is_usual and self.max_popularity == 1
 
+    @property
+    def is_slow(self) -> bool:
+        """As in `Parameters`: long lists, if each row is explained or differs from all others."""
+        return self.n > _SHORT and bool(self.explain or self.diversity)
+
 
 class UserListing(Listing, kw_only=True):
     """Which items to recommend to a user of the model."""
@@ -136,6 +146,11 @@ class Pairs(Parameters, kw_only=True):
     """Pairs whose ratings are predicted."""
 
     pairs: Annotated[list[Pair], Meta(max_length=1000)]
+
+    @property
+    def is_quick(self) -> bool:
+        """As in `Parameters`."""
+        return len(self.pairs) <= _SHORT
 
 
 class Rating(Parameters, kw_only=True):
