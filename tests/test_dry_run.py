@@ -56,7 +56,8 @@ def forecast(run: Run, *args: object) -> dict[str, Any]:
 
 
 def written(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    paths = [folder, *folder.rglob("*")]
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def sizes(found: dict[str, Any]) -> dict[str, int]:
@@ -110,7 +111,7 @@ def test_sizes_of_results(work: Run, options: str) -> None:
     command = ["train", *options.split(), "--epochs", "8", "--out", "run"]
     expected = sizes(forecast(work, *command))
     assert work(*command, "-q").code == 0
-    for name in ("run/model", "run/checkpoint"):
+    for name in ("run/model", "run/history.json", "run/checkpoint"):
         actual = written(Path(name))
         assert actual / 1.5 < expected[name] < 1.5 * actual, name
 

@@ -10,6 +10,7 @@ from mfcli.training import has_effects, row_size
 _ID = 16  # bytes of an id and its count
 _RECORD = 2_000  # bytes of a record
 _KERAS = 36_000  # bytes of a Keras file besides its weights
+_HISTORY = 200  # bytes of a history besides its numbers
 _NUMBER = 22  # bytes of a number in a history
 _EVENTS = 2_000  # bytes of events besides those of epochs: the plan with its settings, the result
 _LOGGED = 30  # bytes of a number in a log of events, with its name
@@ -25,7 +26,7 @@ def model_bytes(split: Split, config: Config) -> int:
 
 def history_bytes(split: Split, config: Config) -> int:
     """Estimate the bytes of a history."""
-    return config.epochs * _lists(split, config) * _NUMBER + _RECORD
+    return config.epochs * _lists(split, config) * _NUMBER + _HISTORY
 
 
 def log_bytes(split: Split, config: Config, epochs: int) -> int:
