@@ -123,7 +123,7 @@ INTERFACES: dict[str, list[str]] = {
            "trained_pairs", "trained_parts", "user_ranges", "warn_untrained",
            "with_estimated_rows", "write_keras_file"],
  "pages": ["Axis", "Bars", "Chart", "Interval", "Line", "asset", "bar_chart", "document",
-           "interval_chart", "line_chart", "rendered"],
+           "interval_chart", "is_long", "isolated", "line_chart", "rendered", "shortened"],
  "plots": ["DPI", "Size", "check_suffix", "plot", "plot_comparison", "plot_histories",
            "plot_metrics", "plot_search", "with_trainings"],
  "predict": ["IdFinder", "ListReading", "ListedTitles", "PairCounts", "Predictor", "Uncertainty",
