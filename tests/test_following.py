@@ -94,6 +94,8 @@ ERRORS = {
         "--follow",
     ): "--follow draws one log of events, got 2 files; omit it, or name one",
     ("plot", "--follow", "--out", "p.gif"): "p.gif: must end in .png, .svg, .pdf, got '.gif'",
+    ("plot", "none", "--follow", "--size", "1x900"): "--size must be 1 to 100 inches wide and high",
+    ("plot", "none", "--follow", "--out", "old.json/p.png"): "old.json/p.png: cannot be written",
     ("plot", "empty.jsonl"): "empty.jsonl: holds no epoch of a training yet",
     ("plot", "events.jsonl", "metrics.json"): "metrics.json: metrics and histories need separate",
 }

@@ -1,4 +1,4 @@
-from .canvas import DPI as DPI, Size as Size
+from .canvas import DPI as DPI, Size as Size, check_size as check_size
 from .comparison import plot_comparison as plot_comparison
 from .histories import plot_histories as plot_histories
 from .logs import with_trainings as with_trainings

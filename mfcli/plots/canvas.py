@@ -51,7 +51,7 @@ def picture(out: Path, size: Size, dpi: int = DPI) -> Iterator[Figure]:
         If the file cannot be written.
     """
     check_suffix(out)
-    _check_size(size, dpi)
+    check_size(size, dpi)
     with own_style():
         figure = Figure(figsize=size, layout="constrained")
         # Not pyplot, which keeps figures in a global list and may open windows.
@@ -72,7 +72,14 @@ def panels(figure: Figure, count: int, columns: int) -> list[Axes]:
     return grid[:count]
 
 
-def _check_size(size: Size, dpi: int) -> None:
+def check_size(size: Size, dpi: int) -> None:
+    """Check that a picture can have a size.
+
+    Raises
+    ------
+    UsageError
+        If it is too small or too large.
+    """
     if not all(_LEAST <= side <= _MOST for side in size):
         rule = f"must be {_LEAST:g} to {_MOST:g} inches wide and high"
         raise UsageError(rule, param="size", value=f"{size.width:g}x{size.height:g}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfcli import evaluation, events, plots, training
+from mfcli import evaluation, events, plots, storage, training
 from mfcli.cli.formatting import count
 from mfcli.cli.log_following import LogFollower, followed_log
 from mfcli.cli.options import FILES, Given
@@ -118,7 +118,11 @@ def _show_histories(runs: Mapping[str, History], target: Path, screen: Screen) -
 
 def _follow(log: Path, out: Path | None, options: dict[str, Any], screen: Screen) -> None:
     target = out or log.with_suffix(".png")
+    # Now, because the first epoch may be hours away.
     plots.check_suffix(target)
+    if options["size"]:
+        plots.check_size(options["size"], options["dpi"])
+    storage.check_writable_file(target)
 
     def draw(runs: Mapping[str, History]) -> None:
         plots.plot_histories(runs, target, **options)
