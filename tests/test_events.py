@@ -258,8 +258,8 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
 
     def write(number: int) -> None:
-        with EventLog(path) as log:
-            for n in range(200):
+        for n in range(200):
+            with EventLog(path) as log:  # also while others write
                 log.take({"event": "epoch", "run": str(number), "epoch": n, "text": "x" * 300})
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]

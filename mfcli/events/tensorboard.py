@@ -7,14 +7,13 @@ import os
 import re
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from mfcli.arguments import path_of
-from mfcli.errors import ArtifactError, warn
+from mfcli.errors import ArtifactError
 from mfcli.events import summaries
 from mfcli.events.event import Event
 from mfcli.events.tfrecords import record
+from mfcli.events.writer import EventWriter
 from mfcli.storage import GrowingFile, check_not_result, check_writable_file
 
 TAGS = {
@@ -34,7 +33,7 @@ TAGS = {
 _LONGEST = 40  # characters of a name
 
 
-class TensorBoard:
+class TensorBoard(EventWriter):
     """Writes what TensorBoard shows: scalars by epoch, and settings (the tab HPARAMS).
 
     Each run has a folder, named after that of its results and its time, and in it each fold has
@@ -55,27 +54,11 @@ class TensorBoard:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = path_of(folder, "folder")
         self._file: GrowingFile | None = None
-        self._has_failed = False
         if self._folder.exists() and not self._folder.is_dir():
             raise ArtifactError("must be a folder", place=self._folder, remedy="choose another")
         file = self._folder / "events"
         check_not_result(file)
         check_writable_file(file)
-
-    def take(self, event: Event) -> None:
-        """Write an event.
-
-        Warns
-        -----
-        MfcliWarning
-            The first time that a file cannot be written.
-        """
-        try:
-            self._write(event)
-        except ArtifactError as error:
-            if not self._has_failed:
-                self._has_failed = True
-                warn([error.rule, "; training continues"], place=error.place)
 
     def _write(self, event: Event) -> None:
         kind = event["event"]
@@ -117,17 +100,6 @@ class TensorBoard:
         if self._file:
             self._file.close()
         self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _scalars(epoch: Event) -> dict[str, float]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from mfcli.errors import ArtifactError
 from mfcli.storage.inspection import check_access, check_not_inspecting, is_inspecting
@@ -67,17 +66,6 @@ class AppendedLines:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def _is_cut(path: Path, start: bytes, what: str) -> bool:
     """Check what a file is, and return whether its last line was cut."""
@@ -93,9 +81,10 @@ def _is_cut(path: Path, start: bytes, what: str) -> bool:
         found = file.read(len(start))
         if not start.startswith(found):
             raise ArtifactError(f"is not {what}", place=path, remedy=_REMEDY)
-        if found:
-            file.seek(-1, os.SEEK_END)
-        return file.read() not in (b"", b"\n")
+        if not found:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"  # not more: another process may append in the meantime
 
 
 def _looked_at(path: Path) -> BinaryIO:
