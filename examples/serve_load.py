@@ -19,6 +19,7 @@ import asyncio
 import json
 import random
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -134,9 +135,11 @@ def memory(process: int) -> dict[str, int]:
 def started(options: list[str]) -> Iterator[tuple[str, int]]:
     """Start a server; yield its URL and process number when it is ready."""
     begin = time.perf_counter()
-    command = [sys.executable, "-m", "mfcli", "serve", "--port", "8765", *options]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mfcli", "serve", "--port", str(port), *options]
     server = subprocess.Popen(command)
-    url, first = "http://127.0.0.1:8765", 0.0
+    url, first = f"http://127.0.0.1:{port}", 0.0
     try:
         while server.poll() is None:
             try:

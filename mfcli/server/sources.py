@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mfcli.errors import Param
 from mfcli.model import Model, check_same_split, model_folder
 from mfcli.predict import ListedTitles
 from mfcli.server.served_model import ServedModel
@@ -49,7 +50,8 @@ class Sources:
         split = None
         if self.split is not None:
             split = read_split(self.split)
-            check_same_split(model, split, self.model, self.split, ["serve it without a split"])
+            remedy: list[str | Param] = ["name its split with ", Param("split")]
+            check_same_split(model, split, self.model, self.split, remedy)
         return ServedModel(model, split, self._titles(model))
 
     def versions(self) -> list[tuple[int, ...] | None]:

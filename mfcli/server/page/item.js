@@ -36,7 +36,7 @@ export async function itemView(id, signal) {
 function facts(row, model, scale) {
   const noun = model.feedback === "implicit" ? "Events" : "Ratings";
   const isAlone = model.items < 2;
-  const found = [fact(noun, count(row.count), !isAlone && `more popular than about ${percent(row.popularity)} of items`)];
+  const found = [fact(noun, count(row.count), !isAlone && `more than ${percent(row.popularity)} of items; ties count half`)];
   if (row.mean !== null && scale.kind !== "like") {
     found.push(fact("Mean rating", rating(scale, row.mean, false)));
   }

@@ -125,7 +125,9 @@ function follower(scale, signal, onAdd) {
   let ranks = null;
   let asked = new AbortController();
   let timer = 0;
+  let isLost = false; // the server did not answer to the newest ratings
   signal.addEventListener("abort", () => stop());
+  api.connection.addEventListener("found", () => isLost && changed(), { signal });
 
   function stop() {
     clearTimeout(timer);
@@ -134,6 +136,7 @@ function follower(scale, signal, onAdd) {
 
   function changed() {
     stop(); // only the newest answer counts
+    isLost = false;
     timer = setTimeout(ask, ranks ? PAUSE : 0);
   }
 
@@ -146,7 +149,9 @@ function follower(scale, signal, onAdd) {
       const found = await api.recommendFor(ratings, { n: RECOMMENDED, explain: REASONS }, own);
       if (!own.aborted) show(found.recommendations, noteOn(found));
     } catch (error) {
-      if (!own.aborted) fill(note, empty(error.message));
+      if (own.aborted) return;
+      isLost = error.status === 0;
+      fill(note, empty(error.message));
     }
   }
 

@@ -28,7 +28,7 @@ function value(row, scale, best) {
 
 /** The rated items that contribute most, as a sentence. */
 function because(row) {
-  const digits = row.prediction === undefined ? 3 : 2;
+  const digits = row.prediction === undefined ? digitsOf(row.because_1_contribution) : 2;
   const reasons = [];
   for (let number = 1; row[`because_${number}`] !== undefined; number += 1) {
     const item = row[`because_${number}`];
@@ -38,6 +38,11 @@ function because(row) {
     reasons.push([reasons.length ? ", " : "because of ", reason({ item, title }, contribution)]);
   }
   return reasons.length > 0 && element("p", { class: "because" }, reasons);
+}
+
+/** How many decimals show two digits of a score that count. */
+function digitsOf(score) {
+  return score ? Math.min(Math.max(1 - Math.floor(Math.log10(Math.abs(score))), 3), 9) : 3;
 }
 
 function reason(row, contribution) {

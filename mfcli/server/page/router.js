@@ -1,5 +1,6 @@
 /** Shows the view of the page's address; links, back and forward work. */
 
+import { connection } from "./api.js";
 import { element, fill } from "./dom.js";
 import { parsed } from "./routes.js";
 import { Places } from "./places.js";
@@ -9,6 +10,7 @@ import { Places } from "./places.js";
  * @property {string} title
  * @property {Node[]} nodes
  * @property {() => void} [shown] Called when the nodes are in the page.
+ * @property {boolean} [isLost] The server did not answer.
  */
 
 /** @typedef {(id: string | null, signal: AbortSignal) => Promise<View>} MakeView */
@@ -25,24 +27,25 @@ const PATIENCE = 200; // milliseconds before a sign of loading appears, so that 
 export function route(main, views) {
   const places = new Places();
   let current = new AbortController();
-  let isFirst = true;
+  let isLost = false;
 
-  async function show() {
+  async function show(takesFocus = true) {
     current.abort();
     current = new AbortController();
     const { signal } = current;
     const busy = setTimeout(() => main.setAttribute("aria-busy", "true"), PATIENCE);
     signal.addEventListener("abort", () => clearTimeout(busy));
+    isLost = false;
     const view = await made(views, signal, show);
     if (signal.aborted) return;
+    isLost = view.isLost === true;
     clearTimeout(busy);
     main.removeAttribute("aria-busy");
     document.title = view.title ? `${view.title} · mfcli` : "mfcli";
     fill(main, view.nodes);
     view.shown?.();
     markCurrent();
-    if (!isFirst) focusHeading(main);
-    isFirst = false;
+    if (takesFocus) focusHeading(main);
     places.enter();
   }
 
@@ -50,7 +53,8 @@ export function route(main, views) {
     places.leave();
     show();
   });
-  show();
+  connection.addEventListener("found", () => isLost && show(false));
+  show(false);
   return show;
 }
 
@@ -62,7 +66,8 @@ async function made(views, signal, again) {
     return await make(id, signal);
   } catch (error) {
     if (!signal.aborted && !error.title) console.error(error);
-    return problemView(error.title ?? "The view could not be shown", error.message, again);
+    const view = problemView(error.title ?? "The view could not be shown", error.message, again);
+    return { ...view, isLost: error.status === 0 };
   }
 }
 
