@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from serving import KINDS, ODD, Client, command, trained
 
-from mfcli.errors import ArtifactError
+from mfcli.errors import ArtifactError, UsageError
 from mfcli.model import Model
 from mfcli.server import Application, application
 from mfcli.server.recommended_to import recommended_to
@@ -407,6 +407,14 @@ def test_names_can_be_allowed(text: Served) -> None:
     client = Client(application(text.folder / "model", hosts=["Films.example"]))
     assert client.get("/health", headers={"host": "films.EXAMPLE:8000"}).status_code == 200
     check_problem(client.get("/health", headers={"host": "localhost"}), 421)
+
+
+def test_names_are_those_of_headers(text: Served) -> None:
+    client = Client(application(text.folder / "model", hosts=["bücher.example"]))
+    assert client.get("/health", headers={"host": "xn--bcher-kva.example"}).status_code == 200
+    for name in ("films.example:80", "http://films.example", "*", "", "a..b"):
+        with pytest.raises(UsageError, match="without scheme and port"):
+            application(text.folder / "model", hosts=[name])
 
 
 @pytest.mark.parametrize(

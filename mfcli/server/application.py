@@ -158,6 +158,8 @@ def application(
 
     Raises
     ------
+    UsageError
+        If one of the hosts is not a name.
     ArtifactError, DataError
         If something cannot be read, or the model was not trained on the split; without `wait`, the
         future ``loader.served`` has this error.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mfcli.errors import UsageError
 from mfcli.server.problems import CLOSING, ProblemError, problem_response
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_NAME = re.compile(r"[\w-]+(\.[\w-]+)*", re.ASCII)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -32,10 +35,15 @@ class Guard:
     app : ASGI application
     hosts : collection of str
         Names of this server, besides its IP addresses.
+
+    Raises
+    ------
+    UsageError
+        If one of them is not a name, such as an address with a scheme or a port.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
-        self._app, self._hosts = app, {host.lower().rstrip(".") for host in hosts}
+        self._app, self._hosts = app, {_name_in_headers(host) for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -59,6 +67,18 @@ class Guard:
             await problem_response(error, path)(scope, receive, guarded)
             return
         await self._app({**scope, "path": path}, receive, guarded)
+
+
+def _name_in_headers(host: str) -> str:
+    """Return the name of a host as browsers send it."""
+    try:
+        name = host.encode("idna").decode().lower().rstrip(".")
+    except UnicodeError:
+        name = ""
+    if not _NAME.fullmatch(name):
+        rule = "a name of the server must be a host name without scheme and port"
+        raise UsageError(rule, value=host, remedy="name it as in: films.example")
+    return name
 
 
 def _check_host(headers: Headers, hosts: Collection[str]) -> None:
