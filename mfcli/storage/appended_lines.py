@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from mfcli.storage.marks import check_not_result
 from mfcli.storage.writing import writing
 
 _REMEDY = "choose another file"
+_WRITING = 0.05  # seconds in which another process completes a line of which a part is visible
 
 
 class AppendedLines:
@@ -81,10 +83,15 @@ def _is_cut(path: Path, start: bytes, what: str) -> bool:
         found = file.read(len(start))
         if not start.startswith(found):
             raise ArtifactError(f"is not {what}", place=path, remedy=_REMEDY)
-        if not found:
+        if not found or _is_whole(file):
             return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"  # not more: another process may append in the meantime
+        time.sleep(_WRITING)
+        return not _is_whole(file)
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"  # not more: another process may append in the meantime
 
 
 def _looked_at(path: Path) -> BinaryIO:
