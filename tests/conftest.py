@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Test processes that run in parallel have a width of 80 columns, in which output would be wrapped.
 os.environ.pop("COLUMNS", None)
 
-# Settings of whoever runs the tests
+# Settings in the environment of the person who runs the tests
 for variable in [name for name in os.environ if name.startswith("MFCLI_")]:
     del os.environ[variable]
 

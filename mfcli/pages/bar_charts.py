@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from mfcli.pages.bar_fills import bar_entry, fills
 from mfcli.pages.bars import bars_across, bars_upright
@@ -19,6 +20,36 @@ from mfcli.pages.thinning import kept
 
 _SHORT = 12  # characters; longer labels need a row each
 _MOST_ROWS = 40
+
+
+class _Contents(NamedTuple):
+    """What a chart shows, however its bars are laid out."""
+
+    title: str
+    labels: Sequence[str]
+    bars: Sequence[Bars]
+    x_label: str
+    y: Axis
+    note: str
+    description: str
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether each label gets a row."""
+        longest = max(map(len, self.labels), default=0)
+        return len(self.bars) == 1 and len(self.labels) <= _MOST_ROWS and longest > _SHORT
+
+    def table(self, scale: Scale, places: Sequence[float]) -> Table:
+        columns = [
+            Column(
+                one.name or self.y.label,
+                column_texts(self.y, one.values),
+                [scale.place(value) for value in one.values],
+                series=str(number),
+            )
+            for number, one in enumerate(self.bars)
+        ]
+        return Table(Column(self.x_label, list(self.labels), places), columns)
 
 
 def bar_chart(
@@ -64,88 +95,56 @@ def bar_chart(
     description = bar_description(labels, bars, x_label, y)
     labels = [labels[index] for index in chosen]
     bars = [Bars(one.name, [one.values[index] for index in chosen]) for one in bars]
-    rows = (
-        len(bars) == 1 and len(labels) <= _MOST_ROWS and max(map(len, labels), default=0) > _SHORT
-    )
-    draw = _rows if rows else _upright
-    return draw(title, labels, bars, x_label, y, note, description)
+    contents = _Contents(title, labels, bars, x_label, y, note, description)
+    return _rows(contents) if contents.has_rows else _upright(contents)
 
 
-def _upright(
-    title: str,
-    labels: Sequence[str],
-    bars: Sequence[Bars],
-    x_label: str,
-    y: Axis,
-    note: str,
-    description: str,
-) -> Chart:
+def _upright(contents: _Contents) -> Chart:
+    labels, bars = contents.labels, contents.bars
     values = [value for one in bars for value in one.values]
-    scale = scale_of(y, values, rounded=True, zero=True)
+    scale = scale_of(contents.y, values, rounded=True, zero=True)
     count = len(labels)
-    table = _table(labels, bars, x_label, scale, [(n + 0.5) / count for n in range(count)])
-    name = identity("bar", title, note, table)
+    table = contents.table(scale, [(n + 0.5) / count for n in range(count)])
+    name = identity("bar", contents.title, contents.note, table)
     axis, left = left_axis(scale)
     below = bottom_texts([shortened(label, _SHORT) for label in labels])
     drawn = bars_upright(bars, scale, name)
     parts = [fills(len(bars), name), axis, drawn, baseline(scale), below]
     return Figure(
-        title=title,
-        description=description,
+        title=contents.title,
+        description=contents.description,
         table=table,
         drawing=joined([no_values()] if scale.empty else parts),
-        note=note,
+        note=contents.note,
         legend=[bar_entry(one.name, n, name) for n, one in enumerate(bars)] * (len(bars) > 1),
         left=left,
-        above=y.label,
-        below=x_label,
+        above=contents.y.label,
+        below=contents.x_label,
         step=100 / max(1, count),
     ).chart(name)
 
 
-def _rows(
-    title: str,
-    labels: Sequence[str],
-    bars: Sequence[Bars],
-    x_label: str,
-    y: Axis,
-    note: str,
-    description: str,
-) -> Chart:
-    scale = scale_of(y, bars[0].values, zero=True)
-    table = _table(labels, bars, x_label, scale, row_places(len(labels)))
+def _rows(contents: _Contents) -> Chart:
+    labels, (bars,) = contents.labels, contents.bars
+    scale = scale_of(contents.y, bars.values, zero=True)
+    table = contents.table(scale, row_places(len(labels)))
     names, left = row_names(labels)
     right = table.columns[0].texts
     numbers = row_numbers(right)
-    drawn = bars_across(bars[0], scale)
+    drawn = bars_across(bars, scale)
     parts = [bottom_grid(scale), drawn, zero_line(scale), names, numbers]
     return Figure(
-        title=title,
-        description=description,
+        title=contents.title,
+        description=contents.description,
         table=table,
         drawing=joined([no_values()] if scale.empty else parts),
-        note=note,
+        note=contents.note,
         left=left,
         right=right,
-        below=y.label,
+        below=contents.y.label,
         step=100 / len(labels),
         rows=len(labels),
-    ).chart(identity("bar", title, note, table))
-
-
-def _table(
-    labels: Sequence[str], bars: Sequence[Bars], name: str, y: Scale, places: Sequence[float]
-) -> Table:
-    columns = [
-        Column(
-            one.name or y.axis.label,
-            column_texts(y.axis, one.values),
-            [y.place(value) for value in one.values],
-            series=str(number),
-        )
-        for number, one in enumerate(bars)
-    ]
-    return Table(Column(name, list(labels), places), columns)
+    ).chart(identity("bar", contents.title, contents.note, table))
 
 
 def _chosen(labels: Sequence[str], bars: Sequence[Bars], y: Axis) -> list[int]:

@@ -12,7 +12,7 @@ _TURNS = ("", "rotate(45)", "rotate(-45)", "rotate(90)")  # of stripes; the firs
 
 
 def fills(kinds: int, name: str) -> Markup:
-    """Define the stripes of so many kinds of bars; `name` is the id of the chart."""
+    """Define the stripes of several kinds of bars; `name` is the id of the chart."""
     patterns = (_pattern(kind, name) for kind in range(kinds) if kind % len(_TURNS))
     return element("defs", joined(patterns)) if kinds > 1 else Markup()
 

@@ -56,7 +56,7 @@ def moment(seconds: float) -> datetime | None:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Format a number with commas and so many decimals; NaN is a dash."""
+    """Format a number with commas and a given number of decimals; NaN is a dash."""
     if math.isnan(value):
         return NOTHING
     text = f"{value:,.{decimals}f}"

@@ -56,7 +56,7 @@ class Scale:
         return self.fraction(drawable(self.axis, value))
 
     def ticks(self, most: int) -> list[Tick]:
-        """Return at most so many ticks, in increasing order; all those of a rounded axis."""
+        """Return at most `most` ticks, in increasing order; on a rounded axis, all of them."""
         if self.empty:
             return []
         values = self._tick_values(most)

@@ -95,7 +95,7 @@ def _texts(numbers: Sequence[float], most: int) -> list[str]:
 
 
 def _decimals(found: Sequence[float], most: int) -> int:
-    """Return so many decimals that about five digits are shown, and values differ."""
+    """Return the number of decimals with which values differ and have about five digits."""
     largest = max(map(abs, found))
     usual = max(0, min(most, most - math.floor(math.log10(largest))))
     span = max(found) - min(found)

@@ -28,24 +28,12 @@ def linear_ticks(low: float, high: float, most: int, least_step: float = 0) -> l
     list of float
         Increasing, within the axis.
     """
-    for digit, exponent in _steps((high - low) / (most + 1)):
-        step = _decimal(digit, exponent)
-        first = math.ceil(low / step - _TOLERANCE)
-        last = math.floor(high / step + _TOLERANCE)
-        if last - first < most and step >= least_step:
-            return [_decimal(number * digit, exponent) for number in range(first, last + 1)]
-    raise AssertionError("steps grow without end")
+    return _multiples(low, high, most, least_step, outer=False)
 
 
 def outer_ticks(low: float, high: float, most: int, least_step: float = 0) -> list[float]:
     """Return the same kind of ticks; the first is at most `low`, and the last at least `high`."""
-    for digit, exponent in _steps((high - low) / (most + 1)):
-        step = _decimal(digit, exponent)
-        first = math.floor(low / step + _TOLERANCE)
-        last = math.ceil(high / step - _TOLERANCE)
-        if last - first < most and step >= least_step:
-            return [_decimal(number * digit, exponent) for number in range(first, last + 1)]
-    raise AssertionError("steps grow without end")
+    return _multiples(low, high, most, least_step, outer=True)
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
@@ -74,6 +62,19 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
             # A short axis has too few of them, such as only 200 between 110 and 490.
             few = len(found) < 3 and high < _SHORT * low
             return linear_ticks(low, high, most) if few else found
+    raise AssertionError("steps grow without end")
+
+
+def _multiples(
+    low: float, high: float, most: int, least_step: float, *, outer: bool
+) -> list[float]:
+    down, up = (math.floor, math.ceil) if outer else (math.ceil, math.floor)
+    moved = _TOLERANCE if outer else -_TOLERANCE
+    for digit, exponent in _steps((high - low) / (most + 1)):
+        step = _decimal(digit, exponent)
+        first, last = down(low / step + moved), up(high / step - moved)
+        if last - first < most and step >= least_step:
+            return [_decimal(number * digit, exponent) for number in range(first, last + 1)]
     raise AssertionError("steps grow without end")
 
 

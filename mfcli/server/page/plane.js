@@ -70,7 +70,7 @@ export class Plane {
     };
   }
 
-  /** The item nearest to a place of the screen, at most so many pixels away; -1 if there is none. */
+  /** The item nearest to a place of the screen, within a number of pixels; -1 if there is none. */
   hit(x, y, reach) {
     let found = -1;
     let best = reach;

@@ -50,7 +50,7 @@ export const nameOf = (row) => (row.title ? row.title : String(row.item));
 /** A name inside a sentence: its direction, right-to-left or not, ends with it. */
 export const isolated = (name) => `\u2068${name}\u2069`;
 
-/** At most so many characters of a text; complete characters, not halves of them. */
+/** The start of a text, up to a number of characters; complete characters, not halves of them. */
 export function shortened(text, length) {
   if (text.length <= length) return text;
   return `${Array.from(text.slice(0, 2 * length)).slice(0, length - 1).join("").trimEnd()}…`;
