@@ -22,6 +22,7 @@ from conftest import Run
 from serving import command, trained
 
 from mfcli.errors import ArtifactError
+from mfcli.server import watching
 from mfcli.server.loading import Loader
 
 WITHIN = 30  # seconds until a test gives up; a busy machine is slow
@@ -180,7 +181,7 @@ def test_another_address_is_one_line(run: Run, folder: Path, host: str) -> None:
 def test_errors_of_the_model_are_those_of_other_commands(run: Run, folder: Path) -> None:
     for options, text in {
         (): "error: model: holds no model; train one with: mfcli train\n",
-        ("--model", folder / "model", "--split", "none"): "error: none: holds no split",
+        ("--model", folder / "model", "--split", "no"): "error: no: holds no split",
         ("--title-col", "x"): "error: --title-col is not used without --titles; omit it\n",
         ("--encoding", "cp1252"): "error: --encoding is not used without --titles; omit it\n",
     }.items():
@@ -188,6 +189,20 @@ def test_errors_of_the_model_are_those_of_other_commands(run: Run, folder: Path)
         assert failed.code in (1, 2)
         assert failed.err.startswith(text)
         assert failed.out == ""
+
+
+def test_another_split_is_refused_and_none_is_possible(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other.csv").write_text("user,item,rating\n" + "".join(
+        f"{n % 7},{n % 5},{n % 4 + 1}\n" for n in range(70)
+    ))  # fmt: skip
+    assert run("split", "other.csv", "--quiet").code == 0
+    failed = run("serve", "--model", folder / "model", "--port", 0)
+    assert failed.code == 1
+    assert "name its split with --split, or serve it without one: --split none" in failed.err
+    with serving(tmp_path, "--model", folder / "model", "--split", "none") as server:
+        assert not server.get("/model")["split"]
 
 
 def test_a_missing_library_is_named(folder: Path) -> None:
@@ -242,6 +257,16 @@ def test_a_new_model_is_served_without_dropping_a_request(tmp_path: Path, how: s
         assert server.get(asked) == last
         status, _, rest = server.ended_by(signal.SIGTERM)
     assert (status, rest) == (128 + signal.SIGTERM, "")
+
+
+def test_files_that_change_while_they_are_first_loaded_are_loaded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "_INTERVAL", 0.001)
+    acted = threading.Semaphore(0)
+    watching.watch("old", lambda: "new", acted.release)
+    assert acted.acquire(timeout=WITHIN)
+    assert not acted.acquire(timeout=0.1)  # once
 
 
 def test_many_requests_to_reload_load_once_more() -> None:

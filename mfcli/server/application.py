@@ -53,11 +53,14 @@ class Application:
     ----------
     loader : Loader
         Loads the model, and a new one in its place.
+    sources : Sources
+    versions : list
+        Of the files, before the first model is loaded.
     """
 
     def __init__(self, sources: Sources, hosts: Collection[str]) -> None:
         self.loader = Loader(sources.load)
-        self.sources = sources
+        self.sources, self.versions = sources, sources.versions()
         self._pools = {kind: ThreadPoolExecutor(n, kind) for kind, n in _THREADS.items()}
         app = Starlette(
             routes=[*map(self._route, ENDPOINTS), *self._others()],

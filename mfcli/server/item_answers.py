@@ -9,6 +9,7 @@ import numpy as np
 
 from mfcli.predict import check_trained
 from mfcli.server.item_map import places_of
+from mfcli.server.lines import lines_of
 from mfcli.server.parameters import ItemMap, ItemQuery, Nothing, SimilarItems
 from mfcli.server.served_model import ServedModel
 from mfcli.storage import one_blas_thread
@@ -45,7 +46,7 @@ def _items(served: ServedModel, rows: Rows) -> list[dict[str, Any]]:
         "count": served.model.items.counts[rows].tolist(),
         "mean": [None if math.isnan(mean) else mean for mean in means],
     }
-    return [dict(zip(columns, line, strict=True)) for line in zip(*columns.values(), strict=True)]
+    return lines_of(columns)
 
 
 def list_similar(served: ServedModel, name: str, asked: SimilarItems) -> dict[str, Any]:

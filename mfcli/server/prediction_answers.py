@@ -8,6 +8,7 @@ import numpy as np
 
 from mfcli.data import IMPLICIT, to_arrow
 from mfcli.model import RatedParts
+from mfcli.server.lines import lines_of
 from mfcli.server.parameters import NewUser, Pairs
 from mfcli.server.problems import ProblemError
 from mfcli.server.recommended_to import recommended_to
@@ -23,9 +24,7 @@ def predict(served: ServedModel, _: str, asked: Pairs) -> dict[str, Any]:
         ids = model.side(side).ids.take(to_arrow(rows[side], rows[side] >= 0)).to_pylist()
         names[side] = [str(g) if one is None else one for g, one in zip(given, ids, strict=True)]
     predicted = model.clipped(model.predict_rows(rows["user"], rows["item"])).tolist()
-    columns = {**names, model.prediction_name: predicted}
-    lines = zip(*columns.values(), strict=True)
-    return {"predictions": [dict(zip(columns, line, strict=True)) for line in lines]}
+    return {"predictions": lines_of({**names, model.prediction_name: predicted})}
 
 
 def recommend_to_new(served: ServedModel, _: str, asked: NewUser) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     server = _Server(app, lambda: on_start(f"http://{shown}:{listener.getsockname()[1]}/"))
     if reload:
-        watch(app.sources.versions, app.reload)
+        watch(app.versions, app.sources.versions, app.reload)
     server.run(sockets=[listener])
     if server.failure:
         raise server.failure

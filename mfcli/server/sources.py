@@ -50,7 +50,10 @@ class Sources:
         split = None
         if self.split is not None:
             split = read_split(self.split)
-            remedy: list[str | Param] = ["name its split with ", Param("split")]
+            remedy: list[str | Param] = [
+                "name its split with ", Param("split"), ", or serve it without one: ",
+                Param("split", None),
+            ]  # fmt: skip
             check_same_split(model, split, self.model, self.split, remedy)
         return ServedModel(model, split, self._titles(model))
 

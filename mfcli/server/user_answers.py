@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mfcli.model import alone
+from mfcli.server.lines import lines_of
 from mfcli.server.parameters import Nothing, UserHistory, UserListing, UserQuery
 from mfcli.server.problems import ProblemError
 from mfcli.server.recommended_to import recommended_to
@@ -19,8 +20,8 @@ _COLUMNS = ("item", "rating", "timestamp")
 def find_users(served: ServedModel, _: str, asked: UserQuery) -> dict[str, Any]:
     """Find users by the start of their ids; without one, list the most active ones."""
     rows = served.users.found(asked.q, asked.n)
-    names, counts = served.ids_of("user", rows), served.model.users.counts[rows].tolist()
-    return {"users": [{"user": u, "count": c} for u, c in zip(names, counts, strict=True)]}
+    counts = served.model.users.counts[rows].tolist()
+    return {"users": lines_of({"user": served.ids_of("user", rows), "count": counts})}
 
 
 def show_user(served: ServedModel, name: str, _: Nothing) -> dict[str, Any]:
@@ -50,8 +51,7 @@ def list_ratings(served: ServedModel, name: str, asked: UserHistory) -> dict[str
     if served.titles:
         lists["title"] = served.titles_of(items)
     lists |= {name: column[order].tolist() for name, column in columns.items()}
-    lines = zip(*lists.values(), strict=True)
-    return {"ratings": [dict(zip(lists, line, strict=True)) for line in lines]}
+    return {"ratings": lines_of(lists)}
 
 
 def recommend(served: ServedModel, name: str, asked: UserListing) -> dict[str, Any]:

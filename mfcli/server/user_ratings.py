@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfcli.data import Ratings, Translation
+from mfcli.errors import LimitError, Param
 from mfcli.model import Model, grouped
 from mfcli.splits import Split
 from mfcli.types import Counts, Doubles, Rows
 
-_PIECE = 1 << 20  # positions that are made together
+_MOST = np.iinfo(np.int32).max  # ratings of a part
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,16 @@ class RatingsByUser:
 
     @classmethod
     def of(cls, part: Ratings, model: Model) -> RatingsByUser:
-        """Sort the ratings of a part by user, in two passes."""
+        """Sort the ratings of a part by user, in two passes.
+
+        Raises
+        ------
+        LimitError
+            If positions of so many ratings are no int32 values.
+        """
+        if len(part) > _MOST:
+            rule = f"a part of the split has more than {_MOST:,} ratings"
+            raise LimitError(rule, value=f"{len(part):,}", remedy=["use ", Param("split", None)])
         pieces = _Positions(part, Translation(part.users, model.users))
         starts, positions = grouped(pieces, len(model.users))
         return cls(part, starts, positions, Translation(part.items, model.items))

@@ -9,11 +9,13 @@ from collections.abc import Callable
 _INTERVAL = 1.0  # seconds
 
 
-def watch(versions: Callable[[], object], act: Callable[[], None]) -> None:
+def watch(known: object, versions: Callable[[], object], act: Callable[[], None]) -> None:
     """Act in another thread, until the process ends, whenever versions of files change.
 
     Parameters
     ----------
+    known : object
+        The versions of the files that were used.
     versions : callable
         Returns what changes when a file is replaced.
     act : callable
@@ -21,12 +23,12 @@ def watch(versions: Callable[[], object], act: Callable[[], None]) -> None:
     """
 
     def run() -> None:
-        known = before = versions()
+        used = before = known
         while True:
             time.sleep(_INTERVAL)
             now = versions()
-            if now == before and now != known:
-                known = now
+            if now == before and now != used:
+                used = now
                 act()
             before = now
 

@@ -13,7 +13,7 @@ from mfcli.cli import signals
 from mfcli.cli.item_lists import TITLES, Listing
 from mfcli.cli.options import FILES, FieldsGroup, Given, SettingsGroup
 from mfcli.cli.setting_options import Settings
-from mfcli.cli.shared_options import LocalModel, LocalSplit, refuse
+from mfcli.cli.shared_options import LocalModel, refuse
 from mfcli.cli.streams import print_line, print_message
 from mfcli.errors import UsageError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _PANEL = "Server"
+_SPLIT = Path("split")
+_NO_SPLIT = "none"
 
 
 def serve(
@@ -59,7 +61,16 @@ def serve(
         ),
     ] = False,
     model: LocalModel = Path("model"),
-    split: LocalSplit = Path("split"),
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            "--split",
+            metavar="DIR",
+            help=f"Split folder; {_NO_SPLIT} to serve without what users have rated.",
+            show_default=f"{_SPLIT}, if it exists",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
 ) -> None:
     """Serve a model: a page to explore it, and recommendations and predictions as JSON.
 
@@ -72,7 +83,7 @@ def serve(
     columns = {"item": listing.title_id_col, "title": listing.title_col}
     app = server.application(
         model,
-        split=split if "split" in given or split.exists() else None,
+        split=_split_folder(split),
         titles=listing.titles,
         encoding=settings.config.encoding,
         title_columns={role: name for role, name in columns.items() if name is not None},
@@ -83,6 +94,12 @@ def serve(
         logging.getLogger(logger).addHandler(_Printed())
     with signals.on_hangup(app.reload):
         server.serve(app, host, port, reload=reload, on_start=lambda url: _print(model, url))
+
+
+def _split_folder(given: Path | None) -> Path | None:
+    if given is None:
+        return _SPLIT if _SPLIT.exists() else None
+    return None if str(given) == _NO_SPLIT else given
 
 
 def _server() -> ModuleType:
