@@ -279,6 +279,10 @@ def test_a_refit_cannot_be_measured(project: Path) -> None:
     assert one.command == "mfcli evaluate --on new.csv --model whole"
     training = next(line for line in commands(made) if line.startswith("mfcli train"))
     assert training.endswith("--refit --out whole")
+    parts = rows(tables(made, "split")["Sizes of the parts"])
+    assert parts["test"].note == "trains the model, too"
+    both = rows(tables(report(["sgd", "whole"]), "split")["Sizes of the parts"])
+    assert both["test"].note == "measures the final model, and trains whole"
 
 
 def test_folds_are_averaged_and_listed(project: Path) -> None:
@@ -403,6 +407,8 @@ def test_users_are_chosen_by_activity() -> None:
     users = make_ratings(np.repeat(np.arange(12), counts), np.zeros(counts.sum()),
                          np.ones(counts.sum()), users=12, items=1).users  # fmt: skip
     assert chosen_users(users) == {6: "Low activity", 5: "Median activity", 11: "High activity"}
+    two = make_ratings(np.array([0, 1, 1]), np.zeros(3), np.ones(3), users=2, items=1).users
+    assert chosen_users(two) == {0: "User"}  # too few to compare their activity
 
 
 def test_titles_are_optional(project: Path) -> None:

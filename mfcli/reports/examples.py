@@ -24,6 +24,7 @@ _REASONS = 2
 _LONG = 160  # characters of a name
 _SIMILAR = 3  # popular items to which similar ones are listed
 _LEAST = 20  # training ratings of a similar item, where enough items have as many
+_USER = "User"  # the label of a user of whom nothing is said
 _ACTIVITIES = {"Low activity": 0.1, "Median activity": 0.5, "High activity": 0.99}
 
 
@@ -64,6 +65,8 @@ def _short(name: str) -> str:
 def chosen_users(users: Vocabulary) -> dict[int, str]:
     """Return the rows of a user of low, of median and of high activity, with these labels.
 
+    If they are not three users, the label is "User".
+
     Parameters
     ----------
     users : Vocabulary
@@ -72,7 +75,7 @@ def chosen_users(users: Vocabulary) -> dict[int, str]:
     order = np.argsort(users.counts, kind="stable")
     order = order[users.counts[order] > 0]
     found = {int(order[int(at * (len(order) - 1))]): label for label, at in _ACTIVITIES.items()}
-    return found
+    return found if len(found) == len(_ACTIVITIES) else dict.fromkeys(found, _USER)
 
 
 def user_examples(
@@ -107,7 +110,7 @@ def user_examples(
     """
     users = split.train.users
     if ids:
-        labels = {int(row): "User" for row in listed_rows(users, "user", ids)}
+        labels = {int(row): _USER for row in listed_rows(users, "user", ids)}
     else:
         labels = chosen_users(users)
     lists = {row: [_rated(split, row, names)] for row in labels}
@@ -140,7 +143,7 @@ def _by_user(table: pa.Table, users: Vocabulary, rows: Sequence[int]) -> dict[in
 
 def _title(label: str, user: object) -> str:
     name = isolated(_short(str(user)))
-    return f"User {name}" if label == "User" else f"{label}: user {name}"
+    return f"{_USER} {name}" if label == _USER else f"{label}: user {name}"
 
 
 def _counted(count: int, feedback: str) -> str:

@@ -46,7 +46,12 @@ def split_section(split: SplitData | None, runs: Sequence[Run]) -> Section:
         text = "There is no split beside the runs or in the working folder."
         blocks: list[Block] = [Missing(text, "mfcli split data.csv")]
     else:
-        blocks = [Facts(_facts(split)), _parts(split), *_notices(split, runs), *_updates(split)]
+        blocks = [
+            Facts(_facts(split)),
+            _parts(split, runs),
+            *_notices(split, runs),
+            *_updates(split),
+        ]
     return Section("split", "Split", _LEAD, blocks)
 
 
@@ -70,7 +75,7 @@ def _facts(split: SplitData) -> list[tuple[str, str]]:
     return rows
 
 
-def _parts(split: SplitData) -> Table:
+def _parts(split: SplitData, runs: Sequence[Run]) -> Table:
     total, unseen = sum(split.parts.values()), split.unseen
     noun = "interactions" if split.feedback == IMPLICIT else "ratings"
     if isinstance(split.given, Folds):
@@ -78,11 +83,21 @@ def _parts(split: SplitData) -> Table:
         return Table("Sizes of the folds", ["fold", noun, "share"], rows)
     rows = [
         Row(name, [f"{n:,}", f"{n / total:.1%}", f"{unseen[name]:,}" if name in unseen else "-"],
-            note=_USES[name])
+            note=_use(name, runs))
         for name, n in split.parts.items()
     ]  # fmt: skip
     columns = ["part", noun, "share", "user or item not in train"]
     return Table("Sizes of the parts", columns, rows)
+
+
+def _use(part: str, runs: Sequence[Run]) -> str:
+    """Say what a part is for; a refit trains on the held-out parts, too."""
+    also = [run.name for run in runs if run.model and part in run.model.parts]
+    if part == "train" or not also:
+        return _USES[part]
+    if len(also) < len(runs):
+        return f"{_USES[part]}, and trains {', '.join(also)}"
+    return "trains the model, too" if len(runs) == 1 else "trains the models, too"
 
 
 def _notices(split: SplitData, runs: Sequence[Run]) -> list[Block]:
