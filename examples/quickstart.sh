@@ -63,6 +63,7 @@ cat <<END
   model/         the model of ratings; model/model.keras opens in Keras anywhere
   metrics.json   its errors on ratings it has not seen, beside two baselines
   metrics.png    where these errors are
+  report.html    all of this on one page, to send to others
   history.png    the training curves of the first model
   whole/         the model of ratings, trained on all of them, with samples for intervals
   ranking/       the model of recommendations

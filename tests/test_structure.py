@@ -372,13 +372,14 @@ def loaded(folder: Path, *commands: list[str]) -> list[set[str]]:
 
 HEAVY = {"numpy", "pandas", "numba", "pyarrow", "h5py", "matplotlib", "tensorflow", "keras"}
 HEAVY |= {"msgspec", "filelock", "ctypes"}  # only reading and writing needs these
+HEAVY |= {"jinja2", "starlette", "uvicorn"}
 
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     commands = [
         ["--help"],
         ["--version"],
-        *([name, "--help"] for name in ("split", "train", "show", "serve")),
+        *([name, "--help"] for name in ("split", "train", "show", "report", "serve", "plot")),
     ]
     for args, modules in zip(commands, loaded(tmp_path, *commands), strict=True):
         assert not modules & HEAVY, args
